@@ -1,0 +1,1 @@
+//! The control plane: documents, budgets, policies, xDS.

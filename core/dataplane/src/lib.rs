@@ -1,0 +1,1 @@
+//! What happens to one request: trace, scope, SLI, breaker, faults.

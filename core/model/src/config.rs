@@ -1,0 +1,329 @@
+//! The filter's configuration: the same JSON in an Envoy file, in Istio's
+//! `pluginConfig` and in what the control plane pushes.
+//!
+//! Rule for readers of another age: `version` says which rules apply. Fields
+//! that this reader does not know are errors, because an unknown rule must not
+//! be half obeyed; whatever an older reader may ignore goes below `optional`,
+//! where nothing is an error. A reader that refuses a configuration keeps the
+//! one that it had.
+
+use serde::{Deserialize, Serialize};
+
+use crate::breaker::BreakerRule;
+use crate::matcher::InvalidMatch;
+use crate::objective::InvalidSelector;
+use crate::{
+    FaultRule, Mode, Objective, RequestMatch, RouteName, ServiceName, Side, Trip, WallTime,
+};
+
+/// The version that this crate reads and writes.
+pub const FILTER_CONFIG_VERSION: u32 = 1;
+
+/// Everything that one filter needs to know.
+///
+/// Scopes are tried in their order; the first whose `match` fits a request
+/// claims it. What none claims goes to the route that Envoy chose
+/// (`xds.route_name`) when `route_names` is set, else to the route `other`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FilterConfig {
+    /// [`FILTER_CONFIG_VERSION`].
+    pub version: u32,
+    /// Grows with each push. Envoy ignores a push of equal content after a refusal, so content must differ.
+    #[serde(default)]
+    pub generation: u64,
+    /// The service that this sidecar belongs to.
+    pub service: ServiceName,
+    /// Which way requests go through this filter.
+    pub side: Side,
+    /// How traces are carried on.
+    #[serde(default)]
+    pub trace: TraceSettings,
+    /// Where counts go; nowhere when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub report: Option<ReportSettings>,
+    /// Whether requests that no `match` claims are told apart by Envoy's route names.
+    #[serde(default)]
+    pub route_names: bool,
+    /// Routes, and what holds on them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub scopes: Vec<ScopeConfig>,
+    /// Whatever an older reader may ignore.
+    #[serde(default, skip_serializing_if = "serde_json::Map::is_empty")]
+    pub optional: serde_json::Map<String, serde_json::Value>,
+}
+
+/// How traces are carried on.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TraceSettings {
+    /// When answers carry `traceresponse`.
+    #[serde(default)]
+    pub respond: TraceResponse,
+}
+
+/// When answers carry `traceresponse`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TraceResponse {
+    /// Where the trace began: the caller cannot know its id otherwise.
+    #[default]
+    Origin,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// Where counts go.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ReportSettings {
+    /// The Envoy cluster of the control plane.
+    pub cluster: String,
+    /// Time between reports in milliseconds, 100 to 60,000.
+    #[serde(default = "ReportSettings::interval_default")]
+    pub interval_ms: u32,
+}
+
+impl ReportSettings {
+    const fn interval_default() -> u32 {
+        1_000
+    }
+}
+
+/// One route of one service, and what holds on it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ScopeConfig {
+    /// The service that the requests are for.
+    pub service: ServiceName,
+    /// The route. With `route_names`, also what Envoy calls it.
+    pub route: RouteName,
+    /// Which requests; any of them fits. Empty: only by Envoy's name, or as the route `other`.
+    #[serde(default, rename = "match", skip_serializing_if = "Vec::is_empty")]
+    pub matches: Vec<RequestMatch>,
+    /// What to count.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub objectives: Vec<Objective>,
+    /// The breaker, if one guards it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub breaker: Option<BreakerConfig>,
+    /// Faults to inject; the first that chooses a request wins.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub faults: Vec<FaultRule>,
+}
+
+/// A breaker on a scope.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BreakerConfig {
+    /// Whether it refuses or only counts.
+    #[serde(default)]
+    pub mode: Mode,
+    /// When the filter drops it by itself; never when absent, which suits a file that a person keeps.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at_ms: Option<WallTime>,
+    /// When it opens and closes.
+    pub limits: BreakerRule,
+    /// An order to open.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trip: Option<Trip>,
+}
+
+/// Why a configuration is refused.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// Not JSON of the right shape, or a value out of its bounds.
+    #[error("{path}: {source}")]
+    Unreadable {
+        /// The field, as `scopes[0].breaker.limits`.
+        path: String,
+        /// What is wrong with it.
+        source: serde_json::Error,
+    },
+    /// Written for another reader.
+    #[error("version: is {given}; this filter reads version {known}", known = FILTER_CONFIG_VERSION)]
+    Version {
+        /// As given.
+        given: u32,
+    },
+    /// Too many of something for a hot path.
+    #[error("{path}: has {given} entries; it may have at most {max}")]
+    TooMany {
+        /// The field.
+        path: String,
+        /// As given.
+        given: usize,
+        /// The bound.
+        max: usize,
+    },
+    /// The same scope twice.
+    #[error("scopes[{index}]: {service} {route} is there already")]
+    Duplicate {
+        /// Position of the second one.
+        index: usize,
+        /// Its service.
+        service: ServiceName,
+        /// Its route.
+        route: RouteName,
+    },
+    /// A match that cannot be.
+    #[error("scopes[{scope}].match[{index}]: {source}")]
+    Match {
+        /// Position of the scope.
+        scope: usize,
+        /// Position of the match in it.
+        index: usize,
+        /// What is wrong with it.
+        source: InvalidMatch,
+    },
+    /// A selector that cannot be.
+    #[error("scopes[{scope}].objectives[{index}].{field}: {source}")]
+    Selector {
+        /// Position of the scope.
+        scope: usize,
+        /// Position of the objective in it.
+        index: usize,
+        /// Which selector.
+        field: &'static str,
+        /// What is wrong with it.
+        source: InvalidSelector,
+    },
+    /// The interval of reports is out of its bounds.
+    #[error("report.interval_ms: is {given}; it must be from 100 to 60000")]
+    Interval {
+        /// As given.
+        given: u32,
+    },
+    /// The cluster of reports has no name.
+    #[error("report.cluster: is empty; name the Envoy cluster of the control plane")]
+    Cluster,
+}
+
+impl FilterConfig {
+    /// Scopes in one configuration: each costs 12 KiB per worker once it has traffic.
+    pub const SCOPES_MAX: usize = 1_024;
+    /// Alternatives in one scope's `match`.
+    pub const MATCHES_MAX: usize = 64;
+    /// Objectives on one scope: all are judged on every request.
+    pub const OBJECTIVES_MAX: usize = 32;
+    /// Faults on one scope: all may be drawn on every request.
+    pub const FAULTS_MAX: usize = 16;
+
+    /// Reads and checks a configuration.
+    ///
+    /// The answer depends on `json` alone: Envoy remembers a refusal, and a
+    /// reader that changes its mind would have every later push refused.
+    ///
+    /// # Errors
+    ///
+    /// Names the first field that is wrong.
+    pub fn parse(json: &[u8]) -> Result<Self, ConfigError> {
+        let mut reader = serde_json::Deserializer::from_slice(json);
+        let config: Self = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
+            ConfigError::Unreadable {
+                path: error.path().to_string(),
+                source: error.into_inner(),
+            }
+        })?;
+        reader.end().map_err(|source| ConfigError::Unreadable {
+            path: ".".to_owned(),
+            source,
+        })?;
+        config.check()?;
+        Ok(config)
+    }
+
+    /// Checks what the types alone do not hold. [`FilterConfig::parse`] has done it.
+    ///
+    /// # Errors
+    ///
+    /// Names the first field that is wrong.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        if self.version != FILTER_CONFIG_VERSION {
+            return Err(ConfigError::Version {
+                given: self.version,
+            });
+        }
+        if let Some(report) = &self.report {
+            if report.cluster.is_empty() {
+                return Err(ConfigError::Cluster);
+            }
+            if !(100..=60_000).contains(&report.interval_ms) {
+                return Err(ConfigError::Interval {
+                    given: report.interval_ms,
+                });
+            }
+        }
+        at_most("scopes", self.scopes.len(), Self::SCOPES_MAX)?;
+        let mut seen = std::collections::BTreeSet::new();
+        for (index, scope) in self.scopes.iter().enumerate() {
+            if !seen.insert((&scope.service, &scope.route)) {
+                return Err(ConfigError::Duplicate {
+                    index,
+                    service: scope.service.clone(),
+                    route: scope.route.clone(),
+                });
+            }
+            scope.check(index)?;
+        }
+        Ok(())
+    }
+}
+
+impl ScopeConfig {
+    fn check(&self, scope: usize) -> Result<(), ConfigError> {
+        for (field, given, max) in [
+            ("match", self.matches.len(), FilterConfig::MATCHES_MAX),
+            (
+                "objectives",
+                self.objectives.len(),
+                FilterConfig::OBJECTIVES_MAX,
+            ),
+            ("faults", self.faults.len(), FilterConfig::FAULTS_MAX),
+        ] {
+            at_most(&format!("scopes[{scope}].{field}"), given, max)?;
+        }
+        for (index, one) in self.matches.iter().enumerate() {
+            one.check().map_err(|source| ConfigError::Match {
+                scope,
+                index,
+                source,
+            })?;
+        }
+        for (index, objective) in self.objectives.iter().enumerate() {
+            for (field, selector) in [
+                ("total", &objective.total),
+                ("good", &objective.good),
+                ("bad", &objective.bad),
+            ] {
+                selector
+                    .as_ref()
+                    .map_or(Ok(()), crate::Selector::check)
+                    .map_err(|source| ConfigError::Selector {
+                        scope,
+                        index,
+                        field,
+                        source,
+                    })?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn at_most(path: &str, given: usize, max: usize) -> Result<(), ConfigError> {
+    if given <= max {
+        Ok(())
+    } else {
+        Err(ConfigError::TooMany {
+            path: path.to_owned(),
+            given,
+            max,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,368 @@
+//! How a request ended, in one word.
+//!
+//! One definition for SLIs, breakers, spans and experiments, so that budgets,
+//! traces and decisions can never disagree. [`Outcome::of`] is the whole rule,
+//! read from the top: the first line that fits decides.
+//!
+//! | first that fits | outcome |
+//! |---|---|
+//! | the filter refused it, or aborted it as a fault | [`Refused`], [`Faulted`] |
+//! | flags DC, DR: the client went away | [`ClientCancel`] |
+//! | flags UT, SI, UMSDR, DT | [`Timeout`] |
+//! | flags UF, DF | [`ConnectFailure`] |
+//! | flags UH, NR, NC, DO: nothing to send it to | [`NoHealthyUpstream`] |
+//! | flags UC, UR, LR, UPE with no status or 500 and above | [`UpstreamReset`] |
+//! | the same flags with a status below 500 | [`Truncated`] |
+//! | no status at all | [`UpstreamReset`] |
+//! | status 101 | [`Upgraded`] |
+//! | gRPC status 0; 1 (client) | [`Success`]; [`ClientCancel`] |
+//! | gRPC status 3, 5, 6, 7, 9, 11, 16 | [`ClientError`] |
+//! | other gRPC status | [`ServerError`]; 4 is [`Timeout`] |
+//! | status below 400; 400 to 499; above | [`Success`]; [`ClientError`]; [`ServerError`] |
+//!
+//! The split of gRPC codes into the client's and the server's fault is that of
+//! OpenTelemetry's semantic conventions for RPC server spans, where UNKNOWN,
+//! DEADLINE_EXCEEDED, UNIMPLEMENTED, INTERNAL, UNAVAILABLE and DATA_LOSS are
+//! errors; RESOURCE_EXHAUSTED (8) and ABORTED (10) are counted as the server's
+//! here, since a caller cannot avoid them.
+//!
+//! [`Refused`]: Outcome::Refused
+//! [`Faulted`]: Outcome::Faulted
+//! [`ClientCancel`]: Outcome::ClientCancel
+//! [`Timeout`]: Outcome::Timeout
+//! [`ConnectFailure`]: Outcome::ConnectFailure
+//! [`NoHealthyUpstream`]: Outcome::NoHealthyUpstream
+//! [`UpstreamReset`]: Outcome::UpstreamReset
+//! [`Truncated`]: Outcome::Truncated
+//! [`Upgraded`]: Outcome::Upgraded
+//! [`Success`]: Outcome::Success
+//! [`ClientError`]: Outcome::ClientError
+//! [`ServerError`]: Outcome::ServerError
+
+use serde::{Deserialize, Serialize};
+
+/// How a request ended. The numbers are the wire format of reports: never reuse one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[repr(u8)]
+pub enum Outcome {
+    /// Served.
+    Success = 0,
+    /// The caller asked for something that it may not have or that is not there.
+    ClientError = 1,
+    /// The service answered that it failed.
+    ServerError = 2,
+    /// The connection to the service broke before an answer.
+    UpstreamReset = 3,
+    /// No answer in time.
+    Timeout = 4,
+    /// No connection to the service.
+    ConnectFailure = 5,
+    /// Nothing to connect to.
+    NoHealthyUpstream = 6,
+    /// The caller went away before the end.
+    ClientCancel = 7,
+    /// The filter's breaker refused it.
+    Refused = 8,
+    /// The filter answered in place of the service, as an experiment.
+    Faulted = 9,
+    /// The answer began well and was cut short.
+    Truncated = 10,
+    /// It became another protocol (101), of which no latency can be told.
+    Upgraded = 11,
+}
+
+/// Envoy's response flags, as the property `response.flags` gives them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Flags(pub u64);
+
+impl Flags {
+    /// Nothing to send it to: no healthy host (UH), no route (NR), no cluster (NC), drop overload (DO).
+    pub const NOWHERE: Self = Self(1 << 1 | 1 << 8 | 1 << 24 | 1 << 27);
+    /// No answer in time: upstream (UT), stream idle (SI), longest stream (UMSDR), longest request (DT).
+    pub const LATE: Self = Self(1 << 2 | 1 << 16 | 1 << 19 | 1 << 22);
+    /// No connection: upstream (UF), name not resolved (DF).
+    pub const UNCONNECTED: Self = Self(1 << 5 | 1 << 26);
+    /// The connection or stream broke: local reset (LR), remote reset (UR), termination (UC), protocol error (UPE).
+    pub const BROKEN: Self = Self(1 << 3 | 1 << 4 | 1 << 6 | 1 << 23);
+    /// The client went away: connection (DC), stream (DR).
+    pub const CANCELLED: Self = Self(1 << 14 | 1 << 28);
+
+    /// Envoy's short names for access logs (`%RESPONSE_FLAGS%`) with their bits.
+    pub const NAMES: &'static [(&'static str, u32)] = &[
+        ("LH", 0),
+        ("UH", 1),
+        ("UT", 2),
+        ("LR", 3),
+        ("UR", 4),
+        ("UF", 5),
+        ("UC", 6),
+        ("UO", 7),
+        ("NR", 8),
+        ("DI", 9),
+        ("FI", 10),
+        ("RL", 11),
+        ("UAEX", 12),
+        ("RLSE", 13),
+        ("DC", 14),
+        ("URX", 15),
+        ("SI", 16),
+        ("IH", 17),
+        ("DPE", 18),
+        ("UMSDR", 19),
+        ("RFCF", 20),
+        ("NFCF", 21),
+        ("DT", 22),
+        ("UPE", 23),
+        ("NC", 24),
+        ("OM", 25),
+        ("DF", 26),
+        ("DO", 27),
+        ("DR", 28),
+        ("UDO", 29),
+    ];
+
+    /// Whether any of `others` is set.
+    #[must_use]
+    pub const fn intersects(self, others: Self) -> bool {
+        self.0 & others.0 != 0
+    }
+
+    /// The flag with this short name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Self::NAMES
+            .iter()
+            .find(|(known, _)| *known == name)
+            .map(|(_, bit)| Self(1 << bit))
+    }
+}
+
+/// What the filter itself did to the request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OwnVerdict {
+    /// Let it pass.
+    Passed,
+    /// Refused it.
+    Refused,
+    /// Answered it as a fault.
+    Faulted,
+}
+
+/// What is known of a request when it is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ended {
+    /// What the filter did to it.
+    pub verdict: OwnVerdict,
+    /// The HTTP status that the client was sent; none when it was sent none.
+    pub status: Option<u16>,
+    /// Envoy's flags.
+    pub flags: Flags,
+    /// The gRPC status, when the request was gRPC. Envoy invents one for others: do not pass that on.
+    pub grpc: Option<u8>,
+}
+
+impl Outcome {
+    /// All outcomes, in the order of their numbers.
+    pub const ALL: [Self; 12] = [
+        Self::Success,
+        Self::ClientError,
+        Self::ServerError,
+        Self::UpstreamReset,
+        Self::Timeout,
+        Self::ConnectFailure,
+        Self::NoHealthyUpstream,
+        Self::ClientCancel,
+        Self::Refused,
+        Self::Faulted,
+        Self::Truncated,
+        Self::Upgraded,
+    ];
+
+    /// The outcome of what ended like this.
+    #[must_use]
+    pub const fn of(ended: Ended) -> Self {
+        match ended.verdict {
+            OwnVerdict::Refused => return Self::Refused,
+            OwnVerdict::Faulted => return Self::Faulted,
+            OwnVerdict::Passed => {}
+        }
+        let flags = ended.flags;
+        if flags.intersects(Flags::CANCELLED) {
+            Self::ClientCancel
+        } else if flags.intersects(Flags::LATE) {
+            Self::Timeout
+        } else if flags.intersects(Flags::UNCONNECTED) {
+            Self::ConnectFailure
+        } else if flags.intersects(Flags::NOWHERE) {
+            Self::NoHealthyUpstream
+        } else {
+            match ended.status {
+                None | Some(500..) if flags.intersects(Flags::BROKEN) => Self::UpstreamReset,
+                // Envoy ends a WebSocket with UC, so 101 comes first.
+                Some(101) => Self::Upgraded,
+                Some(_) if flags.intersects(Flags::BROKEN) => Self::Truncated,
+                None => Self::UpstreamReset,
+                Some(status) => match ended.grpc {
+                    Some(grpc) => Self::of_grpc(grpc),
+                    None => Self::of_http(status),
+                },
+            }
+        }
+    }
+
+    const fn of_grpc(status: u8) -> Self {
+        match status {
+            0 => Self::Success,
+            1 => Self::ClientCancel,
+            4 => Self::Timeout,
+            3 | 5 | 6 | 7 | 9 | 11 | 16 => Self::ClientError,
+            _ => Self::ServerError,
+        }
+    }
+
+    const fn of_http(status: u16) -> Self {
+        match status {
+            ..400 => Self::Success,
+            400..500 => Self::ClientError,
+            500.. => Self::ServerError,
+        }
+    }
+
+    /// The number on the wire.
+    #[must_use]
+    pub const fn index(self) -> usize {
+        self as usize
+    }
+
+    /// Whether the service did what it is there for: a caller's mistake, well answered, is served too.
+    #[must_use]
+    pub const fn is_served(self) -> bool {
+        match self {
+            Self::Success | Self::ClientError | Self::Upgraded => true,
+            Self::ServerError
+            | Self::UpstreamReset
+            | Self::Timeout
+            | Self::ConnectFailure
+            | Self::NoHealthyUpstream
+            | Self::ClientCancel
+            | Self::Refused
+            | Self::Faulted
+            | Self::Truncated => false,
+        }
+    }
+
+    /// Whether it says anything about the service: what the caller gave up on,
+    /// and what the filter answered itself, does not.
+    #[must_use]
+    pub const fn is_evidence(self) -> bool {
+        match self {
+            Self::ClientCancel | Self::Refused | Self::Faulted => false,
+            Self::Success
+            | Self::ClientError
+            | Self::ServerError
+            | Self::UpstreamReset
+            | Self::Timeout
+            | Self::ConnectFailure
+            | Self::NoHealthyUpstream
+            | Self::Truncated
+            | Self::Upgraded => true,
+        }
+    }
+
+    /// Whether its duration is a latency. An upgraded connection lives as long as it likes.
+    #[must_use]
+    pub const fn has_latency(self) -> bool {
+        self.is_evidence() && !matches!(self, Self::Upgraded)
+    }
+
+    /// The name in documents, metrics and tables.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Success => "success",
+            Self::ClientError => "client_error",
+            Self::ServerError => "server_error",
+            Self::UpstreamReset => "upstream_reset",
+            Self::Timeout => "timeout",
+            Self::ConnectFailure => "connect_failure",
+            Self::NoHealthyUpstream => "no_healthy_upstream",
+            Self::ClientCancel => "client_cancel",
+            Self::Refused => "refused",
+            Self::Faulted => "faulted",
+            Self::Truncated => "truncated",
+            Self::Upgraded => "upgraded",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(status: Option<u16>, flags: u64, grpc: Option<u8>) -> Outcome {
+        Outcome::of(Ended {
+            verdict: OwnVerdict::Passed,
+            status,
+            flags: Flags(flags),
+            grpc,
+        })
+    }
+
+    /// Status, flags and details as Envoy 1.40 gives them at the end of real requests.
+    #[test]
+    fn what_envoy_says_becomes_one_word() {
+        for (status, flags, expected) in [
+            (Some(200), 0, Outcome::Success),
+            (Some(304), 0, Outcome::Success),
+            (Some(404), 0, Outcome::ClientError),
+            (Some(500), 0, Outcome::ServerError),
+            (Some(504), 4, Outcome::Timeout),
+            (Some(503), 32, Outcome::ConnectFailure),
+            (Some(503), 1 << 24, Outcome::NoHealthyUpstream),
+            (Some(404), 1 << 8, Outcome::NoHealthyUpstream),
+            (Some(503), 64, Outcome::UpstreamReset),
+            (Some(200), 1 << 23, Outcome::Truncated),
+            (Some(200), 1 << 14, Outcome::ClientCancel),
+            (None, 1 << 28, Outcome::ClientCancel),
+            (None, 0, Outcome::UpstreamReset),
+            (Some(101), 64, Outcome::Upgraded),
+        ] {
+            assert_eq!(of(status, flags, None), expected, "{status:?} {flags:#x}");
+        }
+    }
+
+    #[test]
+    fn grpc_decides_by_its_own_status() {
+        assert_eq!(of(Some(200), 0, Some(0)), Outcome::Success);
+        assert_eq!(of(Some(200), 0, Some(14)), Outcome::ServerError);
+        assert_eq!(of(Some(200), 0, Some(4)), Outcome::Timeout);
+        assert_eq!(of(Some(200), 0, Some(5)), Outcome::ClientError);
+        assert_eq!(of(Some(200), 0, Some(200)), Outcome::ServerError);
+    }
+
+    #[test]
+    fn our_own_answer_comes_before_what_envoy_says() {
+        let ended = Ended {
+            verdict: OwnVerdict::Refused,
+            status: Some(503),
+            flags: Flags(1 << 14),
+            grpc: None,
+        };
+        assert_eq!(Outcome::of(ended), Outcome::Refused);
+    }
+
+    #[test]
+    fn numbers_are_positions() {
+        for (index, outcome) in Outcome::ALL.iter().enumerate() {
+            assert_eq!(outcome.index(), index);
+        }
+    }
+
+    #[test]
+    fn flags_have_envoys_names() {
+        assert_eq!(Flags::named("UT"), Some(Flags(4)));
+        assert_eq!(Flags::named("DR"), Some(Flags(1 << 28)));
+        assert_eq!(Flags::named("XX"), None);
+    }
+}

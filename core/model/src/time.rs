@@ -1,0 +1,121 @@
+//! Moments. Two clocks, two types, so that nobody compares them.
+
+use core::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+/// A moment, as nanoseconds since an origin that the caller chose.
+///
+/// Only differences mean anything. Every function that needs the time takes one
+/// of these, so a test can pass any moment it likes.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+pub struct Time(u64);
+
+impl Time {
+    /// The moment `nanos` nanoseconds after the origin.
+    #[must_use]
+    pub const fn from_nanos(nanos: u64) -> Self {
+        Self(nanos)
+    }
+
+    /// Nanoseconds since the origin.
+    #[must_use]
+    pub const fn as_nanos(self) -> u64 {
+        self.0
+    }
+
+    /// How long after `earlier` this moment is; zero when the clock went backwards.
+    #[must_use]
+    pub const fn since(self, earlier: Self) -> Duration {
+        Duration::from_nanos(self.0.saturating_sub(earlier.0))
+    }
+
+    /// This moment plus `by`, held at the end of the range instead of wrapping.
+    #[must_use]
+    pub fn after(self, by: Duration) -> Self {
+        Self(
+            self.0
+                .saturating_add(u64::try_from(by.as_nanos()).unwrap_or(u64::MAX)),
+        )
+    }
+}
+
+/// A moment that machines agree on: milliseconds since the Unix epoch.
+///
+/// Policies expire by it, because a lease must end on every sidecar whatever
+/// its process's own clock began with. A clock that is ahead drops policies too
+/// early, which is the harmless direction.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+#[serde(transparent)]
+pub struct WallTime(u64);
+
+impl WallTime {
+    /// The moment `millis` milliseconds after the Unix epoch.
+    #[must_use]
+    pub const fn from_millis(millis: u64) -> Self {
+        Self(millis)
+    }
+
+    /// Milliseconds since the Unix epoch.
+    #[must_use]
+    pub const fn as_millis(self) -> u64 {
+        self.0
+    }
+
+    /// How long after `earlier` this moment is; zero when the clock went backwards.
+    #[must_use]
+    pub const fn since(self, earlier: Self) -> Duration {
+        Duration::from_millis(self.0.saturating_sub(earlier.0))
+    }
+
+    /// This moment plus `by`, held at the end of the range instead of wrapping.
+    #[must_use]
+    pub fn after(self, by: Duration) -> Self {
+        Self(
+            self.0
+                .saturating_add(u64::try_from(by.as_millis()).unwrap_or(u64::MAX)),
+        )
+    }
+
+    /// This moment less `by`, held at the epoch.
+    #[must_use]
+    pub fn before(self, by: Duration) -> Self {
+        Self(
+            self.0
+                .saturating_sub(u64::try_from(by.as_millis()).unwrap_or(u64::MAX)),
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clock_that_goes_backwards_gives_zero() {
+        assert_eq!(
+            Time::from_nanos(1).since(Time::from_nanos(2)),
+            Duration::ZERO
+        );
+        assert_eq!(
+            WallTime::from_millis(1).since(WallTime::from_millis(2)),
+            Duration::ZERO
+        );
+    }
+
+    #[test]
+    fn the_end_of_the_range_holds() {
+        assert_eq!(
+            Time::from_nanos(u64::MAX).after(Duration::from_secs(1)),
+            Time::from_nanos(u64::MAX)
+        );
+        assert_eq!(
+            WallTime::default().before(Duration::from_secs(1)),
+            WallTime::default()
+        );
+    }
+}

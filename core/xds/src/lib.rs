@@ -1,0 +1,1 @@
+//! The xDS protocol as a state machine: snapshots, versions, subscriptions.

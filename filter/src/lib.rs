@@ -1,0 +1,1 @@
+//! The Wasm HTTP filter for Envoy.

@@ -1,0 +1,1 @@
+//! Harnesses that the tests and the demo share.

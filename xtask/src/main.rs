@@ -1,0 +1,3 @@
+//! The one door for tasks: `cargo xtask --help`.
+
+fn main() {}
