@@ -8,15 +8,15 @@ pub use envoy_types::pb as envoy;
 
 /// Reports from the filters to the control plane.
 pub mod report {
-    /// Version 1, the only one.
-    #[expect(
+    /// Version 1, the only one. The documentation is in `report.proto`.
+    #[allow(
         missing_docs,
-        reason = "generated; the documentation is in report.proto"
-    )]
-    #[expect(
-        clippy::missing_const_for_fn,
-        clippy::derive_partial_eq_without_eq,
-        reason = "generated"
+        unreachable_pub,
+        unused_qualifications,
+        clippy::all,
+        clippy::allow_attributes_without_reason,
+        clippy::use_self,
+        reason = "generated, and which of these it meets depends on the features"
     )]
     pub mod v1 {
         include!(concat!(env!("OUT_DIR"), "/sloop.report.v1.rs"));
