@@ -32,7 +32,7 @@ pub struct Policy {
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Rule {
     /// Count for this objective. Harmless, so it does not expire.
-    Count(Objective),
+    Count(Box<Objective>),
     /// Guard with a breaker.
     Break {
         /// Whether it refuses or only counts.
