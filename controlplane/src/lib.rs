@@ -1,1 +1,7 @@
 //! The control plane: documents, budgets, policies, xDS.
+//!
+//! Begin with [`serve`], which starts everything and ends it, and
+//! [`engine::Engine`], the value that knows what the process knows. The rest
+//! feeds that value or carries out what it says.
+
+pub mod admin;

@@ -1,0 +1,245 @@
+//! The shapes of the JSON that the HTTP API answers with.
+//!
+//! Fields are only ever added; readers ignore those that they do not know.
+//! Times are milliseconds since the Unix epoch and end in `_ms`.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use sloop_model::{RouteName, ServiceName, Side};
+
+/// A list, and when it was true.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct List<T> {
+    /// When.
+    pub at_ms: u64,
+    /// The things, in the order of their names; events and decisions oldest first.
+    pub items: Vec<T>,
+}
+
+/// `GET /v1/scopes`: one route of one service, seen from one side.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ScopeStatus {
+    /// The service that the requests are for.
+    pub service: ServiceName,
+    /// The route.
+    pub route: RouteName,
+    /// Who looked.
+    pub side: Side,
+    /// Requests that ended, since ever.
+    pub requests: u64,
+    /// The same by the name of the outcome; outcomes that never happened are left out.
+    pub outcomes: BTreeMap<String, u64>,
+    /// Requests that breakers refused, since ever.
+    pub refused: u64,
+    /// Requests that breakers in shadow mode would have refused, since ever.
+    pub shadow_refused: u64,
+    /// Among `shadow_refused`: those that met every objective all the same.
+    pub shadow_refused_good: u64,
+    /// Latency of the last minute; absent when nothing was answered in it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub latency: Option<Latency>,
+    /// The breakers on it, one per Wasm VM, sorted by node. Empty where none reports.
+    pub breakers: Vec<BreakerStatus>,
+    /// When the newest report about it came; absent when none came since the process began.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reported_ms: Option<u64>,
+}
+
+/// Percentiles, exact to two significant digits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Latency {
+    /// Requests with a latency.
+    pub count: u64,
+    /// Median in microseconds.
+    pub p50_us: u64,
+    /// 99th percentile in microseconds.
+    pub p99_us: u64,
+}
+
+/// The breaker of one Wasm VM.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BreakerStatus {
+    /// Envoy's node id.
+    pub node: String,
+    /// Which VM of the node: its incarnation, 16 hexadecimal digits.
+    pub vm: String,
+    /// `closed`, `open`, `probing` or `ramping`.
+    pub state: String,
+    /// When it came into this state, by the sidecar's clock; absent when the control plane saw no change.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since_ms: Option<u64>,
+}
+
+/// `GET /v1/nodes`: one Envoy.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NodeStatus {
+    /// Envoy's node id.
+    pub node: String,
+    /// Envoy's node cluster: the service that the sidecar belongs to.
+    pub group: String,
+    /// Whether it holds a stream to this control plane.
+    pub connected: bool,
+    /// What it subscribed to, sorted by name. Empty when not connected.
+    pub resources: Vec<ResourceStatus>,
+    /// When its newest report came; absent when none came since the process began.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reported_ms: Option<u64>,
+    /// Configurations in force, one per Wasm VM and side, as the filters themselves say.
+    pub filters: Vec<FilterInForce>,
+}
+
+/// What one Envoy has of one resource.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ResourceStatus {
+    /// Short name of the type, as `ecds`.
+    pub kind: String,
+    /// The version that was sent last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sent: Option<String>,
+    /// The version that Envoy accepted last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub acknowledged: Option<String>,
+    /// What Envoy said when it refused what was sent last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refusal: Option<String>,
+}
+
+/// The configuration that a filter runs with.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FilterInForce {
+    /// Which VM of the node.
+    pub vm: String,
+    /// Which filter.
+    pub side: Side,
+    /// The configuration's number.
+    pub generation: u64,
+    /// Since when, by the sidecar's clock.
+    pub applied_ms: u64,
+}
+
+/// `GET /v1/events?since=ID`: something that happened. At most the newest 10,000 are kept.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Event {
+    /// Grows by one with each event of this process; ask with the last one that you have.
+    pub id: u64,
+    /// When it happened, by the clock of where it happened.
+    pub at_ms: u64,
+    /// When the control plane learned of it.
+    pub seen_ms: u64,
+    /// What.
+    #[serde(flatten)]
+    pub happened: Happened,
+}
+
+/// The kinds of event, told apart by `kind`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Happened {
+    /// The breaker of one VM changed its state.
+    Breaker {
+        /// Envoy's node id.
+        node: String,
+        /// Which VM of the node.
+        vm: String,
+        /// The service that the requests are for.
+        service: ServiceName,
+        /// The route.
+        route: RouteName,
+        /// Who looks.
+        side: Side,
+        /// The new state: `closed`, `open`, `probing` or `ramping`.
+        to: String,
+        /// `failures`, `slowness`, `fleet`, `time` or `recovered`.
+        cause: String,
+    },
+    /// A configuration was handed to the sidecars of a group.
+    Push {
+        /// The group.
+        group: String,
+        /// Which filter.
+        side: Side,
+        /// The configuration's number.
+        generation: u64,
+    },
+    /// The control plane's own check refused a configuration, so it was not pushed.
+    Withheld {
+        /// The group.
+        group: String,
+        /// Which filter.
+        side: Side,
+        /// Why.
+        reason: String,
+    },
+    /// An Envoy accepted what it was sent.
+    Acknowledged {
+        /// Envoy's node id.
+        node: String,
+        /// Short name of the type, as `ecds`.
+        resource: String,
+        /// The version.
+        version: String,
+    },
+    /// An Envoy refused what it was sent.
+    Refused {
+        /// Envoy's node id.
+        node: String,
+        /// Short name of the type, as `ecds`.
+        resource: String,
+        /// What Envoy said.
+        reason: String,
+    },
+    /// A filter said that a configuration is in force.
+    InForce {
+        /// Envoy's node id.
+        node: String,
+        /// Which VM of the node.
+        vm: String,
+        /// Which filter.
+        side: Side,
+        /// The configuration's number.
+        generation: u64,
+    },
+    /// Documents were read.
+    Documents {
+        /// Intents that hold.
+        intents: usize,
+        /// Problems in files; these files keep what they had before.
+        problems: usize,
+    },
+}
+
+/// `GET /v1/decisions`: a controller changed its mind about an intent. At most the newest 1,000 are kept.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DecisionTaken {
+    /// When.
+    pub at_ms: u64,
+    /// The intent, as `kind/name`.
+    pub intent: String,
+    /// Policies that should hold by it.
+    pub policies: usize,
+    /// Why.
+    pub because: String,
+}
+
+/// `GET /v1/documents`: one file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DocumentFile {
+    /// Its name below the folder.
+    pub file: String,
+    /// Whether what it says is in force; if not, what it said before is, if anything.
+    pub accepted: bool,
+    /// What is wrong with it.
+    pub problems: Vec<String>,
+}
+
+/// Body of every error (RFC 9457).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Problem {
+    /// What is wrong, for all requests like this one.
+    pub title: String,
+    /// The HTTP status.
+    pub status: u16,
+    /// What is wrong with this request.
+    pub detail: String,
+}

@@ -1,0 +1,3 @@
+//! What people and tools ask the control plane, over HTTP.
+
+pub mod api;
