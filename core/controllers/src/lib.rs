@@ -1,1 +1,93 @@
 //! Every decision of the control plane, as pure functions.
+//!
+//! A controller is a pure function: (intent, memory, world) -> decision. The
+//! process around it feeds the [`World`] with [`Observation`]s, lets
+//! [`Controllers`] step, makes [`filter_config`]s from the merged policies, and
+//! shows people [`SloStatus`]es. Begin with [`Controller`].
+
+mod all;
+mod budget;
+mod circuit_break;
+mod configs;
+mod fault_injection;
+mod harness;
+mod merge;
+mod observation;
+mod route_set;
+mod slo;
+mod world;
+
+pub use budget::{Cell, Counts, Resolution};
+pub use circuit_break::{CircuitBreak, CircuitBreakerIntent, DerivedBreak};
+pub use configs::{ConfigSettings, Configured, filter_config};
+pub use fault_injection::{FaultInjection, FaultInjectionIntent};
+pub use harness::{Controllers, Decided, InvalidIntent, Step};
+pub use merge::merge;
+pub use observation::{
+    BreakerCause, BreakerChange, BreakerReading, BreakerState, ObjectiveCounts, Observation,
+    ScopeCounts,
+};
+pub use route_set::{NamedRoute, RouteSelector, RouteSet};
+pub use slo::{
+    Acted, BudgetStatus, BudgetingMethod, BurnStatus, Indicator, ObjectiveStatus, PairStatus, Slo,
+    SloIntent, SloMode, SloObjective, SloSource, SloStatus, SloWindow, TripStatus,
+};
+pub use world::{ScopeTotals, Signal, Speed, World};
+
+use core::fmt::Debug;
+
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use sloop_model::{Policy, WallTime};
+
+/// Names one thing that an operator asked for: by convention kind and name of the document, as `SLO/checkout`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct IntentId(pub String);
+
+/// One kind of control loop.
+pub trait Controller: Debug {
+    /// What an operator asks for. It cannot be read with values that make no sense.
+    type Intent: Debug + DeserializeOwned + 'static;
+
+    /// What this loop remembers between steps, for one intent. A restart may lose it: nothing that was ordered before may then be wrong.
+    type Memory: Debug + Default + Serialize + DeserializeOwned + 'static;
+
+    /// The kind of intents that it takes. Several controllers may take the same kind.
+    const KIND: &'static str;
+
+    /// When it runs within a step, and whose policy wins a conflict.
+    const STAGE: Stage;
+
+    /// Decides what should hold from `world.now()` on.
+    ///
+    /// Same arguments, same answer: no clock, no randomness, no I/O.
+    fn step(&self, intent: &Self::Intent, memory: &mut Self::Memory, world: &World) -> Decision;
+}
+
+/// The order of controllers within a step. Signals of a stage are seen by later
+/// stages; on a conflict the policy of the earlier stage wins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Stage {
+    /// Turns observations into signals: is an objective met, what does it cost.
+    Measure,
+    /// Reduces harm that is happening.
+    Protect,
+    /// Alters the system on purpose: experiments, upgrades.
+    Change,
+    /// Recommends.
+    Advise,
+}
+
+/// What one controller wants for one intent.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Decision {
+    /// Facts for later stages and for people.
+    pub signals: Vec<Signal>,
+    /// All policies that should hold. They replace the previous ones of this intent,
+    /// so leaving one out withdraws it.
+    pub policies: Vec<Policy>,
+    /// When to be asked again even if nothing new was observed.
+    pub wake_at: Option<WallTime>,
+    /// Why, for people, with the numbers.
+    pub because: String,
+}

@@ -1,0 +1,25 @@
+//! What an operator declares with a `CircuitBreaker`.
+
+use serde::{Deserialize, Serialize};
+use sloop_model::{BreakerRule, Mode, ServiceName, Side};
+
+use crate::RouteSelector;
+
+/// An explicit breaker. On its scopes it replaces the one that SLOs imply.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CircuitBreakerIntent {
+    /// The document's name.
+    pub name: String,
+    /// The service that is asked.
+    pub service: ServiceName,
+    /// Which of its routes.
+    pub route: RouteSelector,
+    /// Whose sidecars refuse.
+    pub side: Side,
+    /// Whether it refuses or only counts.
+    #[serde(default)]
+    pub mode: Mode,
+    /// When it opens and closes.
+    pub limits: BreakerRule,
+}

@@ -1,0 +1,200 @@
+//! Runs any set of controllers over one world.
+
+use core::any::Any;
+use core::fmt::Debug;
+use std::collections::BTreeMap;
+
+use sloop_model::{Policy, WallTime};
+
+use crate::{Controller, Decision, IntentId, Slo, SloStatus, Stage, World, merge};
+
+/// All controllers, each with its intents and what it remembers of them.
+#[derive(Debug, Default)]
+pub struct Controllers {
+    loops: BTreeMap<(Stage, &'static str), Box<dyn Loop>>,
+}
+
+/// The outcome of one step over all intents.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Step {
+    /// What was decided for each intent, earlier stages first.
+    pub decisions: Vec<Decided>,
+    /// What the data plane must do: the decisions' policies, merged, sorted, no duplicates.
+    pub policies: Vec<Policy>,
+    /// What lost when they were merged, in words.
+    pub left_out: Vec<String>,
+    /// When to step again at the latest.
+    pub wake_at: Option<WallTime>,
+}
+
+/// What one controller decided for one intent.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Decided {
+    /// For what.
+    pub intent: IntentId,
+    /// The stage of the controller; with `kind` it names the controller.
+    pub stage: Stage,
+    /// The kind of intent.
+    pub kind: &'static str,
+    /// What.
+    pub decision: Decision,
+}
+
+/// Why an intent was turned down.
+#[derive(Debug, thiserror::Error)]
+pub enum InvalidIntent {
+    /// Nobody serves this kind.
+    #[error("no controller takes intents of kind {0:?}")]
+    UnknownKind(String),
+    /// The controller cannot read it.
+    #[error("intent of kind {kind:?} does not parse")]
+    Unreadable {
+        /// The kind it claims to be.
+        kind: &'static str,
+        /// What is wrong with it.
+        source: serde_json::Error,
+    },
+}
+
+impl Controllers {
+    /// Adds `controller`.
+    #[must_use]
+    pub fn with<C: Controller + 'static>(mut self, controller: C) -> Self {
+        let slot = Slot {
+            controller,
+            intents: BTreeMap::new(),
+        };
+        self.loops.insert((C::STAGE, C::KIND), Box::new(slot));
+        self
+    }
+
+    /// Accepts or replaces an intent, for every controller that takes its kind.
+    /// What was remembered of it is kept.
+    ///
+    /// # Errors
+    ///
+    /// When no controller takes `kind`, or one cannot read `body`; then nothing has changed.
+    pub fn put(&mut self, id: &IntentId, kind: &str, body: &str) -> Result<(), InvalidIntent> {
+        let mut takers: Vec<_> = self
+            .loops
+            .iter_mut()
+            .filter(|((_, taken), _)| *taken == kind)
+            .map(|(_, slot)| slot)
+            .collect();
+        if takers.is_empty() {
+            return Err(InvalidIntent::UnknownKind(kind.to_owned()));
+        }
+        for slot in &takers {
+            slot.check(body)?;
+        }
+        takers.iter_mut().try_for_each(|slot| slot.put(id, body))
+    }
+
+    /// Withdraws an intent and forgets it.
+    pub fn remove(&mut self, id: &IntentId) {
+        for slot in self.loops.values_mut() {
+            slot.remove(id);
+        }
+    }
+
+    /// Steps every intent once, stage by stage.
+    pub fn step(&mut self, world: &mut World) -> Step {
+        let mut step = Step::default();
+        for ((stage, kind), slot) in &mut self.loops {
+            let decisions = slot.step(world);
+            world.add_signals(
+                decisions
+                    .iter()
+                    .flat_map(|(_, decision)| decision.signals.clone()),
+            );
+            step.decisions
+                .extend(decisions.into_iter().map(|(intent, decision)| Decided {
+                    intent,
+                    stage: *stage,
+                    kind,
+                    decision,
+                }));
+        }
+        step.wake_at = step
+            .decisions
+            .iter()
+            .filter_map(|decided| decided.decision.wake_at)
+            .min();
+        (step.policies, step.left_out) = merge(&step.decisions);
+        step
+    }
+
+    /// The intents of one controller.
+    pub fn intents<C: Controller + 'static>(
+        &self,
+    ) -> impl Iterator<Item = (&IntentId, &C::Intent)> {
+        self.loops
+            .get(&(C::STAGE, C::KIND))
+            .and_then(|slot| slot.as_any().downcast_ref::<Slot<C>>())
+            .into_iter()
+            .flat_map(|slot| slot.intents.iter().map(|(id, (intent, _))| (id, intent)))
+    }
+
+    /// What people see of every SLO after `step`, in the order of intents.
+    #[must_use]
+    pub fn slo_statuses(&self, _world: &World, _step: &Step) -> Vec<SloStatus> {
+        self.intents::<Slo>().filter_map(|_| None).collect()
+    }
+}
+
+/// A [`Slot`] with its types hidden, so that different controllers fit one list.
+trait Loop: Debug {
+    fn check(&self, body: &str) -> Result<(), InvalidIntent>;
+    fn put(&mut self, id: &IntentId, body: &str) -> Result<(), InvalidIntent>;
+    fn remove(&mut self, id: &IntentId);
+    fn step(&mut self, world: &World) -> Vec<(IntentId, Decision)>;
+    fn as_any(&self) -> &dyn Any;
+}
+
+#[derive(Debug)]
+struct Slot<C: Controller> {
+    controller: C,
+    intents: BTreeMap<IntentId, (C::Intent, C::Memory)>,
+}
+
+impl<C: Controller> Slot<C> {
+    fn read(body: &str) -> Result<C::Intent, InvalidIntent> {
+        serde_json::from_str(body).map_err(|source| InvalidIntent::Unreadable {
+            kind: C::KIND,
+            source,
+        })
+    }
+}
+
+impl<C: Controller + 'static> Loop for Slot<C> {
+    fn check(&self, body: &str) -> Result<(), InvalidIntent> {
+        Self::read(body).map(|_| ())
+    }
+
+    fn put(&mut self, id: &IntentId, body: &str) -> Result<(), InvalidIntent> {
+        let intent = Self::read(body)?;
+        let memory = self
+            .intents
+            .remove(id)
+            .map(|(_, memory)| memory)
+            .unwrap_or_default();
+        self.intents.insert(id.clone(), (intent, memory));
+        Ok(())
+    }
+
+    fn remove(&mut self, id: &IntentId) {
+        self.intents.remove(id);
+    }
+
+    fn step(&mut self, world: &World) -> Vec<(IntentId, Decision)> {
+        let controller = &self.controller;
+        self.intents
+            .iter_mut()
+            .map(|(id, (intent, memory))| (id.clone(), controller.step(intent, memory, world)))
+            .collect()
+    }
+
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+}

@@ -1,0 +1,99 @@
+//! What the filters saw, as the control plane takes it in.
+
+use serde::{Deserialize, Serialize};
+use sloop_model::{ObjectiveId, Outcome, Scope, WallTime};
+
+/// One report of one sidecar, after repeats were dropped: every count in it is new.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Observation {
+    /// Envoy's node id.
+    pub node: String,
+    /// The end of the interval that the counts are from. What lies after the world's own time is taken as then.
+    pub at: WallTime,
+    /// Scopes with news, no duplicates. A scope that the node reported before and leaves out had no requests.
+    pub scopes: Vec<ScopeCounts>,
+}
+
+/// What happened on one scope since the node's last report.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ScopeCounts {
+    /// Which requests.
+    pub scope: Scope,
+    /// Requests that ended.
+    pub requests: u64,
+    /// Requests by outcome, in the order of [`Outcome::ALL`].
+    pub outcomes: [u64; Outcome::ALL.len()],
+    /// Requests per objective.
+    pub objectives: Vec<ObjectiveCounts>,
+    /// Requests that a breaker refused.
+    pub refused: u64,
+    /// Requests that a breaker in shadow mode would have refused.
+    pub shadow_refused: u64,
+    /// Among `shadow_refused`: those that met every objective all the same.
+    pub shadow_refused_good: u64,
+    /// The breaker, if one guards the scope.
+    pub breaker: Option<BreakerReading>,
+    /// Latencies in microseconds and how many requests had them, ascending.
+    pub latency: Vec<(u64, u64)>,
+}
+
+/// What happened to one objective on one scope.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ObjectiveCounts {
+    /// Whose counts these are.
+    pub id: ObjectiveId,
+    /// Requests that the objective is about.
+    pub total: u64,
+    /// Those among them that met it. More than `total` is taken as `total`.
+    pub good: u64,
+}
+
+/// What a sidecar's breaker is doing.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BreakerReading {
+    /// Its state when the report was made.
+    pub state: BreakerState,
+    /// Changes since the last report, oldest first.
+    pub changes: Vec<BreakerChange>,
+}
+
+/// The states of a breaker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BreakerState {
+    /// Everything passes.
+    Closed,
+    /// Nothing passes.
+    Open,
+    /// A few requests pass, to see.
+    Probing,
+    /// A growing share passes.
+    Ramping,
+}
+
+/// One change of a breaker's state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BreakerChange {
+    /// The state that it changed to.
+    pub to: BreakerState,
+    /// When, by the sidecar's wall clock.
+    pub at: WallTime,
+    /// Why.
+    pub cause: BreakerCause,
+}
+
+/// Why a breaker changed its state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BreakerCause {
+    /// Too many of the requests that the sidecar saw failed.
+    Failures,
+    /// Too many were slow.
+    Slowness,
+    /// The control plane said so.
+    Fleet,
+    /// Time passed.
+    Time,
+    /// Probes were served.
+    Recovered,
+}

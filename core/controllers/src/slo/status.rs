@@ -1,0 +1,124 @@
+//! All that people see of an SLO.
+
+use serde::{Deserialize, Serialize};
+use sloop_model::{Policy, ServiceName, SloName, WallTime};
+
+use super::intent::{BudgetingMethod, SloMode};
+use crate::Counts;
+
+/// All that `sloop describe slo NAME` shows.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SloStatus {
+    /// Its name.
+    pub name: SloName,
+    /// Its name for people.
+    pub display_name: Option<String>,
+    /// The service that it belongs to.
+    pub service: ServiceName,
+    /// Whether Sloop acts on it.
+    pub mode: SloMode,
+    /// The window in words, as `rolling 28 d`.
+    pub window: String,
+    /// How good is summed up over time.
+    pub budgeting: BudgetingMethod,
+    /// When this was true.
+    pub at: WallTime,
+    /// Its objectives, in the order of the document.
+    pub objectives: Vec<ObjectiveStatus>,
+    /// The policies in force because of it, counting left out.
+    pub policies: Vec<Policy>,
+    /// Why, one sentence per controller that decided about it.
+    pub because: Vec<String>,
+    /// What a reader must know to not misread the numbers.
+    pub notes: Vec<String>,
+}
+
+/// One objective in numbers.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ObjectiveStatus {
+    /// Position in the SLO.
+    pub index: u32,
+    /// Its name for people.
+    pub display_name: Option<String>,
+    /// The share of requests that must be good, `0.0..1.0`.
+    pub target: f64,
+    /// What is counted, in words; nothing when it is not evaluated here.
+    pub source: Option<String>,
+    /// Counts over the SLO's window; nothing when not known.
+    pub counts: Option<Counts>,
+    /// The share of the window's time so far that somebody reported on, `0.0..=1.0`.
+    pub covered: f64,
+    /// The error budget; nothing when not known.
+    pub budget: Option<BudgetStatus>,
+    /// Burn rates, shortest window first.
+    pub burn: Vec<BurnStatus>,
+    /// The pairs of windows that people are woken by.
+    pub pairs: Vec<PairStatus>,
+    /// The level at which breakers open; nothing when the SLO is only monitored.
+    pub trip: Option<TripStatus>,
+    /// What acting did, over all scopes that the objective counts on, since counting began.
+    pub acted: Acted,
+}
+
+/// An error budget: how many requests may be bad.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct BudgetStatus {
+    /// Requests that may be bad among those of the window.
+    pub allowed: f64,
+    /// Requests that were bad.
+    pub spent: u64,
+    /// `allowed - spent`; negative when overspent.
+    pub left: f64,
+    /// `left / allowed`; 1 when nothing was counted.
+    pub left_share: f64,
+    /// At the burn of the last hour, when nothing will be left, in seconds from now; nothing when it will last.
+    pub exhausted_in_s: Option<u64>,
+}
+
+/// How fast the budget is spent: 1 is exactly as fast as allowed.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct BurnStatus {
+    /// The window up to now, in milliseconds.
+    pub window_ms: u64,
+    /// Counts in it; nothing when not known.
+    pub counts: Option<Counts>,
+    /// The rate; nothing when not known or nothing was counted.
+    pub burn: Option<f64>,
+    /// Lower end of what it may be (Wilson, three standard deviations).
+    pub low: Option<f64>,
+    /// Upper end.
+    pub high: Option<f64>,
+}
+
+/// Two windows that must both burn.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PairStatus {
+    /// The burn rate above which it fires.
+    pub factor: f64,
+    /// The long window in milliseconds.
+    pub long_ms: u64,
+    /// The short window in milliseconds.
+    pub short_ms: u64,
+    /// Whether both exceed the factor; nothing when not known.
+    pub burning: Option<bool>,
+}
+
+/// The level at which breakers open, and where it comes from.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TripStatus {
+    /// The share of bad requests, `0.0..1.0`.
+    pub level: f64,
+    /// The derivation in words, with the numbers.
+    pub derivation: String,
+}
+
+/// What acting saved and cost, as far as counts know it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Acted {
+    /// Requests that breakers refused.
+    pub refused: u64,
+    /// Requests that shadow mode would have refused.
+    pub shadow_refused: u64,
+    /// Among those: requests that met every objective, so that refusing would have cost.
+    pub shadow_refused_good: u64,
+}
