@@ -1,1 +1,24 @@
 //! Open-loop load and latency measurement.
+//!
+//! *Open loop*: requests start when a schedule says so, whether or not earlier
+//! ones have ended, as the users of a public service do. Latency counts from
+//! the moment at which a request was *meant* to start, so a stall of the
+//! service or of the generator is in every request that it delayed ("coordinated
+//! omission" is what leaving that out is called). How late the generator itself
+//! was is measured too, because a late generator measures itself.
+//!
+//! [`Arrivals`] says when, [`Call`] says what, [`Load`] does it over a
+//! [`Pool`] of kept-alive HTTP/1.1 connections, and a [`Recorder`] counts per
+//! route and per slice of time.
+
+mod arrivals;
+mod load;
+mod pool;
+mod quantile;
+mod recorder;
+
+pub use arrivals::{Arrival, Arrivals, InvalidRate};
+pub use load::{Call, Exchange, Lateness, Load};
+pub use pool::{Answer, Ending, Failure, Pool};
+pub use quantile::{Quantile, quantile};
+pub use recorder::{Cell, Recorder};
