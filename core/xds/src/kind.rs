@@ -1,0 +1,84 @@
+//! What differs between types of resources.
+
+/// A type of resources and its rules, by its type URL.
+///
+/// Ordered by when its resources are needed: what others refer to comes first.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Kind {
+    rank: usize,
+    type_url: String,
+}
+
+/// The order in which a client that has nothing needs resources: clusters before the routes to them.
+const ORDER: [&str; 7] = [
+    Kind::RUNTIME,
+    Kind::CLUSTER,
+    Kind::ENDPOINTS,
+    Kind::LISTENER,
+    Kind::ROUTES,
+    Kind::EXTENSION,
+    Kind::SECRET,
+];
+
+impl Kind {
+    /// Runtime layers (RTDS).
+    pub const RUNTIME: &str = "type.googleapis.com/envoy.service.runtime.v3.Runtime";
+    /// Clusters (CDS).
+    pub const CLUSTER: &str = "type.googleapis.com/envoy.config.cluster.v3.Cluster";
+    /// Endpoints of clusters (EDS).
+    pub const ENDPOINTS: &str =
+        "type.googleapis.com/envoy.config.endpoint.v3.ClusterLoadAssignment";
+    /// Listeners (LDS).
+    pub const LISTENER: &str = "type.googleapis.com/envoy.config.listener.v3.Listener";
+    /// Route tables (RDS).
+    pub const ROUTES: &str = "type.googleapis.com/envoy.config.route.v3.RouteConfiguration";
+    /// Extensions, such as HTTP filters (ECDS).
+    pub const EXTENSION: &str = "type.googleapis.com/envoy.config.core.v3.TypedExtensionConfig";
+    /// Secrets (SDS).
+    pub const SECRET: &str = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret";
+
+    /// The kind with this type URL, known or not.
+    #[must_use]
+    pub fn of(type_url: &str) -> Self {
+        Self {
+            rank: ORDER
+                .iter()
+                .position(|known| *known == type_url)
+                .unwrap_or(ORDER.len()),
+            type_url: type_url.to_owned(),
+        }
+    }
+
+    /// The type URL.
+    #[must_use]
+    pub fn type_url(&self) -> &str {
+        &self.type_url
+    }
+
+    /// Whether state-of-the-world responses hold all resources, so that absence deletes.
+    ///
+    /// Listeners and clusters only; the same two have the legacy wildcard.
+    #[must_use]
+    pub fn is_full_set(&self) -> bool {
+        matches!(self.type_url.as_str(), Self::CLUSTER | Self::LISTENER)
+    }
+
+    /// The kind of which same-named resources must be sent again after this one's.
+    ///
+    /// Envoy waits up to 15 s for the endpoints of a changed cluster, also when it has them.
+    pub(crate) fn repeats_after(&self) -> Option<Self> {
+        (self.type_url == Self::CLUSTER).then(|| Self::of(Self::ENDPOINTS))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clusters_come_before_the_routes_to_them() {
+        assert!(Kind::of(Kind::CLUSTER) < Kind::of(Kind::ENDPOINTS));
+        assert!(Kind::of(Kind::ENDPOINTS) < Kind::of(Kind::ROUTES));
+        assert!(Kind::of(Kind::EXTENSION) < Kind::of("a type of tomorrow"));
+    }
+}

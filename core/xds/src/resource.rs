@@ -1,0 +1,162 @@
+//! One resource, encoded once.
+
+use core::fmt;
+use std::sync::Arc;
+
+use bytes::{BufMut, Bytes, BytesMut};
+use prost::encoding::{WireType, encode_key, encode_varint, encoded_len_varint, key_len};
+use sha2::{Digest, Sha256};
+
+/// Bytes of the hash that a version keeps. 128 bits: nobody meets a collision by chance.
+const HASH_BYTES: usize = 16;
+
+/// What a resource or a set of resources contains, as a hash: 32 hexadecimal digits.
+///
+/// Equal content has the equal version on every replica and after every restart.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Version(Arc<str>);
+
+impl Version {
+    /// The version as text, as it travels.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// What a client says that it has.
+    pub(crate) fn claimed(text: &str) -> Self {
+        Self(text.into())
+    }
+
+    /// Hashes `parts`, each with its length, so that no two lists of parts run into one.
+    pub(crate) fn of<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> Self {
+        let mut hash = Sha256::new();
+        for part in parts {
+            hash.update(u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
+            hash.update(part);
+        }
+        let digits: String = hash
+            .finalize()
+            .iter()
+            .take(HASH_BYTES)
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
+        Self(digits.into())
+    }
+}
+
+impl fmt::Display for Version {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
+
+/// A named resource, ready to be sent. Cheap to clone: the bytes are shared.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Resource {
+    type_url: Arc<str>,
+    name: Arc<str>,
+    version: Version,
+    /// Field 2 of `DeltaDiscoveryResponse`, with its tag.
+    delta: Bytes,
+    /// Field 2 of `DiscoveryResponse`, with its tag: the end of `delta`.
+    sotw: Bytes,
+}
+
+impl Resource {
+    /// A resource of type `type_url` whose encoded message is `value`.
+    #[must_use]
+    pub fn new(type_url: &str, name: &str, value: &[u8]) -> Self {
+        let version = Version::of([type_url.as_bytes(), value]);
+        // `Any { type_url = 1, value = 2 }`
+        let any_len = field_len(1, type_url.len()) + field_len(2, value.len());
+        // `Resource { version = 1, resource = 2, name = 3 }`, with `resource` last: field 2 is also
+        // what `DiscoveryResponse` calls its resources, so both responses share these bytes.
+        let head_len = field_len(3, name.len()) + field_len(1, version.as_str().len());
+        let sotw_len = field_len(2, any_len);
+        let mut delta = BytesMut::with_capacity(field_len(2, head_len + sotw_len));
+        put_head(2, head_len + sotw_len, &mut delta);
+        put_field(3, name.as_bytes(), &mut delta);
+        put_field(1, version.as_str().as_bytes(), &mut delta);
+        let sotw_at = delta.len();
+        put_head(2, any_len, &mut delta);
+        put_field(1, type_url.as_bytes(), &mut delta);
+        put_field(2, value, &mut delta);
+        let delta = delta.freeze();
+        Self {
+            type_url: type_url.into(),
+            name: name.into(),
+            version,
+            sotw: delta.slice(sotw_at..),
+            delta,
+        }
+    }
+
+    /// The type URL.
+    #[must_use]
+    pub fn type_url(&self) -> &str {
+        &self.type_url
+    }
+
+    /// The name, unique within its type.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// What it contains, as a hash.
+    #[must_use]
+    pub const fn version(&self) -> &Version {
+        &self.version
+    }
+
+    /// The resource as a field of `DiscoveryResponse`.
+    pub(crate) fn as_sotw_field(&self) -> Bytes {
+        self.sotw.clone()
+    }
+
+    /// The resource as a field of `DeltaDiscoveryResponse`.
+    pub(crate) fn as_delta_field(&self) -> Bytes {
+        self.delta.clone()
+    }
+}
+
+/// Bytes of a length-delimited field with its tag.
+pub(crate) fn field_len(tag: u32, content: usize) -> usize {
+    key_len(tag) + encoded_len_varint(content as u64) + content
+}
+
+/// Writes a length-delimited field with its tag.
+pub(crate) fn put_field(tag: u32, content: &[u8], to: &mut impl BufMut) {
+    put_head(tag, content.len(), to);
+    to.put_slice(content);
+}
+
+fn put_head(tag: u32, content: usize, to: &mut impl BufMut) {
+    encode_key(tag, WireType::LengthDelimited, to);
+    encode_varint(content as u64, to);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_version_is_what_it_contains() {
+        let one = Resource::new("t", "a", b"x");
+        assert_eq!(one.version(), Resource::new("t", "b", b"x").version());
+        assert_ne!(one.version(), Resource::new("t", "a", b"y").version());
+        assert_ne!(one.version(), Resource::new("tx", "a", b"").version());
+        assert_eq!(one.version().as_str().len(), 2 * HASH_BYTES);
+    }
+
+    #[test]
+    fn the_version_is_equal_on_every_machine() {
+        let resource = Resource::new("t", "a", b"x");
+        assert_eq!(
+            resource.version().as_str(),
+            "f704cb684e26236adb129748065c6d19",
+            "a change of the hash makes every client load everything again"
+        );
+    }
+}

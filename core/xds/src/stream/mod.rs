@@ -1,0 +1,150 @@
+//! One client's stream.
+//!
+//! A stream is driven from outside: [`Stream::take`] for each request,
+//! [`Stream::next`] until it says `None` whenever a request came, the snapshot
+//! changed or the connection can take another message. It never queues
+//! responses: what is sent is computed from the latest snapshot at the moment
+//! of sending, so a slow reader costs no memory and gets only the latest state.
+
+mod delta;
+mod response;
+mod sotw;
+
+pub use delta::DeltaStream;
+pub use response::{Response, Sent, Verdict};
+pub use sotw::SotwStream;
+
+use crate::{Node, Snapshot};
+
+/// One client's stream, of either variant.
+pub trait Stream {
+    /// What the client sends.
+    type Request: prost::Message + Default + 'static;
+
+    /// Who sends it, if it says so.
+    fn node(request: &Self::Request) -> Option<&Node>;
+
+    /// Takes one request. Says what it acknowledged or refused, if anything.
+    ///
+    /// # Errors
+    ///
+    /// When the request breaks the protocol or a limit: the stream must end then.
+    fn take(&mut self, request: Self::Request) -> Result<Option<Verdict>, Violation>;
+
+    /// The next response that is due, if any; it counts as sent from then on.
+    fn next(&mut self, snapshot: &Snapshot) -> Option<Response>;
+}
+
+/// How much one stream may ask for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StreamLimits {
+    /// Types of resources.
+    pub types_max: usize,
+    /// Names per type.
+    pub names_max: usize,
+    /// Bytes of one name or version.
+    pub name_bytes_max: usize,
+}
+
+impl Default for StreamLimits {
+    /// Twice the types that Envoy knows; names for a large cluster set; names as long as URLs get.
+    fn default() -> Self {
+        Self {
+            types_max: 32,
+            names_max: 16_384,
+            name_bytes_max: 2_048,
+        }
+    }
+}
+
+/// Why a stream must end.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Violation {
+    /// An aggregated stream carries many types, so each request must name its own.
+    #[error("type_url is empty; it must name the type of the resources")]
+    TypeUrlMissing,
+    /// Too many types.
+    #[error("{given} types on one stream; there may be at most {max}")]
+    TooManyTypes {
+        /// With this request.
+        given: usize,
+        /// The bound.
+        max: usize,
+    },
+    /// Too many names.
+    #[error("{given} names of {type_url}; there may be at most {max}")]
+    TooManyNames {
+        /// The type.
+        type_url: String,
+        /// With this request.
+        given: usize,
+        /// The bound.
+        max: usize,
+    },
+    /// A name or version too long.
+    #[error("a name of {given} bytes; it may have at most {max}")]
+    NameTooLong {
+        /// As given.
+        given: usize,
+        /// The bound.
+        max: usize,
+    },
+}
+
+impl StreamLimits {
+    fn check_type(&self, type_url: &str, known: usize, is_new: bool) -> Result<(), Violation> {
+        if type_url.is_empty() {
+            return Err(Violation::TypeUrlMissing);
+        }
+        self.check_names([type_url])?;
+        let given = known + usize::from(is_new);
+        if self.types_max < given {
+            return Err(Violation::TooManyTypes {
+                given,
+                max: self.types_max,
+            });
+        }
+        Ok(())
+    }
+
+    fn check_count(&self, type_url: &str, given: usize) -> Result<(), Violation> {
+        if self.names_max < given {
+            return Err(Violation::TooManyNames {
+                type_url: type_url.to_owned(),
+                given,
+                max: self.names_max,
+            });
+        }
+        Ok(())
+    }
+
+    fn check_names<'a>(&self, names: impl IntoIterator<Item = &'a str>) -> Result<(), Violation> {
+        match names
+            .into_iter()
+            .map(str::len)
+            .find(|length| self.name_bytes_max < *length)
+        {
+            Some(given) => Err(Violation::NameTooLong {
+                given,
+                max: self.name_bytes_max,
+            }),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Draws nonces: unique within a stream, which is all that they must be.
+#[derive(Debug, Default)]
+struct Nonces {
+    last: u64,
+}
+
+impl Nonces {
+    fn draw(&mut self) -> String {
+        self.last = self.last.saturating_add(1);
+        self.last.to_string()
+    }
+}
+
+#[cfg(test)]
+mod tests;

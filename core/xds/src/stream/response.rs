@@ -1,0 +1,136 @@
+//! What is sent, and what became of it.
+
+use bytes::{Bytes, BytesMut};
+
+use crate::resource::{field_len, put_field};
+use crate::{Resource, Status, Version};
+
+/// A response, ready to be written to the wire.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Response {
+    /// What it carries.
+    pub sent: Sent,
+    /// Its message, in pieces that follow each other.
+    pub pieces: Vec<Bytes>,
+}
+
+/// What a response carries.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sent {
+    /// The type of the resources.
+    pub type_url: String,
+    /// The version of all resources of the type, as of the snapshot.
+    pub version: Version,
+    /// Names the response within its stream.
+    pub nonce: String,
+    /// Names and versions of the resources in it.
+    pub resources: Vec<(String, Version)>,
+    /// Names of resources that the client must drop. Empty in state of the world.
+    pub removed: Vec<String>,
+}
+
+/// What a client said about a response.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It is in force.
+    Acknowledged(Sent),
+    /// The client keeps what it had.
+    Refused {
+        /// What it refused.
+        sent: Sent,
+        /// Why, in the client's words, at most [`Verdict::MESSAGE_BYTES_MAX`] bytes.
+        message: String,
+    },
+}
+
+impl Verdict {
+    /// A line for people; a client decides how long its own is.
+    pub const MESSAGE_BYTES_MAX: usize = 1_024;
+
+    pub(crate) fn of(sent: Sent, error: Option<Status>) -> Self {
+        match error {
+            None => Self::Acknowledged(sent),
+            Some(error) => {
+                let mut message = error.message;
+                message.truncate(message.floor_char_boundary(Self::MESSAGE_BYTES_MAX));
+                Self::Refused { sent, message }
+            }
+        }
+    }
+}
+
+/// Tags of the fields that `DiscoveryResponse` and `DeltaDiscoveryResponse` number alike.
+const VERSION: u32 = 1;
+const TYPE_URL: u32 = 4;
+const NONCE: u32 = 5;
+/// `DeltaDiscoveryResponse.removed_resources`.
+const REMOVED: u32 = 6;
+
+impl Response {
+    /// A state-of-the-world response.
+    pub(crate) fn sotw(
+        type_url: &str,
+        version: &Version,
+        nonce: String,
+        with: &[&Resource],
+    ) -> Self {
+        let sent = Sent::new(type_url, version, nonce, with);
+        let mut pieces = vec![head(&sent)];
+        pieces.extend(with.iter().map(|resource| resource.as_sotw_field()));
+        Self { sent, pieces }
+    }
+
+    /// A delta response.
+    pub(crate) fn delta(
+        type_url: &str,
+        version: &Version,
+        nonce: String,
+        with: &[&Resource],
+        removed: Vec<String>,
+    ) -> Self {
+        let mut sent = Sent::new(type_url, version, nonce, with);
+        sent.removed = removed;
+        let mut head = BytesMut::from(head(&sent));
+        for name in &sent.removed {
+            put_field(REMOVED, name.as_bytes(), &mut head);
+        }
+        let mut pieces = vec![head.freeze()];
+        pieces.extend(with.iter().map(|resource| resource.as_delta_field()));
+        Self { sent, pieces }
+    }
+
+    /// Bytes of the message.
+    #[must_use]
+    pub fn encoded_len(&self) -> usize {
+        self.pieces.iter().map(Bytes::len).sum()
+    }
+}
+
+impl Sent {
+    fn new(type_url: &str, version: &Version, nonce: String, with: &[&Resource]) -> Self {
+        let resources = with
+            .iter()
+            .map(|resource| (resource.name().to_owned(), resource.version().clone()));
+        Self {
+            type_url: type_url.to_owned(),
+            version: version.clone(),
+            nonce,
+            resources: resources.collect(),
+            removed: Vec::new(),
+        }
+    }
+}
+
+fn head(sent: &Sent) -> Bytes {
+    let fields = [
+        (VERSION, sent.version.as_str()),
+        (TYPE_URL, &sent.type_url),
+        (NONCE, &sent.nonce),
+    ];
+    let length = fields.iter().map(|(tag, text)| field_len(*tag, text.len()));
+    let mut head = BytesMut::with_capacity(length.sum());
+    for (tag, text) in fields {
+        put_field(tag, text.as_bytes(), &mut head);
+    }
+    head.freeze()
+}
