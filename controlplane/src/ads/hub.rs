@@ -1,0 +1,306 @@
+//! The door between the process and its nodes.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use sloop_model::WallTime;
+use sloop_xds::{Node, Sent, Snapshot, Verdict};
+use tokio::sync::{broadcast, watch};
+use tonic::Status;
+
+use super::limits::AdsLimits;
+use super::service::AdsService;
+use super::status::{Event, NodeStatus, Refusal, StreamId, Variant, What};
+
+/// Events that a listener may be behind before it misses some.
+const EVENTS_MAX: usize = 4_096;
+
+/// All streams of discovery and what they should send. Clones are the same hub.
+#[derive(Clone, Debug)]
+pub struct Hub {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    limits: AdsLimits,
+    clock: fn() -> WallTime,
+    is_open: watch::Sender<bool>,
+    groups: Mutex<BTreeMap<String, watch::Sender<Option<Arc<Snapshot>>>>>,
+    seen: watch::Sender<BTreeSet<String>>,
+    nodes: Mutex<Nodes>,
+    events: broadcast::Sender<Event>,
+}
+
+#[derive(Debug, Default)]
+struct Nodes {
+    last: StreamId,
+    /// Streams that have not said yet who they are count, too.
+    streams: usize,
+    by_stream: BTreeMap<StreamId, NodeStatus>,
+}
+
+impl Hub {
+    /// A hub that answers nobody until [`Hub::open`]. `clock` dates what is reported.
+    #[must_use]
+    pub fn new(limits: AdsLimits, clock: fn() -> WallTime) -> Self {
+        let shared = Shared {
+            limits,
+            clock,
+            is_open: watch::Sender::new(false),
+            groups: Mutex::default(),
+            seen: watch::Sender::default(),
+            nodes: Mutex::default(),
+            events: broadcast::Sender::new(EVENTS_MAX),
+        };
+        Self {
+            shared: Arc::new(shared),
+        }
+    }
+
+    /// The gRPC service, to be added to the server that [`AdsLimits::server`] begins.
+    #[must_use]
+    pub fn service(&self) -> AdsService {
+        AdsService::new(self.clone())
+    }
+
+    /// Begins to answer. Call it when the store is loaded and the known groups are published.
+    pub fn open(&self) {
+        self.shared.is_open.send_replace(true);
+    }
+
+    /// Whether nodes are answered.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        *self.shared.is_open.borrow()
+    }
+
+    /// What the nodes of `group` (their Envoy's node cluster) should have from now on.
+    ///
+    /// Returns at once; each stream sends the latest snapshot as soon as its
+    /// client can take it. A group that is not published is not answered.
+    pub fn publish(&self, group: &str, snapshot: Arc<Snapshot>) {
+        self.group(group).send_if_modified(|current| {
+            let differs = current.as_ref() != Some(&snapshot);
+            *current = Some(snapshot);
+            differs
+        });
+    }
+
+    /// The groups that nodes have named since the process began. Changes when a new one comes.
+    #[must_use]
+    pub fn groups(&self) -> watch::Receiver<BTreeSet<String>> {
+        self.shared.seen.subscribe()
+    }
+
+    /// The nodes that are connected, by stream.
+    #[must_use]
+    pub fn nodes(&self) -> Vec<NodeStatus> {
+        self.lock_nodes().by_stream.values().cloned().collect()
+    }
+
+    /// What happens on the streams from now on. A listener that is slow misses events and is told so.
+    #[must_use]
+    pub fn events(&self) -> broadcast::Receiver<Event> {
+        self.shared.events.subscribe()
+    }
+
+    pub(super) fn limits(&self) -> &AdsLimits {
+        &self.shared.limits
+    }
+
+    pub(super) fn now(&self) -> WallTime {
+        (self.shared.clock)()
+    }
+
+    pub(super) fn gate(&self) -> watch::Receiver<bool> {
+        self.shared.is_open.subscribe()
+    }
+
+    /// Makes room for a stream; it ends when the answer is dropped.
+    pub(super) fn admit(&self, variant: Variant) -> Result<Connection, Status> {
+        let mut nodes = self.lock_nodes();
+        if self.shared.limits.streams_max <= nodes.streams {
+            return Err(Status::resource_exhausted("too many streams"));
+        }
+        nodes.streams += 1;
+        nodes.last += 1;
+        let stream = nodes.last;
+        drop(nodes);
+        Ok(Connection {
+            hub: self.clone(),
+            stream,
+            variant,
+        })
+    }
+
+    fn group(&self, group: &str) -> watch::Sender<Option<Arc<Snapshot>>> {
+        let mut groups = lock(&self.shared.groups);
+        groups.entry(group.to_owned()).or_default().clone()
+    }
+
+    fn lock_nodes(&self) -> MutexGuard<'_, Nodes> {
+        lock(&self.shared.nodes)
+    }
+}
+
+/// One stream's entry in the hub.
+#[derive(Debug)]
+pub(super) struct Connection {
+    hub: Hub,
+    stream: StreamId,
+    variant: Variant,
+}
+
+impl Connection {
+    /// Learns who is on the stream. The answer is what the node should have.
+    pub(super) fn introduce(
+        &self,
+        node: &Node,
+    ) -> Result<watch::Receiver<Option<Arc<Snapshot>>>, Status> {
+        let shared = &self.hub.shared;
+        check_node(node, &shared.limits)?;
+        let is_known = shared.seen.borrow().contains(&node.cluster);
+        if !is_known && shared.limits.groups_max <= shared.seen.borrow().len() {
+            return Err(Status::resource_exhausted("too many groups"));
+        }
+        let locality = node.locality.clone().unwrap_or_default();
+        let status = NodeStatus {
+            stream: self.stream,
+            id: node.id.clone(),
+            group: node.cluster.clone(),
+            zone: [locality.region, locality.zone]
+                .join("/")
+                .trim_matches('/')
+                .to_owned(),
+            connected_since: self.hub.now(),
+            variant: self.variant,
+            types: BTreeMap::new(),
+        };
+        self.hub.lock_nodes().by_stream.insert(self.stream, status);
+        let snapshots = self.hub.group(&node.cluster).subscribe();
+        shared
+            .seen
+            .send_if_modified(|seen| seen.insert(node.cluster.clone()));
+        self.tell(What::Connected);
+        Ok(snapshots)
+    }
+
+    /// Notes what was handed to the connection.
+    pub(super) fn sent(&self, sent: &Sent) {
+        let version = sent.version.to_string();
+        self.change(|node| {
+            node.types.entry(sent.type_url.clone()).or_default().sent = Some(version.clone());
+        });
+        self.tell(What::Sent {
+            type_url: sent.type_url.clone(),
+            version,
+        });
+    }
+
+    /// Notes what the node said about a response.
+    pub(super) fn settled(&self, verdict: Verdict) {
+        match verdict {
+            Verdict::Acknowledged(sent) => self.acknowledged(sent),
+            Verdict::Refused { sent, message } => self.refused(sent, message),
+        }
+    }
+
+    fn acknowledged(&self, sent: Sent) {
+        let version = sent.version.to_string();
+        let resources = names_and_versions(&sent);
+        self.change(|node| {
+            let of_type = node.types.entry(sent.type_url.clone()).or_default();
+            of_type.acknowledged = Some(version.clone());
+            of_type.is_refusing = false;
+            of_type.resources.extend(resources.iter().cloned());
+            of_type
+                .resources
+                .retain(|name, _| !sent.removed.contains(name));
+        });
+        self.tell(What::Acknowledged {
+            type_url: sent.type_url,
+            version,
+            resources,
+        });
+    }
+
+    fn refused(&self, sent: Sent, message: String) {
+        let refusal = Refusal {
+            version: sent.version.to_string(),
+            message,
+            at: self.hub.now(),
+        };
+        self.change(|node| {
+            let of_type = node.types.entry(sent.type_url.clone()).or_default();
+            of_type.refused = Some(refusal.clone());
+            of_type.is_refusing = true;
+        });
+        self.tell(What::Refused {
+            resources: names_and_versions(&sent),
+            type_url: sent.type_url,
+            version: refusal.version,
+            message: refusal.message,
+        });
+    }
+
+    fn change(&self, change: impl FnOnce(&mut NodeStatus)) {
+        if let Some(node) = self.hub.lock_nodes().by_stream.get_mut(&self.stream) {
+            change(node);
+        }
+    }
+
+    fn tell(&self, what: What) {
+        let nodes = self.hub.lock_nodes();
+        let Some(node) = nodes.by_stream.get(&self.stream) else {
+            return;
+        };
+        let event = Event {
+            at: self.hub.now(),
+            stream: self.stream,
+            node: node.id.clone(),
+            group: node.group.clone(),
+            what,
+        };
+        drop(nodes);
+        // Nobody has to listen.
+        drop(self.hub.shared.events.send(event));
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.tell(What::Gone);
+        let mut nodes = self.hub.lock_nodes();
+        nodes.by_stream.remove(&self.stream);
+        nodes.streams = nodes.streams.saturating_sub(1);
+    }
+}
+
+fn check_node(node: &Node, limits: &AdsLimits) -> Result<(), Status> {
+    for (field, text) in [("node.id", &node.id), ("node.cluster", &node.cluster)] {
+        if text.is_empty() {
+            return Err(Status::invalid_argument(format!("{field} is empty")));
+        }
+        if limits.node_bytes_max < text.len() {
+            return Err(Status::invalid_argument(format!(
+                "{field} has {} bytes; it may have at most {}",
+                text.len(),
+                limits.node_bytes_max
+            )));
+        }
+    }
+    Ok(())
+}
+
+fn names_and_versions(sent: &Sent) -> Vec<(String, String)> {
+    let resources = sent.resources.iter();
+    resources
+        .map(|(name, version)| (name.clone(), version.to_string()))
+        .collect()
+}
+
+/// A holder that panicked left whole values behind: every change is one assignment.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

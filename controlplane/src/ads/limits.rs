@@ -1,0 +1,70 @@
+//! What clients may take.
+
+use std::time::Duration;
+
+use sloop_xds::StreamLimits;
+use tonic::transport::Server;
+
+/// Bounds on what clients may take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AdsLimits {
+    /// Bytes of one request.
+    pub request_bytes_max: usize,
+    /// Streams at one time, of all clients.
+    pub streams_max: usize,
+    /// Concurrent gRPC calls on one connection, of all services.
+    pub calls_per_connection_max: u32,
+    /// Groups that clients may name.
+    pub groups_max: usize,
+    /// Bytes of a node's id or cluster.
+    pub node_bytes_max: usize,
+    /// Requests that one stream may send at once.
+    pub requests_burst: u32,
+    /// Requests per second that one stream may send for long.
+    pub requests_per_second: u32,
+    /// What one stream may ask for.
+    pub stream: StreamLimits,
+}
+
+impl Default for AdsLimits {
+    fn default() -> Self {
+        Self {
+            // Envoy's first request has 61 KB, nearly all of it the list of its extensions.
+            request_bytes_max: 256 * 1024,
+            // At 107 KB a stream with Envoy's buffers: 2 GB.
+            streams_max: 20_000,
+            // A sidecar needs one for discovery and one per worker for reports.
+            calls_per_connection_max: 64,
+            groups_max: 4_096,
+            // As long as Kubernetes' names get, and a namespace, with room.
+            node_bytes_max: 1_024,
+            // Envoy's own limiter sends 100 at once and then 10 per second.
+            requests_burst: 200,
+            requests_per_second: 20,
+            stream: StreamLimits::default(),
+        }
+    }
+}
+
+impl AdsLimits {
+    /// A gRPC server that holds to these bounds; add services to it.
+    ///
+    /// Every bound is set by hand: tonic passes "none" to hyper for what is
+    /// left out, which is not hyper's default but no bound at all.
+    #[must_use]
+    pub fn server(&self) -> Server {
+        Server::builder()
+            .max_concurrent_streams(self.calls_per_connection_max)
+            // hyper's own defaults against floods of resets.
+            .http2_max_pending_accept_reset_streams(Some(20))
+            .http2_max_local_error_reset_streams(Some(1_024))
+            // Room for one large request per stream, not a megabyte.
+            .initial_stream_window_size(64 * 1024)
+            .initial_connection_window_size(256 * 1024)
+            // A node that is gone without a word is noticed within 40 s.
+            .http2_keepalive_interval(Some(Duration::from_secs(30)))
+            .http2_keepalive_timeout(Some(Duration::from_secs(10)))
+            .tcp_nodelay(true)
+            .accept_http1(false)
+    }
+}

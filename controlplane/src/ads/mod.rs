@@ -1,0 +1,23 @@
+//! Aggregated discovery: what every node should have, pushed to it.
+//!
+//! [`Hub`] is the door for the rest of the process: publish a snapshot per
+//! group of nodes, see who is connected and what they made of it. The protocol
+//! itself is `sloop_xds`; here are its connections. Messages are written from
+//! bytes that all streams share, so a resource is encoded once, however many
+//! nodes take it.
+//!
+//! Nothing is answered before [`Hub::open`]: a control plane that speaks before
+//! its store is loaded takes away what it does not know yet.
+
+mod allowance;
+mod codec;
+mod hub;
+mod limits;
+mod run;
+mod service;
+mod status;
+
+pub use hub::Hub;
+pub use limits::AdsLimits;
+pub use service::AdsService;
+pub use status::{Event, NodeStatus, Refusal, StreamId, TypeStatus, Variant, What};

@@ -1,0 +1,101 @@
+//! One stream, from its first request to its end.
+
+use std::sync::Arc;
+
+use sloop_xds::{LegacyWildcard, Node, Response, Snapshot, Stream, StreamLimits, Violation};
+use tokio::sync::{mpsc, watch};
+use tonic::{Status, Streaming};
+
+use super::allowance::Allowance;
+use super::hub::{Connection, Hub};
+
+type ToClient = mpsc::Sender<Result<Response, Status>>;
+
+/// Serves a stream until the client ends it, breaks a rule or is gone.
+pub(super) async fn run<S: Stream>(
+    hub: &Hub,
+    connection: &Connection,
+    begin: impl Fn(StreamLimits, LegacyWildcard) -> S,
+    mut requests: Streaming<S::Request>,
+    to_client: &ToClient,
+) -> Result<(), Status> {
+    let Some(first) = requests.message().await? else {
+        return Ok(());
+    };
+    let node = S::node(&first)
+        .ok_or_else(|| Status::invalid_argument("node is missing in the first request"))?;
+    let mut snapshots = connection.introduce(node)?;
+    let mut stream = begin(hub.limits().stream, legacy_wildcard(node));
+    let mut gate = hub.gate();
+    let limits = hub.limits();
+    let mut allowance =
+        Allowance::new(limits.requests_burst, limits.requests_per_second, hub.now());
+    take(&mut stream, first, connection)?;
+    // Whether a response may be due. Checked when the connection has room for one.
+    let mut may_owe = true;
+    loop {
+        tokio::select! {
+            request = requests.message() => {
+                let Some(request) = request? else { return Ok(()) };
+                if !allowance.take(hub.now()) {
+                    return Err(Status::resource_exhausted("too many requests"));
+                }
+                take(&mut stream, request, connection)?;
+                may_owe = true;
+            }
+            Ok(()) = snapshots.changed() => may_owe = true,
+            Ok(()) = gate.changed() => may_owe = true,
+            room = to_client.reserve(), if may_owe => {
+                let Ok(room) = room else { return Ok(()) };
+                match due(&mut stream, &snapshots, &gate) {
+                    Some(response) => {
+                        connection.sent(&response.sent);
+                        room.send(Ok(response));
+                    }
+                    None => may_owe = false,
+                }
+            }
+        }
+    }
+}
+
+fn take<S: Stream>(
+    stream: &mut S,
+    request: S::Request,
+    connection: &Connection,
+) -> Result<(), Status> {
+    if let Some(verdict) = stream.take(request).map_err(refuse)? {
+        connection.settled(verdict);
+    }
+    Ok(())
+}
+
+fn due<S: Stream>(
+    stream: &mut S,
+    snapshots: &watch::Receiver<Option<Arc<Snapshot>>>,
+    gate: &watch::Receiver<bool>,
+) -> Option<Response> {
+    if !*gate.borrow() {
+        return None;
+    }
+    let snapshot = snapshots.borrow().clone()?;
+    stream.next(&snapshot)
+}
+
+fn legacy_wildcard(node: &Node) -> LegacyWildcard {
+    if node.user_agent_name.starts_with("gRPC") {
+        LegacyWildcard::Off
+    } else {
+        LegacyWildcard::Honoured
+    }
+}
+
+fn refuse(violation: Violation) -> Status {
+    let text = violation.to_string();
+    match violation {
+        Violation::TypeUrlMissing => Status::invalid_argument(text),
+        Violation::TooManyTypes { .. }
+        | Violation::TooManyNames { .. }
+        | Violation::NameTooLong { .. } => Status::resource_exhausted(text),
+    }
+}
