@@ -1,3 +1,96 @@
 //! The one door for tasks: `cargo xtask --help`.
+//!
+//! One file per task. Each first sees to what it needs, so that on a machine
+//! with nothing but Rust and Python every one of them works at once. What is
+//! decided (which compiler, which Envoy, what CI runs) is a plain function with
+//! tests; [`run`] holds everything that starts another program.
 
-fn main() {}
+mod artifact;
+mod bench;
+mod ci;
+mod demo;
+mod run;
+mod setup;
+mod test;
+mod wasm;
+mod workspace;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Tasks of this repository.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Arguments {
+    #[command(subcommand)]
+    task: Task,
+}
+
+/// What can be asked for.
+#[derive(Debug, Subcommand)]
+enum Task {
+    /// Gets the Wasm target and Envoy; quick when they are there
+    Setup,
+    /// Builds the filter into target/sloop_filter.wasm
+    Wasm,
+    /// Shows an SLO that changes what real sidecars do
+    Demo {
+        /// Passed to the demo; `cargo xtask demo -- --help` lists them
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<OsString>,
+    },
+    /// Runs all tests, those on the real Envoy too
+    Test {
+        /// Passed to `cargo test`
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<OsString>,
+    },
+    /// Runs what CI runs
+    Ci,
+    /// Measures latency
+    Bench,
+}
+
+fn main() -> ExitCode {
+    let done = match Arguments::parse().task {
+        Task::Setup => setup::run(),
+        Task::Wasm => wasm::run(),
+        Task::Demo { arguments } => demo::run(&arguments),
+        Task::Test { arguments } => test::run(&arguments),
+        Task::Ci => ci::run(),
+        Task::Bench => return bench::run(),
+    };
+    let Err(error) = done else {
+        return ExitCode::SUCCESS;
+    };
+    eprintln!("error: {error:#}");
+    error
+        .downcast_ref::<run::Failed>()
+        .map_or(ExitCode::FAILURE, run::Failed::exit_code)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn demo_arguments(line: &str) -> Vec<OsString> {
+        let words = line.split_whitespace();
+        let Task::Demo { arguments } = Arguments::try_parse_from(words).unwrap().task else {
+            panic!("not the demo: {line}");
+        };
+        arguments
+    }
+
+    #[test]
+    fn what_follows_demo_is_the_demos_with_and_without_dashes() {
+        assert_eq!(demo_arguments("xtask demo --keep"), ["--keep"]);
+        assert_eq!(demo_arguments("xtask demo -- --keep"), ["--keep"]);
+        assert_eq!(
+            demo_arguments("xtask demo --replay a.csv --speed 4"),
+            ["--replay", "a.csv", "--speed", "4"]
+        );
+        assert!(demo_arguments("xtask demo").is_empty());
+    }
+}

@@ -1,0 +1,112 @@
+//! `cargo xtask wasm`: the module that sidecars load.
+
+mod strip;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result};
+
+use crate::run::{self, say};
+use crate::setup::{self, WasmWay};
+use crate::workspace;
+
+/// The profile for the module in the root Cargo.toml.
+const PROFILE: &str = "wasm";
+
+/// Builds the module.
+///
+/// # Errors
+///
+/// When nothing here can compile it, or it does not compile.
+pub(crate) fn run() -> Result<()> {
+    build().map(|_path| ())
+}
+
+/// Builds the module where it is not built yet, and returns its path.
+///
+/// # Errors
+///
+/// As [`run`].
+pub(crate) fn build() -> Result<PathBuf> {
+    let way = setup::wasm_target()?;
+    let mut build = cargo(&way, "build");
+    build.args(["--quiet", "-p", "sloop-filter", "--profile", PROFILE]);
+    run::run(&mut build)?;
+
+    let built = folder()
+        .join(setup::WASM_TARGET)
+        .join(PROFILE)
+        .join("sloop_filter.wasm");
+    let whole = fs::read(&built).with_context(|| format!("cannot read {}", built.display()))?;
+    let stripped =
+        strip::strip(&whole).context("the compiler made a module that cannot be read")?;
+    let module = workspace::module();
+    write_if_changed(&module, &stripped)?;
+    say(
+        "have",
+        &format!(
+            "{}, {} bytes ({} before stripping)",
+            module.display(),
+            stripped.len(),
+            whole.len()
+        ),
+    );
+    Ok(module)
+}
+
+/// Cargo with `subcommand` for the Wasm target, in a folder of its own: the two compilers and their flags do not
+/// disturb what is built for this machine.
+pub(crate) fn cargo(way: &WasmWay, subcommand: &str) -> Command {
+    let mut command = match way {
+        WasmWay::Toolchain => {
+            let mut command = run::cargo();
+            command.arg(subcommand);
+            command
+        }
+        WasmWay::Debian { linker } => setup::debian_cargo(subcommand, linker.as_deref()),
+    };
+    // Flags for this machine's processor mean nothing to the target.
+    command
+        .env_remove("RUSTFLAGS")
+        .env_remove("CARGO_ENCODED_RUSTFLAGS")
+        .current_dir(workspace::root())
+        .args(["--target", setup::WASM_TARGET, "--target-dir"])
+        .arg(folder());
+    command
+}
+
+fn folder() -> PathBuf {
+    workspace::target().join("wasm")
+}
+
+/// Replaces `path` in one step, so that a running Envoy never loads half a module.
+fn write_if_changed(path: &Path, content: &[u8]) -> Result<()> {
+    if fs::read(path).is_ok_and(|old| old == content) {
+        return Ok(());
+    }
+    let new = path.with_extension("wasm.new");
+    fs::write(&new, content)
+        .and_then(|()| fs::rename(&new, path))
+        .with_context(|| format!("cannot write {}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_equal_module_is_left_alone_and_another_one_replaced() {
+        let folder = std::env::temp_dir().join(format!("sloop-xtask-{}", std::process::id()));
+        fs::create_dir_all(&folder).unwrap();
+        let path = folder.join("module.wasm");
+        write_if_changed(&path, b"one").unwrap();
+        let written_at = fs::metadata(&path).unwrap().modified().unwrap();
+        write_if_changed(&path, b"one").unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().modified().unwrap(), written_at);
+        write_if_changed(&path, b"two").unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"two");
+        fs::remove_dir_all(&folder).unwrap();
+    }
+}
