@@ -5,3 +5,11 @@
 //! feeds that value or carries out what it says.
 
 pub mod admin;
+pub mod ads;
+pub mod clock;
+pub mod engine;
+pub mod ingest;
+pub mod metrics;
+pub mod publish;
+pub mod serve;
+pub mod store;

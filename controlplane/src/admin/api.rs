@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use sloop_controllers::{BreakerCause, BreakerState, Stage};
 use sloop_model::{RouteName, ServiceName, Side};
 
 /// A list, and when it was true.
@@ -65,7 +66,7 @@ pub struct BreakerStatus {
     /// Which VM of the node: its incarnation, 16 hexadecimal digits.
     pub vm: String,
     /// `closed`, `open`, `probing` or `ramping`.
-    pub state: String,
+    pub state: BreakerState,
     /// When it came into this state, by the sidecar's clock; absent when the control plane saw no change.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub since_ms: Option<u64>,
@@ -80,7 +81,9 @@ pub struct NodeStatus {
     pub group: String,
     /// Whether it holds a stream to this control plane.
     pub connected: bool,
-    /// What it subscribed to, sorted by name. Empty when not connected.
+    /// Where it runs, as `region/zone`; empty when it did not say.
+    pub zone: String,
+    /// What it subscribed to, sorted by kind. Empty when not connected.
     pub resources: Vec<ResourceStatus>,
     /// When its newest report came; absent when none came since the process began.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -89,10 +92,10 @@ pub struct NodeStatus {
     pub filters: Vec<FilterInForce>,
 }
 
-/// What one Envoy has of one resource.
+/// How one Envoy stands with one type of resources.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ResourceStatus {
-    /// Short name of the type, as `ecds`.
+    /// The type URL.
     pub kind: String,
     /// The version that was sent last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -100,7 +103,7 @@ pub struct ResourceStatus {
     /// The version that Envoy accepted last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub acknowledged: Option<String>,
-    /// What Envoy said when it refused what was sent last.
+    /// What Envoy said when it refused what was sent last; absent when it did not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refusal: Option<String>,
 }
@@ -149,9 +152,9 @@ pub enum Happened {
         /// Who looks.
         side: Side,
         /// The new state: `closed`, `open`, `probing` or `ramping`.
-        to: String,
+        to: BreakerState,
         /// `failures`, `slowness`, `fleet`, `time` or `recovered`.
-        cause: String,
+        cause: BreakerCause,
     },
     /// A configuration was handed to the sidecars of a group.
     Push {
@@ -171,21 +174,37 @@ pub enum Happened {
         /// Why.
         reason: String,
     },
+    /// A node opened a stream.
+    Connected {
+        /// Envoy's node id.
+        node: String,
+        /// Its group.
+        group: String,
+    },
+    /// A node's stream ended.
+    Gone {
+        /// Envoy's node id.
+        node: String,
+        /// Its group.
+        group: String,
+    },
     /// An Envoy accepted what it was sent.
     Acknowledged {
         /// Envoy's node id.
         node: String,
-        /// Short name of the type, as `ecds`.
-        resource: String,
-        /// The version.
-        version: String,
+        /// Which filter.
+        side: Side,
+        /// The configuration's number.
+        generation: u64,
     },
-    /// An Envoy refused what it was sent.
+    /// An Envoy refused what it was sent, and keeps what it had.
     Refused {
         /// Envoy's node id.
         node: String,
-        /// Short name of the type, as `ecds`.
-        resource: String,
+        /// Which filter.
+        side: Side,
+        /// The configuration's number.
+        generation: u64,
         /// What Envoy said.
         reason: String,
     },
@@ -214,8 +233,10 @@ pub enum Happened {
 pub struct DecisionTaken {
     /// When.
     pub at_ms: u64,
-    /// The intent, as `kind/name`.
+    /// The intent: kind and name of the document, as `SLO/checkout`.
     pub intent: String,
+    /// The stage of the controller that decided: `measure`, `protect`, `change` or `advise`.
+    pub stage: Stage,
     /// Policies that should hold by it.
     pub policies: usize,
     /// Why.

@@ -1,0 +1,51 @@
+//! Nodes as two sources know them: their streams, and their reports.
+
+use std::collections::BTreeMap;
+
+use super::api::{NodeStatus, ResourceStatus};
+use crate::ads::{self, TypeStatus};
+use crate::engine::Engine;
+
+/// All nodes that are connected or report, by id.
+pub(super) fn nodes(engine: &Engine, streams: Vec<ads::NodeStatus>) -> Vec<NodeStatus> {
+    let mut nodes: BTreeMap<String, NodeStatus> = BTreeMap::new();
+    // The latest stream of a node comes last and stays.
+    for stream in streams {
+        let status = NodeStatus {
+            node: stream.id.clone(),
+            group: stream.group,
+            connected: true,
+            zone: stream.zone,
+            resources: stream.types.into_iter().map(resource).collect(),
+            reported_ms: None,
+            filters: Vec::new(),
+        };
+        nodes.insert(stream.id, status);
+    }
+    for (node, reporter) in engine.reporters() {
+        let status = nodes.entry(node.to_owned()).or_insert_with(|| NodeStatus {
+            node: node.to_owned(),
+            group: reporter.group.clone(),
+            connected: false,
+            zone: String::new(),
+            resources: Vec::new(),
+            reported_ms: None,
+            filters: Vec::new(),
+        });
+        status.reported_ms = Some(reporter.reported.as_millis());
+        status.filters = reporter.filters;
+    }
+    nodes.into_values().collect()
+}
+
+fn resource((kind, status): (String, TypeStatus)) -> ResourceStatus {
+    ResourceStatus {
+        kind,
+        sent: status.sent,
+        acknowledged: status.acknowledged,
+        refusal: status
+            .refused
+            .filter(|_| status.is_refusing)
+            .map(|refusal| refusal.message),
+    }
+}

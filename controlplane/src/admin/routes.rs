@@ -1,0 +1,153 @@
+//! The paths of the HTTP API. All are `GET`.
+
+use std::sync::{Arc, OnceLock};
+
+use axum::extract::{Path, Query, State, rejection::QueryRejection};
+use axum::http::{Uri, header};
+use axum::response::{IntoResponse, Response};
+use axum::{Json, Router, routing::get};
+use serde::{Deserialize, Serialize};
+use sloop_controllers::SloStatus;
+use tokio::sync::{mpsc, oneshot};
+
+use super::api::{DecisionTaken, DocumentFile, Event, List, NodeStatus, ScopeStatus};
+use super::nodes::nodes;
+use super::problem::Refusal;
+use crate::ads::Hub;
+use crate::clock;
+use crate::engine::Engine;
+use crate::metrics::Telemetry;
+use crate::serve::View;
+
+/// What the HTTP API answers from. Clones are the same.
+#[derive(Clone, Debug)]
+pub struct Admin {
+    telemetry: Arc<Telemetry>,
+    hub: Hub,
+    /// Empty until the store and the documents are loaded.
+    views: Arc<OnceLock<mpsc::Sender<View>>>,
+}
+
+impl Admin {
+    /// Answers that nothing is loaded yet.
+    #[must_use]
+    pub fn loading(telemetry: Arc<Telemetry>, hub: Hub) -> Self {
+        Self {
+            telemetry,
+            hub,
+            views: Arc::default(),
+        }
+    }
+
+    /// From now on asks the loop behind `views`.
+    pub fn ready(&self, views: mpsc::Sender<View>) {
+        // A second call would mean two loops; the first one stays.
+        drop(self.views.set(views));
+    }
+
+    /// What `look` sees of the engine.
+    async fn view<T: Send + 'static>(
+        &self,
+        look: impl FnOnce(&Engine) -> T + Send + 'static,
+    ) -> Result<T, Refusal> {
+        let views = self.views.get().ok_or(Refusal::Loading)?;
+        let (answer, answered) = oneshot::channel();
+        let view: View = Box::new(move |engine| drop(answer.send(look(engine))));
+        views.send(view).await.map_err(|_| Refusal::Stopping)?;
+        answered.await.map_err(|_| Refusal::Stopping)
+    }
+
+    async fn list<T: Serialize + Send + 'static>(
+        &self,
+        look: impl FnOnce(&Engine) -> Vec<T> + Send + 'static,
+    ) -> Answer<T> {
+        let items = self.view(look).await?;
+        Ok(Json(List {
+            at_ms: clock::wall().as_millis(),
+            items,
+        }))
+    }
+}
+
+type Answer<T> = Result<Json<List<T>>, Refusal>;
+
+/// The API.
+pub fn router(admin: Admin) -> Router {
+    Router::new()
+        .route("/healthz", get(|| async { "ok\n" }))
+        .route("/readyz", get(ready))
+        .route("/metrics", get(metrics))
+        .route("/v1/slos", get(slos))
+        .route("/v1/slos/{name}", get(slo))
+        .route("/v1/scopes", get(scopes))
+        .route("/v1/nodes", get(all_nodes))
+        .route("/v1/events", get(events))
+        .route("/v1/decisions", get(decisions))
+        .route("/v1/documents", get(documents))
+        .fallback(|uri: Uri| async move { Refusal::NoSuchPath(uri.path().to_owned()) })
+        .with_state(admin)
+}
+
+async fn ready(State(admin): State<Admin>) -> Result<&'static str, Refusal> {
+    admin.view(|_| "ready\n").await
+}
+
+async fn metrics(State(admin): State<Admin>) -> Result<Response, Refusal> {
+    let text = admin
+        .telemetry
+        .render()
+        .map_err(|error| Refusal::Metrics(error.to_string()))?;
+    let kind = [(header::CONTENT_TYPE, "text/plain; version=0.0.4")];
+    Ok((kind, text).into_response())
+}
+
+async fn slos(State(admin): State<Admin>) -> Answer<SloStatus> {
+    admin.list(|engine| engine.slos().to_vec()).await
+}
+
+async fn slo(
+    State(admin): State<Admin>,
+    Path(name): Path<String>,
+) -> Result<Json<SloStatus>, Refusal> {
+    let asked = name.clone();
+    let find = move |engine: &Engine| {
+        let mut slos = engine.slos().iter();
+        slos.find(|slo| slo.name.as_str() == asked).cloned()
+    };
+    let found = admin.view(find).await?;
+    found.map(Json).ok_or(Refusal::NoSuch { kind: "SLO", name })
+}
+
+async fn scopes(State(admin): State<Admin>) -> Answer<ScopeStatus> {
+    admin.list(|engine| engine.scopes(clock::wall())).await
+}
+
+async fn all_nodes(State(admin): State<Admin>) -> Answer<NodeStatus> {
+    let streams = admin.hub.nodes();
+    admin.list(move |engine| nodes(engine, streams)).await
+}
+
+/// What to leave out.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Since {
+    /// Events up to this one.
+    #[serde(default)]
+    since: u64,
+}
+
+async fn events(
+    State(admin): State<Admin>,
+    since: Result<Query<Since>, QueryRejection>,
+) -> Answer<Event> {
+    let Query(Since { since }) = since.map_err(|error| Refusal::Query(error.body_text()))?;
+    admin.list(move |engine| engine.events(since)).await
+}
+
+async fn decisions(State(admin): State<Admin>) -> Answer<DecisionTaken> {
+    admin.list(Engine::decisions).await
+}
+
+async fn documents(State(admin): State<Admin>) -> Answer<DocumentFile> {
+    admin.list(|engine| engine.files().to_vec()).await
+}

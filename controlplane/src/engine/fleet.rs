@@ -1,0 +1,197 @@
+//! What the filters say about themselves: configurations in force, states of breakers.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use sloop_controllers::BreakerState;
+use sloop_model::{Scope, Side, WallTime};
+
+use crate::admin::api::{BreakerStatus, FilterInForce, Happened};
+use crate::ingest::{Applied, Report};
+
+/// A VM that was quiet for this long is gone: a filter with nothing to count reports once a minute.
+const GONE_AFTER: Duration = Duration::from_secs(600);
+
+/// VMs kept: ten thousand sidecars of four workers.
+const VMS_MAX: usize = 40_000;
+
+/// The Wasm VMs that report, by incarnation.
+#[derive(Clone, Debug, Default)]
+pub struct Fleet {
+    vms: BTreeMap<u64, Vm>,
+}
+
+#[derive(Clone, Debug)]
+struct Vm {
+    node: String,
+    group: String,
+    reported: WallTime,
+    filters: BTreeMap<Side, Applied>,
+    breakers: BTreeMap<Scope, Guard>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Guard {
+    state: BreakerState,
+    since: Option<WallTime>,
+}
+
+/// Something that a report says happened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Told {
+    /// When, by the sidecar's clock.
+    pub at: WallTime,
+    /// What.
+    pub happened: Happened,
+}
+
+/// One node that reports.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reporter {
+    /// Envoy's node cluster.
+    pub group: String,
+    /// When the newest report of any of its VMs came.
+    pub reported: WallTime,
+    /// Configurations in force.
+    pub filters: Vec<FilterInForce>,
+}
+
+impl Fleet {
+    /// Takes in a report that came at `now`, and says what is new in it.
+    pub fn take(&mut self, report: &Report, now: WallTime) -> Vec<Told> {
+        if !self.vms.contains_key(&report.incarnation) && self.vms.len() >= VMS_MAX {
+            self.forget_quietest();
+        }
+        let vm = self.vms.entry(report.incarnation).or_insert_with(|| Vm {
+            node: report.node.clone(),
+            group: report.group.clone(),
+            reported: now,
+            filters: BTreeMap::new(),
+            breakers: BTreeMap::new(),
+        });
+        vm.reported = now;
+        let mut told = vm.take_filters(report);
+        for counts in &report.scopes {
+            if let Some(reading) = &counts.breaker {
+                told.extend(vm.take_breaker(report.incarnation, &counts.scope, reading));
+            }
+        }
+        told
+    }
+
+    /// Drops the VMs that are gone at `now`.
+    pub fn forget(&mut self, now: WallTime) {
+        self.vms.retain(|_, vm| now.since(vm.reported) < GONE_AFTER);
+    }
+
+    /// The breakers on each scope, sorted by node.
+    #[must_use]
+    pub fn breakers(&self) -> BTreeMap<&Scope, Vec<BreakerStatus>> {
+        let mut all: BTreeMap<&Scope, Vec<BreakerStatus>> = BTreeMap::new();
+        for (incarnation, vm) in &self.vms {
+            for (scope, guard) in &vm.breakers {
+                all.entry(scope).or_default().push(BreakerStatus {
+                    node: vm.node.clone(),
+                    vm: name(*incarnation),
+                    state: guard.state,
+                    since_ms: guard.since.map(WallTime::as_millis),
+                });
+            }
+        }
+        for breakers in all.values_mut() {
+            breakers.sort_by(|a, b| (&a.node, &a.vm).cmp(&(&b.node, &b.vm)));
+        }
+        all
+    }
+
+    /// The nodes that report, by id.
+    #[must_use]
+    pub fn reporters(&self) -> BTreeMap<&str, Reporter> {
+        let mut all: BTreeMap<&str, Reporter> = BTreeMap::new();
+        for (incarnation, vm) in &self.vms {
+            let reporter = all.entry(&vm.node).or_insert_with(|| Reporter {
+                group: vm.group.clone(),
+                reported: vm.reported,
+                filters: Vec::new(),
+            });
+            reporter.reported = reporter.reported.max(vm.reported);
+            reporter
+                .filters
+                .extend(vm.filters.values().map(|applied| FilterInForce {
+                    vm: name(*incarnation),
+                    side: applied.side,
+                    generation: applied.generation,
+                    applied_ms: applied.at.as_millis(),
+                }));
+        }
+        all
+    }
+
+    fn forget_quietest(&mut self) {
+        let quietest = self
+            .vms
+            .iter()
+            .min_by_key(|(_, vm)| vm.reported)
+            .map(|(incarnation, _)| *incarnation);
+        if let Some(incarnation) = quietest {
+            self.vms.remove(&incarnation);
+        }
+    }
+}
+
+impl Vm {
+    fn take_filters(&mut self, report: &Report) -> Vec<Told> {
+        let mut told = Vec::new();
+        for applied in &report.filters {
+            let known = self.filters.insert(applied.side, *applied);
+            if known.is_none_or(|known| known.generation != applied.generation) {
+                told.push(Told {
+                    at: applied.at,
+                    happened: Happened::InForce {
+                        node: self.node.clone(),
+                        vm: name(report.incarnation),
+                        side: applied.side,
+                        generation: applied.generation,
+                    },
+                });
+            }
+        }
+        told
+    }
+
+    fn take_breaker(
+        &mut self,
+        incarnation: u64,
+        scope: &Scope,
+        reading: &sloop_controllers::BreakerReading,
+    ) -> Vec<Told> {
+        let since = reading
+            .changes
+            .last()
+            .map(|change| change.at)
+            .or_else(|| self.breakers.get(scope).and_then(|guard| guard.since));
+        let guard = Guard {
+            state: reading.state,
+            since,
+        };
+        self.breakers.insert(scope.clone(), guard);
+        let told = |change: &sloop_controllers::BreakerChange| Told {
+            at: change.at,
+            happened: Happened::Breaker {
+                node: self.node.clone(),
+                vm: name(incarnation),
+                service: scope.service.clone(),
+                route: scope.route.clone(),
+                side: scope.side,
+                to: change.to,
+                cause: change.cause,
+            },
+        };
+        reading.changes.iter().map(told).collect()
+    }
+}
+
+/// How an incarnation is written.
+fn name(incarnation: u64) -> String {
+    format!("{incarnation:016x}")
+}

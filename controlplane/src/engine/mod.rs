@@ -1,0 +1,233 @@
+//! What the process knows, as one value: reports and documents go in, policies come out.
+//!
+//! Pure but for the [`Store`] that it is restored from: the moment is an
+//! argument, and what must be stored is returned as a [`Batch`], so that counts
+//! and the ledger that keeps them from being counted twice are always written
+//! together.
+
+mod fleet;
+mod history;
+mod pace;
+mod recent;
+mod restore;
+mod views;
+
+pub use fleet::{Fleet, Reporter, Told};
+pub use history::History;
+pub use pace::Pace;
+pub use recent::{Reading, Recent};
+pub use restore::RestoreError;
+pub(crate) use restore::{put, read};
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use sloop_controllers::{Controllers, IntentId, RouteSet, SloStatus, Stage, Step, World};
+use sloop_model::{Policy, Rule, Scope, WallTime};
+
+use crate::admin::api::{DecisionTaken, DocumentFile, Event, Happened};
+use crate::ingest::{Ledger, Report, Verdict};
+use crate::store::Batch;
+
+/// Events kept. Each has about 200 bytes; a fleet of a hundred that trips and recovers makes a thousand.
+const EVENTS_MAX: usize = 10_000;
+
+/// Decisions kept.
+const DECISIONS_MAX: usize = 1_000;
+
+/// Scopes of which recent readings are kept, beyond which newer ones have none:
+/// a service mesh of a thousand services with fifty routes each.
+const RECENT_MAX: usize = 50_000;
+
+/// What the process knows.
+#[derive(Debug)]
+pub struct Engine {
+    world: World,
+    controllers: Controllers,
+    ledger: Ledger,
+    noted: BTreeSet<u64>,
+    fleet: Fleet,
+    recent: BTreeMap<Scope, Recent>,
+    documents: Documents,
+    bodies: BTreeMap<IntentId, (&'static str, String)>,
+    step: Step,
+    slos: Vec<SloStatus>,
+    events: History<Event>,
+    decisions: History<DecisionTaken>,
+    decided: BTreeMap<(Stage, IntentId), Vec<Policy>>,
+}
+
+/// What the documents say together.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Documents {
+    /// What is asked for: the kind that controllers know and the body as JSON.
+    pub intents: BTreeMap<IntentId, (&'static str, String)>,
+    /// Routes by name.
+    pub route_sets: Vec<RouteSet>,
+    /// How the files stand.
+    pub files: Vec<DocumentFile>,
+}
+
+/// What became of a report.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Taken {
+    /// Whether it was counted, now or before.
+    pub verdict: Verdict,
+    /// What the whole fleet saw on the scopes that it was about.
+    pub readings: Vec<(Scope, Reading)>,
+}
+
+impl Engine {
+    /// Moves the clock. What is taken in afterwards happens at `now`.
+    pub fn advance(&mut self, now: WallTime) {
+        self.world.begin_step(now);
+    }
+
+    /// Takes in a report at the moment of the last [`Engine::advance`]. It is
+    /// counted for good when the next [`Engine::changes`] are stored.
+    pub fn take(&mut self, report: &Report) -> Taken {
+        let now = self.world.now();
+        let verdict = self.ledger.note(report.incarnation, report.sequence, now);
+        match verdict {
+            Verdict::Repeated => {}
+            Verdict::Next | Verdict::AfterGap => self.count(report, now),
+        }
+        let readings = report.scopes.iter().filter_map(|counts| {
+            let recent = self.recent.get(&counts.scope)?;
+            Some((counts.scope.clone(), recent.reading(now)))
+        });
+        Taken {
+            verdict,
+            readings: readings.collect(),
+        }
+    }
+
+    /// What must be stored since the last call: counts, and which reports they are from.
+    #[must_use]
+    pub fn changes(&mut self) -> Batch {
+        let mut batch = Batch::default();
+        for cell in self.world.take_changes() {
+            restore::put_cell(&mut batch, &cell);
+        }
+        for incarnation in std::mem::take(&mut self.noted) {
+            restore::put_seen(&mut batch, incarnation, self.ledger.seen(incarnation));
+        }
+        batch
+    }
+
+    /// Lets all controllers decide for `now`. Returns the policies that should hold.
+    pub fn step(&mut self, now: WallTime) -> &Step {
+        self.world.begin_step(now);
+        self.step = self.controllers.step(&mut self.world);
+        self.slos = self.controllers.slo_statuses(&self.world, &self.step);
+        self.remember_decisions(now);
+        &self.step
+    }
+
+    /// Puts what the documents say in the place of what they said before.
+    /// Returns what no controller takes; the rest holds.
+    pub fn set_documents(&mut self, documents: Documents, now: WallTime) -> Vec<String> {
+        let mut refused = Vec::new();
+        let gone: Vec<IntentId> = self
+            .bodies
+            .keys()
+            .filter(|id| !documents.intents.contains_key(id))
+            .cloned()
+            .collect();
+        for id in gone {
+            self.controllers.remove(&id);
+            self.bodies.remove(&id);
+        }
+        for (id, intent) in &documents.intents {
+            if self.bodies.get(id) == Some(intent) {
+                continue;
+            }
+            let (kind, body) = intent;
+            match self.controllers.put(id, kind, body) {
+                Ok(()) => drop(self.bodies.insert(id.clone(), intent.clone())),
+                Err(error) => refused.push(format!("{}: {error}", id.0)),
+            }
+        }
+        let problems = documents.files.iter().map(|file| file.problems.len()).sum();
+        let intents = self.bodies.len();
+        self.documents = documents;
+        self.tell(now, now, Happened::Documents { intents, problems });
+        refused
+    }
+
+    /// Drops what is over. Call it once a minute or so.
+    pub fn forget(&mut self, now: WallTime) {
+        self.fleet.forget(now);
+        self.noted.extend(self.ledger.forget(now));
+    }
+
+    /// Adds an event that happened at `at` and was learned of at `seen`.
+    pub fn tell(&mut self, at: WallTime, seen: WallTime, happened: Happened) {
+        self.events.add(|id| Event {
+            id,
+            at_ms: at.as_millis(),
+            seen_ms: seen.as_millis(),
+            happened,
+        });
+    }
+
+    /// The routes that documents name.
+    #[must_use]
+    pub fn route_sets(&self) -> &[RouteSet] {
+        &self.documents.route_sets
+    }
+
+    /// What was decided last.
+    #[must_use]
+    pub const fn last_step(&self) -> &Step {
+        &self.step
+    }
+
+    fn count(&mut self, report: &Report, now: WallTime) {
+        self.noted.insert(report.incarnation);
+        self.world.observe(report.observation());
+        for told in self.fleet.take(report, now) {
+            self.tell(told.at, now, told.happened);
+        }
+        for counts in &report.scopes {
+            if let Some(recent) = self.recent.get_mut(&counts.scope) {
+                recent.add(counts, now);
+            } else if self.recent.len() < RECENT_MAX {
+                let recent = self.recent.entry(counts.scope.clone()).or_default();
+                recent.add(counts, now);
+            }
+        }
+    }
+
+    /// Adds to the history what was decided differently from the last step.
+    fn remember_decisions(&mut self, now: WallTime) {
+        let mut decided = BTreeMap::new();
+        for one in &self.step.decisions {
+            let key = (one.stage, one.intent.clone());
+            let policies: Vec<Policy> = one.decision.policies.iter().map(lasting).collect();
+            if self.decided.get(&key) != Some(&policies) {
+                self.decisions.add(|_| DecisionTaken {
+                    at_ms: now.as_millis(),
+                    intent: one.intent.0.clone(),
+                    stage: one.stage,
+                    policies: policies.len(),
+                    because: one.decision.because.clone(),
+                });
+            }
+            decided.insert(key, policies);
+        }
+        self.decided = decided;
+    }
+}
+
+/// The policy without the moment when its lease ends, which moves without anybody deciding anything.
+fn lasting(policy: &Policy) -> Policy {
+    let mut policy = policy.clone();
+    match &mut policy.rule {
+        Rule::Break { expires_at_ms, .. } => *expires_at_ms = WallTime::default(),
+        Rule::Count(_) | Rule::Trip(_) | Rule::Fault(_) => {}
+    }
+    policy
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,225 @@
+//! The last seconds of a scope: what filters are told about the fleet, and what people see of latency.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+use sloop_controllers::ScopeCounts;
+use sloop_model::{Outcome, WallTime};
+
+use crate::admin::api::Latency;
+
+/// The time that readings for filters are about, as the wire contract says.
+const READING: Duration = Duration::from_secs(10);
+
+/// The time that latency is about.
+const LATENCY: Duration = Duration::from_secs(60);
+
+/// Latencies are forgotten in steps of this.
+const LATENCY_STEP: Duration = Duration::from_secs(10);
+
+/// Requests, and at most how many of them met every objective.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Reading {
+    /// Requests.
+    pub requests: u64,
+    /// Those that met every objective. Filters count per objective, so this is
+    /// what the objective with the most failures leaves: an upper bound.
+    pub good: u64,
+}
+
+/// The last seconds of one scope, by the control plane's own clock.
+#[derive(Clone, Debug, Default)]
+pub struct Recent {
+    seconds: VecDeque<(u64, Reading)>,
+    latency: VecDeque<(u64, BTreeMap<u64, u64>)>,
+    /// When the newest report about it came.
+    pub reported: WallTime,
+}
+
+impl Recent {
+    /// Takes in what a report said, at the moment when it came.
+    pub fn add(&mut self, counts: &ScopeCounts, now: WallTime) {
+        self.reported = now;
+        let reading = reading(counts);
+        let current = slot(&mut self.seconds, now, Duration::from_secs(1), READING);
+        current.requests = current.requests.saturating_add(reading.requests);
+        current.good = current.good.saturating_add(reading.good);
+        if counts.latency.is_empty() {
+            return;
+        }
+        let current = slot(&mut self.latency, now, LATENCY_STEP, LATENCY);
+        for &(value, count) in &counts.latency {
+            let known = current.entry(value).or_default();
+            *known = known.saturating_add(count);
+        }
+    }
+
+    /// What the fleet saw in the ten seconds up to `now`.
+    #[must_use]
+    pub fn reading(&self, now: WallTime) -> Reading {
+        let from = now.before(READING).as_millis() / 1_000;
+        self.seconds
+            .iter()
+            .filter(|(second, _)| *second > from)
+            .fold(Reading::default(), |sum, (_, one)| Reading {
+                requests: sum.requests.saturating_add(one.requests),
+                good: sum.good.saturating_add(one.good),
+            })
+    }
+
+    /// Percentiles of the minute up to `now`; `None` when nothing had a latency.
+    #[must_use]
+    pub fn latency(&self, now: WallTime) -> Option<Latency> {
+        let from = now.before(LATENCY).as_millis() / millis(LATENCY_STEP);
+        let mut all: BTreeMap<u64, u64> = BTreeMap::new();
+        for (_, counts) in self.latency.iter().filter(|(step, _)| *step > from) {
+            for (&value, &count) in counts {
+                let known = all.entry(value).or_default();
+                *known = known.saturating_add(count);
+            }
+        }
+        let count = all
+            .values()
+            .fold(0_u64, |sum, &one| sum.saturating_add(one));
+        Some(Latency {
+            count,
+            p50_us: percentile(&all, count, 50)?,
+            p99_us: percentile(&all, count, 99)?,
+        })
+    }
+}
+
+fn reading(counts: &ScopeCounts) -> Reading {
+    let bad = if counts.objectives.is_empty() {
+        Outcome::ALL
+            .iter()
+            .zip(counts.outcomes)
+            .filter(|(outcome, _)| outcome.is_evidence() && !outcome.is_served())
+            .fold(0_u64, |sum, (_, count)| sum.saturating_add(count))
+    } else {
+        let failures = counts.objectives.iter();
+        failures
+            .map(|objective| objective.total.saturating_sub(objective.good))
+            .max()
+            .unwrap_or(0)
+    };
+    Reading {
+        requests: counts.requests,
+        good: counts.requests.saturating_sub(bad),
+    }
+}
+
+/// The slot that `now` falls into, after dropping those that ended before `keep`.
+fn slot<T: Default>(
+    slots: &mut VecDeque<(u64, T)>,
+    now: WallTime,
+    step: Duration,
+    keep: Duration,
+) -> &mut T {
+    let index = now.as_millis() / millis(step);
+    let oldest = now.before(keep).as_millis() / millis(step);
+    // A clock that went backwards leaves slots of the future behind; they go too.
+    slots.retain(|(at, _)| (oldest..=index).contains(at));
+    let current = match slots.pop_back() {
+        Some((at, current)) if at == index => current,
+        Some(earlier) => {
+            slots.push_back(earlier);
+            T::default()
+        }
+        None => T::default(),
+    };
+    &mut slots.push_back_mut((index, current)).1
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// The smallest value that `percent` of `count` values do not exceed.
+fn percentile(counts: &BTreeMap<u64, u64>, count: u64, percent: u64) -> Option<u64> {
+    let rank = (u128::from(count) * u128::from(percent)).div_ceil(100);
+    let mut seen = 0_u128;
+    counts.iter().find_map(|(&value, &one)| {
+        seen += u128::from(one);
+        (seen >= rank && one > 0).then_some(value)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use sloop_controllers::ObjectiveCounts;
+    use sloop_model::{ObjectiveId, RouteName, Scope, ServiceName, Side, SloName};
+
+    use super::*;
+
+    const NOW: WallTime = WallTime::from_millis(1_000_000);
+
+    fn counts(requests: u64, bad: &[u64], latency: &[(u64, u64)]) -> ScopeCounts {
+        let objective = |&bad: &u64| ObjectiveCounts {
+            id: ObjectiveId {
+                slo: SloName::try_from("slo").unwrap(),
+                index: 0,
+            },
+            total: requests,
+            good: requests - bad,
+        };
+        ScopeCounts {
+            scope: Scope {
+                service: ServiceName::unknown(),
+                route: RouteName::other(),
+                side: Side::Server,
+            },
+            requests,
+            outcomes: [requests, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0],
+            objectives: bad.iter().map(objective).collect(),
+            refused: 0,
+            shadow_refused: 0,
+            shadow_refused_good: 0,
+            breaker: None,
+            latency: latency.to_vec(),
+        }
+    }
+
+    #[test]
+    fn a_reading_is_about_ten_seconds() {
+        let mut recent = Recent::default();
+        recent.add(&counts(10, &[1, 3], &[]), NOW);
+        recent.add(&counts(10, &[], &[]), NOW.after(Duration::from_secs(5)));
+        let reading = |after| recent.reading(NOW.after(Duration::from_millis(after)));
+        assert_eq!((reading(5_000).requests, reading(5_000).good), (20, 17));
+        assert_eq!(reading(9_999).requests, 20);
+        assert_eq!(reading(10_000).requests, 10);
+        assert_eq!(reading(15_000).requests, 0);
+    }
+
+    #[test]
+    fn latency_is_about_a_minute() {
+        let mut recent = Recent::default();
+        assert_eq!(recent.latency(NOW), None);
+        recent.add(&counts(100, &[], &[(10, 50), (20, 48), (900, 2)]), NOW);
+        let latency = recent.latency(NOW).unwrap();
+        assert_eq!(
+            (latency.count, latency.p50_us, latency.p99_us),
+            (100, 10, 900)
+        );
+        recent.add(
+            &counts(1, &[], &[(7, 1)]),
+            NOW.after(Duration::from_secs(70)),
+        );
+        let latency = recent.latency(NOW.after(Duration::from_secs(70))).unwrap();
+        assert_eq!((latency.count, latency.p99_us), (1, 7));
+    }
+
+    #[test]
+    fn a_clock_that_goes_backwards_does_no_harm() {
+        let mut recent = Recent::default();
+        recent.add(&counts(10, &[], &[]), NOW);
+        recent.add(&counts(1, &[], &[]), WallTime::default());
+        assert_eq!(
+            recent.reading(WallTime::default()).requests,
+            0,
+            "before the first second"
+        );
+        assert_eq!(recent.seconds.len(), 1);
+    }
+}

@@ -1,0 +1,148 @@
+//! How the engine's content is written to the store and read back.
+//!
+//! Keys carry their kind before the first line feed, which no name contains.
+//! Values are JSON: a person with the file can read them.
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use sloop_controllers::{Cell, Controllers, Step, World};
+use sloop_model::WallTime;
+
+use super::{DECISIONS_MAX, Documents, EVENTS_MAX, Engine, Fleet, History};
+use crate::ingest::{Ledger, Seen};
+use crate::store::{Batch, Store, StoreError};
+
+/// Where the format of the store is written.
+const FORMAT_KEY: &[u8] = b"format";
+
+/// The format that this program reads and writes.
+const FORMAT: &[u8] = b"1";
+
+/// Counts.
+const CELL: &str = "cell\n";
+
+/// The newest report of each incarnation.
+const SEEN: &str = "seen\n";
+
+/// Why the store's content is of no use.
+#[derive(Debug, thiserror::Error)]
+pub enum RestoreError {
+    /// It cannot be read at all.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// It was written by another program.
+    #[error("the store has format {given:?}; this program reads format {known:?}", known = String::from_utf8_lossy(FORMAT))]
+    Format {
+        /// As given.
+        given: String,
+    },
+    /// A value has another shape than it should. Going on without it would forget counts.
+    #[error("the store's entry {key:?} cannot be read")]
+    Entry {
+        /// The key.
+        key: String,
+        /// What is wrong with it.
+        source: serde_json::Error,
+    },
+}
+
+/// The newest report of an incarnation, as stored.
+#[derive(Serialize, Deserialize)]
+struct SeenStored {
+    incarnation: u64,
+    sequence: u64,
+    at_ms: WallTime,
+}
+
+impl Engine {
+    /// An engine that knows what an earlier process stored, without documents.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot be read, or holds what this program does not understand.
+    pub fn restore(store: &dyn Store) -> Result<Self, RestoreError> {
+        check_format(store)?;
+        let mut world = World::default();
+        world.restore(read(store, CELL)?);
+        let mut ledger = Ledger::default();
+        for stored in read::<SeenStored>(store, SEEN)? {
+            let seen = Seen {
+                sequence: stored.sequence,
+                at: stored.at_ms,
+            };
+            ledger.restore(stored.incarnation, seen);
+        }
+        Ok(Self {
+            world,
+            controllers: Controllers::with_all(),
+            ledger,
+            noted: std::collections::BTreeSet::new(),
+            fleet: Fleet::default(),
+            recent: std::collections::BTreeMap::new(),
+            documents: Documents::default(),
+            bodies: std::collections::BTreeMap::new(),
+            step: Step::default(),
+            slos: Vec::new(),
+            events: History::of(EVENTS_MAX),
+            decisions: History::of(DECISIONS_MAX),
+            decided: std::collections::BTreeMap::new(),
+        })
+    }
+}
+
+pub(super) fn put_cell(batch: &mut Batch, cell: &Cell) {
+    put(batch, &format!("{CELL}{}", cell.key()), cell);
+}
+
+pub(super) fn put_seen(batch: &mut Batch, incarnation: u64, seen: Option<Seen>) {
+    let key = format!("{SEEN}{incarnation:016x}");
+    match seen {
+        Some(seen) => {
+            let stored = SeenStored {
+                incarnation,
+                sequence: seen.sequence,
+                at_ms: seen.at,
+            };
+            put(batch, &key, &stored);
+        }
+        None => batch.delete(key),
+    }
+}
+
+/// Adds `value` to `batch` as JSON.
+pub(crate) fn put(batch: &mut Batch, key: &str, value: &impl Serialize) {
+    match serde_json::to_vec(value) {
+        Ok(json) => batch.put(key, json),
+        // Maps with keys that are no text, which nothing that we store has.
+        Err(error) => tracing::error!(key, %error, "cannot be stored"),
+    }
+}
+
+/// Reads all values whose key begins with `prefix`.
+pub(crate) fn read<T: DeserializeOwned>(
+    store: &dyn Store,
+    prefix: &str,
+) -> Result<Vec<T>, RestoreError> {
+    let entries = store.list(prefix.as_bytes())?;
+    let parse = |(key, value): (Vec<u8>, Vec<u8>)| {
+        serde_json::from_slice(&value).map_err(|source| RestoreError::Entry {
+            key: String::from_utf8_lossy(&key).into_owned(),
+            source,
+        })
+    };
+    entries.into_iter().map(parse).collect()
+}
+
+fn check_format(store: &dyn Store) -> Result<(), RestoreError> {
+    match store.get(FORMAT_KEY)? {
+        Some(format) if format == FORMAT => Ok(()),
+        Some(format) => Err(RestoreError::Format {
+            given: String::from_utf8_lossy(&format).into_owned(),
+        }),
+        None => {
+            let mut batch = Batch::default();
+            batch.put(FORMAT_KEY, FORMAT);
+            Ok(store.commit(&batch)?)
+        }
+    }
+}

@@ -1,0 +1,79 @@
+//! What people and tools see of the engine.
+
+use std::collections::BTreeMap;
+
+use sloop_controllers::{ScopeTotals, SloStatus};
+use sloop_model::{Outcome, WallTime};
+
+use super::{Engine, Reporter};
+use crate::admin::api::{DecisionTaken, DocumentFile, Event, ScopeStatus};
+
+impl Engine {
+    /// The moment of the last step or report.
+    #[must_use]
+    pub const fn now(&self) -> WallTime {
+        self.world.now()
+    }
+
+    /// How each SLO stood at the last step, in the order of intents.
+    #[must_use]
+    pub fn slos(&self) -> &[SloStatus] {
+        &self.slos
+    }
+
+    /// What happened on each scope, in the order of scopes.
+    #[must_use]
+    pub fn scopes(&self, now: WallTime) -> Vec<ScopeStatus> {
+        let mut breakers = self.fleet.breakers();
+        let status = |totals: &ScopeTotals| {
+            let recent = self.recent.get(&totals.scope);
+            ScopeStatus {
+                service: totals.scope.service.clone(),
+                route: totals.scope.route.clone(),
+                side: totals.scope.side,
+                requests: totals.requests,
+                outcomes: outcomes(totals),
+                refused: totals.refused,
+                shadow_refused: totals.shadow_refused,
+                shadow_refused_good: totals.shadow_refused_good,
+                latency: recent.and_then(|recent| recent.latency(now)),
+                breakers: breakers.remove(&totals.scope).unwrap_or_default(),
+                reported_ms: recent.map(|recent| recent.reported.as_millis()),
+            }
+        };
+        self.world.scopes().map(status).collect()
+    }
+
+    /// The nodes that report, by id.
+    #[must_use]
+    pub fn reporters(&self) -> BTreeMap<&str, Reporter> {
+        self.fleet.reporters()
+    }
+
+    /// What happened after the event with the number `since`.
+    #[must_use]
+    pub fn events(&self, since: u64) -> Vec<Event> {
+        self.events.after(since).cloned().collect()
+    }
+
+    /// What was decided lately.
+    #[must_use]
+    pub fn decisions(&self) -> Vec<DecisionTaken> {
+        self.decisions.after(0).cloned().collect()
+    }
+
+    /// How the files stand.
+    #[must_use]
+    pub fn files(&self) -> &[DocumentFile] {
+        &self.documents.files
+    }
+}
+
+fn outcomes(totals: &ScopeTotals) -> BTreeMap<String, u64> {
+    Outcome::ALL
+        .iter()
+        .zip(totals.outcomes)
+        .filter(|(_, count)| *count > 0)
+        .map(|(outcome, count)| (outcome.name().to_owned(), count))
+        .collect()
+}

@@ -1,0 +1,12 @@
+//! Takes reports from the filters: checks them, and keeps each from being counted twice.
+//!
+//! A report is acknowledged when its counts and its number are durable, in one
+//! transaction. Whatever happens in between, the filter sends it again.
+
+mod ledger;
+mod report;
+mod service;
+
+pub use ledger::{FORGET_AFTER, INCARNATIONS_MAX, Ledger, Seen, Verdict};
+pub use report::{Applied, BYTES_MAX, InvalidReport, Report, SCOPES_MAX};
+pub use service::{Arrival, Reports, WAITING_MAX, response};

@@ -1,0 +1,83 @@
+//! The gRPC service that filters report to.
+
+use sloop_model::{Scope, Side};
+use sloop_xds_protos::report::v1::report_service_server::{ReportService, ReportServiceServer};
+use sloop_xds_protos::report::v1::{self as wire, ReportRequest, ReportResponse, ScopeReading};
+use tokio::sync::{mpsc, oneshot};
+use tonic::{Request, Response, Status};
+
+use super::report::{BYTES_MAX, Report};
+use crate::engine::Reading;
+use crate::metrics::IngestMetrics;
+
+/// Reports that may wait to be counted. Beyond, filters are asked to come again:
+/// at a report a second each, this is two thousand sidecars of two workers in step.
+pub const WAITING_MAX: usize = 4_096;
+
+/// A report that waits to be counted.
+#[derive(Debug)]
+pub struct Arrival {
+    /// The report.
+    pub report: Report,
+    /// Where the answer goes: when the report is durable, or when it will not be.
+    pub answer: oneshot::Sender<Result<ReportResponse, Status>>,
+}
+
+/// Checks reports and hands them on.
+#[derive(Debug)]
+pub struct Reports {
+    arrivals: mpsc::Sender<Arrival>,
+    metrics: IngestMetrics,
+}
+
+impl Reports {
+    /// The service, to be added to a server. Reports go to `arrivals`.
+    #[must_use]
+    pub fn service(
+        arrivals: mpsc::Sender<Arrival>,
+        metrics: IngestMetrics,
+    ) -> ReportServiceServer<Self> {
+        ReportServiceServer::new(Self { arrivals, metrics }).max_decoding_message_size(BYTES_MAX)
+    }
+}
+
+#[tonic::async_trait]
+impl ReportService for Reports {
+    async fn report(
+        &self,
+        request: Request<ReportRequest>,
+    ) -> Result<Response<ReportResponse>, Status> {
+        let report = Report::try_from(request.into_inner()).map_err(|error| {
+            self.metrics.report_refused();
+            Status::invalid_argument(error.to_string())
+        })?;
+        let (answer, answered) = oneshot::channel();
+        self.arrivals
+            .try_send(Arrival { report, answer })
+            .map_err(|error| {
+                self.metrics.report_put_off();
+                Status::unavailable(error.to_string())
+            })?;
+        let stopping = |_| Status::unavailable("the control plane is stopping");
+        answered.await.map_err(stopping)?.map(Response::new)
+    }
+}
+
+/// What a filter is told when its report is durable.
+#[must_use]
+pub fn response(readings: Vec<(Scope, Reading)>) -> ReportResponse {
+    let readings = readings.into_iter().map(|(scope, reading)| ScopeReading {
+        service: scope.service.into(),
+        route: scope.route.into(),
+        side: match scope.side {
+            Side::Server => wire::Side::Server,
+            Side::Client => wire::Side::Client,
+        }
+        .into(),
+        requests: reading.requests,
+        good: reading.good,
+    });
+    ReportResponse {
+        readings: readings.collect(),
+    }
+}

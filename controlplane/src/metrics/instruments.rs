@@ -1,0 +1,244 @@
+//! Instruments of the components.
+
+use std::time::Duration;
+
+use opentelemetry::KeyValue;
+use opentelemetry::metrics::{Counter, Gauge, Histogram, Meter};
+
+/// From a quiet memory operation to a disk that hangs; a factor of about three each.
+const SECONDS: [f64; 10] = [
+    0.000_1, 0.000_3, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0,
+];
+
+/// A histogram of seconds.
+fn seconds(meter: &Meter, name: &'static str, description: &'static str) -> Histogram<f64> {
+    meter
+        .f64_histogram(name)
+        .with_unit("s")
+        .with_description(description)
+        .with_boundaries(SECONDS.to_vec())
+        .build()
+}
+
+/// A counter.
+fn counter(meter: &Meter, name: &'static str, description: &'static str) -> Counter<u64> {
+    meter
+        .u64_counter(name)
+        .with_description(description)
+        .build()
+}
+
+/// What the report service measures.
+#[derive(Clone, Debug)]
+pub struct IngestMetrics {
+    reports: Counter<u64>,
+    scopes_dropped: Counter<u64>,
+    gaps: Counter<u64>,
+    commits_failed: Counter<u64>,
+    commit: Histogram<f64>,
+}
+
+impl IngestMetrics {
+    /// Creates the instruments.
+    #[must_use]
+    pub fn register(meter: &Meter) -> Self {
+        Self {
+            reports: counter(
+                meter,
+                "reports",
+                "Reports that came, by what became of them.",
+            ),
+            scopes_dropped: counter(
+                meter,
+                "report_scopes_dropped",
+                "Scopes in reports that made no sense and were left out.",
+            ),
+            gaps: counter(
+                meter,
+                "report_gaps",
+                "Reports whose predecessor never came, so its counts are lost.",
+            ),
+            commits_failed: counter(
+                meter,
+                "store_commits_failed",
+                "Batches that the store did not take; they are tried again.",
+            ),
+            commit: seconds(
+                meter,
+                "store.commit.duration",
+                "Time to make a batch of changes durable.",
+            ),
+        }
+    }
+
+    /// A report was counted.
+    pub fn report_received(&self) {
+        self.reports.add(1, &[KeyValue::new("result", "received")]);
+    }
+
+    /// A report came again, and was not counted again.
+    pub fn report_repeated(&self) {
+        self.reports.add(1, &[KeyValue::new("result", "repeated")]);
+    }
+
+    /// A report made no sense.
+    pub fn report_refused(&self) {
+        self.reports.add(1, &[KeyValue::new("result", "refused")]);
+    }
+
+    /// A report came while too many others waited; the filter sends it again.
+    pub fn report_put_off(&self) {
+        self.reports.add(1, &[KeyValue::new("result", "put_off")]);
+    }
+
+    /// `count` scopes of a report made no sense.
+    pub fn scopes_dropped(&self, count: u64) {
+        self.scopes_dropped.add(count, &[]);
+    }
+
+    /// The report before this one never came.
+    pub fn gap(&self) {
+        self.gaps.add(1, &[]);
+    }
+
+    /// A batch was made durable in `took`.
+    pub fn committed(&self, took: Duration) {
+        self.commit.record(took.as_secs_f64(), &[]);
+    }
+
+    /// A batch could not be made durable.
+    pub fn commit_failed(&self) {
+        self.commits_failed.add(1, &[]);
+    }
+}
+
+/// What the decision loop measures.
+#[derive(Clone, Debug)]
+pub struct StepMetrics {
+    step: Histogram<f64>,
+}
+
+impl StepMetrics {
+    /// Creates the instruments.
+    #[must_use]
+    pub fn register(meter: &Meter) -> Self {
+        Self {
+            step: seconds(
+                meter,
+                "step.duration",
+                "Time that all controllers took to decide.",
+            ),
+        }
+    }
+
+    /// A step took `took`.
+    pub fn stepped(&self, took: Duration) {
+        self.step.record(took.as_secs_f64(), &[]);
+    }
+}
+
+/// What publishing measures.
+#[derive(Clone, Debug)]
+pub struct PushMetrics {
+    pushes: Counter<u64>,
+    withheld: Counter<u64>,
+    acknowledged: Counter<u64>,
+    refused: Counter<u64>,
+    acknowledge: Histogram<f64>,
+}
+
+impl PushMetrics {
+    /// Creates the instruments.
+    #[must_use]
+    pub fn register(meter: &Meter) -> Self {
+        Self {
+            pushes: counter(
+                meter,
+                "pushes",
+                "Configurations handed to the sidecars of a group.",
+            ),
+            withheld: counter(
+                meter,
+                "pushes_withheld",
+                "Configurations that the own check refused, so they did not leave.",
+            ),
+            acknowledged: counter(
+                meter,
+                "pushes_acknowledged",
+                "Configurations that an Envoy accepted.",
+            ),
+            refused: counter(
+                meter,
+                "pushes_refused",
+                "Configurations that an Envoy refused.",
+            ),
+            acknowledge: seconds(
+                meter,
+                "push.acknowledge.duration",
+                "Time from a push to an Envoy's acknowledgement of it.",
+            ),
+        }
+    }
+
+    /// A configuration was handed on.
+    pub fn pushed(&self) {
+        self.pushes.add(1, &[]);
+    }
+
+    /// A configuration did not pass the own check.
+    pub fn withheld(&self) {
+        self.withheld.add(1, &[]);
+    }
+
+    /// An Envoy accepted a configuration that was pushed `took` ago, if that is known.
+    pub fn acknowledged(&self, took: Option<Duration>) {
+        self.acknowledged.add(1, &[]);
+        if let Some(took) = took {
+            self.acknowledge.record(took.as_secs_f64(), &[]);
+        }
+    }
+
+    /// An Envoy refused a configuration.
+    pub fn refused(&self) {
+        self.refused.add(1, &[]);
+    }
+}
+
+/// What reading documents measures.
+#[derive(Clone, Debug)]
+pub struct DocumentMetrics {
+    loads: Counter<u64>,
+    intents: Gauge<u64>,
+    refused: Gauge<u64>,
+}
+
+impl DocumentMetrics {
+    /// Creates the instruments.
+    #[must_use]
+    pub fn register(meter: &Meter) -> Self {
+        Self {
+            loads: counter(
+                meter,
+                "documents_loads",
+                "Times that changed documents were read.",
+            ),
+            intents: meter
+                .u64_gauge("documents_intents")
+                .with_description("Intents in force.")
+                .build(),
+            refused: meter
+                .u64_gauge("documents_files_refused")
+                .with_description("Files with problems, which keep what they said before.")
+                .build(),
+        }
+    }
+
+    /// Documents were read.
+    pub fn loaded(&self, intents: usize, refused: usize) {
+        self.loads.add(1, &[]);
+        self.intents
+            .record(u64::try_from(intents).unwrap_or(u64::MAX), &[]);
+        self.refused
+            .record(u64::try_from(refused).unwrap_or(u64::MAX), &[]);
+    }
+}

@@ -1,0 +1,173 @@
+//! What is read only when somebody asks for metrics: how SLOs stand, who is connected.
+
+use std::sync::Arc;
+
+use opentelemetry::KeyValue;
+use opentelemetry::metrics::{AsyncInstrument, Meter};
+use sloop_controllers::{ObjectiveStatus, SloStatus};
+use tokio::sync::watch;
+
+use crate::ads::Hub;
+
+/// How SLOs stood at the last step.
+type Slos = watch::Receiver<Arc<[SloStatus]>>;
+
+/// Shows how many nodes hold a stream.
+pub fn observe_nodes(meter: &Meter, hub: Hub) {
+    meter
+        .u64_observable_gauge("nodes_connected")
+        .with_description("Nodes that hold a stream of discovery.")
+        .with_callback(move |observer| {
+            observer.observe(u64::try_from(hub.nodes().len()).unwrap_or(u64::MAX), &[]);
+        })
+        .build();
+}
+
+/// Shows how each SLO stands. An SLO that is withdrawn is not shown any more.
+pub fn observe_slos(meter: &Meter, slos: &Slos) {
+    type Observer<'a> = &'a dyn AsyncInstrument<f64>;
+    let gauges: [(&'static str, &'static str, fn(Observer<'_>, &SloStatus)); 5] = [
+        (
+            "slo_mode",
+            "1 for the mode that the SLO is in.",
+            |observer, slo| {
+                let mode = KeyValue::new("mode", word(&slo.mode));
+                observer.observe(1.0, &[name(slo), mode]);
+            },
+        ),
+        (
+            "slo_target",
+            "The share of requests that must be good.",
+            |observer, slo| {
+                for objective in &slo.objectives {
+                    observer.observe(objective.target, &labels(slo, objective));
+                }
+            },
+        ),
+        (
+            "slo_window_requests",
+            "Requests that the objective was about in the SLO's window, by whether they met it.",
+            requests,
+        ),
+        (
+            "slo_budget_left",
+            "The share of the error budget that is left, at most 1; negative when overspent.",
+            |observer, slo| {
+                for objective in &slo.objectives {
+                    if let Some(budget) = &objective.budget {
+                        observer.observe(budget.left_share, &labels(slo, objective));
+                    }
+                }
+            },
+        ),
+        (
+            "slo_burn_rate",
+            "How fast the error budget is spent: 1 is exactly as fast as allowed.",
+            burn,
+        ),
+    ];
+    for (gauge, description, observe) in gauges {
+        let slos = slos.clone();
+        meter
+            .f64_observable_gauge(gauge)
+            .with_description(description)
+            .with_callback(move |observer| {
+                let slos = Arc::clone(&slos.borrow());
+                slos.iter().for_each(|slo| observe(observer, slo));
+            })
+            .build();
+    }
+}
+
+fn requests(observer: &dyn AsyncInstrument<f64>, slo: &SloStatus) {
+    for objective in &slo.objectives {
+        let Some(counts) = objective.counts else {
+            continue;
+        };
+        let bad = counts.total.saturating_sub(counts.good);
+        for (result, count) in [("good", counts.good), ("bad", bad)] {
+            let mut labels = labels(slo, objective);
+            labels.push(KeyValue::new("result", result));
+            observer.observe(float(count), &labels);
+        }
+    }
+}
+
+fn burn(observer: &dyn AsyncInstrument<f64>, slo: &SloStatus) {
+    for objective in &slo.objectives {
+        for burn in &objective.burn {
+            if let Some(rate) = burn.burn {
+                let mut labels = labels(slo, objective);
+                labels.push(KeyValue::new("window", span(burn.window_ms)));
+                observer.observe(rate, &labels);
+            }
+        }
+    }
+}
+
+fn name(slo: &SloStatus) -> KeyValue {
+    KeyValue::new("slo", slo.name.as_str().to_owned())
+}
+
+fn labels(slo: &SloStatus, objective: &ObjectiveStatus) -> Vec<KeyValue> {
+    vec![
+        name(slo),
+        KeyValue::new("objective", objective.index.to_string()),
+    ]
+}
+
+/// The word that stands for a value in JSON.
+fn word(value: &impl serde::Serialize) -> String {
+    serde_json::to_value(value)
+        .ok()
+        .and_then(|value| value.as_str().map(str::to_owned))
+        .unwrap_or_default()
+}
+
+/// A span of time as people write it: the largest unit that divides it.
+#[must_use]
+pub fn span(millis: u64) -> String {
+    let units = [
+        (86_400_000, "d"),
+        (3_600_000, "h"),
+        (60_000, "m"),
+        (1_000, "s"),
+    ];
+    units
+        .into_iter()
+        .find(|(unit, _)| millis >= *unit && millis.is_multiple_of(*unit))
+        .map_or_else(
+            || format!("{millis}ms"),
+            |(unit, letter)| format!("{}{letter}", millis / unit),
+        )
+}
+
+/// Exact up to 2^53, which is more requests than any window has.
+fn float(count: u64) -> f64 {
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "a metric is a float; counts stay below 2^53"
+    )]
+    let float = count as f64;
+    float
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spans_are_written_as_people_do() {
+        for (millis, text) in [
+            (10_000, "10s"),
+            (300_000, "5m"),
+            (3_600_000, "1h"),
+            (259_200_000, "3d"),
+            (90_000, "90s"),
+            (1, "1ms"),
+            (0, "0ms"),
+        ] {
+            assert_eq!(span(millis), text);
+        }
+    }
+}

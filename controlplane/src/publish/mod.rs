@@ -1,0 +1,249 @@
+//! From policies to what the sidecars of a group are sent.
+//!
+//! Each configuration has a generation, which grows with every change of any
+//! configuration and is stored before it leaves. A process that restarts and
+//! decides the same makes the same bytes, so that sidecars that come back are
+//! sent nothing.
+
+mod resource;
+
+pub use resource::{filter_name, resource, side_of};
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use sloop_controllers::{ConfigSettings, RouteSet, filter_config};
+use sloop_model::{FilterConfig, InvalidName, Policy, ServiceName, Side, WallTime};
+use sloop_xds::{Resource, Snapshot};
+
+use crate::engine::RestoreError;
+use crate::store::{Batch, Store};
+
+/// Numbers of configurations.
+const GENERATION: &str = "config\n";
+
+/// Pushes remembered until they are acknowledged, to know how long that took.
+const PUSHED_MAX: usize = 10_000;
+
+/// What is the same for all groups.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PublishSettings {
+    /// What every configuration says.
+    pub config: ConfigSettings,
+    /// Path of the module, as Envoy sees it.
+    pub module: String,
+}
+
+/// What all groups should have, and the numbers that it was given.
+#[derive(Debug)]
+pub struct Publisher {
+    settings: PublishSettings,
+    numbered: BTreeMap<(String, Side), Numbered>,
+    newest: u64,
+    groups: BTreeMap<String, Group>,
+    pushed: BTreeMap<String, Pushed>,
+}
+
+/// One configuration and its number, as stored.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Numbered {
+    group: String,
+    side: Side,
+    generation: u64,
+    /// SHA-256 of the configuration with generation 0, in hexadecimal digits.
+    hash: String,
+}
+
+#[derive(Debug, Default)]
+struct Group {
+    resources: BTreeMap<Side, Resource>,
+}
+
+/// A configuration that was handed on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pushed {
+    /// Which filter.
+    pub side: Side,
+    /// Its number.
+    pub generation: u64,
+    /// When.
+    pub at: WallTime,
+}
+
+/// What a group should have from now on.
+#[derive(Clone, Debug, Default)]
+pub struct Prepared {
+    /// All resources, when anything changed. Publish it when `batch` is stored.
+    pub snapshot: Option<Arc<Snapshot>>,
+    /// Numbers to be stored first.
+    pub batch: Batch,
+    /// What changed.
+    pub changed: Vec<Pushed>,
+    /// What did not pass the filter's own check, and why. What was in force stays.
+    pub withheld: Vec<(Side, String)>,
+}
+
+/// What the documents and controllers say, for all groups.
+#[derive(Clone, Copy, Debug)]
+pub struct Wanted<'a> {
+    /// Routes by name.
+    pub route_sets: &'a [RouteSet],
+    /// Merged policies.
+    pub policies: &'a [Policy],
+}
+
+impl Publisher {
+    /// A publisher that knows the numbers that were given out before.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot be read.
+    pub fn restore(settings: PublishSettings, store: &dyn Store) -> Result<Self, RestoreError> {
+        let stored: Vec<Numbered> = crate::engine::read(store, GENERATION)?;
+        let numbered: BTreeMap<_, _> = stored
+            .into_iter()
+            .map(|one| ((one.group.clone(), one.side), one))
+            .collect();
+        Ok(Self {
+            settings,
+            newest: numbered
+                .values()
+                .map(|one| one.generation)
+                .max()
+                .unwrap_or(0),
+            numbered,
+            groups: BTreeMap::new(),
+            pushed: BTreeMap::new(),
+        })
+    }
+
+    /// Makes what `group` should have.
+    ///
+    /// # Errors
+    ///
+    /// When the group's name is none that a service can have.
+    pub fn prepare(
+        &mut self,
+        group: &str,
+        wanted: Wanted<'_>,
+        now: WallTime,
+    ) -> Result<Prepared, InvalidName> {
+        let service = ServiceName::try_from(group)?;
+        let mut prepared = Prepared::default();
+        for side in [Side::Server, Side::Client] {
+            let config = filter_config(
+                &service,
+                side,
+                wanted.route_sets,
+                wanted.policies,
+                &self.settings.config,
+            );
+            for left_out in &config.left_out {
+                tracing::debug!(group, %side, left_out, "not in the configuration");
+            }
+            self.prepare_side(config.config, now, &mut prepared);
+        }
+        if !prepared.changed.is_empty() {
+            let resources = self.groups.entry(group.to_owned()).or_default();
+            let builder = resources
+                .resources
+                .values()
+                .fold(Snapshot::builder(), |builder, one| {
+                    builder.with(one.clone())
+                });
+            prepared.snapshot = Some(Arc::new(builder.build()));
+        }
+        Ok(prepared)
+    }
+
+    /// The push that made the resource with this version; `None` when it was long ago.
+    #[must_use]
+    pub fn pushed(&self, version: &str) -> Option<Pushed> {
+        self.pushed.get(version).copied()
+    }
+
+    fn prepare_side(&mut self, mut config: FilterConfig, now: WallTime, prepared: &mut Prepared) {
+        let side = config.side;
+        let group = config.service.as_str().to_owned();
+        let hash = match serde_json::to_vec(&config) {
+            Ok(json) => digest(&json),
+            Err(error) => return prepared.withheld.push((side, error.to_string())),
+        };
+        config.generation = self.number(&group, side, hash, prepared);
+        let json = match checked(&config) {
+            Ok(json) => json,
+            Err(reason) => return prepared.withheld.push((side, reason)),
+        };
+        let resource = resource(side, &self.settings.module, json);
+        let known = self.groups.entry(group).or_default();
+        if known.resources.get(&side) == Some(&resource) {
+            return;
+        }
+        let pushed = Pushed {
+            side,
+            generation: config.generation,
+            at: now,
+        };
+        self.remember(resource.version().as_str(), pushed);
+        self.groups
+            .entry(config.service.into())
+            .or_default()
+            .resources
+            .insert(side, resource);
+        prepared.changed.push(pushed);
+    }
+
+    /// The number of the configuration with this hash: the one that it has, or the next.
+    fn number(&mut self, group: &str, side: Side, hash: String, prepared: &mut Prepared) -> u64 {
+        let key = (group.to_owned(), side);
+        if let Some(known) = self.numbered.get(&key)
+            && known.hash == hash
+        {
+            return known.generation;
+        }
+        self.newest += 1;
+        let numbered = Numbered {
+            group: key.0.clone(),
+            side,
+            generation: self.newest,
+            hash,
+        };
+        let stored_at = format!("{GENERATION}{group}\n{side}");
+        crate::engine::put(&mut prepared.batch, &stored_at, &numbered);
+        self.numbered.insert(key, numbered);
+        self.newest
+    }
+
+    fn remember(&mut self, version: &str, pushed: Pushed) {
+        if self.pushed.len() >= PUSHED_MAX {
+            let oldest = self
+                .pushed
+                .iter()
+                .min_by_key(|(_, pushed)| pushed.generation)
+                .map(|(version, _)| version.clone());
+            oldest.and_then(|oldest| self.pushed.remove(&oldest));
+        }
+        self.pushed.insert(version.to_owned(), pushed);
+    }
+}
+
+/// The JSON of `config`, if the filter would take it: its own reader says so.
+fn checked(config: &FilterConfig) -> Result<String, String> {
+    let json = serde_json::to_string(config).map_err(|error| error.to_string())?;
+    match FilterConfig::parse(json.as_bytes()) {
+        Ok(_) => Ok(json),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+fn digest(json: &[u8]) -> String {
+    Sha256::digest(json)
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,128 @@
+use sloop_controllers::NamedRoute;
+use sloop_model::{ReportSettings, RouteName, TraceSettings};
+
+use super::*;
+use crate::store::{InMemory, Store as _};
+
+fn settings() -> PublishSettings {
+    PublishSettings {
+        config: ConfigSettings {
+            report: Some(ReportSettings {
+                cluster: "sloop".to_owned(),
+                interval_ms: 1_000,
+            }),
+            trace: TraceSettings::default(),
+        },
+        module: "/sloop.wasm".to_owned(),
+    }
+}
+
+fn routes(service: &str) -> Vec<RouteSet> {
+    vec![RouteSet {
+        name: "routes".to_owned(),
+        service: ServiceName::try_from(service).unwrap(),
+        authorities: Vec::new(),
+        routes: vec![NamedRoute {
+            name: RouteName::try_from("/pay").unwrap(),
+            matches: serde_json::from_str(r#"[{"path": {"exact": "/pay"}}]"#).unwrap(),
+        }],
+    }]
+}
+
+/// Prepares `group` and stores what must be stored.
+fn prepare(
+    publisher: &mut Publisher,
+    store: &InMemory,
+    group: &str,
+    route_sets: &[RouteSet],
+) -> Prepared {
+    let wanted = Wanted {
+        route_sets,
+        policies: &[],
+    };
+    let prepared = publisher
+        .prepare(group, wanted, WallTime::default())
+        .unwrap();
+    store.commit(&prepared.batch).unwrap();
+    prepared
+}
+
+fn generations(prepared: &Prepared) -> Vec<u64> {
+    prepared
+        .changed
+        .iter()
+        .map(|pushed| pushed.generation)
+        .collect()
+}
+
+#[test]
+fn what_did_not_change_is_not_pushed() {
+    let store = InMemory::default();
+    let mut publisher = Publisher::restore(settings(), &store).unwrap();
+    let first = prepare(&mut publisher, &store, "checkout", &[]);
+    assert_eq!(generations(&first), [1, 2]);
+    let again = prepare(&mut publisher, &store, "checkout", &[]);
+    assert!(again.snapshot.is_none() && again.batch.is_empty());
+}
+
+#[test]
+fn a_restart_makes_the_same_bytes() {
+    let store = InMemory::default();
+    let mut before = Publisher::restore(settings(), &store).unwrap();
+    prepare(&mut before, &store, "payments", &[]);
+    let first = prepare(&mut before, &store, "checkout", &[]);
+    let mut after = Publisher::restore(settings(), &store).unwrap();
+    let second = prepare(&mut after, &store, "checkout", &[]);
+    assert_eq!(first.snapshot, second.snapshot);
+    assert!(second.batch.is_empty());
+    let other = prepare(&mut after, &store, "edge", &[]);
+    assert_eq!(generations(&other), [5, 6], "numbers never come twice");
+}
+
+#[test]
+fn a_change_gets_the_next_number_and_can_be_found_by_its_version() {
+    let store = InMemory::default();
+    let mut publisher = Publisher::restore(settings(), &store).unwrap();
+    prepare(&mut publisher, &store, "checkout", &[]);
+    let changed = prepare(&mut publisher, &store, "checkout", &routes("checkout"));
+    assert!(
+        generations(&changed)
+            .iter()
+            .all(|generation| *generation > 2)
+    );
+    let snapshot = changed.snapshot.unwrap();
+    let resources = snapshot.of_type(sloop_xds::Kind::EXTENSION).unwrap();
+    let inbound = resources.get("sloop-inbound").unwrap();
+    let pushed = publisher.pushed(inbound.version().as_str()).unwrap();
+    assert_eq!(pushed.side, Side::Server);
+    assert!(pushed.generation > 2);
+}
+
+#[test]
+fn a_configuration_that_the_filter_would_refuse_does_not_leave() {
+    let store = InMemory::default();
+    let mut broken = settings();
+    broken.config.report = Some(ReportSettings {
+        cluster: String::new(),
+        interval_ms: 1_000,
+    });
+    let mut publisher = Publisher::restore(broken, &store).unwrap();
+    let prepared = prepare(&mut publisher, &store, "checkout", &[]);
+    assert!(prepared.snapshot.is_none());
+    assert_eq!(prepared.withheld.len(), 2);
+    assert!(prepared.withheld[0].1.starts_with("report.cluster"));
+}
+
+#[test]
+fn a_group_that_no_service_can_be_is_refused() {
+    let mut publisher = Publisher::restore(settings(), &InMemory::default()).unwrap();
+    let wanted = Wanted {
+        route_sets: &[],
+        policies: &[],
+    };
+    assert!(
+        publisher
+            .prepare("a\nb", wanted, WallTime::default())
+            .is_err()
+    );
+}

@@ -1,0 +1,418 @@
+//! The loop: everything that happens goes through here, one thing after the other.
+//!
+//! It waits for what comes first, tells the values that know, and carries out
+//! what they say. No decisions and no protocol live here.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use sloop_controllers::{SloStatus, Step};
+use sloop_model::{Policy, WallTime};
+use sloop_xds::Snapshot;
+use sloop_xds_protos::report::v1::ReportResponse;
+use tokio::sync::{broadcast, mpsc, oneshot, watch};
+use tonic::Status;
+
+use super::acknowledgements::Acknowledgements;
+use super::commits::{Commits, Ended};
+use crate::admin::api::Happened;
+use crate::ads::{self, Hub};
+use crate::clock;
+use crate::engine::{Documents, Engine, Pace};
+use crate::ingest::{Arrival, Verdict, response};
+use crate::metrics::{DocumentMetrics, IngestMetrics, PushMetrics, StepMetrics};
+use crate::publish::{Publisher, Pushed, Wanted};
+use crate::store::Store;
+
+/// Steps are at least this far apart, however much happens.
+const STEP_GAP: Duration = Duration::from_millis(100);
+
+/// Steps are at most this far apart, however little happens: windows move on.
+const STEP_LATEST: Duration = Duration::from_secs(1);
+
+/// Pushes to one group are at least this far apart. Each costs Envoy's main
+/// thread 5 ms and a kilobyte that it never gives back.
+const PUSH_GAP: Duration = Duration::from_secs(1);
+
+/// How often to look for what is over.
+const FORGET_GAP: Duration = Duration::from_secs(60);
+
+/// Reports taken at one go.
+const ARRIVALS_MAX: usize = 256;
+
+/// A look at the engine, between two things that happen.
+pub type View = Box<dyn FnOnce(&Engine) + Send>;
+
+/// What comes to the loop.
+#[derive(Debug)]
+pub(super) struct Inputs {
+    pub(super) arrivals: mpsc::Receiver<Arrival>,
+    pub(super) views: mpsc::Receiver<View>,
+    pub(super) documents: mpsc::Receiver<Documents>,
+    pub(super) ads: broadcast::Receiver<ads::Event>,
+    pub(super) groups: watch::Receiver<BTreeSet<String>>,
+    pub(super) stop: watch::Receiver<bool>,
+}
+
+/// What the loop measures.
+#[derive(Clone, Debug)]
+pub(super) struct Meters {
+    pub(super) ingest: IngestMetrics,
+    pub(super) step: StepMetrics,
+    pub(super) push: PushMetrics,
+    pub(super) documents: DocumentMetrics,
+}
+
+/// What is to be done when something is durable.
+#[derive(Debug)]
+enum After {
+    Answer(
+        oneshot::Sender<Result<ReportResponse, Status>>,
+        ReportResponse,
+    ),
+    Publish {
+        group: String,
+        snapshot: Arc<Snapshot>,
+        changed: Vec<Pushed>,
+    },
+}
+
+/// The loop's own state.
+#[derive(Debug)]
+pub(super) struct Actor {
+    engine: Engine,
+    publisher: Publisher,
+    hub: Hub,
+    commits: Commits<After>,
+    acknowledgements: Acknowledgements,
+    meters: Meters,
+    slos: watch::Sender<Arc<[SloStatus]>>,
+    steps: Pace,
+    stepped: Instant,
+    wake_at: Option<WallTime>,
+    policies: Vec<Policy>,
+    groups: BTreeMap<String, Pace>,
+    forgot: Instant,
+}
+
+impl Actor {
+    pub(super) fn new(
+        engine: Engine,
+        publisher: Publisher,
+        store: Arc<dyn Store>,
+        hub: Hub,
+        meters: Meters,
+    ) -> Self {
+        let now = Instant::now();
+        Self {
+            engine,
+            publisher,
+            hub,
+            commits: Commits::to(store),
+            acknowledgements: Acknowledgements::default(),
+            meters,
+            slos: watch::Sender::new(Arc::from([])),
+            steps: Pace::of(STEP_GAP),
+            stepped: now,
+            wake_at: None,
+            policies: Vec::new(),
+            groups: BTreeMap::new(),
+            forgot: now,
+        }
+    }
+
+    /// How SLOs stood at the last step.
+    pub(super) fn slos(&self) -> watch::Receiver<Arc<[SloStatus]>> {
+        self.slos.subscribe()
+    }
+
+    /// Takes the documents in before anybody is answered, and decides once.
+    pub(super) fn begin(&mut self, documents: Documents) {
+        self.take_documents(documents);
+        self.work();
+    }
+
+    /// Runs until `inputs.stop` says so or nobody is left to say it; then everything taken in is durable.
+    pub(super) async fn run(mut self, mut inputs: Inputs) {
+        let mut arrivals = Vec::with_capacity(ARRIVALS_MAX);
+        loop {
+            let due = tokio::time::Instant::from_std(self.due(Instant::now()));
+            tokio::select! {
+                _ = inputs.stop.wait_for(|stop| *stop) => break,
+                1.. = inputs.arrivals.recv_many(&mut arrivals, ARRIVALS_MAX) => {
+                    self.take_arrivals(&mut arrivals);
+                }
+                Some(view) = inputs.views.recv() => view(&self.engine),
+                Some(documents) = inputs.documents.recv() => self.take_documents(documents),
+                event = inputs.ads.recv() => self.hear(event),
+                Ok(()) = inputs.groups.changed() => {
+                    let seen = inputs.groups.borrow_and_update().clone();
+                    self.meet(seen);
+                }
+                ended = self.commits.ended() => self.conclude(ended),
+                () = tokio::time::sleep_until(due) => {}
+            }
+            self.work();
+        }
+        while let Ok(arrival) = inputs.arrivals.try_recv() {
+            arrivals.push(arrival);
+        }
+        self.take_arrivals(&mut arrivals);
+        self.finish().await;
+    }
+
+    /// Does what is due.
+    fn work(&mut self) {
+        let now = Instant::now();
+        let wakes = self.wake_at.is_some_and(|wake_at| wake_at <= clock::wall());
+        if wakes || now.duration_since(self.stepped) >= STEP_LATEST {
+            self.steps.want();
+        }
+        if self.steps.is_due(now) {
+            self.step(now);
+        }
+        self.push(now);
+        if now.duration_since(self.forgot) >= FORGET_GAP {
+            self.forgot = now;
+            self.engine.forget(clock::wall());
+            self.commits.add(self.engine.changes(), [], now);
+        }
+        self.commits.start(now);
+    }
+
+    /// When something is due at the latest.
+    fn due(&self, now: Instant) -> Instant {
+        let wake = self.wake_at.map(|at| now + at.since(clock::wall()));
+        let pushes = self.groups.values().filter_map(|pace| pace.due(now));
+        let others = [
+            self.steps.due(now),
+            self.commits.due(),
+            wake.map(|wake| wake.max(self.stepped + STEP_GAP)),
+        ];
+        pushes
+            .chain(others.into_iter().flatten())
+            .fold(self.stepped + STEP_LATEST, Instant::min)
+    }
+
+    fn take_arrivals(&mut self, arrivals: &mut Vec<Arrival>) {
+        self.engine.advance(clock::wall());
+        let mut answers = Vec::with_capacity(arrivals.len());
+        for Arrival { report, answer } in arrivals.drain(..) {
+            let taken = self.engine.take(&report);
+            let ingest = &self.meters.ingest;
+            match taken.verdict {
+                Verdict::Repeated => ingest.report_repeated(),
+                Verdict::Next => ingest.report_received(),
+                Verdict::AfterGap => {
+                    ingest.report_received();
+                    ingest.gap();
+                }
+            }
+            if taken.verdict != Verdict::Repeated {
+                ingest.scopes_dropped(report.scopes_dropped);
+                if report.is_news() {
+                    self.steps.want();
+                }
+            }
+            answers.push(After::Answer(answer, response(taken.readings)));
+        }
+        let changes = self.engine.changes();
+        self.commits.add(changes, answers, Instant::now());
+    }
+
+    fn take_documents(&mut self, documents: Documents) {
+        let refused_files = documents.files.iter().filter(|file| !file.accepted).count();
+        self.meters
+            .documents
+            .loaded(documents.intents.len(), refused_files);
+        for refused in self.engine.set_documents(documents, clock::wall()) {
+            tracing::error!(refused, "no controller takes this intent");
+        }
+        self.steps.want();
+        self.want_pushes();
+    }
+
+    fn hear(&mut self, event: Result<ads::Event, broadcast::error::RecvError>) {
+        match event {
+            Ok(event) => {
+                let at = event.at;
+                let heard = self
+                    .acknowledgements
+                    .hear(event, &self.publisher, &self.meters.push);
+                for happened in heard {
+                    self.engine.tell(at, at, happened);
+                }
+            }
+            Err(error) => tracing::warn!(%error, "missed what nodes said"),
+        }
+    }
+
+    /// Notes groups; those that are new are pushed to at once.
+    fn meet(&mut self, seen: BTreeSet<String>) {
+        for group in seen {
+            self.groups.entry(group).or_insert_with(|| {
+                let mut pace = Pace::of(PUSH_GAP);
+                pace.want();
+                pace
+            });
+        }
+    }
+
+    fn step(&mut self, now: Instant) {
+        let begun = Instant::now();
+        let step = self.engine.step(clock::wall());
+        self.wake_at = step.wake_at;
+        if step.policies != self.policies {
+            self.policies.clone_from(&step.policies);
+            log_left_out(step);
+            self.want_pushes();
+        }
+        self.slos.send_replace(Arc::from(self.engine.slos()));
+        self.commits.add(self.engine.changes(), [], now);
+        self.meters.step.stepped(begun.elapsed());
+        self.steps.done(now);
+        self.stepped = now;
+    }
+
+    fn want_pushes(&mut self) {
+        self.groups.values_mut().for_each(Pace::want);
+    }
+
+    fn push(&mut self, now: Instant) {
+        let due: Vec<String> = self
+            .groups
+            .iter()
+            .filter(|(_, pace)| pace.is_due(now))
+            .map(|(group, _)| group.clone())
+            .collect();
+        for group in due {
+            let changed = self.prepare(&group, now);
+            if let Some(pace) = self.groups.get_mut(&group) {
+                if changed {
+                    pace.done(now);
+                } else {
+                    pace.give_up();
+                }
+            }
+        }
+    }
+
+    /// Makes what `group` should have and sends it on its way. Returns whether anything changed.
+    fn prepare(&mut self, group: &str, now: Instant) -> bool {
+        let wanted = Wanted {
+            route_sets: self.engine.route_sets(),
+            policies: &self.policies,
+        };
+        let at = clock::wall();
+        let prepared = match self.publisher.prepare(group, wanted, at) {
+            Ok(prepared) => prepared,
+            Err(error) => {
+                tracing::warn!(group, %error, "no service can have this name");
+                return false;
+            }
+        };
+        for (side, reason) in prepared.withheld {
+            tracing::error!(group, %side, reason, "a configuration is not pushed");
+            self.meters.push.withheld();
+            let group = group.to_owned();
+            self.engine.tell(
+                at,
+                at,
+                Happened::Withheld {
+                    group,
+                    side,
+                    reason,
+                },
+            );
+        }
+        let Some(snapshot) = prepared.snapshot else {
+            return false;
+        };
+        let publish = After::Publish {
+            group: group.to_owned(),
+            snapshot,
+            changed: prepared.changed,
+        };
+        self.commits.add(prepared.batch, [publish], now);
+        self.commits.hurry(now);
+        true
+    }
+
+    /// Does what was to be done when a batch is durable.
+    fn conclude(&mut self, ended: Ended<After>) {
+        match &ended.result {
+            Ok(took) => self.meters.ingest.committed(*took),
+            Err(error) => {
+                self.meters.ingest.commit_failed();
+                tracing::error!(%error, source = source(error), "the store did not take a batch; it is tried again");
+            }
+        }
+        for after in ended.then {
+            match after {
+                After::Answer(answer, response) => {
+                    let answered = match &ended.result {
+                        Ok(_) => Ok(response),
+                        Err(_) => Err(Status::unavailable("the store failed; report again")),
+                    };
+                    // The filter may have given up; it reports again.
+                    drop(answer.send(answered));
+                }
+                publish @ After::Publish { .. } if ended.result.is_err() => {
+                    self.commits
+                        .add(crate::store::Batch::new(), [publish], Instant::now());
+                }
+                After::Publish {
+                    group,
+                    snapshot,
+                    changed,
+                } => self.publish(&group, snapshot, &changed),
+            }
+        }
+    }
+
+    fn publish(&mut self, group: &str, snapshot: Arc<Snapshot>, changed: &[Pushed]) {
+        self.hub.publish(group, snapshot);
+        let now = clock::wall();
+        for pushed in changed {
+            self.meters.push.pushed();
+            let happened = Happened::Push {
+                group: group.to_owned(),
+                side: pushed.side,
+                generation: pushed.generation,
+            };
+            self.engine.tell(pushed.at, now, happened);
+        }
+    }
+
+    /// Makes everything durable that was taken in.
+    async fn finish(mut self) {
+        self.commits.hurry(Instant::now());
+        self.commits.start(Instant::now());
+        while !self.commits.is_idle() {
+            let ended = self.commits.ended().await;
+            let failed = ended.result.is_err();
+            self.conclude(ended);
+            if failed {
+                return;
+            }
+            self.commits.hurry(Instant::now());
+            self.commits.start(Instant::now());
+        }
+    }
+}
+
+fn log_left_out(step: &Step) {
+    for left_out in &step.left_out {
+        tracing::info!(left_out, "settled between controllers");
+    }
+}
+
+/// The cause of an error, in words.
+fn source(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(error.source(), |error| error.source());
+    causes
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join(": ")
+}

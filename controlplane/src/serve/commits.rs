@@ -1,0 +1,134 @@
+//! Group commit: changes that come within a moment become durable in one transaction.
+//!
+//! While one batch is on its way to the disk the next one gathers, so a slow
+//! disk makes batches larger, not queues longer. What a failed batch held is
+//! written with the next one: it is counted in memory already.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::task::JoinHandle;
+
+use crate::store::{Batch, Store, StoreError};
+
+/// How long the first change of a batch waits for company. Sidecars report once
+/// a second, so nobody notices, and a hundred of them cost one `fsync` each time.
+const GATHER: Duration = Duration::from_millis(5);
+
+/// How long to leave a store alone that failed.
+const RETRY: Duration = Duration::from_millis(250);
+
+/// Changes on their way to the store, each with what is to be done when it is durable.
+#[derive(Debug)]
+pub(super) struct Commits<T> {
+    store: Arc<dyn Store>,
+    batch: Batch,
+    then: Vec<T>,
+    due: Option<Instant>,
+    running: Option<Running<T>>,
+}
+
+#[derive(Debug)]
+struct Running<T> {
+    batch: Arc<Batch>,
+    then: Vec<T>,
+    task: JoinHandle<(Result<(), StoreError>, Duration)>,
+}
+
+/// How a batch ended.
+#[derive(Debug)]
+pub(super) struct Ended<T> {
+    /// What was to be done when it is durable.
+    pub(super) then: Vec<T>,
+    /// How long it took, when it is durable.
+    pub(super) result: Result<Duration, CommitError>,
+}
+
+/// Why a batch is not durable.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum CommitError {
+    /// The store says so.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The thread that wrote it is gone.
+    #[error("the commit ended early")]
+    Lost(#[from] tokio::task::JoinError),
+}
+
+impl<T: Send + 'static> Commits<T> {
+    pub(super) const fn to(store: Arc<dyn Store>) -> Self {
+        Self {
+            store,
+            batch: Batch::new(),
+            then: Vec::new(),
+            due: None,
+            running: None,
+        }
+    }
+
+    /// Adds changes, and what is to be done when they are durable.
+    pub(super) fn add(&mut self, batch: Batch, then: impl IntoIterator<Item = T>, now: Instant) {
+        self.batch.then(batch);
+        self.then.extend(then);
+        self.due.get_or_insert(now + GATHER);
+    }
+
+    /// Lets what was added wait for company no longer.
+    pub(super) fn hurry(&mut self, now: Instant) {
+        self.due = self.due.map(|_| now);
+    }
+
+    /// When to call [`Commits::start`].
+    pub(super) fn due(&self) -> Option<Instant> {
+        self.due.filter(|_| self.running.is_none())
+    }
+
+    /// Begins to write what has gathered, when it is time.
+    pub(super) fn start(&mut self, now: Instant) {
+        if self.due().is_none_or(|due| now < due) {
+            return;
+        }
+        self.due = None;
+        let batch = Arc::new(std::mem::take(&mut self.batch));
+        let store = Arc::clone(&self.store);
+        let writes = Arc::clone(&batch);
+        let task = tokio::task::spawn_blocking(move || {
+            let begun = Instant::now();
+            let result = store.commit(&writes);
+            (result, begun.elapsed())
+        });
+        self.running = Some(Running {
+            batch,
+            then: std::mem::take(&mut self.then),
+            task,
+        });
+    }
+
+    /// Waits for the batch that is on its way; forever when there is none.
+    pub(super) async fn ended(&mut self) -> Ended<T> {
+        let Some(running) = &mut self.running else {
+            return std::future::pending().await;
+        };
+        let ended = (&mut running.task).await;
+        let (batch, then) = match self.running.take() {
+            Some(running) => (running.batch, running.then),
+            None => return std::future::pending().await,
+        };
+        let result = match ended {
+            Ok((Ok(()), took)) => Ok(took),
+            Ok((Err(error), _)) => Err(error.into()),
+            Err(error) => Err(error.into()),
+        };
+        if result.is_err() {
+            let newer = std::mem::replace(&mut self.batch, Arc::unwrap_or_clone(batch));
+            self.batch.then(newer);
+            self.due = Some(Instant::now() + RETRY);
+        }
+        Ended { then, result }
+    }
+
+    /// Whether nothing is on its way and nothing waits.
+    pub(super) const fn is_idle(&self) -> bool {
+        self.running.is_none() && self.due.is_none()
+    }
+}

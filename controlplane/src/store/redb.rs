@@ -1,0 +1,131 @@
+//! The embedded store: one file, one table, one process.
+
+use std::path::Path;
+
+use redb::{Database, ReadableDatabase, TableDefinition};
+
+use super::{Batch, Entry, Store, StoreError};
+
+/// All there is. Keys carry their kind as a prefix.
+const TABLE: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("sloop");
+
+/// Room for pages in memory. The whole of a large fleet's budgets fits; the
+/// default of 1 GiB would only grow with the file.
+const CACHE_BYTES: usize = 64 << 20;
+
+/// A [`Store`] in a file.
+#[derive(Debug)]
+pub struct Redb {
+    database: Database,
+}
+
+impl Redb {
+    /// Opens the store at `path`, or begins an empty one there.
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be created, is no store, is damaged, or belongs to
+    /// another process that still runs.
+    pub fn open(path: &Path) -> Result<Self, StoreError> {
+        let opened = || -> Result<Self, redb::Error> {
+            let database = Database::builder()
+                .set_cache_size(CACHE_BYTES)
+                .create(path)?;
+            let transaction = database.begin_write()?;
+            transaction.open_table(TABLE)?;
+            transaction.commit()?;
+            Ok(Self { database })
+        };
+        opened().map_err(|source| StoreError::Open {
+            path: path.to_owned(),
+            source: Box::new(source),
+        })
+    }
+
+    fn read<T>(
+        &self,
+        read: impl FnOnce(&redb::ReadOnlyTable<&[u8], &[u8]>) -> Result<T, redb::Error>,
+    ) -> Result<T, StoreError> {
+        let found = || {
+            let table = self.database.begin_read()?.open_table(TABLE)?;
+            read(&table)
+        };
+        found().map_err(failed)
+    }
+
+    fn write(&self, batch: &Batch) -> Result<(), redb::Error> {
+        // A commit is durable unless asked otherwise: it returns after fsync.
+        let transaction = self.database.begin_write()?;
+        {
+            let mut table = transaction.open_table(TABLE)?;
+            for (key, value) in batch.changes() {
+                match value {
+                    Some(value) => drop(table.insert(key, value)?),
+                    None => drop(table.remove(key)?),
+                }
+            }
+        }
+        transaction.commit()?;
+        Ok(())
+    }
+}
+
+impl Store for Redb {
+    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        self.read(|table| Ok(table.get(key)?.map(|value| value.value().to_vec())))
+    }
+
+    fn list(&self, prefix: &[u8]) -> Result<Vec<Entry>, StoreError> {
+        self.read(|table| {
+            let mut entries = Vec::new();
+            for entry in table.range(prefix..)? {
+                let (key, value) = entry?;
+                if !key.value().starts_with(prefix) {
+                    break;
+                }
+                entries.push((key.value().to_vec(), value.value().to_vec()));
+            }
+            Ok(entries)
+        })
+    }
+
+    fn commit(&self, batch: &Batch) -> Result<(), StoreError> {
+        self.write(batch).map_err(failed)
+    }
+}
+
+fn failed(source: redb::Error) -> StoreError {
+    StoreError::Failed(Box::new(source))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::contract;
+    use super::*;
+
+    #[test]
+    fn it_keeps_the_contract() {
+        let folder = tempfile::tempdir().unwrap();
+        contract::holds_for(&mut || Redb::open(&folder.path().join("store")).unwrap());
+    }
+
+    #[test]
+    fn what_is_no_store_is_refused_and_left_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("store");
+        std::fs::write(&path, "something else").unwrap();
+        let error = Redb::open(&path).unwrap_err();
+        assert!(error.to_string().contains("cannot be opened"), "{error}");
+        assert_eq!(std::fs::read(&path).unwrap(), b"something else");
+    }
+
+    #[test]
+    fn two_processes_cannot_have_the_same_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("store");
+        let first = Redb::open(&path).unwrap();
+        assert!(Redb::open(&path).is_err());
+        drop(first);
+        assert!(Redb::open(&path).is_ok());
+    }
+}
