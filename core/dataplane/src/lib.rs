@@ -1,1 +1,29 @@
-//! What happens to one request: trace, scope, SLI, breaker, faults.
+//! What happens to one request: trace, scope, breaker, fault, SLI.
+//!
+//! Pure: facts and the time go in, what to do comes out. The filter is a thin
+//! shell around [`Plane`], which is the memory of one Wasm VM. A request goes
+//! through it in this order:
+//!
+//! 1. [`Request::read`] finds in the raw header map what the rules ask for;
+//! 2. [`TraceContext::continue_or_start`] gives it its place in a trace;
+//! 3. [`Plane::claim`] (or [`Plane::named`]) finds its scope;
+//! 4. [`Plane::begin`] says whether it passes, waits, or is answered here;
+//! 5. [`Plane::end`] counts how it ended and lets the breaker learn from it.
+//!
+//! [`Plane::report`] hands the counts over until [`Plane::acknowledge`].
+
+pub mod breaker;
+mod fault;
+mod headers;
+mod plane;
+mod random;
+pub mod report;
+mod scope;
+mod sli;
+mod trace;
+
+pub use headers::{HeaderMap, Request};
+pub use plane::{Arrival, Claim, Ending, Exchange, Plane, Release, Released, Verdict};
+pub use random::Random;
+pub use scope::ScopeId;
+pub use trace::{Incoming, TraceContext, TraceId};

@@ -1,0 +1,49 @@
+//! Two clocks as one: the monotonic one is read per request, the wall clock now and then.
+
+use core::time::Duration;
+
+use sloop_model::{Time, WallTime};
+
+/// Tells the wall time of a moment.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Clock {
+    at: Time,
+    wall: WallTime,
+}
+
+impl Clock {
+    /// Learns that the wall clock showed `wall` at `now`.
+    pub(super) const fn sync(&mut self, now: Time, wall: WallTime) {
+        (self.at, self.wall) = (now, wall);
+    }
+
+    /// The wall time at `time`.
+    pub(super) fn wall(&self, time: Time) -> WallTime {
+        let after = self.wall.after(time.since(self.at));
+        after.before(self.at.since(time))
+    }
+
+    /// When the wall clock will show `wall`; at once if it has.
+    pub(super) fn time(&self, wall: WallTime, now: Time) -> Time {
+        let wait: Duration = wall.since(self.wall(now));
+        now.after(wait)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_clocks_show_the_same_moment() {
+        let at = |millis: u64| Time::from_nanos(millis * 1_000_000);
+        let wall = WallTime::from_millis;
+        let mut clock = Clock::default();
+        clock.sync(at(100), wall(5_000));
+        assert_eq!(clock.wall(at(100)), wall(5_000));
+        assert_eq!(clock.wall(at(150)), wall(5_050));
+        assert_eq!(clock.wall(at(40)), wall(4_940));
+        assert_eq!(clock.time(wall(5_080), at(150)), at(180));
+        assert_eq!(clock.time(wall(10), at(150)), at(150));
+    }
+}

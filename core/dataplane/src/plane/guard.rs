@@ -1,0 +1,149 @@
+//! The breaker of a scope, with what the configuration says about it.
+
+use core::time::Duration;
+
+use sloop_model::{BreakerConfig, Mode, Outcome, Time, WallTime};
+
+use super::clock::Clock;
+use crate::breaker::{Admit, Breaker, BreakerState, Ticket};
+use crate::report::BreakerDelta;
+
+/// A breaker that may be wanted or not, and that expires by itself.
+#[derive(Debug, Default)]
+pub(super) struct Guard {
+    config: Option<BreakerConfig>,
+    breaker: Option<Breaker>,
+    /// The last order that was obeyed.
+    trip_seen: u64,
+    refused: u64,
+    shadow_refused: u64,
+    shadow_refused_good: u64,
+}
+
+/// What the breaker of a scope says about a request.
+#[derive(Debug)]
+pub(super) enum Admission {
+    /// It passes; with a ticket if a breaker wants to know how it ends.
+    Pass(Option<Ticket>),
+    /// It passes, but only because the breaker is in shadow mode.
+    Shadow,
+    /// It does not pass.
+    Refuse {
+        /// When to try again.
+        retry_at: Time,
+    },
+}
+
+impl Guard {
+    /// Puts `config` in force, in the state that the breaker is in, and obeys an order that it did not see.
+    pub(super) fn adopt(&mut self, config: Option<&BreakerConfig>, now: Time, wall: WallTime) {
+        let Some(config) = config.filter(|config| !has_expired(config, wall)) else {
+            self.drop_breaker(now);
+            return;
+        };
+        self.config = Some(*config);
+        let breaker = self
+            .breaker
+            .get_or_insert_with(|| Breaker::new(config.limits, now));
+        breaker.adopt(config.limits, now);
+        if let Some(trip) = config.trip
+            && self.trip_seen < trip.id
+            && wall < trip.until_ms
+        {
+            self.trip_seen = trip.id;
+            breaker.trip(now);
+        }
+    }
+
+    /// Decides about a request that arrives. `draw` is uniform over `0..10_000`.
+    pub(super) fn admit(&mut self, draw: u16, now: Time, clock: &Clock) -> Admission {
+        let Some(mode) = self.mode(now, clock) else {
+            return Admission::Pass(None);
+        };
+        let Some(breaker) = &mut self.breaker else {
+            return Admission::Pass(None);
+        };
+        match (breaker.admit(draw, now), mode) {
+            (Admit::Pass(ticket), Mode::Enforce | Mode::Shadow) => Admission::Pass(Some(ticket)),
+            (Admit::Refuse { retry_at }, Mode::Enforce) => Admission::Refuse { retry_at },
+            // Without a ticket: it would not have been there to learn from.
+            (Admit::Refuse { .. }, Mode::Shadow) => Admission::Shadow,
+        }
+    }
+
+    /// Lets the breaker learn how a request ended.
+    pub(super) fn record(
+        &mut self,
+        ticket: Ticket,
+        outcome: Outcome,
+        latency: Duration,
+        now: Time,
+    ) {
+        if let Some(breaker) = &mut self.breaker {
+            breaker.record(ticket, outcome, latency, now);
+        }
+    }
+
+    pub(super) const fn count_refused(&mut self) {
+        self.refused += 1;
+    }
+
+    pub(super) const fn count_shadow_refused(&mut self, is_good: bool) {
+        self.shadow_refused += 1;
+        self.shadow_refused_good += is_good as u64;
+    }
+
+    /// Whether the state changed since the last report.
+    pub(super) fn has_changed(&self) -> bool {
+        self.breaker.as_ref().is_some_and(Breaker::has_changed)
+    }
+
+    /// Takes what is to be reported, if there is or was a breaker.
+    pub(super) fn take(&mut self, now: Time, clock: &Clock) -> Option<BreakerDelta> {
+        let is_wanted = self.mode(now, clock).is_some();
+        let breaker = self.breaker.as_mut()?;
+        let state = breaker.state(now);
+        let delta = BreakerDelta {
+            state,
+            changes: breaker
+                .take_changes()
+                .iter()
+                .map(|change| (change.to, clock.wall(change.at), change.cause))
+                .collect(),
+            refused: core::mem::take(&mut self.refused),
+            shadow_refused: core::mem::take(&mut self.shadow_refused),
+            shadow_refused_good: core::mem::take(&mut self.shadow_refused_good),
+        };
+        let has_news = !delta.changes.is_empty() || 0 < delta.refused + delta.shadow_refused;
+        (is_wanted || has_news).then_some(delta)
+    }
+
+    /// Whether the breaker is worth a report even of a scope without traffic.
+    pub(super) fn is_news(&mut self, now: Time) -> bool {
+        self.breaker.as_mut().is_some_and(|breaker| {
+            breaker.state(now) != BreakerState::Closed || breaker.has_changed()
+        })
+    }
+
+    /// The mode of the breaker, if one is in force. An expired one is dropped.
+    fn mode(&mut self, now: Time, clock: &Clock) -> Option<Mode> {
+        let config = self.config?;
+        if config.expires_at_ms.is_some() && has_expired(&config, clock.wall(now)) {
+            self.drop_breaker(now);
+            return None;
+        }
+        Some(config.mode)
+    }
+
+    fn drop_breaker(&mut self, now: Time) {
+        if self.config.take().is_some()
+            && let Some(breaker) = &mut self.breaker
+        {
+            breaker.reset(now);
+        }
+    }
+}
+
+fn has_expired(config: &BreakerConfig, wall: WallTime) -> bool {
+    config.expires_at_ms.is_some_and(|at| at <= wall)
+}

@@ -1,0 +1,239 @@
+//! The memory of one Wasm VM: what it is configured with, what happened, and what it has to tell.
+//!
+//! One VM serves both filters of a sidecar, so there is state per [`Side`]. It
+//! outlives configurations: a push changes what holds, not what was counted,
+//! and a request that began under an old configuration is judged by it when it
+//! ends. Each side has one configuration, the last that arrived.
+
+mod clock;
+mod entry;
+mod exchange;
+mod guard;
+mod held;
+mod outbox;
+mod side;
+
+use core::time::Duration;
+
+use sloop_model::{FilterConfig, ReportSettings, Side, Time, TraceResponse, WallTime};
+
+use crate::headers::Request;
+use crate::random::Random;
+use crate::report::{Report, Trouble};
+use crate::scope::ScopeId;
+use crate::trace::TraceContext;
+use clock::Clock;
+pub use exchange::{Arrival, Ending, Exchange, Verdict};
+use held::Held;
+pub use held::{Release, Released};
+use outbox::{Outbox, Step};
+use side::SideState;
+
+/// The memory of one VM.
+#[derive(Debug)]
+pub struct Plane {
+    clock: Clock,
+    random: Random,
+    server: SideState,
+    client: SideState,
+    held: Held,
+    outbox: Outbox,
+    trouble: Trouble,
+    has_traffic: bool,
+}
+
+/// Which scope a request belongs to, as far as its headers say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Claim {
+    /// This one.
+    Scope(ScopeId),
+    /// That of the route that Envoy chose: ask for its name, then [`Plane::named`].
+    ByRouteName,
+    /// None: this side has no configuration.
+    Unconfigured,
+}
+
+impl Plane {
+    /// A memory without a configuration. `seed` should be random: trace ids and the VM's own name come from it.
+    #[must_use]
+    pub fn new(seed: [u64; 4]) -> Self {
+        let mut random = Random::seeded(seed);
+        let incarnation = random.word_not_zero();
+        Self {
+            clock: Clock::default(),
+            random,
+            server: SideState::new(Side::Server),
+            client: SideState::new(Side::Client),
+            held: Held::default(),
+            outbox: Outbox::new(incarnation),
+            trouble: Trouble::default(),
+            has_traffic: false,
+        }
+    }
+
+    /// Learns that the wall clock showed `wall` at `now`.
+    pub const fn sync(&mut self, now: Time, wall: WallTime) {
+        self.clock.sync(now, wall);
+    }
+
+    /// Puts `config` in force on its side, at `now`.
+    pub fn configure(&mut self, config: &FilterConfig, now: Time) {
+        let wall = self.clock.wall(now);
+        let side = match config.side {
+            Side::Server => &mut self.server,
+            Side::Client => &mut self.client,
+        };
+        side.configure(config, now, wall);
+        side.sweep(now, &mut self.trouble);
+        let side = match config.side {
+            Side::Server => &self.server,
+            Side::Client => &self.client,
+        };
+        self.held.withdraw(now, |hold| {
+            hold.side != config.side
+                || hold
+                    .policy
+                    .faults
+                    .get(hold.fault)
+                    .is_some_and(|fault| side.has_fault(hold.scope, fault.id()))
+        });
+        // An order to open is a change that the control plane waits for.
+        if self.has_traffic && side.has_changed() {
+            self.outbox.hurry(now);
+        }
+    }
+
+    /// The request's place in a trace.
+    pub fn trace(&mut self, request: &Request<'_>) -> TraceContext {
+        TraceContext::continue_or_start(request.traceparent, &mut self.random)
+    }
+
+    /// When answers of this side carry `traceresponse`.
+    #[must_use]
+    pub const fn responds(&self, side: Side) -> TraceResponse {
+        match side {
+            Side::Server => self.server.respond,
+            Side::Client => self.client.respond,
+        }
+    }
+
+    /// Finds the scope of a request.
+    #[must_use]
+    pub fn claim(&self, side: Side, request: &Request<'_>) -> Claim {
+        let state = match side {
+            Side::Server => &self.server,
+            Side::Client => &self.client,
+        };
+        match (state.find(request), state.route_names, state.other()) {
+            (_, _, None) => Claim::Unconfigured,
+            (Some(id), _, _) => Claim::Scope(id),
+            (None, true, _) => Claim::ByRouteName,
+            (None, false, Some(other)) => Claim::Scope(other),
+        }
+    }
+
+    /// The scope of a request that Envoy routed by the route called `name`; of one without a name, if it is empty.
+    pub fn named(&mut self, side: Side, name: &[u8]) -> Option<ScopeId> {
+        let state = match side {
+            Side::Server => &mut self.server,
+            Side::Client => &mut self.client,
+        };
+        state.named(name, &mut self.trouble)
+    }
+
+    /// A request ended that this VM never saw begin: another filter answered it before.
+    pub const fn end_without_beginning(&mut self) {
+        self.trouble.ends_without_beginning += 1;
+    }
+
+    /// What should not have happened, for the shell to add to.
+    pub const fn trouble(&mut self) -> &mut Trouble {
+        &mut self.trouble
+    }
+
+    /// Takes the requests whose wait is over.
+    pub fn release(&mut self, now: Time) -> Vec<Released> {
+        self.held.release(now)
+    }
+
+    /// Where reports go, if anywhere.
+    #[must_use]
+    pub fn report_settings(&self) -> Option<&ReportSettings> {
+        self.server.report.as_ref().or(self.client.report.as_ref())
+    }
+
+    /// When the shell must come back, with [`Plane::release`] and [`Plane::report`]; never, before the first request.
+    #[must_use]
+    pub fn wake_at(&self) -> Option<Time> {
+        let report =
+            (self.has_traffic && self.report_settings().is_some()).then(|| self.outbox.wake_at());
+        report.into_iter().chain(self.held.next_due()).min()
+    }
+
+    /// The report that `sender` should send at `now`, if one is due. The same one again when it was lost.
+    pub fn report(&mut self, sender: u32, now: Time) -> Option<&Report> {
+        self.report_settings()?;
+        match self.outbox.step(now) {
+            Step::Wait => return None,
+            Step::SendAgain => self.trouble.reports_repeated += u64::from(self.outbox.was_sent()),
+            Step::Make => {
+                let report = self.take(now);
+                self.outbox.freeze(report, now, self.clock.wall(now));
+                self.server.sweep(now, &mut self.trouble);
+                self.client.sweep(now, &mut self.trouble);
+            }
+        }
+        self.outbox.send(sender, now)
+    }
+
+    /// The report with this sequence arrived: its counts are forgotten.
+    pub fn acknowledge(&mut self, sequence: u64) {
+        self.outbox.acknowledge(sequence, self.interval());
+    }
+
+    /// The report with this sequence did not arrive, as was learnt at `now`. It is sent again.
+    pub fn lose(&mut self, sequence: u64, now: Time) {
+        self.outbox.lose(sequence, now.after(self.interval()));
+    }
+
+    /// Whoever sent reports as `sender` is gone, and will not hear an answer.
+    pub fn lose_sender(&mut self, sender: u32, now: Time) {
+        self.outbox.lose_sender(sender, now);
+    }
+
+    fn interval(&self) -> Duration {
+        let millis = self
+            .report_settings()
+            .map_or(1_000, |report| report.interval_ms);
+        Duration::from_millis(u64::from(millis))
+    }
+
+    /// Everything that happened since the last report.
+    fn take(&mut self, now: Time) -> Report {
+        let mut scopes = self.server.take(now, &self.clock);
+        scopes.append(&mut self.client.take(now, &self.clock));
+        scopes.sort_by(|one, other| one.scope.cmp(&other.scope));
+        Report {
+            incarnation: 0,
+            sequence: 0,
+            from: WallTime::default(),
+            to: WallTime::default(),
+            scopes,
+            filters: [self.server.status, self.client.status]
+                .into_iter()
+                .flatten()
+                .collect(),
+            trouble: core::mem::take(&mut self.trouble),
+        }
+    }
+
+    const fn side(&mut self, side: Side) -> &mut SideState {
+        match side {
+            Side::Server => &mut self.server,
+            Side::Client => &mut self.client,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

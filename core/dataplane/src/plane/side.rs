@@ -1,0 +1,238 @@
+//! The scopes of one side, and how requests find theirs.
+
+use std::collections::BTreeMap;
+
+use sloop_model::{
+    FilterConfig, ReportSettings, RouteName, ServiceName, Side, Time, TraceResponse, WallTime,
+};
+
+use super::clock::Clock;
+use super::entry::{Entry, Origin};
+use crate::headers::Request;
+use crate::report::{FilterStatus, ScopeDelta, Trouble};
+use crate::scope::{Rules, ScopeId};
+
+/// What one filter of the VM knows. Empty until it is configured.
+#[derive(Debug)]
+pub(super) struct SideState {
+    side: Side,
+    entries: Vec<Option<Entry>>,
+    index: BTreeMap<(ServiceName, RouteName), ScopeId>,
+    rules: Rules,
+    /// Scopes by Envoy's name of the route.
+    names: BTreeMap<Box<[u8]>, ScopeId>,
+    named: usize,
+    other: Option<ScopeId>,
+    /// The service of requests that no rule claims.
+    service: ServiceName,
+    pub(super) route_names: bool,
+    pub(super) respond: TraceResponse,
+    pub(super) report: Option<ReportSettings>,
+    pub(super) status: Option<FilterStatus>,
+}
+
+impl SideState {
+    /// Routes that only Envoy names: each costs 12 KiB per worker, and no person reads more of them.
+    pub(super) const NAMED_MAX: usize = 256;
+    /// Scopes that went out of the configuration with counts that nobody took yet.
+    pub(super) const RETIRED_MAX: usize = 1_024;
+
+    pub(super) fn new(side: Side) -> Self {
+        Self {
+            side,
+            entries: Vec::new(),
+            index: BTreeMap::new(),
+            rules: Rules::default(),
+            names: BTreeMap::new(),
+            named: 0,
+            other: None,
+            service: ServiceName::unknown(),
+            route_names: false,
+            respond: TraceResponse::default(),
+            report: None,
+            status: None,
+        }
+    }
+
+    /// Puts `config` in force. Scopes that it still has keep their state and counts.
+    pub(super) fn configure(&mut self, config: &FilterConfig, now: Time, wall: WallTime) {
+        let service = match self.side {
+            Side::Server => config.service.clone(),
+            Side::Client => ServiceName::unknown(),
+        };
+        self.retire(config.route_names && service == self.service);
+        self.service = service;
+        self.route_names = config.route_names;
+        self.respond = config.trace.respond;
+        self.report.clone_from(&config.report);
+        self.status = Some(FilterStatus {
+            side: self.side,
+            generation: config.generation,
+            applied_at: wall,
+        });
+        let other = self.enter(self.service.clone(), RouteName::other(), Origin::Other);
+        self.other = Some(other);
+        self.rules = Rules::default();
+        for scope in &config.scopes {
+            let id = self.enter(
+                scope.service.clone(),
+                scope.route.clone(),
+                Origin::Configured,
+            );
+            for rule in &scope.matches {
+                self.rules.push(rule, id);
+            }
+            if let Some(entry) = self.entry(id) {
+                entry.adopt(Some(scope), now, wall);
+            }
+        }
+        for entry in self.entries.iter_mut().flatten() {
+            if entry.origin != Origin::Configured {
+                entry.adopt(None, now, wall);
+            }
+        }
+        self.name();
+    }
+
+    /// The scope of the first rule that claims the request.
+    pub(super) fn find(&self, request: &Request<'_>) -> Option<ScopeId> {
+        self.rules.find(request)
+    }
+
+    /// The scope of what nothing else claims. None before the first configuration.
+    pub(super) const fn other(&self) -> Option<ScopeId> {
+        self.other
+    }
+
+    /// The scope of the route that Envoy calls `name`, which may be new.
+    pub(super) fn named(&mut self, name: &[u8], trouble: &mut Trouble) -> Option<ScopeId> {
+        if let Some(id) = self.names.get(name) {
+            return Some(*id);
+        }
+        let route = core::str::from_utf8(name)
+            .ok()
+            .and_then(|name| RouteName::try_from(name).ok());
+        let Some(route) = route else {
+            return self.other;
+        };
+        if Self::NAMED_MAX <= self.named {
+            trouble.routes_over_cap += 1;
+            return self.other;
+        }
+        let id = self.enter(self.service.clone(), route, Origin::Named);
+        self.names.insert(name.into(), id);
+        self.named += 1;
+        Some(id)
+    }
+
+    pub(super) fn entry(&mut self, id: ScopeId) -> Option<&mut Entry> {
+        let at = usize::try_from(id.0).ok()?;
+        self.entries.get_mut(at)?.as_mut()
+    }
+
+    /// Whether a breaker changed its state since the last report.
+    pub(super) fn has_changed(&self) -> bool {
+        let mut entries = self.entries.iter().flatten();
+        entries.any(|entry| entry.guard.has_changed())
+    }
+
+    /// Whether the fault called `id` still holds on a scope.
+    pub(super) fn has_fault(&self, scope: ScopeId, id: &str) -> bool {
+        usize::try_from(scope.0)
+            .ok()
+            .and_then(|at| self.entries.get(at)?.as_ref())
+            .is_some_and(|entry| entry.policy.faults.iter().any(|fault| fault.id() == id))
+    }
+
+    /// Takes what is to be reported.
+    pub(super) fn take(&mut self, now: Time, clock: &Clock) -> Vec<ScopeDelta> {
+        let side = self.side;
+        self.entries
+            .iter_mut()
+            .flatten()
+            .filter_map(|entry| entry.take(side, now, clock))
+            .collect()
+    }
+
+    /// Forgets scopes that have no reason left; if too many still have counts, counts those as `other`.
+    pub(super) fn sweep(&mut self, now: Time, trouble: &mut Trouble) {
+        let retired = |entry: &Entry| entry.origin == Origin::Retired;
+        let count = self.entries.iter().flatten().filter(|e| retired(e)).count();
+        let mut excess = count.saturating_sub(Self::RETIRED_MAX);
+        let mut folded = Vec::new();
+        for slot in &mut self.entries {
+            let Some(entry) = slot.as_mut().filter(|entry| retired(entry)) else {
+                continue;
+            };
+            let is_excess = 0 < excess && entry.in_flight == 0;
+            if !is_excess && !entry.is_spent(now) {
+                continue;
+            }
+            excess = excess.saturating_sub(1);
+            if let Some(entry) = slot.take() {
+                self.index.remove(&(entry.service, entry.route));
+                folded.push(entry.counts);
+            }
+        }
+        if let Some(other) = self.other.and_then(|id| self.entry(id)) {
+            for counts in folded {
+                trouble.routes_over_cap += counts.requests;
+                other.counts.fold(&counts);
+            }
+        }
+    }
+
+    /// Takes all scopes out of force, but those that Envoy named if `keep_named`.
+    fn retire(&mut self, keep_named: bool) {
+        for entry in self.entries.iter_mut().flatten() {
+            if !(keep_named && entry.origin == Origin::Named) {
+                entry.origin = Origin::Retired;
+            }
+        }
+    }
+
+    /// The scope of this name, remembered because of `origin`.
+    fn enter(&mut self, service: ServiceName, route: RouteName, origin: Origin) -> ScopeId {
+        let key = (service, route);
+        let id = self.index.get(&key).copied().unwrap_or_else(|| {
+            let free = self.entries.iter().position(Option::is_none);
+            let at = free.unwrap_or(self.entries.len());
+            let entry = Entry::new(key.0.clone(), key.1.clone());
+            match self.entries.get_mut(at) {
+                Some(slot) => *slot = Some(entry),
+                None => self.entries.push(Some(entry)),
+            }
+            // The caps on configured, named and retired scopes keep this far below the bound.
+            let id = ScopeId(u32::try_from(at).unwrap_or(u32::MAX));
+            self.index.insert(key, id);
+            id
+        });
+        if let Some(entry) = self.entry(id) {
+            entry.origin = origin;
+        }
+        id
+    }
+
+    /// Lists the scopes that Envoy's names lead to.
+    fn name(&mut self) {
+        self.names.clear();
+        self.named = 0;
+        for ((service, route), id) in &self.index {
+            let at = usize::try_from(id.0).unwrap_or(usize::MAX);
+            let Some(Some(entry)) = self.entries.get(at) else {
+                continue;
+            };
+            let is_in_force = match entry.origin {
+                Origin::Configured | Origin::Other => true,
+                Origin::Named => {
+                    self.named += 1;
+                    true
+                }
+                Origin::Retired => false,
+            };
+            if is_in_force && *service == self.service {
+                self.names.insert(route.as_str().as_bytes().into(), *id);
+            }
+        }
+    }
+}

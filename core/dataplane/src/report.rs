@@ -1,0 +1,119 @@
+//! What a VM tells the control plane, as plain values. The filter writes them as protobuf.
+
+use sloop_model::{ObjectiveId, Outcome, Scope, Side, WallTime};
+
+use crate::breaker::{BreakerState, Cause};
+
+/// Counts since the last report that was acknowledged.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Report {
+    /// Names the VM, for as long as it lives.
+    pub incarnation: u64,
+    /// 1 for the VM's first report.
+    pub sequence: u64,
+    /// Since when.
+    pub from: WallTime,
+    /// Until when.
+    pub to: WallTime,
+    /// Sorted by service, route and side, no duplicates; scopes without news are left out.
+    pub scopes: Vec<ScopeDelta>,
+    /// The configurations in force, at most one per side.
+    pub filters: Vec<FilterStatus>,
+    /// What should not have happened.
+    pub trouble: Trouble,
+}
+
+/// What ended in one scope.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ScopeDelta {
+    /// The scope.
+    pub scope: Scope,
+    /// Requests that ended.
+    pub requests: u64,
+    /// Of these, by [`Outcome::index`].
+    pub outcomes: [u64; Outcome::ALL.len()],
+    /// Sorted by id; those without counts are left out.
+    pub objectives: Vec<ObjectiveDelta>,
+    /// Lowest microsecond that counts as the same, ascending, and how often.
+    pub latency: Vec<(u64, u64)>,
+    /// Requests under way. Not a delta.
+    pub in_flight: u32,
+    /// What the breaker did, if there is or was one.
+    pub breaker: Option<BreakerDelta>,
+    /// Requests that were held back as a fault.
+    pub delayed: u64,
+    /// Requests that were answered as a fault.
+    pub aborted: u64,
+}
+
+/// Counts for one objective.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ObjectiveDelta {
+    /// Which.
+    pub id: ObjectiveId,
+    /// Requests that it is about.
+    pub total: u64,
+    /// Of these, those that met it.
+    pub good: u64,
+}
+
+impl ObjectiveDelta {
+    /// No counts.
+    pub(crate) const fn none(id: ObjectiveId) -> Self {
+        Self {
+            id,
+            total: 0,
+            good: 0,
+        }
+    }
+
+    /// Takes the counts out.
+    pub(crate) fn take(&mut self) -> Self {
+        let taken = self.clone();
+        (self.total, self.good) = (0, 0);
+        taken
+    }
+}
+
+/// What one breaker did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BreakerDelta {
+    /// Its state.
+    pub state: BreakerState,
+    /// Changes of state, oldest first, at most 16.
+    pub changes: Vec<(BreakerState, WallTime, Cause)>,
+    /// Requests refused.
+    pub refused: u64,
+    /// Requests that shadow mode would have refused.
+    pub shadow_refused: u64,
+    /// Of these, those that were good all the same.
+    pub shadow_refused_good: u64,
+}
+
+/// A configuration in force.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FilterStatus {
+    /// Whose.
+    pub side: Side,
+    /// Which.
+    pub generation: u64,
+    /// Since when.
+    pub applied_at: WallTime,
+}
+
+/// Things that should not happen, counted since the last report.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Trouble {
+    /// Requests of routes beyond the cap.
+    pub routes_over_cap: u64,
+    /// Ends of requests whose beginning was not seen.
+    pub ends_without_beginning: u64,
+    /// Calls into Envoy that failed.
+    pub hostcalls_failed: u64,
+    /// Configurations refused.
+    pub configs_refused: u64,
+    /// Reports that had to be sent again.
+    pub reports_repeated: u64,
+    /// Requests that a fault should have held back while too many others were.
+    pub delays_over_cap: u64,
+}

@@ -1,0 +1,123 @@
+//! Which scope a request belongs to, by the `match` rules of the configuration.
+//!
+//! Rules are compiled when a configuration arrives and tried in their order.
+//! Comparisons that fail fast (lengths, first bytes) come first, so that a few
+//! hundred rules cost less than one value that the host returns.
+
+mod path;
+
+use sloop_model::{HeaderMatch, RequestMatch};
+
+use crate::headers::Request;
+use path::Path;
+
+/// A scope in the memory of one VM. Stays the same while any request of it is under way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ScopeId(pub(crate) u32);
+
+/// Rules in the order in which they claim requests.
+#[derive(Debug, Default)]
+pub(crate) struct Rules {
+    rules: Vec<(Compiled, ScopeId)>,
+}
+
+impl Rules {
+    /// Adds a rule behind the others.
+    pub(crate) fn push(&mut self, rule: &RequestMatch, scope: ScopeId) {
+        self.rules.push((Compiled::new(rule), scope));
+    }
+
+    /// The scope of the first rule that fits.
+    pub(crate) fn find(&self, request: &Request<'_>) -> Option<ScopeId> {
+        let host = without_port(request.authority);
+        self.rules
+            .iter()
+            .find(|(rule, _)| rule.fits(request, host))
+            .map(|(_, scope)| *scope)
+    }
+}
+
+#[derive(Debug)]
+struct Compiled {
+    authorities: Vec<Authority>,
+    methods: Vec<Box<[u8]>>,
+    path: Option<Path>,
+    headers: Vec<(Box<[u8]>, Option<Box<[u8]>>)>,
+}
+
+#[derive(Debug)]
+enum Authority {
+    Any(Box<[u8]>),
+    WithPort(Box<[u8]>),
+}
+
+impl Compiled {
+    fn new(rule: &RequestMatch) -> Self {
+        let header = |header: &HeaderMatch| {
+            let exact = header.exact.as_ref().map(|value| boxed(value));
+            (boxed(&header.name), exact)
+        };
+        Self {
+            authorities: rule
+                .authority
+                .iter()
+                .map(|text| Authority::new(text))
+                .collect(),
+            methods: rule.method.iter().map(|text| boxed(text)).collect(),
+            path: rule.path.as_ref().map(Path::new),
+            headers: rule.headers.iter().map(header).collect(),
+        }
+    }
+
+    fn fits(&self, request: &Request<'_>, host: &[u8]) -> bool {
+        let authority = self.authorities.is_empty()
+            || self.authorities.iter().any(|authority| match authority {
+                Authority::Any(name) => name.eq_ignore_ascii_case(host),
+                Authority::WithPort(name) => name.eq_ignore_ascii_case(request.authority),
+            });
+        let method = self.methods.is_empty()
+            || self
+                .methods
+                .iter()
+                .any(|method| **method == *request.method);
+        authority
+            && method
+            && self
+                .path
+                .as_ref()
+                .is_none_or(|path| path.fits(request.path))
+            && self.headers.iter().all(|(name, exact)| {
+                request.headers.iter().any(|(given, value)| {
+                    **name == *given && exact.as_ref().is_none_or(|exact| **exact == *value)
+                })
+            })
+    }
+}
+
+impl Authority {
+    fn new(text: &str) -> Self {
+        if without_port(text.as_bytes()).len() == text.len() {
+            Self::Any(boxed(text))
+        } else {
+            Self::WithPort(boxed(text))
+        }
+    }
+}
+
+/// `authority` up to its port. The colons inside the brackets of an IPv6 address belong to the host.
+fn without_port(authority: &[u8]) -> &[u8] {
+    let colon = authority
+        .iter()
+        .rposition(|byte| matches!(byte, b':' | b']'))
+        .filter(|at| authority.get(*at) == Some(&b':'));
+    colon
+        .and_then(|at| authority.get(..at))
+        .unwrap_or(authority)
+}
+
+fn boxed(text: &str) -> Box<[u8]> {
+    text.as_bytes().into()
+}
+
+#[cfg(test)]
+mod tests;

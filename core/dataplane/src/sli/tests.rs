@@ -1,0 +1,85 @@
+//! Counts are counts.
+
+use super::*;
+use sloop_model::{Flags, OwnVerdict, SloName};
+
+fn objective(slo: &str, within_us: Option<u64>) -> Objective {
+    Objective {
+        id: ObjectiveId {
+            slo: SloName::try_from(slo).unwrap(),
+            index: 0,
+        },
+        total: None,
+        good: None,
+        bad: None,
+        within_us,
+    }
+}
+
+fn ended(status: u16) -> Ended {
+    Ended {
+        verdict: OwnVerdict::Passed,
+        status: Some(status),
+        flags: Flags::default(),
+        grpc: None,
+    }
+}
+
+const MILLI: Duration = Duration::from_millis(1);
+
+fn totals(deltas: &[ObjectiveDelta]) -> Vec<(&str, u64, u64)> {
+    deltas
+        .iter()
+        .map(|delta| (delta.id.slo.as_str(), delta.total, delta.good))
+        .collect()
+}
+
+#[test]
+fn every_objective_is_judged_by_itself() {
+    let both = [objective("up", None), objective("fast", Some(1_000))];
+    let mut counts = Counts::default();
+    counts.adopt(&both);
+    assert!(counts.add(&both, &ended(200), MILLI).is_good);
+    assert!(!counts.add(&both, &ended(200), MILLI * 2).is_good);
+    assert!(!counts.add(&both, &ended(500), MILLI).is_good);
+    assert_eq!(counts.requests, 3);
+    assert_eq!(counts.outcomes[Outcome::Success.index()], 2);
+    let taken = counts.take_objectives(2);
+    assert_eq!(totals(&taken), [("fast", 3, 1), ("up", 3, 2)]);
+    assert_eq!(totals(&counts.take_objectives(2)), []);
+}
+
+#[test]
+fn what_began_under_an_old_configuration_counts_for_the_old_objective() {
+    let old = [objective("old", None)];
+    let new = [objective("new", None), objective("other", None)];
+    let mut counts = Counts::default();
+    counts.adopt(&old);
+    counts.add(&old, &ended(200), MILLI);
+    counts.adopt(&new);
+    counts.add(&old, &ended(500), MILLI);
+    counts.add(&new, &ended(200), MILLI);
+    let taken = counts.take_objectives(2);
+    assert_eq!(
+        totals(&taken),
+        [("new", 1, 1), ("old", 2, 1), ("other", 1, 1)]
+    );
+}
+
+#[test]
+fn objectives_that_went_do_not_pile_up() {
+    let mut counts = Counts::default();
+    for number in 0..1_000 {
+        let one = [objective(&format!("slo-{number}"), None)];
+        counts.add(&one, &ended(200), MILLI);
+    }
+    assert_eq!(counts.objectives.len(), Counts::LEFT_MAX);
+    assert_eq!(counts.requests, 1_000);
+}
+
+#[test]
+fn without_objectives_served_is_good() {
+    let mut counts = Counts::default();
+    assert!(counts.add(&[], &ended(404), MILLI).is_good);
+    assert!(!counts.add(&[], &ended(503), MILLI).is_good);
+}
