@@ -1,11 +1,33 @@
 //! From merged policies to what one filter is told.
+//!
+//! - The server side gets the service's own routes and its server-side policies;
+//!   the client side gets the routes of every service, told apart by authority,
+//!   and all client-side policies.
+//! - What holds on the route `*` holds on every route of the service and on
+//!   `other`, where requests go that no route claims.
+//! - A service without a [`RouteSet`]: on the server side Envoy's route names tell
+//!   its routes apart, unless something holds on `*`: then all of its requests
+//!   are `other`, because a filter cannot name routes in advance that Envoy has
+//!   not told it yet. On the client side it is `other`, known by its name as authority.
+//!
+//! The same arguments give the same configuration byte for byte, and it always
+//! passes [`FilterConfig::check`] as far as routes and policies are concerned:
+//! whatever does not fit is left out and said.
+
+mod routes;
+mod rules;
+
+use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 use sloop_model::{
-    FILTER_CONFIG_VERSION, FilterConfig, Policy, ReportSettings, ServiceName, Side, TraceSettings,
+    FILTER_CONFIG_VERSION, FilterConfig, Policy, ReportSettings, RouteName, Scope, ScopeConfig,
+    ServiceName, Side, TraceSettings,
 };
 
 use crate::RouteSet;
+use routes::Routes;
+use rules::Rules;
 
 /// What every configuration says that no document does.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -19,7 +41,7 @@ pub struct ConfigSettings {
 /// A configuration, and what could not be in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Configured {
-    /// Passes [`FilterConfig::check`]. Its generation is 0: whoever pushes it counts.
+    /// Its generation is 0: whoever pushes it counts.
     pub config: FilterConfig,
     /// What was left out and why, for people.
     pub left_out: Vec<String>,
@@ -30,10 +52,45 @@ pub struct Configured {
 pub fn filter_config(
     service: &ServiceName,
     side: Side,
-    _route_sets: &[RouteSet],
-    _policies: &[Policy],
+    route_sets: &[RouteSet],
+    policies: &[Policy],
     settings: &ConfigSettings,
 ) -> Configured {
+    let services: BTreeSet<&ServiceName> = match side {
+        Side::Server => BTreeSet::from([service]),
+        Side::Client => route_sets
+            .iter()
+            .map(|set| &set.service)
+            .chain(
+                policies
+                    .iter()
+                    .filter(|policy| policy.scope.side == side)
+                    .map(|policy| &policy.scope.service),
+            )
+            .collect(),
+    };
+    let mut making = Making {
+        side,
+        route_sets,
+        policies,
+        route_names: false,
+        scopes: Vec::new(),
+        left_out: Vec::new(),
+    };
+    for service in services {
+        making.add(service);
+    }
+    for scope in making
+        .scopes
+        .drain(FilterConfig::SCOPES_MAX.min(making.scopes.len())..)
+    {
+        making.left_out.push(format!(
+            "{} {} ({side}): a filter may have {} scopes",
+            scope.service,
+            scope.route,
+            FilterConfig::SCOPES_MAX
+        ));
+    }
     Configured {
         config: FilterConfig {
             version: FILTER_CONFIG_VERSION,
@@ -42,10 +99,65 @@ pub fn filter_config(
             side,
             trace: settings.trace.clone(),
             report: settings.report.clone(),
-            route_names: false,
-            scopes: Vec::new(),
+            route_names: making.route_names,
+            scopes: making.scopes,
             optional: serde_json::Map::new(),
         },
-        left_out: Vec::new(),
+        left_out: making.left_out,
     }
 }
+
+/// A configuration on the way.
+#[derive(Debug)]
+struct Making<'a> {
+    side: Side,
+    route_sets: &'a [RouteSet],
+    policies: &'a [Policy],
+    route_names: bool,
+    scopes: Vec<ScopeConfig>,
+    left_out: Vec<String>,
+}
+
+impl Making<'_> {
+    /// Adds the scopes of one service.
+    fn add(&mut self, service: &ServiceName) {
+        let rules = Rules::of(service, self.side, self.policies);
+        let routes = Routes::of(service, self.side, self.route_sets, &mut self.left_out);
+        let has_sets = self.route_sets.iter().any(|set| set.service == *service);
+        let by_name = !has_sets && self.side == Side::Server && !rules.any_on_all();
+        self.route_names |= by_name;
+        let known: BTreeSet<&RouteName> = routes.named.iter().map(|(name, _)| name).collect();
+        let other = RouteName::other();
+        for route in rules.routes() {
+            if known.contains(route) || *route == other || route.is_any() {
+                continue;
+            }
+            if by_name {
+                self.scopes
+                    .push(rules.scope_config(route, Vec::new(), &mut self.left_out));
+            } else {
+                let scope = Scope {
+                    service: service.clone(),
+                    route: route.clone(),
+                    side: self.side,
+                };
+                self.left_out.push(format!(
+                    "{scope}: no RouteSet says which requests these are"
+                ));
+            }
+        }
+        for (route, matches) in &routes.named {
+            self.scopes
+                .push(rules.scope_config(route, matches.clone(), &mut self.left_out));
+        }
+        if !known.contains(&other)
+            && (!routes.rest.is_empty() || rules.any_on_all() || rules.any_on(&other))
+        {
+            self.scopes
+                .push(rules.scope_config(&other, routes.rest, &mut self.left_out));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 
 use sloop_model::{Policy, WallTime};
 
+use crate::slo::describe;
 use crate::{Controller, Decision, IntentId, Slo, SloStatus, Stage, World, merge};
 
 /// All controllers, each with its intents and what it remembers of them.
@@ -137,8 +138,15 @@ impl Controllers {
 
     /// What people see of every SLO after `step`, in the order of intents.
     #[must_use]
-    pub fn slo_statuses(&self, _world: &World, _step: &Step) -> Vec<SloStatus> {
-        self.intents::<Slo>().filter_map(|_| None).collect()
+    pub fn slo_statuses(&self, world: &World, step: &Step) -> Vec<SloStatus> {
+        let mut about: BTreeMap<&IntentId, Vec<&Decided>> = BTreeMap::new();
+        for decided in &step.decisions {
+            about.entry(&decided.intent).or_default().push(decided);
+        }
+        let about = |id| about.get(id).map_or(&[][..], Vec::as_slice);
+        self.intents::<Slo>()
+            .map(|(id, intent)| describe(intent, world, about(id)))
+            .collect()
     }
 }
 

@@ -15,12 +15,13 @@ mod merge;
 mod observation;
 mod route_set;
 mod slo;
+mod words;
 mod world;
 
 pub use budget::{Cell, Counts, Resolution};
-pub use circuit_break::{CircuitBreak, CircuitBreakerIntent, DerivedBreak};
+pub use circuit_break::{CircuitBreak, CircuitBreakerIntent, DerivedBreak, Orders};
 pub use configs::{ConfigSettings, Configured, filter_config};
-pub use fault_injection::{FaultInjection, FaultInjectionIntent};
+pub use fault_injection::{FaultInjection, FaultInjectionIntent, LastBurned};
 pub use harness::{Controllers, Decided, InvalidIntent, Step};
 pub use merge::merge;
 pub use observation::{
@@ -32,7 +33,7 @@ pub use slo::{
     Acted, BudgetStatus, BudgetingMethod, BurnStatus, Indicator, ObjectiveStatus, PairStatus, Slo,
     SloIntent, SloMode, SloObjective, SloSource, SloStatus, SloWindow, TripStatus,
 };
-pub use world::{ScopeTotals, Signal, Speed, World};
+pub use world::{Lost, ScopeTotals, Signal, Speed, World};
 
 use core::fmt::Debug;
 

@@ -1,17 +1,193 @@
-//! Settles what several controllers want on one scope.
+//! Settles what several controllers want on one scope. One line per kind of rule:
+//!
+//! | rule | what holds |
+//! |---|---|
+//! | count | all: the union, by objective |
+//! | break | an explicit document's, else the stricter of what SLOs imply; enforced before shadow |
+//! | trip | the order with the highest id, unless only a shadow gave it and the breaker is enforced |
+//! | fault | all, up to what a scope may have; the surplus is said |
+//!
+//! The route `*` stands for all routes of a service, so what holds on it also
+//! takes part in what holds on each named route: there the named document comes
+//! first among explicit ones, and among SLOs the stricter.
 
-use sloop_model::Policy;
+use std::collections::BTreeMap;
 
-use crate::Decided;
+use sloop_model::{
+    BreakerRule, FilterConfig, Mode, Policy, RouteName, Rule, Scope, Trip, WallTime,
+};
+
+use crate::circuit_break::stricter;
+use crate::{CircuitBreak, Controller, Decided};
 
 /// The policies that hold when all of `decisions` do, sorted, and what was left out, in words.
 #[must_use]
 pub fn merge(decisions: &[Decided]) -> (Vec<Policy>, Vec<String>) {
-    let mut policies: Vec<Policy> = decisions
-        .iter()
-        .flat_map(|decided| decided.decision.policies.iter().cloned())
-        .collect();
-    policies.sort();
-    policies.dedup();
-    (policies, Vec::new())
+    let mut merging = Merging::default();
+    for decided in decisions {
+        for policy in &decided.decision.policies {
+            merging.add(decided, policy);
+        }
+    }
+    merging.finish()
 }
+
+/// A breaker that somebody wants.
+#[derive(Clone, Copy, Debug)]
+struct Wanted {
+    mode: Mode,
+    limits: BreakerRule,
+    expires_at: WallTime,
+}
+
+#[derive(Debug, Default)]
+struct Merging {
+    policies: Vec<Policy>,
+    faults: BTreeMap<Scope, Vec<Policy>>,
+    explicit: BTreeMap<Scope, Wanted>,
+    derived: BTreeMap<Scope, Wanted>,
+    /// Orders with the mode of the breaker that they were given for.
+    trips: BTreeMap<Scope, Vec<(Trip, Mode)>>,
+}
+
+impl Merging {
+    fn add(&mut self, decided: &Decided, policy: &Policy) {
+        let scope = &policy.scope;
+        match &policy.rule {
+            Rule::Count(_) => self.policies.push(policy.clone()),
+            Rule::Fault(_) => self
+                .faults
+                .entry(scope.clone())
+                .or_default()
+                .push(policy.clone()),
+            Rule::Break {
+                mode,
+                limits,
+                expires_at_ms,
+            } => {
+                let wanted = Wanted {
+                    mode: *mode,
+                    limits: *limits,
+                    expires_at: *expires_at_ms,
+                };
+                let list = if decided.kind == CircuitBreak::KIND {
+                    &mut self.explicit
+                } else {
+                    &mut self.derived
+                };
+                list.entry(scope.clone())
+                    .and_modify(|known| *known = known.and(wanted))
+                    .or_insert(wanted);
+            }
+            Rule::Trip(trip) => {
+                let order = (*trip, mode_on(decided, scope));
+                self.trips.entry(scope.clone()).or_default().push(order);
+            }
+        }
+    }
+
+    fn finish(mut self) -> (Vec<Policy>, Vec<String>) {
+        let mut left_out = Vec::new();
+        for (scope, mut faults) in core::mem::take(&mut self.faults) {
+            faults.sort();
+            faults.dedup();
+            for surplus in faults.drain(FilterConfig::FAULTS_MAX.min(faults.len())..) {
+                let Rule::Fault(fault) = surplus.rule else {
+                    continue;
+                };
+                left_out.push(format!(
+                    "fault {} on {scope}: a scope may have {} faults",
+                    fault.id(),
+                    FilterConfig::FAULTS_MAX
+                ));
+            }
+            self.policies.append(&mut faults);
+        }
+        let scopes: Vec<Scope> = self
+            .explicit
+            .keys()
+            .chain(self.derived.keys())
+            .cloned()
+            .collect();
+        for scope in scopes {
+            if let Some(wanted) = self.breaker(&scope) {
+                self.policies.push(Policy {
+                    scope,
+                    rule: Rule::Break {
+                        mode: wanted.mode,
+                        limits: wanted.limits,
+                        expires_at_ms: wanted.expires_at,
+                    },
+                });
+            }
+        }
+        for (scope, orders) in &self.trips {
+            let enforced = self
+                .breaker(scope)
+                .is_some_and(|wanted| wanted.mode == Mode::Enforce);
+            let trip = orders
+                .iter()
+                .filter(|(_, mode)| *mode == Mode::Enforce || !enforced)
+                .map(|(trip, _)| *trip)
+                .max();
+            self.policies.extend(trip.map(|trip| Policy {
+                scope: scope.clone(),
+                rule: Rule::Trip(trip),
+            }));
+        }
+        self.policies.sort();
+        self.policies.dedup();
+        (self.policies, left_out)
+    }
+
+    /// What guards `scope`.
+    fn breaker(&self, scope: &Scope) -> Option<Wanted> {
+        let any = Scope {
+            route: RouteName::any(),
+            ..scope.clone()
+        };
+        let explicit = self.explicit.get(scope).or_else(|| self.explicit.get(&any));
+        let both = || {
+            let derived = [self.derived.get(scope), self.derived.get(&any)];
+            derived.into_iter().flatten().copied().reduce(Wanted::and)
+        };
+        explicit.copied().or_else(both)
+    }
+}
+
+impl Wanted {
+    /// What satisfies both: a breaker that only watches must not make an enforced one stricter.
+    fn and(self, other: Self) -> Self {
+        match (self.mode, other.mode) {
+            (Mode::Enforce, Mode::Shadow) => self,
+            (Mode::Shadow, Mode::Enforce) => other,
+            (Mode::Enforce, Mode::Enforce) | (Mode::Shadow, Mode::Shadow) => Self {
+                mode: self.mode,
+                limits: stricter(self.limits, other.limits),
+                expires_at: self.expires_at.max(other.expires_at),
+            },
+        }
+    }
+}
+
+/// The mode of the breaker that a decision wants on `scope`.
+fn mode_on(decided: &Decided, scope: &Scope) -> Mode {
+    let covers = |policy: &Policy| {
+        policy.scope.service == scope.service
+            && policy.scope.side == scope.side
+            && (policy.scope.route == scope.route || policy.scope.route.is_any())
+    };
+    decided
+        .decision
+        .policies
+        .iter()
+        .filter(|policy| covers(policy))
+        .find_map(|policy| match policy.rule {
+            Rule::Break { mode, .. } => Some(mode),
+            Rule::Count(_) | Rule::Trip(_) | Rule::Fault(_) => None,
+        })
+        .unwrap_or(Mode::Shadow)
+}
+
+#[cfg(test)]
+mod tests;

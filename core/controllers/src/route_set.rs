@@ -39,3 +39,23 @@ pub enum RouteSelector {
     /// This one.
     Named(RouteName),
 }
+
+impl RouteSelector {
+    /// The name that stands for it in policies.
+    #[must_use]
+    pub fn route_name(&self) -> RouteName {
+        match self {
+            Self::Any => RouteName::any(),
+            Self::Named(name) => name.clone(),
+        }
+    }
+
+    /// Whether `route` is meant.
+    #[must_use]
+    pub fn covers(&self, route: &RouteName) -> bool {
+        match self {
+            Self::Any => true,
+            Self::Named(name) => name == route,
+        }
+    }
+}

@@ -101,6 +101,18 @@ impl RouteName {
     pub fn other() -> Self {
         Self("other".to_owned())
     }
+
+    /// Stands for every route of a service, in policies: a filter's configuration names each.
+    #[must_use]
+    pub fn any() -> Self {
+        Self("*".to_owned())
+    }
+
+    /// Whether it stands for every route.
+    #[must_use]
+    pub fn is_any(&self) -> bool {
+        self.0 == "*"
+    }
 }
 
 impl ServiceName {

@@ -1,5 +1,7 @@
 //! What is kept of the counts, and what a store must keep so that a restart loses nothing.
 
+use core::time::Duration;
+
 use serde::{Deserialize, Serialize};
 use sloop_model::{ObjectiveId, WallTime};
 
@@ -12,6 +14,40 @@ pub struct Counts {
     pub total: u64,
     /// Those that were good, at most `total`.
     pub good: u64,
+}
+
+impl Counts {
+    /// Those that were not good.
+    #[must_use]
+    pub const fn bad(&self) -> u64 {
+        self.total.saturating_sub(self.good)
+    }
+
+    /// The same with no more good ones than there are: what the wire says is not trusted.
+    pub(crate) const fn held(self) -> Self {
+        if self.total < self.good {
+            Self {
+                total: self.total,
+                good: self.total,
+            }
+        } else {
+            self
+        }
+    }
+
+    pub(crate) const fn plus(self, other: Self) -> Self {
+        Self {
+            total: self.total.saturating_add(other.total),
+            good: self.good.saturating_add(other.good),
+        }
+    }
+
+    pub(crate) const fn minus(self, other: Self) -> Self {
+        Self {
+            total: self.total.saturating_sub(other.total),
+            good: self.good.saturating_sub(other.good),
+        }
+    }
 }
 
 /// How much time one cell of a ring covers.
@@ -73,6 +109,19 @@ impl Cell {
 }
 
 impl Resolution {
+    /// All of them, finest first.
+    pub(crate) const ALL: [Self; 3] = [Self::Second, Self::Minute, Self::Hour];
+
+    /// The finest whose ring holds a window of `length`; of windows beyond 90 days only the last 90 are held.
+    pub(crate) fn for_window(length: Duration) -> Self {
+        Self::ALL
+            .into_iter()
+            .find(|resolution| {
+                length <= Duration::from_millis(resolution.cell_ms() * (resolution.cells() - 1))
+            })
+            .unwrap_or(Self::Hour)
+    }
+
     /// The length of a cell in milliseconds.
     #[must_use]
     pub const fn cell_ms(self) -> u64 {

@@ -1,5 +1,32 @@
 //! Error budgets from integer counts, kept as they arrive.
+//!
+//! An objective's counts live in three rings ([`Resolution`]): seconds for fast
+//! windows, minutes and hours for long ones. Cells are running sums, so a window
+//! of any length is one subtraction, whatever number of events it holds; a late
+//! count costs one addition per cell after it, which the ring's length bounds.
+//!
+//! What is exact and what is bounded:
+//! - Counts are integers and never rounded. A window of seconds (at most 5 min),
+//!   minutes (at most 6 h) or hours begins at the start of a cell, so it is longer
+//!   than asked by less than one cell: 1 s, 1 min, 1 h.
+//! - Late counts go where their time says, in every ring that still reaches back
+//!   to it; later than 90 days they are dropped and counted.
+//! - When the clock steps back, minutes and hours that lie ahead are folded into
+//!   the current one, so nothing is lost; seconds that lie ahead are forgotten, so
+//!   that fast windows do not see a burst that never was.
+//! - A second that nobody reported on is not known. That is not the same as
+//!   nothing counted, and a window without any known second has no reading.
 
 mod cell;
+mod fleet;
+mod ring;
+mod series;
+mod wilson;
 
 pub use cell::{Cell, Counts, Resolution};
+pub(crate) use fleet::Fleet;
+pub(crate) use series::{Reading, Series};
+pub(crate) use wilson::{Bounds, surely_above, surely_below};
+
+#[cfg(test)]
+mod tests;

@@ -1,12 +1,32 @@
 //! Guards scopes with breakers, and opens them all when the whole fleet sees trouble.
+//!
+//! A breaker in the filter judges by what its own sidecar sees, within a second.
+//! The fleet's counts, a report later, see what no single sidecar can be sure of;
+//! then an order ([`orders`]) opens all of them. What counts as trouble is derived
+//! from the objective ([`derive`]), or declared with a [`CircuitBreakerIntent`].
+//!
+//! Missing readings give no order and withdraw none: not known is neither good nor bad.
 
+mod derive;
 mod intent;
+mod lease;
+mod orders;
 
+pub(crate) use derive::{stricter, trip_status};
 pub use intent::CircuitBreakerIntent;
+pub use orders::Orders;
 
-use crate::{Controller, Decision, SloIntent, Stage, World};
+use std::collections::BTreeMap;
 
-/// Derives breakers from SLOs.
+use orders::Verdict;
+use sloop_model::{BreakerRule, Mode, Policy, Rule, Scope, Share};
+
+use crate::budget::Fleet;
+use crate::slo::share;
+use crate::words::{Length, Percent};
+use crate::{BreakerState, Controller, Decision, SloIntent, SloMode, Stage, World};
+
+/// Derives breakers from SLOs that are actionable, or in shadow mode.
 #[derive(Clone, Copy, Debug)]
 pub struct DerivedBreak;
 
@@ -16,22 +36,166 @@ pub struct CircuitBreak;
 
 impl Controller for DerivedBreak {
     type Intent = SloIntent;
-    type Memory = ();
+    type Memory = Orders;
     const KIND: &'static str = "slo";
     const STAGE: Stage = Stage::Protect;
 
-    fn step(&self, _intent: &SloIntent, _memory: &mut (), _world: &World) -> Decision {
-        Decision::default()
+    fn step(&self, intent: &SloIntent, memory: &mut Orders, world: &World) -> Decision {
+        let mode = match intent.mode {
+            SloMode::Monitored => {
+                return Decision {
+                    because: "monitored: it is counted and shown, nothing acts on it".to_owned(),
+                    ..Decision::default()
+                };
+            }
+            SloMode::Shadow => Mode::Shadow,
+            SloMode::Actionable => Mode::Enforce,
+        };
+        let mut guard = Guard::new(mode, memory, world);
+        let mut rules: BTreeMap<Scope, BreakerRule> = BTreeMap::new();
+        for (index, objective, source) in intent.counted() {
+            let Some(rule) = derive::limits(objective.target, source.indicator.within_us) else {
+                continue;
+            };
+            rules
+                .entry(source.scope())
+                .and_modify(|known| *known = stricter(*known, rule))
+                .or_insert(rule);
+            for (scope, fleet) in world.fleets(&intent.objective_id(index)) {
+                if source.covers(scope) {
+                    guard.judge(scope, fleet, rule);
+                }
+            }
+        }
+        guard.decide(rules)
     }
 }
 
 impl Controller for CircuitBreak {
     type Intent = CircuitBreakerIntent;
-    type Memory = ();
+    type Memory = Orders;
     const KIND: &'static str = "circuit_break";
     const STAGE: Stage = Stage::Protect;
 
-    fn step(&self, _intent: &CircuitBreakerIntent, _memory: &mut (), _world: &World) -> Decision {
-        Decision::default()
+    fn step(&self, intent: &CircuitBreakerIntent, memory: &mut Orders, world: &World) -> Decision {
+        let mut guard = Guard::new(intent.mode, memory, world);
+        for (scope, fleet) in world.service_fleets(&intent.service) {
+            if scope.side == intent.side && intent.route.covers(&scope.route) {
+                guard.judge(scope, fleet, intent.limits);
+            }
+        }
+        let scope = Scope {
+            service: intent.service.clone(),
+            route: intent.route.route_name(),
+            side: intent.side,
+        };
+        guard.decide(BTreeMap::from([(scope, intent.limits)]))
     }
 }
+
+/// One step over the scopes of one intent.
+#[derive(Debug)]
+struct Guard<'a> {
+    mode: Mode,
+    orders: &'a mut Orders,
+    world: &'a World,
+    because: Vec<String>,
+}
+
+impl<'a> Guard<'a> {
+    const fn new(mode: Mode, orders: &'a mut Orders, world: &'a World) -> Self {
+        Self {
+            mode,
+            orders,
+            world,
+            because: Vec::new(),
+        }
+    }
+
+    /// Orders the breakers of `scope` to open when the fleet sees too much trouble.
+    fn judge(&mut self, scope: &Scope, fleet: &Fleet, rule: BreakerRule) {
+        let now = self.world.now();
+        let level: Share = rule.limits().failed_max;
+        match Verdict::of(fleet, level, rule.limits().calls_min, now) {
+            Verdict::Unclear => {}
+            Verdict::Good => self.orders.recovered(scope),
+            Verdict::Bad(counts, window) => {
+                let saw = format!(
+                    "{} of {} requests ({}) were bad in the last {} as {} sidecars saw it, surely more than {}",
+                    counts.bad(),
+                    counts.total,
+                    Percent(share(counts.bad(), counts.total)),
+                    Length(window),
+                    fleet.nodes(now, window),
+                    Percent(level.as_fraction()),
+                );
+                let did = if !self.any_closed(scope) {
+                    "all breakers have opened by themselves"
+                } else if self.orders.open(scope, now) {
+                    "all breakers are ordered to open"
+                } else {
+                    "the order to open is in force"
+                };
+                self.because.push(format!("{scope}: {saw}: {did}"));
+            }
+        }
+    }
+
+    /// What should hold: a breaker per scope, and the orders.
+    fn decide(self, rules: BTreeMap<Scope, BreakerRule>) -> Decision {
+        let now = self.world.now();
+        let mut because = self.because;
+        if because.is_empty() {
+            let acts = match self.mode {
+                Mode::Enforce => "breakers are in force",
+                Mode::Shadow => "breakers decide and count, and let everything pass",
+            };
+            let on = if rules.is_empty() {
+                "nothing can be broken: no objective has a source of ours that may not fail always"
+                    .to_owned()
+            } else {
+                let scopes: Vec<String> = rules.keys().map(ToString::to_string).collect();
+                format!(
+                    "{acts} on {}; the fleet is well, or too little is known to order anything",
+                    scopes.join(", ")
+                )
+            };
+            because.push(on);
+        }
+        let mut policies: Vec<Policy> = rules
+            .into_iter()
+            .map(|(scope, limits)| Policy {
+                scope,
+                rule: Rule::Break {
+                    mode: self.mode,
+                    limits,
+                    expires_at_ms: lease::ends_at(now),
+                },
+            })
+            .collect();
+        policies.extend(self.orders.current(now).map(|(scope, trip)| Policy {
+            scope: scope.clone(),
+            rule: Rule::Trip(trip),
+        }));
+        let renewal = lease::renewed_at(now);
+        let wake_at = self
+            .orders
+            .ends_at(now)
+            .map_or(renewal, |at| at.min(renewal));
+        Decision {
+            policies,
+            wake_at: Some(wake_at),
+            because: because.join("; "),
+            ..Decision::default()
+        }
+    }
+
+    /// Whether any breaker of `scope` may still be closed. One that nobody reported may.
+    fn any_closed(&self, scope: &Scope) -> bool {
+        let mut states = self.world.breakers(scope).peekable();
+        states.peek().is_none() || states.any(|(_, state)| state == BreakerState::Closed)
+    }
+}
+
+#[cfg(test)]
+mod tests;

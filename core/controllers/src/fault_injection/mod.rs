@@ -1,22 +1,100 @@
 //! Injects faults on purpose, and never while an SLO of the service burns.
+//!
+//! A fault holds while its document exists and has not expired. It pauses when
+//! an objective about the service burns faster than slowly, and goes on when none
+//! did for [`QUIET`]: an experiment must not fight what protects the service, and
+//! must not come back with every breath that it takes.
 
 mod intent;
 
 pub use intent::FaultInjectionIntent;
 
-use crate::{Controller, Decision, Stage, World};
+use core::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use sloop_model::{Policy, Rule, Scope, WallTime};
+
+use crate::words::Length;
+use crate::{Controller, Decision, Speed, Stage, World};
 
 /// The controller.
 #[derive(Clone, Copy, Debug)]
 pub struct FaultInjection;
 
+/// How long no objective may have burned: the short window of the fastest pair that wakes people.
+const QUIET: Duration = Duration::from_secs(300);
+
+/// When an objective about the service last burned.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LastBurned {
+    at: Option<WallTime>,
+}
+
 impl Controller for FaultInjection {
     type Intent = FaultInjectionIntent;
-    type Memory = ();
+    type Memory = LastBurned;
     const KIND: &'static str = "fault_injection";
     const STAGE: Stage = Stage::Change;
 
-    fn step(&self, _intent: &FaultInjectionIntent, _memory: &mut (), _world: &World) -> Decision {
-        Decision::default()
+    fn step(
+        &self,
+        intent: &FaultInjectionIntent,
+        memory: &mut LastBurned,
+        world: &World,
+    ) -> Decision {
+        let now = world.now();
+        let expires_at = intent.fault.expires_at();
+        if expires_at <= now {
+            return idle("the fault has expired".to_owned(), None);
+        }
+        let burning = world
+            .burning(&intent.service)
+            .filter(|(_, speed)| Speed::Slow < *speed);
+        if let Some((objective, _)) = burning {
+            memory.at = Some(now);
+            let because = format!(
+                "paused: objective {} of SLO {} burns, and faults would add to it",
+                objective.index, objective.slo
+            );
+            return idle(because, Some(now.after(QUIET)));
+        }
+        // A moment that lies ahead was before the clock stepped back.
+        memory.at = memory.at.filter(|at| *at <= now && now.since(*at) < QUIET);
+        if let Some(at) = memory.at {
+            let because = format!(
+                "paused: an objective about {} burned less than {} ago",
+                intent.service,
+                Length(QUIET)
+            );
+            return idle(because, Some(at.after(QUIET)));
+        }
+        Decision {
+            policies: vec![Policy {
+                scope: Scope {
+                    service: intent.service.clone(),
+                    route: intent.route.route_name(),
+                    side: intent.side,
+                },
+                rule: Rule::Fault(intent.fault.clone()),
+            }],
+            wake_at: Some(expires_at),
+            because: format!(
+                "injected for {} more, as no objective about {} burns",
+                Length(Duration::from_secs(expires_at.since(now).as_secs())),
+                intent.service
+            ),
+            ..Decision::default()
+        }
     }
 }
+
+fn idle(because: String, wake_at: Option<WallTime>) -> Decision {
+    Decision {
+        because,
+        wake_at,
+        ..Decision::default()
+    }
+}
+
+#[cfg(test)]
+mod tests;

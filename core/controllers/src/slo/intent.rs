@@ -1,9 +1,14 @@
 //! What an operator declares with an SLO.
 
+use core::time::Duration;
+
 use serde::{Deserialize, Serialize};
-use sloop_model::{Objective, ObjectiveId, Selector, ServiceName, Side, SloName, Target, WallTime};
+use sloop_model::{
+    Objective, ObjectiveId, Scope, Selector, ServiceName, Side, SloName, Target, WallTime,
+};
 
 use crate::RouteSelector;
+use crate::words::Length;
 
 /// One SLO: which share of which requests must be good, over which time.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -113,6 +118,91 @@ pub struct Indicator {
     /// The longest good latency in whole microseconds, inclusive.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub within_us: Option<u64>,
+}
+
+impl SloIntent {
+    /// The name of the objective at `index`.
+    #[must_use]
+    pub fn objective_id(&self, index: u32) -> ObjectiveId {
+        ObjectiveId {
+            slo: self.name.clone(),
+            index,
+        }
+    }
+
+    /// The objectives that have a source of ours, with their positions.
+    pub(crate) fn counted(&self) -> impl Iterator<Item = (u32, &SloObjective, &SloSource)> {
+        (0..)
+            .zip(&self.objectives)
+            .filter_map(|(index, objective)| Some((index, objective, objective.source.as_ref()?)))
+    }
+}
+
+impl SloWindow {
+    /// As long as counts are kept.
+    pub(crate) const KEPT: Duration = Duration::from_secs(90 * 86_400);
+    /// The shortest window that a ring of seconds can tell.
+    const SHORTEST: Duration = Duration::from_secs(5);
+    /// A calendar window that never ends is judged like the workbook's.
+    const USUAL: Duration = Duration::from_secs(30 * 86_400);
+
+    /// When the window that `now` lies in began.
+    pub(crate) fn start(&self, now: WallTime) -> WallTime {
+        match self {
+            Self::Rolling(_) => now.before(self.length(now)),
+            Self::Calendar { starts, .. } => starts
+                .iter()
+                .rev()
+                .find(|start| **start <= now)
+                .copied()
+                .unwrap_or(now),
+        }
+    }
+
+    /// The whole length of the window that `now` lies in, as far as counts are kept.
+    pub(crate) fn length(&self, now: WallTime) -> Duration {
+        let length = match self {
+            Self::Rolling(_) => self.declared(),
+            Self::Calendar { starts, .. } => starts
+                .iter()
+                .find(|start| now < **start)
+                .map_or(Self::USUAL, |end| end.since(self.start(now))),
+        };
+        length.clamp(Self::SHORTEST, Self::KEPT)
+    }
+
+    /// The length as declared; zero for a calendar window, which has none of its own.
+    pub(crate) const fn declared(&self) -> Duration {
+        match self {
+            Self::Rolling(length_ms) => Duration::from_millis(*length_ms),
+            Self::Calendar { .. } => Duration::ZERO,
+        }
+    }
+}
+
+impl core::fmt::Display for SloWindow {
+    fn fmt(&self, formatter: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match self {
+            Self::Rolling(_) => write!(formatter, "rolling {}", Length(self.declared())),
+            Self::Calendar { text, .. } => formatter.write_str(text),
+        }
+    }
+}
+
+impl SloSource {
+    /// The scope that it counts on; every route of the service when none is named.
+    pub(crate) fn scope(&self) -> Scope {
+        Scope {
+            service: self.service.clone(),
+            route: self.route.route_name(),
+            side: self.side,
+        }
+    }
+
+    /// Whether requests of `scope` are counted.
+    pub(crate) fn covers(&self, scope: &Scope) -> bool {
+        self.service == scope.service && self.side == scope.side && self.route.covers(&scope.route)
+    }
 }
 
 impl Indicator {

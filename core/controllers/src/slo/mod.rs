@@ -1,16 +1,32 @@
 //! Measures SLOs: what is counted, how fast the budget burns, what is left.
+//!
+//! It lets the filters count, and derives from the counts a signal for every
+//! objective that burns ([`crate::Signal::Burning`]) and for what is left of its budget.
+//! An objective of which nobody reported anything gives no signal: not known is
+//! neither good nor bad.
 
+mod describe;
 mod intent;
+mod measure;
 mod status;
+mod windows;
 
+pub(crate) use describe::describe;
 pub use intent::{
     BudgetingMethod, Indicator, SloIntent, SloMode, SloObjective, SloSource, SloWindow,
 };
+pub(crate) use measure::share;
 pub use status::{
     Acted, BudgetStatus, BurnStatus, ObjectiveStatus, PairStatus, SloStatus, TripStatus,
 };
 
-use crate::{Controller, Decision, Stage, World};
+use core::time::Duration;
+
+use measure::Measured;
+use sloop_model::{Policy, Rule};
+
+use crate::words::{Length, Percent};
+use crate::{Controller, Decision, Signal, Speed, Stage, World};
 
 /// The controller.
 #[derive(Clone, Copy, Debug)]
@@ -22,7 +38,81 @@ impl Controller for Slo {
     const KIND: &'static str = "slo";
     const STAGE: Stage = Stage::Measure;
 
-    fn step(&self, _intent: &SloIntent, _memory: &mut (), _world: &World) -> Decision {
-        Decision::default()
+    fn step(&self, intent: &SloIntent, (): &mut (), world: &World) -> Decision {
+        let mut decision = Decision::default();
+        let mut because = Vec::new();
+        for (index, objective, source) in intent.counted() {
+            let measured = Measured::new(intent, index, objective.target, world);
+            decision.policies.push(Policy {
+                scope: source.scope(),
+                rule: Rule::Count(Box::new(source.indicator.objective(measured.id.clone()))),
+            });
+            let speed = measured.speed();
+            if let Some(speed) = speed {
+                decision.signals.push(Signal::Burning {
+                    objective: measured.id.clone(),
+                    service: source.service.clone(),
+                    speed,
+                });
+            }
+            let budget = measured.budget();
+            if let Some(budget) = budget {
+                decision.signals.push(Signal::BudgetLeft {
+                    objective: measured.id.clone(),
+                    share: budget.left_share,
+                });
+            }
+            because.push(explain(&measured, speed));
+        }
+        if because.is_empty() {
+            because.push("not evaluated here: no objective has a source of ours".to_owned());
+        }
+        decision.because = because.join("; ");
+        decision
     }
 }
+
+/// Why an objective burns or not, with the numbers.
+fn explain(measured: &Measured<'_>, speed: Option<Speed>) -> String {
+    let target = Percent(measured.target.as_fraction());
+    let Some((reading, budget)) = measured.reading().zip(measured.budget()) else {
+        return format!("target {target}: not known, nobody has reported on it");
+    };
+    let counts = reading.counts;
+    let good = Percent(share(counts.good, counts.total));
+    let left = Percent(budget.left_share);
+    let window = measured.window;
+    let so_far = if counts.total == 0 {
+        format!("target {target}: no request in {window}")
+    } else {
+        format!(
+            "target {target}: {good} of {} requests were good in {window}, {left} of the budget is left",
+            counts.total
+        )
+    };
+    let Some(speed) = speed else {
+        return format!("{so_far}; no window surely burns too fast");
+    };
+    let window = match speed {
+        Speed::Now => Duration::from_secs(5),
+        Speed::Page | Speed::Fast | Speed::Slow => measured
+            .pairs()
+            .iter()
+            .find(|pair| measured.fires(pair) == Some(true))
+            .map_or(Duration::from_secs(5), |pair| pair.short),
+    };
+    let burn = measured.burn(window);
+    let bad = burn.counts.unwrap_or_default();
+    format!(
+        "{so_far}; it burns {:.1} times as fast as it may (surely {:.1} to {:.1}): {} of {} requests were bad in the last {}",
+        burn.burn.unwrap_or_default(),
+        burn.low.unwrap_or_default(),
+        burn.high.unwrap_or_default(),
+        bad.bad(),
+        bad.total,
+        Length(window),
+    )
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,96 @@
+//! What each sidecar saw in the last seconds.
+
+use core::time::Duration;
+use std::collections::BTreeMap;
+
+use sloop_model::WallTime;
+
+use super::Counts;
+use super::ring::{Ring, Sum};
+
+/// The last half minute of one scope, in all and per sidecar. Not stored: after a restart it is known again within seconds.
+#[derive(Clone, Debug)]
+pub(crate) struct Fleet {
+    all: Ring,
+    nodes: BTreeMap<String, Ring>,
+}
+
+/// The longest window that can be asked for.
+pub(crate) const FLEET_WINDOW_MAX: Duration = Duration::from_secs(30);
+/// [`FLEET_WINDOW_MAX`] in seconds, and one more that is only begun.
+const CELLS: u64 = 31;
+/// A scope is rarely seen by more sidecars than there are pods of a large service; the rest counts in all only.
+const NODES_MAX: usize = 5_000;
+
+impl Default for Fleet {
+    fn default() -> Self {
+        Self {
+            all: Ring::new(CELLS),
+            nodes: BTreeMap::new(),
+        }
+    }
+}
+
+impl Fleet {
+    /// Adds what `node` saw at `at`.
+    pub(crate) fn add(&mut self, node: &str, at: WallTime, counts: Counts) {
+        let number = at.as_millis() / 1_000;
+        let sum = Sum { counts, known_s: 0 };
+        if !self.all.add(number, sum) {
+            return;
+        }
+        if let Some(ring) = self.nodes.get_mut(node) {
+            ring.add(number, sum);
+        } else if self.nodes.len() < NODES_MAX {
+            let mut ring = Ring::new(CELLS);
+            ring.add(number, sum);
+            self.nodes.insert(node.to_owned(), ring);
+        }
+    }
+
+    /// What all sidecars saw in the last `length`.
+    pub(crate) fn all(&self, now: WallTime, length: Duration) -> Counts {
+        counts(&self.all, now, length)
+    }
+
+    /// What all but the worst sidecar saw: the one with most bad requests is left out.
+    /// Nothing when no other saw anything, since then there is nobody to ask.
+    pub(crate) fn without_worst(&self, now: WallTime, length: Duration) -> Option<Counts> {
+        let seen = || {
+            self.nodes
+                .values()
+                .map(|ring| counts(ring, now, length))
+                .filter(|counts| 0 < counts.total)
+        };
+        let worst = seen().max_by_key(Counts::bad)?;
+        (1 < seen().count()).then(|| self.all(now, length).minus(worst))
+    }
+
+    /// How many sidecars saw a request in the last `length`.
+    pub(crate) fn nodes(&self, now: WallTime, length: Duration) -> usize {
+        self.nodes
+            .values()
+            .filter(|ring| 0 < counts(ring, now, length).total)
+            .count()
+    }
+
+    /// Forgets sidecars that saw nothing lately.
+    pub(crate) fn forget_idle(&mut self, now: WallTime) {
+        self.nodes
+            .retain(|_, ring| 0 < counts(ring, now, FLEET_WINDOW_MAX).total);
+    }
+
+    /// Forgets what lies ahead after the clock stepped back to `now`.
+    pub(crate) fn rewind(&mut self, now: WallTime) {
+        let number = now.as_millis() / 1_000;
+        self.all.forget_after(number);
+        for ring in self.nodes.values_mut() {
+            ring.forget_after(number);
+        }
+    }
+}
+
+fn counts(ring: &Ring, now: WallTime, length: Duration) -> Counts {
+    let first = now.before(length).as_millis() / 1_000;
+    ring.between(first, now.as_millis() / 1_000).counts
+}

@@ -1,0 +1,180 @@
+//! All that is kept of one objective.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use sloop_model::{FilterConfig, ObjectiveId, Scope, WallTime};
+
+use super::ring::{Ring, Sum};
+use super::{Cell, Counts, Fleet, Resolution};
+
+/// The counts of one objective at all resolutions, and of its scopes for the last seconds.
+#[derive(Clone, Debug)]
+pub(crate) struct Series {
+    seconds: Ring,
+    minutes: Ring,
+    hours: Ring,
+    /// Cells that differ from what was last taken to be stored.
+    changed: BTreeSet<(Resolution, u64)>,
+    /// Which sidecars saw what on which scope just now.
+    pub(crate) fleets: BTreeMap<Scope, Fleet>,
+}
+
+/// What is known of a window.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Reading {
+    /// What was counted.
+    pub(crate) counts: Counts,
+    /// The share of its time that somebody reported on, `0.0..=1.0`.
+    pub(crate) covered: f64,
+}
+
+impl Default for Series {
+    fn default() -> Self {
+        Self {
+            seconds: Ring::new(Resolution::Second.cells()),
+            minutes: Ring::new(Resolution::Minute.cells()),
+            hours: Ring::new(Resolution::Hour.cells()),
+            changed: BTreeSet::new(),
+            fleets: BTreeMap::new(),
+        }
+    }
+}
+
+impl Series {
+    /// Adds what was counted at `at`. False when no ring reaches back to it.
+    pub(crate) fn add(&mut self, at: WallTime, counts: Counts) -> bool {
+        let mut kept = false;
+        for resolution in Resolution::ALL {
+            kept |= self.add_to(resolution, at, Sum { counts, known_s: 0 });
+        }
+        kept
+    }
+
+    /// Adds what `node` saw on `scope` at `at`. Beyond the scopes that a filter can have it counts in all only.
+    pub(crate) fn add_to_fleet(&mut self, scope: &Scope, node: &str, at: WallTime, counts: Counts) {
+        if self.fleets.len() < FilterConfig::SCOPES_MAX || self.fleets.contains_key(scope) {
+            self.fleets
+                .entry(scope.clone())
+                .or_default()
+                .add(node, at, counts);
+        }
+    }
+
+    /// Notes that somebody reported on the time after `from` up to `to`.
+    pub(crate) fn mark_known(&mut self, from: WallTime, to: WallTime) {
+        let first = from.as_millis() / 1_000 + 1;
+        let last = to.as_millis() / 1_000;
+        // Seconds further back than their ring cannot be told apart from those already known.
+        let first = first.max(last.saturating_sub(Resolution::Second.cells() - 1));
+        for second in first..=last {
+            if self.seconds.between(second, second).known_s == 0 {
+                let at = WallTime::from_millis(second * 1_000);
+                let known = Sum {
+                    counts: Counts::default(),
+                    known_s: 1,
+                };
+                if self.add_to(Resolution::Second, at, known) {
+                    self.add_to(Resolution::Minute, at, known);
+                    self.add_to(Resolution::Hour, at, known);
+                }
+            }
+        }
+    }
+
+    /// What is known of the time from `start` to `now`; nothing when nobody reported on any of it.
+    pub(crate) fn since(&self, now: WallTime, start: WallTime) -> Option<Reading> {
+        let length = now.since(start);
+        let resolution = Resolution::for_window(length);
+        let first = start.as_millis() / resolution.cell_ms();
+        let last = now.as_millis() / resolution.cell_ms();
+        let sum = self.ring(resolution).between(first, last);
+        if sum.known_s == 0 && sum.counts.total == 0 {
+            return None;
+        }
+        #[expect(
+            clippy::cast_precision_loss,
+            reason = "seconds of 90 days are far below 2^52"
+        )]
+        let covered = sum.known_s as f64 / length.as_secs_f64().max(1.0);
+        Some(Reading {
+            counts: sum.counts,
+            covered: covered.min(1.0),
+        })
+    }
+
+    /// Puts right what lies ahead after the clock stepped back to `now`.
+    pub(crate) fn rewind(&mut self, now: WallTime) {
+        for resolution in Resolution::ALL {
+            let number = now.as_millis() / resolution.cell_ms();
+            let gone = match resolution {
+                Resolution::Second => self.seconds.forget_after(number),
+                Resolution::Minute => self.minutes.fold(number),
+                Resolution::Hour => self.hours.fold(number),
+            };
+            if !gone.is_empty() {
+                self.changed.insert((resolution, number));
+                self.changed.extend(gone.map(|number| (resolution, number)));
+            }
+        }
+        for fleet in self.fleets.values_mut() {
+            fleet.rewind(now);
+        }
+    }
+
+    /// Takes the cells that changed since the last call.
+    pub(crate) fn take_changes(&mut self, objective: &ObjectiveId) -> Vec<Cell> {
+        core::mem::take(&mut self.changed)
+            .into_iter()
+            .map(|(resolution, number)| {
+                let sum = self.ring(resolution).between(number, number);
+                Cell::Budget {
+                    objective: objective.clone(),
+                    resolution,
+                    start: WallTime::from_millis(number * resolution.cell_ms()),
+                    counts: sum.counts,
+                    known_s: u32::try_from(sum.known_s).unwrap_or(u32::MAX),
+                }
+            })
+            .collect()
+    }
+
+    /// Takes back a stored cell. Cheapest in the order of time.
+    pub(crate) fn restore(
+        &mut self,
+        resolution: Resolution,
+        start: WallTime,
+        (counts, known_s): (Counts, u32),
+    ) {
+        let number = start.as_millis() / resolution.cell_ms();
+        let sum = Sum {
+            counts: counts.held(),
+            known_s: known_s.into(),
+        };
+        self.ring_mut(resolution).add(number, sum);
+    }
+
+    fn add_to(&mut self, resolution: Resolution, at: WallTime, sum: Sum) -> bool {
+        let number = at.as_millis() / resolution.cell_ms();
+        let kept = self.ring_mut(resolution).add(number, sum);
+        if kept {
+            self.changed.insert((resolution, number));
+        }
+        kept
+    }
+
+    const fn ring(&self, resolution: Resolution) -> &Ring {
+        match resolution {
+            Resolution::Second => &self.seconds,
+            Resolution::Minute => &self.minutes,
+            Resolution::Hour => &self.hours,
+        }
+    }
+
+    const fn ring_mut(&mut self, resolution: Resolution) -> &mut Ring {
+        match resolution {
+            Resolution::Second => &mut self.seconds,
+            Resolution::Minute => &mut self.minutes,
+            Resolution::Hour => &mut self.hours,
+        }
+    }
+}

@@ -1,0 +1,295 @@
+//! Derives a breaker from an objective: the one place where its numbers come from.
+//!
+//! # Trip level
+//!
+//! With target `T` and budget `b = 1 - T`, a breaker opens when surely (see
+//! *confidence*) more than
+//!
+//! ```text
+//! level = clamp(14.4 b, 0.20, (1 + b) / 2)
+//! ```
+//!
+//! of the requests are bad.
+//!
+//! - **14.4 b** is the burn rate at which the SRE workbook (chapter 5) wakes a
+//!   person: 2 % of a 30 days' budget gone in an hour. Below it nothing is urgent.
+//! - **At least 0.20**: a breaker refuses *every* request, so opening turns a
+//!   share `p` of bad requests into 1 for as long as it is open. Opening at the
+//!   1.4 % that 99.9 % would imply spends 70 times more than it saves. It pays
+//!   only when the failures are the kind that refusing ends: an overload, a dead
+//!   dependency. A service that fails more than a fifth is in that kind of
+//!   trouble; one that fails less still serves most, and callers are served best
+//!   by passing on. Smaller trouble burns and is said, but is not broken.
+//! - **At most (1 + b) / 2**, half way from what may fail to everything: below
+//!   93.06 % the first term is above 1, and such a breaker could never open. Half
+//!   way is as far from health as from a total outage.
+//!
+//! | target | 14.4 b | level | decided by |
+//! |---|---|---|---|
+//! | 99.999 % | 0.000 144 | 0.20 | floor |
+//! | 99.9 % | 0.014 4 | 0.20 | floor |
+//! | 98 % | 0.288 | 0.288 | burn rate |
+//! | 95 % | 0.72 | 0.525 | ceiling |
+//! | 90 % | 1.44 | 0.55 | ceiling |
+//! | 50 % | 7.2 | 0.75 | ceiling |
+//! | 0 % | 14.4 | none | everything may fail: no breaker |
+//!
+//! A latency objective gives a slow level in the same way: more than `level` of
+//! the requests slower than its threshold. Its failed level is the same, since a
+//! failure is never good.
+//!
+//! # Confidence
+//!
+//! "Surely" is the lower end of Wilson's interval at three standard deviations,
+//! so one failure in ten requests opens nothing. The fewest requests that can
+//! open it are those that all fail: with `n` of `n` the lower end is
+//! `n / (n + z^2)`, which is above the level when `n > z^2 level / (1 - level)`.
+//! At 0.20 that is 3; at 0.55, 12. Fewer than [`CALLS_MIN`] open nothing, since a
+//! single lost connection can fail a handful of requests at once.
+//!
+//! # Times
+//!
+//! - Window 1 s: at 20 requests per second a total outage is sure after 10
+//!   failures, half a second; at 50, half of them failing is sure after 0.8 s.
+//!   A longer window would hold more of the good past and be slower. Sidecars
+//!   with less traffic are opened by the fleet's order ([`super::orders`]).
+//! - Open for 1 s at first, the time in which the fleet's counts arrive, then
+//!   twice as long each time up to 8 s: a broken service gets one attempt per 8 s
+//!   and sidecar, and one that has healed waits 8 s at most.
+//! - Probes: as many as a healthy service serves all of in four of five attempts
+//!   (`T^n >= 0.8`), at least 1, at most 5: more would tell little more and wait
+//!   longer where traffic is low.
+//! - Ramp over 5 s: five windows, so that each step is judged before the next.
+//!
+//! # Worked example: 99.9 %, answered within 250 ms
+//!
+//! `b = 0.001`; `14.4 b = 0.0144`; held at 0.20. Opens when surely more than
+//! 20 % failed, or were slower than 250 ms, within 1 s; at least 5 requests
+//! (`9 x 0.2 / 0.8 = 2.25`, so 3, held at 5); 5 probes (`0.999^5 = 0.995`).
+
+use sloop_model::{BreakerLimits, BreakerRule, Share, Target};
+
+use crate::budget::Bounds;
+use crate::slo::{Indicator, TripStatus};
+use crate::words::{Length, Percent};
+
+/// The workbook's fastest burn rate.
+const BURN_MAX: f64 = 14.4;
+/// Below this share of failures refusing everything costs more than it saves.
+const LEVEL_MIN: f64 = 0.20;
+/// Fewest requests to judge by: a lost connection fails a handful at once.
+const CALLS_MIN: u32 = 5;
+/// See *Times* above.
+const WINDOW_MS: u32 = 1_000;
+const OPEN_MS: u32 = 1_000;
+const OPEN_MAX_MS: u32 = 8_000;
+const RAMP_MS: u32 = 5_000;
+const PROBES_MAX: u32 = 5;
+/// How often a healthy service should serve all probes.
+const PROBES_SERVED: f64 = 0.8;
+
+/// The share of bad requests above which a breaker opens; nothing when everything may be bad.
+pub(crate) fn trip_level(target: Target) -> Option<Share> {
+    let level = Share::nearest(raw_level(target));
+    (level != Share::WHOLE).then_some(level)
+}
+
+/// The breaker that an objective implies; nothing when everything may be bad.
+pub(crate) fn limits(target: Target, within_us: Option<u64>) -> Option<BreakerRule> {
+    let level = trip_level(target)?;
+    let limits = BreakerLimits {
+        window_ms: WINDOW_MS,
+        calls_min: calls_min(level),
+        failed_max: level,
+        slow_max: within_us.map(|_| level),
+        slow_us: within_us,
+        sigmas_hundredths: sigmas_hundredths(),
+        open_ms: OPEN_MS,
+        open_max_ms: OPEN_MAX_MS,
+        probes: probes(target),
+        ramp_ms: RAMP_MS,
+    };
+    BreakerRule::try_from(limits).ok()
+}
+
+/// Fewest requests to judge by: so many failures in a row surely exceed `level`.
+pub(crate) fn calls_min(level: Share) -> u32 {
+    (CALLS_MIN..)
+        .find(|calls| {
+            crate::budget::surely_above(u64::from(*calls), u64::from(*calls), level.as_fraction())
+        })
+        .unwrap_or(CALLS_MIN)
+}
+
+/// One breaker that is at least as strict as both.
+pub(crate) fn stricter(one: BreakerRule, other: BreakerRule) -> BreakerRule {
+    let (one_limits, other_limits) = (one.limits(), other.limits());
+    let slow = [one_limits, other_limits]
+        .into_iter()
+        .filter_map(|limits| limits.slow_max.zip(limits.slow_us))
+        .min();
+    let limits = BreakerLimits {
+        window_ms: one_limits.window_ms.min(other_limits.window_ms),
+        // Both levels are judged by one number of calls, so it must do for the higher one.
+        calls_min: one_limits.calls_min.max(other_limits.calls_min),
+        failed_max: one_limits.failed_max.min(other_limits.failed_max),
+        slow_max: slow.map(|(level, _)| level),
+        slow_us: slow.map(|(_, threshold)| threshold),
+        sigmas_hundredths: one_limits
+            .sigmas_hundredths
+            .max(other_limits.sigmas_hundredths),
+        open_ms: one_limits.open_ms.max(other_limits.open_ms),
+        open_max_ms: one_limits.open_max_ms.max(other_limits.open_max_ms),
+        // A service that is healthy for the lower target must be able to serve all probes.
+        probes: one_limits.probes.min(other_limits.probes),
+        ramp_ms: one_limits.ramp_ms.max(other_limits.ramp_ms),
+    };
+    // Each number comes from a rule that was checked, and they depend on each other only as kept here.
+    BreakerRule::try_from(limits).unwrap_or(one)
+}
+
+/// The level for people; nothing when everything may be bad.
+pub(crate) fn trip_status(target: Target, indicator: &Indicator) -> Option<TripStatus> {
+    let level = trip_level(target)?;
+    let budget = target.budget_fraction();
+    let burn = BURN_MAX * budget;
+    let ceiling = f64::midpoint(1.0, budget);
+    let why = if burn < LEVEL_MIN {
+        "held at the least at which refusing everything saves more than it costs".to_owned()
+    } else if ceiling < burn {
+        format!(
+            "held half way between the budget and everything, {}",
+            Percent(ceiling)
+        )
+    } else {
+        "the burn rate that wakes a person".to_owned()
+    };
+    let slow = indicator.within_us.map_or_else(String::new, |within| {
+        let within = Length(core::time::Duration::from_micros(within));
+        format!(" or were slower than {within}")
+    });
+    Some(TripStatus {
+        level: level.as_fraction(),
+        derivation: format!(
+            "target {} leaves {} to be bad; 14.4 times that is {}; {why}; so a breaker opens when surely more than {} failed{slow} within {} ms, judged by {} requests at least",
+            Percent(target.as_fraction()),
+            Percent(budget),
+            Percent(burn),
+            Percent(level.as_fraction()),
+            WINDOW_MS,
+            calls_min(level),
+        ),
+    })
+}
+
+fn raw_level(target: Target) -> f64 {
+    let budget = target.budget_fraction();
+    (BURN_MAX * budget).clamp(LEVEL_MIN, f64::midpoint(1.0, budget))
+}
+
+fn probes(target: Target) -> u32 {
+    (1..=PROBES_MAX)
+        .rev()
+        .find(|probes| PROBES_SERVED <= target.as_fraction().powf(f64::from(*probes)))
+        .unwrap_or(1)
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a constant between 0 and 10"
+)]
+const fn sigmas_hundredths() -> u16 {
+    (Bounds::SIGMAS * 100.0) as u16
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn target(fraction: f64) -> Target {
+        Target::parse(fraction).unwrap()
+    }
+
+    /// The table in the module's documentation.
+    #[test]
+    fn levels_are_those_of_the_table() {
+        for (fraction, level) in [
+            (0.99999, 2_000),
+            (0.999, 2_000),
+            (0.99, 2_000),
+            (0.98, 2_880),
+            (0.95, 5_250),
+            (0.9, 5_500),
+            (0.5, 7_500),
+        ] {
+            let level = Share::try_from(level).unwrap();
+            assert_eq!(trip_level(target(fraction)), Some(level), "{fraction}");
+        }
+        assert_eq!(trip_level(target(0.0)), None);
+        assert_eq!(limits(target(0.0), None), None);
+    }
+
+    #[test]
+    fn the_worked_example() {
+        let rule = limits(target(0.999), Some(250_000)).unwrap();
+        let level = Share::try_from(2_000).unwrap();
+        assert_eq!(
+            *rule.limits(),
+            BreakerLimits {
+                window_ms: 1_000,
+                calls_min: 5,
+                failed_max: level,
+                slow_max: Some(level),
+                slow_us: Some(250_000),
+                sigmas_hundredths: 300,
+                open_ms: 1_000,
+                open_max_ms: 8_000,
+                probes: 5,
+                ramp_ms: 5_000,
+            }
+        );
+    }
+
+    #[test]
+    fn failures_in_a_row_that_surely_exceed_the_level() {
+        for (level, calls) in [(2_000, 5), (5_250, 10), (5_500, 12), (7_500, 28)] {
+            assert_eq!(calls_min(Share::try_from(level).unwrap()), calls, "{level}");
+        }
+    }
+
+    #[test]
+    fn a_healthy_service_serves_all_probes_most_of_the_time() {
+        for (fraction, count) in [(0.999, 5), (0.95, 4), (0.9, 2), (0.8, 1), (0.5, 1)] {
+            assert_eq!(probes(target(fraction)), count, "{fraction}");
+        }
+    }
+
+    #[test]
+    fn the_stricter_of_two_guards_for_both() {
+        let availability = limits(target(0.95), None).unwrap();
+        let latency = limits(target(0.9), Some(100_000)).unwrap();
+        let both = *stricter(availability, latency).limits();
+        assert_eq!(both.failed_max, Share::try_from(5_250).unwrap());
+        assert_eq!(both.slow_max, Some(Share::try_from(5_500).unwrap()));
+        assert_eq!(both.slow_us, Some(100_000));
+        assert_eq!(both.calls_min, 12);
+        assert_eq!(both.probes, 2);
+        assert_eq!(stricter(latency, availability).limits(), &both);
+    }
+
+    #[test]
+    fn people_read_where_the_level_comes_from() {
+        let words = trip_status(target(0.9), &Indicator::default()).unwrap();
+        assert!(
+            words.derivation.contains("half way"),
+            "{}",
+            words.derivation
+        );
+        assert!(
+            words.derivation.contains("more than 55 %"),
+            "{}",
+            words.derivation
+        );
+    }
+}

@@ -1,0 +1,164 @@
+//! Orders to open, with hysteresis.
+//!
+//! An order opens every breaker of a scope once; then each probes and ramps by
+//! itself. A scope gets another order only after the last one ran out, and
+//! orders of a scope that did not recover in between last twice as long each
+//! time, up to a minute: at most six orders in any minute, and one per minute in
+//! a long outage.
+//!
+//! An order that ran out stays in the policies until the lease of the breaker is
+//! renewed anyway, because withdrawing it would be a push that changes nothing.
+
+use core::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use sloop_model::{Scope, Share, Trip, WallTime};
+
+use super::lease;
+use crate::Counts;
+use crate::budget::{Fleet, surely_above, surely_below};
+
+/// The orders of one intent. At most one per scope.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Orders {
+    orders: Vec<Order>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Order {
+    scope: Scope,
+    trip: Trip,
+    lasts_ms: u64,
+    /// Whether the scope was surely below its level since.
+    is_recovered: bool,
+}
+
+/// What the fleet's counts say about a scope.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// Surely too much was bad, in these counts of the last so long.
+    Bad(Counts, Duration),
+    /// Surely not too much.
+    Good,
+    /// Nobody knows: too few requests, or nothing reported.
+    Unclear,
+}
+
+/// Windows that are judged, shortest first. Two seconds are the shortest that hold a whole
+/// interval of reports of every sidecar; half a minute is for scopes with one request in two seconds.
+const WINDOWS: [Duration; 3] = [
+    Duration::from_secs(2),
+    Duration::from_secs(5),
+    Duration::from_secs(30),
+];
+/// How long the first order lasts: long enough to reach every sidecar, and for the
+/// breakers to open, probe and ramp once ([`super::derive`]: 1 s + probes + 5 s).
+const LASTS_MS: u64 = 10_000;
+/// How long orders last at most.
+const LASTS_MAX_MS: u64 = 60_000;
+/// Scopes with orders, per intent: as many as a filter can have.
+const ORDERS_MAX: usize = 1_024;
+
+impl Verdict {
+    /// Judges what the fleet saw. More than `level` of at least `calls_min` requests is too much.
+    ///
+    /// - The shortest window with any request must be bad too, so that what was
+    ///   bad and has healed gives no order.
+    /// - It must be bad without the worst sidecar as well: one bad sidecar must
+    ///   not open the fleet. Where only one sees requests, it speaks for all.
+    pub(crate) fn of(fleet: &Fleet, level: Share, calls_min: u32, now: WallTime) -> Self {
+        let limit = level.as_fraction();
+        let newest = WINDOWS
+            .into_iter()
+            .map(|window| fleet.all(now, window))
+            .find(|counts| 0 < counts.total);
+        let Some(newest) = newest else {
+            return Self::Unclear;
+        };
+        let is_bad = |counts: Counts| surely_above(counts.bad(), counts.total, limit);
+        if level.exceeded_by(newest.bad(), newest.total) {
+            for window in WINDOWS {
+                let counts = fleet.all(now, window);
+                if u64::from(calls_min) <= counts.total
+                    && is_bad(counts)
+                    && fleet.without_worst(now, window).is_none_or(is_bad)
+                {
+                    return Self::Bad(counts, window);
+                }
+            }
+        }
+        let is_good = |window: &Duration| {
+            let counts = fleet.all(now, *window);
+            surely_below(counts.bad(), counts.total, limit)
+        };
+        if WINDOWS.iter().take(2).any(is_good) {
+            Self::Good
+        } else {
+            Self::Unclear
+        }
+    }
+}
+
+impl Orders {
+    /// Gives a new order for `scope` if its last one ran out. False when it has not.
+    pub(crate) fn open(&mut self, scope: &Scope, now: WallTime) -> bool {
+        let last = self.orders.iter().find(|order| order.scope == *scope);
+        if last.is_some_and(|order| order.is_in_force(now)) {
+            return false;
+        }
+        let lasts_ms = match last {
+            Some(order) if !order.is_recovered => (order.lasts_ms * 2).min(LASTS_MAX_MS),
+            Some(_) | None => LASTS_MS,
+        };
+        // Times are unique ids even when the process is restarted; of one process they also never fall.
+        let id = self.orders.iter().map(|order| order.trip.id + 1).max();
+        let order = Order {
+            scope: scope.clone(),
+            trip: Trip {
+                id: id.unwrap_or(0).max(now.as_millis()),
+                until_ms: now.after(Duration::from_millis(lasts_ms)),
+            },
+            lasts_ms,
+            is_recovered: false,
+        };
+        self.orders.retain(|order| order.scope != *scope);
+        if self.orders.len() < ORDERS_MAX {
+            self.orders.push(order);
+            self.orders
+                .sort_by(|one, other| one.scope.cmp(&other.scope));
+        }
+        true
+    }
+
+    /// Notes that `scope` is well.
+    pub(crate) fn recovered(&mut self, scope: &Scope) {
+        for order in &mut self.orders {
+            order.is_recovered |= order.scope == *scope;
+        }
+    }
+
+    /// The orders that belong into the policies at `now`, in the order of scopes. Forgets those that no longer do.
+    pub(crate) fn current(&mut self, now: WallTime) -> impl Iterator<Item = (&Scope, Trip)> {
+        self.orders.retain(|order| {
+            order.is_in_force(now) || lease::is_same_period(order.trip.until_ms, now)
+        });
+        self.orders.iter().map(|order| (&order.scope, order.trip))
+    }
+
+    /// When the next order runs out.
+    pub(crate) fn ends_at(&self, now: WallTime) -> Option<WallTime> {
+        self.orders
+            .iter()
+            .map(|order| order.trip.until_ms)
+            .filter(|until| now < *until)
+            .min()
+    }
+}
+
+impl Order {
+    /// Not when it ends later than any order may: then the clock stepped back.
+    fn is_in_force(&self, now: WallTime) -> bool {
+        let rest = self.trip.until_ms.since(now);
+        !rest.is_zero() && rest <= Duration::from_millis(LASTS_MAX_MS)
+    }
+}

@@ -1,0 +1,169 @@
+//! Which policies hold on the routes of a service.
+
+use std::collections::BTreeSet;
+
+use sloop_model::{
+    BreakerConfig, FaultRule, FilterConfig, Objective, Policy, RequestMatch, RouteName, Rule,
+    ScopeConfig, Selector, ServiceName, Side, Trip,
+};
+
+/// The policies of one service on one side.
+#[derive(Debug)]
+pub(super) struct Rules<'a> {
+    service: &'a ServiceName,
+    policies: Vec<&'a Policy>,
+}
+
+impl<'a> Rules<'a> {
+    /// Those among `policies` that are about `service` seen from `side`.
+    pub(super) fn of(service: &'a ServiceName, side: Side, policies: &'a [Policy]) -> Self {
+        Self {
+            service,
+            policies: policies
+                .iter()
+                .filter(|policy| policy.scope.service == *service && policy.scope.side == side)
+                .collect(),
+        }
+    }
+
+    /// Whether anything holds on all routes.
+    pub(super) fn any_on_all(&self) -> bool {
+        self.policies
+            .iter()
+            .any(|policy| policy.scope.route.is_any())
+    }
+
+    /// Whether anything holds on `route` in particular.
+    pub(super) fn any_on(&self, route: &RouteName) -> bool {
+        self.policies
+            .iter()
+            .any(|policy| policy.scope.route == *route)
+    }
+
+    /// The routes that policies name.
+    pub(super) fn routes(&self) -> BTreeSet<&'a RouteName> {
+        self.policies
+            .iter()
+            .map(|policy| &policy.scope.route)
+            .collect()
+    }
+
+    /// What holds on `route`. Adds to `left_out` what is too much for one scope.
+    pub(super) fn scope_config(
+        &self,
+        route: &RouteName,
+        matches: Vec<RequestMatch>,
+        left_out: &mut Vec<String>,
+    ) -> ScopeConfig {
+        let mut config = ScopeConfig {
+            service: self.service.clone(),
+            route: route.clone(),
+            matches,
+            objectives: self.objectives(route),
+            breaker: self.breaker(route),
+            faults: self.faults(route),
+        };
+        config.objectives.retain(|objective| {
+            let selectors = [&objective.total, &objective.good, &objective.bad];
+            let error = selectors
+                .into_iter()
+                .flatten()
+                .find_map(|selector| Selector::check(selector).err());
+            if let Some(error) = error {
+                left_out.push(format!("objective {}: {error}", name_of(objective)));
+            }
+            error.is_none()
+        });
+        let on = format!("{} {route}", self.service);
+        for objective in surplus(&mut config.objectives, FilterConfig::OBJECTIVES_MAX) {
+            left_out.push(format!(
+                "objective {} on {on}: a scope may have {}",
+                name_of(&objective),
+                FilterConfig::OBJECTIVES_MAX
+            ));
+        }
+        for fault in surplus(&mut config.faults, FilterConfig::FAULTS_MAX) {
+            left_out.push(format!(
+                "fault {} on {on}: a scope may have {}",
+                fault.id(),
+                FilterConfig::FAULTS_MAX
+            ));
+        }
+        config
+    }
+
+    fn objectives(&self, route: &RouteName) -> Vec<Objective> {
+        let mut objectives: Vec<Objective> = self
+            .on(route)
+            .filter_map(|policy| match &policy.rule {
+                Rule::Count(objective) => Some((**objective).clone()),
+                Rule::Break { .. } | Rule::Trip(_) | Rule::Fault(_) => None,
+            })
+            .collect();
+        objectives.sort();
+        objectives.dedup_by(|later, first| later.id == first.id);
+        objectives
+    }
+
+    /// The breaker of the route itself if there is one, else that of all routes; with the highest order.
+    fn breaker(&self, route: &RouteName) -> Option<BreakerConfig> {
+        let breakers = |is_any: bool| {
+            self.on(route).find_map(move |policy| match policy.rule {
+                Rule::Break {
+                    mode,
+                    limits,
+                    expires_at_ms,
+                } if policy.scope.route.is_any() == is_any => Some(BreakerConfig {
+                    mode,
+                    expires_at_ms: Some(expires_at_ms),
+                    limits,
+                    trip: None,
+                }),
+                Rule::Break { .. } | Rule::Count(_) | Rule::Trip(_) | Rule::Fault(_) => None,
+            })
+        };
+        let breaker = breakers(false).or_else(|| breakers(true))?;
+        Some(BreakerConfig {
+            trip: self.trip(route),
+            ..breaker
+        })
+    }
+
+    fn trip(&self, route: &RouteName) -> Option<Trip> {
+        self.on(route)
+            .filter_map(|policy| match policy.rule {
+                Rule::Trip(trip) => Some(trip),
+                Rule::Break { .. } | Rule::Count(_) | Rule::Fault(_) => None,
+            })
+            .max()
+    }
+
+    fn faults(&self, route: &RouteName) -> Vec<FaultRule> {
+        self.on(route)
+            .filter_map(|policy| match &policy.rule {
+                Rule::Fault(fault) => Some(fault.clone()),
+                Rule::Break { .. } | Rule::Count(_) | Rule::Trip(_) => None,
+            })
+            .collect()
+    }
+
+    /// The policies that hold on `route`, its own first.
+    fn on(&self, route: &RouteName) -> impl Iterator<Item = &'a Policy> {
+        let on = |is_wanted: fn(&RouteName, &RouteName) -> bool| {
+            self.policies
+                .iter()
+                .filter(move |policy| is_wanted(&policy.scope.route, route))
+                .copied()
+        };
+        on(|named, route| named == route).chain(on(|named, _| named.is_any()))
+    }
+}
+
+/// Takes what is beyond `max` out of `list`.
+fn surplus<T>(list: &mut Vec<T>, max: usize) -> Vec<T> {
+    list.split_off(max.min(list.len()))
+}
+
+fn name_of(objective: &Objective) -> String {
+    format!("{} of SLO {}", objective.id.index, objective.id.slo)
+}

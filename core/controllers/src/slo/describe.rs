@@ -1,0 +1,116 @@
+//! Puts together all that people see of an SLO.
+
+use sloop_model::{Rule, Scope};
+
+use super::intent::{BudgetingMethod, SloIntent, SloMode, SloObjective, SloSource, SloWindow};
+use super::measure::Measured;
+use super::status::{Acted, ObjectiveStatus, SloStatus};
+use crate::circuit_break::trip_status;
+use crate::words::{Length, Percent};
+use crate::{Decided, World};
+
+/// The status of `intent` after `decisions`, which are those about it.
+pub(crate) fn describe(intent: &SloIntent, world: &World, decisions: &[&Decided]) -> SloStatus {
+    let own = || decisions.iter();
+    SloStatus {
+        name: intent.name.clone(),
+        display_name: intent.display_name.clone(),
+        service: intent.service.clone(),
+        mode: intent.mode,
+        window: intent.window.to_string(),
+        budgeting: intent.budgeting,
+        at: world.now(),
+        objectives: (0..)
+            .zip(&intent.objectives)
+            .map(|(index, objective)| objective_status(intent, index, objective, world))
+            .collect(),
+        policies: own()
+            .flat_map(|decided| &decided.decision.policies)
+            .filter(|policy| !matches!(policy.rule, Rule::Count(_)))
+            .cloned()
+            .collect(),
+        because: own()
+            .map(|decided| decided.decision.because.clone())
+            .collect(),
+        notes: notes(intent, world),
+    }
+}
+
+fn objective_status(
+    intent: &SloIntent,
+    index: u32,
+    objective: &SloObjective,
+    world: &World,
+) -> ObjectiveStatus {
+    let measured = Measured::new(intent, index, objective.target, world);
+    let reading = measured.reading();
+    let source = objective.source.as_ref();
+    let trip = source
+        .filter(|_| intent.mode != SloMode::Monitored)
+        .and_then(|source| trip_status(objective.target, &source.indicator));
+    ObjectiveStatus {
+        index,
+        display_name: objective.display_name.clone(),
+        target: objective.target.as_fraction(),
+        source: source.map(in_words),
+        counts: reading.map(|reading| reading.counts),
+        covered: reading.map_or(0.0, |reading| reading.covered),
+        budget: measured.budget(),
+        burn: measured.burns(),
+        pairs: measured
+            .pairs()
+            .iter()
+            .map(|pair| measured.pair_status(pair))
+            .collect(),
+        trip,
+        acted: source.map_or_else(Acted::default, |source| acted(source, world)),
+    }
+}
+
+fn in_words(source: &SloSource) -> String {
+    let mut text = format!("requests of {}", source.scope());
+    if let Some(within) = source.indicator.within_us {
+        let within = Length(core::time::Duration::from_micros(within));
+        text.push_str(&format!(" answered within {within}"));
+    }
+    text
+}
+
+fn acted(source: &SloSource, world: &World) -> Acted {
+    let mut acted = Acted::default();
+    let covered = |scope: &Scope| source.covers(scope);
+    for totals in world.scopes().filter(|totals| covered(&totals.scope)) {
+        acted.refused = acted.refused.saturating_add(totals.refused);
+        acted.shadow_refused = acted.shadow_refused.saturating_add(totals.shadow_refused);
+        acted.shadow_refused_good = acted
+            .shadow_refused_good
+            .saturating_add(totals.shadow_refused_good);
+    }
+    acted
+}
+
+/// What a reader must know to not misread the numbers.
+fn notes(intent: &SloIntent, world: &World) -> Vec<String> {
+    let mut notes = Vec::new();
+    match intent.budgeting {
+        BudgetingMethod::Occurrences => {}
+        BudgetingMethod::Timeslices | BudgetingMethod::RatioTimeslices => notes.push(
+            "the document budgets by slices of time; what is shown counts occurrences".to_owned(),
+        ),
+    }
+    if let SloWindow::Rolling(_) = intent.window
+        && SloWindow::KEPT < intent.window.declared()
+    {
+        notes.push("counts are kept for 90 days, so only those are known".to_owned());
+    }
+    for (index, objective, _) in intent.counted() {
+        let measured = Measured::new(intent, index, objective.target, world);
+        if let Some(reading) = measured.reading().filter(|reading| reading.covered < 0.99) {
+            notes.push(format!(
+                "objective {index}: somebody reported on {} of the window; the rest is not known",
+                Percent(reading.covered)
+            ));
+        }
+    }
+    notes
+}

@@ -1,0 +1,91 @@
+//! Numbers as people read them.
+
+use core::fmt::{Display, Formatter, Result};
+use core::time::Duration;
+
+/// A fraction, shown as a percentage with as many digits as matter.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Percent(pub(crate) f64);
+
+/// A length of time, shown in its largest whole unit.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Length(pub(crate) Duration);
+
+impl Display for Percent {
+    fn fmt(&self, formatter: &mut Formatter<'_>) -> Result {
+        let percent = self.0 * 100.0;
+        // Next to 100 % the digits that differ from it are what matters.
+        let digits = match (100.0 - percent).abs() {
+            ..0.000_01 => 0,
+            ..0.01 => 5,
+            ..0.1 => 4,
+            ..1.0 => 3,
+            ..10.0 => 2,
+            _ => 1,
+        };
+        let text = format!("{percent:.digits$}");
+        let text = if text.contains('.') {
+            text.trim_end_matches('0').trim_end_matches('.')
+        } else {
+            &text
+        };
+        write!(formatter, "{text} %")
+    }
+}
+
+impl Display for Length {
+    fn fmt(&self, formatter: &mut Formatter<'_>) -> Result {
+        let micros = self.0.as_micros();
+        let units = [
+            (86_400_000_000, "d"),
+            (3_600_000_000, "h"),
+            (60_000_000, "min"),
+            (1_000_000, "s"),
+            (1_000, "ms"),
+        ];
+        for (unit, name) in units {
+            if unit <= micros && micros.is_multiple_of(unit) {
+                return write!(formatter, "{} {name}", micros / unit);
+            }
+        }
+        if 1_000_000 <= micros {
+            return write!(formatter, "{:.1} s", self.0.as_secs_f64());
+        }
+        write!(formatter, "{micros} us")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn digits_that_matter() {
+        for (fraction, text) in [
+            (0.999, "99.9 %"),
+            (0.999_95, "99.995 %"),
+            (1.0, "100 %"),
+            (0.2, "20 %"),
+            (0.123_4, "12.3 %"),
+            (0.0, "0 %"),
+            (-1.5, "-150 %"),
+        ] {
+            assert_eq!(Percent(fraction).to_string(), text);
+        }
+    }
+
+    #[test]
+    fn the_largest_whole_unit() {
+        for (millis, text) in [
+            (5_000, "5 s"),
+            (3_600_000, "1 h"),
+            (5_400_000, "90 min"),
+            (250, "250 ms"),
+            (1_250, "1250 ms"),
+            (2_419_200_000, "28 d"),
+            (0, "0 us"),
+        ] {
+            assert_eq!(Length(Duration::from_millis(millis)).to_string(), text);
+        }
+    }
+}

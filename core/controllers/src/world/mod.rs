@@ -1,0 +1,305 @@
+//! What is known, and since when.
+
+mod scopes;
+mod signal;
+
+pub use scopes::ScopeTotals;
+pub use signal::{Signal, Speed};
+
+use core::time::Duration;
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+use sloop_model::{ObjectiveId, Scope, ServiceName, WallTime};
+
+use crate::budget::{Fleet, Reading, Series};
+use crate::observation::ScopeCounts;
+use crate::{BreakerState, Cell, Counts, Observation};
+use scopes::ScopeState;
+
+/// Everything that a controller may look at.
+///
+/// Once per step: [`World::begin_step`], any number of [`World::observe`], then
+/// [`crate::Controllers::step`].
+#[derive(Clone, Debug, Default)]
+pub struct World {
+    now: WallTime,
+    signals: Vec<Signal>,
+    series: BTreeMap<ObjectiveId, Series>,
+    scopes: BTreeMap<Scope, ScopeState>,
+    nodes: BTreeMap<String, Node>,
+    lost: Lost,
+}
+
+/// What the world could not take in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lost {
+    /// Requests of objectives or scopes beyond the cap.
+    pub over_cap: u64,
+    /// Requests that came later than any window reaches back.
+    pub too_late: u64,
+}
+
+/// What is remembered of a sidecar.
+#[derive(Clone, Debug, Default)]
+struct Node {
+    at: WallTime,
+    objectives: BTreeSet<ObjectiveId>,
+    breakers: BTreeMap<Scope, BreakerState>,
+}
+
+impl World {
+    /// Objectives that are counted: four times as many as the largest mesh that we aim at has SLOs.
+    pub const OBJECTIVES_MAX: usize = 20_000;
+    /// Scopes that are counted: twice as many as the largest mesh that we aim at has.
+    pub const SCOPES_MAX: usize = 40_000;
+    /// Sidecars that are remembered.
+    pub const NODES_MAX: usize = 40_000;
+
+    /// A sidecar that said nothing for so long is gone: ten of the longest intervals of reports.
+    const NODE_MAX_AGE: Duration = Duration::from_secs(600);
+    /// The longest interval of reports (`ReportSettings`); a longer silence is not known.
+    const SILENCE_MAX: Duration = Duration::from_secs(60);
+    /// Clocks that are kept in step by NTP are slewed, not stepped, below this.
+    const STEP_BACK_MIN: Duration = Duration::from_secs(5);
+
+    /// Moves the clock and forgets the signals of the last step.
+    pub fn begin_step(&mut self, now: WallTime) {
+        let before = self.now;
+        self.now = now;
+        self.signals.clear();
+        if Self::STEP_BACK_MIN < before.since(now) {
+            self.rewind();
+        }
+        if before.as_millis() / 60_000 != now.as_millis() / 60_000 {
+            self.forget_idle();
+        }
+    }
+
+    /// The moment to decide for.
+    #[must_use]
+    pub const fn now(&self) -> WallTime {
+        self.now
+    }
+
+    /// Takes in a report. What it says of the future is taken as of now.
+    pub fn observe(&mut self, observation: Observation) {
+        let at = observation.at.min(self.now);
+        let name = observation.node;
+        let mut node = self.nodes.remove(&name).unwrap_or_default();
+        for counts in observation.scopes {
+            self.observe_scope(&name, at, &counts);
+            for objective in counts.objectives {
+                let seen = Counts {
+                    total: objective.total,
+                    good: objective.good,
+                };
+                if self.observe_objective(&objective.id, (&name, &counts.scope), at, seen.held()) {
+                    node.objectives.insert(objective.id);
+                }
+            }
+            if let Some(breaker) = counts.breaker {
+                node.breakers.insert(counts.scope, breaker.state);
+            }
+        }
+        self.mark_known(&node, at);
+        node.at = node.at.max(at);
+        if self.nodes.len() < Self::NODES_MAX {
+            self.nodes.insert(name, node);
+        }
+    }
+
+    /// What the world could not take in since it began.
+    #[must_use]
+    pub const fn lost(&self) -> Lost {
+        self.lost
+    }
+
+    /// Takes what changed since the last call, to be stored.
+    #[must_use]
+    pub fn take_changes(&mut self) -> Vec<Cell> {
+        let mut cells = Vec::new();
+        for (id, series) in &mut self.series {
+            cells.extend(series.take_changes(id));
+        }
+        for state in self.scopes.values_mut().filter(|state| state.is_changed) {
+            state.is_changed = false;
+            cells.push(Cell::Scope(state.totals.clone()));
+        }
+        cells
+    }
+
+    /// Takes back what was stored, in any order, before the first observation.
+    pub fn restore(&mut self, mut cells: Vec<Cell>) {
+        cells.sort_by_key(|cell| match cell {
+            Cell::Budget { start, .. } => *start,
+            Cell::Scope(_) => WallTime::default(),
+        });
+        for cell in cells {
+            match cell {
+                Cell::Budget {
+                    objective,
+                    resolution,
+                    start,
+                    counts,
+                    known_s,
+                } => {
+                    self.series.entry(objective).or_default().restore(
+                        resolution,
+                        start,
+                        (counts, known_s),
+                    );
+                }
+                Cell::Scope(totals) => {
+                    let state = ScopeState {
+                        totals,
+                        is_changed: false,
+                        fleet: Fleet::default(),
+                    };
+                    self.scopes.insert(state.totals.scope.clone(), state);
+                }
+            }
+        }
+    }
+
+    /// What happened per scope since counting began, in the order of scopes.
+    pub fn scopes(&self) -> impl Iterator<Item = &ScopeTotals> {
+        self.scopes.values().map(|state| &state.totals)
+    }
+
+    /// The states of a scope's breakers by sidecar, as last reported, of sidecars that are there.
+    pub fn breakers(&self, scope: &Scope) -> impl Iterator<Item = (&str, BreakerState)> {
+        self.nodes
+            .iter()
+            .filter(|(_, node)| self.now.since(node.at) <= Self::SILENCE_MAX)
+            .filter_map(move |(name, node)| Some((name.as_str(), *node.breakers.get(scope)?)))
+    }
+
+    /// What was counted for an objective in the last `length`, up to 90 days.
+    ///
+    /// `None` is "not known", never "none counted".
+    #[must_use]
+    pub fn counts(&self, objective: &ObjectiveId, length: Duration) -> Option<Counts> {
+        Some(self.reading(objective, self.now.before(length))?.counts)
+    }
+
+    /// The signals of this step so far.
+    #[must_use]
+    pub fn signals(&self) -> &[Signal] {
+        &self.signals
+    }
+
+    /// How fast objectives about `service` burn, by the fastest; nothing when none does.
+    #[must_use]
+    pub fn burning(&self, service: &ServiceName) -> Option<(&ObjectiveId, Speed)> {
+        let burning = |signal| match signal {
+            &Signal::Burning {
+                ref objective,
+                service: ref burning,
+                speed,
+            } if burning == service => Some((objective, speed)),
+            Signal::Burning { .. } | Signal::BudgetLeft { .. } => None,
+        };
+        self.signals
+            .iter()
+            .filter_map(burning)
+            .max_by_key(|(_, speed)| *speed)
+    }
+
+    /// What is known of an objective since `start`.
+    pub(crate) fn reading(&self, objective: &ObjectiveId, start: WallTime) -> Option<Reading> {
+        self.series.get(objective)?.since(self.now, start)
+    }
+
+    /// The scopes that an objective was lately counted on, and who saw what.
+    pub(crate) fn fleets(&self, objective: &ObjectiveId) -> impl Iterator<Item = (&Scope, &Fleet)> {
+        self.series
+            .get(objective)
+            .into_iter()
+            .flat_map(|series| &series.fleets)
+    }
+
+    /// The scopes of a service, and who saw what of evidence and of what was served.
+    pub(crate) fn service_fleets(
+        &self,
+        service: &ServiceName,
+    ) -> impl Iterator<Item = (&Scope, &Fleet)> {
+        self.scopes
+            .iter()
+            .filter(move |(scope, _)| scope.service == *service)
+            .map(|(scope, state)| (scope, &state.fleet))
+    }
+
+    /// Adds what an earlier stage of this step derived.
+    pub(crate) fn add_signals(&mut self, signals: impl IntoIterator<Item = Signal>) {
+        self.signals.extend(signals);
+    }
+
+    fn observe_scope(&mut self, node: &str, at: WallTime, counts: &ScopeCounts) {
+        if !self.scopes.contains_key(&counts.scope) && Self::SCOPES_MAX <= self.scopes.len() {
+            self.lost.over_cap = self.lost.over_cap.saturating_add(counts.requests);
+            return;
+        }
+        self.scopes
+            .entry(counts.scope.clone())
+            .or_insert_with(|| ScopeState::new(counts.scope.clone()))
+            .add(node, at, counts);
+    }
+
+    /// Adds what a node saw on a scope. False when there are too many objectives.
+    fn observe_objective(
+        &mut self,
+        id: &ObjectiveId,
+        (node, scope): (&str, &Scope),
+        at: WallTime,
+        seen: Counts,
+    ) -> bool {
+        if !self.series.contains_key(id) && Self::OBJECTIVES_MAX <= self.series.len() {
+            self.lost.over_cap = self.lost.over_cap.saturating_add(seen.total);
+            return false;
+        }
+        let series = self.series.entry(id.clone()).or_default();
+        if !series.add(at, seen) {
+            self.lost.too_late = self.lost.too_late.saturating_add(seen.total);
+        }
+        series.add_to_fleet(scope, node, at, seen);
+        true
+    }
+
+    /// A sidecar that reports says of everything that it ever counted that no more happened.
+    fn mark_known(&mut self, node: &Node, at: WallTime) {
+        let second_before = at.before(Duration::from_secs(1));
+        let from = if node.at == WallTime::default() {
+            second_before
+        } else {
+            node.at.max(at.before(Self::SILENCE_MAX)).min(second_before)
+        };
+        for id in &node.objectives {
+            if let Some(series) = self.series.get_mut(id) {
+                series.mark_known(from, at);
+            }
+        }
+    }
+
+    fn rewind(&mut self) {
+        for series in self.series.values_mut() {
+            series.rewind(self.now);
+        }
+        for state in self.scopes.values_mut() {
+            state.fleet.rewind(self.now);
+        }
+        for node in self.nodes.values_mut() {
+            node.at = node.at.min(self.now);
+        }
+    }
+
+    fn forget_idle(&mut self) {
+        let now = self.now;
+        self.nodes
+            .retain(|_, node| now.since(node.at) <= Self::NODE_MAX_AGE);
+        let fleets = self.series.values_mut().flat_map(|s| s.fleets.values_mut());
+        for fleet in fleets.chain(self.scopes.values_mut().map(|state| &mut state.fleet)) {
+            fleet.forget_idle(now);
+        }
+    }
+}
