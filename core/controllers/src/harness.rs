@@ -151,7 +151,7 @@ impl Controllers {
 }
 
 /// A [`Slot`] with its types hidden, so that different controllers fit one list.
-trait Loop: Debug {
+trait Loop: Debug + Send {
     fn check(&self, body: &str) -> Result<(), InvalidIntent>;
     fn put(&mut self, id: &IntentId, body: &str) -> Result<(), InvalidIntent>;
     fn remove(&mut self, id: &IntentId);

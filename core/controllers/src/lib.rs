@@ -45,12 +45,12 @@ use sloop_model::{Policy, WallTime};
 pub struct IntentId(pub String);
 
 /// One kind of control loop.
-pub trait Controller: Debug {
+pub trait Controller: Debug + Send {
     /// What an operator asks for. It cannot be read with values that make no sense.
-    type Intent: Debug + DeserializeOwned + 'static;
+    type Intent: Debug + DeserializeOwned + Send + 'static;
 
     /// What this loop remembers between steps, for one intent. A restart may lose it: nothing that was ordered before may then be wrong.
-    type Memory: Debug + Default + Serialize + DeserializeOwned + 'static;
+    type Memory: Debug + Default + Serialize + DeserializeOwned + Send + 'static;
 
     /// The kind of intents that it takes. Several controllers may take the same kind.
     const KIND: &'static str;
