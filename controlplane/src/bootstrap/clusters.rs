@@ -1,0 +1,74 @@
+//! Whom the sidecar talks to.
+
+use super::text::{indented, quoted, upstream_address};
+use super::{Address, Bootstrap, CONTROL_PLANE_CLUSTER};
+
+/// The service that the sidecar stands before.
+pub(super) const APP_CLUSTER: &str = "app";
+
+/// Keeps a connection under watch: without it a peer that vanished freezes the configuration in silence.
+const CONTROL_PLANE_PROTOCOL: &str = r#"typed_extension_protocol_options:
+  envoy.extensions.upstreams.http.v3.HttpProtocolOptions:
+    "@type": type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions
+    explicit_http_config:
+      http2_protocol_options:
+        # Without it, a control plane that vanished would go unnoticed.
+        connection_keepalive:
+          interval: 5s
+          timeout: 2s
+"#;
+
+const SAME_PROTOCOL: &str = r#"typed_extension_protocol_options:
+  envoy.extensions.upstreams.http.v3.HttpProtocolOptions:
+    "@type": type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions
+    # What came by HTTP/2 goes on by HTTP/2, so that gRPC works.
+    use_downstream_protocol_config:
+      http_protocol_options: {}
+      http2_protocol_options: {}
+"#;
+
+impl Bootstrap {
+    pub(super) fn clusters(&self) -> String {
+        let mut clusters = vec![cluster(
+            CONTROL_PLANE_CLUSTER,
+            &self.control_plane,
+            CONTROL_PLANE_PROTOCOL,
+        )];
+        if let Some(inbound) = &self.inbound {
+            clusters.push(cluster(APP_CLUSTER, &inbound.app, SAME_PROTOCOL));
+        }
+        for upstream in self
+            .outbound
+            .iter()
+            .flat_map(|outbound| &outbound.upstreams)
+        {
+            let name = upstream_cluster(upstream.service.as_str());
+            clusters.push(cluster(&name, &upstream.address, SAME_PROTOCOL));
+        }
+        format!("clusters:\n{}", clusters.concat())
+    }
+}
+
+/// The cluster of a service that is asked.
+pub(super) fn upstream_cluster(service: &str) -> String {
+    format!("to_{service}")
+}
+
+fn cluster(name: &str, address: &Address, protocol: &str) -> String {
+    let name = quoted(name);
+    let address = indented(12, &upstream_address(address));
+    let protocol = indented(2, protocol);
+    format!(
+        "- name: {name}
+  # Resolves names, and takes addresses as they are.
+  type: STRICT_DNS
+  connect_timeout: 1s
+{protocol}  load_assignment:
+    cluster_name: {name}
+    endpoints:
+    - lb_endpoints:
+      - endpoint:
+          address:
+{address}"
+    )
+}

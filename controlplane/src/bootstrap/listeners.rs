@@ -1,0 +1,152 @@
+//! What the sidecar listens on, and the filter in each listener.
+
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+
+use sloop_model::{FILTER_CONFIG_VERSION, FilterConfig, Side, TraceSettings};
+
+use super::clusters::{APP_CLUSTER, upstream_cluster};
+use super::text::{indented, quoted, socket_address};
+use super::{Bootstrap, Inbound, Outbound, plugin};
+
+impl Bootstrap {
+    pub(super) fn listeners(&self) -> String {
+        let inbound = self.inbound.as_ref().map(|inbound| self.inbound(inbound));
+        let outbound = self.outbound.as_ref().map(|it| self.outbound(it));
+        let listeners: String = inbound.into_iter().chain(outbound).collect();
+        if listeners.is_empty() {
+            String::new()
+        } else {
+            format!("listeners:\n{listeners}")
+        }
+    }
+
+    fn inbound(&self, inbound: &Inbound) -> String {
+        let app = quoted(APP_CLUSTER);
+        let hosts = format!(
+            "- name: app
+  domains: [\"*\"]
+  routes:
+  - name: app
+    match: {{prefix: \"/\"}}
+    # The caller decides how long it waits.
+    route: {{cluster: {app}, timeout: 0s}}
+"
+        );
+        self.listener("inbound", &inbound.listen, Side::Server, &hosts)
+    }
+
+    fn outbound(&self, outbound: &Outbound) -> String {
+        let hosts: String = outbound
+            .upstreams
+            .iter()
+            .map(|upstream| {
+                let service = upstream.service.as_str();
+                let name = quoted(service);
+                let domains = domains(&upstream.authorities);
+                let cluster = quoted(&upstream_cluster(service));
+                format!(
+                    "- name: {name}
+  domains: [{domains}]
+  routes:
+  - name: {name}
+    match: {{prefix: \"/\"}}
+    route: {{cluster: {cluster}}}
+"
+                )
+            })
+            .collect();
+        let hosts = if hosts.is_empty() {
+            "[]\n".to_owned()
+        } else {
+            hosts
+        };
+        self.listener("outbound", &outbound.listen, Side::Client, &hosts)
+    }
+
+    fn listener(&self, name: &str, listen: &SocketAddr, side: Side, hosts: &str) -> String {
+        let direction = match side {
+            Side::Server => "INBOUND",
+            Side::Client => "OUTBOUND",
+        };
+        let address = indented(4, &socket_address(listen));
+        let filter = indented(8, &self.filter(side));
+        let hosts = indented(10, hosts);
+        format!(
+            "- name: {name}
+  traffic_direction: {direction}
+  address:
+{address}  filter_chains:
+  - filters:
+    - name: envoy.filters.network.http_connection_manager
+      typed_config:
+        \"@type\": type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager
+        stat_prefix: {name}
+        # Leave the service's own headers alone.
+        server_header_transformation: PASS_THROUGH
+        upgrade_configs:
+        - upgrade_type: websocket
+        route_config:
+          name: {name}
+          # An authority is the same with and without its port.
+          ignore_port_in_host_matching: true
+          virtual_hosts:
+{hosts}        http_filters:
+{filter}        - name: envoy.filters.http.router
+          typed_config:
+            \"@type\": type.googleapis.com/envoy.extensions.filters.http.router.v3.Router
+"
+        )
+    }
+
+    /// The filter, which counts from the first request and obeys once the control plane has spoken.
+    fn filter(&self, side: Side) -> String {
+        let name = plugin::name(side);
+        let plugin = plugin::yaml(side, &self.module, &self.counting(side));
+        let plugin = indented(6, &plugin);
+        format!(
+            "- name: {name}
+  config_discovery:
+    config_source:
+      resource_api_version: V3
+      ads: {{}}
+      initial_fetch_timeout: 2s
+    type_urls:
+    - {wasm}
+    # Serve with the configuration below until the control plane sends another, and after
+    # it takes that one away. Without these two lines Envoy answers 500 meanwhile.
+    apply_default_config_without_warming: true
+    default_config:
+{plugin}",
+            wasm = plugin::WASM_TYPE_URL,
+        )
+    }
+
+    /// The configuration of a sidecar that has no policy: it counts and reports.
+    fn counting(&self, side: Side) -> FilterConfig {
+        FilterConfig {
+            version: FILTER_CONFIG_VERSION,
+            generation: 0,
+            service: self.service.clone(),
+            side,
+            trace: TraceSettings::default(),
+            report: Some(self.report()),
+            route_names: false,
+            scopes: Vec::new(),
+            optional: serde_json::Map::new(),
+        }
+    }
+}
+
+/// Authorities without their ports, which Envoy takes off requests, too. Envoy refuses a name given twice.
+fn domains(authorities: &[String]) -> String {
+    let names: BTreeSet<&str> = authorities
+        .iter()
+        .map(|authority| match authority.rsplit_once(':') {
+            Some((name, port)) if port.parse::<u16>().is_ok() => name,
+            _ => authority,
+        })
+        .collect();
+    let quoted: Vec<String> = names.into_iter().map(quoted).collect();
+    quoted.join(", ")
+}

@@ -1,0 +1,152 @@
+//! What an Envoy needs to run as a sidecar under this control plane.
+//!
+//! [`Bootstrap::to_yaml`] writes a complete Envoy configuration: listeners for
+//! both directions, each with the filter, and the way to the control plane.
+//! [`plugin::resource`] makes what is pushed to such an Envoy. Both take the
+//! plugin's settings from [`plugin`], because Envoy keeps the filter's memory
+//! over a push only if they agree on the VM to the byte.
+//!
+//! The text is YAML with comments, as people edit it. Every value that comes
+//! from outside is quoted.
+
+mod address;
+mod clusters;
+mod listeners;
+pub mod plugin;
+mod text;
+
+use std::net::SocketAddr;
+
+use sloop_model::{ReportSettings, ServiceName};
+
+pub use address::{Address, InvalidAddress};
+
+use crate::ads::Variant;
+use text::quoted;
+
+/// The Envoy cluster of the control plane, in every bootstrap.
+pub const CONTROL_PLANE_CLUSTER: &str = "sloop_xds";
+
+/// A sidecar, to be written as an Envoy configuration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Bootstrap {
+    /// Envoy's node id, unique among all sidecars: `payments-7f9c`.
+    pub node: String,
+    /// The service that the sidecar belongs to; Envoy's node cluster.
+    pub service: ServiceName,
+    /// Where Envoy's admin interface listens. Keep it on the loopback interface.
+    pub admin: SocketAddr,
+    /// Where the control plane takes discovery and reports.
+    pub control_plane: Address,
+    /// How Envoy asks for its configuration; [`Variant::Delta`] unless there is a reason.
+    pub variant: Variant,
+    /// The filter's module, as Envoy sees it in its file system.
+    pub module: String,
+    /// Time between reports in milliseconds, 100 to 60,000.
+    pub report_interval_ms: u32,
+    /// Requests to the service, if the sidecar takes them.
+    pub inbound: Option<Inbound>,
+    /// Requests of the service to others, if the sidecar carries them.
+    pub outbound: Option<Outbound>,
+}
+
+/// Requests to the service.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Inbound {
+    /// Where Envoy listens.
+    pub listen: SocketAddr,
+    /// Where the service itself listens.
+    pub app: Address,
+}
+
+/// Requests of the service to others.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outbound {
+    /// Where Envoy listens.
+    pub listen: SocketAddr,
+    /// Who can be asked. Requests to anybody else get 404.
+    pub upstreams: Vec<Upstream>,
+}
+
+/// A service that can be asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Upstream {
+    /// The service.
+    pub service: ServiceName,
+    /// What requests to it have as authority (`Host`), with or without a port; `*` for all that is left.
+    pub authorities: Vec<String>,
+    /// Where it is: the address of its sidecar.
+    pub address: Address,
+}
+
+impl Bootstrap {
+    /// The configuration as YAML.
+    #[must_use]
+    pub fn to_yaml(&self) -> String {
+        let node = format!(
+            "# Envoy as a sidecar under Sloop.\n\
+             node:\n  id: {}\n  # The service. The control plane sends the same to all nodes of one service.\n  cluster: {}\n",
+            quoted(&self.node),
+            quoted(self.service.as_str()),
+        );
+        let admin = format!(
+            "admin:\n  address:\n{}",
+            text::indented(4, &text::socket_address(&self.admin))
+        );
+        [
+            node,
+            admin,
+            self.discovery(),
+            GENERAL.to_owned(),
+            "static_resources:\n".to_owned(),
+            text::indented(2, &self.listeners()),
+            text::indented(2, &self.clusters()),
+        ]
+        .concat()
+    }
+
+    fn discovery(&self) -> String {
+        let api_type = match self.variant {
+            Variant::Sotw => "GRPC",
+            Variant::Delta => "DELTA_GRPC",
+        };
+        format!(
+            "dynamic_resources:
+  ads_config:
+    api_type: {api_type}
+    transport_api_version: V3
+    # Envoy's node has 61 KB; without this it goes along with every request.
+    set_node_on_first_message_only: true
+    grpc_services:
+    - envoy_grpc:
+        cluster_name: {CONTROL_PLANE_CLUSTER}
+        # Envoy's own limit is 30 s, which is a long time without policy.
+        retry_policy:
+          retry_back_off:
+            base_interval: 0.1s
+            max_interval: 2s
+"
+        )
+    }
+
+    fn report(&self) -> ReportSettings {
+        ReportSettings {
+            cluster: CONTROL_PLANE_CLUSTER.to_owned(),
+            interval_ms: self.report_interval_ms,
+        }
+    }
+}
+
+/// What does not depend on the sidecar.
+const GENERAL: &str = r#"# Statistics are put together when someone asks for them.
+stats_flush_on_admin: true
+overload_manager:
+  resource_monitors:
+  - name: envoy.resource_monitors.global_downstream_max_connections
+    typed_config:
+      "@type": type.googleapis.com/envoy.extensions.resource_monitors.downstream_connections.v3.DownstreamConnectionsConfig
+      max_active_downstream_connections: 50000
+"#;
+
+#[cfg(test)]
+mod tests;

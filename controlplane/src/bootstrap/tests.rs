@@ -1,0 +1,137 @@
+use prost::Message;
+use sloop_model::{FilterConfig, Side};
+use sloop_xds::Snapshot;
+use sloop_xds_protos::envoy::envoy::service::discovery::v3 as discovery;
+
+use super::*;
+
+fn example() -> Bootstrap {
+    Bootstrap {
+        node: "shop-1".into(),
+        service: ServiceName::try_from("shop").unwrap(),
+        admin: "127.0.0.1:9901".parse().unwrap(),
+        control_plane: "127.0.0.1:18000".parse().unwrap(),
+        variant: Variant::Delta,
+        module: "/etc/sloop/sloop_filter.wasm".into(),
+        report_interval_ms: 1_000,
+        inbound: Some(Inbound {
+            listen: "127.0.0.1:10000".parse().unwrap(),
+            app: "127.0.0.1:8080".parse().unwrap(),
+        }),
+        outbound: Some(Outbound {
+            listen: "127.0.0.1:10001".parse().unwrap(),
+            upstreams: vec![Upstream {
+                service: ServiceName::try_from("payments").unwrap(),
+                authorities: vec!["payments".into(), "payments.shop.svc".into()],
+                address: "payments:10000".parse().unwrap(),
+            }],
+        }),
+    }
+}
+
+fn lines_of(yaml: &str, with: &str) -> usize {
+    yaml.lines().filter(|line| line.contains(with)).count()
+}
+
+#[test]
+fn each_direction_has_a_listener_with_its_filter() {
+    let both = example().to_yaml();
+    assert_eq!(lines_of(&both, "name: envoy.filters.http.router"), 2);
+    for name in ["sloop-inbound", "sloop-outbound"] {
+        assert_eq!(lines_of(&both, &format!("- name: {name}")), 1);
+        assert_eq!(lines_of(&both, &format!("root_id: {name}")), 1);
+    }
+    let inbound = Bootstrap {
+        outbound: None,
+        ..example()
+    };
+    assert_eq!(lines_of(&inbound.to_yaml(), "sloop-outbound"), 0);
+}
+
+#[test]
+fn traffic_is_served_before_the_control_plane_answers() {
+    let yaml = example().to_yaml();
+    assert_eq!(
+        lines_of(&yaml, "apply_default_config_without_warming: true"),
+        2
+    );
+    assert_eq!(lines_of(&yaml, "default_config:"), 2);
+    assert_eq!(lines_of(&yaml, "failure_policy: FAIL_RELOAD"), 2);
+    assert_eq!(lines_of(&yaml, "set_node_on_first_message_only: true"), 1);
+}
+
+#[test]
+fn the_variant_is_what_was_asked_for() {
+    assert_eq!(lines_of(&example().to_yaml(), "api_type: DELTA_GRPC"), 1);
+    let sotw = Bootstrap {
+        variant: Variant::Sotw,
+        ..example()
+    };
+    assert_eq!(lines_of(&sotw.to_yaml(), "api_type: GRPC"), 1);
+}
+
+#[test]
+fn the_filter_accepts_what_it_begins_with() {
+    let yaml = example().to_yaml();
+    let configurations: Vec<FilterConfig> = yaml
+        .split("value: |\n")
+        .skip(1)
+        .map(|rest| {
+            let json: String = rest
+                .lines()
+                .take_while(|line| line.starts_with("                      "))
+                .collect();
+            FilterConfig::parse(json.as_bytes()).unwrap()
+        })
+        .collect();
+    let sides: Vec<Side> = configurations.iter().map(|it| it.side).collect();
+    assert_eq!(sides, [Side::Server, Side::Client]);
+    assert!(configurations.iter().all(|it| it.report.is_some()));
+}
+
+#[test]
+fn a_name_cannot_add_lines() {
+    let hostile = Bootstrap {
+        node: "a\nadmin: {}\"".into(),
+        ..example()
+    };
+    assert!(hostile.to_yaml().contains(r#"  id: "a\nadmin: {}\"""#));
+}
+
+#[test]
+fn authorities_lose_their_ports_and_repetitions() {
+    let mut shop = example();
+    let outbound = shop.outbound.as_mut().unwrap();
+    outbound.upstreams[0].authorities = vec!["b:80".into(), "a".into(), "a:8080".into()];
+    assert_eq!(lines_of(&shop.to_yaml(), r#"domains: ["a", "b"]"#), 1);
+}
+
+#[test]
+fn the_resource_says_what_the_bootstrap_says() {
+    let config = FilterConfig::parse(br#"{"version":1,"service":"shop","side":"client"}"#).unwrap();
+    let resource = plugin::resource("/m.wasm", &config);
+    assert_eq!(resource.name(), "sloop-outbound");
+    let snapshot = Snapshot::builder().with(resource).build();
+    let mut stream = sloop_xds::SotwStream::default();
+    let asked = sloop_xds::DiscoveryRequest {
+        type_url: sloop_xds::Kind::EXTENSION.into(),
+        resource_names: vec!["sloop-outbound".into()],
+        ..Default::default()
+    };
+    sloop_xds::Stream::take(&mut stream, asked).unwrap();
+    let response = sloop_xds::Stream::next(&mut stream, &snapshot).unwrap();
+    let bytes = response.pieces.concat();
+    let read = discovery::DiscoveryResponse::decode(bytes.as_slice()).unwrap();
+    assert_eq!(read.type_url, sloop_xds::Kind::EXTENSION);
+    assert_eq!(read.nonce, response.sent.nonce);
+    let yaml = plugin::yaml(Side::Client, "/m.wasm", &config);
+    let text = String::from_utf8_lossy(&read.resources[0].value).into_owned();
+    for said in [
+        "sloop-outbound",
+        "envoy.wasm.runtime.v8",
+        "/m.wasm",
+        plugin::WASM_TYPE_URL,
+    ] {
+        assert!(text.contains(said) && yaml.contains(said), "{said}");
+    }
+}
