@@ -1,6 +1,10 @@
 //! Harnesses that the tests and the demo share.
 
+pub mod demo;
 pub mod envoy;
 pub mod eventually;
 pub mod ports;
 pub mod process;
+pub mod shop;
+pub mod sim;
+pub mod wasm_host;

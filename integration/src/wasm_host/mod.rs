@@ -1,0 +1,69 @@
+//! A small proxy-wasm host for the very module that ships, with a virtual clock.
+//!
+//! It does what Envoy 1.40 does where a filter can tell the difference: which
+//! header map may be read when, what a push of configuration does to contexts
+//! in flight, when calls are cancelled. It serves tests of the glue between
+//! Envoy and the data plane; what Envoy itself does is tested on the real one.
+//!
+//! ```no_run
+//! use sloop_integration::wasm_host::{Module, Request, Response, Vm};
+//!
+//! let mut vm = Vm::start(&Module::load(&Module::path())?)?;
+//! assert!(vm.configure("sloop-inbound", r#"{"version": 1, "service": "shop", "side": "server"}"#));
+//! let exchange = vm.begin("sloop-inbound", Request::get("/"));
+//! assert!(vm.stream(exchange).sent("traceparent").is_some());
+//! vm.respond(exchange, Response::status(200));
+//! vm.end(exchange);
+//! # anyhow::Ok(())
+//! ```
+//!
+//! A trap of the guest panics here, with the guest's log: a test that provokes
+//! one has failed.
+
+mod abi;
+mod exchange;
+mod host;
+mod imports;
+mod stream;
+mod vm;
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+
+pub use abi::Headers;
+pub use exchange::{Request, Response};
+pub use host::{Cost, GrpcCall};
+pub use stream::{Exchange, Reply, Stream};
+pub use vm::Vm;
+
+/// A compiled module, from which any number of VMs can start.
+#[derive(Clone, Debug)]
+pub struct Module(wasmtime::Module);
+
+impl Module {
+    /// Where `cargo xtask wasm` puts the module, or what the variable `SLOOP_MODULE` says.
+    #[must_use]
+    pub fn path() -> PathBuf {
+        let built = concat!(env!("CARGO_MANIFEST_DIR"), "/../target/sloop_filter.wasm");
+        std::env::var_os("SLOOP_MODULE").map_or_else(|| built.into(), PathBuf::from)
+    }
+
+    /// Compiles the module at `path`.
+    ///
+    /// # Errors
+    ///
+    /// When there is none, or it is not WebAssembly.
+    pub fn load(path: &Path) -> anyhow::Result<Self> {
+        let bytes = std::fs::read(path).with_context(|| {
+            let path = path.display();
+            format!("cannot read the module {path}; `cargo xtask wasm` builds it")
+        })?;
+        let mut config = wasmtime::Config::new();
+        config.consume_fuel(true);
+        // Compiling must be quick, running need not be.
+        config.cranelift_opt_level(wasmtime::OptLevel::None);
+        let engine = wasmtime::Engine::new(&config)?;
+        Ok(Self(wasmtime::Module::new(&engine, bytes)?))
+    }
+}
