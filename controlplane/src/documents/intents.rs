@@ -1,0 +1,147 @@
+//! Turns an SLO as it is written into what controllers work with.
+
+use std::collections::BTreeMap;
+
+use sloop_controllers::{BudgetingMethod, SloIntent, SloMode, SloObjective, SloSource, SloWindow};
+use sloop_model::{SloName, Target, WallTime};
+
+use super::indicator::{Meaning, meaning};
+use super::openslo::{Indicator, Objective, Sli, Slo};
+use super::reader::{Sink, Spot};
+
+/// Counts are kept for 90 days.
+const ROLLING_MS_KEPT: u64 = 90 * 24 * 60 * 60 * 1_000;
+/// Stands for a target so near to the whole that no budget is left; it is shown only.
+const NEAREST: u32 = Target::WHOLE - 1;
+
+/// What SLOs may refer to.
+#[derive(Debug)]
+pub(super) struct Context<'a> {
+    /// The types of data sources by name.
+    pub(super) types: BTreeMap<&'a str, &'a str>,
+    /// Indicators by name.
+    pub(super) slis: BTreeMap<&'a str, &'a Sli>,
+    /// When this is.
+    pub(super) now: WallTime,
+}
+
+/// Makes an intent of `slo`. `None` after a complaint.
+pub(super) fn slo(slo: &Slo, context: &Context<'_>, sink: &Sink) -> Option<SloIntent> {
+    let window = slo.window.at(context.now);
+    let mut objectives = Vec::new();
+    for objective in &slo.objectives {
+        let source = source(slo, objective, context, sink)?;
+        if let (Some(_), Err(why)) = (&source, &window) {
+            sink.note(slo.window.spot.says(format!("not evaluated here: {why}")));
+        }
+        let source = source.filter(|_| window.is_ok());
+        objectives.push(SloObjective {
+            display_name: objective.display_name.clone(),
+            target: target(objective, source.is_some(), sink)?,
+            source,
+        });
+    }
+    say_what_is_not_done(slo, &objectives, window.as_ref().ok(), sink);
+    Some(SloIntent {
+        name: SloName::try_from(slo.name.as_str())
+            .map_err(|error| sink.refuse(slo.spot.says(error)))
+            .ok()?,
+        display_name: slo.display_name.clone(),
+        service: slo.service.clone(),
+        mode: slo.mode,
+        window: window.unwrap_or(SloWindow::Rolling(ROLLING_MS_KEPT)),
+        budgeting: slo.budgeting,
+        objectives,
+    })
+}
+
+/// What an objective counts; `Some(None)` when it is not evaluated here, `None` after a complaint.
+#[expect(clippy::option_option, reason = "not ours and wrong differ")]
+fn source(
+    slo: &Slo,
+    objective: &Objective,
+    context: &Context<'_>,
+    sink: &Sink,
+) -> Option<Option<SloSource>> {
+    let indicator = objective.indicator.as_ref().or(slo.indicator.as_ref());
+    let (sli, spot): (&Sli, &Spot) = match indicator {
+        Some(Indicator::Inline(sli)) => (sli, &sli.spot),
+        Some(Indicator::Reference { name, spot }) => match context.slis.get(name.as_str()) {
+            Some(sli) => (sli, spot),
+            None => {
+                let why = format!("not evaluated here: there is no SLI {name} in these documents");
+                sink.note(spot.says(why));
+                return Some(None);
+            }
+        },
+        None => {
+            let why = "not evaluated here: the objective has no indicator";
+            sink.note(objective.spot.says(why));
+            return Some(None);
+        }
+    };
+    // A standalone SLI's own mistakes are its file's.
+    let own = Sink::default();
+    let is_inline = matches!(indicator, Some(Indicator::Inline(_)));
+    match meaning(sli, &context.types, if is_inline { sink } else { &own }) {
+        Some(Meaning::Here(counted)) => counted.source(&slo.service, objective, sink).map(Some),
+        Some(Meaning::Elsewhere(why)) => {
+            sink.note(spot.says(format!("not evaluated here: {why}")));
+            Some(None)
+        }
+        None => None,
+    }
+}
+
+fn target(objective: &Objective, is_counted: bool, sink: &Sink) -> Option<Target> {
+    match Target::parse(objective.target) {
+        Ok(target) => Some(target),
+        Err(_) if !is_counted => Target::try_from(NEAREST).ok(),
+        Err(error) => {
+            sink.refuse(
+                objective
+                    .spot
+                    .says(format!("{error}, by a billionth or more")),
+            );
+            None
+        }
+    }
+}
+
+fn say_what_is_not_done(
+    slo: &Slo,
+    objectives: &[SloObjective],
+    window: Option<&SloWindow>,
+    sink: &Sink,
+) {
+    if objectives
+        .iter()
+        .all(|objective| objective.source.is_none())
+    {
+        if slo.mode != SloMode::Monitored {
+            sink.note(
+                slo.spot
+                    .says("sloop.dev/mode has no effect: nothing of it is evaluated here"),
+            );
+        }
+        return;
+    }
+    if slo
+        .objectives
+        .iter()
+        .any(|objective| objective.indicator.is_some())
+    {
+        let why = "each objective is evaluated for itself; their composite is not evaluated here";
+        sink.note(slo.spot.says(why));
+    }
+    if slo.budgeting != BudgetingMethod::Occurrences {
+        let why = "slices are not evaluated here; good requests are counted, as for Occurrences";
+        sink.note(slo.budgeting_spot.says(why));
+    }
+    if let Some(SloWindow::Rolling(millis)) = window
+        && ROLLING_MS_KEPT < *millis
+    {
+        let why = "longer than 90 days; counts of the last 90 days are known";
+        sink.note(slo.window.spot.says(why));
+    }
+}

@@ -1,0 +1,174 @@
+//! `metadata`, which all kinds share, and our annotations in it.
+
+use super::reader::{At, Fields, Spot, quoted};
+use super::suggest;
+
+/// The prefix of the annotations that are ours.
+const PREFIX: &str = "sloop.dev/";
+/// The annotation that says whether Sloop acts on an SLO.
+pub(super) const MODE: &str = "sloop.dev/mode";
+/// The longest display name in characters, by OpenSLO's specification.
+const DISPLAY_NAME_CHARS_MAX: usize = 63;
+/// The longest name in bytes, by RFC 1123.
+const NAME_BYTES_MAX: usize = 63;
+/// The longest prefix of an annotation's key in characters, by OpenSLO's specification.
+const PREFIX_CHARS_MAX: usize = 253;
+
+/// Who a document is.
+#[derive(Clone, Debug)]
+pub(super) struct Metadata<'a> {
+    pub(super) name: String,
+    pub(super) name_spot: Spot,
+    pub(super) display_name: Option<String>,
+    /// The value of [`MODE`], where it is given.
+    pub(super) mode: Option<At<'a>>,
+}
+
+/// Reads `metadata` of the document or inlined object `parent`.
+pub(super) fn read<'a>(parent: &Fields<'a>) -> Option<Metadata<'a>> {
+    let metadata = parent.required("metadata")?;
+    let fields = metadata.fields(&["name", "displayName", "labels", "annotations"])?;
+    let display_name = fields.text("displayName");
+    let given = display_name.chars().count();
+    if let Some(at) = fields
+        .get("displayName")
+        .filter(|_| DISPLAY_NAME_CHARS_MAX < given)
+    {
+        at.refuse(format!(
+            "has {given} characters; it may have at most {DISPLAY_NAME_CHARS_MAX}"
+        ));
+    }
+    check_labels(&fields);
+    let mode = read_annotations(&fields);
+    let name = fields.required("name")?;
+    Some(Metadata {
+        name: read_name(&name)?,
+        name_spot: name.spot().clone(),
+        display_name: (!display_name.is_empty()).then(|| display_name.to_owned()),
+        mode,
+    })
+}
+
+/// Metadata for a document whose own cannot be read, so that the rest of it can be checked.
+pub(super) fn nameless<'a>(spot: &Spot) -> Metadata<'a> {
+    Metadata {
+        name: "nameless".to_owned(),
+        name_spot: spot.clone(),
+        display_name: None,
+        mode: None,
+    }
+}
+
+/// Complains about the mode where it means nothing.
+pub(super) fn refuse_mode(metadata: &Metadata<'_>) {
+    if let Some(mode) = &metadata.mode {
+        mode.refuse("means something on an SLO only");
+    }
+}
+
+/// Reads a name as documents have and refer to: a label by RFC 1123.
+pub(super) fn read_name(at: &At<'_>) -> Option<String> {
+    let name = at.text()?;
+    if !(1..=NAME_BYTES_MAX).contains(&name.len()) {
+        at.refuse(format!(
+            "has {} bytes; it must have from 1 to {NAME_BYTES_MAX}",
+            name.len()
+        ));
+        return None;
+    }
+    let is_label = has_ends(name, is_lower_or_digit) && name.bytes().all(is_lower_digit_or_hyphen);
+    if !is_label {
+        at.refuse(format!(
+            "is {}; it must be lower-case letters, digits and hyphens, \
+             with a letter or digit at both ends",
+            quoted(name)
+        ));
+    }
+    is_label.then(|| name.to_owned())
+}
+
+fn check_labels(metadata: &Fields<'_>) {
+    let labels = metadata
+        .get("labels")
+        .and_then(|labels| labels.any_fields());
+    for (key, value) in labels.iter().flat_map(Fields::all) {
+        if !is_key(key) {
+            value.refuse(
+                "is no key of a label; it must have from 1 to 63 letters, digits, '-', '_' and \
+                 '.', with a letter or digit at both ends",
+            );
+        }
+        match &value.node().value {
+            super::tree::Value::List(_) => {
+                for item in value.items(usize::MAX).into_iter().flatten() {
+                    item.text();
+                }
+            }
+            _ => {
+                value.text();
+            }
+        }
+    }
+}
+
+fn read_annotations<'a>(metadata: &Fields<'a>) -> Option<At<'a>> {
+    let mut mode = None;
+    let annotations = metadata.get("annotations").and_then(|at| at.any_fields());
+    for (key, value) in annotations.iter().flat_map(Fields::all) {
+        if !is_annotation_key(key) {
+            value.refuse(
+                "is no key of an annotation; it must be like \"key\" or \"my-domain.org/key\", \
+                 at most 63 characters after and 253 before the slash",
+            );
+        }
+        value.text();
+        if key == MODE {
+            mode = Some(value);
+        } else if key.starts_with(PREFIX) {
+            value.refuse(format!(
+                "unknown annotation; {}",
+                suggest::hint(key, &[MODE])
+            ));
+        } else if suggest::closest(key, &[MODE]).is_some() {
+            value.refuse(format!("did you mean {MODE:?}?"));
+        }
+    }
+    mode
+}
+
+fn is_annotation_key(key: &str) -> bool {
+    match key.rsplit_once('/') {
+        None => is_key(key),
+        Some((prefix, key)) => {
+            is_key(key)
+                && prefix.chars().count() <= PREFIX_CHARS_MAX
+                && prefix.split('.').all(is_domain_part)
+        }
+    }
+}
+
+fn is_key(key: &str) -> bool {
+    let inside = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
+    key.len() <= NAME_BYTES_MAX
+        && has_ends(key, |byte| byte.is_ascii_alphanumeric())
+        && key.bytes().all(inside)
+}
+
+fn is_domain_part(part: &str) -> bool {
+    part.len() <= NAME_BYTES_MAX
+        && has_ends(part, is_lower_or_digit)
+        && part.bytes().all(is_lower_digit_or_hyphen)
+}
+
+fn has_ends(text: &str, fits: impl Fn(u8) -> bool) -> bool {
+    let ends = (text.bytes().next(), text.bytes().next_back());
+    matches!(ends, (Some(first), Some(last)) if fits(first) && fits(last))
+}
+
+const fn is_lower_or_digit(byte: u8) -> bool {
+    byte.is_ascii_lowercase() || byte.is_ascii_digit()
+}
+
+const fn is_lower_digit_or_hyphen(byte: u8) -> bool {
+    is_lower_or_digit(byte) || byte == b'-'
+}

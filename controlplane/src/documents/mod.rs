@@ -1,0 +1,164 @@
+//! What operators declare: OpenSLO and our own kinds, from YAML and JSON.
+//!
+//! Reading has four layers, each in its own file: [`tree`] (text to values with
+//! places), `reader` (values to types, all complaints at once), `openslo` and
+//! `sloop` (the kinds, each document by itself), `resolve` (all documents
+//! together: names, references, intents). Nothing of a file with a problem takes
+//! effect: a [`Folder`] goes on with what the file said before, if it said
+//! something right.
+//!
+//! The folder is the unit: names are unique over all its files, and documents may
+//! refer to each other across files.
+
+pub mod tree;
+
+mod document;
+mod files;
+mod indicator;
+mod intents;
+mod merge;
+mod metadata;
+mod openslo;
+mod reader;
+mod resolve;
+mod sloop;
+mod source;
+mod suggest;
+
+use std::collections::BTreeMap;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use serde::Serialize;
+use sloop_controllers::{IntentId, RouteSet};
+use sloop_model::WallTime;
+
+pub use files::FileError;
+
+use document::Parsed;
+use merge::Merge;
+
+/// What all documents together say.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Loaded {
+    /// What controllers shall work on: its name, the controller's kind, and the intent as JSON.
+    pub intents: Vec<(IntentId, &'static str, String)>,
+    /// The routes of services, by name.
+    pub route_sets: Vec<RouteSet>,
+    /// What is wrong, sorted by file and place. Nothing of these files is in the other fields, unless they are [`Loaded::kept`].
+    pub problems: Vec<Remark>,
+    /// What a reader should know, and which stops nothing: above all what is "not evaluated here", and why.
+    pub notes: Vec<Remark>,
+    /// Files with problems of which an earlier content is in force.
+    pub kept: Vec<String>,
+    /// How many files were read.
+    pub files: usize,
+    /// How many documents they have.
+    pub documents: usize,
+}
+
+/// Something to say about a place in a file.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct Remark {
+    /// The file.
+    pub file: String,
+    /// The line, from 1; 0 when it is about the file as a whole.
+    pub line: u32,
+    /// The column, from 1, in characters; 0 like the line.
+    pub column: u32,
+    /// The number of the document in the file, from 1; 0 when it is about the file as a whole.
+    pub document: usize,
+    /// The field, as `spec.objectives[0].target`; empty when it is about the document as a whole.
+    pub path: String,
+    /// What.
+    pub message: String,
+}
+
+/// A folder with documents, read again and again.
+#[derive(Debug)]
+pub struct Folder {
+    path: PathBuf,
+    /// What each file said when nothing was wrong with it.
+    good: BTreeMap<String, Arc<Parsed>>,
+}
+
+/// Reads `folder` and all below it once, as it is at `now`.
+#[must_use]
+pub fn read_dir(folder: &Path, now: WallTime) -> Loaded {
+    Folder::new(folder.to_owned()).read(now)
+}
+
+/// Reads files and folders, as they are at `now`.
+#[must_use]
+pub fn read_files(paths: &[PathBuf], now: WallTime) -> Loaded {
+    let mut merge = Merge::default();
+    for path in paths {
+        if path.is_dir() {
+            match files::below(path) {
+                Ok(paths) => paths.iter().for_each(|path| merge.add_file(path, now)),
+                Err(error) => merge.refuse(&path.display().to_string(), &error),
+            }
+        } else {
+            merge.add_file(path, now);
+        }
+    }
+    merge.finish(now).0
+}
+
+/// Reads documents from texts, each with a name to speak of it, as they are at `now`.
+#[must_use]
+pub fn read_texts(texts: &[(String, String)], now: WallTime) -> Loaded {
+    let mut merge = Merge::default();
+    for (name, text) in texts {
+        merge.add(name, document::read(text, now));
+    }
+    merge.finish(now).0
+}
+
+/// Reads the text of a stream, to pass it to [`read_texts`].
+///
+/// # Errors
+///
+/// When it cannot be read, is too long, or is not a text.
+pub fn read_stream(stream: impl Read) -> Result<String, FileError> {
+    files::read_text(stream)
+}
+
+impl Folder {
+    /// The folder at `path`. Nothing is read yet.
+    #[must_use]
+    pub const fn new(path: PathBuf) -> Self {
+        Self {
+            path,
+            good: BTreeMap::new(),
+        }
+    }
+
+    /// Reads all files, as they are at `now`. A file with problems keeps what it
+    /// said at the last call without, a file that is gone says nothing any more.
+    /// When the folder itself cannot be read, everything is kept.
+    ///
+    /// Calendar windows are listed for more than a year ahead: call it at least once in that time.
+    pub fn read(&mut self, now: WallTime) -> Loaded {
+        let mut merge = Merge::default();
+        match files::below(&self.path) {
+            Ok(paths) => {
+                for path in paths {
+                    merge.add_file(&path, now);
+                }
+                merge.fall_back_on(&self.good);
+            }
+            Err(error) => {
+                merge.refuse(&self.path.display().to_string(), &error);
+                merge.keep_all(&self.good);
+            }
+        }
+        let (loaded, good) = merge.finish(now);
+        self.good = good;
+        loaded
+    }
+}
+
+#[cfg(test)]
+mod tests;

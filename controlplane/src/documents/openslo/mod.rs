@@ -1,0 +1,101 @@
+//! The kinds of `openslo/v1` (<https://github.com/OpenSLO/OpenSLO>).
+//!
+//! What the specification's Go SDK accepts is accepted here, and what it
+//! refuses is refused; the README of this crate lists the few differences. What
+//! this version does not evaluate is checked all the same.
+
+mod alert;
+mod duration;
+mod objective;
+mod sli;
+mod slo;
+mod window;
+
+pub(super) use objective::Objective;
+pub(super) use sli::{Metric, Sli, Source};
+pub(super) use slo::{Indicator, Slo};
+
+use super::document::Body;
+use super::metadata::{self, Metadata};
+use super::reader::{Fields, Spot};
+
+/// The field that every kind may have.
+const DESCRIPTION: &str = "description";
+/// The longest description in characters, by OpenSLO's specification.
+const DESCRIPTION_CHARS_MAX: usize = 1_050;
+
+/// The kinds, as documents name them.
+pub(super) const KINDS: &[&str] = &[
+    "SLO",
+    "SLI",
+    "DataSource",
+    "Service",
+    "AlertPolicy",
+    "AlertCondition",
+    "AlertNotificationTarget",
+];
+
+/// Where measurements come from.
+#[derive(Clone, Debug)]
+pub(super) struct DataSource {
+    /// Free text; `sloop` is this system.
+    pub(super) kind: String,
+}
+
+/// Reads what follows the metadata of a document of `kind`.
+pub(super) fn read(kind: &str, document: &Fields<'_>, metadata: Metadata<'_>) -> Option<Body> {
+    if kind != "SLO" {
+        metadata::refuse_mode(&metadata);
+    }
+    match kind {
+        "SLO" => slo::read(document, metadata).map(|slo| Body::Slo(Box::new(slo))),
+        "SLI" => sli::read(document).map(Body::Sli),
+        "DataSource" => read_data_source(document).map(Body::DataSource),
+        "Service" => {
+            let spec = document
+                .get("spec")
+                .and_then(|at| at.fields(&[DESCRIPTION]));
+            spec.iter().for_each(check_description);
+            Some(Body::Checked)
+        }
+        "AlertPolicy" => Some(alerting(&metadata.name_spot, document, alert::check_policy)),
+        "AlertCondition" => Some(alerting(
+            &metadata.name_spot,
+            document,
+            alert::check_condition,
+        )),
+        _ => Some(alerting(&metadata.name_spot, document, alert::check_target)),
+    }
+}
+
+fn alerting(name: &Spot, document: &Fields<'_>, check: impl Fn(&Fields<'_>)) -> Body {
+    check(document);
+    document
+        .at()
+        .sink()
+        .note(name.says("not evaluated here: this version sends no alerts"));
+    Body::Checked
+}
+
+fn read_data_source(document: &Fields<'_>) -> Option<DataSource> {
+    let spec = document.required("spec")?;
+    let fields = spec.fields(&[DESCRIPTION, "type", "connectionDetails"])?;
+    check_description(&fields);
+    if !fields.has("connectionDetails") {
+        fields.required("connectionDetails");
+    }
+    let kind = fields.required_text("type")?.to_owned();
+    Some(DataSource { kind })
+}
+
+fn check_description(fields: &Fields<'_>) {
+    let given = fields.text(DESCRIPTION).chars().count();
+    if let Some(at) = fields
+        .get(DESCRIPTION)
+        .filter(|_| DESCRIPTION_CHARS_MAX < given)
+    {
+        at.refuse(format!(
+            "has {given} characters; it may have at most {DESCRIPTION_CHARS_MAX}"
+        ));
+    }
+}

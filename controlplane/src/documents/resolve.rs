@@ -1,0 +1,230 @@
+//! Puts the documents of all files together: names, references, intents.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use sloop_controllers::{
+    CircuitBreak, Controller, FaultInjection, IntentId, RouteSelector, RouteSet, Slo,
+};
+use sloop_model::{RouteName, ServiceName, WallTime};
+
+use super::document::{Body, Document, Parsed};
+use super::indicator;
+use super::intents::{self, Context};
+use super::reader::{Sink, Spot};
+use super::suggest;
+
+/// What one file contributes, and what is wrong with it beside the others.
+#[derive(Debug, Default)]
+pub(super) struct Contribution {
+    pub(super) sink: Sink,
+    pub(super) intents: Vec<(IntentId, &'static str, String)>,
+    pub(super) route_sets: Vec<RouteSet>,
+}
+
+/// A document and the file that it is in.
+#[derive(Clone, Copy, Debug)]
+struct Placed<'a> {
+    file: usize,
+    document: &'a Document,
+}
+
+/// Puts `files` together, each a name and its documents; one contribution per file, in their order.
+pub(super) fn resolve(files: &[(&str, &Parsed)], now: WallTime) -> Vec<Contribution> {
+    let mut contributions: Vec<Contribution> = Vec::new();
+    contributions.resize_with(files.len(), Contribution::default);
+    let all: Vec<Placed<'_>> = files
+        .iter()
+        .enumerate()
+        .flat_map(|(file, (_, parsed))| {
+            let documents = parsed.documents.iter();
+            documents.map(move |document| Placed { file, document })
+        })
+        .collect();
+    refuse_repeats(files, &all, &contributions);
+    let routes = refuse_repeated_routes(files, &all, &contributions);
+    let context = context(&all, now);
+    for placed in &all {
+        if let Some(contribution) = contributions.get_mut(placed.file) {
+            contribution.add(placed.document, &context, &routes);
+        }
+    }
+    contributions
+}
+
+impl Contribution {
+    fn add(&mut self, document: &Document, context: &Context<'_>, routes: &Routes<'_>) {
+        let sink = &self.sink;
+        let spot = &document.spot;
+        let intent = match &document.body {
+            Body::Slo(slo) => intents::slo(slo, context, sink).and_then(|intent| {
+                for source in intent
+                    .objectives
+                    .iter()
+                    .filter_map(|one| one.source.as_ref())
+                {
+                    routes.look_up(&source.service, &source.route, spot, sink);
+                }
+                intent_of::<Slo>(document, &intent, sink)
+            }),
+            Body::CircuitBreaker(intent) => {
+                routes.look_up(&intent.service, &intent.route, spot, sink);
+                intent_of::<CircuitBreak>(document, intent, sink)
+            }
+            Body::FaultInjection(intent) => {
+                routes.look_up(&intent.service, &intent.route, spot, sink);
+                intent_of::<FaultInjection>(document, intent, sink)
+            }
+            Body::RouteSet(routes) => {
+                self.route_sets.push(routes.clone());
+                None
+            }
+            Body::Sli(sli) => {
+                indicator::meaning(sli, &context.types, sink);
+                None
+            }
+            Body::DataSource(_) | Body::Checked => None,
+        };
+        self.intents.extend(intent);
+    }
+}
+
+fn intent_of<C: Controller>(
+    document: &Document,
+    intent: &C::Intent,
+    sink: &Sink,
+) -> Option<(IntentId, &'static str, String)>
+where
+    C::Intent: Serialize,
+{
+    let id = IntentId(format!("{}/{}", document.kind, document.name));
+    match serde_json::to_string(intent) {
+        Ok(body) => Some((id, C::KIND, body)),
+        Err(error) => {
+            sink.refuse(document.spot.says(error));
+            None
+        }
+    }
+}
+
+fn context<'a>(all: &[Placed<'a>], now: WallTime) -> Context<'a> {
+    let mut context = Context {
+        types: BTreeMap::new(),
+        slis: BTreeMap::new(),
+        now,
+    };
+    for Placed { document, .. } in all {
+        match &document.body {
+            Body::DataSource(source) => {
+                context.types.insert(&document.name, &source.kind);
+            }
+            Body::Sli(sli) => {
+                context.slis.insert(&document.name, sli);
+            }
+            Body::Slo(_)
+            | Body::RouteSet(_)
+            | Body::CircuitBreaker(_)
+            | Body::FaultInjection(_)
+            | Body::Checked => {}
+        }
+    }
+    context
+}
+
+/// A kind has a name once. Of files that share one, each is told of the other:
+/// the order of files means nothing, so none of them is right. Of kinds that
+/// nobody here acts on, it is no more than worth knowing.
+fn refuse_repeats(files: &[(&str, &Parsed)], all: &[Placed<'_>], contributions: &[Contribution]) {
+    let mut named: BTreeMap<(&str, &str), Vec<Placed<'_>>> = BTreeMap::new();
+    for placed in all {
+        let key = (placed.document.kind, placed.document.name.as_str());
+        named.entry(key).or_default().push(*placed);
+    }
+    for ((kind, name), group) in &named {
+        for (other, placed) in neighbours(group) {
+            let place = where_is(files, other, placed.file);
+            let why = format!("the {kind} {name} is {place}, too");
+            if matches!(placed.document.body, Body::Checked) {
+                note(contributions, placed, &why);
+            } else {
+                refuse(contributions, placed, &why);
+            }
+        }
+    }
+}
+
+/// The routes of services, by the sets that name them.
+#[derive(Debug, Default)]
+struct Routes<'a>(BTreeMap<&'a ServiceName, BTreeMap<&'a RouteName, Vec<Placed<'a>>>>);
+
+fn refuse_repeated_routes<'a>(
+    files: &[(&str, &Parsed)],
+    all: &[Placed<'a>],
+    contributions: &[Contribution],
+) -> Routes<'a> {
+    let mut routes = Routes::default();
+    for placed in all {
+        let Body::RouteSet(set) = &placed.document.body else {
+            continue;
+        };
+        let of_service = routes.0.entry(&set.service).or_default();
+        for route in &set.routes {
+            of_service.entry(&route.name).or_default().push(*placed);
+        }
+    }
+    for (service, named) in &routes.0 {
+        for (route, group) in named {
+            for (other, placed) in neighbours(group) {
+                let place = where_is(files, other, placed.file);
+                let why = format!("the route {route} of {service} is named {place}, too");
+                refuse(contributions, placed, &why);
+            }
+        }
+    }
+    routes
+}
+
+impl Routes<'_> {
+    /// Notes a route that no set of the service names: a slip, unless Envoy itself calls it so.
+    fn look_up(&self, service: &ServiceName, route: &RouteSelector, spot: &Spot, sink: &Sink) {
+        let (RouteSelector::Named(name), Some(named)) = (route, self.0.get(service)) else {
+            return;
+        };
+        if !named.contains_key(name) {
+            let known: Vec<&str> = named.keys().map(|name| name.as_str()).collect();
+            sink.note(spot.says(format!(
+                "no RouteSet names the route {name} of {service}; unless Envoy itself calls a route so, {}",
+                suggest::hint(name.as_str(), &known)
+            )));
+        }
+    }
+}
+
+/// Each member of a group of several, after another one: the one before it, for the first the last.
+fn neighbours<'a>(group: &[Placed<'a>]) -> impl Iterator<Item = (Placed<'a>, Placed<'a>)> {
+    let others = group.iter().cycle().skip(group.len().saturating_sub(1));
+    others
+        .copied()
+        .zip(group.iter().copied())
+        .filter(move |_| 1 < group.len())
+}
+
+fn where_is(files: &[(&str, &Parsed)], placed: Placed<'_>, asking: usize) -> String {
+    let line = placed.document.spot.place.line;
+    match files.get(placed.file) {
+        Some((name, _)) if placed.file != asking => format!("at {name}:{line}"),
+        _ => format!("at line {line}"),
+    }
+}
+
+fn refuse(contributions: &[Contribution], placed: Placed<'_>, why: &str) {
+    if let Some(contribution) = contributions.get(placed.file) {
+        contribution.sink.refuse(placed.document.spot.says(why));
+    }
+}
+
+fn note(contributions: &[Contribution], placed: Placed<'_>, why: &str) {
+    if let Some(contribution) = contributions.get(placed.file) {
+        contribution.sink.note(placed.document.spot.says(why));
+    }
+}

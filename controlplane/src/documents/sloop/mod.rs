@@ -1,0 +1,35 @@
+//! The kinds of `sloop.dev/v1`: routes by name, and what our own controllers do.
+//!
+//! Values that the filter knows, too (`limits`, `match`, `fault`), have the names
+//! that its configuration gives them.
+
+mod circuit_breaker;
+mod fault_injection;
+mod route_set;
+mod target;
+
+pub(super) use target::{read_route, read_side};
+
+use sloop_model::WallTime;
+
+use super::document::Body;
+use super::metadata::{self, Metadata};
+use super::reader::Fields;
+
+/// The kinds, as documents name them.
+pub(super) const KINDS: &[&str] = &["RouteSet", "CircuitBreaker", "FaultInjection"];
+
+/// Reads what follows the metadata of a document of `kind`, seen at `now`.
+pub(super) fn read(
+    kind: &str,
+    document: &Fields<'_>,
+    metadata: &Metadata<'_>,
+    now: WallTime,
+) -> Option<Body> {
+    metadata::refuse_mode(metadata);
+    match kind {
+        "RouteSet" => route_set::read(document, metadata).map(Body::RouteSet),
+        "CircuitBreaker" => circuit_breaker::read(document, metadata).map(Body::CircuitBreaker),
+        _ => fault_injection::read(document, metadata, now).map(Body::FaultInjection),
+    }
+}
