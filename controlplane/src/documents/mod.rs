@@ -26,6 +26,7 @@ mod source;
 mod suggest;
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -92,6 +93,18 @@ pub fn read_dir(folder: &Path, now: WallTime) -> Loaded {
 /// Reads files and folders, as they are at `now`.
 #[must_use]
 pub fn read_files(paths: &[PathBuf], now: WallTime) -> Loaded {
+    read_all(paths, &[], now)
+}
+
+/// Reads documents from texts, each with a name to speak of it, as they are at `now`.
+#[must_use]
+pub fn read_texts(texts: &[(String, String)], now: WallTime) -> Loaded {
+    read_all(&[], texts, now)
+}
+
+/// Reads files, folders and texts (each with a name to speak of it) as one, as they are at `now`.
+#[must_use]
+pub fn read_all(paths: &[PathBuf], texts: &[(String, String)], now: WallTime) -> Loaded {
     let mut merge = Merge::default();
     for path in paths {
         if path.is_dir() {
@@ -103,13 +116,6 @@ pub fn read_files(paths: &[PathBuf], now: WallTime) -> Loaded {
             merge.add_file(path, now);
         }
     }
-    merge.finish(now).0
-}
-
-/// Reads documents from texts, each with a name to speak of it, as they are at `now`.
-#[must_use]
-pub fn read_texts(texts: &[(String, String)], now: WallTime) -> Loaded {
-    let mut merge = Merge::default();
     for (name, text) in texts {
         merge.add(name, document::read(text, now));
     }
@@ -123,6 +129,32 @@ pub fn read_texts(texts: &[(String, String)], now: WallTime) -> Loaded {
 /// When it cannot be read, is too long, or is not a text.
 pub fn read_stream(stream: impl Read) -> Result<String, FileError> {
     files::read_text(stream)
+}
+
+impl Remark {
+    /// The same as a line for people that says that it stops nothing.
+    #[must_use]
+    pub fn as_note(&self) -> String {
+        let noted = Self {
+            message: format!("note: {}", self.message),
+            ..self.clone()
+        };
+        noted.to_string()
+    }
+}
+
+/// `file:line:column: field: message`, as compilers do; editors find the place.
+impl fmt::Display for Remark {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}:", self.file)?;
+        if 0 < self.line {
+            write!(formatter, "{}:{}:", self.line, self.column)?;
+        }
+        if !self.path.is_empty() {
+            write!(formatter, " {}:", self.path)?;
+        }
+        write!(formatter, " {}", self.message)
+    }
 }
 
 impl Folder {
