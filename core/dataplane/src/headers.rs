@@ -106,14 +106,15 @@ fn is_grpc(content_type: &[u8]) -> bool {
         })
 }
 
-/// Serialises headers as the host does.
-#[cfg(test)]
-pub(crate) fn serialised(headers: &[(&str, &[u8])]) -> Vec<u8> {
-    let length = |text: &[u8]| u32::try_from(text.len()).unwrap().to_le_bytes();
-    let mut bytes = u32::try_from(headers.len()).unwrap().to_le_bytes().to_vec();
+/// Serialises headers as the host reads them.
+#[must_use]
+pub fn serialised(headers: &[(&str, &[u8])]) -> Vec<u8> {
+    // No text and no list that fits into a Wasm memory is longer than 32 bits can say.
+    let length = |length: usize| u32::try_from(length).unwrap_or(u32::MAX).to_le_bytes();
+    let mut bytes = length(headers.len()).to_vec();
     for (name, value) in headers {
-        bytes.extend(length(name.as_bytes()));
-        bytes.extend(length(value));
+        bytes.extend(length(name.len()));
+        bytes.extend(length(value.len()));
     }
     for (name, value) in headers {
         for text in [name.as_bytes(), value] {

@@ -22,7 +22,7 @@ mod scope;
 mod sli;
 mod trace;
 
-pub use headers::{HeaderMap, Request};
+pub use headers::{HeaderMap, Request, serialised};
 pub use plane::{Arrival, Claim, Ending, Exchange, Plane, Release, Released, Verdict};
 pub use random::Random;
 pub use scope::ScopeId;
