@@ -4,6 +4,8 @@
 //! variable; a missing Envoy is a failure, never a skipped test.
 
 mod admin;
+mod caller;
+mod upstream;
 
 use std::ffi::OsString;
 use std::net::SocketAddr;
@@ -13,6 +15,9 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use tempfile::TempDir;
+
+pub use caller::Caller;
+pub use upstream::{Arrived, Upstream};
 
 use crate::eventually::eventually;
 use crate::process::{Guarded, Program};
@@ -211,7 +216,8 @@ async fn wait_until_ready(
     address_file: &Path,
 ) -> anyhow::Result<SocketAddr> {
     let name = process.name().to_owned();
-    let ready = eventually(READY_WITHIN, &format!("{name} is ready"), async || {
+    let what = format!("{name} is ready");
+    let ready = eventually(READY_WITHIN, &what, async || {
         if let Ok(Some(status)) = process.ended() {
             return Some(Err(anyhow::anyhow!("{name} has ended: {status}")));
         }

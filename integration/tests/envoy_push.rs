@@ -1,0 +1,148 @@
+//! Pushing configuration to the real Envoy.
+#![cfg(feature = "envoy")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "tests"
+)]
+
+mod support;
+
+use sloop_controlplane::ads::Variant;
+use sloop_controlplane::bootstrap::plugin;
+use sloop_integration::envoy::Upstream;
+use sloop_integration::eventually::eventually;
+use sloop_model::{FilterConfig, Side};
+use support::{Plane, SOON, Sidecar, config};
+
+const ONE_SCOPE: &str =
+    r#"[{"service": "shop", "route": "pay", "match": [{"path": {"prefix": "/pay"}}]}]"#;
+
+fn both(generation: u64) -> [FilterConfig; 2] {
+    [Side::Server, Side::Client].map(|side| config(side, generation, ONE_SCOPE))
+}
+
+/// A configuration that the filter refuses: written for a reader of another age.
+fn refused(generation: u64) -> [FilterConfig; 2] {
+    both(generation).map(|config| FilterConfig {
+        version: 999,
+        ..config
+    })
+}
+
+async fn pushes_over(variant: Variant) {
+    let app = Upstream::start().await.unwrap();
+    let mut plane = Plane::start().await;
+    plane.hub.open();
+    plane.push(&both(1));
+    let sidecar = Sidecar::start(app.address(), plane.address, variant).await;
+    plane.verdict().await.unwrap();
+    let nodes = plane.hub.nodes();
+    assert_eq!((nodes.len(), nodes[0].variant), (1, variant));
+    assert_eq!(nodes[0].group, "shop");
+    for generation in 2..12 {
+        plane.push_and_wait(&both(generation)).await.unwrap();
+        assert_eq!(sidecar.inbound.get("/pay").await.unwrap().status(), 200);
+        assert_eq!(sidecar.outbound.get("/pay").await.unwrap().status(), 200);
+    }
+    let vms = sidecar.envoy.stat("wasm.envoy.wasm.runtime.v8.active");
+    // One base, one of the main thread, two workers: no push and no side has VMs of its own.
+    assert_eq!(vms.await.unwrap(), Some(4));
+    eventually(SOON, "reports name the last generation", async || {
+        let generations = plane.reports.generations();
+        generations.contains(&11).then_some(())
+    })
+    .await
+    .unwrap();
+}
+
+#[tokio::test]
+async fn a_push_over_delta_is_in_force_when_it_is_acknowledged() {
+    pushes_over(Variant::Delta).await;
+}
+
+#[tokio::test]
+async fn a_push_over_state_of_the_world_is_in_force_when_it_is_acknowledged() {
+    pushes_over(Variant::Sotw).await;
+}
+
+/// Case 17.
+#[tokio::test]
+async fn a_refused_configuration_leaves_the_last_good_one_in_force() {
+    let app = Upstream::start().await.unwrap();
+    let mut plane = Plane::start().await;
+    plane.hub.open();
+    plane.push(&both(1));
+    let sidecar = Sidecar::start(app.address(), plane.address, Variant::Delta).await;
+    plane.verdict().await.unwrap();
+
+    let refusal = plane.push_and_wait(&refused(2)).await.unwrap_err();
+    assert!(refusal.contains("sloop-"), "{refusal}");
+    let status = &plane.hub.nodes()[0].types[sloop_xds::Kind::EXTENSION];
+    assert!(status.is_refusing && status.refused.is_some(), "{status:?}");
+    assert_eq!(
+        sidecar.inbound.statuses("/pay", 20).await.unwrap(),
+        [200; 20]
+    );
+    eventually(SOON, "counts go on under the old generation", async || {
+        let counted = plane.reports.of("pay").requests == 20;
+        (counted && plane.reports.generations().iter().all(|it| *it == 1)).then_some(())
+    })
+    .await
+    .unwrap();
+
+    plane.push_and_wait(&both(3)).await.unwrap();
+    let status = &plane.hub.nodes()[0].types[sloop_xds::Kind::EXTENSION];
+    assert!(
+        !status.is_refusing && status.refused.is_some(),
+        "{status:?}"
+    );
+    assert_eq!(sidecar.inbound.get("/pay").await.unwrap().status(), 200);
+    eventually(SOON, "the new generation is in force", async || {
+        plane.reports.generations().contains(&3).then_some(())
+    })
+    .await
+    .unwrap();
+}
+
+/// Case 15: a control plane that does not know yet takes nothing away.
+#[tokio::test]
+async fn a_replica_that_is_not_ready_takes_nothing_away() {
+    let app = Upstream::start().await.unwrap();
+    let plane = Plane::start().await;
+    plane.push(&[]);
+    let sidecar = Sidecar::start(app.address(), plane.address, Variant::Delta).await;
+    eventually(SOON, "the node is seen", async || {
+        (!plane.hub.nodes().is_empty()).then_some(())
+    })
+    .await
+    .unwrap();
+    assert_eq!(
+        sidecar.inbound.statuses("/", 20).await.unwrap(),
+        [200; 20],
+        "on the configuration in its bootstrap"
+    );
+    let sent = plane.hub.nodes()[0]
+        .types
+        .values()
+        .any(|it| it.sent.is_some());
+    assert!(!sent, "the gate is closed");
+}
+
+#[tokio::test]
+async fn taking_the_configuration_away_falls_back_to_the_bootstraps() {
+    let app = Upstream::start().await.unwrap();
+    let mut plane = Plane::start().await;
+    plane.hub.open();
+    plane.push(&both(1));
+    let sidecar = Sidecar::start(app.address(), plane.address, Variant::Delta).await;
+    plane.verdict().await.unwrap();
+    let gone = sloop_xds::Snapshot::builder()
+        .delete(sloop_xds::Kind::EXTENSION, plugin::name(Side::Server))
+        .delete(sloop_xds::Kind::EXTENSION, plugin::name(Side::Client))
+        .build();
+    plane.hub.publish("shop", std::sync::Arc::new(gone));
+    plane.verdict().await.unwrap();
+    assert_eq!(sidecar.inbound.statuses("/", 20).await.unwrap(), [200; 20]);
+}

@@ -1,0 +1,243 @@
+//! What the tests on a real Envoy share: a control plane in this process.
+#![allow(
+    dead_code,
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "shared by test binaries, each of which uses a part"
+)]
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use sloop_controlplane::ads::{AdsLimits, Event, Hub, Variant, What};
+use sloop_controlplane::bootstrap::{Bootstrap, Inbound, Outbound, Upstream, plugin};
+use sloop_controlplane::clock;
+use sloop_integration::envoy::{Caller, Envoy};
+use sloop_integration::{envoy, ports};
+use sloop_model::{FilterConfig, ServiceName, Side};
+use sloop_xds::Snapshot;
+use sloop_xds_protos::report::v1::report_service_server::{ReportService, ReportServiceServer};
+use sloop_xds_protos::report::v1::{FilterStatus, ReportRequest, ReportResponse, ScopeDelta};
+use tokio::net::TcpListener;
+use tokio::sync::broadcast;
+use tokio_stream::wrappers::TcpListenerStream;
+use tonic::{Request, Response, Status};
+
+/// Long enough for a busy machine; nothing waits that long when all is well.
+pub const SOON: Duration = Duration::from_secs(15);
+
+/// A control plane: discovery as in `sloop`, and a service that adds up reports.
+pub struct Plane {
+    pub hub: Hub,
+    pub address: SocketAddr,
+    pub reports: Reports,
+    events: broadcast::Receiver<Event>,
+    serving: tokio::task::JoinHandle<()>,
+}
+
+impl Plane {
+    /// A control plane that listens but has not opened its gate.
+    pub async fn start() -> Self {
+        let hub = Hub::new(AdsLimits::default(), clock::wall);
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let reports = Reports::default();
+        let server = AdsLimits::default()
+            .server()
+            .add_service(hub.service())
+            .add_service(ReportServiceServer::new(reports.clone()));
+        let serving = tokio::spawn(async move {
+            let incoming = TcpListenerStream::new(listener);
+            server.serve_with_incoming(incoming).await.unwrap();
+        });
+        Self {
+            events: hub.events(),
+            hub,
+            address,
+            reports,
+            serving,
+        }
+    }
+
+    /// Publishes `configs` for the service `shop`.
+    pub fn push(&self, configs: &[FilterConfig]) {
+        let module = module();
+        let snapshot = configs
+            .iter()
+            .fold(Snapshot::builder(), |builder, config| {
+                builder.with(plugin::resource(&module, config))
+            })
+            .build();
+        self.hub.publish("shop", Arc::new(snapshot));
+    }
+
+    /// Publishes `config` and waits for what the node says to it: `Ok` or its refusal.
+    pub async fn push_and_wait(&mut self, configs: &[FilterConfig]) -> Result<(), String> {
+        while self.events.try_recv().is_ok() {}
+        self.push(configs);
+        self.verdict().await
+    }
+
+    /// Waits for what the node says next.
+    pub async fn verdict(&mut self) -> Result<(), String> {
+        tokio::time::timeout(SOON, async {
+            loop {
+                match self.events.recv().await.unwrap().what {
+                    What::Acknowledged { .. } => return Ok(()),
+                    What::Refused { message, .. } => return Err(message),
+                    What::Connected | What::Gone | What::Sent { .. } => {}
+                }
+            }
+        })
+        .await
+        .expect("the node answers")
+    }
+}
+
+impl Drop for Plane {
+    fn drop(&mut self) {
+        self.serving.abort();
+    }
+}
+
+/// Adds up what filters report, each report once.
+#[derive(Clone, Default)]
+pub struct Reports {
+    sums: Arc<Mutex<Sums>>,
+}
+
+#[derive(Default)]
+struct Sums {
+    last: BTreeMap<u64, u64>,
+    scopes: BTreeMap<(String, i32), ScopeDelta>,
+    filters: BTreeMap<(u64, i32), FilterStatus>,
+}
+
+#[tonic::async_trait]
+impl ReportService for Reports {
+    async fn report(
+        &self,
+        request: Request<ReportRequest>,
+    ) -> Result<Response<ReportResponse>, Status> {
+        let report = request.into_inner();
+        let mut sums = self.sums.lock().unwrap();
+        let last = sums.last.entry(report.incarnation).or_default();
+        if *last < report.sequence {
+            *last = report.sequence;
+            for scope in report.scopes {
+                let key = (scope.route.clone(), scope.side);
+                let sum = sums.scopes.entry(key).or_default();
+                add(sum, &scope);
+            }
+            for filter in report.filters {
+                sums.filters
+                    .insert((report.incarnation, filter.side), filter);
+            }
+        }
+        Ok(Response::new(ReportResponse::default()))
+    }
+}
+
+fn add(sum: &mut ScopeDelta, scope: &ScopeDelta) {
+    sum.requests += scope.requests;
+    sum.aborted += scope.aborted;
+    sum.delayed += scope.delayed;
+    let outcomes = scope.outcomes.len().max(sum.outcomes.len());
+    sum.outcomes.resize(outcomes, 0);
+    for (sum, count) in sum.outcomes.iter_mut().zip(&scope.outcomes) {
+        *sum += count;
+    }
+    for objective in &scope.objectives {
+        match sum
+            .objectives
+            .iter_mut()
+            .find(|own| own.slo == objective.slo)
+        {
+            Some(own) => {
+                own.total += objective.total;
+                own.good += objective.good;
+            }
+            None => sum.objectives.push(objective.clone()),
+        }
+    }
+    if let Some(breaker) = &scope.breaker {
+        let own = sum.breaker.get_or_insert_default();
+        own.refused += breaker.refused;
+        own.state = breaker.state;
+        own.changes.extend(breaker.changes.iter().cloned());
+    }
+}
+
+impl Reports {
+    /// The sums of a route on the server's side.
+    pub fn of(&self, route: &str) -> ScopeDelta {
+        let sums = self.sums.lock().unwrap();
+        let key = (route.to_owned(), 1);
+        sums.scopes.get(&key).cloned().unwrap_or_default()
+    }
+
+    /// The generations that filters on the server's side run with.
+    pub fn generations(&self) -> Vec<u64> {
+        let sums = self.sums.lock().unwrap();
+        let inbound = sums.filters.iter().filter(|((_, side), _)| *side == 1);
+        inbound.map(|(_, filter)| filter.generation).collect()
+    }
+}
+
+/// The path of the module, as text.
+pub fn module() -> String {
+    envoy::module().unwrap().to_str().unwrap().to_owned()
+}
+
+/// A sidecar of the service `shop`, and where to ask it.
+pub struct Sidecar {
+    pub envoy: Envoy,
+    pub inbound: Caller,
+    pub outbound: Caller,
+}
+
+impl Sidecar {
+    pub async fn start(app: SocketAddr, plane: SocketAddr, variant: Variant) -> Self {
+        let inbound = ports::free_address().unwrap();
+        let outbound = ports::free_address().unwrap();
+        let bootstrap = Bootstrap {
+            node: "shop-1".into(),
+            service: ServiceName::try_from("shop").unwrap(),
+            admin: "127.0.0.1:0".parse().unwrap(),
+            control_plane: plane.into(),
+            variant,
+            module: module(),
+            report_interval_ms: 100,
+            inbound: Some(Inbound {
+                listen: inbound,
+                app: app.into(),
+            }),
+            outbound: Some(Outbound {
+                listen: outbound,
+                upstreams: vec![Upstream {
+                    service: ServiceName::try_from("payments").unwrap(),
+                    authorities: vec!["*".into()],
+                    address: app.into(),
+                }],
+            }),
+        };
+        let yaml = bootstrap.to_yaml();
+        Self {
+            envoy: Envoy::start(&yaml).await.unwrap(),
+            inbound: Caller::of(inbound),
+            outbound: Caller::of(outbound),
+        }
+    }
+}
+
+/// A configuration of the service `shop` that reports often, with `scopes` in JSON.
+pub fn config(side: Side, generation: u64, scopes: &str) -> FilterConfig {
+    let json = format!(
+        r#"{{"version": 1, "generation": {generation}, "service": "shop", "side": "{side}",
+            "report": {{"cluster": "sloop_xds", "interval_ms": 100}}, "scopes": {scopes}}}"#
+    );
+    FilterConfig::parse(json.as_bytes()).unwrap()
+}
