@@ -236,3 +236,11 @@ impl SideState {
         }
     }
 }
+
+#[cfg(test)]
+impl SideState {
+    /// How many scopes are remembered.
+    pub(super) fn len(&self) -> usize {
+        self.entries.iter().flatten().count()
+    }
+}

@@ -1,1 +1,123 @@
-//! x
+//! What the memory of a VM promises.
+
+mod counting;
+mod faults;
+mod guarding;
+mod reporting;
+mod scopes;
+
+use super::*;
+use crate::headers::{HeaderMap, serialised};
+use crate::report::ScopeDelta;
+use sloop_model::{Flags, Outcome};
+
+/// A plane and the words of the tests.
+pub(super) struct Bench {
+    pub(super) plane: Plane,
+    context: u32,
+}
+
+pub(super) fn at(millis: u64) -> Time {
+    Time::from_nanos(millis * 1_000_000)
+}
+
+/// The wall clock shows this much more than the monotonic one.
+pub(super) const WALL: u64 = 1_000_000;
+
+pub(super) fn config(scopes: &str) -> String {
+    format!(
+        r#"{{"version": 1, "generation": 1, "service": "shop", "side": "server",
+            "report": {{"cluster": "c", "interval_ms": 1000}}, "route_names": true, "scopes": [{scopes}]}}"#
+    )
+}
+
+/// A scope that claims `/name`, with `more` fields.
+pub(super) fn scope(name: &str, more: &str) -> String {
+    let comma = if more.is_empty() { "" } else { ", " };
+    format!(
+        r#"{{"service": "shop", "route": "{name}", "match": [{{"path": {{"exact": "/{name}"}}}}]{comma}{more}}}"#
+    )
+}
+
+impl Bench {
+    pub(super) fn new(json: &str) -> Self {
+        let mut bench = Self {
+            plane: Plane::new([1, 2, 3, 4]),
+            context: 0,
+        };
+        bench.plane.sync(at(0), WallTime::from_millis(WALL));
+        bench.configure(json, 0);
+        bench
+    }
+
+    pub(super) fn configure(&mut self, json: &str, millis: u64) {
+        let config = FilterConfig::parse(json.as_bytes()).unwrap();
+        self.plane.configure(&config, at(millis));
+    }
+
+    /// Where a request of `/route` goes; `route` is also what Envoy calls it.
+    pub(super) fn claim(&mut self, side: Side, route: &str) -> Option<ScopeId> {
+        let path = format!("/{route}");
+        let bytes = serialised(&[(":path", path.as_bytes())]);
+        match self
+            .plane
+            .claim(side, &Request::read(HeaderMap::new(&bytes)))
+        {
+            Claim::Scope(id) => Some(id),
+            Claim::ByRouteName => self.plane.named(side, route.as_bytes()),
+            Claim::Unconfigured => None,
+        }
+    }
+
+    pub(super) fn begin(&mut self, route: &str, millis: u64) -> (Exchange, Verdict) {
+        self.context += 1;
+        let id = self.claim(Side::Server, route).unwrap();
+        let bytes = serialised(&[]);
+        let trace = self.plane.trace(&Request::read(HeaderMap::new(&bytes)));
+        let arrival = Arrival {
+            trace: trace.id(),
+            context: self.context,
+            is_grpc: false,
+            now: at(millis),
+        };
+        self.plane.begin(Side::Server, id, arrival).unwrap()
+    }
+
+    pub(super) fn end(&mut self, exchange: Exchange, status: u16, millis: u64) {
+        let ending = Ending {
+            status: Some(status),
+            flags: Flags::default(),
+            grpc: Some(2),
+        };
+        self.plane.end(exchange, ending, at(millis));
+    }
+
+    /// A whole request; what the filter decided about it.
+    pub(super) fn request(&mut self, route: &str, status: u16, millis: u64) -> Verdict {
+        let (exchange, verdict) = self.begin(route, millis);
+        self.end(exchange, status, millis);
+        verdict
+    }
+
+    pub(super) fn report(&mut self, millis: u64) -> Option<Report> {
+        self.plane.report(9, at(millis)).cloned()
+    }
+
+    /// Makes a report and acknowledges it.
+    pub(super) fn scopes(&mut self, millis: u64) -> Vec<ScopeDelta> {
+        let report = self.report(millis).expect("no report is due");
+        self.plane.acknowledge(report.sequence);
+        report.scopes
+    }
+}
+
+pub(super) fn routes(scopes: &[ScopeDelta]) -> Vec<(&str, u64)> {
+    scopes
+        .iter()
+        .map(|delta| (delta.scope.route.as_str(), delta.requests))
+        .collect()
+}
+
+pub(super) fn outcome(delta: &ScopeDelta, outcome: Outcome) -> u64 {
+    delta.outcomes[outcome.index()]
+}

@@ -1,0 +1,177 @@
+//! Breakers as the configuration wants them.
+
+use super::*;
+use crate::breaker::{BreakerState, Cause};
+
+/// A breaker that opens at the fourth failure, for a second.
+fn guarded(more: &str) -> String {
+    let breaker = format!(
+        r#""breaker": {{"limits": {{"window_ms": 1000, "calls_min": 4, "failed_max": 5000, "slow_max": 5000,
+            "slow_us": 50000, "open_ms": 1000, "open_max_ms": 4000, "probes": 1}}{more}}}"#
+    );
+    config(&scope("a", &breaker))
+}
+
+fn fail(bench: &mut Bench, times: u32, millis: u64) {
+    for _ in 0..times {
+        bench.request("a", 503, millis);
+    }
+}
+
+const REFUSED: Verdict = Verdict::Refuse {
+    retry_after_seconds: 1,
+};
+
+#[test]
+fn it_opens_refuses_and_recovers() {
+    let mut bench = Bench::new(&guarded(""));
+    fail(&mut bench, 4, 0);
+    assert_eq!(bench.request("a", 503, 10), REFUSED);
+    assert_eq!(bench.request("b", 200, 10), Verdict::Pass);
+    assert_eq!(bench.request("a", 200, 1_000), Verdict::Pass);
+    let scopes = bench.scopes(1_000);
+    let breaker = scopes[0].breaker.as_ref().unwrap();
+    assert_eq!((breaker.state, breaker.refused), (BreakerState::Closed, 1));
+    let changes: Vec<_> = breaker.changes.iter().map(|change| change.0).collect();
+    assert_eq!(
+        changes,
+        [
+            BreakerState::Open,
+            BreakerState::Probing,
+            BreakerState::Closed
+        ]
+    );
+    assert_eq!(breaker.changes[0].1, WallTime::from_millis(WALL));
+    assert_eq!(outcome(&scopes[0], Outcome::Refused), 1);
+}
+
+#[test]
+fn the_wait_that_it_names_is_rounded_up() {
+    let json = guarded("").replace("\"open_ms\": 1000", "\"open_ms\": 1001");
+    let mut bench = Bench::new(&json);
+    fail(&mut bench, 4, 0);
+    let refused = |retry_after_seconds| Verdict::Refuse {
+        retry_after_seconds,
+    };
+    assert_eq!(bench.request("a", 503, 0), refused(2));
+    assert_eq!(bench.request("a", 503, 1_000), refused(1));
+}
+
+#[test]
+fn a_change_is_told_soon() {
+    let mut bench = Bench::new(&guarded(""));
+    bench.request("a", 200, 0);
+    assert_eq!(bench.plane.wake_at(), Some(at(1_000)));
+    fail(&mut bench, 4, 10);
+    assert!(bench.plane.wake_at().unwrap() <= at(60));
+}
+
+#[test]
+fn shadow_refuses_nobody_and_learns_as_if_it_did() {
+    let mut bench = Bench::new(&guarded(r#", "mode": "shadow""#));
+    fail(&mut bench, 4, 0);
+    assert_eq!(bench.request("a", 200, 10), Verdict::Pass);
+    assert_eq!(bench.request("a", 503, 20), Verdict::Pass);
+    // Only the probe counts; it fails, so the shadow stays open twice as long.
+    bench.request("a", 503, 1_000);
+    bench.request("a", 200, 2_000);
+    let scopes = bench.scopes(2_000);
+    let breaker = scopes[0].breaker.as_ref().unwrap();
+    assert_eq!(breaker.state, BreakerState::Open);
+    assert_eq!((breaker.refused, breaker.shadow_refused), (0, 3));
+    assert_eq!(breaker.shadow_refused_good, 2);
+    assert_eq!(outcome(&scopes[0], Outcome::Refused), 0);
+}
+
+#[test]
+fn a_push_keeps_the_state() {
+    let mut bench = Bench::new(&guarded(""));
+    fail(&mut bench, 4, 0);
+    bench.configure(
+        &guarded("").replace("\"generation\": 1", "\"generation\": 2"),
+        10,
+    );
+    assert_eq!(bench.request("a", 503, 10), REFUSED);
+    bench.configure(
+        &guarded(&format!(r#", "expires_at_ms": {}"#, WALL + 9_000)),
+        20,
+    );
+    assert_eq!(bench.request("a", 503, 20), REFUSED);
+    assert_eq!(bench.report(1_000).unwrap().filters[0].generation, 1);
+}
+
+#[test]
+fn without_a_lease_it_lets_go_by_itself() {
+    let mut bench = Bench::new(&guarded(&format!(r#", "expires_at_ms": {}"#, WALL + 500)));
+    fail(&mut bench, 4, 0);
+    assert_eq!(bench.request("a", 503, 499), REFUSED);
+    fail(&mut bench, 10, 500);
+    assert_eq!(bench.request("a", 503, 500), Verdict::Pass);
+    let scopes = bench.scopes(1_000);
+    let breaker = scopes[0].breaker.as_ref().unwrap();
+    assert_eq!(breaker.state, BreakerState::Closed);
+    assert_eq!(breaker.changes.last().unwrap().2, Cause::Time);
+}
+
+#[test]
+fn a_configuration_without_it_lets_go() {
+    let mut bench = Bench::new(&guarded(""));
+    fail(&mut bench, 4, 0);
+    bench.configure(&config(&scope("a", "")), 10);
+    assert_eq!(bench.request("a", 503, 10), Verdict::Pass);
+}
+
+#[test]
+fn an_order_is_obeyed_once() {
+    let order = |id: u64, until: u64| {
+        guarded(&format!(
+            r#", "trip": {{"id": {id}, "until_ms": {}}}"#,
+            WALL + until
+        ))
+    };
+    let mut bench = Bench::new(&order(7, 5_000));
+    assert_eq!(bench.request("a", 200, 0), REFUSED);
+    assert_eq!(bench.request("a", 200, 1_000), Verdict::Pass);
+    bench.configure(&order(7, 9_000), 1_100);
+    assert_eq!(bench.request("a", 200, 1_100), Verdict::Pass);
+    bench.configure(&config(&scope("a", "")), 1_200);
+    bench.configure(&order(7, 9_000), 1_300);
+    assert_eq!(
+        bench.request("a", 200, 1_300),
+        Verdict::Pass,
+        "not after a pause either"
+    );
+    bench.configure(&order(6, 9_000), 1_400);
+    assert_eq!(
+        bench.request("a", 200, 1_400),
+        Verdict::Pass,
+        "an older one"
+    );
+    bench.configure(&order(8, 1_400), 1_400);
+    assert_eq!(bench.request("a", 200, 1_400), Verdict::Pass, "too late");
+    bench.configure(&order(9, 9_000), 1_500);
+    assert_eq!(bench.request("a", 200, 1_500), REFUSED);
+}
+
+#[test]
+fn our_own_delay_proves_no_slowness() {
+    let fault = format!(
+        r#""faults": [{{"id": "e", "share": 10000, "delay_ms": 100, "expires_at_ms": {}}}], "breaker""#,
+        WALL + 60_000
+    );
+    let mut bench = Bench::new(&guarded("").replace("\"breaker\"", &fault));
+    for turn in 0..10 {
+        let begin = turn * 200;
+        let (exchange, _) = bench.begin("a", begin);
+        assert_eq!(bench.plane.release(at(begin + 100)).len(), 1);
+        bench.end(exchange, 200, begin + 150);
+    }
+    assert_eq!(bench.begin("a", 2_000).1, Verdict::Hold);
+    let scopes = bench.scopes(2_000);
+    assert!(
+        scopes[0]
+            .latency
+            .iter()
+            .all(|(micros, _)| 149_000 <= *micros)
+    );
+}

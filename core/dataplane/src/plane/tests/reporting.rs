@@ -1,0 +1,117 @@
+//! Reports go out once at a time, and again when they are lost.
+
+use super::*;
+
+#[test]
+fn without_traffic_there_is_nothing_to_wake_for() {
+    let mut bench = Bench::new(&config(""));
+    assert_eq!(bench.plane.wake_at(), None);
+    bench.request("a", 200, 100);
+    assert_eq!(bench.plane.wake_at(), Some(at(1_100)));
+    assert_eq!(bench.report(1_099), None);
+    assert!(bench.report(1_100).is_some());
+}
+
+#[test]
+fn without_a_place_to_report_to_counts_only_add_up() {
+    let json = config("").replace(
+        "\"report\": {\"cluster\": \"c\", \"interval_ms\": 1000},",
+        "",
+    );
+    let mut bench = Bench::new(&json);
+    bench.request("a", 200, 0);
+    assert_eq!(bench.plane.wake_at(), None);
+    assert_eq!(bench.report(10_000), None);
+    bench.configure(&config(""), 10_000);
+    assert_eq!(routes(&bench.scopes(10_000)), [("a", 1)]);
+}
+
+#[test]
+fn one_is_under_way_at_a_time() {
+    let mut bench = Bench::new(&config(""));
+    bench.request("a", 200, 0);
+    let first = bench.report(1_000).unwrap();
+    bench.request("a", 200, 1_500);
+    assert_eq!(bench.report(2_500), None);
+    bench.plane.acknowledge(first.sequence);
+    let second = bench.report(2_500).unwrap();
+    assert_eq!((first.sequence, second.sequence), (1, 2));
+    assert_eq!(first.incarnation, second.incarnation);
+    assert_eq!(first.to, second.from);
+    assert_eq!(routes(&second.scopes), [("a", 1)]);
+}
+
+#[test]
+fn a_lost_report_is_sent_again_as_it_was() {
+    let mut bench = Bench::new(&config(""));
+    bench.request("a", 200, 0);
+    let first = bench.report(1_000).unwrap();
+    bench.request("a", 500, 1_500);
+    bench.plane.lose(first.sequence, at(1_500));
+    assert_eq!(bench.report(2_499), None);
+    assert_eq!(bench.report(2_500), Some(first.clone()));
+    bench.plane.acknowledge(first.sequence);
+    let second = bench.report(2_500).unwrap();
+    assert_eq!(routes(&second.scopes), [("a", 1)]);
+    assert_eq!(second.trouble.reports_repeated, 1);
+}
+
+#[test]
+fn a_report_whose_sender_is_gone_is_sent_by_another() {
+    let mut bench = Bench::new(&config(""));
+    bench.request("a", 200, 0);
+    let first = bench.report(1_000).unwrap();
+    bench.plane.lose_sender(8, at(1_010));
+    assert_eq!(bench.report(1_010), None, "somebody else's sender");
+    bench.plane.lose_sender(9, at(1_010));
+    assert_eq!(bench.plane.report(10, at(1_010)).cloned(), Some(first));
+}
+
+#[test]
+fn an_answer_that_never_comes_is_not_waited_for() {
+    let mut bench = Bench::new(&config(""));
+    bench.request("a", 200, 0);
+    let first = bench.report(1_000).unwrap();
+    assert_eq!(bench.report(6_999), None);
+    assert_eq!(bench.report(7_000), Some(first));
+}
+
+#[test]
+fn a_late_or_repeated_acknowledgement_changes_nothing() {
+    let mut bench = Bench::new(&config(""));
+    bench.request("a", 200, 0);
+    let first = bench.report(1_000).unwrap();
+    bench.plane.acknowledge(first.sequence);
+    bench.request("a", 200, 1_500);
+    let second = bench.report(2_000).unwrap();
+    bench.plane.acknowledge(first.sequence);
+    bench.plane.lose(first.sequence, at(2_000));
+    assert_eq!(bench.report(2_500), None);
+    bench.plane.acknowledge(second.sequence);
+    assert_eq!(bench.scopes(3_000), []);
+}
+
+#[test]
+fn requests_under_way_are_shown_until_they_are_gone() {
+    let mut bench = Bench::new(&config(""));
+    let (exchange, _) = bench.begin("a", 0);
+    assert_eq!(bench.scopes(1_000)[0].in_flight, 1);
+    assert_eq!(bench.scopes(2_000)[0].in_flight, 1);
+    bench.plane.abandon(exchange);
+    let scopes = bench.scopes(3_000);
+    assert_eq!((scopes[0].in_flight, scopes[0].requests), (0, 0));
+    assert_eq!(bench.scopes(4_000), []);
+}
+
+#[test]
+fn trouble_is_told_once() {
+    let mut bench = Bench::new(&config(""));
+    bench.request("a", 200, 0);
+    bench.plane.end_without_beginning();
+    bench.plane.trouble().configs_refused += 1;
+    let report = bench.report(1_000).unwrap();
+    assert_eq!(report.trouble.ends_without_beginning, 1);
+    assert_eq!(report.trouble.configs_refused, 1);
+    bench.plane.acknowledge(report.sequence);
+    assert_eq!(bench.report(2_000).unwrap().trouble, Trouble::default());
+}
