@@ -9,7 +9,7 @@ use tokio::sync::{broadcast, watch};
 use tonic::Status;
 
 use super::limits::AdsLimits;
-use super::service::AdsService;
+use super::service::{AdsService, ExtensionService};
 use super::status::{Event, NodeStatus, Refusal, StreamId, Variant, What};
 
 /// Events that a listener may be behind before it misses some.
@@ -62,6 +62,12 @@ impl Hub {
     #[must_use]
     pub fn service(&self) -> AdsService {
         AdsService::new(self.clone())
+    }
+
+    /// As [`Hub::service`], for Envoys that have another control plane on their aggregated stream.
+    #[must_use]
+    pub fn extension_service(&self) -> ExtensionService {
+        ExtensionService::new(self.clone())
     }
 
     /// Begins to answer. Call it when the store is loaded and the known groups are published.

@@ -19,5 +19,5 @@ mod status;
 
 pub use hub::Hub;
 pub use limits::AdsLimits;
-pub use service::AdsService;
+pub use service::{AdsService, ExtensionService};
 pub use status::{Event, NodeStatus, Refusal, StreamId, TypeStatus, Variant, What};

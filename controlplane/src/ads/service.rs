@@ -22,7 +22,22 @@ pub struct AdsService {
     hub: Hub,
 }
 
+/// `envoy.service.extension.v3.ExtensionConfigDiscoveryService`, both methods.
+///
+/// For Envoys that have another control plane, such as Istio's, on their
+/// aggregated stream: they ask for each filter on a stream of its own.
+#[derive(Clone, Debug)]
+pub struct ExtensionService {
+    hub: Hub,
+}
+
 impl AdsService {
+    pub(super) const fn new(hub: Hub) -> Self {
+        Self { hub }
+    }
+}
+
+impl ExtensionService {
     pub(super) const fn new(hub: Hub) -> Self {
         Self { hub }
     }
@@ -30,6 +45,10 @@ impl AdsService {
 
 impl NamedService for AdsService {
     const NAME: &'static str = "envoy.service.discovery.v3.AggregatedDiscoveryService";
+}
+
+impl NamedService for ExtensionService {
+    const NAME: &'static str = "envoy.service.extension.v3.ExtensionConfigDiscoveryService";
 }
 
 impl Service<http::Request<Body>> for AdsService {
@@ -42,23 +61,39 @@ impl Service<http::Request<Body>> for AdsService {
     }
 
     fn call(&mut self, request: http::Request<Body>) -> Self::Future {
-        let hub = self.hub.clone();
-        Box::pin(async move {
-            let method = request.uri().path().rsplit('/').next();
-            let response = match method {
-                Some("StreamAggregatedResources") => {
-                    let begin = |limits, legacy| SotwStream::new(limits, legacy);
-                    serve(hub, Variant::Sotw, begin, request).await
-                }
-                Some("DeltaAggregatedResources") => {
-                    let begin = |limits, legacy| DeltaStream::new(limits, legacy);
-                    serve(hub, Variant::Delta, begin, request).await
-                }
-                _ => Status::new(Code::Unimplemented, "no such method").into_http(),
-            };
-            Ok(response)
-        })
+        Box::pin(answer(self.hub.clone(), request))
     }
+}
+
+impl Service<http::Request<Body>> for ExtensionService {
+    type Response = http::Response<Body>;
+    type Error = Infallible;
+    type Future = BoxFuture<Self::Response, Infallible>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: http::Request<Body>) -> Self::Future {
+        Box::pin(answer(self.hub.clone(), request))
+    }
+}
+
+/// The services differ in the names of their methods only.
+async fn answer(
+    hub: Hub,
+    request: http::Request<Body>,
+) -> Result<http::Response<Body>, Infallible> {
+    let response = match request.uri().path().rsplit('/').next() {
+        Some("StreamAggregatedResources" | "StreamExtensionConfigs") => {
+            serve(hub, Variant::Sotw, SotwStream::new, request).await
+        }
+        Some("DeltaAggregatedResources" | "DeltaExtensionConfigs") => {
+            serve(hub, Variant::Delta, DeltaStream::new, request).await
+        }
+        _ => Status::new(Code::Unimplemented, "no such method").into_http(),
+    };
+    Ok(response)
 }
 
 /// Begins the state of a stream, once it is known who is on it.

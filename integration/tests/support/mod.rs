@@ -48,6 +48,7 @@ impl Plane {
         let server = AdsLimits::default()
             .server()
             .add_service(hub.service())
+            .add_service(hub.extension_service())
             .add_service(ReportServiceServer::new(reports.clone()));
         let serving = tokio::spawn(async move {
             let incoming = TcpListenerStream::new(listener);
