@@ -154,22 +154,21 @@ fn print_human(loaded: &Loaded, out: &mut dyn Write) -> io::Result<()> {
     for remark in &loaded.notes {
         writeln!(out, "{}", remark.as_note())?;
     }
-    let (documents, files) = (loaded.documents, loaded.files);
+    let files = counted(loaded.files, "file");
     let problems = loaded.problems.len();
     if problems == 0 {
-        writeln!(out, "valid: {documents} documents in {files} files")
-    } else {
-        let wrong: BTreeSet<&str> = loaded
-            .problems
-            .iter()
-            .map(|remark| remark.file.as_str())
-            .collect();
-        writeln!(
-            out,
-            "invalid: {problems} problems in {} of {files} files",
-            wrong.len()
-        )
+        let documents = counted(loaded.documents, "document");
+        return writeln!(out, "valid: {documents} in {files}");
     }
+    let wrong = loaded.problems.iter().map(|remark| remark.file.as_str());
+    let wrong: BTreeSet<&str> = wrong.collect();
+    let problems = counted(problems, "problem");
+    writeln!(out, "invalid: {problems} in {} of {files}", wrong.len())
+}
+
+fn counted(count: usize, what: &str) -> String {
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{count} {what}{plural}")
 }
 
 fn print_json(loaded: &Loaded, out: &mut dyn Write) -> io::Result<()> {

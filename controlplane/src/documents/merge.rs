@@ -29,6 +29,8 @@ pub(super) struct Merge {
 /// The contents of a file that may be in force.
 #[derive(Debug, Default)]
 struct Versions {
+    /// Cannot be in force; looked at to say all that is wrong with it at once.
+    broken: Option<Parsed>,
     current: Option<Arc<Parsed>>,
     previous: Option<Arc<Parsed>>,
 }
@@ -60,6 +62,8 @@ impl Merge {
         let versions = self.files.entry(name.to_owned()).or_default();
         if parsed.problems.is_empty() {
             versions.current = Some(Arc::new(parsed));
+        } else {
+            versions.broken = Some(parsed);
         }
     }
 
@@ -92,8 +96,11 @@ impl Merge {
 
     /// Puts all together. Also returns the content of each file that is in force.
     pub(super) fn finish(mut self, now: WallTime) -> (Loaded, BTreeMap<String, Arc<Parsed>>) {
+        self.look_at_broken(now);
         let contributions = loop {
-            let contributions = self.round(now);
+            let files = self.files.iter();
+            let chosen = files.filter_map(|(name, versions)| Some((name, &**versions.chosen()?)));
+            let contributions = round(chosen, now);
             if !self.take_out(&contributions) {
                 break contributions;
             }
@@ -121,19 +128,29 @@ impl Merge {
             }
         }
         loaded.problems.sort();
+        loaded.problems.dedup();
         loaded.notes.sort();
         loaded.intents.sort();
         (loaded, good)
     }
 
-    fn round(&self, now: WallTime) -> Vec<(String, Contribution)> {
-        let files: Vec<(&str, &Parsed)> = self
-            .files
-            .iter()
-            .filter_map(|(name, versions)| Some((name.as_str(), versions.chosen()?.as_ref())))
-            .collect();
-        let names = files.iter().map(|(name, _)| (*name).to_owned());
-        names.zip(resolve(&files, now)).collect()
+    /// Collects what else is wrong with files that are refused already.
+    fn look_at_broken(&mut self, now: WallTime) {
+        let files = self.files.iter();
+        let all = files.filter_map(|(name, versions)| {
+            let chosen = versions.chosen().map(|parsed| &**parsed);
+            Some((name, versions.broken.as_ref().or(chosen)?))
+        });
+        for (name, contribution) in round(all, now) {
+            if self
+                .files
+                .get(&name)
+                .is_some_and(|versions| versions.broken.is_some())
+            {
+                self.problems
+                    .extend(remarks(&name, &contribution.sink.problems()));
+            }
+        }
     }
 
     /// Takes contents with problems out of the choice; says whether there were
@@ -162,6 +179,17 @@ impl Merge {
         }
         !wrong.is_empty()
     }
+}
+
+fn round<'a>(
+    files: impl Iterator<Item = (&'a String, &'a Parsed)>,
+    now: WallTime,
+) -> Vec<(String, Contribution)> {
+    let files: Vec<(&str, &Parsed)> = files
+        .map(|(name, parsed)| (name.as_str(), parsed))
+        .collect();
+    let names = files.iter().map(|(name, _)| (*name).to_owned());
+    names.zip(resolve(&files, now)).collect()
 }
 
 fn remarks(file: &str, findings: &[Finding]) -> Vec<Remark> {

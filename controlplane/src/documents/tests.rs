@@ -1,1 +1,358 @@
+use std::fs;
 
+use sloop_controllers::{
+    BudgetingMethod, CircuitBreakerIntent, FaultInjectionIntent, SloIntent, SloMode, SloWindow,
+};
+use sloop_model::{Mode, Share, Side};
+
+use super::*;
+
+/// 2026-01-15.
+const NOW: WallTime = WallTime::from_millis(1_768_435_200_000);
+
+const SLO: &str = r#"
+apiVersion: openslo/v1
+kind: SLO
+metadata: {name: NAME, annotations: {"sloop.dev/mode": actionable}}
+spec:
+  service: checkout
+  INDICATOR
+  timeWindow: [{duration: 28d, isRolling: true}]
+  budgetingMethod: Occurrences
+  objectives: [OBJECTIVE]
+"#;
+
+fn slo(name: &str, indicator: &str, objective: &str) -> String {
+    SLO.replace("NAME", name)
+        .replace("INDICATOR", indicator)
+        .replace("OBJECTIVE", objective)
+}
+
+fn inline(metric: &str) -> String {
+    format!("indicator: {{metadata: {{name: x}}, spec: {metric}}}")
+}
+
+fn ratio(total: &str, part: &str) -> String {
+    let metric = |spec: &str| format!("{{metricSource: {{type: sloop, spec: {spec}}}}}");
+    let (name, spec) = part.split_once(' ').unwrap();
+    inline(&format!(
+        "{{ratioMetric: {{total: {}, {name}: {}}}}}",
+        metric(total),
+        metric(spec)
+    ))
+}
+
+fn threshold(spec: &str) -> String {
+    inline(&format!(
+        "{{thresholdMetric: {{metricSource: {{type: sloop, spec: {spec}}}}}}}"
+    ))
+}
+
+fn load(files: &[(&str, &str)]) -> Loaded {
+    let own = |(name, text): &(&str, &str)| ((*name).to_owned(), (*text).to_owned());
+    read_texts(&files.iter().map(own).collect::<Vec<_>>(), NOW)
+}
+
+/// The only intent of `text`, after a check that nothing is wrong.
+fn intent<T: serde::de::DeserializeOwned>(text: &str) -> T {
+    let loaded = load(&[("a.yaml", text)]);
+    assert_eq!(loaded.problems, [], "{text}");
+    let [(_, _, body)] = loaded.intents.as_slice() else {
+        panic!("{loaded:?}");
+    };
+    serde_json::from_str(body).unwrap()
+}
+
+/// What is wrong with `text`, as `path: message`.
+fn wrong(text: &str) -> Vec<String> {
+    let said = |remark: &Remark| format!("{}: {}", remark.path, remark.message);
+    load(&[("a.yaml", text)])
+        .problems
+        .iter()
+        .map(said)
+        .collect()
+}
+
+fn noted(loaded: &Loaded, part: &str) -> bool {
+    loaded.notes.iter().any(|note| note.message.contains(part))
+}
+
+#[test]
+fn a_ratio_becomes_selectors() {
+    let text = slo(
+        "a",
+        &ratio(
+            "{service: pay, route: order, side: client}",
+            "bad {status: [5xx, 429, 400-404], grpcStatus: [UNAVAILABLE, 4], flags: [UT, UF], outcome: [timeout], slowerThan: 250ms}",
+        ),
+        "{target: 0.999}",
+    );
+    let intent: SloIntent = intent(&text);
+    assert_eq!(intent.mode, SloMode::Actionable);
+    assert_eq!(intent.window, SloWindow::Rolling(28 * 86_400_000));
+    let source = intent.objectives[0].source.as_ref().unwrap();
+    assert_eq!(
+        (source.service.as_str(), source.side),
+        ("pay", Side::Client)
+    );
+    assert_eq!(
+        serde_json::to_string(&source.indicator).unwrap(),
+        r#"{"bad":{"status":[[500,599],[429,429],[400,404]],"grpc_status":[14,4],"outcome":["timeout"],"flags":36,"slower_than_us":250000}}"#
+    );
+}
+
+#[test]
+fn what_a_part_leaves_out_the_total_says_and_else_the_slo() {
+    let text = slo(
+        "a",
+        &ratio("{side: server}", "good {route: order}"),
+        "{target: 0.9}",
+    );
+    let source = intent::<SloIntent>(&text).objectives[0]
+        .source
+        .clone()
+        .unwrap();
+    assert_eq!(source.service.as_str(), "checkout");
+    assert_eq!(
+        serde_json::to_string(&source.route).unwrap(),
+        r#"{"named":"order"}"#
+    );
+    let text = slo(
+        "a",
+        &ratio("{route: a}", "good {route: b}"),
+        "{target: 0.9}",
+    );
+    assert_eq!(wrong(&text).len(), 1, "{:?}", wrong(&text));
+}
+
+#[test]
+fn thresholds_become_whole_microseconds() {
+    let within = |unit: &str, objective: &str| {
+        let text = slo(
+            "a",
+            &threshold(unit),
+            &format!("{{{objective}, target: 0.9}}"),
+        );
+        let intent: SloIntent = intent(&text);
+        let source = intent.objectives[0].source.clone().unwrap();
+        source.indicator.within_us.unwrap()
+    };
+    assert_eq!(within("{unit: ms}", "op: lte, value: 250"), 250_000);
+    assert_eq!(within("{unit: ms}", "op: lt, value: 250"), 249_999);
+    assert_eq!(within("{unit: us}", "op: lt, value: 250.5"), 250);
+    assert_eq!(within("{route: x}", "op: lte, value: 0.3"), 300_000);
+    assert_eq!(within("{route: x}", "op: lte, value: 3600"), 3_600_000_000);
+    for (objective, field) in [
+        ("op: gt, value: 1", "op"),
+        ("op: lte, value: 3600.1", "value"),
+        ("op: lt, value: 0.000001", "value"),
+        ("op: lte, value: -1", "value"),
+    ] {
+        let text = slo(
+            "a",
+            &threshold("{side: server}"),
+            &format!("{{{objective}, target: 0.9}}"),
+        );
+        let wrong = wrong(&text);
+        let path = format!("spec.objectives[0].{field}: ");
+        assert!(wrong.len() == 1 && wrong[0].starts_with(&path), "{wrong:?}");
+    }
+}
+
+#[test]
+fn references_lead_across_files() {
+    let sli = "apiVersion: openslo/v1\nkind: SLI\nmetadata: {name: fast}\nspec: {thresholdMetric: {metricSource: {metricSourceRef: mesh, spec: {unit: ms}}}}\n";
+    let mesh = "apiVersion: openslo/v1\nkind: DataSource\nmetadata: {name: mesh}\nspec: {type: sloop, connectionDetails: {}}\n";
+    let slo = slo(
+        "a",
+        "indicatorRef: fast",
+        "{op: lte, value: 100, target: 0.9}",
+    );
+    let is_counted = |loaded: &Loaded| {
+        let intent: SloIntent = serde_json::from_str(&loaded.intents[0].2).unwrap();
+        intent.objectives[0].source.is_some()
+    };
+    let all = load(&[("a.yaml", &slo), ("b.yaml", sli), ("c.yaml", mesh)]);
+    assert!(is_counted(&all), "{all:?}");
+    assert_eq!(all.intents[0].0, IntentId("SLO/a".to_owned()));
+    assert_eq!(all.intents[0].1, "slo");
+    let without_mesh = load(&[("a.yaml", &slo), ("b.yaml", sli)]);
+    assert!(!is_counted(&without_mesh));
+    assert!(
+        noted(&without_mesh, "there is no DataSource mesh"),
+        "{without_mesh:?}"
+    );
+    let alone = load(&[("a.yaml", &slo)]);
+    assert!(noted(&alone, "there is no SLI fast"));
+    assert!(noted(&alone, "sloop.dev/mode has no effect"));
+    assert_eq!(alone.problems, []);
+}
+
+#[test]
+fn what_is_not_evaluated_is_accepted_and_said() {
+    let elsewhere = "{thresholdMetric: {metricSource: {type: Prometheus, spec: {query: x}}}}";
+    let text = slo("a", &inline(elsewhere), "{op: lt, value: 1, target: 0.9}");
+    let loaded = load(&[("a.yaml", &text)]);
+    assert!(
+        noted(&loaded, "metrics of type \"Prometheus\" are not read"),
+        "{loaded:?}"
+    );
+    let slices = slo(
+        "a",
+        &threshold("{unit: s}"),
+        "{op: lt, value: 1, target: 0.9, timeSliceTarget: 1, timeSliceWindow: 1m}",
+    )
+    .replace("Occurrences", "Timeslices");
+    assert!(noted(
+        &load(&[("a.yaml", &slices)]),
+        "slices are not evaluated"
+    ));
+    assert_eq!(
+        intent::<SloIntent>(&slices).budgeting,
+        BudgetingMethod::Timeslices
+    );
+    let empty = slo(
+        "a",
+        &threshold("{unit: s}"),
+        "{op: lt, value: 1, target: 0.9}",
+    )
+    .replace("28d", "0d");
+    assert!(noted(
+        &load(&[("a.yaml", &empty)]),
+        "the window 0d is empty"
+    ));
+}
+
+#[test]
+fn our_own_kinds_are_read() {
+    let breaker: CircuitBreakerIntent = intent(
+        "{apiVersion: sloop.dev/v1, kind: CircuitBreaker, metadata: {name: b}, spec: {service: s, mode: shadow, limits: \
+         {window_ms: 1000, calls_min: 20, failed_max: 12.5%, open_ms: 500, open_max_ms: 10000, probes: 5}}}",
+    );
+    assert_eq!(breaker.mode, Mode::Shadow);
+    assert_eq!(
+        breaker.limits.limits().failed_max,
+        Share::try_from(1_250).unwrap()
+    );
+    let fault: FaultInjectionIntent = intent(
+        "{apiVersion: sloop.dev/v1, kind: FaultInjection, metadata: {name: f}, spec: {service: s, side: client, fault: \
+         {share: 100, abort_status: 503, expires_at: '2026-02-01T00:00:00Z'}}}",
+    );
+    assert_eq!((fault.side, fault.fault.id()), (Side::Client, "f"));
+    assert_eq!(fault.fault.expires_at().as_millis(), 1_769_904_000_000);
+}
+
+#[test]
+fn limits_of_the_model_are_said_at_their_field() {
+    let wrong = wrong(
+        "{apiVersion: sloop.dev/v1, kind: CircuitBreaker, metadata: {name: b}, spec: {service: s, limits: \
+         {window_ms: 50, calls_min: 20, failed_max: 50%, open_ms: 500, open_max_ms: 10000, probes: 5}}}",
+    );
+    assert_eq!(
+        wrong,
+        ["spec.limits.window_ms: window_ms is 50; it must be from 100 to 600000"]
+    );
+}
+
+#[test]
+fn all_errors_are_said_at_once_and_with_what_was_meant() {
+    let text = slo(
+        "Bad",
+        &ratio("{rout: a}", "good {status: [7xx], flags: [XX]}"),
+        "{target: 2}",
+    )
+    .replace("service:", "servce:")
+    .replace("sloop.dev/mode", "sloop.dev/mod");
+    let wrong = wrong(&text);
+    for part in [
+        "metadata.name: is \"Bad\"",
+        "did you mean \"sloop.dev/mode\"?",
+        "spec.servce: unknown field; did you mean \"service\"?",
+        "spec.service: is required",
+        "did you mean \"route\"?",
+        "status range 700 to 799",
+        "it must be one of LH, UH",
+        "spec.objectives[0].target: is 2; it must be at least 0 and below 1",
+    ] {
+        assert!(
+            wrong.iter().any(|line| line.contains(part)),
+            "{part}: {wrong:#?}"
+        );
+    }
+}
+
+#[test]
+fn a_name_is_there_once_and_both_places_are_told() {
+    let text = slo(
+        "a",
+        &threshold("{unit: s}"),
+        "{op: lt, value: 1, target: 0.9}",
+    );
+    let loaded = load(&[("a.yaml", &text), ("b.yaml", &text)]);
+    let lines: Vec<String> = loaded.problems.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        lines,
+        [
+            "a.yaml:4:18: metadata.name: the SLO a is at b.yaml:4, too",
+            "b.yaml:4:18: metadata.name: the SLO a is at a.yaml:4, too",
+        ]
+    );
+    assert_eq!(loaded.intents, []);
+}
+
+#[test]
+fn a_file_with_a_problem_keeps_what_it_said() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| fs::write(folder.path().join(name), text).unwrap();
+    let good = |name: &str| {
+        slo(
+            name,
+            &threshold("{unit: s}"),
+            "{op: lt, value: 1, target: 0.9}",
+        )
+    };
+    let names = |loaded: &Loaded| {
+        let names = loaded.intents.iter().map(|(id, _, _)| id.0.clone());
+        names.collect::<Vec<_>>()
+    };
+    let mut watched = Folder::new(folder.path().to_owned());
+    write("a.yaml", &good("a"));
+    fs::create_dir(folder.path().join("deep")).unwrap();
+    write("deep/b.json", &good("b"));
+    write("ignored.txt", "not read");
+    write(".hidden.yaml", "not read");
+    assert_eq!(names(&watched.read(NOW)), ["SLO/a", "SLO/b"]);
+    write("a.yaml", "kind: [");
+    let broken = watched.read(NOW);
+    assert_eq!(names(&broken), ["SLO/a", "SLO/b"]);
+    assert_eq!((broken.problems.len(), broken.kept.len()), (1, 1));
+    // A newcomer with the same name does not drive it out.
+    write("a2.yaml", &good("a"));
+    assert_eq!(names(&watched.read(NOW)), ["SLO/a", "SLO/b"]);
+    fs::remove_file(folder.path().join("a2.yaml")).unwrap();
+    fs::remove_file(folder.path().join("a.yaml")).unwrap();
+    assert_eq!(names(&watched.read(NOW)), ["SLO/b"], "gone is gone");
+    fs::write(folder.path().join("deep/b.json"), [0xff, 0xfe]).unwrap();
+    assert_eq!(names(&watched.read(NOW)), ["SLO/b"], "not a text");
+    drop(folder);
+    let lost = watched.read(NOW);
+    assert_eq!(names(&lost), ["SLO/b"], "the folder itself cannot be read");
+    assert_eq!(lost.problems.len(), 1);
+}
+
+#[test]
+fn routes_have_a_name_once_in_a_service() {
+    let set = |name: &str| {
+        format!(
+            "{{apiVersion: sloop.dev/v1, kind: RouteSet, metadata: {{name: {name}}}, spec: {{service: s, routes: [{{name: r, match: [{{path: {{prefix: /a}}}}]}}]}}}}"
+        )
+    };
+    let loaded = load(&[("a.yaml", &set("a")), ("b.yaml", &set("b"))]);
+    assert_eq!(loaded.problems.len(), 2, "{loaded:?}");
+    let twice = set("a").replace(
+        "routes: [",
+        "routes: [{name: r, match: [{method: [GET]}]}, ",
+    );
+    assert_eq!(wrong(&twice).len(), 1);
+    assert_eq!(load(&[("a.yaml", &set("a"))]).route_sets.len(), 1);
+}

@@ -10,6 +10,7 @@
 //! as in YAML 1.1 because people rely on it, and local tags are refused.
 
 mod builder;
+mod json;
 mod scalar;
 
 use saphyr_parser::{Marker, Parser, ScanError};
@@ -148,7 +149,8 @@ pub fn parse(text: &str) -> Result<Vec<(usize, Node)>, Unreadable> {
     if let Some(before) = text.find('\0').and_then(|at| text.get(..at)) {
         return Err(Reason::Nul.at(place_after(before)));
     }
-    let mut parser = Parser::new_from_str(text.strip_prefix('\u{feff}').unwrap_or(text));
+    let text = json::without_pairs(text.strip_prefix('\u{feff}').unwrap_or(text));
+    let mut parser = Parser::new_from_str(&text);
     let mut builder = Builder::default();
     while let Some(event) = parser.next_event() {
         let (event, span) = event.map_err(|error| syntax(&error))?;

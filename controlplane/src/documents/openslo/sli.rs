@@ -1,8 +1,8 @@
 //! What an SLI measures, and by which source.
 
-use super::super::metadata;
 use super::super::reader::{At, Fields, Sink, Spot};
 use super::super::tree::{Node, Value};
+use super::super::{metadata, source};
 use super::{DESCRIPTION, check_description};
 
 /// An indicator: of its own document or inside an SLO.
@@ -133,18 +133,23 @@ fn flat(metric: Option<Option<Source>>) -> Option<Option<Source>> {
 }
 
 fn read_source(at: &At<'_>) -> Option<Source> {
-    let source = at.fields(&["metricSource"])?.required("metricSource")?;
-    let fields = source.fields(&["metricSourceRef", "type", "spec"])?;
+    let metric_source = at.fields(&["metricSource"])?.required("metricSource")?;
+    let fields = metric_source.fields(&["metricSourceRef", "type", "spec"])?;
     let reference = fields
         .get("metricSourceRef")
         .filter(|reference| reference.node().value != Value::Text(String::new()));
     let reference_name = reference.as_ref().and_then(metadata::read_name);
     let spec = fields.required("spec")?;
     spec.any_fields()?;
+    let kind = fields.text("type");
+    if kind == source::TYPE {
+        // What it says is of use when all documents are known; what is wrong with it is said at once.
+        source::read(&spec);
+    }
     Some(Source {
-        spot: source.spot().clone(),
+        spot: metric_source.spot().clone(),
         reference: reference_name,
-        kind: fields.text("type").to_owned(),
+        kind: kind.to_owned(),
         spec: spec.node().clone(),
         spec_spot: spec.spot().clone(),
     })

@@ -16,7 +16,8 @@ pub(super) fn value(
     match tag {
         None if style == ScalarStyle::Plain => Ok(plain(text)),
         None => Ok(Value::Text(text.into_owned())),
-        Some(tag) if tag.handle == "!" && tag.suffix.is_empty() => {
+        // `!` alone: a text, whatever it looks like.
+        Some(tag) if tag.handle.is_empty() && tag.suffix == "!" => {
             Ok(Value::Text(text.into_owned()))
         }
         Some(tag) if tag.is_yaml_core_schema() => match tag.suffix.as_str() {
