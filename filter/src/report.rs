@@ -2,6 +2,7 @@
 
 mod wire;
 
+use core::cell::Cell;
 use core::time::Duration;
 
 use proxy_wasm::types::LogLevel;
@@ -22,7 +23,11 @@ pub(crate) struct Reporter {
     /// The call that is under way and the report in it.
     sent: Option<(u32, u64)>,
     identity: Option<Identity>,
-    is_failing: bool,
+}
+
+thread_local! {
+    /// Whether the last report did not arrive. Of the VM, so that a push does not make it news again.
+    static IS_FAILING: Cell<bool> = const { Cell::new(false) };
 }
 
 impl Reporter {
@@ -31,7 +36,6 @@ impl Reporter {
             context,
             sent: None,
             identity: None,
-            is_failing: false,
         }
     }
 
@@ -56,7 +60,7 @@ impl Reporter {
         });
         match vm::count(call) {
             Some(token) => self.sent = Some((token, sequence)),
-            None => self.lose(sequence, now, "the call cannot be made"),
+            None => lose(sequence, now, "the call cannot be made"),
         }
     }
 
@@ -67,20 +71,20 @@ impl Reporter {
         };
         if status == OK {
             vm::with(|plane| plane.acknowledge(sequence));
-            if core::mem::take(&mut self.is_failing) {
-                host::log(LogLevel::Info, "sloop: reports arrive again");
+            if IS_FAILING.replace(false) {
+                host::log(LogLevel::Info, "reports arrive again");
             }
         } else {
-            self.lose(sequence, now, &format!("gRPC status {status}"));
+            lose(sequence, now, &format!("gRPC status {status}"));
         }
     }
+}
 
-    fn lose(&mut self, sequence: u64, now: Time, why: &str) {
-        vm::with(|plane| plane.lose(sequence, now));
-        // Once per trouble: the reports are tried again every interval.
-        if !core::mem::replace(&mut self.is_failing, true) {
-            let message = format!("sloop: reports do not arrive and are kept: {why}");
-            host::log(LogLevel::Warn, &message);
-        }
+fn lose(sequence: u64, now: Time, why: &str) {
+    vm::with(|plane| plane.lose(sequence, now));
+    // Once per trouble: the reports are tried again every interval.
+    if !IS_FAILING.replace(true) {
+        let message = format!("reports do not arrive and are kept: {why}");
+        host::log(LogLevel::Warn, &message);
     }
 }

@@ -84,10 +84,7 @@ impl RootContext for Root {
         let config = match FilterConfig::parse(&bytes) {
             Ok(config) => config,
             Err(error) => {
-                host::log(
-                    LogLevel::Error,
-                    &format!("sloop: configuration refused: {error}"),
-                );
+                host::log(LogLevel::Error, &format!("configuration refused: {error}"));
                 vm::with(|plane| plane.trouble().configs_refused += 1);
                 return false;
             }

@@ -103,11 +103,11 @@ impl TraceContext {
     }
 }
 
-const fn hex_digit(value: u64) -> u8 {
-    match value & 15 {
-        low @ 0..10 => b'0' + low as u8,
-        high => b'a' + (high - 10) as u8,
-    }
+fn hex_digit(value: u64) -> u8 {
+    u8::try_from(value & 15).map_or(b'0', |low| match low {
+        0..10 => b'0' + low,
+        10.. => b'a' + (low - 10),
+    })
 }
 
 /// Trace id and known flags, if `value` is a `traceparent`.

@@ -42,7 +42,14 @@ struct Compiled {
     authorities: Vec<Authority>,
     methods: Vec<Box<[u8]>>,
     path: Option<Path>,
-    headers: Vec<(Box<[u8]>, Option<Box<[u8]>>)>,
+    headers: Vec<Header>,
+}
+
+/// A header that must be there, with this value if one is given.
+#[derive(Debug)]
+struct Header {
+    name: Box<[u8]>,
+    exact: Option<Box<[u8]>>,
 }
 
 #[derive(Debug)]
@@ -53,9 +60,9 @@ enum Authority {
 
 impl Compiled {
     fn new(rule: &RequestMatch) -> Self {
-        let header = |header: &HeaderMatch| {
-            let exact = header.exact.as_ref().map(|value| boxed(value));
-            (boxed(&header.name), exact)
+        let header = |header: &HeaderMatch| Header {
+            name: boxed(&header.name),
+            exact: header.exact.as_deref().map(boxed),
         };
         Self {
             authorities: rule
@@ -86,11 +93,15 @@ impl Compiled {
                 .path
                 .as_ref()
                 .is_none_or(|path| path.fits(request.path))
-            && self.headers.iter().all(|(name, exact)| {
-                request.headers.iter().any(|(given, value)| {
-                    **name == *given && exact.as_ref().is_none_or(|exact| **exact == *value)
-                })
-            })
+            && self.headers.iter().all(|header| header.fits(request))
+    }
+}
+
+impl Header {
+    fn fits(&self, request: &Request<'_>) -> bool {
+        request.headers.iter().any(|(name, value)| {
+            *self.name == *name && self.exact.as_ref().is_none_or(|exact| **exact == *value)
+        })
     }
 }
 
