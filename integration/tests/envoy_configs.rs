@@ -1,0 +1,262 @@
+//! Every file in `envoy-configs/` is loaded by the real Envoy and works.
+#![cfg(feature = "envoy")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "tests"
+)]
+
+mod support;
+
+use std::net::SocketAddr;
+use std::path::Path;
+
+use http::StatusCode;
+use sloop_controlplane::ads::Variant;
+use sloop_controlplane::bootstrap::{Bootstrap, Inbound, Outbound};
+use sloop_integration::envoy::{Caller, Envoy, Upstream};
+use sloop_integration::eventually::eventually;
+use sloop_integration::{envoy, ports};
+use sloop_model::{ServiceName, Side};
+use support::{Plane, SOON, config, module};
+
+fn file(name: &str) -> String {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../envoy-configs");
+    std::fs::read_to_string(folder.join(name)).unwrap()
+}
+
+/// Puts real places where the example has its own; each must be there.
+fn placed(example: &str, places: &[(&str, String)]) -> String {
+    let module = ("/etc/sloop/sloop_filter.wasm", module());
+    let admin = ("port_value: 9901", "port_value: 0".to_owned());
+    places
+        .iter()
+        .chain([&module, &admin])
+        .fold(example.to_owned(), |text, (from, to)| {
+            assert!(text.contains(from), "{from} is not in the example");
+            text.replace(from, to)
+        })
+}
+
+fn port(from: u16, to: SocketAddr) -> (String, String) {
+    (
+        format!("port_value: {from}"),
+        format!("port_value: {}", to.port()),
+    )
+}
+
+fn at(places: &[(u16, SocketAddr)]) -> Vec<(String, String)> {
+    places.iter().map(|(from, to)| port(*from, *to)).collect()
+}
+
+fn placed_at(example: &str, places: &[(u16, SocketAddr)]) -> String {
+    let places = at(places);
+    let places: Vec<(&str, String)> = places
+        .iter()
+        .map(|(from, to)| (from.as_str(), to.clone()))
+        .collect();
+    placed(example, &places)
+}
+
+#[tokio::test]
+async fn static_yaml_traces_and_breaks_without_a_control_plane() {
+    let app = Upstream::start().await.unwrap();
+    let listen = ports::free_address().unwrap();
+    let config = placed_at(
+        &file("static.yaml"),
+        &[(10_000, listen), (8_080, app.address())],
+    );
+    let _envoy = Envoy::start(&config).await.unwrap();
+    let caller = Caller::of(listen);
+
+    let answer = caller.get("/pay").await.unwrap();
+    assert_eq!(answer.status(), 200);
+    assert!(answer.headers().contains_key("traceresponse"));
+    let arrived = app.take();
+    assert!(arrived[0].headers.contains_key("traceparent"));
+
+    app.answer(StatusCode::INTERNAL_SERVER_ERROR);
+    // Each worker has its own breaker; keep asking until both have seen enough.
+    eventually(SOON, "the breaker refuses", async || {
+        let answer = caller.get("/pay").await.unwrap();
+        (answer.status() == 503 && answer.headers().contains_key("retry-after")).then_some(())
+    })
+    .await
+    .unwrap();
+    assert_eq!(
+        caller.get("/other").await.unwrap().status(),
+        500,
+        "no breaker there"
+    );
+}
+
+/// The sidecar of `control-plane.yaml`.
+fn sidecar() -> Bootstrap {
+    Bootstrap {
+        node: "shop-1".into(),
+        service: ServiceName::try_from("shop").unwrap(),
+        admin: "127.0.0.1:9901".parse().unwrap(),
+        control_plane: "127.0.0.1:18000".parse().unwrap(),
+        variant: Variant::Delta,
+        module: "/etc/sloop/sloop_filter.wasm".into(),
+        report_interval_ms: 1_000,
+        inbound: Some(Inbound {
+            listen: "127.0.0.1:10000".parse().unwrap(),
+            app: "127.0.0.1:8080".parse().unwrap(),
+        }),
+        outbound: Some(Outbound {
+            listen: "127.0.0.1:10001".parse().unwrap(),
+            upstreams: vec![sloop_controlplane::bootstrap::Upstream {
+                service: ServiceName::try_from("payments").unwrap(),
+                authorities: vec!["payments".into()],
+                address: "127.0.0.1:20000".parse().unwrap(),
+            }],
+        }),
+    }
+}
+
+#[test]
+fn control_plane_yaml_is_what_the_bootstrap_writes() {
+    let example = file("control-plane.yaml");
+    let (comment, rest) = example.split_at(example.find("# Envoy as a sidecar").unwrap());
+    assert!(
+        comment
+            .lines()
+            .all(|line| line.starts_with('#') || line.is_empty())
+    );
+    let written = sidecar().to_yaml();
+    if std::env::var_os("SLOOP_WRITE_EXAMPLES").is_some() {
+        let path =
+            Path::new(env!("CARGO_MANIFEST_DIR")).join("../envoy-configs/control-plane.yaml");
+        std::fs::write(path, format!("{comment}{written}")).unwrap();
+        return;
+    }
+    assert!(rest == written, "run this test with SLOOP_WRITE_EXAMPLES=1");
+}
+
+#[tokio::test]
+async fn control_plane_yaml_counts_at_once_and_takes_pushes() {
+    let app = Upstream::start().await.unwrap();
+    let mut plane = Plane::start().await;
+    plane.hub.open();
+    let (inbound, outbound) = (
+        ports::free_address().unwrap(),
+        ports::free_address().unwrap(),
+    );
+    let config_text = placed_at(
+        &file("control-plane.yaml"),
+        &[
+            (18_000, plane.address),
+            (10_000, inbound),
+            (10_001, outbound),
+            (8_080, app.address()),
+            (20_000, inbound),
+        ],
+    );
+    let _envoy = Envoy::start(&config_text).await.unwrap();
+    let caller = Caller::of(inbound);
+    assert_eq!(caller.statuses("/", 10).await.unwrap(), [200; 10]);
+    eventually(SOON, "ten requests are reported", async || {
+        (plane.reports.of("other").requests == 10).then_some(())
+    })
+    .await
+    .unwrap();
+    let configs = [Side::Server, Side::Client].map(|side| config(side, 1, "[]"));
+    plane.push_and_wait(&configs).await.unwrap();
+    assert_eq!(caller.get("/").await.unwrap().status(), 200);
+}
+
+/// The `value` of each patch in the manifest, as YAML of its own.
+fn envoy_parts(manifest: &str) -> Vec<String> {
+    let marker = "      value:\n";
+    let parts = manifest.split(marker).skip(1);
+    parts
+        .map(|part| {
+            part.lines()
+                .take_while(|line| line.starts_with("        "))
+                .map(|line| format!("{}\n", &line[8..]))
+                .collect()
+        })
+        .collect()
+}
+
+fn list_item(by: usize, yaml: &str) -> String {
+    let indent = " ".repeat(by);
+    yaml.lines()
+        .enumerate()
+        .map(|(line, text)| format!("{indent}{} {text}\n", if line == 0 { "-" } else { " " }))
+        .collect()
+}
+
+/// A sidecar as Istio would put it together: the manifest's parts in a listener before a service.
+fn as_istio_would(inbound: SocketAddr, app: SocketAddr, plane: SocketAddr) -> String {
+    let manifest = file("istio/envoyfilter.yaml")
+        .replace("/etc/sloop/sloop_filter.wasm", &module())
+        .replace("sloop.sloop-system.svc.cluster.local", "127.0.0.1")
+        .replace(
+            "port_value: 18000",
+            &format!("port_value: {}", plane.port()),
+        );
+    let parts = envoy_parts(&manifest);
+    let [cluster, server, client] = parts.as_slice() else {
+        panic!("the manifest has three patches");
+    };
+    let bootstrap = Bootstrap {
+        inbound: Some(Inbound {
+            listen: inbound,
+            app: app.into(),
+        }),
+        outbound: None,
+        ..sidecar()
+    };
+    let yaml = bootstrap
+        .to_yaml()
+        .replace("port_value: 9901", "port_value: 0");
+    // The filters of the manifest take the place of the bootstrap's own, and so does the cluster.
+    let (head, rest) = yaml
+        .split_once("          - name: sloop-inbound\n")
+        .unwrap();
+    let (_, tail) = rest
+        .split_once("          - name: envoy.filters.http.router\n")
+        .unwrap();
+    let (listeners, rest) = tail.split_once("  - name: \"sloop_xds\"\n").unwrap();
+    let (_, app) = rest.split_once("  - name: \"app\"\n").unwrap();
+    let general = head.split_once("dynamic_resources:").unwrap();
+    let statics = general.1.split_once("# Statistics").unwrap().1;
+    [
+        general.0,
+        "# Statistics",
+        statics,
+        &list_item(10, server),
+        &list_item(10, client),
+        "          - name: envoy.filters.http.router\n",
+        listeners,
+        &list_item(2, cluster),
+        "  - name: \"app\"\n",
+        app,
+    ]
+    .concat()
+    .replace("cluster: \"shop\"", "cluster: shop")
+}
+
+#[tokio::test]
+async fn istios_envoyfilter_counts_and_takes_pushes() {
+    let app = Upstream::start().await.unwrap();
+    let mut plane = Plane::start().await;
+    plane.hub.open();
+    let inbound = ports::free_address().unwrap();
+    let yaml = as_istio_would(inbound, app.address(), plane.address);
+    envoy::validate(&yaml).unwrap();
+    let _envoy = Envoy::start(&yaml).await.unwrap();
+    let caller = Caller::of(inbound);
+    assert_eq!(caller.statuses("/", 10).await.unwrap(), [200; 10]);
+    eventually(SOON, "ten requests are reported", async || {
+        (plane.reports.of("other").requests == 10).then_some(())
+    })
+    .await
+    .unwrap();
+    let configs = [Side::Server, Side::Client].map(|side| config(side, 1, "[]"));
+    plane.push_and_wait(&configs).await.unwrap();
+    assert_eq!(plane.hub.nodes().len(), 2, "a stream for each filter");
+}
