@@ -38,7 +38,9 @@ pub struct Report {
     pub incarnation: u64,
     /// Which of its reports, from 1.
     pub sequence: u64,
-    /// The end of the interval that it is about, by the sidecar's clock.
+    /// The beginning of the interval that it is about, by the sidecar's clock.
+    pub from: WallTime,
+    /// Its end.
     pub to: WallTime,
     /// What was counted.
     pub scopes: Vec<ScopeCounts>,
@@ -106,6 +108,7 @@ impl TryFrom<wire::ReportRequest> for Report {
             group: request.cluster,
             incarnation: request.incarnation,
             sequence: request.sequence,
+            from: WallTime::from_millis(request.from_ms),
             to: WallTime::from_millis(request.to_ms),
             scopes_dropped: u64::try_from(given - scopes.len()).unwrap_or(u64::MAX),
             scopes,
@@ -131,11 +134,13 @@ impl Report {
         })
     }
 
-    /// What it says about the world. The VM stands for the node: each reports for itself.
+    /// What it says about the world.
     #[must_use]
     pub fn observation(&self) -> Observation {
         Observation {
-            node: format!("{}#{:016x}", self.node, self.incarnation),
+            node: self.node.clone(),
+            incarnation: self.incarnation,
+            from: self.from,
             at: self.to,
             scopes: self.scopes.clone(),
         }

@@ -3,14 +3,18 @@
 use serde::{Deserialize, Serialize};
 use sloop_model::{ObjectiveId, Outcome, Scope, WallTime};
 
-/// One report of one sidecar, after repeats were dropped: every count in it is new.
+/// One report of one VM of a sidecar, after repeats were dropped: every count in it is new.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Observation {
     /// Envoy's node id.
     pub node: String,
-    /// The end of the interval that the counts are from. What lies after the world's own time is taken as then.
+    /// Which of the sidecar's VMs: each has breakers and counts of its own.
+    pub incarnation: u64,
+    /// The beginning of the interval that the counts are from.
+    pub from: WallTime,
+    /// The end of that interval. What lies after the world's own time is taken as then.
     pub at: WallTime,
-    /// Scopes with news, no duplicates. A scope that the node reported before and leaves out had no requests.
+    /// Scopes with news, no duplicates. A scope that the VM reported before and leaves out had no requests.
     pub scopes: Vec<ScopeCounts>,
 }
 

@@ -35,6 +35,23 @@ impl Counts {
         }
     }
 
+    /// The share of the cell at `place` when spread over `cells`. All shares together are the whole.
+    pub(crate) fn part(self, place: u64, cells: u64) -> Self {
+        if cells <= 1 {
+            return self;
+        }
+        let until = |amount: u64, end: u64| {
+            let part = u128::from(amount) * u128::from(end) / u128::from(cells);
+            u64::try_from(part).unwrap_or(amount)
+        };
+        let share = |amount| until(amount, place + 1) - until(amount, place);
+        let good = share(self.good);
+        Self {
+            total: good + share(self.bad()),
+            good,
+        }
+    }
+
     pub(crate) const fn plus(self, other: Self) -> Self {
         Self {
             total: self.total.saturating_add(other.total),

@@ -15,6 +15,20 @@ pub(crate) struct Fleet {
     nodes: BTreeMap<String, Ring>,
 }
 
+/// Who saw something, and when.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct SeenBy<'a> {
+    /// The sidecar.
+    pub(crate) node: &'a str,
+    /// Since when.
+    pub(crate) from: WallTime,
+    /// Until when.
+    pub(crate) to: WallTime,
+}
+
+/// What was gathered for longer, because the control plane was away, may be over by now:
+/// nobody must be ordered to open because of it. Reports at longer intervals than this feed budgets only.
+const INTERVAL_MAX: Duration = Duration::from_secs(5);
 /// The longest window that can be asked for.
 pub(crate) const FLEET_WINDOW_MAX: Duration = Duration::from_secs(30);
 /// [`FLEET_WINDOW_MAX`] in seconds, and one more that is only begun.
@@ -32,9 +46,13 @@ impl Default for Fleet {
 }
 
 impl Fleet {
-    /// Adds what `node` saw at `at`.
-    pub(crate) fn add(&mut self, node: &str, at: WallTime, counts: Counts) {
-        let number = at.as_millis() / 1_000;
+    /// Adds what a VM saw. Nothing when that took so long that it says nothing about just now.
+    pub(crate) fn add(&mut self, seen_by: SeenBy<'_>, counts: Counts) {
+        let SeenBy { node, from, to } = seen_by;
+        if INTERVAL_MAX < to.since(from) {
+            return;
+        }
+        let number = to.as_millis() / 1_000;
         let sum = Sum { counts, known_s: 0 };
         if !self.all.add(number, sum) {
             return;

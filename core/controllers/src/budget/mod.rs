@@ -9,6 +9,8 @@
 //! - Counts are integers and never rounded. A window of seconds (at most 5 min),
 //!   minutes (at most 6 h) or hours begins at the start of a cell, so it is longer
 //!   than asked by less than one cell: 1 s, 1 min, 1 h.
+//! - What was gathered over several cells is spread evenly over them, in whole
+//!   requests: good and bad ones each, so the sum is exact.
 //! - Late counts go where their time says, in every ring that still reaches back
 //!   to it; later than 90 days they are dropped and counted.
 //! - When the clock steps back, minutes and hours that lie ahead are folded into
@@ -24,7 +26,7 @@ mod series;
 mod wilson;
 
 pub use cell::{Cell, Counts, Resolution};
-pub(crate) use fleet::Fleet;
+pub(crate) use fleet::{Fleet, SeenBy};
 pub(crate) use series::{Reading, Series};
 pub(crate) use wilson::{Bounds, surely_above, surely_below};
 

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use sloop_model::{FilterConfig, ObjectiveId, Scope, WallTime};
 
 use super::ring::{Ring, Sum};
-use super::{Cell, Counts, Fleet, Resolution};
+use super::{Cell, Counts, Fleet, Resolution, SeenBy};
 
 /// The counts of one objective at all resolutions, and of its scopes for the last seconds.
 #[derive(Clone, Debug)]
@@ -41,22 +41,35 @@ impl Default for Series {
 }
 
 impl Series {
-    /// Adds what was counted at `at`. False when no ring reaches back to it.
-    pub(crate) fn add(&mut self, at: WallTime, counts: Counts) -> bool {
+    /// Adds what was counted after `from` up to `to`. False when no ring reaches back to it.
+    pub(crate) fn add(&mut self, from: WallTime, to: WallTime, counts: Counts) -> bool {
         let mut kept = false;
         for resolution in Resolution::ALL {
-            kept |= self.add_to(resolution, at, Sum { counts, known_s: 0 });
+            let last = to.as_millis() / resolution.cell_ms();
+            let first = (from.as_millis() / resolution.cell_ms() + 1)
+                .max(last.saturating_sub(resolution.cells() - 1))
+                .min(last);
+            let cells = last - first + 1;
+            for (number, place) in (first..=last).zip(0..) {
+                let part = Sum {
+                    counts: counts.part(place, cells),
+                    known_s: 0,
+                };
+                if part != Sum::default() {
+                    kept |= self.add_to(resolution, number, part);
+                }
+            }
         }
-        kept
+        kept || counts.total == 0
     }
 
-    /// Adds what `node` saw on `scope` at `at`. Beyond the scopes that a filter can have it counts in all only.
-    pub(crate) fn add_to_fleet(&mut self, scope: &Scope, node: &str, at: WallTime, counts: Counts) {
+    /// Adds what a VM saw on `scope`. Beyond the scopes that a filter can have it counts in all only.
+    pub(crate) fn add_to_fleet(&mut self, scope: &Scope, seen_by: SeenBy<'_>, counts: Counts) {
         if self.fleets.len() < FilterConfig::SCOPES_MAX || self.fleets.contains_key(scope) {
             self.fleets
                 .entry(scope.clone())
                 .or_default()
-                .add(node, at, counts);
+                .add(seen_by, counts);
         }
     }
 
@@ -68,14 +81,13 @@ impl Series {
         let first = first.max(last.saturating_sub(Resolution::Second.cells() - 1));
         for second in first..=last {
             if self.seconds.between(second, second).known_s == 0 {
-                let at = WallTime::from_millis(second * 1_000);
                 let known = Sum {
                     counts: Counts::default(),
                     known_s: 1,
                 };
-                if self.add_to(Resolution::Second, at, known) {
-                    self.add_to(Resolution::Minute, at, known);
-                    self.add_to(Resolution::Hour, at, known);
+                if self.add_to(Resolution::Second, second, known) {
+                    self.add_to(Resolution::Minute, second / 60, known);
+                    self.add_to(Resolution::Hour, second / 3_600, known);
                 }
             }
         }
@@ -153,8 +165,7 @@ impl Series {
         self.ring_mut(resolution).add(number, sum);
     }
 
-    fn add_to(&mut self, resolution: Resolution, at: WallTime, sum: Sum) -> bool {
-        let number = at.as_millis() / resolution.cell_ms();
+    fn add_to(&mut self, resolution: Resolution, number: u64, sum: Sum) -> bool {
         let kept = self.ring_mut(resolution).add(number, sum);
         if kept {
             self.changed.insert((resolution, number));

@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 use sloop_model::{ObjectiveId, Scope, ServiceName, WallTime};
 
-use crate::budget::{Fleet, Reading, Series};
+use crate::budget::{Fleet, Reading, SeenBy, Series};
 use crate::observation::ScopeCounts;
 use crate::{BreakerState, Cell, Counts, Observation};
 use scopes::ScopeState;
@@ -27,7 +27,7 @@ pub struct World {
     signals: Vec<Signal>,
     series: BTreeMap<ObjectiveId, Series>,
     scopes: BTreeMap<Scope, ScopeState>,
-    nodes: BTreeMap<String, Node>,
+    vms: BTreeMap<(String, u64), Vm>,
     lost: Lost,
 }
 
@@ -40,9 +40,9 @@ pub struct Lost {
     pub too_late: u64,
 }
 
-/// What is remembered of a sidecar.
+/// What is remembered of one VM of a sidecar.
 #[derive(Clone, Debug, Default)]
-struct Node {
+struct Vm {
     at: WallTime,
     objectives: BTreeSet<ObjectiveId>,
     breakers: BTreeMap<Scope, BreakerState>,
@@ -53,12 +53,12 @@ impl World {
     pub const OBJECTIVES_MAX: usize = 20_000;
     /// Scopes that are counted: twice as many as the largest mesh that we aim at has.
     pub const SCOPES_MAX: usize = 40_000;
-    /// Sidecars that are remembered.
-    pub const NODES_MAX: usize = 40_000;
+    /// VMs that are remembered: two for each sidecar of such a mesh.
+    pub const VMS_MAX: usize = 40_000;
 
-    /// A sidecar that said nothing for so long is gone: ten of the longest intervals of reports.
-    const NODE_MAX_AGE: Duration = Duration::from_secs(600);
-    /// The longest interval of reports (`ReportSettings`); a longer silence is not known.
+    /// A VM that said nothing for so long is gone: ten of the longest intervals of reports.
+    const VM_MAX_AGE: Duration = Duration::from_secs(600);
+    /// The longest interval of reports (`ReportSettings`); after a longer silence nobody knows the state of its breakers.
     const SILENCE_MAX: Duration = Duration::from_secs(60);
     /// Clocks that are kept in step by NTP are slewed, not stepped, below this.
     const STEP_BACK_MIN: Duration = Duration::from_secs(5);
@@ -84,28 +84,37 @@ impl World {
 
     /// Takes in a report. What it says of the future is taken as of now.
     pub fn observe(&mut self, observation: Observation) {
-        let at = observation.at.min(self.now);
-        let name = observation.node;
-        let mut node = self.nodes.remove(&name).unwrap_or_default();
+        let seen_by = SeenBy {
+            node: &observation.node,
+            from: observation.from.min(self.now),
+            to: observation.at.min(self.now),
+        };
+        let name = (observation.node.clone(), observation.incarnation);
+        let mut vm = self.vms.remove(&name).unwrap_or_default();
         for counts in observation.scopes {
-            self.observe_scope(&name, at, &counts);
+            self.observe_scope(seen_by, &counts);
             for objective in counts.objectives {
                 let seen = Counts {
                     total: objective.total,
                     good: objective.good,
                 };
-                if self.observe_objective(&objective.id, (&name, &counts.scope), at, seen.held()) {
-                    node.objectives.insert(objective.id);
+                if self.observe_objective(&objective.id, &counts.scope, seen_by, seen.held()) {
+                    vm.objectives.insert(objective.id);
                 }
             }
             if let Some(breaker) = counts.breaker {
-                node.breakers.insert(counts.scope, breaker.state);
+                vm.breakers.insert(counts.scope, breaker.state);
             }
         }
-        self.mark_known(&node, at);
-        node.at = node.at.max(at);
-        if self.nodes.len() < Self::NODES_MAX {
-            self.nodes.insert(name, node);
+        // A VM that reports says of everything that it ever counted that no more happened.
+        for id in &vm.objectives {
+            if let Some(series) = self.series.get_mut(id) {
+                series.mark_known(seen_by.from, seen_by.to);
+            }
+        }
+        vm.at = vm.at.max(seen_by.to);
+        if self.vms.len() < Self::VMS_MAX {
+            self.vms.insert(name, vm);
         }
     }
 
@@ -167,12 +176,12 @@ impl World {
         self.scopes.values().map(|state| &state.totals)
     }
 
-    /// The states of a scope's breakers by sidecar, as last reported, of sidecars that are there.
+    /// The states of a scope's breakers by sidecar, as last reported, of VMs that are there: a sidecar has one per VM.
     pub fn breakers(&self, scope: &Scope) -> impl Iterator<Item = (&str, BreakerState)> {
-        self.nodes
+        self.vms
             .iter()
-            .filter(|(_, node)| self.now.since(node.at) <= Self::SILENCE_MAX)
-            .filter_map(move |(name, node)| Some((name.as_str(), *node.breakers.get(scope)?)))
+            .filter(|(_, vm)| self.now.since(vm.at) <= Self::SILENCE_MAX)
+            .filter_map(move |((node, _), vm)| Some((node.as_str(), *vm.breakers.get(scope)?)))
     }
 
     /// What was counted for an objective in the last `length`, up to 90 days.
@@ -235,7 +244,7 @@ impl World {
         self.signals.extend(signals);
     }
 
-    fn observe_scope(&mut self, node: &str, at: WallTime, counts: &ScopeCounts) {
+    fn observe_scope(&mut self, seen_by: SeenBy<'_>, counts: &ScopeCounts) {
         if !self.scopes.contains_key(&counts.scope) && Self::SCOPES_MAX <= self.scopes.len() {
             self.lost.over_cap = self.lost.over_cap.saturating_add(counts.requests);
             return;
@@ -243,15 +252,15 @@ impl World {
         self.scopes
             .entry(counts.scope.clone())
             .or_insert_with(|| ScopeState::new(counts.scope.clone()))
-            .add(node, at, counts);
+            .add(seen_by, counts);
     }
 
-    /// Adds what a node saw on a scope. False when there are too many objectives.
+    /// Adds what a VM saw on a scope. False when there are too many objectives.
     fn observe_objective(
         &mut self,
         id: &ObjectiveId,
-        (node, scope): (&str, &Scope),
-        at: WallTime,
+        scope: &Scope,
+        seen_by: SeenBy<'_>,
         seen: Counts,
     ) -> bool {
         if !self.series.contains_key(id) && Self::OBJECTIVES_MAX <= self.series.len() {
@@ -259,26 +268,11 @@ impl World {
             return false;
         }
         let series = self.series.entry(id.clone()).or_default();
-        if !series.add(at, seen) {
+        if !series.add(seen_by.from, seen_by.to, seen) {
             self.lost.too_late = self.lost.too_late.saturating_add(seen.total);
         }
-        series.add_to_fleet(scope, node, at, seen);
+        series.add_to_fleet(scope, seen_by, seen);
         true
-    }
-
-    /// A sidecar that reports says of everything that it ever counted that no more happened.
-    fn mark_known(&mut self, node: &Node, at: WallTime) {
-        let second_before = at.before(Duration::from_secs(1));
-        let from = if node.at == WallTime::default() {
-            second_before
-        } else {
-            node.at.max(at.before(Self::SILENCE_MAX)).min(second_before)
-        };
-        for id in &node.objectives {
-            if let Some(series) = self.series.get_mut(id) {
-                series.mark_known(from, at);
-            }
-        }
     }
 
     fn rewind(&mut self) {
@@ -288,15 +282,15 @@ impl World {
         for state in self.scopes.values_mut() {
             state.fleet.rewind(self.now);
         }
-        for node in self.nodes.values_mut() {
-            node.at = node.at.min(self.now);
+        for vm in self.vms.values_mut() {
+            vm.at = vm.at.min(self.now);
         }
     }
 
     fn forget_idle(&mut self) {
         let now = self.now;
-        self.nodes
-            .retain(|_, node| now.since(node.at) <= Self::NODE_MAX_AGE);
+        self.vms
+            .retain(|_, vm| now.since(vm.at) <= Self::VM_MAX_AGE);
         let fleets = self.series.values_mut().flat_map(|s| s.fleets.values_mut());
         for fleet in fleets.chain(self.scopes.values_mut().map(|state| &mut state.fleet)) {
             fleet.forget_idle(now);

@@ -1,10 +1,10 @@
 //! What is kept of each scope, whatever SLOs there are.
 
 use serde::{Deserialize, Serialize};
-use sloop_model::{Outcome, Scope, WallTime};
+use sloop_model::{Outcome, Scope};
 
 use crate::Counts;
-use crate::budget::Fleet;
+use crate::budget::{Fleet, SeenBy};
 use crate::observation::ScopeCounts;
 
 /// What happened on a scope since counting began.
@@ -51,8 +51,8 @@ impl ScopeState {
         }
     }
 
-    /// Adds what `node` saw at `at`.
-    pub(super) fn add(&mut self, node: &str, at: WallTime, counts: &ScopeCounts) {
+    /// Adds what a VM saw.
+    pub(super) fn add(&mut self, seen_by: SeenBy<'_>, counts: &ScopeCounts) {
         let totals = &mut self.totals;
         for (sum, more) in [
             (&mut totals.requests, counts.requests),
@@ -75,6 +75,6 @@ impl ScopeState {
             });
         }
         self.is_changed = true;
-        self.fleet.add(node, at, evidence.held());
+        self.fleet.add(seen_by, evidence.held());
     }
 }

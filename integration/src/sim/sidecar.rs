@@ -1,0 +1,281 @@
+//! One sidecar: the memory of one real Wasm VM, and the service behind it.
+
+use core::ops::{Add, Sub};
+use core::time::Duration;
+
+use rand::Rng;
+use rand::rngs::SmallRng;
+use sloop_controllers::{
+    BreakerCause, BreakerChange, BreakerReading, BreakerState, ObjectiveCounts, Observation,
+    ScopeCounts,
+};
+use sloop_dataplane::breaker::{BreakerState as State, Cause};
+use sloop_dataplane::report::{BreakerDelta, Report, ScopeDelta};
+use sloop_dataplane::{
+    Arrival, Claim, Ending, Exchange, HeaderMap, Plane, Request, TraceId, Verdict,
+};
+use sloop_model::{FilterConfig, Flags, Side, Time, WallTime};
+
+use super::{Upstream, exponential};
+
+/// What happened to requests.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Served by the service.
+    pub served: u64,
+    /// Failed by the service.
+    pub failed: u64,
+    /// Refused by a breaker.
+    pub refused: u64,
+}
+
+/// A change of a breaker, as reported.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Change {
+    /// Whose.
+    pub sidecar: usize,
+    /// When, since the beginning.
+    pub at: Duration,
+    /// The state that it changed to.
+    pub to: BreakerState,
+    /// Why.
+    pub cause: BreakerCause,
+}
+
+/// One sidecar.
+#[derive(Debug)]
+pub(super) struct Sidecar {
+    name: String,
+    plane: Plane,
+    pub(super) rate: f64,
+    pub(super) upstream: Upstream,
+    pub(super) tally: Tally,
+    arrived: u32,
+    /// The wake-up that is already on its way.
+    wakes_at: Option<Time>,
+}
+
+/// What became of a request that arrived.
+#[derive(Debug)]
+pub(super) enum Answer {
+    /// It is over.
+    Now,
+    /// The service answers later.
+    Later {
+        exchange: Exchange,
+        ending: Ending,
+        latency: Duration,
+    },
+}
+
+impl Sidecar {
+    pub(super) fn new(number: u32, rate: f64, seed: [u64; 4]) -> Self {
+        Self {
+            name: format!("node-{number}"),
+            plane: Plane::new(seed),
+            rate,
+            upstream: Upstream {
+                failing: 0.0,
+                latency: Duration::from_millis(10),
+            },
+            tally: Tally::default(),
+            arrived: 0,
+            wakes_at: None,
+        }
+    }
+
+    pub(super) fn configure(&mut self, config: &FilterConfig, now: Time, wall: WallTime) {
+        self.plane.sync(now, wall);
+        self.plane.configure(config, now);
+    }
+
+    pub(super) fn arrive(&mut self, random: &mut SmallRng, now: Time, wall: WallTime) -> Answer {
+        self.plane.sync(now, wall);
+        self.arrived = self.arrived.wrapping_add(1);
+        let arrival = Arrival {
+            trace: TraceId {
+                high: random.random(),
+                low: random.random(),
+            },
+            context: self.arrived,
+            is_grpc: false,
+            now,
+        };
+        let headers = get("/pay");
+        let request = Request::read(HeaderMap::new(&headers));
+        let Claim::Scope(scope) = self.plane.claim(Side::Server, &request) else {
+            return Answer::Now;
+        };
+        let Some((exchange, verdict)) = self.plane.begin(Side::Server, scope, arrival) else {
+            return Answer::Now;
+        };
+        if verdict != Verdict::Pass {
+            self.tally.refused += 1;
+            self.plane.end(exchange, answered(503), now);
+            return Answer::Now;
+        }
+        let mean = self.upstream.latency;
+        let latency = mean / 2 + (mean / 2).mul_f64(exponential(random));
+        let ending = answered(if random.random_bool(self.upstream.failing) {
+            500
+        } else {
+            200
+        });
+        Answer::Later {
+            exchange,
+            ending,
+            latency,
+        }
+    }
+
+    pub(super) fn end(&mut self, exchange: Exchange, ending: Ending, now: Time) {
+        if ending.status == Some(200) {
+            self.tally.served += 1;
+        } else {
+            self.tally.failed += 1;
+        }
+        self.plane.end(exchange, ending, now);
+    }
+
+    /// The report that is due, with its sequence.
+    pub(super) fn wake(&mut self, now: Time) -> Option<(u64, Observation)> {
+        self.wakes_at = None;
+        let report = self.plane.report(1, now)?;
+        Some((report.sequence, observation(&self.name, report)))
+    }
+
+    pub(super) fn answer(&mut self, sequence: u64, is_taken: bool, now: Time) {
+        if is_taken {
+            self.plane.acknowledge(sequence);
+        } else {
+            self.plane.lose(sequence, now);
+        }
+    }
+
+    /// When to be woken, if no wake-up that early is on its way.
+    pub(super) fn wants_wake(&mut self) -> Option<Time> {
+        let wanted = self.plane.wake_at()?;
+        let is_late = self.wakes_at.is_none_or(|at| wanted < at);
+        is_late.then(|| {
+            self.wakes_at = Some(wanted);
+            wanted
+        })
+    }
+}
+
+impl Add for Tally {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self {
+            served: self.served + other.served,
+            failed: self.failed + other.failed,
+            refused: self.refused + other.refused,
+        }
+    }
+}
+
+impl Sub for Tally {
+    type Output = Self;
+
+    fn sub(self, other: Self) -> Self {
+        Self {
+            served: self.served - other.served,
+            failed: self.failed - other.failed,
+            refused: self.refused - other.refused,
+        }
+    }
+}
+
+/// The header map of a request, as the host serialises it.
+fn get(path: &str) -> Vec<u8> {
+    let headers = [
+        (":method", "GET"),
+        (":authority", super::SERVICE),
+        (":path", path),
+    ];
+    let length = |text: &str| u32::try_from(text.len()).unwrap_or(0).to_le_bytes();
+    let mut bytes = 3_u32.to_le_bytes().to_vec();
+    for (name, value) in headers {
+        bytes.extend(length(name));
+        bytes.extend(length(value));
+    }
+    for (name, value) in headers {
+        for text in [name, value] {
+            bytes.extend(text.as_bytes());
+            bytes.push(0);
+        }
+    }
+    bytes
+}
+
+fn answered(status: u16) -> Ending {
+    Ending {
+        status: Some(status),
+        flags: Flags::default(),
+        grpc: None,
+    }
+}
+
+fn observation(node: &str, report: &Report) -> Observation {
+    Observation {
+        node: node.to_owned(),
+        incarnation: report.incarnation,
+        from: report.from,
+        at: report.to,
+        scopes: report.scopes.iter().map(scope_counts).collect(),
+    }
+}
+
+fn scope_counts(delta: &ScopeDelta) -> ScopeCounts {
+    let breaker = delta.breaker.as_ref();
+    ScopeCounts {
+        scope: delta.scope.clone(),
+        requests: delta.requests,
+        outcomes: delta.outcomes,
+        objectives: delta
+            .objectives
+            .iter()
+            .map(|objective| ObjectiveCounts {
+                id: objective.id.clone(),
+                total: objective.total,
+                good: objective.good,
+            })
+            .collect(),
+        refused: breaker.map_or(0, |breaker| breaker.refused),
+        shadow_refused: breaker.map_or(0, |breaker| breaker.shadow_refused),
+        shadow_refused_good: breaker.map_or(0, |breaker| breaker.shadow_refused_good),
+        breaker: breaker.map(reading),
+        latency: delta.latency.clone(),
+    }
+}
+
+fn reading(delta: &BreakerDelta) -> BreakerReading {
+    BreakerReading {
+        state: state(delta.state),
+        changes: delta
+            .changes
+            .iter()
+            .map(|(to, at, cause)| BreakerChange {
+                to: state(*to),
+                at: *at,
+                cause: match cause {
+                    Cause::Failures => BreakerCause::Failures,
+                    Cause::Slowness => BreakerCause::Slowness,
+                    Cause::Fleet => BreakerCause::Fleet,
+                    Cause::Time => BreakerCause::Time,
+                    Cause::Recovered => BreakerCause::Recovered,
+                },
+            })
+            .collect(),
+    }
+}
+
+const fn state(state: State) -> BreakerState {
+    match state {
+        State::Closed => BreakerState::Closed,
+        State::Open => BreakerState::Open,
+        State::Probing => BreakerState::Probing,
+        State::Ramping => BreakerState::Ramping,
+    }
+}
