@@ -32,11 +32,11 @@ pub(super) struct Document {
 #[derive(Clone, Debug)]
 pub(super) enum Body {
     Slo(Box<Slo>),
-    Sli(Sli),
+    Sli(Box<Sli>),
     DataSource(DataSource),
     RouteSet(RouteSet),
-    CircuitBreaker(CircuitBreakerIntent),
-    FaultInjection(FaultInjectionIntent),
+    CircuitBreaker(Box<CircuitBreakerIntent>),
+    FaultInjection(Box<FaultInjectionIntent>),
     /// Nothing that anybody here acts on.
     Checked,
 }
@@ -56,9 +56,10 @@ pub(super) fn read(text: &str, now: WallTime) -> Parsed {
                 };
                 let root = At::new(node, spot, &sink);
                 // A list of documents is what kubectl and the Go SDK read, too.
-                let roots = match node.value {
-                    Value::List(_) => root.items(DOCUMENTS_MAX).unwrap_or_default(),
-                    _ => vec![root],
+                let roots = if matches!(node.value, Value::List(_)) {
+                    root.items(DOCUMENTS_MAX).unwrap_or_default()
+                } else {
+                    vec![root]
                 };
                 count += roots.len();
                 documents.extend(roots.iter().filter_map(|root| read_one(root, now)));

@@ -16,7 +16,7 @@ const WITHIN_US_MAX: f64 = 3_600e6;
 #[derive(Clone, Debug)]
 pub(super) enum Meaning {
     /// Requests that sidecars count.
-    Here(Counted),
+    Here(Box<Counted>),
     /// Nothing that this system reads; in words.
     Elsewhere(String),
 }
@@ -47,7 +47,7 @@ enum Good {
 pub(super) fn meaning(sli: &Sli, types: &BTreeMap<&str, &str>, sink: &Sink) -> Option<Meaning> {
     let sources: Vec<&Source> = match &sli.metric {
         Metric::Threshold(source) | Metric::Raw(source) => vec![source],
-        Metric::Ratio { total, good, bad } => [Some(total), good.as_ref(), bad.as_ref()]
+        Metric::Ratio { total, good, bad } => [Some(&**total), good.as_deref(), bad.as_deref()]
             .into_iter()
             .flatten()
             .collect(),
@@ -76,9 +76,9 @@ pub(super) fn meaning(sli: &Sli, types: &BTreeMap<&str, &str>, sink: &Sink) -> O
             return None;
         }
         Metric::Threshold(source) => threshold(source, sink),
-        Metric::Ratio { total, good, bad } => ratio(total, good.as_ref(), bad.as_ref(), sink),
+        Metric::Ratio { total, good, bad } => ratio(total, good.as_deref(), bad.as_deref(), sink),
     };
-    counted.map(Meaning::Here)
+    counted.map(|counted| Meaning::Here(Box::new(counted)))
 }
 
 fn threshold(source: &Source, sink: &Sink) -> Option<Counted> {

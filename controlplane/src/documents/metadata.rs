@@ -2,6 +2,7 @@
 
 use super::reader::{At, Fields, Spot, quoted};
 use super::suggest;
+use super::tree::Value;
 
 /// The prefix of the annotations that are ours.
 const PREFIX: &str = "sloop.dev/";
@@ -98,15 +99,13 @@ fn check_labels(metadata: &Fields<'_>) {
                  '.', with a letter or digit at both ends",
             );
         }
-        match &value.node().value {
-            super::tree::Value::List(_) => {
-                for item in value.items(usize::MAX).into_iter().flatten() {
-                    item.text();
-                }
-            }
-            _ => {
-                value.text();
-            }
+        let texts = if matches!(value.node().value, Value::List(_)) {
+            value.items(usize::MAX).unwrap_or_default()
+        } else {
+            vec![value]
+        };
+        for text in texts {
+            text.text();
         }
     }
 }

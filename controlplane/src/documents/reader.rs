@@ -6,90 +6,18 @@
 //! a whole, and what was made of it is never used. As in JSON readers of Go,
 //! `null` is the same as leaving the field out.
 
-use std::cell::RefCell;
+mod finding;
+mod words;
+
 use std::fmt::Display;
+
+pub(super) use finding::{Finding, Sink, Spot};
+pub(super) use words::quoted;
+
+use words::{described, join};
 
 use super::suggest;
 use super::tree::{Entry, Node, Place, Value};
-
-/// Complaints of one file that are kept; nobody reads more.
-pub(super) const FINDINGS_MAX: usize = 100;
-
-/// Something to say about a place in a document.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Finding {
-    pub(super) document: usize,
-    pub(super) place: Place,
-    pub(super) path: String,
-    pub(super) message: String,
-}
-
-/// Where complaints and notes of one file are collected.
-#[derive(Debug, Default)]
-pub(super) struct Sink {
-    problems: RefCell<Vec<Finding>>,
-    notes: RefCell<Vec<Finding>>,
-}
-
-impl Sink {
-    /// What is wrong, and what a reader should know.
-    pub(super) fn into_parts(self) -> (Vec<Finding>, Vec<Finding>) {
-        (self.problems.into_inner(), self.notes.into_inner())
-    }
-
-    /// Whether nothing is wrong.
-    pub(super) fn is_clean(&self) -> bool {
-        self.problems.borrow().is_empty()
-    }
-
-    /// What is wrong.
-    pub(super) fn problems(&self) -> Vec<Finding> {
-        self.problems.borrow().clone()
-    }
-
-    pub(super) fn refuse(&self, finding: Finding) {
-        keep(&self.problems, finding);
-    }
-
-    pub(super) fn note(&self, finding: Finding) {
-        keep(&self.notes, finding);
-    }
-}
-
-fn keep(list: &RefCell<Vec<Finding>>, finding: Finding) {
-    let mut list = list.borrow_mut();
-    if list.len() < FINDINGS_MAX && !list.contains(&finding) {
-        list.push(finding);
-    }
-}
-
-/// A place that outlives the reading of its document, to speak about it later.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Spot {
-    pub(super) document: usize,
-    pub(super) place: Place,
-    pub(super) path: String,
-}
-
-impl Spot {
-    /// A finding about this place.
-    pub(super) fn says(&self, message: impl Display) -> Finding {
-        Finding {
-            document: self.document,
-            place: self.place,
-            path: self.path.clone(),
-            message: message.to_string(),
-        }
-    }
-
-    /// The place of the field `name` in the value at this place.
-    pub(super) fn field(&self, name: &str) -> Self {
-        Self {
-            path: join(&self.path, name),
-            ..self.clone()
-        }
-    }
-}
 
 /// A value in a document.
 #[derive(Clone, Debug)]
@@ -144,21 +72,23 @@ impl<'a> At<'a> {
 
     /// This value as a mapping with any keys.
     pub(super) fn any_fields(&self) -> Option<Fields<'a>> {
-        match &self.node.value {
-            Value::Map(entries) => Some(Fields {
-                at: self.clone(),
-                entries,
-            }),
-            other => self.mismatch(other, "a mapping"),
-        }
+        let Value::Map(entries) = &self.node.value else {
+            return self.mismatch("a mapping");
+        };
+        Some(Fields {
+            at: self.clone(),
+            entries,
+        })
     }
 
     /// This value as a list of at most `max` items; `null` is an empty one.
     pub(super) fn items(&self, max: usize) -> Option<Vec<Self>> {
-        let items: &'a [Node] = match &self.node.value {
-            Value::List(items) => items,
-            Value::Null => &[],
-            other => return self.mismatch(other, "a list"),
+        let items: &'a [Node] = if let Value::List(items) = &self.node.value {
+            items
+        } else if self.node.value == Value::Null {
+            &[]
+        } else {
+            return self.mismatch("a list");
         };
         if max < items.len() {
             let given = items.len();
@@ -182,46 +112,50 @@ impl<'a> At<'a> {
         Self::new(node, spot, self.sink)
     }
 
-    /// This value as a text.
+    /// This value as a text; `null` is an empty one.
     pub(super) fn text(&self) -> Option<&'a str> {
-        match &self.node.value {
-            Value::Text(text) => Some(text),
-            Value::Null => Some(""),
-            other => self.mismatch(other, "a text"),
+        if let Value::Text(text) = &self.node.value {
+            Some(text)
+        } else if self.node.value == Value::Null {
+            Some("")
+        } else {
+            self.mismatch("a text")
         }
     }
 
     /// This value as `true` or `false`.
     pub(super) fn bool(&self) -> Option<bool> {
-        match &self.node.value {
-            Value::Bool(value) => Some(*value),
-            other => self.mismatch(other, "true or false"),
-        }
+        let Value::Bool(value) = self.node.value else {
+            return self.mismatch("true or false");
+        };
+        Some(value)
     }
 
     /// This value as a finite number.
     pub(super) fn number(&self) -> Option<f64> {
-        match &self.node.value {
-            #[expect(
-                clippy::cast_precision_loss,
-                reason = "OpenSLO's numbers are floating point; beyond 2^53 nobody counts on units"
-            )]
-            Value::Integer(value) => Some(*value as f64),
-            Value::Float(value) if value.is_finite() => Some(*value),
-            other => self.mismatch(other, "a finite number"),
+        #[expect(
+            clippy::cast_precision_loss,
+            reason = "OpenSLO's numbers are floating point; beyond 2^53 nobody counts on units"
+        )]
+        if let Value::Integer(value) = self.node.value {
+            return Some(value as f64);
         }
+        if let Value::Float(value) = self.node.value
+            && value.is_finite()
+        {
+            return Some(value);
+        }
+        self.mismatch("a finite number")
     }
 
     /// This value as a whole number of the type `T`.
     pub(super) fn whole<T: TryFrom<i64> + Bounds>(&self) -> Option<T> {
-        let wanted = || format!("a whole number from 0 to {}", T::MAX_TEXT);
-        match &self.node.value {
-            Value::Integer(value) => match T::try_from(*value) {
-                Ok(value) => Some(value),
-                Err(_) => self.mismatch(&self.node.value, &wanted()),
-            },
-            other => self.mismatch(other, &wanted()),
+        if let Value::Integer(value) = self.node.value
+            && let Ok(value) = T::try_from(value)
+        {
+            return Some(value);
         }
+        self.mismatch(&format!("a whole number from 0 to {}", T::MAX_TEXT))
     }
 
     /// This value as a text that is one of `known`, each with its meaning.
@@ -252,8 +186,9 @@ impl<'a> At<'a> {
         self.accept(T::try_from(self.text()?))
     }
 
-    fn mismatch<T>(&self, given: &Value, wanted: &str) -> Option<T> {
-        self.refuse(format!("is {}; it must be {wanted}", described(given)));
+    fn mismatch<T>(&self, wanted: &str) -> Option<T> {
+        let given = described(&self.node.value);
+        self.refuse(format!("is {given}; it must be {wanted}"));
         None
     }
 
@@ -344,49 +279,14 @@ impl<'a> Fields<'a> {
     fn entry(&self, entry: &'a Entry) -> At<'a> {
         let spot = Spot {
             document: self.at.spot.document,
-            place: match entry.node.value {
-                Value::Null => entry.place,
-                _ => entry.node.place,
+            // Where nothing stands, the key is what people look for.
+            place: if entry.node.value == Value::Null {
+                entry.place
+            } else {
+                entry.node.place
             },
             path: join(&self.at.spot.path, &entry.key),
         };
         At::new(&entry.node, spot, self.at.sink)
-    }
-}
-
-/// `path.key`, or `path['key']` when the key is no plain word.
-fn join(path: &str, key: &str) -> String {
-    let is_word = !key.is_empty()
-        && key
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
-    match (is_word, path.is_empty()) {
-        (true, true) => key.to_owned(),
-        (true, false) => format!("{path}.{key}"),
-        (false, _) => format!("{path}['{}']", shortened(key, 400).escape_debug()),
-    }
-}
-
-/// A text as people see it in a message: quoted, and not without end.
-pub(super) fn quoted(text: &str) -> String {
-    format!("{:?}", shortened(text, 80))
-}
-
-fn shortened(text: &str, shown: usize) -> String {
-    match text.char_indices().nth(shown) {
-        Some((end, _)) => format!("{}...", text.get(..end).unwrap_or_default()),
-        None => text.to_owned(),
-    }
-}
-
-fn described(value: &Value) -> String {
-    match value {
-        Value::Null => "empty".to_owned(),
-        Value::Bool(value) => value.to_string(),
-        Value::Integer(value) => value.to_string(),
-        Value::Float(value) => value.to_string(),
-        Value::Text(text) => format!("the text {}", quoted(text)),
-        Value::List(_) => "a list".to_owned(),
-        Value::Map(_) => "a mapping".to_owned(),
     }
 }

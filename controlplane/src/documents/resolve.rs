@@ -69,11 +69,11 @@ impl Contribution {
             }),
             Body::CircuitBreaker(intent) => {
                 routes.look_up(&intent.service, &intent.route, spot, sink);
-                intent_of::<CircuitBreak>(document, intent, sink)
+                intent_of::<CircuitBreak>(document, &**intent, sink)
             }
             Body::FaultInjection(intent) => {
                 routes.look_up(&intent.service, &intent.route, spot, sink);
-                intent_of::<FaultInjection>(document, intent, sink)
+                intent_of::<FaultInjection>(document, &**intent, sink)
             }
             Body::RouteSet(routes) => {
                 self.route_sets.push(routes.clone());

@@ -49,7 +49,7 @@ pub(super) fn read(kind: &str, document: &Fields<'_>, metadata: Metadata<'_>) ->
     }
     match kind {
         "SLO" => slo::read(document, metadata).map(|slo| Body::Slo(Box::new(slo))),
-        "SLI" => sli::read(document).map(Body::Sli),
+        "SLI" => sli::read(document).map(|sli| Body::Sli(Box::new(sli))),
         "DataSource" => read_data_source(document).map(Body::DataSource),
         "Service" => {
             let spec = document

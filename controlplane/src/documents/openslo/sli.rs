@@ -16,15 +16,15 @@ pub(in crate::documents) struct Sli {
 #[derive(Clone, Debug)]
 pub(in crate::documents) enum Metric {
     /// A value that an objective compares with a threshold.
-    Threshold(Source),
+    Threshold(Box<Source>),
     /// Good or bad events among all.
     Ratio {
-        total: Source,
-        good: Option<Source>,
-        bad: Option<Source>,
+        total: Box<Source>,
+        good: Option<Box<Source>>,
+        bad: Option<Box<Source>>,
     },
     /// A ratio that somebody else has worked out.
-    Raw(Source),
+    Raw(Box<Source>),
 }
 
 /// Where values come from. What `spec` means depends on the type, which may stand in another file.
@@ -125,14 +125,14 @@ fn read_ratio(at: &At<'_>) -> Option<Metric> {
 
 /// `None` when it was there and could not be read.
 #[expect(clippy::option_option, reason = "left out and unreadable differ")]
-fn flat(metric: Option<Option<Source>>) -> Option<Option<Source>> {
+fn flat<T>(metric: Option<Option<T>>) -> Option<Option<T>> {
     match metric {
         None => Some(None),
         Some(read) => read.map(Some),
     }
 }
 
-fn read_source(at: &At<'_>) -> Option<Source> {
+fn read_source(at: &At<'_>) -> Option<Box<Source>> {
     let metric_source = at.fields(&["metricSource"])?.required("metricSource")?;
     let fields = metric_source.fields(&["metricSourceRef", "type", "spec"])?;
     let reference = fields
@@ -146,11 +146,11 @@ fn read_source(at: &At<'_>) -> Option<Source> {
         // What it says is of use when all documents are known; what is wrong with it is said at once.
         source::read(&spec);
     }
-    Some(Source {
+    Some(Box::new(Source {
         spot: metric_source.spot().clone(),
         reference: reference_name,
         kind: kind.to_owned(),
         spec: spec.node().clone(),
         spec_spot: spec.spot().clone(),
-    })
+    }))
 }

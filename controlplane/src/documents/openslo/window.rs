@@ -56,7 +56,8 @@ pub(super) fn read(spec: &Fields<'_>) -> Option<Window> {
         let given = items.len();
         list.refuse(format!("has {given} items; it must have exactly 1"));
     }
-    items.iter().map(read_one).last()?
+    let windows: Vec<Option<Window>> = items.iter().map(read_one).collect();
+    windows.into_iter().next()?
 }
 
 fn read_one(at: &At<'_>) -> Option<Window> {

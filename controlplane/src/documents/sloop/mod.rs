@@ -29,7 +29,9 @@ pub(super) fn read(
     metadata::refuse_mode(metadata);
     match kind {
         "RouteSet" => route_set::read(document, metadata).map(Body::RouteSet),
-        "CircuitBreaker" => circuit_breaker::read(document, metadata).map(Body::CircuitBreaker),
-        _ => fault_injection::read(document, metadata, now).map(Body::FaultInjection),
+        "CircuitBreaker" => circuit_breaker::read(document, metadata)
+            .map(|breaker| Body::CircuitBreaker(Box::new(breaker))),
+        _ => fault_injection::read(document, metadata, now)
+            .map(|fault| Body::FaultInjection(Box::new(fault))),
     }
 }

@@ -80,20 +80,17 @@ fn read_match(at: &At<'_>) -> Option<RequestMatch> {
 
 fn read_path(at: &At<'_>) -> Option<PathMatch> {
     let fields = at.fields(&["exact", "prefix", "template"])?;
-    let kinds: [(&str, fn(String) -> PathMatch); 3] = [
-        ("exact", PathMatch::Exact),
-        ("prefix", PathMatch::Prefix),
-        ("template", PathMatch::Template),
-    ];
-    let given: Vec<_> = kinds
-        .iter()
-        .filter_map(|(name, kind)| Some((fields.get(name)?, kind)))
-        .collect();
-    let [(text, kind)] = given.as_slice() else {
-        at.refuse("needs one of exact, prefix and template");
-        return None;
+    let texts = ["exact", "prefix", "template"].map(|name| fields.get(name));
+    let (kind, at): (fn(String) -> PathMatch, _) = match texts {
+        [Some(exact), None, None] => (PathMatch::Exact, exact),
+        [None, Some(prefix), None] => (PathMatch::Prefix, prefix),
+        [None, None, Some(template)] => (PathMatch::Template, template),
+        _ => {
+            at.refuse("needs one of exact, prefix and template");
+            return None;
+        }
     };
-    Some(kind(text.text()?.to_owned()))
+    Some(kind(at.text()?.to_owned()))
 }
 
 fn read_headers(at: &At<'_>) -> Option<Vec<HeaderMatch>> {
