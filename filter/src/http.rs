@@ -5,7 +5,7 @@ use std::rc::Rc;
 use proxy_wasm::traits::{Context, HttpContext};
 use proxy_wasm::types::Action;
 use sloop_dataplane::{Arrival, Claim, Ending, Exchange, HeaderMap, Request, ScopeId, Verdict};
-use sloop_model::{Flags, OwnVerdict, Side, TraceResponse};
+use sloop_model::{Flags, OwnVerdict, Side, Time, TraceResponse};
 
 use crate::root::Shared;
 use crate::{host, reply, vm};
@@ -38,9 +38,8 @@ impl Http {
     }
 
     /// Finds the request's scope and decides about it. None: let it pass, uncounted.
-    fn begin(&mut self, side: Side, request: &Request<'_>) -> Option<Verdict> {
+    fn begin(&mut self, side: Side, request: &Request<'_>, now: Time) -> Option<Verdict> {
         let scope = scope_of(side, request)?;
-        let now = host::now();
         let context = self.context;
         let (begun, trace, respond, wake) = vm::with(|plane| {
             let trace = plane.trace(request);
@@ -85,12 +84,13 @@ impl Context for Http {
 impl HttpContext for Http {
     fn on_http_request_headers(&mut self, _count: usize, _is_end: bool) -> Action {
         self.has_begun = true;
+        let now = host::now();
         let (Some(side), Some(bytes)) = (self.root.side.get(), vm::count(host::request_headers()))
         else {
             return Action::Continue;
         };
         let request = Request::read(HeaderMap::new(&bytes));
-        match self.begin(side, &request) {
+        match self.begin(side, &request, now) {
             None | Some(Verdict::Pass) => Action::Continue,
             Some(Verdict::Hold) => Action::Pause,
             Some(Verdict::Refuse {

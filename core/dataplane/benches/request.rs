@@ -1,0 +1,98 @@
+//! What one request costs in the core, natively, without any host.
+#![allow(missing_docs, clippy::unwrap_used, reason = "a measurement")]
+
+use std::hint::black_box;
+
+use criterion::{Criterion, criterion_group, criterion_main};
+use sloop_dataplane::{
+    Arrival, Claim, Ending, HeaderMap, Plane, Request, ScopeId, Verdict, serialised,
+};
+use sloop_model::{FilterConfig, Flags, Side, Time};
+
+const HEADERS: &[(&str, &[u8])] = &[
+    (":authority", b"payments:8080"),
+    (":path", b"/charge/17?card=1"),
+    (":method", b"POST"),
+    (":scheme", b"http"),
+    ("user-agent", b"bench"),
+    ("x-request-id", b"3f1b7a52-0c0e-4bb0-8a2e-6f8f3f6f8a11"),
+    (
+        "traceparent",
+        b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+    ),
+    ("content-type", b"application/json"),
+];
+
+/// Scopes of other services before ours, as an outbound filter has them.
+fn plane(others: u32) -> Plane {
+    let mut scopes: Vec<String> = (0..others)
+        .map(|other| {
+            format!(
+                r#"{{"service": "s{other}", "route": "r", "match": [{{"authority": ["service{other}"], "path": {{"prefix": "/"}}}}]}}"#
+            )
+        })
+        .collect();
+    scopes.push(
+        r#"{"service": "payments", "route": "charge", "match": [{"path": {"prefix": "/charge"}}],
+            "objectives": [{"id": {"slo": "up", "index": 0}}, {"id": {"slo": "fast", "index": 0}, "within_us": 250000}],
+            "breaker": {"limits": {"window_ms": 1000, "calls_min": 20, "failed_max": 2000, "sigmas_hundredths": 300,
+                        "open_ms": 1000, "open_max_ms": 8000, "probes": 5, "ramp_ms": 2000}},
+            "faults": [{"id": "e", "share": 0, "abort_status": 503, "expires_at_ms": 4102444800000}]}"#
+            .to_owned(),
+    );
+    let json = format!(
+        r#"{{"version": 1, "service": "payments", "side": "server", "scopes": [{}]}}"#,
+        scopes.join(",")
+    );
+    let mut plane = Plane::new([1, 2, 3, 4]);
+    plane.configure(
+        &FilterConfig::parse(json.as_bytes()).unwrap(),
+        Time::from_nanos(0),
+    );
+    plane
+}
+
+fn scope(plane: &Plane, request: &Request<'_>) -> ScopeId {
+    match plane.claim(Side::Server, request) {
+        Claim::Scope(scope) => scope,
+        Claim::ByRouteName | Claim::Unconfigured => unreachable!("the rule claims it"),
+    }
+}
+
+fn request(plane: &mut Plane, bytes: &[u8], nanos: u64) -> Verdict {
+    let request = Request::read(HeaderMap::new(bytes));
+    let trace = plane.trace(&request);
+    let scope = scope(plane, &request);
+    let arrival = Arrival {
+        trace: trace.id(),
+        context: 1,
+        is_grpc: request.is_grpc,
+        now: Time::from_nanos(nanos),
+    };
+    let (exchange, verdict) = plane.begin(Side::Server, scope, arrival).unwrap();
+    black_box(trace.header());
+    let ending = Ending {
+        status: Some(200),
+        flags: Flags::default(),
+        grpc: None,
+    };
+    plane.end(exchange, ending, Time::from_nanos(nanos + 1_000_000));
+    verdict
+}
+
+fn benches(criterion: &mut Criterion) {
+    let bytes = serialised(HEADERS);
+    for others in [0, 100] {
+        let mut plane = plane(others);
+        let mut nanos = 0;
+        criterion.bench_function(&format!("request, {others} scopes before it"), |bencher| {
+            bencher.iter(|| {
+                nanos += 10_000;
+                request(&mut plane, black_box(&bytes), nanos)
+            });
+        });
+    }
+}
+
+criterion_group!(all, benches);
+criterion_main!(all);
