@@ -5,6 +5,8 @@ pub mod envoy;
 pub mod eventually;
 pub mod ports;
 pub mod process;
+pub mod replay;
+mod server;
 pub mod shop;
 pub mod sim;
 pub mod wasm_host;

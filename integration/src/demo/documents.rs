@@ -1,0 +1,114 @@
+//! What the operator of the shop declares.
+
+use super::observed::Enforcement;
+
+/// The documents of the shop: routes and SLOs.
+///
+/// The SLOs of `payments` are counted by the sidecars of its callers, because
+/// that is where a breaker can spare it requests; those of `edge` are what users
+/// get and are only monitored.
+#[must_use]
+pub fn documents(enforcement: Enforcement) -> String {
+    let mode = enforcement.annotation();
+    let mut documents = vec![
+        routes(
+            "payments",
+            &[("charge", "POST", "/charge"), ("wallet", "GET", "/wallet")],
+        ),
+        routes(
+            "checkout",
+            &[
+                ("catalogue", "GET", "/catalog"),
+                ("order", "POST", "/checkout"),
+            ],
+        ),
+        routes(
+            "edge",
+            &[
+                ("catalogue", "GET", "/catalog"),
+                ("order", "POST", "/checkout"),
+                ("wallet", "GET", "/wallet"),
+            ],
+        ),
+        availability("payments", "client", mode),
+        latency("payments", "client", mode, "0.25"),
+    ];
+    for service in ["edge", "checkout"] {
+        documents.push(availability(service, "server", "monitored"));
+        documents.push(latency(service, "server", "monitored", "1"));
+    }
+    documents.join("---\n")
+}
+
+fn routes(service: &str, routes: &[(&str, &str, &str)]) -> String {
+    let routes: String = routes
+        .iter()
+        .map(|(name, method, path)| {
+            format!(
+                "    - name: {name}\n      match:\n        - method: [{method}]\n          path: {{exact: {path}}}\n"
+            )
+        })
+        .collect();
+    format!(
+        "apiVersion: sloop.dev/v1\nkind: RouteSet\nmetadata:\n  name: {service}\nspec:\n  service: {service}\n  authorities: [{service}]\n  routes:\n{routes}"
+    )
+}
+
+fn availability(service: &str, side: &str, mode: &str) -> String {
+    let indicator = format!(
+        "    spec:
+      ratioMetric:
+        counter: true
+        bad:
+          metricSource:
+            type: sloop
+            spec: {{service: {service}, route: \"*\", side: {side}, status: [\"5xx\"], outcome: [timeout, connect_failure, upstream_reset, no_healthy_upstream, truncated]}}
+        total:
+          metricSource:
+            type: sloop
+            spec: {{service: {service}, route: \"*\", side: {side}}}
+"
+    );
+    slo(
+        service,
+        "availability",
+        mode,
+        &indicator,
+        "    - target: 0.99\n",
+    )
+}
+
+fn latency(service: &str, side: &str, mode: &str, seconds: &str) -> String {
+    let indicator = format!(
+        "    spec:
+      thresholdMetric:
+        metricSource:
+          type: sloop
+          spec: {{service: {service}, route: \"*\", side: {side}}}
+"
+    );
+    let objective = format!("    - target: 0.99\n      op: lte\n      value: {seconds}\n");
+    slo(service, "latency", mode, &indicator, &objective)
+}
+
+fn slo(service: &str, what: &str, mode: &str, indicator: &str, objective: &str) -> String {
+    format!(
+        "apiVersion: openslo/v1
+kind: SLO
+metadata:
+  name: {service}-{what}
+  annotations:
+    sloop.dev/mode: {mode}
+spec:
+  service: {service}
+  budgetingMethod: Occurrences
+  timeWindow:
+    - duration: 28d
+      isRolling: true
+  indicator:
+    metadata:
+      name: {service}-{what}
+{indicator}  objectives:
+{objective}"
+    )
+}

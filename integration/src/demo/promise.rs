@@ -1,0 +1,92 @@
+//! What the demo promises, and whether it was kept.
+
+use super::result::{Promise, Run};
+
+/// Longest time from the first bad answer to the first breaker that opens.
+const LOCAL_MS: u64 = 1_000;
+/// Longest time from the first bad answer to the last sidecar's breaker that opens.
+const FLEET_MS: u64 = 3_000;
+
+/// Holds both runs against what was promised.
+#[must_use]
+pub fn promises(shadow: &Run, enforced: &Run) -> Vec<Promise> {
+    let mut promises = vec![
+        within(
+            "the first sidecar protects itself",
+            LOCAL_MS,
+            enforced,
+            |trouble| trouble.local_ms,
+        ),
+        within(
+            "every calling sidecar is protected",
+            FLEET_MS,
+            enforced,
+            |trouble| trouble.fleet_ms,
+        ),
+    ];
+    for run in [shadow, enforced] {
+        promises.push(Promise {
+            what: format!(
+                "no request failed by Sloop itself ({})",
+                run.enforcement.name()
+            ),
+            kept: run.failed_by_sloop == 0,
+            measured: run.failed_by_sloop.to_string(),
+        });
+    }
+    for run in [shadow, enforced] {
+        promises.push(Promise {
+            what: format!("every request is counted once ({})", run.enforcement.name()),
+            kept: run.counted_requests == run.sent_requests,
+            measured: format!(
+                "{} counted of {} sent",
+                run.counted_requests, run.sent_requests
+            ),
+        });
+    }
+    promises.push(Promise {
+        what: "in trouble, more users are served well with enforcement than without".to_owned(),
+        kept: shadow.in_trouble.goodput < enforced.in_trouble.goodput,
+        measured: format!(
+            "{:.1}/s instead of {:.1}/s",
+            enforced.in_trouble.goodput, shadow.in_trouble.goodput
+        ),
+    });
+    promises.push(Promise {
+        what: "all breakers close again after each healing".to_owned(),
+        kept: enforced
+            .troubles
+            .iter()
+            .all(|trouble| trouble.relaxed_ms.is_some()),
+        measured: list(enforced, |trouble| trouble.relaxed_ms),
+    });
+    promises
+}
+
+fn within(
+    what: &str,
+    limit_ms: u64,
+    run: &Run,
+    measured: impl Fn(&super::result::Mitigation) -> Option<u64>,
+) -> Promise {
+    let all_in_time = run
+        .troubles
+        .iter()
+        .all(|trouble| measured(trouble).is_some_and(|after| after < limit_ms));
+    Promise {
+        what: format!("{what} within {limit_ms} ms of the first bad answer"),
+        kept: !run.troubles.is_empty() && all_in_time,
+        measured: list(run, measured),
+    }
+}
+
+fn list(run: &Run, measured: impl Fn(&super::result::Mitigation) -> Option<u64>) -> String {
+    run.troubles
+        .iter()
+        .map(|trouble| {
+            let after = measured(trouble).map_or("never".to_owned(), |after| format!("{after} ms"));
+            format!("{}: {after}", trouble.name)
+        })
+        .collect::<Vec<_>>()
+        .join(", ")
+}

@@ -1,0 +1,343 @@
+//! One mesh with everything in it: control plane, shop, sidecars.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use bytes::Bytes;
+use http::Method;
+use sloop_controlplane::admin::api::NodeStatus;
+use sloop_controlplane::ads::Variant;
+use sloop_controlplane::bootstrap::{Bootstrap, Inbound, Outbound, Upstream};
+use sloop_model::ServiceName;
+
+use super::admin::{Admin, Client};
+use super::documents::documents;
+use super::observed::Enforcement;
+use crate::envoy::{self, Envoy};
+use crate::eventually::eventually;
+use crate::ports::free_address;
+use crate::process::{Guarded, Program};
+use crate::shop::{CheckoutStatus, Episode, Service, Trouble};
+
+/// Two meshes start at once, six Envoys compile a module each, on two cores.
+const READY_WITHIN: Duration = Duration::from_secs(60);
+
+/// Programs and files that a stage is made of.
+#[derive(Clone, Debug)]
+pub struct Programs {
+    /// The control plane.
+    pub sloop: PathBuf,
+    /// This program, which is also the shop.
+    pub own: PathBuf,
+    /// The filter.
+    pub module: PathBuf,
+}
+
+/// Where the parts of one service listen.
+#[derive(Clone, Copy, Debug)]
+struct Place {
+    service: Service,
+    app: SocketAddr,
+    control: SocketAddr,
+    inbound: SocketAddr,
+    outbound: SocketAddr,
+    admin: SocketAddr,
+}
+
+/// A running mesh. Dropping it ends everything.
+#[derive(Debug)]
+pub struct Stage {
+    /// Where users go.
+    pub entry: SocketAddr,
+    /// Where the outbound side of `checkout`'s sidecar listens.
+    pub checkout_outbound: SocketAddr,
+    /// The control plane's HTTP API.
+    pub api: SocketAddr,
+    /// Where its documents are.
+    pub documents: PathBuf,
+    /// Questions to the control plane.
+    pub admin: Admin,
+    /// Orders to `payments`.
+    pub trouble: SocketAddr,
+    payments: Client,
+    checkout: Client,
+    _processes: Vec<Guarded>,
+    _envoys: [Envoy; 3],
+}
+
+impl Programs {
+    /// Finds everything: what `cargo xtask demo` names in the environment, else what lies beside this program.
+    ///
+    /// # Errors
+    ///
+    /// When something is missing.
+    pub fn find() -> anyhow::Result<Self> {
+        let own = std::env::current_exe().context("finding this program")?;
+        let sloop =
+            std::env::var_os("SLOOP").map_or_else(|| own.with_file_name("sloop"), PathBuf::from);
+        if !sloop.is_file() {
+            let sloop = sloop.display();
+            bail!("no program at {sloop}; `cargo xtask demo` builds it");
+        }
+        Ok(Self {
+            sloop,
+            own,
+            module: envoy::module()?,
+        })
+    }
+
+    /// Starts a control plane that reads `folder/documents` and writes below `folder`.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be started.
+    pub fn control_plane(
+        &self,
+        folder: &Path,
+        discovery: SocketAddr,
+        admin: SocketAddr,
+    ) -> anyhow::Result<Guarded> {
+        Program::new("sloop", &self.sloop)
+            .arg("serve")
+            .arg("--documents")
+            .arg(folder.join("documents"))
+            .args(["--listen", &discovery.to_string()])
+            .args(["--admin", &admin.to_string()])
+            .arg("--store")
+            .arg(folder.join("store"))
+            .arg("--module")
+            .arg(&self.module)
+            .start(folder.join("sloop.log"))
+    }
+}
+
+/// Makes `folder` anew, empty but for the documents `text`.
+///
+/// # Errors
+///
+/// When the file system refuses.
+pub fn prepare(folder: &Path, text: &str) -> anyhow::Result<()> {
+    if folder.exists() {
+        std::fs::remove_dir_all(folder)
+            .with_context(|| format!("removing {}", folder.display()))?;
+    }
+    let documents = folder.join("documents");
+    std::fs::create_dir_all(&documents)
+        .with_context(|| format!("making {}", documents.display()))?;
+    std::fs::write(documents.join("demo.yaml"), text).context("writing the documents")
+}
+
+impl Stage {
+    /// Starts a mesh and waits until every sidecar has its policies.
+    ///
+    /// # Errors
+    ///
+    /// When something does not start in time.
+    pub async fn start(
+        enforcement: Enforcement,
+        programs: &Programs,
+        folder: &Path,
+    ) -> anyhow::Result<Self> {
+        prepare(folder, &documents(enforcement))?;
+        let (discovery, api) = (free_address()?, free_address()?);
+        let places = [
+            Place::find(Service::Edge)?,
+            Place::find(Service::Checkout)?,
+            Place::find(Service::Payments)?,
+        ];
+        let mut processes = vec![programs.control_plane(folder, discovery, api)?];
+        let admin = Admin::new(api)?;
+        wait_for_control_plane(&admin, processes.first_mut()).await?;
+        for place in &places {
+            processes.push(place.start_service(programs, folder)?);
+        }
+        let start = |place: &Place| {
+            let bootstrap = place.bootstrap(&places, discovery, &programs.module);
+            let log = folder.join(format!("envoy-{}.log", place.service.name()));
+            start_envoy(bootstrap, 1, log)
+        };
+        let [edge, checkout, payments] = &places;
+        let (one, two, three) = tokio::try_join!(start(edge), start(checkout), start(payments))?;
+        wait_for_policies(&admin, places.len()).await?;
+        Ok(Self {
+            entry: edge.inbound,
+            checkout_outbound: checkout.outbound,
+            api,
+            documents: folder.join("documents"),
+            admin,
+            trouble: payments.control,
+            payments: Client::new(payments.control)?,
+            checkout: Client::new(checkout.control)?,
+            _processes: processes,
+            _envoys: [one, two, three],
+        })
+    }
+
+    /// Orders trouble.
+    ///
+    /// # Errors
+    ///
+    /// When `payments` does not obey.
+    pub async fn order(&self, trouble: Trouble) -> anyhow::Result<()> {
+        let order = Bytes::from(serde_json::to_vec(&trouble)?);
+        self.payments
+            .ask(Method::PUT, "/trouble", order)
+            .await
+            .map(|_| ())
+    }
+
+    /// What `payments` recorded about its troubles.
+    ///
+    /// # Errors
+    ///
+    /// When it does not answer.
+    pub async fn episodes(&self) -> anyhow::Result<Vec<Episode>> {
+        self.payments.get("/trouble").await
+    }
+
+    /// What became of orders without a charge.
+    ///
+    /// # Errors
+    ///
+    /// When `checkout` does not answer.
+    pub async fn orders(&self) -> anyhow::Result<CheckoutStatus> {
+        self.checkout.get("/status").await
+    }
+}
+
+impl Place {
+    fn find(service: Service) -> anyhow::Result<Self> {
+        Ok(Self {
+            service,
+            app: free_address()?,
+            control: free_address()?,
+            inbound: free_address()?,
+            outbound: free_address()?,
+            admin: free_address()?,
+        })
+    }
+
+    fn start_service(&self, programs: &Programs, folder: &Path) -> anyhow::Result<Guarded> {
+        let name = self.service.name();
+        Program::new(name, &programs.own)
+            .args(["shop", name])
+            .args(["--listen", &self.app.to_string()])
+            .args(["--outbound", &self.outbound.to_string()])
+            .args(["--control", &self.control.to_string()])
+            .start(folder.join(format!("{name}.log")))
+    }
+
+    fn bootstrap(
+        &self,
+        places: &[Self],
+        discovery: SocketAddr,
+        module: &Path,
+    ) -> anyhow::Result<Bootstrap> {
+        let upstreams = places
+            .iter()
+            .filter(|other| other.service != self.service)
+            .map(|other| {
+                let name = other.service.name();
+                Ok(Upstream {
+                    service: ServiceName::try_from(name)?,
+                    authorities: vec![name.to_owned()],
+                    address: other.inbound.into(),
+                })
+            })
+            .collect::<anyhow::Result<Vec<Upstream>>>()?;
+        let inbound = Inbound {
+            listen: self.inbound,
+            app: self.app.into(),
+        };
+        let outbound = Outbound {
+            listen: self.outbound,
+            upstreams,
+        };
+        sidecar(
+            self.service.name(),
+            (self.admin, discovery),
+            module,
+            (inbound, Some(outbound)),
+        )
+    }
+}
+
+/// The sidecar of `service`, whose node is called after it.
+pub(crate) fn sidecar(
+    service: &str,
+    (admin, discovery): (SocketAddr, SocketAddr),
+    module: &Path,
+    (inbound, outbound): (Inbound, Option<Outbound>),
+) -> anyhow::Result<Bootstrap> {
+    Ok(Bootstrap {
+        node: format!("{service}-1"),
+        service: ServiceName::try_from(service)?,
+        admin,
+        control_plane: discovery.into(),
+        variant: Variant::Delta,
+        module: module
+            .to_str()
+            .context("the module's path is not UTF-8")?
+            .to_owned(),
+        report_interval_ms: REPORT_INTERVAL_MS,
+        inbound: Some(inbound),
+        outbound,
+    })
+}
+
+/// As `sloop bootstrap` has it by default.
+const REPORT_INTERVAL_MS: u32 = 1_000;
+
+/// Starts a sidecar with `workers` worker threads.
+pub(crate) async fn start_envoy(
+    bootstrap: anyhow::Result<Bootstrap>,
+    workers: u32,
+    log: PathBuf,
+) -> anyhow::Result<Envoy> {
+    let bootstrap = bootstrap?;
+    let options = envoy::Options {
+        name: format!("envoy of {}", bootstrap.service),
+        concurrency: workers,
+        log: Some(log),
+        ..envoy::Options::default()
+    };
+    Envoy::start_with(&bootstrap.to_yaml(), options).await
+}
+
+/// Waits until the control plane answers.
+pub(crate) async fn wait_for_control_plane(
+    admin: &Admin,
+    process: Option<&mut Guarded>,
+) -> anyhow::Result<()> {
+    let Some(process) = process else {
+        bail!("there is no control plane to wait for");
+    };
+    eventually(READY_WITHIN, "the control plane is ready", async || {
+        if let Ok(Some(status)) = process.ended() {
+            let end = process.log_end();
+            return Some(Err(anyhow::anyhow!("sloop has ended: {status}\n{end}")));
+        }
+        admin.is_ready().await.then_some(Ok(()))
+    })
+    .await?
+}
+
+/// Waits until `count` nodes have accepted the last that they were sent.
+pub(crate) async fn wait_for_policies(admin: &Admin, count: usize) -> anyhow::Result<()> {
+    let is_up_to_date = |node: &NodeStatus| {
+        node.connected
+            && !node.resources.is_empty()
+            && node
+                .resources
+                .iter()
+                .all(|one| one.sent.is_some() && one.sent == one.acknowledged)
+    };
+    eventually(READY_WITHIN, "every sidecar has its policies", async || {
+        let nodes = admin.nodes().await.ok()?;
+        let ready = nodes.iter().filter(|node| is_up_to_date(node)).count();
+        (count <= ready).then_some(())
+    })
+    .await
+}
