@@ -8,7 +8,7 @@
 //! ```no_run
 //! use sloop_integration::wasm_host::{Module, Request, Response, Vm};
 //!
-//! let mut vm = Vm::start(&Module::load(&Module::path())?)?;
+//! let mut vm = Vm::start(&Module::load(&Module::path())?, 1)?;
 //! assert!(vm.configure("sloop-inbound", r#"{"version": 1, "service": "shop", "side": "server"}"#));
 //! let exchange = vm.begin("sloop-inbound", Request::get("/"));
 //! assert!(vm.stream(exchange).sent("traceparent").is_some());
@@ -25,6 +25,7 @@ mod exchange;
 mod host;
 mod imports;
 mod stream;
+mod traffic;
 mod vm;
 
 use std::path::{Path, PathBuf};

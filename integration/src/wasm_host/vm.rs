@@ -1,24 +1,23 @@
-//! One VM: starting it, configuring its filters, sending exchanges through it.
+//! One VM: starting it, configuring its filters, letting time pass.
 
 use std::time::Duration;
 
 use anyhow::Context as _;
 use wasmtime::{Instance, Linker, Store};
 
-use super::abi::CONTINUE;
-use super::host::{Cost, GrpcCall, Host, Root};
+use super::Module;
+use super::host::{Cost, Host, Root};
 use super::imports;
-use super::stream::{Exchange, Phase, Stream};
-use super::{Module, Request, Response};
+use super::stream::Exchange;
 
 /// More instructions than any test needs; fewer would end one that runs away.
 const FUEL: u64 = 1 << 50;
 
 /// A VM with the filters that are configured in it.
 pub struct Vm {
-    store: Store<Host>,
+    pub(super) store: Store<Host>,
     instance: Instance,
-    last_context: u32,
+    pub(super) last_context: u32,
 }
 
 impl std::fmt::Debug for Vm {
@@ -29,21 +28,12 @@ impl std::fmt::Debug for Vm {
 
 /// Life of the VM and of its filters.
 impl Vm {
-    /// Starts a VM.
-    ///
-    /// # Errors
-    ///
-    /// When the module cannot be instantiated.
-    pub fn start(module: &Module) -> anyhow::Result<Self> {
-        Self::start_with_seed(module, 1)
-    }
-
     /// Starts a VM whose randomness comes from `seed`.
     ///
     /// # Errors
     ///
     /// When the module cannot be instantiated.
-    pub fn start_with_seed(module: &Module, seed: u64) -> anyhow::Result<Self> {
+    pub fn start(module: &Module, seed: u64) -> anyhow::Result<Self> {
         let Module(module) = module;
         let mut linker = Linker::new(module.engine());
         imports::all(&mut linker)?;
@@ -159,170 +149,12 @@ impl Vm {
     }
 }
 
-/// Exchanges.
-impl Vm {
-    /// A request arrives at the filter `root_id`.
-    ///
-    /// # Panics
-    ///
-    /// When that filter has no configuration.
-    #[track_caller]
-    pub fn begin(&mut self, root_id: &str, request: Request) -> Exchange {
-        let exchange = self.begin_unseen(root_id, request);
-        self.create_if_new(exchange);
-        let Exchange(context) = exchange;
-        let stream = self.stream_mut(exchange);
-        stream.phase = Phase::Request;
-        let count = u32::try_from(stream.request.headers.len()).unwrap_or(u32::MAX);
-        let action = self.enter(context, "proxy_on_request_headers", &[context, count, 1]);
-        let stream = self.stream_mut(exchange);
-        if stream.reply().is_some() || stream.is_closed() {
-            return exchange;
-        }
-        if action.is_none_or(|action| action == CONTINUE) {
-            stream.send();
-        } else {
-            stream.paused = true;
-        }
-        exchange
-    }
-
-    /// A request arrives that the filter is not shown, because an earlier filter answers it.
-    ///
-    /// # Panics
-    ///
-    /// As [`Self::begin`].
-    #[track_caller]
-    #[expect(clippy::panic, reason = "a mistake in a test")]
-    pub fn begin_unseen(&mut self, root_id: &str, request: Request) -> Exchange {
-        let Some(root) = self.root(root_id) else {
-            panic!("{root_id} has no configuration");
-        };
-        self.last_context += 1;
-        let stream = Stream::new(root, request);
-        self.store
-            .data_mut()
-            .streams
-            .insert(self.last_context, stream);
-        Exchange(self.last_context)
-    }
-
-    /// The service answers.
-    #[track_caller]
-    pub fn respond(&mut self, exchange: Exchange, response: Response) {
-        self.stream_mut(exchange).response = response;
-        if self.stream(exchange).response.headers.is_some() {
-            self.response_headers(exchange);
-        }
-    }
-
-    /// The exchange is over: the filter logs it and forgets it. Returns what the client and the service saw.
-    #[track_caller]
-    pub fn end(&mut self, exchange: Exchange) -> Stream {
-        let Exchange(context) = exchange;
-        self.create_if_new(exchange);
-        self.stream_mut(exchange).phase = Phase::Log;
-        self.enter(context, "proxy_on_log", &[context]);
-        self.enter(context, "proxy_on_done", &[context]);
-        self.enter(context, "proxy_on_delete", &[context]);
-        let ended = self.stream(exchange).clone();
-        self.store.data_mut().streams.remove(&context);
-        self.end_if_unused(ended.root);
-        ended
-    }
-
-    /// A whole exchange: the request, this answer if the filter lets the request through, the end.
-    #[track_caller]
-    pub fn exchange(&mut self, root_id: &str, request: Request, response: Response) -> Stream {
-        let exchange = self.begin(root_id, request);
-        if self.stream(exchange).times_sent() != 0 {
-            self.respond(exchange, response);
-        }
-        self.end(exchange)
-    }
-
-    /// What is known of an exchange that is not over.
-    ///
-    /// # Panics
-    ///
-    /// When there is none.
-    #[must_use]
-    #[track_caller]
-    #[expect(clippy::panic, reason = "a mistake in a test")]
-    pub fn stream(&self, exchange: Exchange) -> &Stream {
-        match self.store.data().streams.get(&exchange.0) {
-            Some(stream) => stream,
-            None => panic!("{exchange:?} is over"),
-        }
-    }
-}
-
-/// Calls to the control plane.
-impl Vm {
-    /// Calls that wait for an answer.
-    #[must_use]
-    pub fn calls(&self) -> Vec<GrpcCall> {
-        self.store.data().calls.values().cloned().collect()
-    }
-
-    /// Answers a call with status OK and `message`.
-    #[track_caller]
-    pub fn answer(&mut self, call: &GrpcCall, message: &[u8]) {
-        let size = u32::try_from(message.len()).unwrap_or(u32::MAX);
-        let host = self.store.data_mut();
-        host.calls.remove(&call.token);
-        host.grpc_answer = message.into();
-        host.grpc_status = 0;
-        let arguments = [call.context, call.token, size];
-        self.enter(call.context, "proxy_on_grpc_receive", &arguments);
-    }
-
-    /// Ends a call with another gRPC status.
-    #[track_caller]
-    pub fn fail(&mut self, call: &GrpcCall, status: u32) {
-        let host = self.store.data_mut();
-        host.calls.remove(&call.token);
-        host.grpc_status = status;
-        let arguments = [call.context, call.token, status];
-        self.enter(call.context, "proxy_on_grpc_close", &arguments);
-    }
-
-    /// Takes a cluster out of Envoy's configuration: calls to it are refused at once.
-    pub fn remove_cluster(&mut self, name: &str) {
-        self.store.data_mut().clusters_gone.insert(name.into());
-    }
-}
-
 /// The machinery.
 impl Vm {
-    /// Envoy makes a stream's context with its first callback, whichever that is.
-    #[track_caller]
-    fn create_if_new(&mut self, exchange: Exchange) {
-        let Exchange(context) = exchange;
-        let stream = self.stream_mut(exchange);
-        let root = stream.root;
-        if !std::mem::replace(&mut stream.created, true) {
-            self.enter(context, "proxy_on_context_create", &[context, root]);
-        }
-    }
-
-    #[track_caller]
-    fn response_headers(&mut self, exchange: Exchange) {
-        let Exchange(context) = exchange;
-        self.create_if_new(exchange);
-        let stream = self.stream_mut(exchange);
-        stream.phase = Phase::Response;
-        let headers = stream.response.headers.as_ref();
-        let count = headers.and_then(|headers| u32::try_from(headers.len()).ok());
-        let arguments = [context, count.unwrap_or_default(), 1];
-        self.enter(context, "proxy_on_response_headers", &arguments);
-        self.stream_mut(exchange).phase = Phase::Between;
-    }
-
     /// Calls into the guest, then does what Envoy does after that: answers of the filter pass its own response callback.
     #[track_caller]
     #[expect(clippy::panic, reason = "a trap of the guest is the failure of a test")]
-    fn enter(&mut self, context: u32, callback: &str, arguments: &[u32]) -> Option<u32> {
+    pub(super) fn enter(&mut self, context: u32, callback: &str, arguments: &[u32]) -> Option<u32> {
         self.store.data_mut().effective = context;
         let result = match self.call(callback, arguments) {
             Ok(result) => result,
@@ -360,7 +192,7 @@ impl Vm {
     }
 
     /// The context of the filter's configuration in force.
-    fn root(&self, root_id: &str) -> Option<u32> {
+    pub(super) fn root(&self, root_id: &str) -> Option<u32> {
         let roots = self.store.data().roots.iter();
         let mut named = roots.filter(|(_, root)| root.root_id == root_id);
         Some(*named.next_back()?.0)
@@ -376,7 +208,7 @@ impl Vm {
 
     /// Ends a root context that a newer one has replaced, once no exchange holds it.
     #[track_caller]
-    fn end_if_unused(&mut self, context: u32) {
+    pub(super) fn end_if_unused(&mut self, context: u32) {
         let host = self.store.data();
         let Some(root) = host.roots.get(&context) else {
             return;
@@ -395,14 +227,5 @@ impl Vm {
         let host = self.store.data_mut();
         host.roots.remove(&context);
         host.calls.retain(|_, call| call.context != context);
-    }
-
-    #[track_caller]
-    #[expect(clippy::panic, reason = "a mistake in a test")]
-    fn stream_mut(&mut self, exchange: Exchange) -> &mut Stream {
-        match self.store.data_mut().streams.get_mut(&exchange.0) {
-            Some(stream) => stream,
-            None => panic!("{exchange:?} is over"),
-        }
     }
 }

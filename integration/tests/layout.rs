@@ -1,0 +1,212 @@
+//! The rules of ARCHITECTURE.md that a program can check.
+#![allow(missing_docs, clippy::unwrap_used, clippy::panic, reason = "tests")]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// Crates that know nothing of clocks, networks, files and threads.
+const PURE: [&str; 4] = [
+    "sloop-model",
+    "sloop-dataplane",
+    "sloop-controllers",
+    "sloop-xds",
+];
+
+/// Crates that do I/O, keep time or draw random numbers.
+const IMPURE: [&str; 15] = [
+    "axum",
+    "chrono",
+    "envoy-types",
+    "getrandom",
+    "hyper",
+    "jiff",
+    "mio",
+    "proxy-wasm",
+    "rand",
+    "redb",
+    "rustix",
+    "socket2",
+    "tokio",
+    "tonic",
+    "tracing",
+];
+
+/// Which of our crates each may depend on, beside itself.
+const MAY_USE: [(&str, &[&str]); 7] = [
+    ("sloop-model", &[]),
+    ("sloop-xds-protos", &[]),
+    ("sloop-dataplane", &["sloop-model"]),
+    ("sloop-controllers", &["sloop-model"]),
+    ("sloop-xds", &["sloop-model", "sloop-xds-protos"]),
+    (
+        "sloop-filter",
+        &["sloop-dataplane", "sloop-model", "sloop-xds-protos"],
+    ),
+    ("sloop-bench", &["sloop-model"]),
+];
+
+/// Lines of a file without its tests.
+const LINES_MAX: usize = 400;
+
+/// The only file that may hold `unsafe`.
+const UNSAFE: &str = "filter/src/host.rs";
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
+}
+
+/// The names of everything that `package` is built from.
+fn dependencies(package: &str) -> Vec<String> {
+    let output = Command::new(env!("CARGO"))
+        .current_dir(root())
+        .args(["tree", "--prefix=none", "--edges=normal", "--package"])
+        .arg(package)
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let tree = String::from_utf8(output.stdout).unwrap();
+    let names = tree.lines().filter_map(|line| line.split(' ').next());
+    names.map(str::to_owned).collect()
+}
+
+/// Every `.rs` file of the workspace, relative to its root.
+fn sources() -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut folders = members();
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|end| end == "rs") {
+                found.push(path.strip_prefix(root()).unwrap().to_owned());
+            }
+        }
+    }
+    found.sort();
+    found
+}
+
+/// The folders of all crates.
+fn members() -> Vec<PathBuf> {
+    let manifest = read(Path::new("Cargo.toml"));
+    let members = manifest.split_once("members = [").unwrap().1;
+    let members = members.split_once(']').unwrap().0;
+    let folders: Vec<_> = members
+        .split('"')
+        .skip(1)
+        .step_by(2)
+        .flat_map(member_folders)
+        .collect();
+    assert!(5 < folders.len(), "found only {folders:?}");
+    folders
+}
+
+/// The folders that an entry of `members` stands for.
+fn member_folders(member: &str) -> Vec<PathBuf> {
+    match member.strip_suffix("/*") {
+        None => vec![root().join(member)],
+        Some(parent) => fs::read_dir(root().join(parent))
+            .unwrap()
+            .map(|entry| entry.unwrap().path())
+            .filter(|path| path.join("Cargo.toml").exists())
+            .collect(),
+    }
+}
+
+fn read(path: &Path) -> String {
+    fs::read_to_string(root().join(path)).unwrap()
+}
+
+#[test]
+fn the_core_depends_on_nothing_that_does_io() {
+    for package in PURE {
+        for name in dependencies(package) {
+            assert!(
+                !IMPURE.contains(&name.as_str()),
+                "{package} must not depend on {name}"
+            );
+        }
+    }
+}
+
+#[test]
+fn our_crates_depend_on_each_other_as_the_code_map_says() {
+    for (package, may_use) in MAY_USE {
+        for name in dependencies(package) {
+            let is_ours = name.starts_with("sloop-") && name != package;
+            assert!(
+                !is_ours || may_use.contains(&name.as_str()),
+                "{package} must not depend on {name}"
+            );
+        }
+    }
+}
+
+#[test]
+fn every_crate_has_the_lints_of_the_workspace() {
+    for folder in members() {
+        let manifest = fs::read_to_string(folder.join("Cargo.toml")).unwrap();
+        assert!(
+            manifest.contains("[lints]\nworkspace = true"),
+            "{} has lints of its own",
+            folder.display()
+        );
+    }
+}
+
+#[test]
+fn paths_in_the_architecture_exist() {
+    let text = read(Path::new("ARCHITECTURE.md"));
+    let mut checked = 0;
+    for quoted in text.split('`').skip(1).step_by(2) {
+        let is_file = [".rs", ".toml", ".md", ".proto"]
+            .iter()
+            .any(|end| quoted.ends_with(end));
+        let is_path = quoted.contains('/') || is_file;
+        // Patterns and commands are no paths.
+        if is_path && !quoted.contains(['<', '*', ' ', ':']) {
+            checked += 1;
+            assert!(root().join(quoted).exists(), "there is no {quoted}");
+        }
+    }
+    assert!(5 < checked, "found only {checked} paths");
+}
+
+#[test]
+fn files_are_short() {
+    let long: Vec<_> = sources()
+        .into_iter()
+        .filter(|path| !is_test(path))
+        .map(|path| (lines_without_tests(&read(&path)), path))
+        .filter(|(lines, _)| LINES_MAX < *lines)
+        .collect();
+    assert!(
+        long.is_empty(),
+        "split by subject, at most {LINES_MAX} lines without tests: {long:#?}"
+    );
+}
+
+/// Whether a file holds nothing but tests.
+fn is_test(path: &Path) -> bool {
+    let name = path.file_stem().unwrap();
+    name == "tests" || path.components().any(|part| part.as_os_str() == "tests")
+}
+
+fn lines_without_tests(text: &str) -> usize {
+    text.lines()
+        .take_while(|line| *line != "#[cfg(test)]")
+        .count()
+}
+
+#[test]
+fn unsafe_is_in_one_file() {
+    for path in sources() {
+        let is_allowed = path == Path::new(UNSAFE) || path.ends_with("tests/layout.rs");
+        let text = read(&path);
+        let mut code = text.lines().map(|line| line.split("//").next().unwrap());
+        let words = code.any(|line| line.split_whitespace().any(|word| word == "unsafe"));
+        assert!(is_allowed || !words, "{} holds unsafe", path.display());
+    }
+}

@@ -1,0 +1,106 @@
+//! What a request costs: calls into Envoy, values that come back, instructions.
+//!
+//! Exact, so the bounds are close: a change that goes beyond them must say why.
+
+use serde_json::{Value, json};
+use sloop_integration::wasm_host::{Cost, Request, Response};
+
+use crate::language::{ask, inbound, pay, started};
+
+const TRACEPARENT: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+
+/// What is asked, and the most that it may cost: hostcalls, values returned, entries, instructions.
+struct Case {
+    name: &'static str,
+    configuration: Value,
+    request: Request,
+    most: [u64; 4],
+}
+
+fn cases() -> Vec<Case> {
+    let guarded = json!({
+        "objectives": [
+            {"id": {"slo": "served", "index": 0}},
+            {"id": {"slo": "fast", "index": 0}, "within_us": 250_000},
+        ],
+        "breaker": {"limits": {
+            "window_ms": 1_000, "calls_min": 5, "failed_max": 5_000,
+            "open_ms": 1_000, "open_max_ms": 10_000, "probes": 1,
+        }},
+    });
+    let traced = || Request::get("/pay").header("traceparent", TRACEPARENT);
+    let mut named = inbound(&json!([]));
+    named["route_names"] = json!(true);
+    let grpc = traced().header("content-type", "application/grpc");
+    let plain = || pay(&json!({}));
+    let case = |name, configuration, request, most| Case {
+        name,
+        configuration,
+        request,
+        most,
+    };
+    // Compilers differ in their instructions, so that bound has a third to spare. The others are exact.
+    vec![
+        case("trace continued", plain(), traced(), [6, 3, 6, 11_400]),
+        case(
+            "trace begun",
+            plain(),
+            Request::get("/pay"),
+            [7, 3, 6, 9_900],
+        ),
+        case(
+            "guarded, two objectives",
+            pay(&guarded),
+            traced(),
+            [6, 3, 6, 13_400],
+        ),
+        case("gRPC", plain(), grpc, [7, 4, 6, 12_300]),
+        case(
+            "by Envoy's route name",
+            named,
+            traced().route("pay"),
+            [7, 4, 6, 12_200],
+        ),
+    ]
+}
+
+/// The cost of one request after many like it.
+fn cost_of(case: &Case) -> Cost {
+    let mut vm = started(&case.configuration);
+    for _ in 0..10 {
+        ask(&mut vm, case.request.clone(), Response::status(200));
+    }
+    let before = vm.cost();
+    ask(&mut vm, case.request.clone(), Response::status(200));
+    vm.cost().since(&before)
+}
+
+#[test]
+#[expect(
+    clippy::print_stdout,
+    reason = "a table for people, shown with --nocapture"
+)]
+fn an_ordinary_request_costs_no_more_than_this() {
+    println!(
+        "{:<28} {:>6} {:>7} {:>8} {:>12}",
+        "", "calls", "values", "entries", "instructions"
+    );
+    let mut dear = Vec::new();
+    for case in cases() {
+        let cost = cost_of(&case);
+        let spent = [cost.calls(), cost.allocations, cost.entries, cost.fuel];
+        let [calls, values, entries, fuel] = spent;
+        println!(
+            "{:<28} {calls:>6} {values:>7} {entries:>8} {fuel:>12}  {:?}",
+            case.name, cost.hostcalls
+        );
+        if spent
+            .iter()
+            .zip(case.most)
+            .any(|(spent, most)| *spent > most)
+        {
+            dear.push(case.name);
+        }
+    }
+    assert!(dear.is_empty(), "dearer than allowed: {dear:?}");
+}
