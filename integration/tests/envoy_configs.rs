@@ -29,7 +29,7 @@ fn file(name: &str) -> String {
 /// Puts real places where the example has its own; each must be there.
 fn placed(example: &str, places: &[(&str, String)]) -> String {
     let module = ("/etc/sloop/sloop_filter.wasm", module());
-    let admin = ("port_value: 9901", "port_value: 0".to_owned());
+    let admin = ("port_value: 9900", "port_value: 0".to_owned());
     places
         .iter()
         .chain([&module, &admin])
@@ -96,8 +96,8 @@ fn sidecar() -> Bootstrap {
     Bootstrap {
         node: "shop-1".into(),
         service: ServiceName::try_from("shop").unwrap(),
-        admin: "127.0.0.1:9901".parse().unwrap(),
-        control_plane: "127.0.0.1:18000".parse().unwrap(),
+        admin: "127.0.0.1:9900".parse().unwrap(),
+        control_plane: "127.0.0.1:9901".parse().unwrap(),
         variant: Variant::Delta,
         module: "/etc/sloop/sloop_filter.wasm".into(),
         report_interval_ms: 1_000,
@@ -110,7 +110,7 @@ fn sidecar() -> Bootstrap {
             upstreams: vec![sloop_controlplane::bootstrap::Upstream {
                 service: ServiceName::try_from("payments").unwrap(),
                 authorities: vec!["payments".into()],
-                address: "127.0.0.1:20000".parse().unwrap(),
+                address: "127.0.0.1:10010".parse().unwrap(),
             }],
         }),
     }
@@ -147,11 +147,11 @@ async fn control_plane_yaml_counts_at_once_and_takes_pushes() {
     let config_text = placed_at(
         &file("control-plane.yaml"),
         &[
-            (18_000, plane.address),
+            (9_901, plane.address),
             (10_000, inbound),
             (10_001, outbound),
             (8_080, app.address()),
-            (20_000, inbound),
+            (10_010, inbound),
         ],
     );
     let _envoy = Envoy::start(&config_text).await.unwrap();
@@ -194,10 +194,7 @@ fn as_istio_would(inbound: SocketAddr, app: SocketAddr, plane: SocketAddr) -> St
     let manifest = file("istio/envoyfilter.yaml")
         .replace("/etc/sloop/sloop_filter.wasm", &module())
         .replace("sloop.sloop-system.svc.cluster.local", "127.0.0.1")
-        .replace(
-            "port_value: 18000",
-            &format!("port_value: {}", plane.port()),
-        );
+        .replace("port_value: 9901", &format!("port_value: {}", plane.port()));
     let parts = envoy_parts(&manifest);
     let [cluster, server, client] = parts.as_slice() else {
         panic!("the manifest has three patches");
@@ -212,7 +209,7 @@ fn as_istio_would(inbound: SocketAddr, app: SocketAddr, plane: SocketAddr) -> St
     };
     let yaml = bootstrap
         .to_yaml()
-        .replace("port_value: 9901", "port_value: 0");
+        .replace("port_value: 9900", "port_value: 0");
     // The filters of the manifest take the place of the bootstrap's own, and so does the cluster.
     let (head, rest) = yaml
         .split_once("          - name: sloop-inbound\n")

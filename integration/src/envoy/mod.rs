@@ -44,7 +44,8 @@ impl Default for Options {
             name: "envoy".to_owned(),
             concurrency: 2,
             log: None,
-            log_level: "info".to_owned(),
+            // At `info`, Envoy begins with two hundred lines about what it was built with.
+            log_level: "warning,wasm:info,config:info".to_owned(),
         }
     }
 }

@@ -1,0 +1,244 @@
+//! The control plane is killed and restarted while requests flow.
+//!
+//! The program is `$SLOOP`, else `target/debug/sloop`.
+#![cfg(feature = "envoy")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "tests"
+)]
+
+mod support;
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use sloop_controlplane::ads::Variant;
+use sloop_integration::envoy::{Caller, Upstream};
+use sloop_integration::eventually::eventually;
+use sloop_integration::ports;
+use sloop_integration::process::{Guarded, Program};
+use support::{SOON, Sidecar, module};
+
+const DOCUMENTS: &str = r#"
+apiVersion: sloop.dev/v1
+kind: RouteSet
+metadata:
+  name: shop
+spec:
+  service: shop
+  routes:
+  - name: pay
+    match:
+    - path:
+        prefix: /pay
+"#;
+
+/// A control plane that can be restarted at the same place.
+struct ControlPlane {
+    folder: tempfile::TempDir,
+    listen: SocketAddr,
+    admin: SocketAddr,
+    running: Guarded,
+}
+
+fn program() -> PathBuf {
+    let built = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/debug/sloop");
+    std::env::var_os("SLOOP").map_or(built, PathBuf::from)
+}
+
+fn start(folder: &Path, listen: SocketAddr, admin: SocketAddr) -> Guarded {
+    Program::new("sloop", program())
+        .arg("serve")
+        .arg("--documents")
+        .arg(folder.join("documents"))
+        .args(["--listen", &listen.to_string()])
+        .args(["--admin", &admin.to_string()])
+        .arg("--store")
+        .arg(folder.join("store"))
+        .args(["--module", &module()])
+        .args(["--report-interval", "100"])
+        .start(folder.join("sloop.log"))
+        .unwrap()
+}
+
+impl ControlPlane {
+    async fn start() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir(folder.path().join("documents")).unwrap();
+        std::fs::write(folder.path().join("documents/shop.yaml"), DOCUMENTS).unwrap();
+        let (listen, admin) = (
+            ports::free_address().unwrap(),
+            ports::free_address().unwrap(),
+        );
+        let running = start(folder.path(), listen, admin);
+        let plane = Self {
+            folder,
+            listen,
+            admin,
+            running,
+        };
+        plane.is_ready().await;
+        plane
+    }
+
+    async fn is_ready(&self) {
+        let admin = Caller::of(self.admin);
+        eventually(SOON, "sloop is ready", async || {
+            let answer = admin.get("/readyz").await.ok()?;
+            (answer.status() == 200).then_some(())
+        })
+        .await
+        .unwrap();
+    }
+
+    /// Nobody's last words: SIGKILL.
+    async fn kill_and_restart(&mut self) {
+        self.running.kill().unwrap();
+        self.running = start(self.folder.path(), self.listen, self.admin);
+        self.is_ready().await;
+    }
+
+    async fn end_and_restart(&mut self) {
+        let status = self.running.terminate(SOON).await.unwrap();
+        assert!(status.success(), "{status}");
+        self.running = start(self.folder.path(), self.listen, self.admin);
+        self.is_ready().await;
+    }
+
+    /// Requests of `pay` on the server's side that it has counted, since ever.
+    async fn counted(&self) -> Option<u64> {
+        let answer = Caller::of(self.admin).get("/v1/scopes").await.ok()?;
+        let answer: serde_json::Value = serde_json::from_slice(answer.body()).ok()?;
+        let scopes = answer["items"].as_array()?;
+        let pay = scopes
+            .iter()
+            .find(|scope| scope["route"] == "pay" && scope["side"] == "server")?;
+        pay["requests"].as_u64()
+    }
+}
+
+/// Requests that flow until they are stopped.
+struct Load {
+    stop: Arc<AtomicBool>,
+    sent: Arc<AtomicU64>,
+    failed: Arc<AtomicU64>,
+    callers: Vec<tokio::task::JoinHandle<()>>,
+}
+
+impl Load {
+    fn start(caller: &Caller, callers: usize) -> Self {
+        let (stop, sent, failed) = (
+            Arc::<AtomicBool>::default(),
+            Arc::<AtomicU64>::default(),
+            Arc::<AtomicU64>::default(),
+        );
+        let callers = (0..callers)
+            .map(|_| {
+                let (caller, stop) = (caller.clone(), Arc::clone(&stop));
+                let (sent, failed) = (Arc::clone(&sent), Arc::clone(&failed));
+                tokio::spawn(async move {
+                    while !stop.load(Ordering::Relaxed) {
+                        let answer = caller.get("/pay").await;
+                        sent.fetch_add(1, Ordering::Relaxed);
+                        if answer.map_or(true, |it| it.status() != 200) {
+                            failed.fetch_add(1, Ordering::Relaxed);
+                        }
+                    }
+                })
+            })
+            .collect();
+        Self {
+            stop,
+            sent,
+            failed,
+            callers,
+        }
+    }
+
+    async fn flows(&self) {
+        let goal = self.sent.load(Ordering::Relaxed) + 300;
+        eventually(SOON, "300 more requests", async || {
+            (goal <= self.sent.load(Ordering::Relaxed)).then_some(())
+        })
+        .await
+        .unwrap();
+    }
+
+    /// How many were sent, and how many of them failed.
+    async fn stop(self) -> (u64, u64) {
+        self.stop.store(true, Ordering::Relaxed);
+        for caller in self.callers {
+            caller.await.unwrap();
+        }
+        let counts = [self.sent, self.failed].map(|count| count.load(Ordering::Relaxed));
+        counts.into()
+    }
+}
+
+async fn restarts_over(variant: Variant) {
+    let app = Upstream::start().await.unwrap();
+    let mut plane = ControlPlane::start().await;
+    let sidecar = Sidecar::start(app.address(), plane.listen, variant).await;
+    // The route has its name only once the configuration has come.
+    eventually(SOON, "the route is known", async || {
+        sidecar.inbound.get("/pay").await.ok()?;
+        plane.counted().await
+    })
+    .await
+    .unwrap();
+    drop(app.take());
+    // Both workers have reported everything when two looks in a row say the same.
+    let before = settled(&plane).await;
+
+    let load = Load::start(&sidecar.inbound, 4);
+    load.flows().await;
+    plane.kill_and_restart().await;
+    load.flows().await;
+    plane.kill_and_restart().await;
+    load.flows().await;
+    plane.end_and_restart().await;
+    load.flows().await;
+    let (sent, failed) = load.stop().await;
+
+    assert_eq!(failed, 0, "of {sent} requests");
+    assert_eq!(u64::try_from(app.take().len()).unwrap(), sent);
+    let expected = before + sent;
+    let counted = eventually(SOON, "all requests are counted", async || {
+        plane.counted().await.filter(|counted| expected <= *counted)
+    });
+    assert_eq!(
+        counted.await.unwrap(),
+        expected,
+        "no count is lost or doubled"
+    );
+}
+
+/// The count when it has stood still for thirty looks: longer than three reports take.
+async fn settled(plane: &ControlPlane) -> u64 {
+    let mut last = (0, 0);
+    eventually(SOON, "the count stands still", async || {
+        let counted = plane.counted().await?;
+        last = if last.0 == counted {
+            (counted, last.1 + 1)
+        } else {
+            (counted, 0)
+        };
+        (last.1 == 30).then_some(counted)
+    })
+    .await
+    .unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_request_and_no_count_is_lost_over_delta() {
+    restarts_over(Variant::Delta).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_request_and_no_count_is_lost_over_state_of_the_world() {
+    restarts_over(Variant::Sotw).await;
+}
