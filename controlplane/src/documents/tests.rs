@@ -356,3 +356,13 @@ fn routes_have_a_name_once_in_a_service() {
     assert_eq!(wrong(&twice).len(), 1);
     assert_eq!(load(&[("a.yaml", &set("a"))]).route_sets.len(), 1);
 }
+
+#[test]
+fn a_hundred_findings_of_a_file_are_enough() {
+    let text = "{apiVersion: openslo/v1, kind: Service, metadata: {name: A}}\n---\n".repeat(200);
+    let loaded = load(&[("a.yaml", &text)]);
+    assert_eq!(loaded.problems.len(), 100);
+    let last = loaded.problems.last().unwrap();
+    assert!(last.message.contains("only the first 100"), "{last}");
+    assert_eq!(last.line, 199);
+}

@@ -6,8 +6,8 @@ use std::fmt::Display;
 use super::super::tree::Place;
 use super::words::join;
 
-/// Complaints of one file that are kept; nobody reads more.
-pub(in crate::documents) const FINDINGS_MAX: usize = 100;
+/// Findings of one file that are kept; nobody reads more.
+const FINDINGS_MAX: usize = 100;
 
 /// Something to say about a place in a document.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,9 +52,19 @@ impl Sink {
 
 fn keep(list: &RefCell<Vec<Finding>>, finding: Finding) {
     let mut list = list.borrow_mut();
-    if list.len() < FINDINGS_MAX && !list.contains(&finding) {
-        list.push(finding);
+    if FINDINGS_MAX <= list.len() || list.contains(&finding) {
+        return;
     }
+    let is_last = list.len() + 1 == FINDINGS_MAX;
+    list.push(if is_last {
+        Finding {
+            message: format!("and more: only the first {FINDINGS_MAX} findings of a file are said"),
+            path: String::new(),
+            ..finding
+        }
+    } else {
+        finding
+    });
 }
 
 /// A place that outlives the reading of its document, to speak about it later.
