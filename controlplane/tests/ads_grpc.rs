@@ -1,0 +1,412 @@
+//! Discovery over real gRPC, with a client that others wrote and whose types are complete.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "tests"
+)]
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use sloop_controlplane::ads::{AdsLimits, Event, Hub, What};
+use sloop_controlplane::clock;
+use sloop_xds::{Kind, Resource, Snapshot};
+use sloop_xds_protos::envoy::envoy::config::core::v3::Node;
+use sloop_xds_protos::envoy::envoy::service::discovery::v3::aggregated_discovery_service_client::AggregatedDiscoveryServiceClient;
+use sloop_xds_protos::envoy::envoy::service::discovery::v3::{
+    DeltaDiscoveryRequest, DeltaDiscoveryResponse, DiscoveryRequest, DiscoveryResponse,
+};
+use sloop_xds_protos::envoy::google::rpc;
+use tokio::net::TcpListener;
+use tokio::sync::{broadcast, mpsc};
+use tokio::time::timeout;
+use tokio_stream::wrappers::{ReceiverStream, TcpListenerStream};
+use tonic::{Code, Status, Streaming};
+
+const SOON: Duration = Duration::from_secs(10);
+/// How long silence is listened to. Answers come within a millisecond or two.
+const SILENCE: Duration = Duration::from_millis(200);
+
+struct Server {
+    hub: Hub,
+    address: SocketAddr,
+    events: broadcast::Receiver<Event>,
+}
+
+impl Server {
+    async fn start(limits: AdsLimits) -> Self {
+        let hub = Hub::new(limits, clock::wall);
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let router = limits.server().add_service(hub.service());
+        tokio::spawn(router.serve_with_incoming(TcpListenerStream::new(listener)));
+        Self {
+            events: hub.events(),
+            hub,
+            address,
+        }
+    }
+
+    async fn open() -> Self {
+        let server = Self::start(AdsLimits::default()).await;
+        server.hub.open();
+        server
+    }
+
+    fn publish(&self, resources: &[(&str, &str)]) {
+        let start = Snapshot::builder().manage(Kind::EXTENSION);
+        let snapshot = resources.iter().fold(start, |builder, (name, content)| {
+            builder.with(Resource::new(Kind::EXTENSION, name, content.as_bytes()))
+        });
+        self.hub.publish("shop", Arc::new(snapshot.build()));
+    }
+
+    /// The next event that `wanted` knows.
+    async fn event<T>(&mut self, wanted: impl Fn(What) -> Option<T>) -> T {
+        timeout(SOON, async {
+            loop {
+                if let Some(found) = wanted(self.events.recv().await.unwrap().what) {
+                    return found;
+                }
+            }
+        })
+        .await
+        .expect("the event comes")
+    }
+
+    async fn client(&self) -> AggregatedDiscoveryServiceClient<tonic::transport::Channel> {
+        let address = format!("http://{}", self.address);
+        AggregatedDiscoveryServiceClient::connect(address)
+            .await
+            .unwrap()
+    }
+
+    async fn sotw(&self) -> Client<DiscoveryRequest, DiscoveryResponse> {
+        let (requests, from_client) = mpsc::channel(1_000);
+        let requested = ReceiverStream::new(from_client);
+        let mut channel = self.client().await;
+        let answer = channel.stream_aggregated_resources(requested);
+        Client {
+            requests,
+            responses: answer.await.unwrap().into_inner(),
+        }
+    }
+
+    async fn delta(&self) -> Client<DeltaDiscoveryRequest, DeltaDiscoveryResponse> {
+        let (requests, from_client) = mpsc::channel(1_000);
+        let requested = ReceiverStream::new(from_client);
+        let mut channel = self.client().await;
+        let answer = channel.delta_aggregated_resources(requested);
+        Client {
+            requests,
+            responses: answer.await.unwrap().into_inner(),
+        }
+    }
+}
+
+struct Client<Q, R> {
+    requests: mpsc::Sender<Q>,
+    responses: Streaming<R>,
+}
+
+impl<Q, R> Client<Q, R> {
+    async fn send(&self, request: Q) {
+        self.requests.send(request).await.unwrap();
+    }
+
+    async fn hears(&mut self) -> Result<R, Status> {
+        let message = timeout(SOON, self.responses.message()).await;
+        Ok(message.expect("the server speaks")?.expect("not the end"))
+    }
+
+    async fn hears_nothing(&mut self) {
+        let heard = timeout(SILENCE, self.responses.message()).await;
+        assert!(heard.is_err(), "the server spoke or hung up");
+    }
+}
+
+fn node() -> Option<Node> {
+    Some(Node {
+        id: "shop-1".into(),
+        cluster: "shop".into(),
+        ..Node::default()
+    })
+}
+
+fn sotw(names: &[&str]) -> DiscoveryRequest {
+    DiscoveryRequest {
+        node: node(),
+        type_url: Kind::EXTENSION.into(),
+        resource_names: names.iter().map(|name| (*name).to_owned()).collect(),
+        ..DiscoveryRequest::default()
+    }
+}
+
+fn delta(names: &[&str]) -> DeltaDiscoveryRequest {
+    DeltaDiscoveryRequest {
+        node: node(),
+        type_url: Kind::EXTENSION.into(),
+        resource_names_subscribe: names.iter().map(|name| (*name).to_owned()).collect(),
+        ..DeltaDiscoveryRequest::default()
+    }
+}
+
+fn refusal() -> Option<rpc::Status> {
+    Some(rpc::Status {
+        code: 13,
+        message: "cannot".into(),
+        ..rpc::Status::default()
+    })
+}
+
+/// Cases 1, 2 and 16: the node comes in the first message only.
+#[tokio::test]
+async fn state_of_the_world_is_pushed_and_acknowledged() {
+    let mut server = Server::open().await;
+    server.publish(&[("a", "1"), ("b", "1")]);
+    let mut client = server.sotw().await;
+    client.send(sotw(&["a"])).await;
+    let first = client.hears().await.unwrap();
+    assert_eq!(first.type_url, Kind::EXTENSION);
+    assert_eq!(first.resources.len(), 1);
+    assert_eq!(first.resources[0].type_url, Kind::EXTENSION);
+    assert_eq!(first.resources[0].value, b"1");
+    let acknowledgement = DiscoveryRequest {
+        node: None,
+        version_info: first.version_info.clone(),
+        response_nonce: first.nonce.clone(),
+        ..sotw(&["a"])
+    };
+    client.send(acknowledgement).await;
+    let version = server
+        .event(|what| {
+            if let What::Acknowledged { version, .. } = what {
+                Some(version)
+            } else {
+                None
+            }
+        })
+        .await;
+    assert_eq!(version, first.version_info);
+    client.hears_nothing().await;
+    server.publish(&[("a", "2"), ("b", "1")]);
+    let second = client.hears().await.unwrap();
+    assert_eq!(second.resources[0].value, b"2");
+    assert_ne!(second.version_info, first.version_info);
+}
+
+/// Cases 1, 2, 10 and 14.
+#[tokio::test]
+async fn delta_is_pushed_acknowledged_and_taken_up_again() {
+    let mut server = Server::open().await;
+    server.publish(&[("a", "1")]);
+    let mut client = server.delta().await;
+    client.send(delta(&["a", "missing"])).await;
+    let first = client.hears().await.unwrap();
+    assert_eq!(first.removed_resources, ["missing"]);
+    assert_eq!(first.resources.len(), 1);
+    let resource = &first.resources[0];
+    assert_eq!(resource.name, "a");
+    assert_eq!(resource.resource.as_ref().unwrap().value, b"1");
+    let acknowledgement = DeltaDiscoveryRequest {
+        node: None,
+        response_nonce: first.nonce.clone(),
+        ..delta(&[])
+    };
+    client.send(acknowledgement).await;
+    server
+        .event(|what| matches!(what, What::Acknowledged { .. }).then_some(()))
+        .await;
+    let node = &server.hub.nodes()[0];
+    assert_eq!((node.id.as_str(), node.group.as_str()), ("shop-1", "shop"));
+    assert_eq!(node.types[Kind::EXTENSION].resources["a"], resource.version);
+
+    let has = HashMap::from([("a".to_owned(), resource.version.clone())]);
+    drop(client);
+    server
+        .event(|what| (what == What::Gone).then_some(()))
+        .await;
+    assert!(server.hub.nodes().is_empty());
+    let mut again = server.delta().await;
+    let request = DeltaDiscoveryRequest {
+        initial_resource_versions: has,
+        ..delta(&["a"])
+    };
+    again.send(request).await;
+    again.hears_nothing().await;
+    server.publish(&[("a", "2")]);
+    assert_eq!(again.hears().await.unwrap().resources.len(), 1);
+}
+
+/// Case 3.
+#[tokio::test]
+async fn a_refusal_is_remembered_and_not_answered() {
+    let mut server = Server::open().await;
+    server.publish(&[("a", "bad")]);
+    let mut client = server.delta().await;
+    client.send(delta(&["a"])).await;
+    let bad = client.hears().await.unwrap();
+    let no = DeltaDiscoveryRequest {
+        response_nonce: bad.nonce,
+        error_detail: refusal(),
+        ..delta(&[])
+    };
+    client.send(no).await;
+    let message = server
+        .event(|what| {
+            if let What::Refused { message, .. } = what {
+                Some(message)
+            } else {
+                None
+            }
+        })
+        .await;
+    assert_eq!(message, "cannot");
+    client.hears_nothing().await;
+    let status = server.hub.nodes()[0].types[Kind::EXTENSION].clone();
+    assert!(status.is_refusing && status.acknowledged.is_none());
+    assert_eq!(status.refused.unwrap().version, bad.system_version_info);
+    server.publish(&[("a", "good")]);
+    let good = client.hears().await.unwrap();
+    let yes = DeltaDiscoveryRequest {
+        response_nonce: good.nonce,
+        ..delta(&[])
+    };
+    client.send(yes).await;
+    server
+        .event(|what| matches!(what, What::Acknowledged { .. }).then_some(()))
+        .await;
+    let status = server.hub.nodes()[0].types[Kind::EXTENSION].clone();
+    assert!(!status.is_refusing && status.refused.is_some());
+}
+
+/// Case 15.
+#[tokio::test]
+async fn nothing_is_answered_before_the_gate_opens() {
+    let server = Server::start(AdsLimits::default()).await;
+    let mut groups = server.hub.groups();
+    let mut client = server.delta().await;
+    let mut request = delta(&["a", "forgotten"]);
+    request
+        .initial_resource_versions
+        .insert("forgotten".into(), "v".into());
+    client.send(request).await;
+    timeout(SOON, groups.wait_for(|groups| groups.contains("shop")))
+        .await
+        .unwrap()
+        .unwrap();
+    server.publish(&[]);
+    client.hears_nothing().await;
+    server.publish(&[("a", "1")]);
+    server.hub.open();
+    let heard = client.hears().await.unwrap();
+    assert_eq!(heard.resources.len(), 1);
+    assert!(heard.removed_resources.is_empty(), "nobody deleted it");
+}
+
+#[tokio::test]
+async fn a_group_that_is_not_published_is_not_answered() {
+    let server = Server::open().await;
+    let mut client = server.delta().await;
+    client.send(delta(&["a"])).await;
+    client.hears_nothing().await;
+    server.publish(&[("a", "1")]);
+    assert_eq!(client.hears().await.unwrap().resources.len(), 1);
+}
+
+/// Case 16.
+#[tokio::test]
+async fn a_stream_must_say_who_and_what() {
+    let server = Server::open().await;
+    let nobody = DiscoveryRequest {
+        node: None,
+        ..sotw(&["a"])
+    };
+    let nothing = DiscoveryRequest {
+        type_url: String::new(),
+        ..sotw(&["a"])
+    };
+    for request in [nobody, nothing] {
+        let mut client = server.sotw().await;
+        client.send(request).await;
+        assert_eq!(
+            client.hears().await.unwrap_err().code(),
+            Code::InvalidArgument
+        );
+    }
+    assert!(server.hub.nodes().is_empty());
+}
+
+/// Case 20.
+#[tokio::test]
+async fn streams_requests_and_their_sizes_are_bounded() {
+    let limits = AdsLimits {
+        request_bytes_max: 4_096,
+        streams_max: 1,
+        requests_burst: 5,
+        requests_per_second: 1,
+        ..AdsLimits::default()
+    };
+    let server = Server::start(limits).await;
+    server.hub.open();
+    let mut client = server.sotw().await;
+    client.send(sotw(&["a"])).await;
+    let mut refused = server.client().await;
+    let (_kept, from_client) = mpsc::channel::<DiscoveryRequest>(1);
+    let second = refused.stream_aggregated_resources(ReceiverStream::new(from_client));
+    assert_eq!(second.await.unwrap_err().code(), Code::ResourceExhausted);
+    for _ in 0..6 {
+        client.send(sotw(&["a"])).await;
+    }
+    assert_eq!(
+        client.hears().await.unwrap_err().code(),
+        Code::ResourceExhausted
+    );
+    drop(client);
+
+    let large = "x".repeat(limits.request_bytes_max);
+    let mut client = loop {
+        // The first stream's place is free as soon as the server has noticed.
+        let (requests, from_client) = mpsc::channel(1);
+        let requested = ReceiverStream::new(from_client);
+        let mut channel = server.client().await;
+        let answer = channel.stream_aggregated_resources(requested);
+        if let Ok(answer) = answer.await {
+            break Client {
+                requests,
+                responses: answer.into_inner(),
+            };
+        }
+    };
+    client.send(sotw(&[&large])).await;
+    let code = client.hears().await.unwrap_err().code();
+    assert!(
+        matches!(code, Code::OutOfRange | Code::ResourceExhausted),
+        "{code:?}"
+    );
+}
+
+/// Case 19: the server keeps no queue for a client that does not read.
+#[tokio::test]
+async fn a_slow_reader_gets_only_the_latest() {
+    let server = Server::open().await;
+    server.publish(&[("a", "0")]);
+    let mut client = server.delta().await;
+    client.send(delta(&["a"])).await;
+    let first = client.hears().await.unwrap();
+    for version in 1..=100 {
+        server.publish(&[("a", &version.to_string())]);
+    }
+    client.hears_nothing().await;
+    let yes = DeltaDiscoveryRequest {
+        response_nonce: first.nonce,
+        ..delta(&[])
+    };
+    client.send(yes).await;
+    let last = client.hears().await.unwrap();
+    assert_eq!(last.resources[0].resource.as_ref().unwrap().value, b"100");
+}
