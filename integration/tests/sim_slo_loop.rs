@@ -260,7 +260,10 @@ fn a_long_outage_gets_few_orders() {
     sim.upstreams(BROKEN);
     let Tally { served, .. } = sim.run(seconds(600));
     println!("{} pushes", sim.pushes());
-    assert!(served < 10, "only what was under way when it broke: {served}");
+    assert!(
+        served < 10,
+        "only what was under way when it broke: {served}"
+    );
     assert!(
         sim.pushes() <= 4 + 10,
         "one a minute at most: {}",

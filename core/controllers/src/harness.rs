@@ -206,3 +206,66 @@ impl<C: Controller + 'static> Loop for Slot<C> {
         self
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BODY: &str = r#"{
+        "name": "pay", "service": "payments", "mode": "actionable",
+        "window": {"rolling": 2592000000}, "budgeting": "occurrences",
+        "objectives": [{"target": 999000000, "source": {
+            "service": "payments", "route": {"named": "charge"}, "side": "server", "indicator": {}
+        }}]
+    }"#;
+
+    fn id() -> IntentId {
+        IntentId("SLO/pay".into())
+    }
+
+    #[test]
+    fn every_controller_of_a_kind_gets_the_intent() {
+        let mut all = Controllers::with_all();
+        all.put(&id(), "slo", BODY).unwrap();
+        let step = all.step(&mut World::default());
+        let stages: Vec<Stage> = step.decisions.iter().map(|decided| decided.stage).collect();
+        assert_eq!(stages, [Stage::Measure, Stage::Protect]);
+        assert_eq!(step.policies.len(), 2, "a count and a breaker");
+        assert!(step.wake_at.is_some());
+    }
+
+    #[test]
+    fn a_withdrawn_intent_takes_its_policies_with_it() {
+        let mut all = Controllers::with_all();
+        all.put(&id(), "slo", BODY).unwrap();
+        all.remove(&id());
+        assert_eq!(all.step(&mut World::default()), Step::default());
+    }
+
+    #[test]
+    fn a_bad_intent_is_turned_down_where_it_comes_in() {
+        let mut all = Controllers::with_all();
+        all.put(&id(), "slo", BODY).unwrap();
+        let whole = BODY.replace("999000000", "1000000000");
+        let InvalidIntent::Unreadable { source, .. } = all.put(&id(), "slo", &whole).unwrap_err()
+        else {
+            panic!("the kind is known");
+        };
+        assert!(source.to_string().contains("below 1"), "{source}");
+        assert!(all.put(&id(), "slow", BODY).is_err());
+        let step = all.step(&mut World::default());
+        assert_eq!(step.decisions.len(), 2, "the one before still holds");
+    }
+
+    #[test]
+    fn the_same_inputs_give_the_same_step() {
+        let step = || {
+            let mut all = Controllers::with_all();
+            all.put(&id(), "slo", BODY).unwrap();
+            let mut world = World::default();
+            world.begin_step(WallTime::from_millis(1_700_000_000_000));
+            all.step(&mut world)
+        };
+        assert_eq!(step(), step());
+    }
+}

@@ -14,8 +14,8 @@ pub(crate) struct Length(pub(crate) Duration);
 impl Display for Percent {
     fn fmt(&self, formatter: &mut Formatter<'_>) -> Result {
         let percent = self.0 * 100.0;
-        // Next to 100 % the digits that differ from it are what matters.
-        let digits = match (100.0 - percent).abs() {
+        // Next to nothing and to everything the digits that differ from it are what matters.
+        let digits = match percent.abs().min((100.0 - percent).abs()) {
             ..0.000_01 => 0,
             ..0.01 => 5,
             ..0.1 => 4,
@@ -68,6 +68,8 @@ mod tests {
             (0.2, "20 %"),
             (0.123_4, "12.3 %"),
             (0.0, "0 %"),
+            (0.000_118, "0.0118 %"),
+            (0.014_4, "1.44 %"),
             (-1.5, "-150 %"),
         ] {
             assert_eq!(Percent(fraction).to_string(), text);

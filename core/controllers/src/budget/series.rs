@@ -46,13 +46,13 @@ impl Series {
         let mut kept = false;
         for resolution in Resolution::ALL {
             let last = to.as_millis() / resolution.cell_ms();
-            let first = (from.as_millis() / resolution.cell_ms() + 1)
-                .max(last.saturating_sub(resolution.cells() - 1))
-                .min(last);
+            let first = (from.as_millis() / resolution.cell_ms() + 1).min(last);
             let cells = last - first + 1;
-            for (number, place) in (first..=last).zip(0..) {
+            // Cells before that are further back than the ring can reach.
+            let reached = first.max(last.saturating_sub(resolution.cells() - 1));
+            for number in reached..=last {
                 let part = Sum {
-                    counts: counts.part(place, cells),
+                    counts: counts.part(number - first, cells),
                     known_s: 0,
                 };
                 if part != Sum::default() {

@@ -45,11 +45,38 @@ impl Bounds {
 }
 
 /// Whether surely more than `level` of `whole` is `part`. Not when nothing was seen.
+///
+/// Of few cases Wilson's lower end says too much when the level is small: one of
+/// three is "surely" more than 1.44 %, although chance alone gives that every
+/// 23rd time. So few cases must also be as unlikely at the level as three
+/// standard deviations are, by the binomial distribution itself.
 pub(crate) fn surely_above(part: u64, whole: u64, level: f64) -> bool {
     Bounds::of(part, whole).is_some_and(|bounds| level < bounds.low)
+        && (FEW <= part || chance_of(part, whole, level) <= CHANCE_MAX)
 }
 
 /// Whether surely less than `level` of `whole` is `part`. Not when nothing was seen.
 pub(crate) fn surely_below(part: u64, whole: u64, level: f64) -> bool {
     Bounds::of(part, whole).is_some_and(|bounds| bounds.high < level)
+}
+
+/// From so many cases on the normal approximation behind Wilson's interval is good.
+const FEW: u64 = 30;
+/// The chance to be three standard deviations above the mean of a normal distribution.
+const CHANCE_MAX: f64 = 0.001_35;
+
+/// The chance of `part` or more of `whole`, when each has the chance `level`.
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "few cases; and of wholes above 2^52 the chance is the same"
+)]
+fn chance_of(part: u64, whole: u64, level: f64) -> f64 {
+    let mut term = (1.0 - level).powf(whole as f64);
+    let mut fewer = 0.0;
+    for cases in 0..part {
+        fewer += term;
+        let left = whole.saturating_sub(cases) as f64;
+        term *= left / (cases + 1) as f64 * level / (1.0 - level);
+    }
+    1.0 - fewer
 }

@@ -42,10 +42,9 @@
 //!
 //! "Surely" is the lower end of Wilson's interval at three standard deviations,
 //! so one failure in ten requests opens nothing. The fewest requests that can
-//! open it are those that all fail: with `n` of `n` the lower end is
-//! `n / (n + z^2)`, which is above the level when `n > z^2 level / (1 - level)`.
-//! At 0.20 that is 3; at 0.55, 12. Fewer than [`CALLS_MIN`] open nothing, since a
-//! single lost connection can fail a handful of requests at once.
+//! open it are those that all fail: `n` such that `n` of `n` surely exceed the
+//! level, and that chance alone gives `level^n` at most 1.35 times in a thousand.
+//! At 0.20 that is 5 (`0.2^4 = 0.0016`), at 0.55 it is 12, at 0.75 it is 28.
 //!
 //! # Times
 //!
@@ -65,11 +64,11 @@
 //!
 //! `b = 0.001`; `14.4 b = 0.0144`; held at 0.20. Opens when surely more than
 //! 20 % failed, or were slower than 250 ms, within 1 s; at least 5 requests
-//! (`9 x 0.2 / 0.8 = 2.25`, so 3, held at 5); 5 probes (`0.999^5 = 0.995`).
+//! (`0.2^5 = 0.0003`); 5 probes (`0.999^5 = 0.995`).
 
 use sloop_model::{BreakerLimits, BreakerRule, Share, Target};
 
-use crate::budget::Bounds;
+use crate::budget::{Bounds, surely_above};
 use crate::slo::{Indicator, TripStatus};
 use crate::words::{Length, Percent};
 
@@ -77,8 +76,8 @@ use crate::words::{Length, Percent};
 const BURN_MAX: f64 = 14.4;
 /// Below this share of failures refusing everything costs more than it saves.
 const LEVEL_MIN: f64 = 0.20;
-/// Fewest requests to judge by: a lost connection fails a handful at once.
-const CALLS_MIN: u32 = 5;
+/// Judging by more would take longer than a window at any rate; only targets below 1 % need so many.
+const CALLS_MAX: u32 = 2_000;
 /// See *Times* above.
 const WINDOW_MS: u32 = 1_000;
 const OPEN_MS: u32 = 1_000;
@@ -114,11 +113,10 @@ pub(crate) fn limits(target: Target, within_us: Option<u64>) -> Option<BreakerRu
 
 /// Fewest requests to judge by: so many failures in a row surely exceed `level`.
 pub(crate) fn calls_min(level: Share) -> u32 {
-    (CALLS_MIN..)
-        .find(|calls| {
-            crate::budget::surely_above(u64::from(*calls), u64::from(*calls), level.as_fraction())
-        })
-        .unwrap_or(CALLS_MIN)
+    let level = level.as_fraction();
+    (1..CALLS_MAX)
+        .find(|calls| surely_above((*calls).into(), (*calls).into(), level))
+        .unwrap_or(CALLS_MAX)
 }
 
 /// One breaker that is at least as strict as both.
@@ -253,7 +251,7 @@ mod tests {
 
     #[test]
     fn failures_in_a_row_that_surely_exceed_the_level() {
-        for (level, calls) in [(2_000, 5), (5_250, 10), (5_500, 12), (7_500, 28)] {
+        for (level, calls) in [(2_000, 5), (5_250, 11), (5_500, 12), (7_500, 28)] {
             assert_eq!(calls_min(Share::try_from(level).unwrap()), calls, "{level}");
         }
     }

@@ -12,6 +12,8 @@ mod intent;
 mod lease;
 mod orders;
 
+#[cfg(test)]
+pub(crate) use derive::limits as derived_limits;
 pub(crate) use derive::{stricter, trip_status};
 pub use intent::CircuitBreakerIntent;
 pub use orders::Orders;
@@ -121,12 +123,15 @@ impl<'a> Guard<'a> {
             Verdict::Good => self.orders.recovered(scope),
             Verdict::Bad(counts, window) => {
                 let saw = format!(
-                    "{} of {} requests ({}) were bad in the last {} as {} sidecars saw it, surely more than {}",
+                    "{} of {} requests ({}) were bad in the last {}, seen by {}, surely more than {}",
                     counts.bad(),
                     counts.total,
                     Percent(share(counts.bad(), counts.total)),
                     Length(window),
-                    fleet.nodes(now, window),
+                    match fleet.nodes(now, window) {
+                        1 => "one sidecar".to_owned(),
+                        nodes => format!("{nodes} sidecars"),
+                    },
                     Percent(level.as_fraction()),
                 );
                 let did = if !self.any_closed(scope) {

@@ -44,9 +44,10 @@ pub(crate) enum Verdict {
     Unclear,
 }
 
-/// Windows that are judged, shortest first. Two seconds are the shortest that hold a whole
-/// interval of reports of every sidecar; half a minute is for scopes with one request in two seconds.
-const WINDOWS: [Duration; 3] = [
+/// Windows that are judged, shortest first. One second is the interval of reports; half a
+/// minute is for scopes with one request in two seconds.
+const WINDOWS: [Duration; 4] = [
+    Duration::from_secs(1),
     Duration::from_secs(2),
     Duration::from_secs(5),
     Duration::from_secs(30),
@@ -91,7 +92,7 @@ impl Verdict {
             let counts = fleet.all(now, *window);
             surely_below(counts.bad(), counts.total, limit)
         };
-        if WINDOWS.iter().take(2).any(is_good) {
+        if WINDOWS.iter().take(3).any(is_good) {
             Self::Good
         } else {
             Self::Unclear

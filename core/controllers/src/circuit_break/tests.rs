@@ -1,1 +1,292 @@
+use core::time::Duration;
 
+use proptest::prelude::*;
+use sloop_model::{
+    ObjectiveId, Outcome, RouteName, ServiceName, Side, SloName, Target, Trip, WallTime,
+};
+
+use super::*;
+use crate::{
+    BreakerReading, BudgetingMethod, Indicator, ObjectiveCounts, Observation, RouteSelector,
+    ScopeCounts, SloObjective, SloSource, SloWindow,
+};
+
+/// A quarter of an hour after a renewal of leases.
+const BEGIN: u64 = 1_700_000_100;
+
+fn at(second: u64) -> WallTime {
+    WallTime::from_millis((BEGIN + second) * 1_000)
+}
+
+fn scope() -> Scope {
+    Scope {
+        service: ServiceName::try_from("payments").unwrap(),
+        route: RouteName::try_from("charge").unwrap(),
+        side: Side::Server,
+    }
+}
+
+fn slo(mode: SloMode, target: f64) -> SloIntent {
+    SloIntent {
+        name: SloName::try_from("pay").unwrap(),
+        display_name: None,
+        service: scope().service,
+        mode,
+        window: SloWindow::Rolling(2_592_000_000),
+        budgeting: BudgetingMethod::Occurrences,
+        objectives: vec![SloObjective {
+            display_name: None,
+            target: Target::parse(target).unwrap(),
+            source: Some(SloSource {
+                service: scope().service,
+                route: RouteSelector::Any,
+                side: Side::Server,
+                indicator: Indicator::default(),
+            }),
+        }],
+    }
+}
+
+/// What a sidecar saw in the second before.
+fn saw(node: &str, second: u64, (total, bad): (u64, u64)) -> Observation {
+    let mut outcomes = [0; Outcome::ALL.len()];
+    outcomes[Outcome::Success.index()] = total - bad;
+    outcomes[Outcome::ServerError.index()] = bad;
+    Observation {
+        node: node.to_owned(),
+        incarnation: 1,
+        from: at(second - 1),
+        at: at(second),
+        scopes: vec![ScopeCounts {
+            scope: scope(),
+            requests: total,
+            outcomes,
+            objectives: vec![ObjectiveCounts {
+                id: ObjectiveId {
+                    slo: SloName::try_from("pay").unwrap(),
+                    index: 0,
+                },
+                total,
+                good: total - bad,
+            }],
+            refused: 0,
+            shadow_refused: 0,
+            shadow_refused_good: 0,
+            breaker: None,
+            latency: Vec::new(),
+        }],
+    }
+}
+
+fn trip(decision: &Decision) -> Option<Trip> {
+    decision
+        .policies
+        .iter()
+        .find_map(|policy| match policy.rule {
+            Rule::Trip(trip) => Some(trip),
+            Rule::Break { .. } | Rule::Count(_) | Rule::Fault(_) => None,
+        })
+}
+
+/// Plays what two sidecars saw in each second, and returns the seconds in which an order was given.
+fn orders(seen: impl IntoIterator<Item = [(u64, u64); 2]>) -> Vec<u64> {
+    let mut world = World::default();
+    let mut memory = Orders::default();
+    let intent = slo(SloMode::Actionable, 0.999);
+    let mut last = None;
+    let mut given = Vec::new();
+    for (second, [one, other]) in (1..).zip(seen) {
+        world.begin_step(at(second));
+        world.observe(saw("a", second, one));
+        world.observe(saw("b", second, other));
+        let order = trip(&DerivedBreak.step(&intent, &mut memory, &world));
+        if order.is_some() && last < order {
+            given.push(second);
+            last = order;
+        }
+    }
+    given
+}
+
+const GOOD: [(u64, u64); 2] = [(20, 0), (20, 0)];
+const NEVER: [u64; 0] = [];
+const BAD: [(u64, u64); 2] = [(20, 20), (20, 20)];
+
+#[test]
+fn the_fleet_opens_when_surely_too_much_is_bad() {
+    assert_eq!(orders([GOOD, GOOD]), NEVER);
+    assert_eq!(orders([GOOD, GOOD, BAD]), [3]);
+    assert_eq!(orders([[(3, 3), (1, 1)]]), NEVER, "too few to judge by");
+    assert_eq!(
+        orders([[(40, 8), (40, 8)]]),
+        NEVER,
+        "exactly the level is not above it"
+    );
+}
+
+#[test]
+fn one_bad_sidecar_gives_no_order() {
+    assert_eq!(orders([[(20, 20), (20, 0)]; 30]), NEVER);
+    assert_eq!(
+        orders([[(20, 20), (0, 0)]]),
+        [1],
+        "unless it is the only one that sees requests"
+    );
+}
+
+#[test]
+fn what_has_healed_gives_no_order() {
+    let outage = [BAD; 3].into_iter();
+    assert_eq!(orders(outage.chain([GOOD; 60])), [1]);
+}
+
+#[test]
+fn little_traffic_is_judged_over_half_a_minute() {
+    let quiet = (0..40).map(|second| {
+        [
+            (second % 4 / 3, second % 4 / 3),
+            ((second + 2) % 4 / 3, (second + 2) % 4 / 3),
+        ]
+    });
+    let given = orders(quiet);
+    assert_eq!(given.len(), 2, "half a request per second: {given:?}");
+    assert!(given[0] <= 20, "{given:?}");
+}
+
+#[test]
+fn orders_back_off_and_begin_anew_after_recovery() {
+    assert_eq!(orders([BAD; 100]), [1, 11, 31, 71]);
+    let healed = [BAD; 31].into_iter().chain([GOOD; 30]).chain([BAD; 20]);
+    assert_eq!(
+        orders(healed),
+        [1, 11, 31, 71, 81],
+        "the third lasts forty seconds"
+    );
+    let healed = [BAD; 2].into_iter().chain([GOOD; 30]).chain([BAD; 12]);
+    assert_eq!(orders(healed), [1, 33, 43]);
+}
+
+#[test]
+fn no_order_when_all_breakers_are_open() {
+    let mut world = World::default();
+    let mut memory = Orders::default();
+    world.begin_step(at(1));
+    let mut report = saw("a", 1, (20, 20));
+    report.scopes[0].breaker = Some(BreakerReading {
+        state: BreakerState::Open,
+        changes: Vec::new(),
+    });
+    world.observe(report);
+    let decision = DerivedBreak.step(&slo(SloMode::Actionable, 0.999), &mut memory, &world);
+    assert_eq!(trip(&decision), None);
+    assert!(
+        decision.because.contains("by themselves"),
+        "{}",
+        decision.because
+    );
+}
+
+#[test]
+fn monitored_slos_are_left_alone_and_shadow_ones_only_watched() {
+    let decide = |mode| {
+        let mut world = World::default();
+        world.begin_step(at(1));
+        DerivedBreak.step(&slo(mode, 0.999), &mut Orders::default(), &world)
+    };
+    assert!(decide(SloMode::Monitored).policies.is_empty());
+    for (mode, expected) in [
+        (SloMode::Shadow, Mode::Shadow),
+        (SloMode::Actionable, Mode::Enforce),
+    ] {
+        let policies = decide(mode).policies;
+        assert!(
+            matches!(policies[..], [Policy { rule: Rule::Break { mode, .. }, .. }] if mode == expected),
+            "{policies:?}"
+        );
+    }
+}
+
+#[test]
+fn an_explicit_breaker_is_taken_as_written() {
+    let limits = derive::limits(Target::parse(0.5).unwrap(), None).unwrap();
+    let intent = CircuitBreakerIntent {
+        name: "a".into(),
+        service: scope().service,
+        route: RouteSelector::Named(scope().route),
+        side: Side::Server,
+        mode: Mode::Enforce,
+        limits,
+    };
+    let mut world = World::default();
+    let mut memory = Orders::default();
+    world.begin_step(at(1));
+    world.observe(saw("a", 1, (12, 8)));
+    let decision = CircuitBreak.step(&intent, &mut memory, &world);
+    assert_eq!(
+        trip(&decision),
+        None,
+        "two thirds are not surely above three quarters"
+    );
+    world.observe(saw("a", 1, (60, 60)));
+    let decision = CircuitBreak.step(&intent, &mut memory, &world);
+    assert!(trip(&decision).is_some(), "{}", decision.because);
+    assert_eq!(decision.policies[0].scope, scope());
+}
+
+#[test]
+fn leases_last_between_one_and_two_renewals() {
+    for second in 0..4_000 {
+        let left = lease::ends_at(at(second)).since(at(second));
+        assert!(Duration::from_secs(900) < left && left <= Duration::from_secs(1_800));
+    }
+}
+
+#[test]
+fn memory_survives_as_json() {
+    let mut memory = Orders::default();
+    memory.open(&scope(), at(1));
+    let text = serde_json::to_string(&memory).unwrap();
+    assert_eq!(serde_json::from_str::<Orders>(&text).unwrap(), memory);
+}
+
+#[test]
+fn a_clock_that_steps_back_neither_blocks_orders_nor_repeats_their_ids() {
+    let mut memory = Orders::default();
+    assert!(memory.open(&scope(), at(10_000)));
+    let first = memory.current(at(10_000)).next().unwrap().1;
+    assert!(
+        memory.open(&scope(), at(10)),
+        "an order from the future does not count"
+    );
+    let second = memory.current(at(10)).next().unwrap().1;
+    assert!(first.id < second.id);
+    assert!(second.until_ms < at(100));
+}
+
+proptest! {
+    /// At most six orders in any minute, whatever the fleet sees.
+    #[test]
+    fn orders_never_flap(seen in prop::collection::vec((0u64..60, 0u64..60), 1..300)) {
+        let given = orders(seen.iter().map(|&(total, bad)| [(total, bad.min(total)); 2]));
+        for minute in given.windows(7) {
+            prop_assert!(60 <= minute[6] - minute[0], "{:?}", given);
+        }
+    }
+
+    /// Between two renewals nothing is pushed while the fleet is well, restarts or not.
+    #[test]
+    fn policies_never_change_between_renewals_in_health(second in 0u64..900, restarts in any::<bool>()) {
+        let intent = slo(SloMode::Actionable, 0.99);
+        let mut memory = Orders::default();
+        let mut world = World::default();
+        let period = BEGIN / 900 * 900 + 900 - BEGIN;
+        world.begin_step(at(period));
+        let first = DerivedBreak.step(&intent, &mut memory, &world).policies;
+        if restarts {
+            memory = Orders::default();
+        }
+        world.begin_step(at(period + second));
+        world.observe(saw("a", period + second, (100, 1)));
+        prop_assert_eq!(DerivedBreak.step(&intent, &mut memory, &world).policies, first);
+    }
+}

@@ -1,1 +1,246 @@
+use sloop_model::{
+    BreakerRule, Mode, Objective, ObjectiveId, PathMatch, RequestMatch, Rule, SloName, Target,
+    Trip, WallTime,
+};
 
+use super::*;
+use crate::NamedRoute;
+
+fn service(name: &str) -> ServiceName {
+    ServiceName::try_from(name).unwrap()
+}
+
+fn path(prefix: &str) -> RequestMatch {
+    RequestMatch {
+        path: Some(PathMatch::Prefix(prefix.into())),
+        ..RequestMatch::default()
+    }
+}
+
+fn routes(name: &str, authorities: &[&str], routes: &[&str]) -> RouteSet {
+    RouteSet {
+        name: name.into(),
+        service: service(name),
+        authorities: authorities.iter().map(ToString::to_string).collect(),
+        routes: routes
+            .iter()
+            .map(|route| NamedRoute {
+                name: RouteName::try_from(*route).unwrap(),
+                matches: vec![path(&format!("/{route}"))],
+            })
+            .collect(),
+    }
+}
+
+fn policy(name: &str, route: &str, side: Side, rule: Rule) -> Policy {
+    Policy {
+        scope: Scope {
+            service: service(name),
+            route: RouteName::try_from(route).unwrap(),
+            side,
+        },
+        rule,
+    }
+}
+
+fn count(index: u32) -> Rule {
+    Rule::Count(Box::new(Objective {
+        id: ObjectiveId {
+            slo: SloName::try_from("pay").unwrap(),
+            index,
+        },
+        total: None,
+        good: None,
+        bad: None,
+        within_us: None,
+    }))
+}
+
+fn limits(target: f64) -> BreakerRule {
+    crate::circuit_break::derived_limits(Target::parse(target).unwrap(), None).unwrap()
+}
+
+fn breaks(target: f64) -> Rule {
+    Rule::Break {
+        mode: Mode::Enforce,
+        limits: limits(target),
+        expires_at_ms: WallTime::from_millis(9),
+    }
+}
+
+fn trip(id: u64) -> Rule {
+    Rule::Trip(Trip {
+        id,
+        until_ms: WallTime::from_millis(9),
+    })
+}
+
+fn made(side: Side, sets: &[RouteSet], policies: &[Policy]) -> Configured {
+    let settings = ConfigSettings {
+        report: None,
+        trace: TraceSettings::default(),
+    };
+    let made = filter_config(&service("payments"), side, sets, policies, &settings);
+    made.config.check().unwrap();
+    let json = serde_json::to_vec(&made.config).unwrap();
+    assert_eq!(FilterConfig::parse(&json).unwrap(), made.config);
+    made
+}
+
+/// Scopes as `service route`, in their order.
+fn names(made: &Configured) -> Vec<String> {
+    let scopes = made.config.scopes.iter();
+    scopes
+        .map(|scope| format!("{} {}", scope.service, scope.route))
+        .collect()
+}
+
+#[test]
+fn the_server_side_gets_the_services_own_routes() {
+    let sets = [
+        routes("payments", &["pay"], &["charge"]),
+        routes("shop", &[], &["cart"]),
+    ];
+    let rules = [
+        policy("payments", "charge", Side::Server, count(0)),
+        policy("payments", "charge", Side::Client, count(1)),
+        policy("shop", "cart", Side::Server, count(2)),
+    ];
+    let made = made(Side::Server, &sets, &rules);
+    assert_eq!(names(&made), ["payments charge"]);
+    assert_eq!(made.config.scopes[0].matches, [path("/charge")]);
+    assert_eq!(made.config.scopes[0].objectives.len(), 1);
+    assert!(!made.config.route_names);
+}
+
+#[test]
+fn the_client_side_gets_every_service_told_apart_by_authority() {
+    let sets = [
+        routes("shop", &[], &["cart"]),
+        routes("payments", &["pay:80", "pay"], &["charge"]),
+    ];
+    let rules = [policy("mail", "*", Side::Client, count(0))];
+    let made = made(Side::Client, &sets, &rules);
+    assert_eq!(
+        names(&made),
+        [
+            "mail other",
+            "payments charge",
+            "payments other",
+            "shop cart",
+            "shop other"
+        ]
+    );
+    let authorities: Vec<&[String]> = made
+        .config
+        .scopes
+        .iter()
+        .map(|scope| &scope.matches[0].authority[..])
+        .collect();
+    assert_eq!(authorities[0], ["mail"]);
+    assert_eq!(authorities[1], ["pay:80", "pay"]);
+    assert_eq!(authorities[3], ["shop"]);
+}
+
+#[test]
+fn what_holds_on_all_routes_holds_on_each_and_on_other() {
+    let sets = [routes("payments", &[], &["charge", "refund"])];
+    let rules = [
+        policy("payments", "*", Side::Server, count(0)),
+        policy("payments", "*", Side::Server, breaks(0.9)),
+        policy("payments", "refund", Side::Server, count(1)),
+        policy("payments", "refund", Side::Server, breaks(0.999)),
+        policy("payments", "refund", Side::Server, trip(7)),
+    ];
+    let made = made(Side::Server, &sets, &rules);
+    assert_eq!(
+        names(&made),
+        ["payments charge", "payments refund", "payments other"]
+    );
+    let counted: Vec<usize> = made
+        .config
+        .scopes
+        .iter()
+        .map(|scope| scope.objectives.len())
+        .collect();
+    assert_eq!(counted, [1, 2, 1]);
+    let breakers: Vec<_> = made
+        .config
+        .scopes
+        .iter()
+        .filter_map(|scope| scope.breaker)
+        .collect();
+    assert_eq!(breakers[0].limits, limits(0.9));
+    assert_eq!(breakers[1].limits, limits(0.999), "its own comes first");
+    assert_eq!(breakers[1].trip.unwrap().id, 7);
+    assert_eq!(breakers[2].trip, None, "an order is for its own route");
+}
+
+#[test]
+fn without_routes_envoys_names_tell_them_apart_unless_something_holds_on_all() {
+    let named = policy("payments", "charge", Side::Server, count(0));
+    let by_name = made(Side::Server, &[], std::slice::from_ref(&named));
+    assert!(by_name.config.route_names);
+    assert_eq!(names(&by_name), ["payments charge"]);
+
+    let all = policy("payments", "*", Side::Server, count(1));
+    let as_other = made(Side::Server, &[], &[named, all]);
+    assert!(!as_other.config.route_names, "other must see every request");
+    assert_eq!(names(&as_other), ["payments other"]);
+    assert_eq!(
+        as_other.left_out,
+        ["payments charge (server): no RouteSet says which requests these are"]
+    );
+}
+
+#[test]
+fn what_is_too_much_is_said() {
+    let sets = [routes("payments", &[], &["charge"])];
+    let rules: Vec<Policy> = (0..=32)
+        .map(|index| policy("payments", "charge", Side::Server, count(index)))
+        .collect();
+    let made = made(Side::Server, &sets, &rules);
+    assert_eq!(
+        made.config.scopes[0].objectives.len(),
+        FilterConfig::OBJECTIVES_MAX
+    );
+    assert_eq!(
+        made.left_out,
+        ["objective 32 of SLO pay on payments charge: a scope may have 32"]
+    );
+}
+
+#[test]
+fn too_many_scopes_and_matches_are_left_out() {
+    let many: Vec<String> = (0..1_100).map(|number| format!("r{number}")).collect();
+    let many: Vec<&str> = many.iter().map(String::as_str).collect();
+    let made_all = made(Side::Server, &[routes("payments", &[], &many)], &[]);
+    assert_eq!(made_all.config.scopes.len(), FilterConfig::SCOPES_MAX);
+    assert_eq!(made_all.left_out.len(), 76);
+
+    let mut set = routes("payments", &[], &["charge"]);
+    set.routes[0].matches = vec![path("/a"); 70];
+    set.routes[0].matches.push(path("no slash"));
+    let made_one = made(Side::Server, &[set], &[]);
+    assert_eq!(
+        made_one.config.scopes[0].matches.len(),
+        FilterConfig::MATCHES_MAX
+    );
+    assert_eq!(made_one.left_out.len(), 2, "{:?}", made_one.left_out);
+}
+
+#[test]
+fn the_order_of_arguments_does_not_matter() {
+    let mut sets = [
+        routes("shop", &[], &["cart"]),
+        routes("payments", &[], &["charge"]),
+    ];
+    let mut rules = [
+        policy("shop", "*", Side::Client, count(0)),
+        policy("payments", "*", Side::Client, count(1)),
+    ];
+    let one = made(Side::Client, &sets, &rules);
+    sets.reverse();
+    rules.reverse();
+    assert_eq!(made(Side::Client, &sets, &rules), one);
+}

@@ -1,1 +1,112 @@
+use core::time::Duration;
 
+use sloop_model::{
+    FaultWritten, ObjectiveId, RouteName, ServiceName, Share, Side, SloName, WallTime,
+};
+
+use super::*;
+use crate::{RouteSelector, Signal};
+
+fn at(second: u64) -> WallTime {
+    WallTime::from_millis(second * 1_000)
+}
+
+fn service(name: &str) -> ServiceName {
+    ServiceName::try_from(name).unwrap()
+}
+
+/// A fault on `payments` until the second 1,000.
+fn intent() -> FaultInjectionIntent {
+    let fault = FaultWritten {
+        id: "a".into(),
+        seed: 0,
+        share: Share::WHOLE,
+        delay_ms: None,
+        abort_status: Some(503),
+        expires_at_ms: at(1_000),
+    };
+    FaultInjectionIntent {
+        name: "a".into(),
+        service: service("payments"),
+        route: RouteSelector::Named(RouteName::try_from("charge").unwrap()),
+        side: Side::Server,
+        fault: fault.try_into().unwrap(),
+    }
+}
+
+fn burns(name: &str, speed: Speed) -> Signal {
+    Signal::Burning {
+        objective: ObjectiveId {
+            slo: SloName::try_from("pay").unwrap(),
+            index: 0,
+        },
+        service: service(name),
+        speed,
+    }
+}
+
+/// Plays `(second, what burns)` and returns whether it injects at each.
+fn injects(steps: &[(u64, Option<Signal>)]) -> Vec<bool> {
+    let mut world = World::default();
+    let mut memory = LastBurned::default();
+    steps
+        .iter()
+        .map(|(second, signal)| {
+            world.begin_step(at(*second));
+            world.add_signals(signal.clone());
+            let decision = FaultInjection.step(&intent(), &mut memory, &world);
+            assert!(!decision.because.is_empty());
+            !decision.policies.is_empty()
+        })
+        .collect()
+}
+
+#[test]
+fn a_fault_holds_until_it_expires() {
+    let none = None;
+    assert_eq!(
+        injects(&[(0, none.clone()), (999, none.clone()), (1_000, none)]),
+        [true, true, false]
+    );
+}
+
+#[test]
+fn it_pauses_while_an_objective_burns_and_five_minutes_longer() {
+    let burning = Some(burns("payments", Speed::Now));
+    assert_eq!(
+        injects(&[(0, burning), (1, None), (299, None), (300, None)]),
+        [false, false, false, true]
+    );
+}
+
+#[test]
+fn others_and_slow_burns_do_not_pause_it() {
+    assert_eq!(
+        injects(&[
+            (0, Some(burns("shop", Speed::Now))),
+            (1, Some(burns("payments", Speed::Slow))),
+            (2, Some(burns("payments", Speed::Fast))),
+        ]),
+        [true, true, false]
+    );
+}
+
+#[test]
+fn a_clock_that_steps_back_does_not_pause_it() {
+    let burning = Some(burns("payments", Speed::Page));
+    assert_eq!(injects(&[(900, burning), (10, None)]), [false, true]);
+}
+
+#[test]
+fn it_wakes_when_something_changes() {
+    let mut world = World::default();
+    world.begin_step(at(10));
+    let decision = FaultInjection.step(&intent(), &mut LastBurned::default(), &world);
+    assert_eq!(decision.wake_at, Some(at(1_000)));
+    world.add_signals([burns("payments", Speed::Now)]);
+    let decision = FaultInjection.step(&intent(), &mut LastBurned::default(), &world);
+    assert_eq!(
+        decision.wake_at,
+        Some(at(10).after(Duration::from_secs(300)))
+    );
+}

@@ -1,1 +1,166 @@
+use sloop_model::{FaultWritten, ServiceName, Share, Side, Target, WallTime};
 
+use super::*;
+use crate::{Decision, IntentId, Slo};
+
+fn scope(route: &str) -> Scope {
+    Scope {
+        service: ServiceName::try_from("payments").unwrap(),
+        route: RouteName::try_from(route).unwrap(),
+        side: Side::Server,
+    }
+}
+
+fn limits(target: f64) -> BreakerRule {
+    crate::circuit_break::derived_limits(Target::parse(target).unwrap(), None).unwrap()
+}
+
+fn breaks(route: &str, mode: Mode, target: f64) -> Policy {
+    Policy {
+        scope: scope(route),
+        rule: Rule::Break {
+            mode,
+            limits: limits(target),
+            expires_at_ms: WallTime::from_millis(9),
+        },
+    }
+}
+
+fn trips(route: &str, id: u64) -> Policy {
+    Policy {
+        scope: scope(route),
+        rule: Rule::Trip(Trip {
+            id,
+            until_ms: WallTime::from_millis(9),
+        }),
+    }
+}
+
+fn decided(kind: &'static str, policies: &[Policy]) -> Decided {
+    Decided {
+        intent: IntentId(kind.to_owned()),
+        stage: crate::Stage::Protect,
+        kind,
+        decision: Decision {
+            policies: policies.to_vec(),
+            ..Decision::default()
+        },
+    }
+}
+
+fn merged(decisions: &[Decided]) -> Vec<Policy> {
+    merge(decisions).0
+}
+
+const SLO: &str = Slo::KIND;
+const EXPLICIT: &str = CircuitBreak::KIND;
+
+#[test]
+fn the_stricter_breaker_holds() {
+    let (strict, lenient) = (
+        breaks("a", Mode::Enforce, 0.999),
+        breaks("a", Mode::Enforce, 0.95),
+    );
+    let both = merged(&[decided(SLO, &[lenient]), decided(SLO, &[strict])]);
+    let [
+        Policy {
+            rule: Rule::Break { limits, .. },
+            ..
+        },
+    ] = &both[..]
+    else {
+        panic!("{both:?}");
+    };
+    assert_eq!(limits.limits().failed_max, Share::try_from(2_000).unwrap());
+}
+
+#[test]
+fn what_only_watches_does_not_tighten_what_acts() {
+    let acts = breaks("a", Mode::Enforce, 0.9);
+    let watches = [breaks("a", Mode::Shadow, 0.999), trips("a", 7)];
+    assert_eq!(
+        merged(&[
+            decided(SLO, &watches),
+            decided(SLO, std::slice::from_ref(&acts))
+        ]),
+        [acts],
+        "and its orders do not open it"
+    );
+    assert_eq!(
+        merged(&[decided(SLO, &watches)]).len(),
+        2,
+        "alone it watches with its orders"
+    );
+}
+
+#[test]
+fn an_explicit_document_replaces_what_slos_imply() {
+    let derived = breaks("a", Mode::Enforce, 0.999);
+    let explicit = breaks("a", Mode::Shadow, 0.5);
+    assert_eq!(
+        merged(&[
+            decided(SLO, std::slice::from_ref(&derived)),
+            decided(EXPLICIT, std::slice::from_ref(&explicit))
+        ]),
+        [explicit]
+    );
+    let for_all = breaks("*", Mode::Enforce, 0.5);
+    let both = merged(&[
+        decided(SLO, &[derived]),
+        decided(EXPLICIT, std::slice::from_ref(&for_all)),
+    ]);
+    assert!(
+        both.iter().all(|policy| policy.rule == for_all.rule),
+        "{both:?}"
+    );
+}
+
+#[test]
+fn what_holds_on_all_routes_takes_part_on_each() {
+    let all = breaks("*", Mode::Enforce, 0.999);
+    let one = breaks("a", Mode::Shadow, 0.9);
+    let both = merged(&[
+        decided(SLO, std::slice::from_ref(&all)),
+        decided(SLO, &[one]),
+    ]);
+    assert_eq!(both.len(), 2);
+    assert!(
+        both.iter().all(|policy| policy.rule == all.rule),
+        "{both:?}"
+    );
+}
+
+#[test]
+fn the_highest_order_holds() {
+    let one = [breaks("a", Mode::Enforce, 0.9), trips("a", 7)];
+    let other = [breaks("a", Mode::Enforce, 0.9), trips("a", 9)];
+    let both = merged(&[decided(SLO, &one), decided(SLO, &other)]);
+    assert_eq!(both, other);
+}
+
+#[test]
+fn faults_beyond_the_cap_are_said() {
+    let fault = |number: usize| Policy {
+        scope: scope("a"),
+        rule: Rule::Fault(
+            FaultWritten {
+                id: format!("f{number:02}"),
+                seed: 0,
+                share: Share::WHOLE,
+                delay_ms: Some(1),
+                abort_status: None,
+                expires_at_ms: WallTime::from_millis(9),
+            }
+            .try_into()
+            .unwrap(),
+        ),
+    };
+    let max = FilterConfig::FAULTS_MAX;
+    let all: Vec<Policy> = (0..=max).map(fault).collect();
+    let (policies, left_out) = merge(&[decided("fault_injection", &all)]);
+    assert_eq!(policies, all[..max]);
+    assert_eq!(
+        left_out,
+        ["fault f16 on payments a (server): a scope may have 16 faults"]
+    );
+}

@@ -1,1 +1,396 @@
+use core::time::Duration;
 
+use serde_json::Value;
+use sloop_model::{RouteName, Scope, ServiceName, Side, SloName, Target, WallTime};
+
+use super::*;
+use crate::slo::measure::{budget, burn};
+use crate::slo::windows::{bad_share, pairs};
+use crate::{
+    Controllers, Counts, IntentId, ObjectiveCounts, Observation, RouteSelector, ScopeCounts,
+};
+
+const DAY: u64 = 86_400;
+/// At the end of a cell of every ring.
+const BEGIN: u64 = 1_699_999_200;
+
+fn at(second: u64) -> WallTime {
+    WallTime::from_millis((BEGIN + second) * 1_000)
+}
+
+fn target(percent: f64) -> Target {
+    Target::parse(percent / 100.0).unwrap()
+}
+
+fn seconds(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+fn slo(percent: f64, window: SloWindow) -> SloIntent {
+    let service = ServiceName::try_from("payments").unwrap();
+    SloIntent {
+        name: SloName::try_from("pay").unwrap(),
+        display_name: None,
+        service: service.clone(),
+        mode: SloMode::Actionable,
+        window,
+        budgeting: BudgetingMethod::Occurrences,
+        objectives: vec![SloObjective {
+            display_name: None,
+            target: target(percent),
+            source: Some(SloSource {
+                service,
+                route: RouteSelector::Any,
+                side: Side::Server,
+                indicator: Indicator::default(),
+            }),
+        }],
+    }
+}
+
+fn month(percent: f64) -> SloIntent {
+    slo(percent, SloWindow::Rolling(30 * DAY * 1_000))
+}
+
+/// What was counted in the seconds after `from` up to `to`.
+fn saw(from: u64, to: u64, (total, bad): (u64, u64)) -> Observation {
+    Observation {
+        node: "a".into(),
+        incarnation: 1,
+        from: at(from),
+        at: at(to),
+        scopes: vec![ScopeCounts {
+            scope: Scope {
+                service: ServiceName::try_from("payments").unwrap(),
+                route: RouteName::other(),
+                side: Side::Server,
+            },
+            requests: total,
+            outcomes: [0; 12],
+            objectives: vec![ObjectiveCounts {
+                id: month(99.9).objective_id(0),
+                total,
+                good: total - bad,
+            }],
+            refused: 3,
+            shadow_refused: 2,
+            shadow_refused_good: 1,
+            breaker: None,
+            latency: Vec::new(),
+        }],
+    }
+}
+
+/// A world in which `seen` (from, to, total, bad) was counted, at the end of it.
+fn world(seen: &[(u64, u64, u64, u64)]) -> World {
+    let mut world = World::default();
+    for &(from, to, total, bad) in seen {
+        world.begin_step(at(to));
+        world.observe(saw(from, to, (total, bad)));
+    }
+    world
+}
+
+fn speed(intent: &SloIntent, world: &World) -> Option<Speed> {
+    let decision = Slo.step(intent, &mut (), world);
+    decision.signals.iter().find_map(|signal| match signal {
+        Signal::Burning { speed, .. } => Some(*speed),
+        Signal::BudgetLeft { .. } => None,
+    })
+}
+
+/// The golden values, where the folder is there.
+fn golden() -> Option<Value> {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a test may be told where its data is"
+    )]
+    let folder = std::env::var("SLOOP_CONFORMANCE").unwrap_or_else(|_| {
+        concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/conformance").to_owned()
+    });
+    let path = format!("{folder}/slo/golden.json");
+    let Ok(text) = std::fs::read_to_string(&path) else {
+        #[expect(clippy::print_stdout, reason = "says that nothing was compared")]
+        {
+            println!("skipped: no golden values at {path}");
+        }
+        return None;
+    };
+    Some(serde_json::from_str(&text).unwrap())
+}
+
+fn close(one: f64, other: f64) -> bool {
+    (one - other).abs() <= 1e-9 * one.abs().max(other.abs()).max(1.0)
+}
+
+#[test]
+fn budgets_are_the_golden_ones() {
+    let Some(golden) = golden() else { return };
+    for case in golden["derived_budget"].as_array().unwrap() {
+        let target = target(case["objective_percent"].as_f64().unwrap());
+        let (total, bad) = (
+            case["total"].as_u64().unwrap(),
+            case["bad"].as_u64().unwrap(),
+        );
+        let counts = Counts {
+            total,
+            good: total - bad,
+        };
+        let burn = burn(seconds(60), Some(counts), target);
+        let left = budget(counts, target, burn.burn, seconds(30 * DAY));
+        assert!(
+            close(
+                left.allowed,
+                case["budget_events_allowed"].as_f64().unwrap()
+            ),
+            "{case}"
+        );
+        assert!(
+            close(left.left, case["budget_events_left"].as_f64().unwrap()),
+            "{case}"
+        );
+        assert_eq!(burn.burn.is_some(), case["burn_rate"].is_f64(), "{case}");
+        if let Some(expected) = case["burn_rate"].as_f64() {
+            assert!(close(burn.burn.unwrap(), expected), "{case}");
+            assert!(
+                close(
+                    left.left_share,
+                    case["budget_remaining_ratio"].as_f64().unwrap()
+                ),
+                "{case}"
+            );
+        }
+    }
+}
+
+#[test]
+fn windows_are_the_workbooks() {
+    let month = pairs(seconds(30 * DAY));
+    let expected = [
+        (14.4, 3_600, 300),
+        (6.0, 21_600, 1_800),
+        (3.0, DAY, 7_200),
+        (1.0, 3 * DAY, 21_600),
+    ];
+    for (pair, (factor, long, short)) in month.iter().zip(expected) {
+        assert_eq!(
+            (pair.factor, pair.long, pair.short),
+            (factor, seconds(long), seconds(short))
+        );
+    }
+    for window in [seconds(7 * DAY), seconds(28 * DAY), seconds(90 * DAY)] {
+        for (pair, spent) in pairs(window).iter().zip([0.02, 0.05, 0.1, 0.1]) {
+            let share = pair.factor * pair.long.as_secs_f64() / window.as_secs_f64();
+            assert!(
+                close(share, spent),
+                "the same share of the budget: {pair:?}"
+            );
+        }
+    }
+    assert_eq!(
+        pairs(seconds(60))[0].short,
+        seconds(5),
+        "no shorter than cells can tell"
+    );
+}
+
+#[test]
+fn thresholds_are_the_golden_ones_where_they_can_be_reached() {
+    let Some(golden) = golden() else { return };
+    for case in golden["derived_thresholds"].as_array().unwrap() {
+        let target = target(case["objective_percent"].as_f64().unwrap());
+        for (factor, threshold) in case["thresholds"].as_object().unwrap() {
+            let threshold = threshold.as_f64().unwrap();
+            let ours = bad_share(factor.parse().unwrap(), target);
+            if threshold < 0.8 {
+                assert!(close(ours, threshold), "{factor} {case}");
+            }
+            assert!(ours < 1.0, "a total outage always fires: {factor} {case}");
+        }
+    }
+}
+
+/// Errors begin after four healthy days; the rate is high enough for confidence not to matter.
+#[test]
+fn pairs_fire_as_the_golden_ones() {
+    let Some(golden) = golden() else { return };
+    let cases = golden["derived_firing_google_30d"]["cases"]
+        .as_array()
+        .unwrap();
+    let rate = 100_000_000;
+    for case in cases {
+        let percent = case["objective_percent"].as_f64().unwrap();
+        let ratio = case["error_ratio"].as_f64().unwrap();
+        let held = case["held_s"].as_u64().unwrap();
+        let healthy = 4 * DAY;
+        #[expect(
+            clippy::cast_precision_loss,
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "a rate"
+        )]
+        let bad = (ratio * rate as f64).round() as u64;
+        let end = healthy + held;
+        let seen = [
+            (0, healthy, rate * healthy, 0),
+            (healthy, end, rate * held, bad * held),
+        ];
+        let world = world(&seen);
+        let intent = month(percent);
+        let measured = Measured::new(&intent, 0, target(percent), &world);
+        let names = ["page-quick", "page-slow", "ticket-quick", "ticket-slow"];
+        let firing: Vec<&str> = measured
+            .pairs()
+            .iter()
+            .zip(names)
+            .filter(|(pair, _)| measured.fires(pair) == Some(true))
+            .map(|(_, name)| name)
+            .collect();
+        let expected: Vec<&str> = case["firing"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|name| name.as_str().unwrap())
+            .collect();
+        assert_eq!(firing, expected, "{case}");
+    }
+}
+
+/// The complaints of users of others: slok/sloth #666 and pyrra #1925 (one error pages), and its inverse.
+#[test]
+fn little_traffic_neither_pages_nor_hides() {
+    let one_error: Vec<_> = (0..1_800)
+        .map(|i| (2 * i, 2 * i + 2, 1, u64::from(i == 1_799)))
+        .collect();
+    assert_eq!(
+        speed(&month(99.9), &world(&one_error)),
+        None,
+        "one error at half a request per second"
+    );
+    let mostly_failing: Vec<_> = (0..1_800)
+        .map(|i| (2 * i, 2 * i + 2, 1, u64::from(i % 10 != 0)))
+        .collect();
+    let speed = speed(&month(99.9), &world(&mostly_failing));
+    assert_eq!(speed, Some(Speed::Now), "nine in ten fail");
+}
+
+#[test]
+fn an_objective_below_93_percent_can_burn() {
+    let outage = [(0, 600, 60_000, 0), (600, 4_200, 360_000, 360_000)];
+    let intent = month(90.0);
+    let world = world(&outage);
+    let measured = Measured::new(&intent, 0, target(90.0), &world);
+    assert_eq!(measured.fires(&measured.pairs()[0]), Some(true));
+}
+
+#[test]
+fn what_nobody_reported_gives_no_signal() {
+    let mut world = world(&[(0, 10, 1_000, 500)]);
+    assert!(speed(&month(99.9), &world).is_some());
+    world.begin_step(at(100 * DAY));
+    let decision = Slo.step(&month(99.9), &mut (), &world);
+    assert_eq!(decision.signals, []);
+    assert!(
+        decision.because.contains("not known"),
+        "{}",
+        decision.because
+    );
+    assert_eq!(decision.policies.len(), 1, "it is counted all the same");
+}
+
+#[test]
+fn a_new_service_is_judged_by_what_is_known() {
+    let world = world(&[(0, 10, 1_000, 500)]);
+    let intent = month(99.9);
+    let status = &statuses(&intent, &world)[0];
+    let objective = &status.objectives[0];
+    assert_eq!(objective.counts.unwrap().bad(), 500);
+    assert!(objective.covered < 0.001);
+    assert!(
+        status.notes[0].contains("the rest is not known"),
+        "{:?}",
+        status.notes
+    );
+}
+
+#[test]
+fn calendar_windows_begin_anew() {
+    let calendar = SloWindow::Calendar {
+        text: "1 day, UTC".into(),
+        starts: vec![at(0), at(DAY), at(2 * DAY)],
+    };
+    let intent = slo(99.9, calendar);
+    let world = world(&[(100, 200, 1_000, 1), (DAY + 3_600, DAY + 3_700, 1_000, 2)]);
+    let counts = statuses(&intent, &world)[0].objectives[0].counts.unwrap();
+    assert_eq!(
+        (counts.total, counts.bad()),
+        (1_000, 2),
+        "yesterday is over"
+    );
+}
+
+fn statuses(intent: &SloIntent, world: &World) -> Vec<SloStatus> {
+    let mut controllers = Controllers::with_all();
+    let body = serde_json::to_string(intent).unwrap();
+    controllers
+        .put(&IntentId("SLO/pay".into()), Slo::KIND, &body)
+        .unwrap();
+    let mut world = world.clone();
+    let step = controllers.step(&mut world);
+    controllers.slo_statuses(&world, &step)
+}
+
+#[test]
+fn people_see_all_of_it() {
+    let world = world(&[(0, 3_000, 100_000, 50), (3_010, 3_015, 500, 200)]);
+    let status = &statuses(&month(99.9), &world)[0];
+    assert_eq!(status.window, "rolling 30 d");
+    assert_eq!(status.because.len(), 2, "{:?}", status.because);
+    assert!(
+        status.because[0].contains("200 of 500 requests were bad in the last 5 s"),
+        "{:?}",
+        status.because
+    );
+    assert!(
+        status.because[1].contains("ordered to open"),
+        "{:?}",
+        status.because
+    );
+    assert_eq!(status.policies.len(), 2, "a breaker and an order");
+    let objective = &status.objectives[0];
+    assert_eq!(
+        objective.acted,
+        Acted {
+            refused: 6,
+            shadow_refused: 4,
+            shadow_refused_good: 2
+        }
+    );
+    assert_eq!(objective.burn.len(), 10);
+    assert!(
+        objective
+            .trip
+            .as_ref()
+            .unwrap()
+            .derivation
+            .contains("more than 20 %")
+    );
+    let budget = objective.budget.unwrap();
+    assert!(close(budget.left, 100.5 - 250.0), "{budget:?}");
+    assert_eq!(budget.exhausted_in_s, Some(0));
+    let text = serde_json::to_string(status).unwrap();
+    let read: SloStatus = serde_json::from_str(&text).unwrap();
+    assert_eq!(read.because, status.because);
+}
+
+#[test]
+fn a_budget_lasts_as_long_as_the_golden_one() {
+    let counts = Counts {
+        total: 1_000_000,
+        good: 1_000_000,
+    };
+    let left = budget(counts, target(99.9), Some(14.4), seconds(30 * DAY));
+    assert_eq!(left.exhausted_in_s, Some(180_000), "50 hours");
+    let left = budget(counts, target(99.9), Some(1.0), seconds(30 * DAY));
+    assert_eq!(left.exhausted_in_s, None, "it lasts");
+}
