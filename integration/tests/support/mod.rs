@@ -27,7 +27,7 @@ use tokio_stream::wrappers::TcpListenerStream;
 use tonic::{Request, Response, Status};
 
 /// Long enough for a busy machine; nothing waits that long when all is well.
-pub const SOON: Duration = Duration::from_secs(15);
+pub const SOON: Duration = Duration::from_secs(30);
 
 /// A control plane: discovery as in `sloop`, and a service that adds up reports.
 pub struct Plane {
