@@ -12,7 +12,7 @@ pub(crate) fn run() -> ExitCode {
     let say = |what| run::say("bench", what);
     say("the latency harness is not there yet: nothing was measured");
     say(
-        "instructions and calls per request are: cargo xtask test -- --test wasm_cost -- --nocapture",
+        "instructions and calls per request are: cargo xtask test -- --test wasm cost -- --nocapture",
     );
     ExitCode::from(NOT_THERE)
 }
