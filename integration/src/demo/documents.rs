@@ -1,33 +1,37 @@
 //! What the operator of the shop declares.
 
 use super::observed::Enforcement;
+use crate::shop::{SECOND_CHECKOUT, Service};
+
+/// The one route of `payments`.
+pub(super) const PAYMENTS_ROUTE: &str = "api";
 
 /// The documents of the shop: routes and SLOs.
+///
+/// All of `payments` is one route: its callers use different parts of it, and
+/// what one of them finds out is to protect the others.
 ///
 /// The SLOs of `payments` are counted by the sidecars of its callers, because
 /// that is where a breaker can spare it requests; those of `edge` are what users
 /// get and are only monitored.
 #[must_use]
-pub fn documents(enforcement: Enforcement) -> String {
+pub(super) fn documents(enforcement: Enforcement) -> String {
     let mode = enforcement.annotation();
     let mut documents = vec![
-        routes(
-            "payments",
-            &[("charge", "POST", "/charge"), ("wallet", "GET", "/wallet")],
-        ),
+        routes("payments", &[(PAYMENTS_ROUTE, "path: {prefix: /}")]),
         routes(
             "checkout",
             &[
-                ("catalogue", "GET", "/catalog"),
-                ("order", "POST", "/checkout"),
+                ("catalogue", "path: {exact: /catalog}"),
+                ("order", "path: {exact: /checkout}"),
             ],
         ),
         routes(
             "edge",
             &[
-                ("catalogue", "GET", "/catalog"),
-                ("order", "POST", "/checkout"),
-                ("wallet", "GET", "/wallet"),
+                ("catalogue", "path: {exact: /catalog}"),
+                ("order", "path: {exact: /checkout}"),
+                ("wallet", "path: {exact: /wallet}"),
             ],
         ),
         availability("payments", "client", mode),
@@ -40,17 +44,19 @@ pub fn documents(enforcement: Enforcement) -> String {
     documents.join("---\n")
 }
 
-fn routes(service: &str, routes: &[(&str, &str, &str)]) -> String {
+fn routes(service: &str, routes: &[(&str, &str)]) -> String {
     let routes: String = routes
         .iter()
-        .map(|(name, method, path)| {
-            format!(
-                "    - name: {name}\n      match:\n        - method: [{method}]\n          path: {{exact: {path}}}\n"
-            )
-        })
+        .map(|(name, path)| format!("    - name: {name}\n      match:\n        - {path}\n"))
         .collect();
+    // Callers address the instances of `checkout` one by one.
+    let authorities = if service == Service::Checkout.name() {
+        format!("{service}, {SECOND_CHECKOUT}")
+    } else {
+        service.to_owned()
+    };
     format!(
-        "apiVersion: sloop.dev/v1\nkind: RouteSet\nmetadata:\n  name: {service}\nspec:\n  service: {service}\n  authorities: [{service}]\n  routes:\n{routes}"
+        "apiVersion: sloop.dev/v1\nkind: RouteSet\nmetadata:\n  name: {service}\nspec:\n  service: {service}\n  authorities: [{authorities}]\n  routes:\n{routes}"
     )
 }
 

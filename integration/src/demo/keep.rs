@@ -24,8 +24,8 @@ pub fn hints(stage: &Stage, programs: &Programs) -> String {
 
   Three commands to try:
 
-    {sloop} get slo --server http://{api}
-    {sloop} describe slo payments-availability --server http://{api}
+    {sloop} get slo --admin http://{api}
+    {sloop} describe slo payments-availability --admin http://{api}
     curl -i -X POST -H 'host: payments' http://{outbound}/charge     # through checkout's sidecar
 
   Break payments and heal it again:

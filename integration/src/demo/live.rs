@@ -77,9 +77,8 @@ impl Live {
                 BreakerState::Probing => "probing",
                 BreakerState::Ramping => "ramping",
             };
-            let service = node.split('-').next().unwrap_or(node);
             // Writing into a string cannot fail.
-            write!(line, " {service} {state:<8}").ok();
+            write!(line, " {node} {state:<8}").ok();
         }
         line
     }
@@ -183,7 +182,7 @@ mod tests {
         live.breaker("edge-1", BreakerState::Open);
         live.rates(12, 70, 80);
         let line = live.line();
-        assert!(line.contains("edge OPEN"), "{line}");
+        assert!(line.contains("edge-1 OPEN"), "{line}");
         assert!(line.contains("good  70 of  80/s"), "{line}");
     }
 }

@@ -17,7 +17,7 @@ const SETTLE_MS: u64 = 6_000;
 
 /// What `observed` means.
 #[must_use]
-pub fn measure(observed: &Observed) -> Run {
+pub(super) fn measure(observed: &Observed) -> Run {
     let end = observed.phases.last().map_or(0, |phase| phase.to_ms);
     let troubled = |seen: &&Seen| {
         observed.phases.iter().any(|phase| {
@@ -231,12 +231,11 @@ fn all_closed(observed: &Observed, healed: u64, until: u64) -> Option<u64> {
     bands(observed)
         .iter()
         .map(|band| {
-            let moments = band
+            let (at, state) = band
                 .states
                 .iter()
                 .map(|(at, state)| (at + observed.began_ms, *state))
-                .filter(|(at, _)| *at < until);
-            let (at, state) = moments.last()?;
+                .rfind(|(at, _)| *at < until)?;
             (state == BreakerState::Closed).then_some(at.max(healed))
         })
         .collect::<Option<Vec<u64>>>()?

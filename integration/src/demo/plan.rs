@@ -35,8 +35,8 @@ pub struct Plan {
 /// The wallet is asked for so rarely that `edge` alone would take long to be sure that `payments` is broken.
 pub const USERS_DO: [(&str, &str, &str, u32); 3] = [
     ("catalogue", "GET", "/catalog", 60),
-    ("order", "POST", "/checkout", 36),
-    ("wallet", "GET", "/wallet", 4),
+    ("order", "POST", "/checkout", 37),
+    ("wallet", "GET", "/wallet", 3),
 ];
 
 /// Users' objective: a proper answer within this time.
@@ -46,20 +46,20 @@ pub const OBJECTIVE: Duration = Duration::from_secs(1);
 const RATE: f64 = 80.0;
 
 impl Plan {
-    /// Three troubles of 8 seconds. In between there is time to relax: breakers that were open for
-    /// up to 8 seconds still have to probe, and then to ramp for 5.
+    /// Three troubles of 6 seconds. In between there is time to relax: a breaker that has tried
+    /// again two or three times by then is open for up to 4 seconds more, and ramps for 5.
     #[must_use]
     pub fn story(seed: u64) -> Self {
         let parts = [
             ("healthy", Trouble::None, 5_000),
-            ("errors", Trouble::Errors { percent: 80 }, 8_000),
+            ("errors", Trouble::Errors { percent: 80 }, 6_000),
             ("healed", Trouble::None, 12_000),
-            ("slowness", Trouble::Slow { by_ms: 1_500 }, 8_000),
+            ("slowness", Trouble::Slow { by_ms: 1_500 }, 6_000),
             ("healed", Trouble::None, 12_000),
             (
                 "resets and hangs",
                 Trouble::Broken { hang_percent: 40 },
-                8_000,
+                6_000,
             ),
             ("healed", Trouble::None, 14_000),
         ];
@@ -97,7 +97,7 @@ mod tests {
 
     #[test]
     fn the_story_and_its_beginning_fit_into_two_minutes() {
-        assert!(Plan::story(1).lasting() <= Duration::from_secs(80));
+        assert!(Plan::story(1).lasting() <= Duration::from_secs(65));
     }
 
     #[test]

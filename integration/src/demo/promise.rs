@@ -9,7 +9,7 @@ const FLEET_MS: u64 = 3_000;
 
 /// Holds both runs against what was promised.
 #[must_use]
-pub fn promises(shadow: &Run, enforced: &Run) -> Vec<Promise> {
+pub(super) fn promises(shadow: &Run, enforced: &Run) -> Vec<Promise> {
     let mut promises = vec![
         within(
             "the first sidecar protects itself",

@@ -19,9 +19,9 @@ use crate::envoy::{self, Envoy};
 use crate::eventually::eventually;
 use crate::ports::free_address;
 use crate::process::{Guarded, Program};
-use crate::shop::{CheckoutStatus, Episode, Service, Trouble};
+use crate::shop::{CheckoutStatus, Episode, SECOND_CHECKOUT, Service, Trouble};
 
-/// Two meshes start at once, six Envoys compile a module each, on two cores.
+/// Two meshes start at once, eight Envoys compile a module each, on two cores.
 const READY_WITHIN: Duration = Duration::from_secs(60);
 
 /// Programs and files that a stage is made of.
@@ -39,6 +39,10 @@ pub struct Programs {
 #[derive(Clone, Copy, Debug)]
 struct Place {
     service: Service,
+    /// Envoy's node id.
+    node: &'static str,
+    /// What callers write into `Host`.
+    host: &'static str,
     app: SocketAddr,
     control: SocketAddr,
     inbound: SocketAddr,
@@ -62,9 +66,9 @@ pub struct Stage {
     /// Orders to `payments`.
     pub trouble: SocketAddr,
     payments: Client,
-    checkout: Client,
+    checkouts: [Client; 2],
     _processes: Vec<Guarded>,
-    _envoys: [Envoy; 3],
+    _envoys: [Envoy; 4],
 }
 
 impl Programs {
@@ -143,9 +147,10 @@ impl Stage {
         prepare(folder, &documents(enforcement))?;
         let (discovery, api) = (free_address()?, free_address()?);
         let places = [
-            Place::find(Service::Edge)?,
-            Place::find(Service::Checkout)?,
-            Place::find(Service::Payments)?,
+            Place::find(Service::Edge, "edge-1", "edge")?,
+            Place::find(Service::Checkout, "checkout-1", "checkout")?,
+            Place::find(Service::Checkout, "checkout-2", SECOND_CHECKOUT)?,
+            Place::find(Service::Payments, "payments-1", "payments")?,
         ];
         let mut processes = vec![programs.control_plane(folder, discovery, api)?];
         let admin = Admin::new(api)?;
@@ -155,11 +160,12 @@ impl Stage {
         }
         let start = |place: &Place| {
             let bootstrap = place.bootstrap(&places, discovery, &programs.module);
-            let log = folder.join(format!("envoy-{}.log", place.service.name()));
+            let log = folder.join(format!("envoy-{}.log", place.node));
             start_envoy(bootstrap, 1, log)
         };
-        let [edge, checkout, payments] = &places;
-        let (one, two, three) = tokio::try_join!(start(edge), start(checkout), start(payments))?;
+        let [edge, checkout, second, payments] = &places;
+        let (one, two, three, four) =
+            tokio::try_join!(start(edge), start(checkout), start(second), start(payments))?;
         wait_for_policies(&admin, places.len()).await?;
         Ok(Self {
             entry: edge.inbound,
@@ -169,9 +175,9 @@ impl Stage {
             admin,
             trouble: payments.control,
             payments: Client::new(payments.control)?,
-            checkout: Client::new(checkout.control)?,
+            checkouts: [Client::new(checkout.control)?, Client::new(second.control)?],
             _processes: processes,
-            _envoys: [one, two, three],
+            _envoys: [one, two, three, four],
         })
     }
 
@@ -201,16 +207,25 @@ impl Stage {
     ///
     /// # Errors
     ///
-    /// When `checkout` does not answer.
+    /// When an instance of `checkout` does not answer.
     pub async fn orders(&self) -> anyhow::Result<CheckoutStatus> {
-        self.checkout.get("/status").await
+        let mut all = CheckoutStatus::default();
+        for checkout in &self.checkouts {
+            let status: CheckoutStatus = checkout.get("/status").await?;
+            all.accepted += status.accepted;
+            all.charged_later += status.charged_later;
+            all.waiting += status.waiting;
+        }
+        Ok(all)
     }
 }
 
 impl Place {
-    fn find(service: Service) -> anyhow::Result<Self> {
+    fn find(service: Service, node: &'static str, host: &'static str) -> anyhow::Result<Self> {
         Ok(Self {
             service,
+            node,
+            host,
             app: free_address()?,
             control: free_address()?,
             inbound: free_address()?,
@@ -221,12 +236,12 @@ impl Place {
 
     fn start_service(&self, programs: &Programs, folder: &Path) -> anyhow::Result<Guarded> {
         let name = self.service.name();
-        Program::new(name, &programs.own)
+        Program::new(self.node, &programs.own)
             .args(["shop", name])
             .args(["--listen", &self.app.to_string()])
             .args(["--outbound", &self.outbound.to_string()])
             .args(["--control", &self.control.to_string()])
-            .start(folder.join(format!("{name}.log")))
+            .start(folder.join(format!("{}.log", self.node)))
     }
 
     fn bootstrap(
@@ -239,10 +254,9 @@ impl Place {
             .iter()
             .filter(|other| other.service != self.service)
             .map(|other| {
-                let name = other.service.name();
                 Ok(Upstream {
-                    service: ServiceName::try_from(name)?,
-                    authorities: vec![name.to_owned()],
+                    service: ServiceName::try_from(other.host)?,
+                    authorities: vec![other.host.to_owned()],
                     address: other.inbound.into(),
                 })
             })
@@ -256,7 +270,7 @@ impl Place {
             upstreams,
         };
         sidecar(
-            self.service.name(),
+            (self.service.name(), self.node),
             (self.admin, discovery),
             module,
             (inbound, Some(outbound)),
@@ -264,15 +278,15 @@ impl Place {
     }
 }
 
-/// The sidecar of `service`, whose node is called after it.
+/// The sidecar called `node` of `service`.
 pub(crate) fn sidecar(
-    service: &str,
+    (service, node): (&str, &str),
     (admin, discovery): (SocketAddr, SocketAddr),
     module: &Path,
     (inbound, outbound): (Inbound, Option<Outbound>),
 ) -> anyhow::Result<Bootstrap> {
     Ok(Bootstrap {
-        node: format!("{service}-1"),
+        node: node.to_owned(),
         service: ServiceName::try_from(service)?,
         admin,
         control_plane: discovery.into(),
@@ -298,7 +312,7 @@ pub(crate) async fn start_envoy(
 ) -> anyhow::Result<Envoy> {
     let bootstrap = bootstrap?;
     let options = envoy::Options {
-        name: format!("envoy of {}", bootstrap.service),
+        name: format!("envoy of {}", bootstrap.node),
         concurrency: workers,
         log: Some(log),
         ..envoy::Options::default()

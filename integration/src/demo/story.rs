@@ -34,7 +34,7 @@ type AllSeen = Arc<Mutex<Vec<Seen>>>;
 /// # Errors
 ///
 /// When a part of the stage stops answering.
-pub async fn tell(
+pub(super) async fn tell(
     stage: &Stage,
     enforcement: Enforcement,
     plan: &Plan,

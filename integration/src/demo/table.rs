@@ -10,14 +10,17 @@ use super::result::{Report, Run};
 /// The budget of a month would be no measure for a run of a minute, so this is
 /// the budget of the run's own requests.
 #[must_use]
-pub fn spent(counted: &Counted) -> String {
+pub(super) fn spent(counted: &Counted) -> String {
     let allowed_share = 1.0 - counted.target;
     let allowed = counted.total as f64 * allowed_share;
     if allowed <= 0.0 {
         return "nothing counted".to_owned();
     }
     let times = counted.bad as f64 / allowed;
-    format!("{} of {} ({times:.1}× allowed)", counted.bad, counted.total)
+    format!(
+        "{} of {} ({times:.1}× its budget)",
+        counted.bad, counted.total
+    )
 }
 
 /// Both runs and the promises.
@@ -27,7 +30,7 @@ pub fn table(report: &Report) -> String {
     let mut text = String::new();
     let mut line = |name: &str, of: &dyn Fn(&Run) -> String| {
         // Writing into a string cannot fail.
-        writeln!(text, "  {name:<42}{:>24}{:>24}", of(shadow), of(enforced)).ok();
+        writeln!(text, "  {name:<44}{:>30}{:>30}", of(shadow), of(enforced)).ok();
     };
     line("", &|run| run.enforcement.name().to_owned());
     for index in 0..enforced.troubles.len() {
@@ -59,6 +62,7 @@ pub fn table(report: &Report) -> String {
     line("accepted, charged later", &|run| {
         run.whole.kinds.degraded.to_string()
     });
+    line("generator late, p99", &|run| ms(run.lateness.p99_us));
     for counted in &enforced.counted {
         line(&format!("bad for {}", counted.slo), &|run| {
             run.counted

@@ -7,6 +7,7 @@ use std::time::Duration;
 use sloop_controlplane::admin::api::{Event, Happened};
 use sloop_model::Side;
 
+use super::documents::PAYMENTS_ROUTE;
 use super::live::Live;
 use super::observed::{Burn, Change, Effect};
 use super::stage::Stage;
@@ -127,17 +128,17 @@ impl Watcher {
     }
 }
 
-/// Who calls `payments`, and on which route. Every sidecar has a breaker for every route of
-/// every service; one that no call goes through stays in probing, because nothing probes.
-const CALLERS: [(&str, &str); 2] = [("checkout-1", "charge"), ("edge-1", "wallet")];
+/// Who calls `payments`. Every sidecar has a breaker for every route of every service; one
+/// that no call goes through and that was ordered to open stays in probing, because nothing probes.
+const CALLERS: [&str; 3] = ["checkout-1", "checkout-2", "edge-1"];
 
 /// Sidecars that call `payments`.
 pub(super) fn callers() -> Vec<String> {
-    CALLERS.map(|(node, _)| node.to_owned()).to_vec()
+    CALLERS.map(str::to_owned).to_vec()
 }
 
 fn is_used(node: &str, route: &str) -> bool {
-    CALLERS.contains(&(node, route))
+    CALLERS.contains(&node) && route == PAYMENTS_ROUTE
 }
 
 /// Nodes are named after their group, with a number behind.

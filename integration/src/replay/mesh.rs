@@ -57,7 +57,7 @@ impl Mesh {
             app: app.into(),
         };
         let bootstrap = stage::sidecar(
-            SERVICE,
+            (SERVICE, "site-1"),
             (free_address()?, discovery),
             &programs.module,
             (inbound, None),

@@ -8,8 +8,6 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode};
 use http_body_util::Full;
 use sloop_bench::{Answer, Pool};
 
-use super::Service;
-
 /// Headers that carry a trace on, or the identity of an order.
 const FORWARDED: [&str; 5] = [
     "traceparent",
@@ -21,14 +19,6 @@ const FORWARDED: [&str; 5] = [
 
 /// How Sloop's filter marks its own answers.
 const VERDICT: HeaderName = HeaderName::from_static("x-sloop-verdict");
-
-/// Envoy gives up on an upstream after as many milliseconds as this header says.
-///
-/// A caller that simply went away would leave nobody to say that the service was too late.
-const TIMEOUT: HeaderName = HeaderName::from_static("x-envoy-upstream-rq-timeout-ms");
-
-/// How much longer the caller waits than its sidecar.
-const MARGIN: Duration = Duration::from_millis(250);
 
 /// How a call ended.
 #[derive(Debug)]
@@ -44,8 +34,8 @@ pub(super) enum Called {
 /// One call.
 #[derive(Clone, Debug)]
 pub(super) struct Call {
-    /// Whom.
-    pub(super) to: Service,
+    /// Whom: what its callers write into `Host`.
+    pub(super) to: &'static str,
     /// How.
     pub(super) method: Method,
     /// What.
@@ -70,15 +60,13 @@ impl Caller {
         *request.method_mut() = call.method.clone();
         *request.uri_mut() = http::Uri::from_static(call.path);
         let headers = request.headers_mut();
-        headers.insert(http::header::HOST, HeaderValue::from_static(call.to.name()));
-        let millis = u64::try_from(call.within.as_millis()).unwrap_or(u64::MAX);
-        headers.insert(TIMEOUT, HeaderValue::from(millis));
+        headers.insert(http::header::HOST, HeaderValue::from_static(call.to));
         for name in FORWARDED {
             if let Some(value) = of.get(name) {
                 headers.insert(HeaderName::from_static(name), value.clone());
             }
         }
-        match tokio::time::timeout(call.within + MARGIN, self.0.send(request)).await {
+        match tokio::time::timeout(call.within, self.0.send(request)).await {
             Ok(Ok(answer)) if answer.status.is_success() => Called::Done(answer),
             Ok(Ok(answer)) if is_refusal(&answer) => Called::Refused,
             Ok(Ok(_) | Err(_)) | Err(_) => Called::Failed,

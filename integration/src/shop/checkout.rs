@@ -17,14 +17,14 @@ use super::reply;
 use crate::server::{Reply, serve as answer_all};
 
 /// Requests that are worked on at a time: plenty while `payments` answers in 10 ms, few when it takes a second.
-const WORKERS: usize = 24;
+const WORKERS: usize = 12;
 /// How long a request waits for a worker.
 const WORKER_WITHIN: Duration = Duration::from_millis(1_500);
 /// How long one page of the catalogue takes.
 const CATALOGUE_TAKES: Duration = Duration::from_millis(4);
 /// One charge; long enough for the slowest that `payments` is known for.
 const CHARGE: Call = Call {
-    to: Service::Payments,
+    to: Service::Payments.name(),
     method: Method::POST,
     path: "/charge",
     within: Duration::from_millis(1_800),

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -10,9 +11,9 @@ use http_body_util::Full;
 use sloop_bench::Answer;
 use tokio::net::TcpListener;
 
-use super::Service;
 use super::caller::{Call, Called, Caller};
 use super::reply::{self, ANSWER_HEADER};
+use super::{SECOND_CHECKOUT, Service};
 use crate::server::{Reply, serve as answer_all};
 
 /// `checkout` may wait for a worker and then try `payments` twice.
@@ -23,30 +24,41 @@ const WALLET_WITHIN: Duration = Duration::from_millis(2_000);
 /// Runs `edge`.
 pub(super) async fn serve(outbound: SocketAddr, requests: TcpListener, control: TcpListener) {
     let caller = Arc::new(Caller::new(outbound));
+    let turns = Arc::new(AtomicUsize::new(0));
     let answers = answer_all(requests, move |request| {
         let caller = Arc::clone(&caller);
-        async move { Ok(answer(&caller, &request).await) }
+        let turn = turns.fetch_add(1, Ordering::Relaxed);
+        async move { Ok(answer(&caller, turn, &request).await) }
     });
     let control = answer_all(control, |_| async { Ok(reply::not_found()) });
     tokio::join!(answers, control);
 }
 
-async fn answer(caller: &Caller, request: &Request<Bytes>) -> Reply {
+/// Both instances of `checkout` take turns.
+const CHECKOUTS: [&str; 2] = [Service::Checkout.name(), SECOND_CHECKOUT];
+
+async fn answer(caller: &Caller, turn: usize, request: &Request<Bytes>) -> Reply {
+    let [first, second] = CHECKOUTS;
+    let checkout = if turn.is_multiple_of(2) {
+        first
+    } else {
+        second
+    };
     let call = match (request.method(), request.uri().path()) {
         (&Method::GET, "/catalog") => Call {
-            to: Service::Checkout,
+            to: checkout,
             method: Method::GET,
             path: "/catalog",
             within: ORDER_WITHIN,
         },
         (&Method::POST, "/checkout") => Call {
-            to: Service::Checkout,
+            to: checkout,
             method: Method::POST,
             path: "/checkout",
             within: ORDER_WITHIN,
         },
         (&Method::GET, "/wallet") => Call {
-            to: Service::Payments,
+            to: Service::Payments.name(),
             method: Method::GET,
             path: "/wallet",
             within: WALLET_WITHIN,

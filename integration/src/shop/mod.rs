@@ -1,8 +1,8 @@
 //! A shop of three small services, for the demo to break.
 //!
 //! ```text
-//! users -> edge -> checkout -> payments
-//!            \___________________^
+//! users -> edge -> checkout (twice) -> payments
+//!            \___________________________^
 //! ```
 //!
 //! Every call goes through two sidecars: the caller's, outbound, and the
@@ -36,6 +36,9 @@ use tokio::net::TcpListener;
 pub use checkout::CheckoutStatus;
 pub use reply::ANSWER_HEADER;
 pub use trouble::{Episode, Trouble};
+
+/// What callers write into `Host` to reach the second instance of `checkout`.
+pub const SECOND_CHECKOUT: &str = "checkout-2";
 
 /// The services.
 #[derive(

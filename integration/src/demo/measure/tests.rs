@@ -59,7 +59,7 @@ fn all_requests_are_counted_once_and_goodput_is_per_second() {
             .sum::<u64>(),
         total
     );
-    assert_eq!(run.in_trouble.lasting_ms, 24_000);
+    assert_eq!(run.in_trouble.lasting_ms, 18_000);
     assert!((60.0..90.0).contains(&run.in_trouble.goodput));
 }
 

@@ -6,7 +6,7 @@ use super::super::plan::Phase;
 use crate::shop::Trouble;
 
 const WIDTH: f64 = 600.0;
-const LEFT: f64 = 52.0;
+const LEFT: f64 = 68.0;
 const RIGHT: f64 = 12.0;
 const TOP: f64 = 22.0;
 const BOTTOM: f64 = 30.0;

@@ -2,11 +2,11 @@
 
 use super::super::observed::BreakerState;
 use super::super::plan::OBJECTIVE;
-use super::super::result::{Band, Kinds, Run, Slice};
+use super::super::result::{Kinds, Run, Slice};
 use super::chart::{Chart, Scale, height_of_rows, legend};
 
 const HEIGHT: f64 = 230.0;
-const ROW: f64 = 40.0;
+const ROW: f64 = 34.0;
 /// Requests a second: above the highest half second that the demo's load draws.
 const RATE_TOP: f64 = 130.0;
 
@@ -145,7 +145,7 @@ pub(super) fn bands(run: &Run) -> String {
         "States of the circuit breakers in the sidecars of {}",
         run.bands
             .iter()
-            .map(|band| service(band))
+            .map(|band| band.node.as_str())
             .collect::<Vec<_>>()
             .join(" and ")
     );
@@ -153,7 +153,7 @@ pub(super) fn bands(run: &Run) -> String {
     let mut chart = Chart::new(&label, height, &run.phases, Scale::Linear(1.0));
     let end = run.phases.last().map_or(0, |phase| phase.to_ms);
     for (row, band) in run.bands.iter().enumerate() {
-        chart.row_name(service(band), row, ROW);
+        chart.row_name(&band.node, row, ROW);
         let ends = band.states.iter().skip(1).map(|(at, _)| *at);
         for ((from, state), to) in band.states.iter().zip(ends.chain([end])) {
             let (from, to) = ((*from).min(end), to.min(end));
@@ -168,13 +168,6 @@ pub(super) fn bands(run: &Run) -> String {
         }
     }
     chart.finish()
-}
-
-/// Nodes are named after their service, with a number behind.
-fn service(band: &Band) -> &str {
-    band.node
-        .rsplit_once('-')
-        .map_or(band.node.as_str(), |(service, _)| service)
 }
 
 const fn class_of(state: BreakerState) -> &'static str {

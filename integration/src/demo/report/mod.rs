@@ -16,7 +16,7 @@ const STYLE: &str = include_str!("style.css");
 
 /// The whole page.
 #[must_use]
-pub fn html(report: &Report) -> String {
+pub(super) fn html(report: &Report) -> String {
     let chart = |title, why, legend: String, draw: &dyn Fn(&Run) -> String| {
         format!(
             "<section><h2>{title}</h2><p class=why>{why}</p>{legend}\

@@ -8,7 +8,7 @@ pub(super) fn head(report: &Report) -> String {
     let seconds = report.enforced.whole.lasting_ms / 1_000;
     format!(
         "<header><div class=brand>Sloop</div><h1>What happened when payments broke</h1>\
-         <p class=lead>A shop of three services behind real Envoy sidecars, {:.0} users' requests per second. In {seconds} seconds \
+         <p class=lead>A shop of three services, one of them twice, behind real Envoy sidecars; {:.0} requests of users per second. In {seconds} seconds \
          payments breaks three times, each time in another way, and heals. The same story is told twice with the same requests: once Sloop only watches, \
          once it acts on the declared objectives.</p></header>\n",
         report.rate
@@ -26,7 +26,7 @@ pub(super) fn headlines(report: &Report) -> String {
     let bad = |run: &Run| run.whole.kinds.total() - run.whole.kinds.good();
     let cards = [
         (
-            "Every caller protected within",
+            "Whole fleet protected in",
             slowest(|trouble| trouble.fleet_ms),
             format!(
                 "of the first bad answer, in the worst of three troubles. The first sidecar needed at most {}.",
@@ -34,24 +34,27 @@ pub(super) fn headlines(report: &Report) -> String {
             ),
         ),
         (
-            "Users served well during trouble",
+            "Good answers during trouble",
             format!(
                 "{:.0}/s <small>not {:.0}/s</small>",
                 enforced.in_trouble.goodput, shadow.in_trouble.goodput
             ),
-            format!("A good answer within {} ms.", report.objective_ms),
+            format!(
+                "Answered well within {} s.",
+                report.objective_ms as f64 / 1e3
+            ),
         ),
         (
-            "Longest wait of 99 in 100 users",
+            "Wait, 99 of 100 users",
             format!(
                 "{} <small>not {}</small>",
                 seconds(enforced.in_trouble.p99_us / 1_000),
                 seconds(shadow.in_trouble.p99_us / 1_000)
             ),
-            "While payments was in trouble.".to_owned(),
+            "At most, while payments was in trouble.".to_owned(),
         ),
         (
-            "Requests that ended badly",
+            "Requests gone wrong",
             format!("{} <small>not {}</small>", bad(enforced), bad(shadow)),
             format!(
                 "Failed, refused or too late, of {}. Failed by Sloop itself without need: {}.",
@@ -90,6 +93,7 @@ pub(super) fn notes(report: &Report) -> String {
     };
     let notes = [
         "Nothing here is assumed. Moments of mitigation are those at which the sidecars say their breakers opened; they count from the moment at which payments itself recorded its first bad answer.".to_owned(),
+        "Both runs go on at the same time on the same machine, each with a control plane and sidecars of its own.".to_owned(),
         "A slow answer is known to be bad only when it comes, so the time for slowness counts from the first late answer, not from its request.".to_owned(),
         "Users do not wait for each other: requests come at random moments, however slow the shop is, and their latency counts from the moment at which they were meant to start.".to_owned(),
         format!("The load generator itself was late by {} (without enforcement: {}).", late(enforced), late(shadow)),
