@@ -21,14 +21,14 @@ use support::{Plane, SOON, Sidecar, config};
 /// A service, a control plane that pushed `scopes` for the inbound side, and a sidecar that obeys.
 async fn obeying(scopes: &str) -> (Upstream, Plane, Sidecar) {
     let app = Upstream::start().await.unwrap();
-    let mut plane = Plane::start().await;
+    let plane = Plane::start().await;
     plane.hub.open();
     plane.push(&[
         config(Side::Server, 1, scopes),
         config(Side::Client, 1, "[]"),
     ]);
     let sidecar = Sidecar::start(app.address(), plane.address, Variant::Delta).await;
-    plane.verdict().await.unwrap();
+    plane.has(2).await;
     (app, plane, sidecar)
 }
 

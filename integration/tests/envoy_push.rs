@@ -37,7 +37,7 @@ async fn pushes_over(variant: Variant) {
     plane.hub.open();
     plane.push(&both(1));
     let sidecar = Sidecar::start(app.address(), plane.address, variant).await;
-    plane.verdict().await.unwrap();
+    plane.has(2).await;
     let nodes = plane.hub.nodes();
     assert_eq!((nodes.len(), nodes[0].variant), (1, variant));
     assert_eq!(nodes[0].group, "shop");
@@ -75,7 +75,7 @@ async fn a_refused_configuration_leaves_the_last_good_one_in_force() {
     plane.hub.open();
     plane.push(&both(1));
     let sidecar = Sidecar::start(app.address(), plane.address, Variant::Delta).await;
-    plane.verdict().await.unwrap();
+    plane.has(2).await;
 
     let refusal = plane.push_and_wait(&refused(2)).await.unwrap_err();
     assert!(refusal.contains("sloop-"), "{refusal}");
@@ -133,16 +133,16 @@ async fn a_replica_that_is_not_ready_takes_nothing_away() {
 #[tokio::test]
 async fn taking_the_configuration_away_falls_back_to_the_bootstraps() {
     let app = Upstream::start().await.unwrap();
-    let mut plane = Plane::start().await;
+    let plane = Plane::start().await;
     plane.hub.open();
     plane.push(&both(1));
     let sidecar = Sidecar::start(app.address(), plane.address, Variant::Delta).await;
-    plane.verdict().await.unwrap();
+    plane.has(2).await;
     let gone = sloop_xds::Snapshot::builder()
         .delete(sloop_xds::Kind::EXTENSION, plugin::name(Side::Server))
         .delete(sloop_xds::Kind::EXTENSION, plugin::name(Side::Client))
         .build();
     plane.hub.publish("shop", std::sync::Arc::new(gone));
-    plane.verdict().await.unwrap();
+    plane.has(0).await;
     assert_eq!(sidecar.inbound.statuses("/", 20).await.unwrap(), [200; 20]);
 }

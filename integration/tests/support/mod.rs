@@ -3,6 +3,7 @@
     dead_code,
     unreachable_pub,
     clippy::unwrap_used,
+    clippy::expect_used,
     clippy::indexing_slicing,
     reason = "shared by test binaries, each of which uses a part"
 )]
@@ -16,9 +17,10 @@ use sloop_controlplane::ads::{AdsLimits, Event, Hub, Variant, What};
 use sloop_controlplane::bootstrap::{Bootstrap, Inbound, Outbound, Upstream, plugin};
 use sloop_controlplane::clock;
 use sloop_integration::envoy::{Caller, Envoy};
+use sloop_integration::eventually::eventually;
 use sloop_integration::{envoy, ports};
 use sloop_model::{FilterConfig, ServiceName, Side};
-use sloop_xds::Snapshot;
+use sloop_xds::{Kind, Snapshot};
 use sloop_xds_protos::report::v1::report_service_server::{ReportService, ReportServiceServer};
 use sloop_xds_protos::report::v1::{FilterStatus, ReportRequest, ReportResponse, ScopeDelta};
 use tokio::net::TcpListener;
@@ -63,8 +65,8 @@ impl Plane {
         }
     }
 
-    /// Publishes `configs` for the service `shop`.
-    pub fn push(&self, configs: &[FilterConfig]) {
+    /// Publishes `configs` for the service `shop`. The answer is their version.
+    pub fn push(&self, configs: &[FilterConfig]) -> String {
         let module = module();
         let snapshot = configs
             .iter()
@@ -72,29 +74,43 @@ impl Plane {
                 builder.with(plugin::resource(&module, config))
             })
             .build();
+        let filters = snapshot.of_type(Kind::EXTENSION);
+        let version = filters.map_or_else(String::new, |it| it.version().to_string());
         self.hub.publish("shop", Arc::new(snapshot));
+        version
     }
 
-    /// Publishes `config` and waits for what the node says to it: `Ok` or its refusal.
+    /// Publishes `configs` and waits for what the node says to them: `Ok` or its refusal.
     pub async fn push_and_wait(&mut self, configs: &[FilterConfig]) -> Result<(), String> {
-        while self.events.try_recv().is_ok() {}
-        self.push(configs);
-        self.verdict().await
-    }
-
-    /// Waits for what the node says next.
-    pub async fn verdict(&mut self) -> Result<(), String> {
+        let pushed = self.push(configs);
         tokio::time::timeout(SOON, async {
             loop {
                 match self.events.recv().await.unwrap().what {
-                    What::Acknowledged { .. } => return Ok(()),
-                    What::Refused { message, .. } => return Err(message),
-                    What::Connected | What::Gone | What::Sent { .. } => {}
+                    What::Acknowledged { version, .. } if version == pushed => return Ok(()),
+                    What::Refused {
+                        version, message, ..
+                    } if version == pushed => return Err(message),
+                    What::Acknowledged { .. }
+                    | What::Refused { .. }
+                    | What::Connected
+                    | What::Gone
+                    | What::Sent { .. } => {}
                 }
             }
         })
         .await
         .expect("the node answers")
+    }
+
+    /// Waits until the node runs with `count` filters of ours. Envoy may ask for each on its own.
+    pub async fn has(&self, count: usize) {
+        eventually(SOON, "the node has its filters", async || {
+            let nodes = self.hub.nodes();
+            let filters = nodes.first()?.types.get(Kind::EXTENSION)?;
+            (filters.resources.len() == count).then_some(())
+        })
+        .await
+        .unwrap();
     }
 }
 
