@@ -5,6 +5,11 @@
 //! seed always gives the same run. What it leaves out: Envoy, the wire formats
 //! and the store; the tests on real Envoys have those.
 
+#![expect(
+    clippy::expect_used,
+    reason = "a harness: a scenario that makes no sense must fail at once"
+)]
+
 mod control;
 mod sidecar;
 
