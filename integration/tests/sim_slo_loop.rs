@@ -2,6 +2,7 @@
 #![allow(missing_docs, reason = "tests")]
 #![allow(
     clippy::unwrap_used,
+    clippy::print_stdout,
     clippy::indexing_slicing,
     clippy::panic,
     reason = "tests"
