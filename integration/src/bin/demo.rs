@@ -123,7 +123,7 @@ async fn show(story: StoryArgs, recording: Option<Replay>) -> anyhow::Result<boo
         print(&replay::table(&replayed))?;
         return Ok(replayed.is_exact());
     }
-    screen.say("two meshes of three services behind real Envoys, with the same load: one is only watched, one is guarded");
+    screen.say("two shops behind real Envoys with the same load: one is watched, one is guarded");
     let told = demo::tell(story.seed, &programs, &folder, &mut screen).await?;
     print(&format!("\n{}\n", demo::table(&told.report)))?;
     let mut kept = true;

@@ -70,15 +70,21 @@ impl Live {
             now.good_per_second,
             now.total_per_second
         );
-        for (node, state) in &now.breakers {
-            let state = match state {
-                BreakerState::Closed => "closed",
-                BreakerState::Open => "OPEN",
-                BreakerState::Probing => "probing",
-                BreakerState::Ramping => "ramping",
-            };
+        // One number, so that the line fits into 80 columns and never wraps.
+        let all = now.breakers.len();
+        let count = |state| now.breakers.values().filter(|one| **one == state).count();
+        let worst = [
+            (BreakerState::Open, "OPEN"),
+            (BreakerState::Probing, "probing"),
+            (BreakerState::Ramping, "ramping"),
+            (BreakerState::Closed, "closed"),
+        ]
+        .map(|(state, name)| (count(state), name))
+        .into_iter()
+        .find(|(count, _)| *count != 0);
+        if let Some((count, name)) = worst {
             // Writing into a string cannot fail.
-            write!(line, " {node} {state:<8}").ok();
+            write!(line, " {count} of {all} {name}").ok();
         }
         line
     }
@@ -180,9 +186,12 @@ mod tests {
     fn a_line_says_what_is_open() {
         let live = Live::new(Enforcement::Enforced);
         live.breaker("edge-1", BreakerState::Open);
+        live.breaker("checkout-1", BreakerState::Ramping);
+        live.phase("resets and hangs");
         live.rates(12, 70, 80);
         let line = live.line();
-        assert!(line.contains("edge-1 OPEN"), "{line}");
+        assert!(line.contains("1 of 2 OPEN"), "{line}");
+        assert!(line.len() <= 79, "{line}");
         assert!(line.contains("good  70 of  80/s"), "{line}");
     }
 }
