@@ -101,13 +101,14 @@ async fn run(arguments: Arguments) -> anyhow::Result<bool> {
             replay::app(args).await?;
             Ok(true)
         }
-        // Whatever was started ends when the futures are dropped.
+        // Whatever was started ends when the futures are dropped. First of all the demo itself
+        // hears of Ctrl-C: when it waits for that, it has a result.
         None => tokio::select! {
+            biased;
             done = show(arguments.story, arguments.replay.wanted()) => done,
             stopped = tokio::signal::ctrl_c() => {
                 stopped?;
-                eprintln!("\nended");
-                Ok(true)
+                anyhow::bail!("ended before there was a result");
             }
         },
     }
@@ -138,7 +139,10 @@ async fn show(story: StoryArgs, recording: Option<Replay>) -> anyhow::Result<boo
     print(&format!("\n  report: {}\n", told.page.display()))?;
     if story.keep {
         print(&demo::hints(&told.stage, &programs))?;
-        demo::keep(&told.stage).await?;
+        tokio::select! {
+            stopped = tokio::signal::ctrl_c() => stopped?,
+            ended = demo::keep(&told.stage) => ended?,
+        }
     }
     Ok(kept)
 }
