@@ -15,6 +15,7 @@ mod policy;
 mod scope;
 mod share;
 mod time;
+mod wilson;
 
 pub use breaker::{BreakerLimits, BreakerRule, InvalidBreaker, Trip};
 pub use config::{
@@ -30,3 +31,4 @@ pub use policy::{Mode, Policy, Rule};
 pub use scope::{Scope, Side};
 pub use share::{InvalidShare, InvalidTarget, Share, Target};
 pub use time::{Time, WallTime};
+pub use wilson::ShareBounds;

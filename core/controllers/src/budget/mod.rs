@@ -28,7 +28,7 @@ mod wilson;
 pub use cell::{Cell, Counts, Resolution};
 pub(crate) use fleet::{Fleet, SeenBy};
 pub(crate) use series::{Reading, Series};
-pub(crate) use wilson::{Bounds, surely_above, surely_below};
+pub(crate) use wilson::{SIGMAS, bounds, surely_above, surely_below};
 
 #[cfg(test)]
 mod tests;

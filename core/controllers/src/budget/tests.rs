@@ -208,11 +208,11 @@ fn the_worst_sidecar_is_left_out_only_where_there_are_others() {
 #[test]
 fn bounds_hold_for_few_requests() {
     for (part, low, high) in [(0, 0.0, 0.474), (5, 0.156, 0.844), (10, 0.526, 1.0)] {
-        let bounds = Bounds::of(part, 10).unwrap();
+        let bounds = bounds(part, 10).unwrap();
         assert!((bounds.low - low).abs() < 0.001, "{part}: {bounds:?}");
         assert!((bounds.high - high).abs() < 0.001, "{part}: {bounds:?}");
     }
-    assert_eq!(Bounds::of(0, 0), None);
+    assert_eq!(bounds(0, 0), None);
     assert!(!surely_above(1, 10, 0.1) && !surely_below(1, 10, 0.1));
     assert!(
         !surely_above(1, 3, 0.0144),

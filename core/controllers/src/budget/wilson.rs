@@ -1,47 +1,15 @@
-//! What a share may really be, when only some requests were seen.
-//!
-//! Wilson's score interval (E. B. Wilson, "Probable inference, the law of
-//! succession, and statistical inference", 1927): with `k` of `n` and `z`
-//! standard deviations,
-//! `(k/n + z^2/2n +- z * sqrt(k/n (1 - k/n)/n + z^2/4n^2)) / (1 + z^2/n)`.
-//! It holds for few requests and for shares near 0 and 1, where the usual
-//! interval is nonsense. The filter's breaker uses the same bound.
+//! Whether a share is surely above or below a level.
 
-/// A share and how sure it is.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct Bounds {
-    /// It is surely not below this.
-    pub(crate) low: f64,
-    /// It is surely not above this.
-    pub(crate) high: f64,
-}
+use sloop_model::ShareBounds;
 
-impl Bounds {
-    /// Standard deviations: three, so that a test per second on a share that
-    /// is exactly at the limit errs about once in twelve minutes, and on one at
-    /// half the limit practically never.
-    pub(crate) const SIGMAS: f64 = 3.0;
+/// Standard deviations: three, so that a test per second on a share that is
+/// exactly at the limit errs about once in twelve minutes, and on one at half the
+/// limit practically never.
+pub(crate) const SIGMAS: f64 = 3.0;
 
-    /// What `part` of `whole` may really be; nothing when nothing was seen.
-    #[expect(
-        clippy::cast_precision_loss,
-        reason = "counts above 2^52 differ by less than the interval's width"
-    )]
-    pub(crate) fn of(part: u64, whole: u64) -> Option<Self> {
-        if whole == 0 {
-            return None;
-        }
-        let n = whole as f64;
-        let share = part.min(whole) as f64 / n;
-        let z2 = Self::SIGMAS * Self::SIGMAS;
-        let middle = share + z2 / (2.0 * n);
-        let spread = Self::SIGMAS * (share * (1.0 - share) / n + z2 / (4.0 * n * n)).sqrt();
-        let scale = 1.0 + z2 / n;
-        Some(Self {
-            low: ((middle - spread) / scale).max(0.0),
-            high: ((middle + spread) / scale).min(1.0),
-        })
-    }
+/// What `part` of `whole` may really be; nothing when nothing was seen.
+pub(crate) fn bounds(part: u64, whole: u64) -> Option<ShareBounds> {
+    ShareBounds::wilson(part, whole, SIGMAS)
 }
 
 /// Whether surely more than `level` of `whole` is `part`. Not when nothing was seen.
@@ -51,13 +19,13 @@ impl Bounds {
 /// 23rd time. So few cases must also be as unlikely at the level as three
 /// standard deviations are, by the binomial distribution itself.
 pub(crate) fn surely_above(part: u64, whole: u64, level: f64) -> bool {
-    Bounds::of(part, whole).is_some_and(|bounds| level < bounds.low)
+    bounds(part, whole).is_some_and(|bounds| level < bounds.low)
         && (FEW <= part || chance_of(part, whole, level) <= CHANCE_MAX)
 }
 
 /// Whether surely less than `level` of `whole` is `part`. Not when nothing was seen.
 pub(crate) fn surely_below(part: u64, whole: u64, level: f64) -> bool {
-    Bounds::of(part, whole).is_some_and(|bounds| bounds.high < level)
+    bounds(part, whole).is_some_and(|bounds| bounds.high < level)
 }
 
 /// From so many cases on the normal approximation behind Wilson's interval is good.

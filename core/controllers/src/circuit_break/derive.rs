@@ -68,7 +68,7 @@
 
 use sloop_model::{BreakerLimits, BreakerRule, Share, Target};
 
-use crate::budget::{Bounds, surely_above};
+use crate::budget::{SIGMAS, surely_above};
 use crate::slo::{Indicator, TripStatus};
 use crate::words::{Length, Percent};
 
@@ -198,7 +198,7 @@ fn probes(target: Target) -> u32 {
     reason = "a constant between 0 and 10"
 )]
 const fn sigmas_hundredths() -> u16 {
-    (Bounds::SIGMAS * 100.0) as u16
+    (SIGMAS * 100.0) as u16
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use sloop_model::{ObjectiveId, Target};
 use super::intent::{SloIntent, SloWindow};
 use super::status::{BudgetStatus, BurnStatus, PairStatus};
 use super::windows::{FAST, Pair, bad_share, pairs};
-use crate::budget::{Bounds, Reading, surely_above};
+use crate::budget::{Reading, bounds, surely_above};
 use crate::{Counts, Speed, World};
 
 /// An objective with what is needed to read the world about it.
@@ -155,7 +155,7 @@ pub(crate) fn budget(
 /// How fast `counts`, of the last `length`, burned the budget of `target`.
 pub(crate) fn burn(length: Duration, counts: Option<Counts>, target: Target) -> BurnStatus {
     let seen = counts.filter(|counts| counts.total != 0);
-    let bounds = seen.and_then(|counts| Bounds::of(counts.bad(), counts.total));
+    let bounds = seen.and_then(|counts| bounds(counts.bad(), counts.total));
     let budget = target.budget_fraction();
     BurnStatus {
         window_ms: millis(length),

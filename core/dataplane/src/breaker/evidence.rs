@@ -1,13 +1,12 @@
 //! Whether a share is surely exceeded.
 
-use sloop_model::Share;
+use sloop_model::{Share, ShareBounds};
 
 /// Whether `bad` of `total` is surely a larger share than `limit`.
 ///
-/// "Surely" is the lower end of Wilson's score interval (Wilson 1927, "Probable
-/// inference, the law of succession, and statistical inference") at `sigmas`
-/// hundredths of a standard deviation. At 0 it is the plain ratio, compared
-/// without rounding.
+/// "Surely" is the lower end of Wilson's interval ([`ShareBounds::wilson`]) at
+/// `sigmas` hundredths of a standard deviation. At 0 it is the plain ratio,
+/// compared without rounding.
 pub(super) fn surely_exceeds(bad: u32, total: u32, limit: Share, sigmas: u16) -> bool {
     if total == 0 || !limit.exceeded_by(u64::from(bad), u64::from(total)) {
         return false;
@@ -15,14 +14,8 @@ pub(super) fn surely_exceeds(bad: u32, total: u32, limit: Share, sigmas: u16) ->
     if sigmas == 0 {
         return true;
     }
-    let z = f64::from(sigmas) / 100.0;
-    let n = f64::from(total);
-    let ratio = f64::from(bad) / n;
-    let square = z * z;
-    let middle = ratio + square / (2.0 * n);
-    let spread = z * (ratio * (1.0 - ratio) / n + square / (4.0 * n * n)).sqrt();
-    let lower = (middle - spread) / (1.0 + square / n);
-    limit.as_fraction() < lower
+    ShareBounds::wilson(bad.into(), total.into(), f64::from(sigmas) / 100.0)
+        .is_some_and(|bounds| limit.as_fraction() < bounds.low)
 }
 
 #[cfg(test)]
@@ -39,15 +32,6 @@ mod tests {
         assert!(!surely_exceeds(0, 0, Share::NONE, 0));
         assert!(!surely_exceeds(5, 10, share(5_000), 0));
         assert!(surely_exceeds(6, 10, share(5_000), 0));
-    }
-
-    /// Values of the interval for 1 of 10 and 5 of 10 at 1.96 sigmas: 0.0179 and 0.2366.
-    #[test]
-    fn the_lower_end_is_wilsons() {
-        assert!(surely_exceeds(1, 10, share(178), 196));
-        assert!(!surely_exceeds(1, 10, share(180), 196));
-        assert!(surely_exceeds(5, 10, share(2_365), 196));
-        assert!(!surely_exceeds(5, 10, share(2_367), 196));
     }
 
     #[test]
