@@ -36,20 +36,32 @@ const CELLS: u64 = 31;
 /// A scope is rarely seen by more sidecars than there are pods of a large service; the rest counts in all only.
 const NODES_MAX: usize = 5_000;
 
+impl SeenBy<'_> {
+    /// Whether it says something about just now.
+    pub(crate) fn is_fresh(&self) -> bool {
+        self.to.since(self.from) <= INTERVAL_MAX
+    }
+}
+
 impl Default for Fleet {
     fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Fleet {
+    /// Nobody saw anything.
+    pub(crate) const fn new() -> Self {
         Self {
             all: Ring::new(CELLS),
             nodes: BTreeMap::new(),
         }
     }
-}
 
-impl Fleet {
     /// Adds what a VM saw. Nothing when that took so long that it says nothing about just now.
     pub(crate) fn add(&mut self, seen_by: SeenBy<'_>, counts: Counts) {
-        let SeenBy { node, from, to } = seen_by;
-        if INTERVAL_MAX < to.since(from) {
+        let SeenBy { node, to, .. } = seen_by;
+        if !seen_by.is_fresh() {
             return;
         }
         let number = to.as_millis() / 1_000;

@@ -26,7 +26,7 @@ mod series;
 mod wilson;
 
 pub use cell::{Cell, Counts, Resolution};
-pub(crate) use fleet::{Fleet, SeenBy};
+pub(crate) use fleet::{FLEET_WINDOW_MAX, Fleet, SeenBy};
 pub(crate) use series::{Reading, Series};
 pub(crate) use wilson::{SIGMAS, bounds, surely_above, surely_below};
 

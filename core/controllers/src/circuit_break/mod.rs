@@ -20,10 +20,10 @@ pub use orders::Orders;
 
 use std::collections::BTreeMap;
 
-use orders::Verdict;
+use orders::{QUORUM_WINDOW, Verdict, quorum};
 use sloop_model::{BreakerRule, Mode, Policy, Rule, Scope, Share};
 
-use crate::budget::Fleet;
+use crate::budget::{FLEET_WINDOW_MAX, Fleet};
 use crate::slo::share;
 use crate::words::{Length, Percent};
 use crate::{BreakerState, Controller, Decision, SloIntent, SloMode, Stage, World};
@@ -118,6 +118,15 @@ impl<'a> Guard<'a> {
     fn judge(&mut self, scope: &Scope, fleet: &Fleet, rule: BreakerRule) {
         let now = self.world.now();
         let level: Share = rule.limits().failed_max;
+        let opened = self.world.opened_by_themselves(scope, QUORUM_WINDOW);
+        let callers = fleet.nodes(now, FLEET_WINDOW_MAX).max(opened);
+        if quorum(callers) <= opened {
+            let window = Length(QUORUM_WINDOW);
+            let saw = format!(
+                "the breakers of {opened} of {callers} sidecars opened in the last {window}"
+            );
+            return self.order(scope, &saw);
+        }
         match Verdict::of(fleet, level, rule.limits().calls_min, now) {
             Verdict::Unclear => {}
             Verdict::Good => self.orders.recovered(scope),
@@ -134,16 +143,20 @@ impl<'a> Guard<'a> {
                     },
                     Percent(level.as_fraction()),
                 );
-                let did = if !self.any_closed(scope) {
-                    "all breakers have opened by themselves"
-                } else if self.orders.open(scope, now) {
-                    "all breakers are ordered to open"
-                } else {
-                    "the order to open is in force"
-                };
-                self.because.push(format!("{scope}: {saw}: {did}"));
+                self.order(scope, &saw);
             }
         }
+    }
+
+    fn order(&mut self, scope: &Scope, saw: &str) {
+        let did = if !self.any_closed(scope) {
+            "all breakers have opened by themselves"
+        } else if self.orders.open(scope, self.world.now()) {
+            "all breakers are ordered to open"
+        } else {
+            "the order to open is in force"
+        };
+        self.because.push(format!("{scope}: {saw}: {did}"));
     }
 
     /// What should hold: a breaker per scope, and the orders.

@@ -1,5 +1,10 @@
 //! Orders to open, with hysteresis.
 //!
+//! Two things make an order: the fleet's counts ([`Verdict`]), which see what no
+//! sidecar can be sure of alone, and a [`quorum`] of sidecars whose breakers have
+//! opened by themselves, which is sooner in a sudden outage, because an open
+//! breaker leaves few bad requests to count.
+//!
 //! An order opens every breaker of a scope once; then each probes and ramps by
 //! itself. A scope gets another order only after the last one ran out, and
 //! orders of a scope that did not recover in between last twice as long each
@@ -59,6 +64,16 @@ const LASTS_MS: u64 = 10_000;
 const LASTS_MAX_MS: u64 = 60_000;
 /// Scopes with orders, per intent: as many as a filter can have.
 const ORDERS_MAX: usize = 1_024;
+
+/// Openings that belong together: as long as the fleet may take to open as a whole.
+pub(crate) const QUORUM_WINDOW: Duration = Duration::from_secs(3);
+
+/// How many of `callers` must have opened by themselves for all to be ordered to: a
+/// fifth, and two at least. One bad sidecar does not open the fleet, and in a
+/// large fleet a few bad ones do not either.
+pub(crate) fn quorum(callers: usize) -> usize {
+    callers.div_ceil(5).max(2)
+}
 
 impl Verdict {
     /// Judges what the fleet saw. More than `level` of at least `calls_min` requests is too much.

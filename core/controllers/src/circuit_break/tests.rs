@@ -7,8 +7,8 @@ use sloop_model::{
 
 use super::*;
 use crate::{
-    BreakerReading, BudgetingMethod, Indicator, ObjectiveCounts, Observation, RouteSelector,
-    ScopeCounts, SloObjective, SloSource, SloWindow,
+    BreakerCause, BreakerChange, BreakerReading, BudgetingMethod, Indicator, ObjectiveCounts,
+    Observation, RouteSelector, ScopeCounts, SloObjective, SloSource, SloWindow,
 };
 
 /// A quarter of an hour after a renewal of leases.
@@ -132,6 +132,52 @@ fn one_bad_sidecar_gives_no_order() {
         [1],
         "unless it is the only one that sees requests"
     );
+}
+
+/// Whether an order is given when `opened` of `callers` sidecars, all with mostly good requests, say that
+/// their breakers opened because of `cause`, `ago` seconds before the step.
+fn ordered_by(opened: usize, callers: usize, cause: BreakerCause, ago: u64) -> bool {
+    let mut world = World::default();
+    world.begin_step(at(10));
+    for caller in 0..callers {
+        let mut seen = saw(&format!("caller-{caller}"), 10, (20, 1));
+        let mut breaker = BreakerReading {
+            state: BreakerState::Closed,
+            changes: Vec::new(),
+        };
+        if caller < opened {
+            seen.from = at(9 - ago);
+            seen.at = at(10 - ago);
+            breaker.state = BreakerState::Open;
+            breaker.changes.push(BreakerChange {
+                to: BreakerState::Open,
+                at: seen.at,
+                cause,
+            });
+        }
+        seen.scopes[0].breaker = Some(breaker);
+        world.observe(seen);
+    }
+    let mut orders = Orders::default();
+    let decision = DerivedBreak.step(&slo(SloMode::Actionable, 0.999), &mut orders, &world);
+    trip(&decision).is_some()
+}
+
+#[test]
+fn a_quorum_of_open_breakers_opens_all() {
+    let ordered = |opened, callers| ordered_by(opened, callers, BreakerCause::Failures, 0);
+    assert!(!ordered(1, 3), "one bad sidecar");
+    assert!(ordered(2, 3));
+    assert!(ordered(2, 10));
+    assert!(!ordered(2, 11), "less than a fifth");
+    assert!(ordered(3, 11));
+}
+
+#[test]
+fn only_what_sidecars_judged_themselves_and_lately_makes_a_quorum() {
+    assert!(ordered_by(3, 4, BreakerCause::Slowness, 3));
+    assert!(!ordered_by(3, 4, BreakerCause::Slowness, 4), "too long ago");
+    assert!(!ordered_by(3, 4, BreakerCause::Fleet, 0), "it was ordered");
 }
 
 #[test]

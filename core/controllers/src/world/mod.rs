@@ -160,12 +160,8 @@ impl World {
                     );
                 }
                 Cell::Scope(totals) => {
-                    let state = ScopeState {
-                        totals,
-                        is_changed: false,
-                        fleet: Fleet::default(),
-                    };
-                    self.scopes.insert(state.totals.scope.clone(), state);
+                    self.scopes
+                        .insert(totals.scope.clone(), ScopeState::restored(totals));
                 }
             }
         }
@@ -182,6 +178,14 @@ impl World {
             .iter()
             .filter(|(_, vm)| self.now.since(vm.at) <= Self::SILENCE_MAX)
             .filter_map(move |((node, _), vm)| Some((node.as_str(), *vm.breakers.get(scope)?)))
+    }
+
+    /// How many sidecars' breakers on `scope` opened by what they saw themselves in the last
+    /// `length`, at most half a minute. An order of the control plane does not count.
+    #[must_use]
+    pub fn opened_by_themselves(&self, scope: &Scope, length: Duration) -> usize {
+        let state = self.scopes.get(scope);
+        state.map_or(0, |state| state.opened(self.now, length))
     }
 
     /// What was counted for an objective in the last `length`, up to 90 days.
@@ -291,9 +295,11 @@ impl World {
         let now = self.now;
         self.vms
             .retain(|_, vm| now.since(vm.at) <= Self::VM_MAX_AGE);
-        let fleets = self.series.values_mut().flat_map(|s| s.fleets.values_mut());
-        for fleet in fleets.chain(self.scopes.values_mut().map(|state| &mut state.fleet)) {
+        for fleet in self.series.values_mut().flat_map(|s| s.fleets.values_mut()) {
             fleet.forget_idle(now);
+        }
+        for state in self.scopes.values_mut() {
+            state.forget_idle(now);
         }
     }
 }

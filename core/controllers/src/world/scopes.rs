@@ -1,11 +1,14 @@
 //! What is kept of each scope, whatever SLOs there are.
 
+use core::time::Duration;
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
-use sloop_model::{Outcome, Scope};
+use sloop_model::{Outcome, Scope, WallTime};
 
 use crate::Counts;
-use crate::budget::{Fleet, SeenBy};
-use crate::observation::ScopeCounts;
+use crate::budget::{FLEET_WINDOW_MAX, Fleet, SeenBy};
+use crate::observation::{BreakerCause, BreakerReading, BreakerState, ScopeCounts};
 
 /// What happened on a scope since counting began.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,22 +35,63 @@ pub(super) struct ScopeState {
     pub(super) is_changed: bool,
     /// Requests that are evidence, and those that were served.
     pub(super) fleet: Fleet,
+    /// Which sidecars' breakers opened by what they saw themselves, and when their report said so.
+    opened: BTreeMap<String, WallTime>,
 }
 
 impl ScopeState {
+    /// Openings that are remembered: as many sidecars as a large service has callers.
+    const OPENED_MAX: usize = 5_000;
+
     /// Nothing happened yet.
     pub(super) fn new(scope: Scope) -> Self {
+        Self::restored(ScopeTotals {
+            scope,
+            requests: 0,
+            outcomes: [0; Outcome::ALL.len()],
+            refused: 0,
+            shadow_refused: 0,
+            shadow_refused_good: 0,
+        })
+    }
+
+    /// `totals` happened before this process began.
+    pub(super) const fn restored(totals: ScopeTotals) -> Self {
         Self {
-            totals: ScopeTotals {
-                scope,
-                requests: 0,
-                outcomes: [0; Outcome::ALL.len()],
-                refused: 0,
-                shadow_refused: 0,
-                shadow_refused_good: 0,
-            },
+            totals,
             is_changed: false,
-            fleet: Fleet::default(),
+            fleet: Fleet::new(),
+            opened: BTreeMap::new(),
+        }
+    }
+
+    /// How many sidecars' breakers opened by themselves in the last `length`.
+    pub(super) fn opened(&self, now: WallTime, length: Duration) -> usize {
+        let first = now.before(length);
+        let is_recent = |at: &&WallTime| first <= **at && **at <= now;
+        self.opened.values().filter(is_recent).count()
+    }
+
+    /// Forgets what is no longer asked for.
+    pub(super) fn forget_idle(&mut self, now: WallTime) {
+        self.fleet.forget_idle(now);
+        self.opened
+            .retain(|_, at| *at <= now && now.since(*at) <= FLEET_WINDOW_MAX);
+    }
+
+    fn add_breaker(&mut self, seen_by: SeenBy<'_>, breaker: &BreakerReading) {
+        let by_itself = |cause| match cause {
+            BreakerCause::Failures | BreakerCause::Slowness => true,
+            BreakerCause::Fleet | BreakerCause::Time | BreakerCause::Recovered => false,
+        };
+        let has_opened = breaker
+            .changes
+            .iter()
+            .any(|change| change.to == BreakerState::Open && by_itself(change.cause));
+        let has_room =
+            self.opened.len() < Self::OPENED_MAX || self.opened.contains_key(seen_by.node);
+        if has_opened && has_room && seen_by.is_fresh() {
+            self.opened.insert(seen_by.node.to_owned(), seen_by.to);
         }
     }
 
@@ -76,5 +120,8 @@ impl ScopeState {
         }
         self.is_changed = true;
         self.fleet.add(seen_by, evidence.held());
+        if let Some(breaker) = &counts.breaker {
+            self.add_breaker(seen_by, breaker);
+        }
     }
 }
