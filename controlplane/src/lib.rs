@@ -6,7 +6,10 @@
 
 pub mod admin;
 pub mod ads;
+pub mod bootstrap;
+pub mod cli;
 pub mod clock;
+pub mod documents;
 pub mod engine;
 pub mod ingest;
 pub mod metrics;

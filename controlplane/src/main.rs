@@ -1,1 +1,16 @@
-fn main() {}
+//! The program `sloop`. What it does is in the library.
+
+use std::io::{Write, stdout};
+use std::process::ExitCode;
+
+use anyhow::Context;
+use clap::Parser;
+use sloop_controlplane::cli::Cli;
+
+fn main() -> anyhow::Result<ExitCode> {
+    let cli = Cli::parse();
+    let mut out = stdout().lock();
+    let code = cli.run(&mut out)?;
+    out.flush().context("the output cannot be written")?;
+    Ok(code)
+}

@@ -5,10 +5,6 @@
 //! decides the same makes the same bytes, so that sidecars that come back are
 //! sent nothing.
 
-mod resource;
-
-pub use resource::{filter_name, resource, side_of};
-
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -18,6 +14,7 @@ use sloop_controllers::{ConfigSettings, RouteSet, filter_config};
 use sloop_model::{FilterConfig, InvalidName, Policy, ServiceName, Side, WallTime};
 use sloop_xds::{Resource, Snapshot};
 
+use crate::bootstrap::plugin;
 use crate::engine::RestoreError;
 use crate::store::{Batch, Store};
 
@@ -172,11 +169,10 @@ impl Publisher {
             Err(error) => return prepared.withheld.push((side, error.to_string())),
         };
         config.generation = self.number(&group, side, hash, prepared);
-        let json = match checked(&config) {
-            Ok(json) => json,
-            Err(reason) => return prepared.withheld.push((side, reason)),
-        };
-        let resource = resource(side, &self.settings.module, json);
+        if let Err(reason) = check(&config) {
+            return prepared.withheld.push((side, reason));
+        }
+        let resource = plugin::resource(&self.settings.module, &config);
         let known = self.groups.entry(group).or_default();
         if known.resources.get(&side) == Some(&resource) {
             return;
@@ -229,13 +225,21 @@ impl Publisher {
     }
 }
 
-/// The JSON of `config`, if the filter would take it: its own reader says so.
-fn checked(config: &FilterConfig) -> Result<String, String> {
-    let json = serde_json::to_string(config).map_err(|error| error.to_string())?;
-    match FilterConfig::parse(json.as_bytes()) {
-        Ok(_) => Ok(json),
+/// Whether the filter would take `config`: its own reader says so.
+fn check(config: &FilterConfig) -> Result<(), String> {
+    let json = serde_json::to_vec(config).map_err(|error| error.to_string())?;
+    match FilterConfig::parse(&json) {
+        Ok(_) => Ok(()),
         Err(error) => Err(error.to_string()),
     }
+}
+
+/// The side of the filter that Envoy calls `name`.
+#[must_use]
+pub fn side_of(name: &str) -> Option<Side> {
+    [Side::Server, Side::Client]
+        .into_iter()
+        .find(|side| plugin::name(*side) == name)
 }
 
 fn digest(json: &[u8]) -> String {

@@ -126,3 +126,11 @@ fn a_group_that_no_service_can_be_is_refused() {
             .is_err()
     );
 }
+
+#[test]
+fn names_of_filters_lead_back_to_sides() {
+    for side in [Side::Server, Side::Client] {
+        assert_eq!(side_of(plugin::name(side)), Some(side));
+    }
+    assert_eq!(side_of("other"), None);
+}

@@ -1,7 +1,282 @@
 //! Starts everything, and ends it.
+//!
+//! Order matters once: nobody is answered before the store and the documents
+//! are loaded, because an answer that leaves something out takes it away from
+//! sidecars that have it.
 
 mod acknowledgements;
 mod actor;
 mod commits;
+mod watch;
 
 pub use actor::View;
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::net::TcpListener;
+use tokio::sync::{mpsc, watch as latest};
+use tokio::task::{JoinError, JoinHandle};
+use tonic::transport::server::TcpIncoming;
+
+use crate::admin::{Admin, router};
+use crate::ads::{AdsLimits, Hub};
+use crate::engine::{Documents, Engine, RestoreError};
+use crate::ingest::{Reports, WAITING_MAX};
+use crate::metrics::{
+    DocumentMetrics, IngestMetrics, PushMetrics, StepMetrics, Telemetry, TelemetryError,
+    observe_nodes, observe_slos,
+};
+use crate::publish::{PublishSettings, Publisher};
+use crate::store::{Redb, Store, StoreError};
+use actor::{Actor, Inputs, Meters};
+use watch::Watched;
+
+/// Looks at the engine that may wait.
+const VIEWS_MAX: usize = 64;
+
+/// How long connections may take to end: sidecars come back, and a service
+/// manager that waits for us should not have to use force.
+const FAREWELL: Duration = Duration::from_millis(500);
+
+/// How to run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServeSettings {
+    /// The folder with documents.
+    pub documents: PathBuf,
+    /// Where sidecars find discovery and the report service.
+    pub listen: SocketAddr,
+    /// Where people and tools find the HTTP API.
+    pub admin: SocketAddr,
+    /// The file of the store.
+    pub store: PathBuf,
+    /// What sidecars are told.
+    pub publish: PublishSettings,
+}
+
+/// Why the control plane cannot run.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// An address cannot be listened on.
+    #[error("cannot listen on {address}")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// What is wrong with it.
+        source: std::io::Error,
+    },
+    /// The store cannot be opened.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// What is in the store cannot be used.
+    #[error(transparent)]
+    Restore(#[from] RestoreError),
+    /// There are no documents to read.
+    #[error("{} is not a folder; --documents names the folder with the documents", folder.display())]
+    Documents {
+        /// The folder as given.
+        folder: PathBuf,
+    },
+    /// Metrics cannot be had.
+    #[error(transparent)]
+    Telemetry(#[from] TelemetryError),
+    /// The gRPC server ended.
+    #[error("the gRPC server ended")]
+    Grpc(#[source] tonic::transport::Error),
+    /// The HTTP server ended.
+    #[error("the HTTP server ended")]
+    Http(#[source] std::io::Error),
+    /// A part of the process ended that never should.
+    #[error("a task ended early")]
+    Task(#[from] JoinError),
+}
+
+/// What is read before anybody is answered.
+struct Loaded {
+    store: Arc<dyn Store>,
+    engine: Engine,
+    publisher: Publisher,
+    watched: Watched,
+    documents: Documents,
+}
+
+/// Runs the control plane until `stop` ends.
+///
+/// # Errors
+///
+/// When it cannot begin, or a part of it fails for good.
+pub async fn serve(
+    settings: ServeSettings,
+    stop: impl Future<Output = ()>,
+) -> Result<(), ServeError> {
+    let begun = Instant::now();
+    let telemetry = Arc::new(Telemetry::begin()?);
+    let limits = AdsLimits::default();
+    let hub = Hub::new(limits, crate::clock::wall);
+    let (stopping, stopped) = latest::channel(false);
+
+    let http = listen(settings.admin).await?;
+    let grpc = listen(settings.listen).await?;
+    let (http_at, grpc_at) = (address(&http), address(&grpc));
+    let admin = Admin::loading(Arc::clone(&telemetry), hub.clone());
+    let http = tokio::spawn(serve_http(http, admin.clone(), stopped.clone()));
+
+    let loaded = load(&settings).await?;
+    let meter = telemetry.meter();
+    let ingest = IngestMetrics::register(&meter);
+    let meters = Meters {
+        ingest: ingest.clone(),
+        step: StepMetrics::register(&meter),
+        push: PushMetrics::register(&meter),
+        documents: DocumentMetrics::register(&meter),
+    };
+    let (store, publisher) = (loaded.store, loaded.publisher);
+    let mut actor = Actor::new(loaded.engine, publisher, store, hub.clone(), meters);
+    actor.begin(loaded.documents);
+    observe_nodes(&meter, hub.clone());
+    observe_slos(&meter, &actor.slos());
+
+    let (arrivals, arrived) = mpsc::channel(WAITING_MAX);
+    let (views, viewed) = mpsc::channel(VIEWS_MAX);
+    let (changes, changed) = mpsc::channel(1);
+    let inputs = Inputs {
+        arrivals: arrived,
+        views: viewed,
+        documents: changed,
+        ads: hub.events(),
+        groups: hub.groups(),
+        stop: stopped.clone(),
+    };
+    let watching = tokio::spawn(loaded.watched.run(changes));
+    let running = tokio::spawn(actor.run(inputs));
+    hub.open();
+    let reports = Reports::service(arrivals, ingest);
+    let grpc = tokio::spawn(serve_grpc(grpc, limits, (hub, reports), stopped));
+    admin.ready(views);
+    tracing::info!(
+        grpc = %grpc_at, http = %http_at, store = %settings.store.display(),
+        took_ms = begun.elapsed().as_millis(), "ready"
+    );
+
+    let parts = Parts {
+        running,
+        grpc,
+        http,
+    };
+    let ended = parts.run(stop, &stopping).await;
+    watching.abort();
+    ended
+}
+
+/// The parts that run until the end.
+struct Parts {
+    running: JoinHandle<()>,
+    grpc: JoinHandle<Result<(), tonic::transport::Error>>,
+    http: JoinHandle<Result<(), std::io::Error>>,
+}
+
+impl Parts {
+    /// Waits for `stop`, or for a part that ends on its own; then ends all.
+    async fn run(
+        mut self,
+        stop: impl Future<Output = ()>,
+        stopping: &latest::Sender<bool>,
+    ) -> Result<(), ServeError> {
+        tokio::select! {
+            () = stop => {}
+            ended = &mut self.grpc => return ended?.map_err(ServeError::Grpc),
+            ended = &mut self.http => return ended?.map_err(ServeError::Http),
+            ended = &mut self.running => return Ok(ended?),
+        }
+        tracing::info!("stopping");
+        stopping.send_replace(true);
+        self.running.await?;
+        // Streams of discovery never end by themselves.
+        let farewell = tokio::time::Instant::now() + FAREWELL;
+        for (abort, part) in [
+            (self.grpc.abort_handle(), ended(self.grpc)),
+            (self.http.abort_handle(), ended(self.http)),
+        ] {
+            if tokio::time::timeout_at(farewell, part).await.is_err() {
+                abort.abort();
+            }
+        }
+        tracing::info!("stopped");
+        Ok(())
+    }
+}
+
+/// Waits for a part, however it ends.
+fn ended<T: Send + 'static>(
+    part: JoinHandle<T>,
+) -> std::pin::Pin<Box<dyn Future<Output = ()> + Send>> {
+    Box::pin(async move { drop(part.await) })
+}
+
+async fn load(settings: &ServeSettings) -> Result<Loaded, ServeError> {
+    let settings = settings.clone();
+    let load = move || {
+        if !settings.documents.is_dir() {
+            return Err(ServeError::Documents {
+                folder: settings.documents,
+            });
+        }
+        let store: Arc<dyn Store> = Arc::new(Redb::open(&settings.store)?);
+        let engine = Engine::restore(&*store)?;
+        let publisher = Publisher::restore(settings.publish, &*store)?;
+        let (watched, documents) = Watched::begin(settings.documents);
+        Ok(Loaded {
+            store,
+            engine,
+            publisher,
+            watched,
+            documents,
+        })
+    };
+    tokio::task::spawn_blocking(load).await?
+}
+
+async fn listen(address: SocketAddr) -> Result<TcpListener, ServeError> {
+    TcpListener::bind(address)
+        .await
+        .map_err(|source| ServeError::Listen { address, source })
+}
+
+fn address(listener: &TcpListener) -> String {
+    listener
+        .local_addr()
+        .map_or_else(|_| "unknown".to_owned(), |address| address.to_string())
+}
+
+async fn serve_http(
+    listener: TcpListener,
+    admin: Admin,
+    mut stopped: latest::Receiver<bool>,
+) -> Result<(), std::io::Error> {
+    let stop = async move { drop(stopped.wait_for(|stop| *stop).await.map(|_| ())) };
+    axum::serve(listener, router(admin))
+        .with_graceful_shutdown(stop)
+        .await
+}
+
+async fn serve_grpc(
+    listener: TcpListener,
+    limits: AdsLimits,
+    services: (
+        Hub,
+        sloop_xds_protos::report::v1::report_service_server::ReportServiceServer<Reports>,
+    ),
+    mut stopped: latest::Receiver<bool>,
+) -> Result<(), tonic::transport::Error> {
+    let stop = async move { drop(stopped.wait_for(|stop| *stop).await.map(|_| ())) };
+    let (hub, reports) = services;
+    limits
+        .server()
+        .add_service(hub.service())
+        .add_service(reports)
+        .serve_with_incoming_shutdown(TcpIncoming::from(listener).with_nodelay(Some(true)), stop)
+        .await
+}

@@ -1,0 +1,143 @@
+//! `sloop bootstrap`.
+
+use std::io::Write;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::str::FromStr;
+
+use clap::Args;
+use sloop_model::ServiceName;
+
+use super::output::CliError;
+use crate::ads::Variant;
+use crate::bootstrap::{Address, Bootstrap, Inbound, Outbound, Upstream};
+
+const EXAMPLE: &str = "Example:
+  sloop bootstrap --node checkout-1 --service checkout --control-plane sloop:9901 \\
+    --module /etc/sloop/sloop_filter.wasm --admin-port 9900 \\
+    --inbound 0.0.0.0:8080=127.0.0.1:3000 \\
+    --outbound 127.0.0.1:8081 --upstream payments=payments:8080 > envoy.yaml
+  envoy -c envoy.yaml";
+
+/// A sidecar.
+#[derive(Args, Debug)]
+#[command(after_help = EXAMPLE)]
+pub(super) struct BootstrapArgs {
+    /// Envoy's node id, unique among all sidecars.
+    #[arg(long, value_name = "ID")]
+    node: String,
+    /// The service that the sidecar belongs to.
+    #[arg(long, value_name = "NAME", value_parser = service)]
+    service: ServiceName,
+    /// Where the control plane listens (`sloop serve --listen`).
+    #[arg(long, value_name = "HOST:PORT")]
+    control_plane: Address,
+    /// Path of the filter's module, as Envoy sees it.
+    #[arg(long, value_name = "PATH", env = "SLOOP_MODULE")]
+    module: String,
+    /// Port of Envoy's own admin interface, on 127.0.0.1.
+    #[arg(long, value_name = "PORT")]
+    admin_port: u16,
+    /// Where Envoy listens for requests to the service, and where the service is.
+    #[arg(long, value_name = "LISTEN=APP")]
+    inbound: Option<Way>,
+    /// Where Envoy listens for requests of the service to others.
+    #[arg(long, value_name = "LISTEN", requires = "upstream")]
+    outbound: Option<SocketAddr>,
+    /// A service that is asked, and where it is; its name is the authority (`Host`). May be repeated.
+    #[arg(long, value_name = "NAME=HOST:PORT", requires = "outbound")]
+    upstream: Vec<Named>,
+    /// Ask for the state of the world each time, instead of changes.
+    #[arg(long)]
+    sotw: bool,
+    /// Time between reports in milliseconds, until the control plane says otherwise.
+    #[arg(long, value_name = "MS", default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(100..=60_000))]
+    report_interval: u32,
+}
+
+/// Where to listen and where to send.
+#[derive(Clone, Debug)]
+struct Way {
+    listen: SocketAddr,
+    app: Address,
+}
+
+/// A service and where it is.
+#[derive(Clone, Debug)]
+struct Named {
+    service: ServiceName,
+    address: Address,
+}
+
+impl FromStr for Way {
+    type Err = String;
+
+    fn from_str(given: &str) -> Result<Self, String> {
+        let (listen, app) = parts(given, "LISTEN=APP, as 0.0.0.0:8080=127.0.0.1:3000")?;
+        Ok(Self {
+            listen: listen
+                .parse()
+                .map_err(|_| format!("{listen:?} is no IP address with a port"))?,
+            app: address(app)?,
+        })
+    }
+}
+
+impl FromStr for Named {
+    type Err = String;
+
+    fn from_str(given: &str) -> Result<Self, String> {
+        let (name, place) = parts(given, "NAME=HOST:PORT, as payments=payments:8080")?;
+        Ok(Self {
+            service: service(name)?,
+            address: address(place)?,
+        })
+    }
+}
+
+fn parts<'a>(given: &'a str, form: &str) -> Result<(&'a str, &'a str), String> {
+    given
+        .split_once('=')
+        .ok_or_else(|| format!("{given:?} has no '='; write {form}"))
+}
+
+fn service(name: &str) -> Result<ServiceName, String> {
+    ServiceName::try_from(name).map_err(|error| error.to_string())
+}
+
+fn address(given: &str) -> Result<Address, String> {
+    Address::from_str(given).map_err(|error| error.to_string())
+}
+
+impl From<BootstrapArgs> for Bootstrap {
+    fn from(args: BootstrapArgs) -> Self {
+        let upstream = |named: Named| Upstream {
+            authorities: vec![named.service.as_str().to_owned()],
+            service: named.service,
+            address: named.address,
+        };
+        let upstreams = args.upstream.into_iter().map(upstream).collect();
+        Self {
+            node: args.node,
+            service: args.service,
+            admin: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), args.admin_port),
+            control_plane: args.control_plane,
+            variant: if args.sotw {
+                Variant::Sotw
+            } else {
+                Variant::Delta
+            },
+            module: args.module,
+            report_interval_ms: args.report_interval,
+            inbound: args.inbound.map(|way| Inbound {
+                listen: way.listen,
+                app: way.app,
+            }),
+            outbound: args.outbound.map(|listen| Outbound { listen, upstreams }),
+        }
+    }
+}
+
+pub(super) fn run(args: BootstrapArgs, out: &mut dyn Write) -> Result<(), CliError> {
+    let bootstrap = Bootstrap::from(args);
+    Ok(out.write_all(bootstrap.to_yaml().as_bytes())?)
+}

@@ -1,0 +1,92 @@
+//! Asks a control plane over HTTP.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Request, StatusCode, Uri};
+use http_body_util::{BodyExt, Empty, Limited};
+use hyper_util::client::legacy::Client;
+use hyper_util::rt::TokioExecutor;
+use serde::de::DeserializeOwned;
+
+use super::output::CliError;
+use crate::admin::api::Problem;
+
+/// A control plane that is there answers in milliseconds.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Fifty thousand scopes have about 25 MB.
+const ANSWER_BYTES_MAX: usize = 256 << 20;
+
+/// The JSON at `path` of the control plane at `admin`, read as `T`.
+pub(super) fn get<T: DeserializeOwned>(admin: &Uri, path: &str) -> Result<T, CliError> {
+    let url = format!("{}{path}", admin.to_string().trim_end_matches('/'));
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(CliError::Runtime)?;
+    let asked = async { tokio::time::timeout(PATIENCE, ask(&url)).await };
+    let (status, body) = runtime
+        .block_on(asked)
+        .map_err(Into::into)
+        .flatten()
+        .map_err(|source| CliError::Unreachable {
+            url: url.clone(),
+            source,
+        })?;
+    if status != StatusCode::OK {
+        let problem = serde_json::from_slice::<Problem>(&body);
+        return Err(CliError::Refused(problem.map_or_else(
+            |_| format!("{url} answers {status}"),
+            |problem| problem.detail,
+        )));
+    }
+    serde_json::from_slice(&body).map_err(|source| CliError::Unreadable { url, source })
+}
+
+type AnyError = Box<dyn std::error::Error + Send + Sync>;
+
+async fn ask(url: &str) -> Result<(StatusCode, Bytes), AnyError> {
+    let client = Client::builder(TokioExecutor::new()).build_http::<Empty<Bytes>>();
+    let request = Request::get(url).body(Empty::new())?;
+    let response = client.request(request).await?;
+    let status = response.status();
+    let body = Limited::new(response.into_body(), ANSWER_BYTES_MAX);
+    Ok((status, body.collect().await?.to_bytes()))
+}
+
+/// `name` as one segment of a path (RFC 3986, 3.3).
+pub(super) fn segment(name: &str) -> String {
+    let mut segment = String::new();
+    for byte in name.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            segment.push(char::from(byte));
+        } else {
+            segment.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    segment
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_one_segment() {
+        assert_eq!(segment("pay-1.x_~"), "pay-1.x_~");
+        assert_eq!(segment("a/b é"), "a%2Fb%20%C3%A9");
+    }
+
+    #[test]
+    fn nobody_there_is_said_with_the_address() {
+        let nobody = Uri::from_static("http://127.0.0.1:1");
+        let error = get::<serde_json::Value>(&nobody, "/v1/slos").unwrap_err();
+        assert!(
+            error
+                .to_string()
+                .starts_with("no answer from http://127.0.0.1:1/v1/slos"),
+            "{error}"
+        );
+    }
+}

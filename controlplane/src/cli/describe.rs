@@ -1,0 +1,181 @@
+//! `sloop describe`.
+
+use std::io::{self, Write};
+
+use clap::{Args, ValueEnum};
+use sloop_controllers::{BurnStatus, ObjectiveStatus, PairStatus, SloStatus};
+
+use super::table::{Table, percent};
+use super::{AdminArgs, CliError, client, get};
+use crate::metrics::span;
+
+const EXAMPLE: &str = "Example:
+  sloop describe slo checkout-availability";
+
+/// What to describe.
+#[derive(Args, Debug)]
+#[command(after_help = EXAMPLE)]
+pub(super) struct DescribeArgs {
+    /// The kind of thing.
+    #[arg(value_enum)]
+    kind: Kind,
+    /// Its name.
+    name: String,
+    #[command(flatten)]
+    admin: AdminArgs,
+}
+
+/// Kinds of things.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Kind {
+    /// An SLO: objectives, budget, burn, policies in force, and why.
+    Slo,
+}
+
+pub(super) fn run(args: &DescribeArgs, out: &mut dyn Write) -> Result<(), CliError> {
+    match args.kind {
+        Kind::Slo => {
+            let path = format!("/v1/slos/{}", client::segment(&args.name));
+            let slo: SloStatus = client::get(&args.admin.admin, &path)?;
+            Ok(describe(&slo, out)?)
+        }
+    }
+}
+
+fn describe(slo: &SloStatus, out: &mut dyn Write) -> io::Result<()> {
+    let mut head = Table::plain();
+    let mut line = |name: &str, value: String| head.row(vec![format!("{name}:"), value]);
+    line("Name", slo.name.to_string());
+    if let Some(display_name) = &slo.display_name {
+        line("Display name", display_name.clone());
+    }
+    line("Service", slo.service.to_string());
+    line("Mode", format!("{:?}", slo.mode).to_lowercase());
+    line("Window", slo.window.clone());
+    line("Budgeting", format!("{:?}", slo.budgeting).to_lowercase());
+    head.print(out)?;
+    for objective in &slo.objectives {
+        describe_objective(objective, out)?;
+    }
+    section("Policies in force", out)?;
+    for policy in &slo.policies {
+        writeln!(out, "  {}", sentence(policy))?;
+    }
+    if slo.policies.is_empty() {
+        writeln!(out, "  none")?;
+    }
+    paragraphs("Why", &slo.because, out)?;
+    paragraphs("Notes", &slo.notes, out)
+}
+
+fn describe_objective(objective: &ObjectiveStatus, out: &mut dyn Write) -> io::Result<()> {
+    let name = objective.display_name.as_deref().unwrap_or("");
+    section(&format!("Objective {} {name}", objective.index), out)?;
+    let mut table = Table::plain();
+    let mut line = |name: &str, value: String| table.row(vec![format!("  {name}:"), value]);
+    line("Target", percent(Some(objective.target)));
+    let source = objective.source.as_deref();
+    line("Counts", source.unwrap_or("not evaluated here").to_owned());
+    if let Some(counts) = objective.counts {
+        let bad = counts.total.saturating_sub(counts.good);
+        let good = (counts.total > 0).then(|| get::share(counts.good, counts.total));
+        line(
+            "Requests",
+            format!("{} in the window, {bad} bad, {} good", counts.total, percent(good)),
+        );
+        line("Covered", percent(Some(objective.covered)));
+    }
+    if let Some(budget) = &objective.budget {
+        line(
+            "Budget",
+            format!(
+                "{} left: {} of {:.1} allowed bad requests spent",
+                percent(Some(budget.left_share)),
+                budget.spent,
+                budget.allowed
+            ),
+        );
+        let exhausted = budget.exhausted_in_s.map_or_else(
+            || "not at the burn of the last hour".to_owned(),
+            |seconds| format!("in {}", span(seconds.saturating_mul(1_000))),
+        );
+        line("Exhausted", exhausted);
+    }
+    if let Some(trip) = &objective.trip {
+        line("Trips above", percent(Some(trip.level)));
+        line("Derived", trip.derivation.clone());
+    }
+    let acted = objective.acted;
+    line(
+        "Refused",
+        format!(
+            "{}; {} in shadow, of which {} would have been good",
+            acted.refused, acted.shadow_refused, acted.shadow_refused_good
+        ),
+    );
+    table.print(out)?;
+    print_burn(objective, out)
+}
+
+fn print_burn(objective: &ObjectiveStatus, out: &mut dyn Write) -> io::Result<()> {
+    if objective.burn.is_empty() {
+        return Ok(());
+    }
+    let mut table = Table::of(&["  BURN OVER", "RATE", "FROM", "TO", "REQUESTS", "BAD"]);
+    for burn in &objective.burn {
+        table.row(burn_row(burn));
+    }
+    table.print(out)?;
+    for pair in &objective.pairs {
+        writeln!(out, "  {}", pair_line(pair))?;
+    }
+    Ok(())
+}
+
+fn burn_row(burn: &BurnStatus) -> Vec<String> {
+    let rate = |rate: Option<f64>| rate.map_or_else(|| "-".to_owned(), |it| format!("{it:.2}"));
+    let count = |pick: fn(sloop_controllers::Counts) -> u64| {
+        burn.counts
+            .map_or_else(|| "-".to_owned(), |counts| pick(counts).to_string())
+    };
+    vec![
+        format!("  {}", span(burn.window_ms)),
+        rate(burn.burn),
+        rate(burn.low),
+        rate(burn.high),
+        count(|it| it.total),
+        count(|it| it.total.saturating_sub(it.good)),
+    ]
+}
+
+fn pair_line(pair: &PairStatus) -> String {
+    let state = match pair.burning {
+        Some(true) => "BURNING",
+        Some(false) => "calm",
+        None => "not known",
+    };
+    format!(
+        "above {} over both {} and {}: {state}",
+        pair.factor,
+        span(pair.long_ms),
+        span(pair.short_ms)
+    )
+}
+
+/// A policy on one line.
+fn sentence(policy: &sloop_model::Policy) -> String {
+    let rule = serde_json::to_string(&policy.rule).unwrap_or_default();
+    format!("{}: {rule}", policy.scope)
+}
+
+fn section(title: &str, out: &mut dyn Write) -> io::Result<()> {
+    writeln!(out, "\n{}", title.trim_end())
+}
+
+fn paragraphs(title: &str, texts: &[String], out: &mut dyn Write) -> io::Result<()> {
+    if texts.is_empty() {
+        return Ok(());
+    }
+    section(title, out)?;
+    texts.iter().try_for_each(|text| writeln!(out, "  {text}"))
+}

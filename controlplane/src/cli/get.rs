@@ -1,0 +1,293 @@
+//! `sloop get`.
+
+use std::io::Write;
+
+use clap::{Args, ValueEnum};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use sloop_controllers::SloStatus;
+
+use super::table::{Table, ago, latency, percent};
+use super::{AdminArgs, CliError, client};
+use crate::admin::api::{
+    BreakerStatus, DecisionTaken, DocumentFile, List, NodeStatus, ScopeStatus,
+};
+use crate::metrics::span;
+
+const EXAMPLE: &str = "Example:
+  sloop get slo
+  sloop get scopes -o wide
+  sloop get nodes -o json";
+
+/// What to list.
+#[derive(Args, Debug)]
+#[command(after_help = EXAMPLE)]
+pub(super) struct GetArgs {
+    /// The kind of thing.
+    #[arg(value_enum)]
+    kind: Kind,
+    /// Form of the output.
+    #[arg(short, long, value_enum, default_value_t = Form::Table)]
+    output: Form,
+    #[command(flatten)]
+    admin: AdminArgs,
+}
+
+/// Kinds of things.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Kind {
+    /// SLOs and how their budgets stand.
+    #[value(alias = "slos")]
+    Slo,
+    /// Sidecars.
+    #[value(alias = "node")]
+    Nodes,
+    /// Routes of services, and what was counted on them.
+    #[value(alias = "scope")]
+    Scopes,
+    /// What controllers decided lately, and why.
+    #[value(alias = "decision")]
+    Decisions,
+    /// Files with documents, and what is wrong with them.
+    #[value(alias = "document")]
+    Documents,
+    /// What happened lately.
+    #[value(alias = "event")]
+    Events,
+}
+
+/// Forms of the output.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Form {
+    /// Columns.
+    Table,
+    /// More columns.
+    Wide,
+    /// What the HTTP API says.
+    Json,
+}
+
+pub(super) fn run(args: &GetArgs, out: &mut dyn Write) -> Result<(), CliError> {
+    let wide = match args.output {
+        Form::Json => return json(args, out),
+        Form::Table => false,
+        Form::Wide => true,
+    };
+    let table = match args.kind {
+        Kind::Slo => slos(&list(args)?, wide),
+        Kind::Nodes => nodes(&list(args)?, wide),
+        Kind::Scopes => scopes(&list(args)?, wide),
+        Kind::Decisions => decisions(&list(args)?),
+        Kind::Documents => documents(&list(args)?),
+        // Events differ too much for columns.
+        Kind::Events => return lines(&list(args)?, out),
+    };
+    Ok(table.print(out)?)
+}
+
+const fn path(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Slo => "/v1/slos",
+        Kind::Nodes => "/v1/nodes",
+        Kind::Scopes => "/v1/scopes",
+        Kind::Decisions => "/v1/decisions",
+        Kind::Documents => "/v1/documents",
+        Kind::Events => "/v1/events",
+    }
+}
+
+fn list<T: DeserializeOwned>(args: &GetArgs) -> Result<List<T>, CliError> {
+    client::get(&args.admin.admin, path(args.kind))
+}
+
+fn json(args: &GetArgs, out: &mut dyn Write) -> Result<(), CliError> {
+    let answer: Value = client::get(&args.admin.admin, path(args.kind))?;
+    Ok(writeln!(out, "{answer:#}")?)
+}
+
+fn lines(list: &List<Value>, out: &mut dyn Write) -> Result<(), CliError> {
+    for item in &list.items {
+        writeln!(out, "{item}")?;
+    }
+    Ok(())
+}
+
+fn slos(list: &List<SloStatus>, wide: bool) -> Table {
+    let mut headings = vec!["NAME", "SERVICE", "MODE", "TARGET", "GOOD", "BUDGET LEFT", "BURN"];
+    if wide {
+        headings.extend(["OBJECTIVE", "REQUESTS", "BAD", "WINDOW", "POLICIES"]);
+    }
+    let mut table = Table::of(&headings);
+    for slo in &list.items {
+        for objective in &slo.objectives {
+            let counts = objective.counts;
+            let mut row = vec![
+                slo.name.to_string(),
+                slo.service.to_string(),
+                format!("{:?}", slo.mode).to_lowercase(),
+                percent(Some(objective.target)),
+                percent(counts.filter(|it| it.total > 0).map(|it| share(it.good, it.total))),
+                percent(objective.budget.map(|budget| budget.left_share)),
+                burn(objective),
+            ];
+            if wide {
+                row.extend([
+                    objective.index.to_string(),
+                    counts.map_or_else(|| "-".to_owned(), |it| it.total.to_string()),
+                    counts.map_or_else(
+                        || "-".to_owned(),
+                        |it| it.total.saturating_sub(it.good).to_string(),
+                    ),
+                    slo.window.clone(),
+                    slo.policies.len().to_string(),
+                ]);
+            }
+            table.row(row);
+        }
+    }
+    table
+}
+
+/// The fastest burn and the window that it is seen in.
+fn burn(objective: &sloop_controllers::ObjectiveStatus) -> String {
+    if objective.source.is_none() {
+        return "not evaluated here".to_owned();
+    }
+    let burns = objective.burn.iter();
+    let fastest = burns
+        .filter_map(|burn| Some((burn.burn?, burn.window_ms)))
+        .max_by(|a, b| a.0.total_cmp(&b.0));
+    fastest.map_or_else(
+        || "-".to_owned(),
+        |(burn, window)| format!("{burn:.1} ({})", span(window)),
+    )
+}
+
+/// Good to about 15 digits.
+pub(super) fn share(part: u64, whole: u64) -> f64 {
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "for people; counts stay below 2^53"
+    )]
+    let share = part as f64 / whole as f64;
+    share
+}
+
+fn nodes(list: &List<NodeStatus>, wide: bool) -> Table {
+    let mut headings = vec!["NODE", "SERVICE", "CONNECTED", "REPORTED", "GENERATIONS"];
+    if wide {
+        headings.extend(["ACKNOWLEDGED", "REFUSAL"]);
+    }
+    let mut table = Table::of(&headings);
+    for node in &list.items {
+        let mut generations: Vec<String> = node
+            .filters
+            .iter()
+            .map(|filter| format!("{}:{}", filter.side, filter.generation))
+            .collect();
+        generations.sort();
+        generations.dedup();
+        let mut row = vec![
+            node.node.clone(),
+            node.group.clone(),
+            if node.connected { "yes" } else { "no" }.to_owned(),
+            ago(list.at_ms, node.reported_ms),
+            generations.join(","),
+        ];
+        if wide {
+            let join = |values: Vec<String>| values.join("; ");
+            let resources = || node.resources.iter();
+            row.push(join(
+                resources().filter_map(|it| it.acknowledged.clone()).collect(),
+            ));
+            row.push(join(
+                resources().filter_map(|it| it.refusal.clone()).collect(),
+            ));
+        }
+        table.row(row);
+    }
+    table
+}
+
+fn scopes(list: &List<ScopeStatus>, wide: bool) -> Table {
+    let mut headings = vec!["SERVICE", "ROUTE", "SIDE", "REQUESTS", "P50", "P99", "BREAKERS"];
+    if wide {
+        headings.extend(["REPORTED", "REFUSED", "SHADOW", "OUTCOMES"]);
+    }
+    let mut table = Table::of(&headings);
+    for scope in &list.items {
+        let of_latency = |pick: fn(crate::admin::api::Latency) -> u64| {
+            scope
+                .latency
+                .map_or_else(|| "-".to_owned(), |it| latency(pick(it)))
+        };
+        let mut row = vec![
+            scope.service.to_string(),
+            scope.route.to_string(),
+            scope.side.to_string(),
+            scope.requests.to_string(),
+            of_latency(|it| it.p50_us),
+            of_latency(|it| it.p99_us),
+            breakers(&scope.breakers),
+        ];
+        if wide {
+            let outcomes = scope.outcomes.iter();
+            let outcomes: Vec<_> = outcomes
+                .map(|(name, count)| format!("{name}={count}"))
+                .collect();
+            row.extend([
+                ago(list.at_ms, scope.reported_ms),
+                scope.refused.to_string(),
+                scope.shadow_refused.to_string(),
+                outcomes.join(" "),
+            ]);
+        }
+        table.row(row);
+    }
+    table
+}
+
+/// How many breakers are in each state.
+fn breakers(breakers: &[BreakerStatus]) -> String {
+    let mut counts = std::collections::BTreeMap::new();
+    for breaker in breakers {
+        *counts.entry(breaker.state).or_insert(0_usize) += 1;
+    }
+    let counts = counts.iter();
+    let texts: Vec<String> = counts
+        .map(|(state, count)| format!("{count} {}", format!("{state:?}").to_lowercase()))
+        .collect();
+    if texts.is_empty() {
+        "-".to_owned()
+    } else {
+        texts.join(", ")
+    }
+}
+
+fn decisions(list: &List<DecisionTaken>) -> Table {
+    let mut table = Table::of(&["AGO", "INTENT", "STAGE", "POLICIES", "BECAUSE"]);
+    for decision in &list.items {
+        table.row(vec![
+            ago(list.at_ms, Some(decision.at_ms)),
+            decision.intent.clone(),
+            format!("{:?}", decision.stage).to_lowercase(),
+            decision.policies.to_string(),
+            decision.because.clone(),
+        ]);
+    }
+    table
+}
+
+fn documents(list: &List<DocumentFile>) -> Table {
+    let mut table = Table::of(&["FILE", "IN FORCE", "PROBLEMS"]);
+    for file in &list.items {
+        let accepted = if file.accepted { "yes" } else { "no, what it said before" };
+        let mut problems = file.problems.iter().cloned();
+        let first = problems.next().unwrap_or_default();
+        table.row(vec![file.file.clone(), accepted.to_owned(), first]);
+        for problem in problems {
+            table.row(vec![String::new(), String::new(), problem]);
+        }
+    }
+    table
+}

@@ -1,0 +1,94 @@
+//! The commands of `sloop`.
+//!
+//! Conventions are those of kubectl: kinds and names as arguments, `-f` for
+//! files, `-o` for the form of the output. The process ends with 0 when all
+//! went well, 1 when not, 2 when the command line makes no sense.
+
+mod bootstrap;
+mod client;
+mod describe;
+mod get;
+mod output;
+mod serve;
+mod table;
+
+pub use output::CliError;
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+use http::Uri;
+
+/// Acts on SLOs: in the sidecars, within seconds.
+#[derive(Debug, Parser)]
+#[command(name = "sloop", version, propagate_version = true)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// What can be done.
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the control plane.
+    Serve(serve::ServeArgs),
+    /// List what a running control plane knows.
+    Get(get::GetArgs),
+    /// Show all about one thing, and why.
+    Describe(describe::DescribeArgs),
+    /// Print a complete Envoy configuration for a sidecar.
+    Bootstrap(bootstrap::BootstrapArgs),
+}
+
+/// Where the control plane is.
+#[derive(Args, Debug)]
+struct AdminArgs {
+    /// The HTTP API of the control plane.
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "SLOOP_ADMIN",
+        default_value = "http://127.0.0.1:9902"
+    )]
+    admin: Uri,
+}
+
+impl Cli {
+    /// Does what was asked. What it prints goes to `out`.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be done; the message is for the person who asked.
+    pub fn run(self, out: &mut dyn Write) -> Result<ExitCode, CliError> {
+        match self.command {
+            Command::Serve(args) => serve::run(args)?,
+            Command::Get(args) => get::run(&args, out)?,
+            Command::Describe(args) => describe::run(&args, out)?,
+            Command::Bootstrap(args) => bootstrap::run(args, out)?,
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_shows_an_example() {
+        for command in Cli::command().get_subcommands() {
+            let help = command.get_after_help().map(ToString::to_string);
+            let has_example = help.is_some_and(|help| help.contains("sloop "));
+            assert!(has_example, "{}", command.get_name());
+        }
+    }
+}

@@ -1,0 +1,36 @@
+//! What goes wrong between a person and a control plane.
+
+use crate::serve::ServeError;
+
+/// Why a command failed.
+#[derive(Debug, thiserror::Error)]
+pub enum CliError {
+    /// The control plane ended with an error.
+    #[error("the control plane cannot run")]
+    Serve(#[from] ServeError),
+    /// The runtime cannot start.
+    #[error("the process cannot start")]
+    Runtime(#[source] std::io::Error),
+    /// The output cannot be written.
+    #[error("the output cannot be written")]
+    Output(#[from] std::io::Error),
+    /// The control plane cannot be reached.
+    #[error("no answer from {url}; is the control plane running, and is --admin right?")]
+    Unreachable {
+        /// What was asked for.
+        url: String,
+        /// What is wrong.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The control plane says no.
+    #[error("{0}")]
+    Refused(String),
+    /// The answer is none that this program understands.
+    #[error("the answer of {url} cannot be read; is it a control plane of this version?")]
+    Unreadable {
+        /// What was asked for.
+        url: String,
+        /// What is wrong with it.
+        source: serde_json::Error,
+    },
+}

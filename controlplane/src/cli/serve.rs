@@ -1,0 +1,125 @@
+//! `sloop serve`.
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+use sloop_controllers::ConfigSettings;
+use sloop_model::{ReportSettings, TraceSettings};
+use tokio::signal::unix::{SignalKind, signal};
+use tracing_subscriber::EnvFilter;
+
+use super::output::CliError;
+use crate::bootstrap::CONTROL_PLANE_CLUSTER;
+use crate::publish::PublishSettings;
+use crate::serve::{ServeSettings, serve};
+
+const EXAMPLE: &str = "Example:
+  sloop serve --documents slos/ --store /var/lib/sloop/store --module /etc/sloop/sloop_filter.wasm
+
+Changed documents take effect without a restart. SIGTERM ends it cleanly.";
+
+/// How the control plane is run.
+#[derive(Args, Debug)]
+#[command(after_help = EXAMPLE)]
+pub(super) struct ServeArgs {
+    /// Folder with OpenSLO and Sloop documents (.yaml, .yml, .json).
+    #[arg(long, value_name = "DIR", env = "SLOOP_DOCUMENTS")]
+    documents: PathBuf,
+    /// Where sidecars find discovery (ADS) and the report service, both gRPC.
+    #[arg(
+        long,
+        value_name = "ADDR",
+        env = "SLOOP_LISTEN",
+        default_value = "127.0.0.1:9901"
+    )]
+    listen: SocketAddr,
+    /// Where people and tools find the HTTP API.
+    #[arg(
+        long,
+        value_name = "ADDR",
+        env = "SLOOP_ADMIN_LISTEN",
+        default_value = "127.0.0.1:9902"
+    )]
+    admin: SocketAddr,
+    /// File of the embedded store; created when it is not there.
+    #[arg(long, value_name = "FILE", env = "SLOOP_STORE")]
+    store: PathBuf,
+    /// Path of the filter's module, as the sidecars see it. The same as in their bootstrap.
+    #[arg(long, value_name = "PATH", env = "SLOOP_MODULE")]
+    module: String,
+    /// Time between the reports of a sidecar, in milliseconds.
+    #[arg(long, value_name = "MS", default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(100..=60_000))]
+    report_interval: u32,
+    /// Envoy cluster that leads to this control plane. The same as in the sidecars' bootstrap.
+    #[arg(long, value_name = "NAME", default_value = CONTROL_PLANE_CLUSTER, value_parser = clap::builder::NonEmptyStringValueParser::new())]
+    report_cluster: String,
+    /// Form of the log on standard error. What is logged: `SLOOP_LOG=debug`.
+    #[arg(long, value_enum, default_value_t = LogForm::Text)]
+    log: LogForm,
+}
+
+/// Form of the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum LogForm {
+    /// For people.
+    Text,
+    /// For machines, one object per line.
+    Json,
+}
+
+impl From<ServeArgs> for ServeSettings {
+    fn from(args: ServeArgs) -> Self {
+        Self {
+            documents: args.documents,
+            listen: args.listen,
+            admin: args.admin,
+            store: args.store,
+            publish: PublishSettings {
+                config: ConfigSettings {
+                    report: Some(ReportSettings {
+                        cluster: args.report_cluster,
+                        interval_ms: args.report_interval,
+                    }),
+                    trace: TraceSettings::default(),
+                },
+                module: args.module,
+            },
+        }
+    }
+}
+
+pub(super) fn run(args: ServeArgs) -> Result<(), CliError> {
+    log(args.log);
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(CliError::Runtime)?;
+    let ended = runtime.block_on(async {
+        let mut terminate = signal(SignalKind::terminate()).map_err(CliError::Runtime)?;
+        let mut interrupt = signal(SignalKind::interrupt()).map_err(CliError::Runtime)?;
+        let stop = async move {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+        };
+        Ok(serve(args.into(), stop).await?)
+    });
+    // A thread that still reads documents must not hold up the end.
+    runtime.shutdown_background();
+    ended
+}
+
+fn log(form: LogForm) {
+    let filter =
+        EnvFilter::try_from_env("SLOOP_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+    let subscriber = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(io::stderr);
+    match form {
+        LogForm::Text => subscriber.with_ansi(false).init(),
+        LogForm::Json => subscriber.json().init(),
+    }
+}

@@ -1,0 +1,121 @@
+//! Columns for people.
+
+use std::io::{self, Write};
+
+/// Rows below headings, each column as wide as its widest cell.
+#[derive(Debug)]
+pub(super) struct Table {
+    rows: Vec<Vec<String>>,
+}
+
+impl Table {
+    /// A table with these headings.
+    pub(super) fn of(headings: &[&str]) -> Self {
+        Self {
+            rows: vec![headings.iter().map(|&text| text.to_owned()).collect()],
+        }
+    }
+
+    /// A table without headings.
+    pub(super) const fn plain() -> Self {
+        Self { rows: Vec::new() }
+    }
+
+    /// Adds a row.
+    pub(super) fn row(&mut self, cells: Vec<String>) {
+        self.rows.push(cells);
+    }
+
+    /// Writes it.
+    pub(super) fn print(&self, out: &mut dyn Write) -> io::Result<()> {
+        let columns = self.rows.iter().map(Vec::len).max().unwrap_or(0);
+        let width = |column: usize| {
+            let cells = self.rows.iter().filter_map(|row| row.get(column));
+            cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
+        };
+        let widths: Vec<usize> = (0..columns).map(width).collect();
+        for row in &self.rows {
+            let cells = row.iter().zip(&widths);
+            let line: Vec<String> = cells
+                .map(|(cell, width)| format!("{cell:<width$}"))
+                .collect();
+            writeln!(out, "{}", line.join("   ").trim_end())?;
+        }
+        Ok(())
+    }
+}
+
+/// A share as people read it; `-` when not known.
+pub(super) fn percent(share: Option<f64>) -> String {
+    share.map_or_else(
+        || "-".to_owned(),
+        |share| {
+            let percent = share * 100.0;
+            // 99.95 % must not become 100 %.
+            let digits = if percent.abs() >= 99.0 && percent.abs() < 100.0 {
+                3
+            } else {
+                1
+            };
+            let text = format!("{percent:.digits$}");
+            let text = if text.contains('.') {
+                text.trim_end_matches('0').trim_end_matches('.')
+            } else {
+                &text
+            };
+            format!("{text}%")
+        },
+    )
+}
+
+/// Microseconds as people read them.
+pub(super) fn latency(micros: u64) -> String {
+    match micros {
+        0..1_000 => format!("{micros}us"),
+        1_000..1_000_000 => format!("{}.{}ms", micros / 1_000, micros % 1_000 / 100),
+        _ => format!("{}.{:02}s", micros / 1_000_000, micros % 1_000_000 / 10_000),
+    }
+}
+
+/// How long ago `then` was at `now`, both in milliseconds; `-` when not known.
+pub(super) fn ago(now: u64, then: Option<u64>) -> String {
+    let Some(then) = then else {
+        return "-".to_owned();
+    };
+    match now.saturating_sub(then) / 1_000 {
+        seconds @ 0..120 => format!("{seconds}s"),
+        seconds @ 120..7_200 => format!("{}m", seconds / 60),
+        seconds @ 7_200..172_800 => format!("{}h", seconds / 3_600),
+        seconds => format!("{}d", seconds / 86_400),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_line_up() {
+        let mut table = Table::of(&["A", "LONG"]);
+        table.row(vec!["ééé".to_owned(), "x".to_owned()]);
+        let mut out = Vec::new();
+        table.print(&mut out).unwrap();
+        assert_eq!(String::from_utf8(out).unwrap(), "A     LONG\nééé   x\n");
+    }
+
+    #[test]
+    fn numbers_are_for_people() {
+        assert_eq!(percent(Some(0.9995)), "99.95%");
+        assert_eq!(percent(Some(1.0)), "100%");
+        assert_eq!(percent(Some(-0.25)), "-25%");
+        assert_eq!(percent(Some(0.1234)), "12.3%");
+        assert_eq!(percent(None), "-");
+        assert_eq!(latency(999), "999us");
+        assert_eq!(latency(12_345), "12.3ms");
+        assert_eq!(latency(2_345_678), "2.34s");
+        assert_eq!(ago(10_000, Some(7_500)), "2s");
+        assert_eq!(ago(0, Some(7_500)), "0s");
+        assert_eq!(ago(10_000_000, Some(0)), "2h");
+        assert_eq!(ago(0, None), "-");
+    }
+}
