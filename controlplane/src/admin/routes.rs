@@ -53,8 +53,10 @@ impl Admin {
         let views = self.views.get().ok_or(Refusal::Loading)?;
         let (answer, answered) = oneshot::channel();
         let view: View = Box::new(move |engine| drop(answer.send(look(engine))));
-        views.send(view).await.map_err(|_| Refusal::Stopping)?;
-        answered.await.map_err(|_| Refusal::Stopping)
+        if views.send(view).await.is_err() {
+            return Err(Refusal::Stopping);
+        }
+        answered.await.or(Err(Refusal::Stopping))
     }
 
     async fn list<T: Serialize + Send + 'static>(

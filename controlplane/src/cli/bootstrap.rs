@@ -76,7 +76,7 @@ impl FromStr for Way {
         Ok(Self {
             listen: listen
                 .parse()
-                .map_err(|_| format!("{listen:?} is no IP address with a port"))?,
+                .map_err(|error| format!("{listen:?} is no IP address with a port: {error}"))?,
             app: address(app)?,
         })
     }

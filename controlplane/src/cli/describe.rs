@@ -81,7 +81,11 @@ fn describe_objective(objective: &ObjectiveStatus, out: &mut dyn Write) -> io::R
         let good = (counts.total > 0).then(|| get::share(counts.good, counts.total));
         line(
             "Requests",
-            format!("{} in the window, {bad} bad, {} good", counts.total, percent(good)),
+            format!(
+                "{} in the window, {bad} bad, {} good",
+                counts.total,
+                percent(good)
+            ),
         );
         line("Covered", percent(Some(objective.covered)));
     }

@@ -113,7 +113,15 @@ fn lines(list: &List<Value>, out: &mut dyn Write) -> Result<(), CliError> {
 }
 
 fn slos(list: &List<SloStatus>, wide: bool) -> Table {
-    let mut headings = vec!["NAME", "SERVICE", "MODE", "TARGET", "GOOD", "BUDGET LEFT", "BURN"];
+    let mut headings = vec![
+        "NAME",
+        "SERVICE",
+        "MODE",
+        "TARGET",
+        "GOOD",
+        "BUDGET LEFT",
+        "BURN",
+    ];
     if wide {
         headings.extend(["OBJECTIVE", "REQUESTS", "BAD", "WINDOW", "POLICIES"]);
     }
@@ -126,7 +134,11 @@ fn slos(list: &List<SloStatus>, wide: bool) -> Table {
                 slo.service.to_string(),
                 format!("{:?}", slo.mode).to_lowercase(),
                 percent(Some(objective.target)),
-                percent(counts.filter(|it| it.total > 0).map(|it| share(it.good, it.total))),
+                percent(
+                    counts
+                        .filter(|it| it.total > 0)
+                        .map(|it| share(it.good, it.total)),
+                ),
                 percent(objective.budget.map(|budget| budget.left_share)),
                 burn(objective),
             ];
@@ -198,7 +210,9 @@ fn nodes(list: &List<NodeStatus>, wide: bool) -> Table {
             let join = |values: Vec<String>| values.join("; ");
             let resources = || node.resources.iter();
             row.push(join(
-                resources().filter_map(|it| it.acknowledged.clone()).collect(),
+                resources()
+                    .filter_map(|it| it.acknowledged.clone())
+                    .collect(),
             ));
             row.push(join(
                 resources().filter_map(|it| it.refusal.clone()).collect(),
@@ -210,7 +224,9 @@ fn nodes(list: &List<NodeStatus>, wide: bool) -> Table {
 }
 
 fn scopes(list: &List<ScopeStatus>, wide: bool) -> Table {
-    let mut headings = vec!["SERVICE", "ROUTE", "SIDE", "REQUESTS", "P50", "P99", "BREAKERS"];
+    let mut headings = vec![
+        "SERVICE", "ROUTE", "SIDE", "REQUESTS", "P50", "P99", "BREAKERS",
+    ];
     if wide {
         headings.extend(["REPORTED", "REFUSED", "SHADOW", "OUTCOMES"]);
     }
@@ -281,7 +297,11 @@ fn decisions(list: &List<DecisionTaken>) -> Table {
 fn documents(list: &List<DocumentFile>) -> Table {
     let mut table = Table::of(&["FILE", "IN FORCE", "PROBLEMS"]);
     for file in &list.items {
-        let accepted = if file.accepted { "yes" } else { "no, what it said before" };
+        let accepted = if file.accepted {
+            "yes"
+        } else {
+            "no, what it said before"
+        };
         let mut problems = file.problems.iter().cloned();
         let first = problems.next().unwrap_or_default();
         table.row(vec![file.file.clone(), accepted.to_owned(), first]);

@@ -11,6 +11,7 @@ mod get;
 mod output;
 mod serve;
 mod table;
+mod validate;
 
 pub use output::CliError;
 
@@ -19,6 +20,8 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 use http::Uri;
+
+use crate::clock;
 
 /// Acts on SLOs: in the sidecars, within seconds.
 #[derive(Debug, Parser)]
@@ -40,6 +43,8 @@ enum Command {
     Describe(describe::DescribeArgs),
     /// Print a complete Envoy configuration for a sidecar.
     Bootstrap(bootstrap::BootstrapArgs),
+    /// Check documents without a control plane.
+    Validate(validate::ValidateArgs),
 }
 
 /// Where the control plane is.
@@ -67,6 +72,7 @@ impl Cli {
             Command::Get(args) => get::run(&args, out)?,
             Command::Describe(args) => describe::run(&args, out)?,
             Command::Bootstrap(args) => bootstrap::run(args, out)?,
+            Command::Validate(args) => return Ok(validate::run(&args, clock::wall(), out)?),
         }
         Ok(ExitCode::SUCCESS)
     }

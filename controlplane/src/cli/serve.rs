@@ -113,8 +113,7 @@ pub(super) fn run(args: ServeArgs) -> Result<(), CliError> {
 }
 
 fn log(form: LogForm) {
-    let filter =
-        EnvFilter::try_from_env("SLOOP_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+    let filter = EnvFilter::try_from_env("SLOOP_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
     let subscriber = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(io::stderr);

@@ -125,11 +125,14 @@ mod tests {
         ledger.note(7, 1, NOW);
         ledger.note(8, 1, NOW.after(Duration::from_secs(1)));
         let almost = NOW.after(FORGET_AFTER - Duration::from_millis(1));
-        assert_eq!(ledger.forget(almost), []);
+        assert!(ledger.forget(almost).is_empty());
         assert_eq!(ledger.forget(NOW.after(FORGET_AFTER)), [7]);
         assert_eq!(ledger.seen(7), None);
         assert!(ledger.seen(8).is_some());
-        assert_eq!(ledger.forget(WallTime::default()), [], "clock went back");
+        assert!(
+            ledger.forget(WallTime::default()).is_empty(),
+            "clock went back"
+        );
     }
 
     #[test]
@@ -143,6 +146,6 @@ mod tests {
             );
         }
         assert_eq!(ledger.forget(NOW), [0]);
-        assert_eq!(ledger.forget(NOW), []);
+        assert!(ledger.forget(NOW).is_empty());
     }
 }

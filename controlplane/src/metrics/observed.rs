@@ -26,7 +26,8 @@ pub fn observe_nodes(meter: &Meter, hub: Hub) {
 /// Shows how each SLO stands. An SLO that is withdrawn is not shown any more.
 pub fn observe_slos(meter: &Meter, slos: &Slos) {
     type Observer<'a> = &'a dyn AsyncInstrument<f64>;
-    let gauges: [(&'static str, &'static str, fn(Observer<'_>, &SloStatus)); 5] = [
+    type Gauge = (&'static str, &'static str, fn(Observer<'_>, &SloStatus));
+    let gauges: [Gauge; 5] = [
         (
             "slo_mode",
             "1 for the mode that the SLO is in.",

@@ -2,7 +2,7 @@ use sloop_controllers::NamedRoute;
 use sloop_model::{ReportSettings, RouteName, TraceSettings};
 
 use super::*;
-use crate::store::{InMemory, Store as _};
+use crate::store::InMemory;
 
 fn settings() -> PublishSettings {
     PublishSettings {

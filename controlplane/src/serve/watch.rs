@@ -155,7 +155,10 @@ fn log(loaded: &Loaded) {
 fn documents(loaded: &Loaded, look: &Look) -> Documents {
     let mut remarks: BTreeMap<&str, Vec<String>> = BTreeMap::new();
     for remark in &loaded.problems {
-        remarks.entry(&remark.file).or_default().push(sentence(remark));
+        remarks
+            .entry(&remark.file)
+            .or_default()
+            .push(sentence(remark));
     }
     let names: BTreeSet<String> = look
         .keys()
