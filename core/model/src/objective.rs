@@ -22,7 +22,8 @@ pub struct ObjectiveId {
 /// is evidence ([`Outcome::is_evidence`]). Of these it is good when it was
 /// served ([`Outcome::is_served`]; or as `good` or `bad` say) and, where
 /// `within_us` is given, its latency was at most that: a failure is never good,
-/// however fast. With `within_us`, requests without a latency do not count.
+/// however fast. With `within_us`, requests without a latency do not count, but one
+/// that its caller gave up on after that time does: it was not answered in time.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Objective {
@@ -57,11 +58,16 @@ impl Objective {
     /// Judges a request that ended as `ended` after `latency`.
     #[must_use]
     pub fn judge(&self, ended: &Ended, outcome: Outcome, latency: Duration) -> Judgement {
+        let in_time = self
+            .within_us
+            .is_none_or(|within| latency.as_micros() <= u128::from(within));
+        let gave_up = !in_time && outcome.shows_slowness() && !outcome.is_evidence();
         let counts = match &self.total {
             Some(total) => total.selects(ended, outcome, latency),
-            None => outcome.is_evidence(),
+            None => outcome.is_evidence() || gave_up,
         };
-        if !counts || (self.within_us.is_some() && !outcome.has_latency()) {
+        let is_timed = self.within_us.is_none() || outcome.has_latency() || gave_up;
+        if !counts || !is_timed {
             return Judgement::NotCounted;
         }
         let served = match &self.good {
@@ -72,9 +78,6 @@ impl Objective {
             .bad
             .as_ref()
             .is_some_and(|bad| bad.selects(ended, outcome, latency));
-        let in_time = self
-            .within_us
-            .is_none_or(|within| latency.as_micros() <= u128::from(within));
         if served && !bad && in_time {
             Judgement::Good
         } else {
@@ -155,7 +158,7 @@ impl Selector {
         by_code
             || self.outcome.contains(&outcome)
             || ended.flags.intersects(Flags(self.flags))
-            || (outcome.has_latency()
+            || (outcome.shows_slowness()
                 && self
                     .slower_than_us
                     .is_some_and(|limit| latency.as_micros() > u128::from(limit)))
@@ -262,6 +265,26 @@ mod tests {
         assert_eq!(judged(&fast, 200, 250_001), Judgement::Bad);
         assert_eq!(judged(&fast, 503, 1), Judgement::Bad, "a fast failure");
         assert_eq!(judged(&fast, 101, 1), Judgement::NotCounted);
+    }
+
+    #[test]
+    fn a_caller_that_gave_up_waiting_was_not_answered_in_time() {
+        let fast = Objective {
+            within_us: Some(250_000),
+            ..objective()
+        };
+        let gave_up = |objective: &Objective, after_us| {
+            let ended = Ended {
+                verdict: OwnVerdict::Passed,
+                status: None,
+                flags: Flags::CANCELLED,
+                grpc: None,
+            };
+            objective.judge(&ended, Outcome::of(ended), Duration::from_micros(after_us))
+        };
+        assert_eq!(gave_up(&fast, 250_000), Judgement::NotCounted);
+        assert_eq!(gave_up(&fast, 250_001), Judgement::Bad);
+        assert_eq!(gave_up(&objective(), 250_001), Judgement::NotCounted);
     }
 
     #[test]

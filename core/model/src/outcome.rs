@@ -276,6 +276,12 @@ impl Outcome {
         self.is_evidence() && !matches!(self, Self::Upgraded)
     }
 
+    /// Whether a long duration means that the service was slow. A caller that gave up has waited that long too.
+    #[must_use]
+    pub const fn shows_slowness(self) -> bool {
+        self.has_latency() || matches!(self, Self::ClientCancel)
+    }
+
     /// The name in documents, metrics and tables.
     #[must_use]
     pub const fn name(self) -> &'static str {

@@ -191,15 +191,15 @@ impl Breaker {
         if epoch != self.epoch {
             return;
         }
-        if !outcome.is_evidence() {
+        let is_slow =
+            outcome.shows_slowness() && self.rule.slow().is_some_and(|(_, limit)| limit < latency);
+        if !outcome.is_evidence() && !is_slow {
             if let State::Probing { admitted, .. } = &mut self.state {
                 *admitted = admitted.saturating_sub(1);
             }
             return;
         }
-        let is_failed = !outcome.is_served();
-        let is_slow =
-            outcome.has_latency() && self.rule.slow().is_some_and(|(_, limit)| limit < latency);
+        let is_failed = outcome.is_evidence() && !outcome.is_served();
         match &mut self.state {
             State::Closed | State::Ramping { .. } => {
                 let tally = self.window.add(is_failed, is_slow, now);

@@ -138,12 +138,26 @@ fn the_slow_limit_itself_is_fast() {
 #[test]
 fn what_proves_nothing_is_not_counted() {
     let mut bench = Bench::new(LIMITS());
-    for outcome in [Outcome::ClientCancel, Outcome::Faulted, Outcome::Refused] {
+    for outcome in [Outcome::Faulted, Outcome::Refused] {
         for _ in 0..10 {
             bench.call(outcome, SLOW, 0);
         }
     }
+    for _ in 0..10 {
+        bench.call(Outcome::ClientCancel, FAST, 0);
+    }
     assert_eq!(bench.state(0), BreakerState::Closed);
+}
+
+#[test]
+fn callers_that_give_up_waiting_prove_slowness() {
+    let mut bench = Bench::new(LIMITS());
+    for _ in 0..9 {
+        bench.call(Outcome::ClientCancel, SLOW, 0);
+    }
+    assert_eq!(bench.state(0), BreakerState::Closed);
+    bench.call(Outcome::ClientCancel, SLOW, 0);
+    assert_eq!(bench.breaker.take_changes()[0].cause, Cause::Slowness);
 }
 
 #[test]
