@@ -3,6 +3,8 @@
 //! It waits for what comes first, tells the values that know, and carries out
 //! what they say. No decisions and no protocol live here.
 
+mod pushes;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -16,13 +18,12 @@ use tonic::Status;
 
 use super::acknowledgements::Acknowledgements;
 use super::commits::{Commits, Ended};
-use crate::admin::api::Happened;
 use crate::ads::{self, Hub};
 use crate::clock;
 use crate::engine::{Documents, Engine, Pace};
 use crate::ingest::{Arrival, Verdict, response};
 use crate::metrics::{DocumentMetrics, IngestMetrics, PushMetrics, StepMetrics};
-use crate::publish::{Publisher, Pushed, Wanted};
+use crate::publish::{Publisher, Pushed};
 use crate::store::Store;
 
 /// Steps are at least this far apart, however much happens.
@@ -30,10 +31,6 @@ const STEP_GAP: Duration = Duration::from_millis(100);
 
 /// Steps are at most this far apart, however little happens: windows move on.
 const STEP_LATEST: Duration = Duration::from_secs(1);
-
-/// Pushes to one group are at least this far apart. Each costs Envoy's main
-/// thread 5 ms and a kilobyte that it never gives back.
-const PUSH_GAP: Duration = Duration::from_secs(1);
 
 /// How often to look for what is over.
 const FORGET_GAP: Duration = Duration::from_secs(60);
@@ -248,17 +245,6 @@ impl Actor {
         }
     }
 
-    /// Notes groups; those that are new are pushed to at once.
-    fn meet(&mut self, seen: BTreeSet<String>) {
-        for group in seen {
-            self.groups.entry(group).or_insert_with(|| {
-                let mut pace = Pace::of(PUSH_GAP);
-                pace.want();
-                pace
-            });
-        }
-    }
-
     fn step(&mut self, now: Instant) {
         let begun = Instant::now();
         let step = self.engine.step(clock::wall());
@@ -273,70 +259,6 @@ impl Actor {
         self.meters.step.stepped(begun.elapsed());
         self.steps.done(now);
         self.stepped = now;
-    }
-
-    fn want_pushes(&mut self) {
-        self.groups.values_mut().for_each(Pace::want);
-    }
-
-    fn push(&mut self, now: Instant) {
-        let due: Vec<String> = self
-            .groups
-            .iter()
-            .filter(|(_, pace)| pace.is_due(now))
-            .map(|(group, _)| group.clone())
-            .collect();
-        for group in due {
-            let changed = self.prepare(&group, now);
-            if let Some(pace) = self.groups.get_mut(&group) {
-                if changed {
-                    pace.done(now);
-                } else {
-                    pace.give_up();
-                }
-            }
-        }
-    }
-
-    /// Makes what `group` should have and sends it on its way. Returns whether anything changed.
-    fn prepare(&mut self, group: &str, now: Instant) -> bool {
-        let wanted = Wanted {
-            route_sets: self.engine.route_sets(),
-            policies: &self.policies,
-        };
-        let at = clock::wall();
-        let prepared = match self.publisher.prepare(group, wanted, at) {
-            Ok(prepared) => prepared,
-            Err(error) => {
-                tracing::warn!(group, %error, "no service can have this name");
-                return false;
-            }
-        };
-        for (side, reason) in prepared.withheld {
-            tracing::error!(group, %side, reason, "a configuration is not pushed");
-            self.meters.push.withheld();
-            let group = group.to_owned();
-            self.engine.tell(
-                at,
-                at,
-                Happened::Withheld {
-                    group,
-                    side,
-                    reason,
-                },
-            );
-        }
-        let Some(snapshot) = prepared.snapshot else {
-            return false;
-        };
-        let publish = After::Publish {
-            group: group.to_owned(),
-            snapshot,
-            changed: prepared.changed,
-        };
-        self.commits.add(prepared.batch, [publish], now);
-        self.commits.hurry(now);
-        true
     }
 
     /// Does what was to be done when a batch is durable.
@@ -368,20 +290,6 @@ impl Actor {
                     changed,
                 } => self.publish(&group, snapshot, &changed),
             }
-        }
-    }
-
-    fn publish(&mut self, group: &str, snapshot: Arc<Snapshot>, changed: &[Pushed]) {
-        self.hub.publish(group, snapshot);
-        let now = clock::wall();
-        for pushed in changed {
-            self.meters.push.pushed();
-            let happened = Happened::Push {
-                group: group.to_owned(),
-                side: pushed.side,
-                generation: pushed.generation,
-            };
-            self.engine.tell(pushed.at, now, happened);
         }
     }
 

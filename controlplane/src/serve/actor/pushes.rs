@@ -1,0 +1,108 @@
+//! The publishing half of the loop: which groups there are, and what each should have.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use sloop_xds::Snapshot;
+
+use super::{Actor, After};
+use crate::admin::api::Happened;
+use crate::clock;
+use crate::engine::Pace;
+use crate::publish::{Pushed, Wanted};
+
+/// Pushes to one group are at least this far apart. Each costs Envoy's main
+/// thread 5 ms and a kilobyte that it never gives back.
+const PUSH_GAP: Duration = Duration::from_secs(1);
+
+impl Actor {
+    /// Notes groups; those that are new are pushed to at once.
+    pub(super) fn meet(&mut self, seen: BTreeSet<String>) {
+        for group in seen {
+            self.groups.entry(group).or_insert_with(|| {
+                let mut pace = Pace::of(PUSH_GAP);
+                pace.want();
+                pace
+            });
+        }
+    }
+
+    pub(super) fn want_pushes(&mut self) {
+        self.groups.values_mut().for_each(Pace::want);
+    }
+
+    pub(super) fn push(&mut self, now: Instant) {
+        let due: Vec<String> = self
+            .groups
+            .iter()
+            .filter(|(_, pace)| pace.is_due(now))
+            .map(|(group, _)| group.clone())
+            .collect();
+        for group in due {
+            let changed = self.prepare(&group, now);
+            if let Some(pace) = self.groups.get_mut(&group) {
+                if changed {
+                    pace.done(now);
+                } else {
+                    pace.give_up();
+                }
+            }
+        }
+    }
+
+    /// Makes what `group` should have and sends it on its way. Returns whether anything changed.
+    fn prepare(&mut self, group: &str, now: Instant) -> bool {
+        let wanted = Wanted {
+            route_sets: self.engine.route_sets(),
+            policies: &self.policies,
+        };
+        let at = clock::wall();
+        let prepared = match self.publisher.prepare(group, wanted, at) {
+            Ok(prepared) => prepared,
+            Err(error) => {
+                tracing::warn!(group, %error, "no service can have this name");
+                return false;
+            }
+        };
+        for (side, reason) in prepared.withheld {
+            tracing::error!(group, %side, reason, "a configuration is not pushed");
+            self.meters.push.withheld();
+            let group = group.to_owned();
+            self.engine.tell(
+                at,
+                at,
+                Happened::Withheld {
+                    group,
+                    side,
+                    reason,
+                },
+            );
+        }
+        let Some(snapshot) = prepared.snapshot else {
+            return false;
+        };
+        let publish = After::Publish {
+            group: group.to_owned(),
+            snapshot,
+            changed: prepared.changed,
+        };
+        self.commits.add(prepared.batch, [publish], now);
+        self.commits.hurry(now);
+        true
+    }
+
+    pub(super) fn publish(&mut self, group: &str, snapshot: Arc<Snapshot>, changed: &[Pushed]) {
+        self.hub.publish(group, snapshot);
+        let now = clock::wall();
+        for pushed in changed {
+            self.meters.push.pushed();
+            let happened = Happened::Push {
+                group: group.to_owned(),
+                side: pushed.side,
+                generation: pushed.generation,
+            };
+            self.engine.tell(pushed.at, now, happened);
+        }
+    }
+}
