@@ -1,1 +1,428 @@
+//! What goes in, what comes out, and what a restart leaves of it.
 
+use std::time::Duration;
+
+use proptest::prelude::*;
+use sloop_controllers::{
+    BudgetingMethod, Controller, Indicator, RouteSelector, Slo, SloIntent, SloMode, SloObjective,
+    SloSource, SloWindow,
+};
+use sloop_model::{RouteName, ServiceName, Side, SloName, Target};
+use sloop_xds_protos::report::v1 as wire;
+
+use super::*;
+use crate::ingest::FORGET_AFTER;
+use crate::store::{InMemory, Store};
+
+/// 2026-01-01T00:00:00Z.
+const NOW: WallTime = WallTime::from_millis(1_767_225_600_000);
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// An engine and the store that outlives it.
+struct Process {
+    engine: Engine,
+    store: InMemory,
+}
+
+impl Process {
+    fn begin() -> Self {
+        let store = InMemory::default();
+        Self {
+            engine: Engine::restore(&store).unwrap(),
+            store,
+        }
+    }
+
+    /// Takes a report in and stores it.
+    fn take(&mut self, request: wire::ReportRequest, now: WallTime) -> Taken {
+        let taken = self.take_only(request, now);
+        self.store.commit(&self.engine.changes()).unwrap();
+        taken
+    }
+
+    /// Takes a report in; it is not stored yet.
+    fn take_only(&mut self, request: wire::ReportRequest, now: WallTime) -> Taken {
+        self.engine.advance(now);
+        self.engine.take(&Report::try_from(request).unwrap())
+    }
+
+    /// Forgets everything but the store.
+    fn restart(&mut self) {
+        let documents = std::mem::take(&mut self.engine.documents);
+        self.engine = Engine::restore(&self.store).unwrap();
+        self.engine.set_documents(documents, NOW);
+    }
+
+    fn requests(&self) -> u64 {
+        let scopes = self.engine.scopes(NOW);
+        scopes.iter().map(|scope| scope.requests).sum()
+    }
+
+    fn declare(&mut self, slos: &[SloIntent]) -> Vec<String> {
+        self.engine.set_documents(documents(slos), NOW)
+    }
+}
+
+fn report(incarnation: u64, sequence: u64, total: u64, bad: u64) -> wire::ReportRequest {
+    let delta = wire::ScopeDelta {
+        service: "checkout".to_owned(),
+        route: "pay".to_owned(),
+        side: wire::Side::Server.into(),
+        requests: total,
+        outcomes: vec![total - bad, 0, bad],
+        objectives: vec![wire::ObjectiveDelta {
+            slo: "pay".to_owned(),
+            objective: 0,
+            total,
+            good: total - bad,
+        }],
+        ..wire::ScopeDelta::default()
+    };
+    wire::ReportRequest {
+        node: format!("checkout-{incarnation}"),
+        cluster: "checkout".to_owned(),
+        incarnation,
+        sequence,
+        from_ms: NOW.before(SECOND).as_millis(),
+        to_ms: NOW.as_millis(),
+        scopes: vec![delta],
+        ..wire::ReportRequest::default()
+    }
+}
+
+fn slo(name: &str, mode: SloMode, target: f64) -> SloIntent {
+    let service = ServiceName::try_from("checkout").unwrap();
+    SloIntent {
+        name: SloName::try_from(name).unwrap(),
+        display_name: None,
+        service: service.clone(),
+        mode,
+        window: SloWindow::Rolling(3_600_000),
+        budgeting: BudgetingMethod::Occurrences,
+        objectives: vec![SloObjective {
+            display_name: None,
+            target: Target::parse(target).unwrap(),
+            source: Some(SloSource {
+                service,
+                route: RouteSelector::Named(RouteName::try_from("pay").unwrap()),
+                side: Side::Server,
+                indicator: Indicator::default(),
+            }),
+        }],
+    }
+}
+
+fn documents(slos: &[SloIntent]) -> Documents {
+    let intent = |slo: &SloIntent| {
+        let id = IntentId(format!("SLO/{}", slo.name));
+        (id, (Slo::KIND, serde_json::to_string(slo).unwrap()))
+    };
+    Documents {
+        intents: slos.iter().map(intent).collect(),
+        ..Documents::default()
+    }
+}
+
+#[test]
+fn a_report_is_taken_once() {
+    let mut process = Process::begin();
+    let verdict = |process: &mut Process, sequence| {
+        let report = report(7, sequence, 10, 1);
+        process.take(report, NOW).verdict
+    };
+    assert_eq!(verdict(&mut process, 1), Verdict::Next);
+    assert_eq!(verdict(&mut process, 1), Verdict::Repeated);
+    assert_eq!(process.requests(), 10);
+    assert_eq!(verdict(&mut process, 3), Verdict::AfterGap);
+    assert_eq!(verdict(&mut process, 2), Verdict::Repeated, "late");
+    assert_eq!(process.requests(), 20);
+    let scope = &process.engine.scopes(NOW)[0];
+    assert_eq!(scope.outcomes["success"], 18);
+    assert_eq!(scope.outcomes["server_error"], 2);
+}
+
+#[test]
+fn what_a_report_tells_is_told_once() {
+    let mut process = Process::begin();
+    let mut opened = report(7, 1, 10, 9);
+    opened.scopes[0].breaker = Some(wire::BreakerDelta {
+        state: wire::BreakerState::Open.into(),
+        changes: vec![wire::BreakerChange {
+            to: wire::BreakerState::Open.into(),
+            at_ms: NOW.as_millis(),
+            cause: wire::BreakerCause::Failures.into(),
+        }],
+        ..wire::BreakerDelta::default()
+    });
+    opened.filters = vec![wire::FilterStatus {
+        side: wire::Side::Server.into(),
+        generation: 3,
+        applied_at_ms: 5,
+    }];
+    process.take(opened.clone(), NOW);
+    process.take(opened, NOW);
+    let events = process.engine.events(0);
+    assert_eq!(events.len(), 2, "{events:?}");
+    assert_eq!((events[0].id, events[0].at_ms), (1, 5));
+    assert!(matches!(
+        events[0].happened,
+        Happened::InForce { generation: 3, .. }
+    ));
+    assert!(matches!(events[1].happened, Happened::Breaker { .. }));
+    assert_eq!(process.engine.scopes(NOW)[0].breakers.len(), 1);
+}
+
+#[test]
+fn the_answer_says_what_the_whole_fleet_saw() {
+    let mut process = Process::begin();
+    let readings = |taken: Taken| -> Vec<(u64, u64)> {
+        let readings = taken.readings.iter();
+        readings.map(|(_, it)| (it.requests, it.good)).collect()
+    };
+    assert_eq!(readings(process.take(report(7, 1, 10, 1), NOW)), [(10, 9)]);
+    assert_eq!(readings(process.take(report(8, 1, 5, 0), NOW)), [(15, 14)]);
+    assert_eq!(
+        readings(process.take(report(7, 1, 10, 1), NOW)),
+        [(15, 14)],
+        "a repeated report is answered, too"
+    );
+    let later = NOW.after(SECOND * 10);
+    assert_eq!(readings(process.take(report(8, 2, 1, 0), later)), [(1, 1)]);
+}
+
+#[test]
+fn a_restart_leaves_totals_and_budgets_exactly_as_they_were() {
+    let mut process = Process::begin();
+    process.declare(&[slo("pay", SloMode::Monitored, 0.9)]);
+    process.take(report(7, 1, 1_000, 7), NOW);
+    process.take(report(8, 1, 500, 3), NOW);
+    process.engine.step(NOW);
+    process.store.commit(&process.engine.changes()).unwrap();
+    let before = (process.requests(), process.engine.slos().to_vec());
+    let counts = before.1[0].objectives[0].counts.unwrap();
+    assert_eq!((counts.total, counts.good), (1_500, 1_490));
+    process.restart();
+    process.engine.step(NOW);
+    assert_eq!((process.requests(), process.engine.slos().to_vec()), before);
+    let repeated = process.take(report(8, 1, 500, 3), NOW);
+    assert_eq!(repeated.verdict, Verdict::Repeated);
+    assert_eq!(process.take(report(8, 2, 1, 0), NOW).verdict, Verdict::Next);
+    assert_eq!(process.requests(), 1_501);
+}
+
+#[test]
+fn what_was_not_stored_is_counted_when_it_comes_again() {
+    let mut process = Process::begin();
+    process.take(report(7, 1, 10, 0), NOW);
+    assert_eq!(
+        process.take_only(report(7, 2, 5, 0), NOW).verdict,
+        Verdict::Next
+    );
+    process.restart();
+    assert_eq!(process.requests(), 10);
+    assert_eq!(process.take(report(7, 2, 5, 0), NOW).verdict, Verdict::Next);
+    assert_eq!(process.requests(), 15);
+}
+
+#[test]
+fn there_is_nothing_to_store_when_nothing_came() {
+    let mut process = Process::begin();
+    assert!(process.engine.changes().is_empty());
+    process.take(report(7, 1, 10, 0), NOW);
+    assert!(process.engine.changes().is_empty());
+    process.engine.step(NOW);
+    assert!(process.engine.changes().is_empty());
+}
+
+#[test]
+fn a_quiet_filter_is_forgotten_after_a_day_and_its_counts_are_not() {
+    let mut process = Process::begin();
+    process.take(report(7, 1, 10, 0), NOW);
+    assert_eq!(process.store.list(b"seen\n").unwrap().len(), 1);
+    process.engine.forget(NOW.after(FORGET_AFTER));
+    process.store.commit(&process.engine.changes()).unwrap();
+    assert!(process.store.list(b"seen\n").unwrap().is_empty());
+    process.restart();
+    assert_eq!(process.requests(), 10);
+}
+
+#[test]
+fn documents_are_replaced_and_withdrawn_without_losing_counts() {
+    let mut process = Process::begin();
+    let targets = |process: &mut Process| -> Vec<f64> {
+        process.engine.step(NOW);
+        let slos = process.engine.slos().iter();
+        slos.map(|slo| slo.objectives[0].target).collect()
+    };
+    process.take(report(7, 1, 10, 0), NOW);
+    assert!(
+        process
+            .declare(&[slo("pay", SloMode::Actionable, 0.9)])
+            .is_empty()
+    );
+    assert_eq!(targets(&mut process), [0.9]);
+    assert!(!process.engine.last_step().policies.is_empty());
+    process.declare(&[slo("pay", SloMode::Actionable, 0.99)]);
+    assert_eq!(targets(&mut process), [0.99]);
+    let counts = process.engine.slos()[0].objectives[0].counts.unwrap();
+    assert_eq!(counts.total, 10);
+    process.declare(&[]);
+    assert!(targets(&mut process).is_empty());
+    assert!(process.engine.last_step().policies.is_empty());
+    assert_eq!(process.requests(), 10);
+}
+
+#[test]
+fn what_no_controller_takes_is_told_and_the_rest_holds() {
+    let mut process = Process::begin();
+    let mut documents = documents(&[slo("pay", SloMode::Monitored, 0.9)]);
+    let id = IntentId("Riddle/sphinx".to_owned());
+    documents.intents.insert(id, ("Riddle", "{}".to_owned()));
+    let refused = process.engine.set_documents(documents, NOW);
+    assert_eq!(
+        refused,
+        [r#"Riddle/sphinx: no controller takes intents of kind "Riddle""#]
+    );
+    process.engine.step(NOW);
+    assert_eq!(process.engine.slos().len(), 1);
+}
+
+#[test]
+fn an_intent_that_cannot_be_read_leaves_what_it_said_before() {
+    let mut process = Process::begin();
+    process.declare(&[slo("pay", SloMode::Monitored, 0.9)]);
+    let mut broken = documents(&[slo("pay", SloMode::Monitored, 0.99)]);
+    for (_, body) in broken.intents.values_mut() {
+        body.push('}');
+    }
+    assert_eq!(process.engine.set_documents(broken, NOW).len(), 1);
+    process.engine.step(NOW);
+    let target = process.engine.slos()[0].objectives[0].target;
+    assert!((target - 0.9).abs() < 1e-9, "{target}");
+}
+
+#[test]
+fn a_decision_is_remembered_when_it_changes() {
+    let mut process = Process::begin();
+    process.declare(&[slo("pay", SloMode::Actionable, 0.9)]);
+    process.engine.step(NOW);
+    let decided = process.engine.decisions().len();
+    assert!(0 < decided);
+    process.engine.step(NOW.after(SECOND));
+    process.engine.step(NOW.after(SECOND * 1_800));
+    assert_eq!(
+        process.engine.decisions().len(),
+        decided,
+        "leases are renewed"
+    );
+    process.declare(&[slo("pay", SloMode::Monitored, 0.9)]);
+    process.engine.step(NOW.after(SECOND * 1_801));
+    assert!(decided < process.engine.decisions().len());
+}
+
+#[test]
+fn histories_are_bounded() {
+    let mut process = Process::begin();
+    for _ in 0..=EVENTS_MAX {
+        let problems = Happened::Documents {
+            intents: 0,
+            problems: 0,
+        };
+        process.engine.tell(NOW, NOW, problems);
+    }
+    let events = process.engine.events(0);
+    assert_eq!((events.len(), events[0].id), (EVENTS_MAX, 2));
+    for round in 0..=DECISIONS_MAX {
+        let mode = [SloMode::Monitored, SloMode::Actionable][round % 2];
+        process.declare(&[slo("pay", mode, 0.9)]);
+        process.engine.step(NOW);
+    }
+    assert_eq!(process.engine.decisions().len(), DECISIONS_MAX);
+}
+
+#[test]
+fn a_store_of_another_format_is_refused() {
+    let store = InMemory::default();
+    let mut batch = Batch::new();
+    batch.put("format", "2");
+    store.commit(&batch).unwrap();
+    let error = Engine::restore(&store).unwrap_err().to_string();
+    assert_eq!(
+        error,
+        r#"the store has format "2"; this program reads format "1""#
+    );
+}
+
+#[test]
+fn counts_that_cannot_be_read_are_not_forgotten_silently() {
+    let mut process = Process::begin();
+    process.take(report(7, 1, 10, 0), NOW);
+    let (key, _) = process.store.list(b"cell\n").unwrap().remove(0);
+    let mut batch = Batch::new();
+    batch.put(key, "{");
+    process.store.commit(&batch).unwrap();
+    let error = Engine::restore(&process.store).unwrap_err();
+    assert!(matches!(error, RestoreError::Entry { .. }), "{error}");
+}
+
+/// What happens to one report on its way.
+#[derive(Clone, Copy, Debug)]
+enum Fate {
+    Arrives,
+    /// The acknowledgement is lost, so it is sent again.
+    Repeated,
+    /// The process dies before it is stored, so it is sent again to the next one.
+    Crash,
+    /// The process dies when it is stored and before it is acknowledged.
+    LateCrash,
+}
+
+fn fate() -> impl Strategy<Value = Fate> {
+    prop_oneof![
+        Just(Fate::Arrives),
+        Just(Fate::Repeated),
+        Just(Fate::Crash),
+        Just(Fate::LateCrash),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn every_request_is_counted_exactly_once_whatever_happens(
+        reports in prop::collection::vec((0..3_u64, 0..50_u64, 0..50_u64, fate()), 0..30)
+    ) {
+        let mut process = Process::begin();
+        process.declare(&[slo("pay", SloMode::Monitored, 0.9)]);
+        let mut sequences = [0; 3];
+        let (mut requests, mut good) = (0, 0);
+        for (vm, served, bad, fate) in reports {
+            let sequence = &mut sequences[usize::try_from(vm).unwrap()];
+            *sequence += 1;
+            let report = report(vm, *sequence, served + bad, bad);
+            requests += served + bad;
+            good += served;
+            match fate {
+                Fate::Arrives => {}
+                Fate::Repeated => drop(process.take(report.clone(), NOW)),
+                Fate::Crash => {
+                    process.take_only(report.clone(), NOW);
+                    process.restart();
+                }
+                Fate::LateCrash => {
+                    process.take(report.clone(), NOW);
+                    process.restart();
+                }
+            }
+            process.take(report, NOW);
+        }
+        prop_assert_eq!(process.requests(), requests);
+        process.restart();
+        prop_assert_eq!(process.requests(), requests);
+        process.engine.step(NOW);
+        let counts = process.engine.slos()[0].objectives[0].counts.unwrap_or_default();
+        prop_assert_eq!((counts.total, counts.good), (requests, good));
+    }
+}
