@@ -5,9 +5,10 @@ use std::io::{self, Write};
 use clap::{Args, ValueEnum};
 use sloop_controllers::{BurnStatus, ObjectiveStatus, PairStatus, SloStatus};
 
+use super::policy::sentence;
 use super::table::{Table, percent};
 use super::{AdminArgs, CliError, client, get};
-use crate::metrics::span;
+use crate::metrics::{rough_span, span};
 
 const EXAMPLE: &str = "Example:
   sloop describe slo checkout-availability";
@@ -59,7 +60,7 @@ fn describe(slo: &SloStatus, out: &mut dyn Write) -> io::Result<()> {
     }
     section("Policies in force", out)?;
     for policy in &slo.policies {
-        writeln!(out, "  {}", sentence(policy))?;
+        writeln!(out, "  {}", sentence(policy, slo.at))?;
     }
     if slo.policies.is_empty() {
         writeln!(out, "  none")?;
@@ -69,8 +70,11 @@ fn describe(slo: &SloStatus, out: &mut dyn Write) -> io::Result<()> {
 }
 
 fn describe_objective(objective: &ObjectiveStatus, out: &mut dyn Write) -> io::Result<()> {
-    let name = objective.display_name.as_deref().unwrap_or("");
-    section(&format!("Objective {} {name}", objective.index), out)?;
+    let title = match &objective.display_name {
+        Some(name) => format!("Objective {}: {name}", objective.index),
+        None => format!("Objective {}", objective.index),
+    };
+    section(&title, out)?;
     let mut table = Table::plain();
     let mut line = |name: &str, value: String| table.row(vec![format!("  {name}:"), value]);
     line("Target", percent(Some(objective.target)));
@@ -88,22 +92,26 @@ fn describe_objective(objective: &ObjectiveStatus, out: &mut dyn Write) -> io::R
             ),
         );
         line("Covered", percent(Some(objective.covered)));
+    } else if objective.source.is_some() {
+        line("Requests", "not known: nobody has reported any".to_owned());
     }
     if let Some(budget) = &objective.budget {
         line(
             "Budget",
             format!(
-                "{} left: {} of {:.1} allowed bad requests spent",
+                "{} left: {} of {} allowed bad requests spent",
                 percent(Some(budget.left_share)),
                 budget.spent,
-                budget.allowed
+                allowed(budget.allowed)
             ),
         );
         let exhausted = budget.exhausted_in_s.map_or_else(
             || "not at the burn of the last hour".to_owned(),
-            |seconds| format!("in {}", span(seconds.saturating_mul(1_000))),
+            |seconds| format!("in {}", rough_span(seconds.saturating_mul(1_000))),
         );
         line("Exhausted", exhausted);
+    } else if objective.source.is_some() {
+        line("Budget", "not known".to_owned());
     }
     if let Some(trip) = &objective.trip {
         line("Trips above", percent(Some(trip.level)));
@@ -119,6 +127,12 @@ fn describe_objective(objective: &ObjectiveStatus, out: &mut dyn Write) -> io::R
     );
     table.print(out)?;
     print_burn(objective, out)
+}
+
+/// How many requests may be bad; of few also the fraction.
+fn allowed(requests: f64) -> String {
+    let digits = if requests < 10.0 { 2 } else { 0 };
+    format!("{requests:.digits$}")
 }
 
 fn print_burn(objective: &ObjectiveStatus, out: &mut dyn Write) -> io::Result<()> {
@@ -166,14 +180,8 @@ fn pair_line(pair: &PairStatus) -> String {
     )
 }
 
-/// A policy on one line.
-fn sentence(policy: &sloop_model::Policy) -> String {
-    let rule = serde_json::to_string(&policy.rule).unwrap_or_default();
-    format!("{}: {rule}", policy.scope)
-}
-
 fn section(title: &str, out: &mut dyn Write) -> io::Result<()> {
-    writeln!(out, "\n{}", title.trim_end())
+    writeln!(out, "\n{}", title)
 }
 
 fn paragraphs(title: &str, texts: &[String], out: &mut dyn Write) -> io::Result<()> {

@@ -9,6 +9,7 @@ mod client;
 mod describe;
 mod get;
 mod output;
+mod policy;
 mod serve;
 mod table;
 mod validate;

@@ -8,7 +8,7 @@ mod instruments;
 mod observed;
 
 pub use instruments::{DocumentMetrics, IngestMetrics, PushMetrics, StepMetrics};
-pub use observed::{observe_nodes, observe_slos, span};
+pub use observed::{observe_nodes, observe_slos, rough_span, span};
 
 use opentelemetry::metrics::{Meter, MeterProvider as _};
 use opentelemetry_sdk::metrics::SdkMeterProvider;

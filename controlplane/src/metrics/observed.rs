@@ -125,22 +125,43 @@ fn word(value: &impl serde::Serialize) -> String {
         .unwrap_or_default()
 }
 
-/// A span of time as people write it: the largest unit that divides it.
+/// Units of time in milliseconds, as Prometheus abbreviates them.
+const UNITS: [(u64, &str); 5] = [
+    (86_400_000, "d"),
+    (3_600_000, "h"),
+    (60_000, "m"),
+    (1_000, "s"),
+    (1, "ms"),
+];
+
+/// A span of time as people write it: `28d`, `5m`, `2d19h12m`. Prometheus reads it, too.
 #[must_use]
 pub fn span(millis: u64) -> String {
-    let units = [
-        (86_400_000, "d"),
-        (3_600_000, "h"),
-        (60_000, "m"),
-        (1_000, "s"),
-    ];
-    units
-        .into_iter()
-        .find(|(unit, _)| millis >= *unit && millis.is_multiple_of(*unit))
-        .map_or_else(
-            || format!("{millis}ms"),
-            |(unit, letter)| format!("{}{letter}", millis / unit),
-        )
+    in_units(millis, UNITS.len())
+}
+
+/// A span of time in its two largest units; the rest is left out.
+#[must_use]
+pub fn rough_span(millis: u64) -> String {
+    in_units(millis, 2)
+}
+
+fn in_units(millis: u64, units_max: usize) -> String {
+    let mut rest = millis;
+    let mut text = String::new();
+    let units = UNITS.into_iter().skip_while(|(unit, _)| millis < *unit);
+    for (unit, letter) in units.take(units_max) {
+        let count = rest / unit;
+        rest %= unit;
+        if 0 < count {
+            text.push_str(&format!("{count}{letter}"));
+        }
+    }
+    if text.is_empty() {
+        "0s".to_owned()
+    } else {
+        text
+    }
 }
 
 /// Exact up to 2^53, which is more requests than any window has.
@@ -163,12 +184,26 @@ mod tests {
             (10_000, "10s"),
             (300_000, "5m"),
             (3_600_000, "1h"),
-            (259_200_000, "3d"),
-            (90_000, "90s"),
+            (2_419_200_000, "28d"),
+            (90_000, "1m30s"),
+            (241_920_000, "2d19h12m"),
+            (86_400_001, "1d1ms"),
             (1, "1ms"),
-            (0, "0ms"),
+            (0, "0s"),
         ] {
             assert_eq!(span(millis), text);
+        }
+    }
+    #[test]
+    fn a_rough_span_has_two_units() {
+        for (millis, text) in [
+            (241_925_123, "2d19h"),
+            (86_460_000, "1d"),
+            (61_500, "1m1s"),
+            (1_250, "1s250ms"),
+            (0, "0s"),
+        ] {
+            assert_eq!(rough_span(millis), text);
         }
     }
 }

@@ -1,0 +1,142 @@
+//! Policies as sentences.
+
+use sloop_model::{BreakerRule, FaultRule, Mode, Policy, Rule, WallTime};
+
+use super::table::percent;
+use crate::metrics::{rough_span, span};
+
+/// What `policy` does, on one line, as seen at `now`.
+pub(super) fn sentence(policy: &Policy, now: WallTime) -> String {
+    let rule = match &policy.rule {
+        Rule::Count(objective) => format!("counts for objective {}", objective.id.index),
+        Rule::Break {
+            mode,
+            limits,
+            expires_at_ms,
+        } => {
+            let mode = match mode {
+                Mode::Enforce => "a breaker",
+                Mode::Shadow => "a breaker in shadow, which only counts,",
+            };
+            let left = left(*expires_at_ms, now);
+            format!(
+                "{mode} opens {}; the lease ends in {left} unless renewed",
+                breaker(limits)
+            )
+        }
+        Rule::Trip(trip) => format!(
+            "every breaker opens once (order {}); the order ends in {}",
+            trip.id,
+            left(trip.until_ms, now)
+        ),
+        Rule::Fault(rule) => format!("{}; ends in {}", fault(rule), left(rule.expires_at(), now)),
+    };
+    format!("{}: {rule}", policy.scope)
+}
+
+fn breaker(rule: &BreakerRule) -> String {
+    let limits = rule.limits();
+    let slow = limits
+        .slow_max
+        .zip(limits.slow_us)
+        .map_or_else(String::new, |(share, slow_us)| {
+            let share = percent(Some(share.as_fraction()));
+            format!(" or more than {share} took longer than {}", length(slow_us))
+        });
+    let millis = |millis: u32| span(millis.into());
+    format!(
+        "when more than {} failed{slow}, of at least {} requests in {}; \
+         stays open for {}, at most {}; closes after {} probes and {}",
+        percent(Some(limits.failed_max.as_fraction())),
+        limits.calls_min,
+        millis(limits.window_ms),
+        millis(limits.open_ms),
+        millis(limits.open_max_ms),
+        limits.probes,
+        millis(limits.ramp_ms),
+    )
+}
+
+fn fault(rule: &FaultRule) -> String {
+    let delay = rule.delay().map(|delay| {
+        let micros = u64::try_from(delay.duration().as_micros()).unwrap_or(u64::MAX);
+        format!("held back for {}", length(micros))
+    });
+    let abort = rule
+        .abort_status()
+        .map(|status| format!("answered with {status}"));
+    let effects: Vec<String> = delay.into_iter().chain(abort).collect();
+    format!(
+        "fault {}: {} of requests are {}",
+        rule.id(),
+        percent(Some(rule.share().as_fraction())),
+        effects.join(", then ")
+    )
+}
+
+/// A length of time that somebody wrote down, in full.
+fn length(micros: u64) -> String {
+    if micros.is_multiple_of(1_000) {
+        span(micros / 1_000)
+    } else {
+        format!("{micros}us")
+    }
+}
+
+fn left(end: WallTime, now: WallTime) -> String {
+    let left = end.since(now).as_secs().saturating_mul(1_000);
+    rough_span(left)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(rule: &str) -> String {
+        let scope = r#"{"service": "checkout", "route": "pay", "side": "server"}"#;
+        let policy = format!(r#"{{"scope": {scope}, "rule": {rule}}}"#);
+        let policy = serde_json::from_str(&policy).unwrap();
+        sentence(&policy, WallTime::from_millis(1_000))
+    }
+
+    #[test]
+    fn a_breaker_says_when_it_opens_and_closes() {
+        let rule = |mode: &str, slow: &str| {
+            format!(
+                r#"{{"break": {{"mode": "{mode}", "expires_at_ms": 901500, "limits":
+                {{"window_ms": 1000, "calls_min": 5, "failed_max": 2000, {slow}
+                "open_ms": 500, "open_max_ms": 90000, "probes": 3, "ramp_ms": 0}}}}}}"#
+            )
+        };
+        assert_eq!(
+            read(&rule("enforce", "")),
+            "checkout pay (server): a breaker opens when more than 20% failed, of at least 5 \
+             requests in 1s; stays open for 500ms, at most 1m30s; closes after 3 probes and 0s; \
+             the lease ends in 15m unless renewed"
+        );
+        let slow = read(&rule("shadow", r#""slow_max": 8000, "slow_us": 250000,"#));
+        assert!(
+            slow.contains("a breaker in shadow, which only counts, opens"),
+            "{slow}"
+        );
+        assert!(
+            slow.contains("20% failed or more than 80% took longer than 250ms, of"),
+            "{slow}"
+        );
+    }
+
+    #[test]
+    fn orders_and_faults_say_when_they_end() {
+        assert_eq!(
+            read(r#"{"trip": {"id": 7, "until_ms": 11000}}"#),
+            "checkout pay (server): every breaker opens once (order 7); the order ends in 10s"
+        );
+        let fault = r#"{"fault": {"id": "slow", "share": 500, "delay_ms": 300,
+            "abort_status": 503, "expires_at_ms": 7262000}}"#;
+        assert_eq!(
+            read(fault),
+            "checkout pay (server): fault slow: 5% of requests are held back for 300ms, \
+             then answered with 503; ends in 2h1m"
+        );
+    }
+}
