@@ -7,7 +7,14 @@ use anyhow::Context;
 use clap::Parser;
 use sloop_controlplane::cli::Cli;
 
-fn main() -> anyhow::Result<ExitCode> {
+fn main() -> ExitCode {
+    run().unwrap_or_else(|error| {
+        eprintln!("error: {error:#}");
+        ExitCode::FAILURE
+    })
+}
+
+fn run() -> anyhow::Result<ExitCode> {
     let cli = Cli::parse();
     let mut out = stdout().lock();
     let code = cli.run(&mut out)?;

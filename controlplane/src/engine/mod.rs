@@ -184,6 +184,9 @@ impl Engine {
 
     fn count(&mut self, report: &Report, now: WallTime) {
         self.noted.insert(report.incarnation);
+        if self.ledger.is_crowded() {
+            self.noted.extend(self.ledger.forget(now));
+        }
         self.world.observe(report.observation());
         for told in self.fleet.take(report, now) {
             self.tell(told.at, now, told.happened);

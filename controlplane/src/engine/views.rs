@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use sloop_controllers::{ScopeTotals, SloStatus};
+use sloop_controllers::{Lost, ScopeTotals, SloStatus};
 use sloop_model::{Outcome, WallTime};
 
 use super::{Engine, Reporter};
@@ -13,6 +13,12 @@ impl Engine {
     #[must_use]
     pub const fn now(&self) -> WallTime {
         self.world.now()
+    }
+
+    /// What could not be counted since the process began.
+    #[must_use]
+    pub const fn lost(&self) -> Lost {
+        self.world.lost()
     }
 
     /// How each SLO stood at the last step, in the order of intents.

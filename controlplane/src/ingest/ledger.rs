@@ -70,6 +70,13 @@ impl Ledger {
         self.seen.get(&incarnation).copied()
     }
 
+    /// Whether there are so many that some should go before their day is over.
+    #[must_use]
+    pub fn is_crowded(&self) -> bool {
+        // A tenth of room, so that not every newcomer costs a search for the quietest.
+        self.seen.len() > INCARNATIONS_MAX + INCARNATIONS_MAX / 10
+    }
+
     /// Drops the incarnations that are over at `now`, and the quietest beyond
     /// [`INCARNATIONS_MAX`]; returns them.
     pub fn forget(&mut self, now: WallTime) -> Vec<u64> {

@@ -24,6 +24,9 @@ const NODE_BYTES_MAX: usize = 1_024;
 /// Changes of a breaker in one report, as the wire contract says.
 const CHANGES_MAX: usize = 16;
 
+/// Filters in one VM: one for each direction.
+const FILTERS_MAX: usize = 2;
+
 /// Pairs of a latency histogram: two significant digits over 64 bits have less.
 const LATENCIES_MAX: usize = 8_192;
 
@@ -112,7 +115,12 @@ impl TryFrom<wire::ReportRequest> for Report {
             to: WallTime::from_millis(request.to_ms),
             scopes_dropped: u64::try_from(given - scopes.len()).unwrap_or(u64::MAX),
             scopes,
-            filters: request.filters.into_iter().filter_map(applied).collect(),
+            filters: request
+                .filters
+                .into_iter()
+                .take(FILTERS_MAX)
+                .filter_map(applied)
+                .collect(),
         })
     }
 }

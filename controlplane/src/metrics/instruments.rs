@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::{Counter, Gauge, Histogram, Meter};
+use sloop_controllers::Lost;
 
 /// From a quiet memory operation to a disk that hangs; a factor of about three each.
 const SECONDS: [f64; 10] = [
@@ -116,6 +117,7 @@ impl IngestMetrics {
 #[derive(Clone, Debug)]
 pub struct StepMetrics {
     step: Histogram<f64>,
+    lost: Counter<u64>,
 }
 
 impl StepMetrics {
@@ -128,6 +130,23 @@ impl StepMetrics {
                 "step.duration",
                 "Time that all controllers took to decide.",
             ),
+            lost: counter(
+                meter,
+                "requests_not_counted",
+                "Requests in reports that no budget counts, by why.",
+            ),
+        }
+    }
+
+    /// What could not be counted grew from `before` to `after`.
+    pub fn lost(&self, before: Lost, after: Lost) {
+        for (reason, count) in [
+            ("over_cap", after.over_cap.saturating_sub(before.over_cap)),
+            ("too_late", after.too_late.saturating_sub(before.too_late)),
+        ] {
+            if count > 0 {
+                self.lost.add(count, &[KeyValue::new("reason", reason)]);
+            }
         }
     }
 

@@ -194,6 +194,7 @@ impl Actor {
 
     fn take_arrivals(&mut self, arrivals: &mut Vec<Arrival>) {
         self.engine.advance(clock::wall());
+        let lost = self.engine.lost();
         let mut answers = Vec::with_capacity(arrivals.len());
         for Arrival { report, answer } in arrivals.drain(..) {
             let taken = self.engine.take(&report);
@@ -214,6 +215,7 @@ impl Actor {
             }
             answers.push(After::Answer(answer, response(taken.readings)));
         }
+        self.meters.step.lost(lost, self.engine.lost());
         let changes = self.engine.changes();
         self.commits.add(changes, answers, Instant::now());
     }

@@ -66,11 +66,14 @@ impl<T: Send + 'static> Commits<T> {
         }
     }
 
-    /// Adds changes, and what is to be done when they are durable.
+    /// Adds changes, and what is to be done when they are durable. An empty batch with
+    /// something to be done is written, too: it waits for what was written before it.
     pub(super) fn add(&mut self, batch: Batch, then: impl IntoIterator<Item = T>, now: Instant) {
         self.batch.then(batch);
         self.then.extend(then);
-        self.due.get_or_insert(now + GATHER);
+        if !(self.batch.is_empty() && self.then.is_empty()) {
+            self.due.get_or_insert(now + GATHER);
+        }
     }
 
     /// Lets what was added wait for company no longer.
@@ -94,7 +97,11 @@ impl<T: Send + 'static> Commits<T> {
         let writes = Arc::clone(&batch);
         let task = tokio::task::spawn_blocking(move || {
             let begun = Instant::now();
-            let result = store.commit(&writes);
+            let result = if writes.is_empty() {
+                Ok(())
+            } else {
+                store.commit(&writes)
+            };
             (result, begun.elapsed())
         });
         self.running = Some(Running {
@@ -130,5 +137,100 @@ impl<T: Send + 'static> Commits<T> {
     /// Whether nothing is on its way and nothing waits.
     pub(super) const fn is_idle(&self) -> bool {
         self.running.is_none() && self.due.is_none()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use super::*;
+    use crate::store::{Entry, InMemory};
+
+    /// A store that fails when it is told to.
+    #[derive(Debug, Default)]
+    struct Moody {
+        inside: InMemory,
+        fails: AtomicBool,
+    }
+
+    impl Store for Moody {
+        fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+            self.inside.get(key)
+        }
+
+        fn list(&self, prefix: &[u8]) -> Result<Vec<Entry>, StoreError> {
+            self.inside.list(prefix)
+        }
+
+        fn commit(&self, batch: &Batch) -> Result<(), StoreError> {
+            if self.fails.load(Ordering::SeqCst) {
+                let full = std::io::Error::from(std::io::ErrorKind::StorageFull);
+                return Err(StoreError::Failed(Box::new(redb::Error::Io(full))));
+            }
+            self.inside.commit(batch)
+        }
+    }
+
+    fn put(key: &str, value: &str) -> Batch {
+        let mut batch = Batch::default();
+        batch.put(key, value);
+        batch
+    }
+
+    #[tokio::test]
+    async fn what_gathers_is_written_together() {
+        let store = Arc::new(Moody::default());
+        let mut commits = Commits::to(Arc::clone(&store) as Arc<dyn Store>);
+        let now = Instant::now();
+        commits.add(put("a", "1"), [1], now);
+        commits.start(now);
+        assert_eq!(commits.due(), Some(now + GATHER), "it waits for company");
+        commits.add(put("b", "1"), [2], now + GATHER / 2);
+        commits.start(now + GATHER);
+        let ended = commits.ended().await;
+        assert_eq!(ended.then, [1, 2]);
+        assert!(ended.result.is_ok() && commits.is_idle());
+        assert_eq!(store.list(b"").unwrap().len(), 2);
+    }
+
+    #[tokio::test]
+    async fn a_failed_batch_is_written_with_the_next_and_the_newer_counts() {
+        let store = Arc::new(Moody::default());
+        let mut commits = Commits::to(Arc::clone(&store) as Arc<dyn Store>);
+        let now = Instant::now();
+        store.fails.store(true, Ordering::SeqCst);
+        commits.add(put("a", "older"), [1], now);
+        commits.add(put("b", "1"), [], now);
+        commits.hurry(now);
+        commits.start(now);
+        commits.add(put("a", "newer"), [2], now);
+        let ended = commits.ended().await;
+        assert!(ended.result.is_err());
+        assert_eq!(ended.then, [1]);
+        assert!(!commits.is_idle());
+        store.fails.store(false, Ordering::SeqCst);
+        commits.start(now + RETRY * 100);
+        let ended = commits.ended().await;
+        assert!(ended.result.is_ok());
+        assert_eq!(ended.then, [2]);
+        assert_eq!(store.get(b"a").unwrap().as_deref(), Some(&b"newer"[..]));
+        assert_eq!(store.get(b"b").unwrap().as_deref(), Some(&b"1"[..]));
+    }
+
+    #[tokio::test]
+    async fn nothing_to_write_costs_nothing() {
+        let store = Arc::new(Moody::default());
+        store.fails.store(true, Ordering::SeqCst);
+        let mut commits: Commits<u8> = Commits::to(Arc::clone(&store) as Arc<dyn Store>);
+        let now = Instant::now();
+        commits.add(Batch::new(), [], now);
+        assert!(commits.is_idle());
+        commits.add(Batch::new(), [1], now);
+        commits.start(now + GATHER);
+        assert!(
+            commits.ended().await.result.is_ok(),
+            "a repeat is durable already"
+        );
     }
 }

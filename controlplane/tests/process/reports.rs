@@ -1,0 +1,157 @@
+//! Reports to the real program: nothing acknowledged is lost, nothing is counted twice.
+use std::cell::Cell;
+use std::rc::Rc;
+use std::time::Instant;
+
+use crate::support::{Home, ROUTES, Sloop, eventually, report, slo};
+use sloop_xds_protos::report::v1::report_service_client::ReportServiceClient;
+use tokio::sync::watch;
+use tokio::task::LocalSet;
+use tonic::transport::{Channel, Endpoint};
+
+/// VMs that report at the same time, and how many reports each sends.
+const VMS: u64 = 4;
+const REPORTS: u64 = 60;
+
+/// What a report says was asked; differs, so that a loss cannot hide a repeat.
+const fn requests(vm: u64, sequence: u64) -> u64 {
+    vm * 1_000 + sequence
+}
+
+fn home() -> Home {
+    let home = Home::new();
+    home.write("routes.yaml", ROUTES);
+    home.write("slo.yaml", &slo("pay", "0.99"));
+    home
+}
+
+async fn requests_counted(sloop: &Sloop) -> (u64, u64) {
+    let scopes = sloop.items("/v1/scopes").await;
+    let slos = sloop.items("/v1/slos").await;
+    let count = |value: &serde_json::Value| value.as_u64().unwrap_or(0);
+    (
+        scopes.first().map_or(0, |scope| count(&scope["requests"])),
+        count(&slos[0]["objectives"][0]["counts"]["total"]),
+    )
+}
+
+#[tokio::test]
+async fn a_repeated_report_is_acknowledged_and_not_counted_again() {
+    let home = home();
+    let sloop = home.start();
+    let mut client = sloop.reports();
+    for _ in 0..3 {
+        client.report(report(7, 1, 10, 1)).await.unwrap();
+    }
+    client.report(report(7, 2, 5, 0)).await.unwrap();
+    let answer = client.report(report(7, 1, 10, 1)).await.unwrap();
+    let reading = &answer.get_ref().readings[0];
+    assert_eq!((reading.requests, reading.good), (15, 14), "of the fleet");
+    let scopes = sloop.items("/v1/scopes").await;
+    assert_eq!(scopes[0]["requests"], 15);
+    assert_eq!(scopes[0]["outcomes"]["server_error"], 1);
+    for (result, count) in [("received", 2.0), ("repeated", 3.0)] {
+        let name = format!("sloop_controlplane_reports_total{{result=\"{result}\"}}");
+        assert_eq!(sloop.metric(&name).await, Some(count), "{result}");
+    }
+}
+
+#[tokio::test]
+async fn what_cannot_come_from_a_filter_is_refused_with_a_reason() {
+    let home = home();
+    let sloop = home.start();
+    let status = sloop
+        .reports()
+        .report(report(7, 0, 1, 0))
+        .await
+        .unwrap_err();
+    assert_eq!(status.code(), tonic::Code::InvalidArgument);
+    assert_eq!(status.message(), "sequence is 0; it must be at least 1");
+    assert!(sloop.items("/v1/scopes").await.is_empty());
+}
+
+/// Sends the reports of one VM as a filter does: each again and again until it
+/// is acknowledged, some once more after that.
+async fn report_all(vm: u64, mut at: watch::Receiver<String>, acknowledged: Rc<Cell<u64>>) {
+    let connect = |at: String| -> ReportServiceClient<Channel> {
+        ReportServiceClient::new(Endpoint::from_shared(at).unwrap().connect_lazy())
+    };
+    let mut client = connect(at.borrow_and_update().clone());
+    for sequence in 1..=REPORTS {
+        let request = report(vm, sequence, requests(vm, sequence), 1);
+        eventually("a report is acknowledged", async || {
+            if at.has_changed().unwrap() {
+                client = connect(at.borrow_and_update().clone());
+            }
+            client.report(request.clone()).await.ok()
+        })
+        .await;
+        acknowledged.set(acknowledged.get() + 1);
+        if sequence % 3 == 0 {
+            drop(client.report(request).await);
+        }
+    }
+}
+
+#[tokio::test]
+async fn counts_are_exact_however_often_it_is_killed() {
+    let home = home();
+    let mut sloop = home.start();
+    let (to, at) = watch::channel(format!("http://{}", sloop.grpc));
+    let acknowledged = Rc::new(Cell::new(0));
+    let tasks = LocalSet::new();
+    let all = |vm| report_all(vm, at.clone(), Rc::clone(&acknowledged));
+    for vm in 1..=VMS {
+        tasks.spawn_local(all(vm));
+    }
+    for kills in 1..=5 {
+        let enough = kills * VMS * REPORTS / 7;
+        let look = async || (acknowledged.get() >= enough).then_some(());
+        tasks
+            .run_until(eventually("reports are acknowledged", look))
+            .await;
+        sloop.kill();
+        sloop = home.start();
+        to.send_replace(format!("http://{}", sloop.grpc));
+    }
+    tasks.await;
+    assert_eq!(acknowledged.get(), VMS * REPORTS);
+    let sent: u64 = (1..=VMS)
+        .flat_map(|vm| (1..=REPORTS).map(move |sequence| requests(vm, sequence)))
+        .sum();
+    eventually("the SLO counts every request", async || {
+        (requests_counted(&sloop).await == (sent, sent)).then_some(())
+    })
+    .await;
+    sloop.kill();
+    let again = home.start();
+    assert_eq!(requests_counted(&again).await, (sent, sent), "after all");
+    let scopes = again.items("/v1/scopes").await;
+    assert_eq!(scopes[0]["outcomes"]["server_error"], VMS * REPORTS);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn reports_that_come_together_are_committed_together() {
+    let home = home();
+    let sloop = home.start();
+    let begun = Instant::now();
+    let all: Vec<_> = (1..=200)
+        .map(|vm| {
+            let mut client = sloop.reports();
+            tokio::spawn(async move { client.report(report(vm, 1, 1, 0)).await })
+        })
+        .collect();
+    for one in all {
+        one.await.unwrap().unwrap();
+    }
+    let took = begun.elapsed();
+    let count = "sloop_controlplane_store_commit_duration_seconds_count";
+    let sum = "sloop_controlplane_store_commit_duration_seconds_sum";
+    let commits = sloop.metric(count).await.unwrap();
+    let seconds = sloop.metric(sum).await.unwrap();
+    println!(
+        "200 reports in {took:?}, {commits} commits of {:.2} ms",
+        seconds / commits * 1e3
+    );
+    assert!(commits < 100.0, "{commits}");
+}
