@@ -8,6 +8,9 @@
     reason = "tests"
 )]
 
+mod commands;
+mod discovery;
+mod metrics;
 mod reports;
 mod serve;
 mod support;

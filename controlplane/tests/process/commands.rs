@@ -1,0 +1,190 @@
+//! What people type, against the real program.
+use std::fs;
+use std::process::Command;
+
+use crate::support::{Home, ROUTES, Sloop, eventually, report, slo};
+use serde_json::Value;
+
+/// What a command left behind.
+#[derive(Debug)]
+struct Ran {
+    code: Option<i32>,
+    out: String,
+    err: String,
+}
+
+impl Ran {
+    fn of(command: &mut Command) -> Self {
+        let output = command.output().unwrap();
+        Self {
+            code: output.status.code(),
+            out: String::from_utf8(output.stdout).unwrap(),
+            err: String::from_utf8(output.stderr).unwrap(),
+        }
+    }
+
+    /// The cells of the line that begins with `first`.
+    fn row(&self, first: &str) -> Vec<&str> {
+        let mut rows = self.out.lines().map(|line| {
+            let cells = line.split("   ").map(str::trim);
+            cells.filter(|cell| !cell.is_empty()).collect::<Vec<_>>()
+        });
+        let found = rows.find(|row| row.first() == Some(&first));
+        found.unwrap_or_else(|| panic!("no {first} in {self:?}"))
+    }
+}
+
+fn command(args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_sloop"));
+    command.args(args).env_remove("SLOOP_ADMIN");
+    command
+}
+
+fn run(sloop: &Sloop, args: &[&str]) -> Ran {
+    let ran = Ran::of(command(args).env("SLOOP_ADMIN", format!("http://{}", sloop.http)));
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    ran
+}
+
+/// A program that was told of 1000 requests, of which 4 failed; 10 were allowed to.
+async fn with_requests(home: &Home) -> Sloop {
+    home.write("routes.yaml", ROUTES);
+    home.write("slo.yaml", &slo("pay", "0.99"));
+    let sloop = home.start();
+    let mut client = sloop.reports();
+    client.report(report(7, 1, 1_000, 4)).await.unwrap();
+    eventually("the SLO counts it", async || {
+        let slos = sloop.items("/v1/slos").await;
+        (slos[0]["objectives"][0]["counts"]["total"] == 1_000).then_some(())
+    })
+    .await;
+    sloop
+}
+
+#[tokio::test]
+async fn get_lists_what_is_known() {
+    let home = Home::new();
+    let sloop = with_requests(&home).await;
+    let slos = run(&sloop, &["get", "slo"]);
+    let expected = ["pay", "checkout", "actionable", "99%", "99.6%", "60%"];
+    assert_eq!(slos.row("pay")[..6], expected);
+    assert!(slos.row("pay")[6].starts_with("0.4 ("), "{slos:?}");
+    let wide = run(&sloop, &["get", "slo", "-o", "wide"]);
+    assert!(wide.row("NAME").contains(&"POLICIES"), "{wide:?}");
+    let scopes = run(&sloop, &["get", "scopes"]);
+    let expected = ["checkout", "pay", "server", "1000"];
+    assert_eq!(scopes.row("checkout")[..4], expected);
+    let nodes = run(&sloop, &["get", "nodes"]);
+    let expected = ["checkout-1", "checkout", "no"];
+    assert_eq!(nodes.row("checkout-1")[..3], expected);
+    let documents = run(&sloop, &["get", "documents"]).out;
+    let accepted = documents.lines().filter(|line| line.ends_with("   yes"));
+    assert_eq!(accepted.count(), 2, "{documents}");
+    let decisions = run(&sloop, &["get", "decisions"]).out;
+    assert!(decisions.contains("SLO/pay"), "{decisions}");
+    for kind in ["slo", "nodes", "scopes", "decisions", "documents", "events"] {
+        let json = run(&sloop, &["get", kind, "-o", "json"]).out;
+        let list: Value = serde_json::from_str(&json).unwrap();
+        assert!(!list["items"].as_array().unwrap().is_empty(), "{kind}");
+    }
+}
+
+#[tokio::test]
+async fn describe_says_how_an_slo_stands_and_why() {
+    let home = Home::new();
+    let sloop = with_requests(&home).await;
+    let ran = run(&sloop, &["describe", "slo", "pay"]);
+    println!("{}", ran.out);
+    for (name, value) in [
+        ("Name:", "pay"),
+        ("Mode:", "actionable"),
+        ("Target:", "99%"),
+        ("Requests:", "1000 in the window, 4 bad, 99.6% good"),
+        ("Budget:", "60% left: 4 of 10 allowed bad requests spent"),
+    ] {
+        assert_eq!(ran.row(name)[1], value, "{}", ran.out);
+    }
+    for window in ["5s", "4m40s", "56m", "5h36m", "2d19h12m"] {
+        assert_eq!(ran.row(window)[0], window);
+    }
+    for part in [
+        "\nPolicies in force\n  checkout pay (server): a breaker opens when more than ",
+        "\nWhy\n  ",
+    ] {
+        assert!(ran.out.contains(part), "{part}: {}", ran.out);
+    }
+}
+
+#[tokio::test]
+async fn before_anybody_reported_nothing_is_known_rather_than_well() {
+    let home = Home::new();
+    home.write("slo.yaml", &slo("pay", "0.99"));
+    let sloop = home.start();
+    let ran = run(&sloop, &["describe", "slo", "pay"]);
+    assert_eq!(ran.row("Budget:")[1], "not known", "{}", ran.out);
+    let slos = run(&sloop, &["get", "slo"]);
+    assert_eq!(slos.row("pay")[4..], ["-", "-", "-"]);
+}
+
+#[tokio::test]
+async fn what_cannot_be_done_ends_with_1_and_one_line() {
+    let home = Home::new();
+    let sloop = home.start();
+    let admin = format!("http://{}", sloop.http);
+    let nobody = Ran::of(&mut command(&["describe", "slo", "x", "--admin", &admin]));
+    assert_eq!(nobody.code, Some(1));
+    assert_eq!(nobody.err, "error: there is no SLO \"x\"\n");
+    assert!(sloop.terminate().await.success());
+    let gone = Ran::of(&mut command(&["get", "slo", "--admin", &admin]));
+    assert_eq!(gone.code, Some(1));
+    let expected = format!("error: no answer from {admin}/v1/slos; is the control plane running");
+    assert!(gone.err.starts_with(&expected), "{gone:?}");
+    assert_eq!(gone.err.lines().count(), 1, "{gone:?}");
+    let senseless = Ran::of(&mut command(&["get", "weather"]));
+    assert_eq!(senseless.code, Some(2));
+}
+
+#[test]
+fn validate_needs_no_control_plane() {
+    let home = Home::new();
+    home.write("slo.yaml", &slo("pay", "0.99"));
+    let folder = home.document("");
+    let folder = folder.to_str().unwrap();
+    let valid = Ran::of(&mut command(&["validate", "-f", folder]));
+    assert_eq!(valid.code, Some(0), "{valid:?}");
+    home.write("bad.yaml", &slo("pay2", "1.5"));
+    let invalid = Ran::of(&mut command(&["validate", "-f", folder]));
+    assert_eq!(invalid.code, Some(1), "{invalid:?}");
+    let expected = "bad.yaml:15:25: spec.objectives[0].target: is 1.5; it must be at least 0";
+    assert!(invalid.out.contains(expected), "{invalid:?}");
+    fs::remove_file(home.document("bad.yaml")).unwrap();
+    let nothing = Ran::of(&mut command(&["validate", "-f", "/nowhere"]));
+    assert_eq!(nothing.code, Some(2), "{nothing:?}");
+}
+
+#[tokio::test]
+async fn a_bootstrap_leads_to_the_control_plane() {
+    let home = Home::new();
+    let sloop = home.start();
+    let place = sloop.grpc.to_string();
+    let ran = run(
+        &sloop,
+        &[
+            "bootstrap",
+            "--node=checkout-1",
+            "--service=checkout",
+            "--module=/sloop_filter.wasm",
+            "--admin-port=9900",
+            "--inbound=127.0.0.1:8080=127.0.0.1:3000",
+            &format!("--control-plane={place}"),
+        ],
+    );
+    for part in [
+        "id: \"checkout-1\"".to_owned(),
+        "cluster: \"checkout\"".to_owned(),
+        "name: sloop-inbound".to_owned(),
+        format!("port_value: {}", sloop.grpc.port()),
+    ] {
+        assert!(ran.out.contains(&part), "{part}: {}", ran.out);
+    }
+}

@@ -1,0 +1,153 @@
+//! What sidecars are sent, before and after the control plane was killed.
+use std::collections::{BTreeMap, HashMap};
+
+use crate::support::{Home, ROUTES, SOON, Sloop, eventually, slo};
+use sloop_xds::Kind;
+use sloop_xds_protos::envoy::envoy::config::core::v3::Node;
+use sloop_xds_protos::envoy::envoy::service::discovery::v3::aggregated_discovery_service_client::AggregatedDiscoveryServiceClient;
+use sloop_xds_protos::envoy::envoy::service::discovery::v3::{
+    DeltaDiscoveryRequest, DeltaDiscoveryResponse,
+};
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::Streaming;
+
+/// Versions by the name of the resource.
+type Versions = BTreeMap<String, String>;
+
+/// A stream of discovery, as Envoy opens it.
+struct Sidecar {
+    requests: mpsc::Sender<DeltaDiscoveryRequest>,
+    responses: Streaming<DeltaDiscoveryResponse>,
+}
+
+impl Sidecar {
+    /// Subscribes to both filters; `has` is what it has from before.
+    async fn connect(sloop: &Sloop, has: &Versions) -> Self {
+        let (requests, requested) = mpsc::channel(16);
+        let initial: HashMap<_, _> = has.clone().into_iter().collect();
+        let first = DeltaDiscoveryRequest {
+            node: Some(Node {
+                id: "checkout-1".into(),
+                cluster: "checkout".into(),
+                ..Node::default()
+            }),
+            type_url: Kind::EXTENSION.into(),
+            resource_names_subscribe: vec!["sloop-inbound".into(), "sloop-outbound".into()],
+            initial_resource_versions: initial,
+            ..DeltaDiscoveryRequest::default()
+        };
+        requests.send(first).await.unwrap();
+        let address = format!("http://{}", sloop.grpc);
+        let mut client = AggregatedDiscoveryServiceClient::connect(address)
+            .await
+            .unwrap();
+        let answer = client.delta_aggregated_resources(ReceiverStream::new(requested));
+        Self {
+            responses: answer.await.unwrap().into_inner(),
+            requests,
+        }
+    }
+
+    /// The versions in the next response, which it accepts.
+    async fn hears(&mut self) -> Versions {
+        let message = tokio::time::timeout(SOON, self.responses.message()).await;
+        let response = message.expect("it is sent something").unwrap().unwrap();
+        let accept = DeltaDiscoveryRequest {
+            type_url: response.type_url,
+            response_nonce: response.nonce,
+            ..DeltaDiscoveryRequest::default()
+        };
+        self.requests.send(accept).await.unwrap();
+        let resources = response.resources.into_iter();
+        resources.map(|it| (it.name, it.version)).collect()
+    }
+}
+
+/// The number of the newest configuration that was pushed for `side`.
+async fn generation(sloop: &Sloop, side: &str) -> u64 {
+    eventually("it is pushed", async || {
+        let events = sloop.items("/v1/events").await;
+        let mut pushes = events.iter().rev();
+        let newest = pushes.find(|it| it["kind"] == "push" && it["side"] == side)?;
+        newest["generation"].as_u64()
+    })
+    .await
+}
+
+fn monitored(target: &str) -> String {
+    // A breaker has a lease, which may be renewed at any moment.
+    slo("pay", target).replace("actionable", "monitored")
+}
+
+#[tokio::test]
+async fn a_restart_with_equal_content_sends_nothing_to_who_has_it() {
+    let home = Home::new();
+    home.write("routes.yaml", ROUTES);
+    home.write("slo.yaml", &monitored("0.99"));
+    let sloop = home.start();
+    let before = Sidecar::connect(&sloop, &Versions::new())
+        .await
+        .hears()
+        .await;
+    assert_eq!(before.len(), 2, "{before:?}");
+    let generations = (
+        generation(&sloop, "server").await,
+        generation(&sloop, "client").await,
+    );
+    sloop.kill();
+
+    let sloop = home.start();
+    let fresh = Sidecar::connect(&sloop, &Versions::new())
+        .await
+        .hears()
+        .await;
+    assert_eq!(fresh, before);
+    let again = (
+        generation(&sloop, "server").await,
+        generation(&sloop, "client").await,
+    );
+    assert_eq!(again, generations);
+
+    let mut back = Sidecar::connect(&sloop, &before).await;
+    home.write("routes.yaml", &ROUTES.replace("/pay", "/payments"));
+    let next = back.hears().await;
+    assert_ne!(
+        next.get("sloop-inbound"),
+        before.get("sloop-inbound"),
+        "the first that it is sent is what changed"
+    );
+    assert!(next.contains_key("sloop-inbound"), "{next:?}");
+    eventually("the change has a greater number", async || {
+        (generations.0 < generation(&sloop, "server").await).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_node_is_shown_with_what_it_accepted() {
+    let home = Home::new();
+    home.write("routes.yaml", ROUTES);
+    let sloop = home.start();
+    let mut sidecar = Sidecar::connect(&sloop, &Versions::new()).await;
+    sidecar.hears().await;
+    let node = eventually("the node has accepted it", async || {
+        let nodes = sloop.items("/v1/nodes").await;
+        let resource = &nodes.first()?["resources"][0];
+        (resource["acknowledged"].is_string() && resource["acknowledged"] == resource["sent"])
+            .then(|| nodes[0].clone())
+    })
+    .await;
+    assert_eq!(node["node"], "checkout-1");
+    assert_eq!(node["group"], "checkout");
+    assert_eq!(node["connected"], true);
+    assert_eq!(
+        sloop.metric("sloop_controlplane_nodes_connected").await,
+        Some(1.0)
+    );
+    drop(sidecar);
+    eventually("it is gone", async || {
+        sloop.items("/v1/nodes").await.is_empty().then_some(())
+    })
+    .await;
+}
