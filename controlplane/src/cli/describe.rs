@@ -136,14 +136,14 @@ fn allowed(requests: f64) -> String {
 }
 
 fn print_burn(objective: &ObjectiveStatus, out: &mut dyn Write) -> io::Result<()> {
-    if objective.burn.is_empty() {
-        return Ok(());
+    // Rows of nothing but "not known" help nobody.
+    if objective.burn.iter().any(|burn| burn.counts.is_some()) {
+        let mut table = Table::of(&["  BURN OVER", "RATE", "FROM", "TO", "REQUESTS", "BAD"]);
+        for burn in &objective.burn {
+            table.row(burn_row(burn));
+        }
+        table.print(out)?;
     }
-    let mut table = Table::of(&["  BURN OVER", "RATE", "FROM", "TO", "REQUESTS", "BAD"]);
-    for burn in &objective.burn {
-        table.row(burn_row(burn));
-    }
-    table.print(out)?;
     for pair in &objective.pairs {
         writeln!(out, "  {}", pair_line(pair))?;
     }

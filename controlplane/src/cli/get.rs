@@ -160,13 +160,15 @@ fn slos(list: &List<SloStatus>, wide: bool) -> Table {
     table
 }
 
-/// The fastest burn and the window that it is seen in.
+/// The fastest burn and the shortest window that it is seen in.
 fn burn(objective: &sloop_controllers::ObjectiveStatus) -> String {
     if objective.source.is_none() {
         return "not evaluated here".to_owned();
     }
     let burns = objective.burn.iter();
+    // Of equal ones the last is taken.
     let fastest = burns
+        .rev()
         .filter_map(|burn| Some((burn.burn?, burn.window_ms)))
         .max_by(|a, b| a.0.total_cmp(&b.0));
     fastest.map_or_else(
