@@ -9,4 +9,5 @@ pub mod replay;
 mod server;
 pub mod shop;
 pub mod sim;
+#[cfg(feature = "wasm-host")]
 pub mod wasm_host;

@@ -24,7 +24,7 @@ const PURE: [&str; 4] = [
 ];
 
 /// The tests on the real Envoy are checked like everything else.
-const FEATURES: [&str; 2] = ["--features", "sloop-integration/envoy"];
+const FEATURES: [&str; 2] = ["--features", workspace::TEST_FEATURES];
 
 /// Runs all checks, then the tests.
 ///

@@ -51,7 +51,7 @@ fn cargo_test() -> Command {
         "test",
         "--workspace",
         "--features",
-        "sloop-integration/envoy",
+        workspace::TEST_FEATURES,
     ]);
     command
 }

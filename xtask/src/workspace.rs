@@ -17,3 +17,6 @@ pub(crate) fn target() -> PathBuf {
 pub(crate) fn module() -> PathBuf {
     target().join("sloop_filter.wasm")
 }
+
+/// What tests need beyond what the demo does: the real Envoy, and a host for the module.
+pub(crate) const TEST_FEATURES: &str = "sloop-integration/envoy,sloop-integration/wasm-host";
