@@ -181,14 +181,15 @@ impl Actor {
     /// When something is due at the latest.
     fn due(&self, now: Instant) -> Instant {
         let wake = self.wake_at.map(|at| now + at.since(clock::wall()));
-        let pushes = self.groups.values().filter_map(|pace| pace.due(now));
         let others = [
             self.steps.due(now),
+            self.push_due(now),
             self.commits.due(),
             wake.map(|wake| wake.max(self.stepped + STEP_GAP)),
         ];
-        pushes
-            .chain(others.into_iter().flatten())
+        others
+            .into_iter()
+            .flatten()
             .fold(self.stepped + STEP_LATEST, Instant::min)
     }
 

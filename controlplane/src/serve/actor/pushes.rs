@@ -32,7 +32,20 @@ impl Actor {
         self.groups.values_mut().for_each(Pace::want);
     }
 
+    /// When the next push is due. None is while a step is wanted: what brought that
+    /// about would be pushed in two parts, the second one [`PUSH_GAP`] later.
+    pub(super) fn push_due(&self, now: Instant) -> Option<Instant> {
+        if self.steps.due(now).is_some() {
+            return None;
+        }
+        self.groups.values().filter_map(|pace| pace.due(now)).min()
+    }
+
+    /// Pushes to the groups that are due.
     pub(super) fn push(&mut self, now: Instant) {
+        if self.push_due(now).is_none_or(|due| now < due) {
+            return;
+        }
         let due: Vec<String> = self
             .groups
             .iter()
@@ -106,3 +119,6 @@ impl Actor {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

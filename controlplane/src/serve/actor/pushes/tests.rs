@@ -1,0 +1,73 @@
+use sloop_controllers::{ConfigSettings, NamedRoute, RouteSet};
+use sloop_model::{RouteName, ServiceName, TraceSettings};
+
+use super::*;
+use crate::ads::{AdsLimits, Hub};
+use crate::engine::{Documents, Engine};
+use crate::metrics::{DocumentMetrics, IngestMetrics, PushMetrics, StepMetrics, Telemetry};
+use crate::publish::{PublishSettings, Publisher};
+use crate::serve::actor::Meters;
+use crate::store::InMemory;
+
+/// A loop that has taken `documents` in and met the sidecars of `checkout`.
+fn actor(documents: Documents) -> Actor {
+    let store = Arc::new(InMemory::default());
+    let settings = PublishSettings {
+        config: ConfigSettings {
+            report: None,
+            trace: TraceSettings::default(),
+        },
+        module: "/sloop_filter.wasm".to_owned(),
+    };
+    let meter = Telemetry::begin().unwrap().meter();
+    let meters = Meters {
+        ingest: IngestMetrics::register(&meter),
+        step: StepMetrics::register(&meter),
+        push: PushMetrics::register(&meter),
+        documents: DocumentMetrics::register(&meter),
+    };
+    let engine = Engine::restore(&*store).unwrap();
+    let publisher = Publisher::restore(settings, &*store).unwrap();
+    let hub = Hub::new(AdsLimits::default(), clock::wall);
+    let mut actor = Actor::new(engine, publisher, store, hub, meters);
+    actor.begin(documents);
+    actor.meet(BTreeSet::from(["checkout".to_owned()]));
+    actor.work();
+    actor
+}
+
+fn routes(prefix: &str) -> Documents {
+    let path = format!(r#"[{{"path": {{"prefix": "{prefix}"}}}}]"#);
+    Documents {
+        route_sets: vec![RouteSet {
+            name: "checkout".to_owned(),
+            service: ServiceName::try_from("checkout").unwrap(),
+            authorities: Vec::new(),
+            routes: vec![NamedRoute {
+                name: RouteName::try_from("pay").unwrap(),
+                matches: serde_json::from_str(&path).unwrap(),
+            }],
+        }],
+        ..Documents::default()
+    }
+}
+
+#[tokio::test]
+async fn a_change_is_pushed_after_the_step_that_it_asks_for() {
+    let mut actor = actor(routes("/pay"));
+    let now = Instant::now();
+    assert_eq!(actor.push_due(now), None, "pushed already");
+    // As if the last push were long ago, and the last step not.
+    let quiet = Pace::of(PUSH_GAP);
+    actor.groups.insert("checkout".to_owned(), quiet);
+    actor.steps = Pace::of(PUSH_GAP);
+    actor.steps.done(now);
+    actor.take_documents(routes("/payments"));
+    actor.push(now);
+    assert!(actor.groups["checkout"].is_due(now), "not yet pushed");
+    assert_eq!(actor.push_due(now), None, "the step comes first");
+    actor.step(now);
+    assert_eq!(actor.push_due(now), Some(now));
+    actor.push(now);
+    assert!(!actor.groups["checkout"].is_due(now), "pushed");
+}
