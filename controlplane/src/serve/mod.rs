@@ -14,6 +14,7 @@ pub use actor::View;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -103,7 +104,7 @@ struct Loaded {
     documents: Documents,
 }
 
-/// Runs the control plane until `stop` ends.
+/// Runs the control plane until `stop` ends, also while it still loads.
 ///
 /// # Errors
 ///
@@ -124,7 +125,12 @@ pub async fn serve(
     let admin = Admin::loading(Arc::clone(&telemetry), hub.clone());
     let http = tokio::spawn(serve_http(http, admin.clone(), stopped.clone()));
 
-    let loaded = load(&settings).await?;
+    let mut stop = pin!(stop);
+    let loaded = tokio::select! {
+        biased;
+        () = &mut stop => return Ok(()),
+        loaded = load(&settings) => loaded?,
+    };
     let meter = telemetry.meter();
     let ingest = IngestMetrics::register(&meter);
     let meters = Meters {
@@ -280,4 +286,39 @@ async fn serve_grpc(
         .add_service(reports)
         .serve_with_incoming_shutdown(TcpIncoming::from(listener).with_nodelay(Some(true)), stop)
         .await
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use sloop_controllers::ConfigSettings;
+    use sloop_model::TraceSettings;
+
+    use super::*;
+
+    fn settings(documents: PathBuf) -> ServeSettings {
+        let anywhere = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        ServeSettings {
+            store: documents.join("store"),
+            documents,
+            listen: anywhere,
+            admin: anywhere,
+            publish: PublishSettings {
+                config: ConfigSettings {
+                    report: None,
+                    trace: TraceSettings::default(),
+                },
+                module: "/sloop_filter.wasm".to_owned(),
+            },
+        }
+    }
+
+    #[tokio::test]
+    async fn who_asks_it_to_end_need_not_wait_until_it_has_loaded() {
+        let nowhere = settings(PathBuf::from("/nowhere"));
+        let error = serve(nowhere.clone(), std::future::pending()).await;
+        assert!(matches!(error, Err(ServeError::Documents { .. })));
+        serve(nowhere, async {}).await.unwrap();
+    }
 }
