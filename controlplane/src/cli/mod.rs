@@ -56,9 +56,24 @@ struct AdminArgs {
         long,
         value_name = "URL",
         env = "SLOOP_ADMIN",
-        default_value = "http://127.0.0.1:9902"
+        default_value = "http://127.0.0.1:9902",
+        value_parser = admin
     )]
     admin: Uri,
+}
+
+/// An address without a scheme means HTTP.
+fn admin(given: &str) -> Result<Uri, String> {
+    let uri = if given.contains("://") {
+        given.parse()
+    } else {
+        format!("http://{given}").parse()
+    };
+    let uri: Uri = uri.map_err(|error: http::uri::InvalidUri| error.to_string())?;
+    match uri.scheme_str() {
+        Some("http") => Ok(uri),
+        _ => Err("only http is spoken; put what speaks https in front".to_owned()),
+    }
 }
 
 impl Cli {
@@ -88,6 +103,14 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn an_address_may_leave_out_the_scheme() {
+        assert_eq!(admin("localhost:9902").unwrap(), "http://localhost:9902/");
+        assert_eq!(admin("http://[::1]:9902/").unwrap(), "http://[::1]:9902/");
+        assert!(admin("https://localhost:9902").is_err());
+        assert!(admin("a b").is_err());
     }
 
     #[test]

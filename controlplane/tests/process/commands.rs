@@ -144,6 +144,17 @@ async fn what_cannot_be_done_ends_with_1_and_one_line() {
     assert_eq!(senseless.code, Some(2));
 }
 
+#[tokio::test]
+async fn a_reader_that_has_seen_enough_is_no_error() {
+    let home = Home::new();
+    let sloop = home.start();
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let place = sloop.http.to_string();
+    let ran = Ran::of(command(&["get", "events", "--admin", &place]).stdout(writer));
+    assert_eq!((ran.code, ran.err.as_str()), (Some(0), ""), "{ran:?}");
+}
+
 #[test]
 fn validate_needs_no_control_plane() {
     let home = Home::new();
