@@ -1,5 +1,6 @@
 //! What sidecars are sent, before and after the control plane was killed.
 use std::collections::{BTreeMap, HashMap};
+use std::time::{Duration, Instant};
 
 use crate::support::{Home, ROUTES, SOON, Sloop, eventually, slo};
 use sloop_xds::Kind;
@@ -150,4 +151,18 @@ async fn a_node_is_shown_with_what_it_accepted() {
         sloop.items("/v1/nodes").await.is_empty().then_some(())
     })
     .await;
+}
+
+#[tokio::test]
+async fn an_open_stream_does_not_hold_up_the_end() {
+    let home = Home::new();
+    home.write("routes.yaml", ROUTES);
+    let sloop = home.start();
+    let mut sidecar = Sidecar::connect(&sloop, &Versions::new()).await;
+    sidecar.hears().await;
+    let begun = Instant::now();
+    assert!(sloop.terminate().await.success());
+    let took = begun.elapsed();
+    println!("ended after {took:?}");
+    assert!(took < Duration::from_secs(2), "{took:?}");
 }
