@@ -1,8 +1,8 @@
 //! The Wasm HTTP filter for Envoy.
 //!
 //! A thin shell: it fetches facts from Envoy, asks [`sloop_dataplane::Plane`]
-//! what to do, and does it. Read [`http`] for one request, [`root`] for one
-//! configuration, [`report`] for what the control plane is told. [`host`] has
+//! what to do, and does it. Read `http` for one request, `root` for one
+//! configuration, `report` for what the control plane is told. `host` has
 //! all calls into Envoy.
 
 mod host;

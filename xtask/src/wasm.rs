@@ -28,7 +28,7 @@ pub(crate) fn run() -> Result<()> {
 ///
 /// # Errors
 ///
-/// As [`run`].
+/// As `run`.
 pub(crate) fn build() -> Result<PathBuf> {
     let way = setup::wasm_target()?;
     let mut build = cargo(&way, "build");

@@ -1,10 +1,10 @@
 //! The demo: a shop whose `payments` breaks three times, watched once and guarded once.
 //!
 //! Both runs go on at the same time, each with a mesh of its own, so that both
-//! have the same machine under the same conditions. [`plan`] is the story,
-//! [`stage`] where it is told, [`story`] and [`watch`] tell it and write down
-//! what is seen ([`observed`]); [`measure`] says what that means, [`promise`]
-//! what should have come out, [`report`] and [`table`] show it.
+//! have the same machine under the same conditions. `plan` is the story,
+//! `stage` where it is told, `story` and `watch` tell it and write down
+//! what is seen (`observed`); `measure` says what that means, `promise`
+//! what should have come out, `report` and `table` show it.
 
 pub mod admin;
 mod documents;
