@@ -273,6 +273,7 @@ impl Actor {
                 tracing::error!(%error, source = source(error), "the store did not take a batch; it is tried again");
             }
         }
+        let mut again = Vec::new();
         for after in ended.then {
             match after {
                 After::Answer(answer, response) => {
@@ -284,8 +285,7 @@ impl Actor {
                     drop(answer.send(answered));
                 }
                 publish @ After::Publish { .. } if ended.result.is_err() => {
-                    self.commits
-                        .add(crate::store::Batch::new(), [publish], Instant::now());
+                    again.push(publish);
                 }
                 After::Publish {
                     group,
@@ -294,6 +294,7 @@ impl Actor {
                 } => self.publish(&group, snapshot, &changed),
             }
         }
+        self.commits.again(again, Instant::now());
     }
 
     /// Makes everything durable that was taken in.

@@ -76,6 +76,16 @@ impl<T: Send + 'static> Commits<T> {
         }
     }
 
+    /// Adds what was to be done after a batch that failed, before what has gathered since:
+    /// what is older is done first.
+    pub(super) fn again(&mut self, then: Vec<T>, now: Instant) {
+        if then.is_empty() {
+            return;
+        }
+        self.then.splice(..0, then);
+        self.due.get_or_insert(now + GATHER);
+    }
+
     /// Lets what was added wait for company no longer.
     pub(super) fn hurry(&mut self, now: Instant) {
         self.due = self.due.map(|_| now);
@@ -216,6 +226,26 @@ mod tests {
         assert_eq!(ended.then, [2]);
         assert_eq!(store.get(b"a").unwrap().as_deref(), Some(&b"newer"[..]));
         assert_eq!(store.get(b"b").unwrap().as_deref(), Some(&b"1"[..]));
+    }
+
+    #[tokio::test]
+    async fn what_follows_a_failed_batch_is_done_before_what_is_newer() {
+        let store = Arc::new(Moody::default());
+        let mut commits = Commits::to(Arc::clone(&store) as Arc<dyn Store>);
+        let now = Instant::now();
+        store.fails.store(true, Ordering::SeqCst);
+        commits.add(put("a", "older"), [1, 2], now);
+        commits.hurry(now);
+        commits.start(now);
+        commits.add(put("a", "newer"), [3], now);
+        let failed = commits.ended().await;
+        assert!(failed.result.is_err());
+        commits.again(failed.then, now);
+        store.fails.store(false, Ordering::SeqCst);
+        commits.start(now + RETRY * 100);
+        let ended = commits.ended().await;
+        assert!(ended.result.is_ok());
+        assert_eq!(ended.then, [1, 2, 3], "the newest publish is the last");
     }
 
     #[tokio::test]
