@@ -9,8 +9,12 @@ use sloop_model::{Scope, Side, WallTime};
 use crate::admin::api::{BreakerStatus, FilterInForce, Happened};
 use crate::ingest::{Applied, Report};
 
-/// A VM that was quiet for this long is gone: a filter with nothing to count reports once a minute.
+/// A VM that was quiet for this long is gone: filters report every interval, a minute at most,
+/// even with nothing to count.
 const GONE_AFTER: Duration = Duration::from_secs(600);
+
+/// A closed breaker on a scope without traffic is not mentioned; after this long nobody misses it.
+const BREAKER_KEPT: Duration = Duration::from_secs(60 * 60);
 
 /// VMs kept: ten thousand sidecars of four workers.
 const VMS_MAX: usize = 40_000;
@@ -34,6 +38,7 @@ struct Vm {
 struct Guard {
     state: BreakerState,
     since: Option<WallTime>,
+    mentioned: WallTime,
 }
 
 /// Something that a report says happened.
@@ -74,14 +79,21 @@ impl Fleet {
         for counts in &report.scopes {
             if let Some(reading) = &counts.breaker {
                 told.extend(vm.take_breaker(report.incarnation, &counts.scope, reading));
+            } else {
+                // A breaker is mentioned whenever its scope is: this one was withdrawn.
+                vm.breakers.remove(&counts.scope);
             }
         }
         told
     }
 
-    /// Drops the VMs that are gone at `now`.
+    /// Drops the VMs that are gone at `now`, and breakers that were long not mentioned.
     pub fn forget(&mut self, now: WallTime) {
         self.vms.retain(|_, vm| now.since(vm.reported) < GONE_AFTER);
+        for vm in self.vms.values_mut() {
+            vm.breakers
+                .retain(|_, guard| now.since(guard.mentioned) < BREAKER_KEPT);
+        }
     }
 
     /// The breakers on each scope, sorted by node.
@@ -173,6 +185,7 @@ impl Vm {
         let guard = Guard {
             state: reading.state,
             since,
+            mentioned: self.reported,
         };
         self.breakers.insert(scope.clone(), guard);
         let told = |change: &sloop_controllers::BreakerChange| Told {

@@ -20,6 +20,7 @@ pub use restore::RestoreError;
 pub(crate) use restore::{put, read};
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use sloop_controllers::{Controllers, IntentId, RouteSet, SloStatus, Stage, Step, World};
 use sloop_model::{Policy, Rule, Scope, WallTime};
@@ -37,6 +38,10 @@ const DECISIONS_MAX: usize = 1_000;
 /// Scopes of which recent readings are kept, beyond which newer ones have none:
 /// a service mesh of a thousand services with fifty routes each.
 const RECENT_MAX: usize = 50_000;
+
+/// Recent readings of a scope without news for this long make room. They say nothing
+/// any more but when the newest report came.
+const RECENT_KEPT: Duration = Duration::from_secs(60 * 60);
 
 /// What the process knows.
 #[derive(Debug)]
@@ -157,6 +162,8 @@ impl Engine {
     /// Drops what is over. Call it once a minute or so.
     pub fn forget(&mut self, now: WallTime) {
         self.fleet.forget(now);
+        self.recent
+            .retain(|_, recent| now.since(recent.reported) < RECENT_KEPT);
         self.noted.extend(self.ledger.forget(now));
     }
 
@@ -227,7 +234,8 @@ fn lasting(policy: &Policy) -> Policy {
     let mut policy = policy.clone();
     match &mut policy.rule {
         Rule::Break { expires_at_ms, .. } => *expires_at_ms = WallTime::default(),
-        Rule::Count(_) | Rule::Trip(_) | Rule::Fault(_) => {}
+        Rule::Fault(fault) => *fault = fault.clone().ending_by(WallTime::default()),
+        Rule::Count(_) | Rule::Trip(_) => {}
     }
     policy
 }

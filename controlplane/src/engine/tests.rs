@@ -248,6 +248,48 @@ fn a_quiet_filter_is_forgotten_after_a_day_and_its_counts_are_not() {
 }
 
 #[test]
+fn a_scope_without_news_makes_room_after_an_hour() {
+    let mut process = Process::begin();
+    process.take(report(7, 1, 10, 0), NOW);
+    let reported = |process: &mut Process, now| {
+        process.engine.forget(now);
+        process.engine.scopes(now)[0].reported_ms
+    };
+    let almost = NOW.after(RECENT_KEPT - SECOND);
+    assert_eq!(reported(&mut process, almost), Some(NOW.as_millis()));
+    assert_eq!(reported(&mut process, NOW.after(RECENT_KEPT)), None);
+    assert!(process.engine.recent.is_empty());
+    assert_eq!(process.requests(), 10, "totals stay");
+}
+
+#[test]
+fn a_breaker_is_shown_until_it_is_withdrawn_or_long_not_mentioned() {
+    let guarded = |sequence| {
+        let mut guarded = report(7, sequence, 1, 0);
+        guarded.scopes[0].breaker = Some(wire::BreakerDelta {
+            state: wire::BreakerState::Closed.into(),
+            ..wire::BreakerDelta::default()
+        });
+        guarded
+    };
+    let shown = |process: &Process| process.engine.scopes(NOW)[0].breakers.len();
+    let mut process = Process::begin();
+    process.take(guarded(1), NOW);
+    assert_eq!(shown(&process), 1);
+    process.take(report(7, 2, 1, 0), NOW);
+    assert_eq!(shown(&process), 0, "the scope has none any more");
+    process.take(guarded(3), NOW);
+    for (sequence, minutes) in [(4, 59), (5, 60)] {
+        let mut quiet = report(7, sequence, 0, 0);
+        quiet.scopes.clear();
+        let now = NOW.after(SECOND * 60 * minutes);
+        process.take(quiet, now);
+        process.engine.forget(now);
+        assert_eq!(shown(&process), usize::from(minutes < 60), "{minutes}");
+    }
+}
+
+#[test]
 fn documents_are_replaced_and_withdrawn_without_losing_counts() {
     let mut process = Process::begin();
     let targets = |process: &mut Process| -> Vec<f64> {
@@ -319,6 +361,28 @@ fn a_decision_is_remembered_when_it_changes() {
     process.declare(&[slo("pay", SloMode::Monitored, 0.9)]);
     process.engine.step(NOW.after(SECOND * 1_801));
     assert!(decided < process.engine.decisions().len());
+}
+
+#[test]
+fn renewing_a_fault_is_no_decision() {
+    let mut process = Process::begin();
+    let fault = format!(
+        r#"{{"name": "a", "service": "checkout", "route": "any", "side": "server", "fault":
+        {{"id": "a", "share": 500, "abort_status": 503, "expires_at_ms": {}}}}}"#,
+        NOW.after(SECOND * 600).as_millis()
+    );
+    let mut documents = documents(&[]);
+    let id = IntentId("FaultInjection/a".to_owned());
+    documents.intents.insert(id, ("fault_injection", fault));
+    assert!(process.engine.set_documents(documents, NOW).is_empty());
+    process.engine.step(NOW);
+    let first = process.engine.last_step().policies.clone();
+    let decided = process.engine.decisions().len();
+    process.engine.step(NOW.after(SECOND * 60));
+    assert_ne!(process.engine.last_step().policies, first, "renewed");
+    assert_eq!(process.engine.decisions().len(), decided);
+    process.engine.step(NOW.after(SECOND * 600));
+    assert!(decided < process.engine.decisions().len(), "expired");
 }
 
 #[test]
