@@ -75,7 +75,7 @@ pub struct BreakerStatus {
 /// `GET /v1/nodes`: one Envoy.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NodeStatus {
-    /// Envoy's node id.
+    /// Envoy's node id; `unnamed` for sidecars that report without one.
     pub node: String,
     /// Envoy's node cluster: the service that the sidecar belongs to.
     pub group: String,

@@ -10,8 +10,8 @@ use std::collections::BTreeMap;
 
 use sloop_model::WallTime;
 
-/// An incarnation that was quiet for a day is over: filters that have nothing
-/// to count still report once a minute, and give up a report only with their VM.
+/// An incarnation that was quiet for a day is over: filters report every interval,
+/// a minute at most, even with nothing to count, and give up a report only with their VM.
 pub const FORGET_AFTER: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Incarnations kept. Ten thousand sidecars of four workers, each restarted once

@@ -6,7 +6,9 @@
 mod ledger;
 mod report;
 mod service;
+mod trouble;
 
 pub use ledger::{FORGET_AFTER, INCARNATIONS_MAX, Ledger, Seen, Verdict};
-pub use report::{Applied, BYTES_MAX, InvalidReport, Report, SCOPES_MAX};
+pub use report::{Applied, BYTES_MAX, InvalidReport, Report, SCOPES_MAX, UNNAMED};
 pub use service::{Arrival, Reports, WAITING_MAX, response};
+pub use trouble::Trouble;

@@ -1,8 +1,9 @@
 //! One report, read from the wire and checked.
 //!
 //! A filter sends a refused report again and again, so only what cannot come
-//! from a filter is refused. A scope that makes no sense is left out, and
-//! counted: the rest of the report is still true.
+//! from a filter is refused. A scope that makes no sense or is too many is left
+//! out, and counted: the rest of the report is still true. A sidecar that does
+//! not say who it is counts, too, under the name [`UNNAMED`].
 
 use sloop_controllers::{
     BreakerCause, BreakerChange, BreakerReading, BreakerState, ObjectiveCounts, Observation,
@@ -11,14 +12,25 @@ use sloop_controllers::{
 use sloop_model::{ObjectiveId, Outcome, RouteName, Scope, ServiceName, Side, SloName, WallTime};
 use sloop_xds_protos::report::v1 as wire;
 
-/// Scopes in one report: both filters of a sidecar at their limit, twice over.
-pub const SCOPES_MAX: usize = 4 * sloop_model::FilterConfig::SCOPES_MAX;
+use super::trouble::Trouble;
 
-/// Bytes of one report: [`SCOPES_MAX`] scopes of 1 KiB each, which is a full
-/// latency histogram and a few objectives.
-pub const BYTES_MAX: usize = SCOPES_MAX * 1_024;
+/// Scopes read from one report. Each of the two filters of a sidecar has at most
+/// 1,024 configured scopes, as many that a change of configuration retired, 256
+/// that it named itself and one for the rest: 4,610 together. What is beyond is
+/// left out, and counted.
+pub const SCOPES_MAX: usize = 8 * sloop_model::FilterConfig::SCOPES_MAX;
 
-/// Bytes of a node's id or cluster. Istio's ids have about 100.
+/// Bytes of one report. A pair of a histogram is a request that no other was like,
+/// and has about 4 bytes: this is four million of them, or the most scopes that a
+/// filter can have with 3.5 KiB each. Only thousands of scopes with all 2,500 pairs
+/// that a histogram can have are more; they are refused. As so much is decoded for
+/// anybody who can connect, there is no more room.
+pub const BYTES_MAX: usize = 16 << 20;
+
+/// Stands for the id or the cluster of a node that has none.
+pub const UNNAMED: &str = "unnamed";
+
+/// Bytes kept of a node's id or cluster. Istio's ids have about 100.
 const NODE_BYTES_MAX: usize = 1_024;
 
 /// Changes of a breaker in one report, as the wire contract says.
@@ -33,9 +45,10 @@ const LATENCIES_MAX: usize = 8_192;
 /// A report that makes sense.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Report {
-    /// Envoy's node id.
+    /// Envoy's node id; [`UNNAMED`] when it has none. All that have none are one
+    /// node to everything that asks how many nodes saw something.
     pub node: String,
-    /// Envoy's node cluster.
+    /// Envoy's node cluster; [`UNNAMED`] when it has none.
     pub group: String,
     /// Which VM.
     pub incarnation: u64,
@@ -49,8 +62,10 @@ pub struct Report {
     pub scopes: Vec<ScopeCounts>,
     /// Configurations in force.
     pub filters: Vec<Applied>,
-    /// Scopes that made no sense.
+    /// Scopes that made no sense or were too many.
     pub scopes_dropped: u64,
+    /// What the filters count as trouble.
+    pub trouble: Trouble,
 }
 
 /// A configuration that a filter says is in force.
@@ -67,48 +82,28 @@ pub struct Applied {
 /// Why a report cannot come from a filter.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidReport {
-    /// The node has no name, or one that nothing real has.
-    #[error("{field} has {given} bytes; it must have 1 to {max}", max = NODE_BYTES_MAX)]
-    Name {
-        /// Which of them.
-        field: &'static str,
-        /// Its length in bytes.
-        given: usize,
-    },
     /// Sequences begin with 1.
     #[error("sequence is 0; it must be at least 1")]
     Sequence,
-    /// More than filters have.
-    #[error("scopes has {given} entries; it may have at most {max}", max = SCOPES_MAX)]
-    Scopes {
-        /// As given.
-        given: usize,
-    },
 }
 
 impl TryFrom<wire::ReportRequest> for Report {
     type Error = InvalidReport;
 
     fn try_from(request: wire::ReportRequest) -> Result<Self, InvalidReport> {
-        for (field, text) in [("node", &request.node), ("cluster", &request.cluster)] {
-            if !(1..=NODE_BYTES_MAX).contains(&text.len()) {
-                return Err(InvalidReport::Name {
-                    field,
-                    given: text.len(),
-                });
-            }
-        }
         if request.sequence == 0 {
             return Err(InvalidReport::Sequence);
         }
         let given = request.scopes.len();
-        if given > SCOPES_MAX {
-            return Err(InvalidReport::Scopes { given });
-        }
-        let scopes: Vec<ScopeCounts> = request.scopes.into_iter().filter_map(counts).collect();
+        let scopes: Vec<ScopeCounts> = request
+            .scopes
+            .into_iter()
+            .take(SCOPES_MAX)
+            .filter_map(counts)
+            .collect();
         Ok(Self {
-            node: request.node,
-            group: request.cluster,
+            node: named(request.node),
+            group: named(request.cluster),
             incarnation: request.incarnation,
             sequence: request.sequence,
             from: WallTime::from_millis(request.from_ms),
@@ -121,6 +116,7 @@ impl TryFrom<wire::ReportRequest> for Report {
                 .take(FILTERS_MAX)
                 .filter_map(applied)
                 .collect(),
+            trouble: request.trouble.map(Trouble::from).unwrap_or_default(),
         })
     }
 }
@@ -153,6 +149,15 @@ impl Report {
             scopes: self.scopes.clone(),
         }
     }
+}
+
+/// The name of a node or group, of a length that can be kept.
+fn named(mut name: String) -> String {
+    name.truncate(name.floor_char_boundary(NODE_BYTES_MAX));
+    if name.is_empty() {
+        name.push_str(UNNAMED);
+    }
+    name
 }
 
 fn applied(status: wire::FilterStatus) -> Option<Applied> {
@@ -316,27 +321,42 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_come_from_a_filter_is_refused() {
-        let refusal = |change: fn(&mut wire::ReportRequest)| {
-            let mut request = request(vec![]);
-            change(&mut request);
-            Report::try_from(request).unwrap_err().to_string()
-        };
+    fn a_sequence_of_0_cannot_come_from_a_filter() {
+        let mut request = request(vec![]);
+        request.sequence = 0;
         assert_eq!(
-            refusal(|request| request.node.clear()),
-            "node has 0 bytes; it must have 1 to 1024"
-        );
-        assert_eq!(
-            refusal(|request| request.cluster = "x".repeat(1_025)),
-            "cluster has 1025 bytes; it must have 1 to 1024"
-        );
-        assert_eq!(
-            refusal(|request| request.sequence = 0),
+            Report::try_from(request).unwrap_err().to_string(),
             "sequence is 0; it must be at least 1"
         );
+    }
+
+    #[test]
+    fn a_sidecar_that_does_not_say_who_it_is_counts_all_the_same() {
+        let mut nameless = request(vec![delta()]);
+        nameless.node.clear();
+        nameless.cluster.clear();
+        let report = Report::try_from(nameless).unwrap();
         assert_eq!(
-            refusal(|request| request.scopes = vec![wire::ScopeDelta::default(); SCOPES_MAX + 1]),
-            "scopes has 4097 entries; it may have at most 4096"
+            (report.node.as_str(), report.group.as_str()),
+            (UNNAMED, UNNAMED)
+        );
+        assert_eq!(report.scopes.len(), 1);
+        let mut long = request(vec![]);
+        long.node = "ü".repeat(513);
+        let kept = Report::try_from(long).unwrap().node;
+        assert_eq!(kept, "ü".repeat(512));
+    }
+
+    #[test]
+    fn all_that_a_sidecar_can_have_is_read_and_what_is_beyond_is_counted() {
+        // Configured, retired, named by the filter itself, and the rest; twice.
+        let most = 2 * (1_024 + 1_024 + 256 + 1);
+        let report = Report::try_from(request(vec![delta(); most])).unwrap();
+        assert_eq!((report.scopes.len(), report.scopes_dropped), (most, 0));
+        let report = Report::try_from(request(vec![delta(); SCOPES_MAX + 3])).unwrap();
+        assert_eq!(
+            (report.scopes.len(), report.scopes_dropped),
+            (SCOPES_MAX, 3)
         );
     }
 

@@ -6,6 +6,8 @@ use opentelemetry::KeyValue;
 use opentelemetry::metrics::{Counter, Gauge, Histogram, Meter};
 use sloop_controllers::Lost;
 
+use crate::ingest::Trouble;
+
 /// From a quiet memory operation to a disk that hangs; a factor of about three each.
 const SECONDS: [f64; 10] = [
     0.000_1, 0.000_3, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0,
@@ -35,6 +37,7 @@ pub struct IngestMetrics {
     reports: Counter<u64>,
     scopes_dropped: Counter<u64>,
     gaps: Counter<u64>,
+    trouble: Counter<u64>,
     commits_failed: Counter<u64>,
     commit: Histogram<f64>,
 }
@@ -52,12 +55,17 @@ impl IngestMetrics {
             scopes_dropped: counter(
                 meter,
                 "report_scopes_dropped",
-                "Scopes in reports that made no sense and were left out.",
+                "Scopes in reports that made no sense or were too many, and were left out.",
             ),
             gaps: counter(
                 meter,
                 "report_gaps",
                 "Reports whose predecessor never came, so its counts are lost.",
+            ),
+            trouble: counter(
+                meter,
+                "filter_trouble",
+                "Things that should not happen in a filter and did, by kind, as filters report them.",
             ),
             commits_failed: counter(
                 meter,
@@ -92,7 +100,7 @@ impl IngestMetrics {
         self.reports.add(1, &[KeyValue::new("result", "put_off")]);
     }
 
-    /// `count` scopes of a report made no sense.
+    /// `count` scopes of a report made no sense or were too many.
     pub fn scopes_dropped(&self, count: u64) {
         self.scopes_dropped.add(count, &[]);
     }
@@ -100,6 +108,15 @@ impl IngestMetrics {
     /// The report before this one never came.
     pub fn gap(&self) {
         self.gaps.add(1, &[]);
+    }
+
+    /// A report that was counted tells of `trouble`.
+    pub fn trouble(&self, trouble: &Trouble) {
+        for (kind, count) in trouble.kinds() {
+            if 0 < count {
+                self.trouble.add(count, &[KeyValue::new("kind", kind)]);
+            }
+        }
     }
 
     /// A batch was made durable in `took`.

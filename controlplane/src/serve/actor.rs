@@ -210,6 +210,7 @@ impl Actor {
             }
             if taken.verdict != Verdict::Repeated {
                 ingest.scopes_dropped(report.scopes_dropped);
+                ingest.trouble(&report.trouble);
                 if report.is_news() {
                     self.steps.want();
                 }

@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use crate::support::{Home, ROUTES, Sloop, eventually, report, slo};
 use sloop_xds_protos::report::v1::report_service_client::ReportServiceClient;
+use sloop_xds_protos::report::v1::{Histogram, Trouble};
 use tokio::sync::watch;
 use tokio::task::LocalSet;
 use tonic::transport::{Channel, Endpoint};
@@ -54,6 +55,53 @@ async fn a_repeated_report_is_acknowledged_and_not_counted_again() {
         let name = format!("sloop_controlplane_reports_total{{result=\"{result}\"}}");
         assert_eq!(sloop.metric(&name).await, Some(count), "{result}");
     }
+}
+
+#[tokio::test]
+async fn the_trouble_of_filters_is_counted_once() {
+    let home = home();
+    let sloop = home.start();
+    let mut client = sloop.reports();
+    let mut troubled = report(7, 1, 10, 1);
+    troubled.trouble = Some(Trouble {
+        routes_over_cap: 1,
+        ends_without_beginning: 2,
+        hostcalls_failed: 3,
+        configs_refused: 4,
+        reports_repeated: 5,
+        delays_over_cap: 6,
+    });
+    for _ in 0..2 {
+        client.report(troubled.clone()).await.unwrap();
+    }
+    for (kind, count) in [
+        ("routes_over_cap", 1.0),
+        ("ends_without_beginning", 2.0),
+        ("hostcalls_failed", 3.0),
+        ("configs_refused", 4.0),
+        ("reports_repeated", 5.0),
+        ("delays_over_cap", 6.0),
+    ] {
+        let name = format!("sloop_controlplane_filter_trouble_total{{kind=\"{kind}\"}}");
+        assert_eq!(sloop.metric(&name).await, Some(count), "{kind}");
+    }
+}
+
+#[tokio::test]
+async fn the_largest_report_of_a_sidecar_is_taken() {
+    let home = home();
+    let sloop = home.start();
+    let mut largest = report(7, 1, 10, 1);
+    largest.node.clear();
+    let mut scope = largest.scopes[0].clone();
+    // Of all pairs 600 in each of the 4,610 scopes that two filters can have: 14 MiB.
+    scope.latency = Some(Histogram {
+        pairs: [20_000, 200].repeat(600),
+    });
+    largest.scopes = vec![scope; 4_610];
+    sloop.reports().report(largest).await.unwrap();
+    let scopes = sloop.items("/v1/scopes").await;
+    assert_eq!(scopes[0]["requests"], 46_100);
 }
 
 #[tokio::test]

@@ -1,0 +1,48 @@
+//! What should not happen in a filter, as it counts itself.
+
+use sloop_xds_protos::report::v1 as wire;
+
+/// What went wrong in one VM since its last report. All are counts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Trouble {
+    /// Requests of routes beyond the cap, counted in the route `other`.
+    pub routes_over_cap: u64,
+    /// Ends of requests whose beginning the filter did not see.
+    pub ends_without_beginning: u64,
+    /// Calls into Envoy that failed.
+    pub hostcalls_failed: u64,
+    /// Configurations that the filter refused.
+    pub configs_refused: u64,
+    /// Reports that had to be sent again.
+    pub reports_repeated: u64,
+    /// Requests that a fault should have held back while too many others were.
+    pub delays_over_cap: u64,
+}
+
+impl Trouble {
+    /// Each kind by its name.
+    #[must_use]
+    pub const fn kinds(&self) -> [(&'static str, u64); 6] {
+        [
+            ("routes_over_cap", self.routes_over_cap),
+            ("ends_without_beginning", self.ends_without_beginning),
+            ("hostcalls_failed", self.hostcalls_failed),
+            ("configs_refused", self.configs_refused),
+            ("reports_repeated", self.reports_repeated),
+            ("delays_over_cap", self.delays_over_cap),
+        ]
+    }
+}
+
+impl From<wire::Trouble> for Trouble {
+    fn from(trouble: wire::Trouble) -> Self {
+        Self {
+            routes_over_cap: trouble.routes_over_cap,
+            ends_without_beginning: trouble.ends_without_beginning,
+            hostcalls_failed: trouble.hostcalls_failed,
+            configs_refused: trouble.configs_refused,
+            reports_repeated: trouble.reports_repeated,
+            delays_over_cap: trouble.delays_over_cap,
+        }
+    }
+}
