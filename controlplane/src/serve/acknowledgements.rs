@@ -9,7 +9,7 @@ use std::time::Duration;
 use sloop_model::WallTime;
 
 use crate::admin::api::Happened;
-use crate::ads::{Event, StreamId, What};
+use crate::ads::{Event, NodeStatus, StreamId, What};
 use crate::metrics::PushMetrics;
 use crate::publish::{Publisher, Pushed, side_of};
 
@@ -20,6 +20,15 @@ pub(super) struct Acknowledgements {
 }
 
 impl Acknowledgements {
+    /// Keeps the streams of `nodes`, which are all there are: what was said about
+    /// the beginning and the end of others may have been missed.
+    pub(super) fn forget(&mut self, nodes: &[NodeStatus]) {
+        self.began = nodes
+            .iter()
+            .map(|node| (node.stream, node.connected_since))
+            .collect();
+    }
+
     /// Takes in what happened on a stream; says what people should see of it.
     pub(super) fn hear(
         &mut self,
@@ -82,4 +91,30 @@ fn took(began: Option<WallTime>, pushed: Pushed, at: WallTime) -> Option<Duratio
     began
         .filter(|began| *began <= pushed.at)
         .map(|_| at.since(pushed.at))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ads::Variant;
+
+    #[test]
+    fn streams_whose_end_was_missed_are_forgotten() {
+        let at = WallTime::from_millis(1_000);
+        let mut acknowledgements = Acknowledgements::default();
+        acknowledgements.began.insert(1, at);
+        acknowledgements.began.insert(2, at);
+        let node = |stream| NodeStatus {
+            stream,
+            id: "checkout-1".to_owned(),
+            group: "checkout".to_owned(),
+            zone: String::new(),
+            connected_since: at,
+            variant: Variant::Delta,
+            types: BTreeMap::new(),
+        };
+        acknowledgements.forget(&[node(2), node(3)]);
+        let known: Vec<StreamId> = acknowledgements.began.into_keys().collect();
+        assert_eq!(known, [2, 3], "also of one whose beginning was missed");
+    }
 }

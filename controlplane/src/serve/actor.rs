@@ -173,6 +173,7 @@ impl Actor {
         if now.duration_since(self.forgot) >= FORGET_GAP {
             self.forgot = now;
             self.engine.forget(clock::wall());
+            self.acknowledgements.forget(&self.hub.nodes());
             self.commits.add(self.engine.changes(), [], now);
         }
         self.commits.start(now);
