@@ -11,6 +11,7 @@ mod circuit_break;
 mod configs;
 mod fault_injection;
 mod harness;
+mod lease;
 mod merge;
 mod observation;
 mod route_set;

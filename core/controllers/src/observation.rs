@@ -4,6 +4,8 @@ use serde::{Deserialize, Serialize};
 use sloop_model::{ObjectiveId, Outcome, Scope, WallTime};
 
 /// One report of one VM of a sidecar, after repeats were dropped: every count in it is new.
+///
+/// Of each count at most [`World::COUNT_MAX`](crate::World::COUNT_MAX) requests are taken.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Observation {
     /// Envoy's node id.

@@ -137,6 +137,13 @@ impl FaultRule {
     pub const fn expires_at(&self) -> WallTime {
         self.expires_at
     }
+
+    /// The same fault, ending at `end` if it does not end earlier.
+    #[must_use]
+    pub fn ending_by(mut self, end: WallTime) -> Self {
+        self.expires_at = self.expires_at.min(end);
+        self
+    }
 }
 
 impl TryFrom<FaultWritten> for FaultRule {

@@ -27,6 +27,8 @@ pub struct Tally {
     pub failed: u64,
     /// Refused by a breaker.
     pub refused: u64,
+    /// Answered as a fault.
+    pub faulted: u64,
 }
 
 /// A change of a breaker, as reported.
@@ -109,9 +111,20 @@ impl Sidecar {
         let Some((exchange, verdict)) = self.plane.begin(Side::Server, scope, arrival) else {
             return Answer::Now;
         };
-        if verdict != Verdict::Pass {
-            self.tally.refused += 1;
-            self.plane.end(exchange, answered(503), now);
+        let status = match verdict {
+            // The simulation has no clock for held requests: its faults abort.
+            Verdict::Pass | Verdict::Hold => None,
+            Verdict::Refuse { .. } => {
+                self.tally.refused += 1;
+                Some(503)
+            }
+            Verdict::Abort { status } => {
+                self.tally.faulted += 1;
+                Some(status)
+            }
+        };
+        if let Some(status) = status {
+            self.plane.end(exchange, answered(status), now);
             return Answer::Now;
         }
         let mean = self.upstream.latency;
@@ -171,6 +184,7 @@ impl Add for Tally {
             served: self.served + other.served,
             failed: self.failed + other.failed,
             refused: self.refused + other.refused,
+            faulted: self.faulted + other.faulted,
         }
     }
 }
@@ -183,6 +197,7 @@ impl Sub for Tally {
             served: self.served - other.served,
             failed: self.failed - other.failed,
             refused: self.refused - other.refused,
+            faulted: self.faulted - other.faulted,
         }
     }
 }

@@ -1,5 +1,6 @@
 //! All that is kept of one objective.
 
+use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet};
 
 use sloop_model::{FilterConfig, ObjectiveId, Scope, WallTime};
@@ -15,6 +16,8 @@ pub(crate) struct Series {
     hours: Ring,
     /// Cells that differ from what was last taken to be stored.
     changed: BTreeSet<(Resolution, u64)>,
+    /// Until when the newest report counted, and for how long. Not stored: after a restart the next one tells.
+    reported: Option<(WallTime, Duration)>,
     /// Which sidecars saw what on which scope just now.
     pub(crate) fleets: BTreeMap<Scope, Fleet>,
 }
@@ -35,6 +38,7 @@ impl Default for Series {
             minutes: Ring::new(Resolution::Minute.cells()),
             hours: Ring::new(Resolution::Hour.cells()),
             changed: BTreeSet::new(),
+            reported: None,
             fleets: BTreeMap::new(),
         }
     }
@@ -75,6 +79,7 @@ impl Series {
 
     /// Notes that somebody reported on the time after `from` up to `to`.
     pub(crate) fn mark_known(&mut self, from: WallTime, to: WallTime) {
+        self.reported = self.reported.max(Some((to, to.since(from))));
         let first = from.as_millis() / 1_000 + 1;
         let last = to.as_millis() / 1_000;
         // Seconds further back than their ring cannot be told apart from those already known.
@@ -114,6 +119,11 @@ impl Series {
         })
     }
 
+    /// Until when the newest report counted, and for how long.
+    pub(crate) const fn reported(&self) -> Option<(WallTime, Duration)> {
+        self.reported
+    }
+
     /// Puts right what lies ahead after the clock stepped back to `now`.
     pub(crate) fn rewind(&mut self, now: WallTime) {
         for resolution in Resolution::ALL {
@@ -128,6 +138,7 @@ impl Series {
                 self.changed.extend(gone.map(|number| (resolution, number)));
             }
         }
+        self.reported = self.reported.filter(|(at, _)| *at <= now);
         for fleet in self.fleets.values_mut() {
             fleet.rewind(now);
         }

@@ -9,7 +9,6 @@
 
 mod derive;
 mod intent;
-mod lease;
 mod orders;
 
 #[cfg(test)]
@@ -20,10 +19,11 @@ pub use orders::Orders;
 
 use std::collections::BTreeMap;
 
-use orders::{QUORUM_WINDOW, Verdict, quorum};
+use orders::{Opened, QUORUM_WINDOW, Verdict, quorum};
 use sloop_model::{BreakerRule, Mode, Policy, Rule, Scope, Share};
 
 use crate::budget::{FLEET_WINDOW_MAX, Fleet};
+use crate::lease;
 use crate::slo::share;
 use crate::words::{Length, Percent};
 use crate::{BreakerState, Controller, Decision, SloIntent, SloMode, Stage, World};
@@ -149,12 +149,14 @@ impl<'a> Guard<'a> {
     }
 
     fn order(&mut self, scope: &Scope, saw: &str) {
-        let did = if !self.any_closed(scope) {
-            "all breakers have opened by themselves"
-        } else if self.orders.open(scope, self.world.now()) {
-            "all breakers are ordered to open"
+        let did = if self.any_closed(scope) {
+            match self.orders.open(scope, self.world.now()) {
+                Opened::Ordered => "all breakers are ordered to open",
+                Opened::InForce => "the order to open is in force",
+                Opened::Full => "no order, as there are as many as a filter can have",
+            }
         } else {
-            "the order to open is in force"
+            "all breakers have opened by themselves"
         };
         self.because.push(format!("{scope}: {saw}: {did}"));
     }
@@ -187,7 +189,7 @@ impl<'a> Guard<'a> {
                 rule: Rule::Break {
                     mode: self.mode,
                     limits,
-                    expires_at_ms: lease::ends_at(now),
+                    expires_at_ms: lease::BREAKERS.ends_at(now),
                 },
             })
             .collect();
@@ -195,7 +197,7 @@ impl<'a> Guard<'a> {
             scope: scope.clone(),
             rule: Rule::Trip(trip),
         }));
-        let renewal = lease::renewed_at(now);
+        let renewal = lease::BREAKERS.renewed_at(now);
         let wake_at = self
             .orders
             .ends_at(now)

@@ -19,9 +19,8 @@ use core::time::Duration;
 use serde::{Deserialize, Serialize};
 use sloop_model::{Scope, Share, Trip, WallTime};
 
-use super::lease;
-use crate::Counts;
 use crate::budget::{Fleet, surely_above, surely_below};
+use crate::{Counts, lease};
 
 /// The orders of one intent. At most one per scope.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -47,6 +46,17 @@ pub(crate) enum Verdict {
     Good,
     /// Nobody knows: too few requests, or nothing reported.
     Unclear,
+}
+
+/// What became of the wish to open a scope's breakers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Opened {
+    /// There is a new order.
+    Ordered,
+    /// The last order did not run out yet.
+    InForce,
+    /// There is no order: too many other scopes have one.
+    Full,
 }
 
 /// Windows that are judged, shortest first. One second is the interval of reports; half a
@@ -116,11 +126,14 @@ impl Verdict {
 }
 
 impl Orders {
-    /// Gives a new order for `scope` if its last one ran out. False when it has not.
-    pub(crate) fn open(&mut self, scope: &Scope, now: WallTime) -> bool {
+    /// Gives a new order for `scope` if its last one ran out and there is room.
+    pub(crate) fn open(&mut self, scope: &Scope, now: WallTime) -> Opened {
         let last = self.orders.iter().find(|order| order.scope == *scope);
         if last.is_some_and(|order| order.is_in_force(now)) {
-            return false;
+            return Opened::InForce;
+        }
+        if last.is_none() && ORDERS_MAX <= self.orders.len() {
+            return Opened::Full;
         }
         let lasts_ms = match last {
             Some(order) if !order.is_recovered => (order.lasts_ms * 2).min(LASTS_MAX_MS),
@@ -138,12 +151,10 @@ impl Orders {
             is_recovered: false,
         };
         self.orders.retain(|order| order.scope != *scope);
-        if self.orders.len() < ORDERS_MAX {
-            self.orders.push(order);
-            self.orders
-                .sort_by(|one, other| one.scope.cmp(&other.scope));
-        }
-        true
+        self.orders.push(order);
+        self.orders
+            .sort_by(|one, other| one.scope.cmp(&other.scope));
+        Opened::Ordered
     }
 
     /// Notes that `scope` is well.
@@ -156,7 +167,7 @@ impl Orders {
     /// The orders that belong into the policies at `now`, in the order of scopes. Forgets those that no longer do.
     pub(crate) fn current(&mut self, now: WallTime) -> impl Iterator<Item = (&Scope, Trip)> {
         self.orders.retain(|order| {
-            order.is_in_force(now) || lease::is_same_period(order.trip.until_ms, now)
+            order.is_in_force(now) || lease::BREAKERS.is_same_period(order.trip.until_ms, now)
         });
         self.orders.iter().map(|order| (&order.scope, order.trip))
     }

@@ -282,7 +282,7 @@ fn an_explicit_breaker_is_taken_as_written() {
 #[test]
 fn leases_last_between_one_and_two_renewals() {
     for second in 0..4_000 {
-        let left = lease::ends_at(at(second)).since(at(second));
+        let left = lease::BREAKERS.ends_at(at(second)).since(at(second));
         assert!(Duration::from_secs(900) < left && left <= Duration::from_secs(1_800));
     }
 }
@@ -296,12 +296,33 @@ fn memory_survives_as_json() {
 }
 
 #[test]
+fn an_order_that_finds_no_room_is_not_claimed() {
+    let mut memory = Orders::default();
+    let route = |number: u32| Scope {
+        route: RouteName::try_from(format!("r{number}").as_str()).unwrap(),
+        ..scope()
+    };
+    for number in 0..1_024 {
+        assert_eq!(memory.open(&route(number), at(0)), Opened::Ordered);
+    }
+    assert_eq!(memory.open(&route(1_024), at(1)), Opened::Full);
+    assert_eq!(memory.open(&route(0), at(1)), Opened::InForce);
+    assert_eq!(
+        memory.open(&route(0), at(20)),
+        Opened::Ordered,
+        "it has a place"
+    );
+    assert_eq!(memory.current(at(20)).count(), 1_024);
+}
+
+#[test]
 fn a_clock_that_steps_back_neither_blocks_orders_nor_repeats_their_ids() {
     let mut memory = Orders::default();
-    assert!(memory.open(&scope(), at(10_000)));
+    assert_eq!(memory.open(&scope(), at(10_000)), Opened::Ordered);
     let first = memory.current(at(10_000)).next().unwrap().1;
-    assert!(
+    assert_eq!(
         memory.open(&scope(), at(10)),
+        Opened::Ordered,
         "an order from the future does not count"
     );
     let second = memory.current(at(10)).next().unwrap().1;

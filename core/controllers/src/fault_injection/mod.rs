@@ -4,6 +4,12 @@
 //! an objective about the service burns faster than slowly, and goes on when none
 //! did for [`QUIET`]: an experiment must not fight what protects the service, and
 //! must not come back with every breath that it takes.
+//!
+//! Not known is not well: where objectives are about the service, one of them must
+//! have been reported on in the last seconds. Where none is, nothing pauses it, and it says so.
+//!
+//! What is pushed ends with a lease of one to two minutes, so that a fault ends by
+//! itself when nobody is there to pause it.
 
 mod intent;
 
@@ -14,6 +20,7 @@ use core::time::Duration;
 use serde::{Deserialize, Serialize};
 use sloop_model::{Policy, Rule, Scope, WallTime};
 
+use crate::lease::FAULTS;
 use crate::words::Length;
 use crate::{Controller, Decision, Speed, Stage, World};
 
@@ -68,23 +75,53 @@ impl Controller for FaultInjection {
             );
             return idle(because, Some(at.after(QUIET)));
         }
-        Decision {
-            policies: vec![Policy {
-                scope: Scope {
-                    service: intent.service.clone(),
-                    route: intent.route.route_name(),
-                    side: intent.side,
-                },
-                rule: Rule::Fault(intent.fault.clone()),
-            }],
-            wake_at: Some(expires_at),
-            because: format!(
-                "injected for {} more, as no objective about {} burns",
-                Length(Duration::from_secs(expires_at.since(now).as_secs())),
+        let watched_until = world.watched_until(&intent.service);
+        if watched_until.is_some_and(|until| until <= now) {
+            let because = format!(
+                "waiting: nobody reported on an objective about {} in the last seconds; \
+                 that is not the same as well, and without traffic a fault does nothing",
                 intent.service
-            ),
-            ..Decision::default()
+            );
+            return idle(because, Some(expires_at));
         }
+        inject(intent, now, watched_until)
+    }
+}
+
+/// Until the lease ends, and no longer than `watched_until` without another look.
+fn inject(
+    intent: &FaultInjectionIntent,
+    now: WallTime,
+    watched_until: Option<WallTime>,
+) -> Decision {
+    let expires_at = intent.fault.expires_at();
+    let why = match watched_until {
+        Some(_) => format!("as no objective about {} burns", intent.service),
+        None => format!(
+            "and no SLO watches {}, so nothing pauses it",
+            intent.service
+        ),
+    };
+    let ends = [Some(expires_at), watched_until];
+    Decision {
+        policies: vec![Policy {
+            scope: Scope {
+                service: intent.service.clone(),
+                route: intent.route.route_name(),
+                side: intent.side,
+            },
+            rule: Rule::Fault(intent.fault.clone().ending_by(FAULTS.ends_at(now))),
+        }],
+        wake_at: ends
+            .into_iter()
+            .flatten()
+            .chain([FAULTS.renewed_at(now)])
+            .min(),
+        because: format!(
+            "injected for {} more, {why}",
+            Length(Duration::from_secs(expires_at.since(now).as_secs())),
+        ),
+        ..Decision::default()
     }
 }
 

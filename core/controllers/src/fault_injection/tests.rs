@@ -45,6 +45,26 @@ fn burns(name: &str, speed: Speed) -> Signal {
     }
 }
 
+/// An objective about `payments` of which the reports say something until `second`.
+fn watched(second: u64) -> Signal {
+    Signal::Watched {
+        objective: ObjectiveId {
+            slo: SloName::try_from("pay").unwrap(),
+            index: 0,
+        },
+        service: service("payments"),
+        until: at(second),
+    }
+}
+
+/// What is decided at `second` while `signals` hold.
+fn decided(second: u64, signals: impl IntoIterator<Item = Signal>) -> Decision {
+    let mut world = World::default();
+    world.begin_step(at(second));
+    world.add_signals(signals);
+    FaultInjection.step(&intent(), &mut LastBurned::default(), &world)
+}
+
 /// Plays `(second, what burns)` and returns whether it injects at each.
 fn injects(steps: &[(u64, Option<Signal>)]) -> Vec<bool> {
     let mut world = World::default();
@@ -102,11 +122,63 @@ fn it_wakes_when_something_changes() {
     let mut world = World::default();
     world.begin_step(at(10));
     let decision = FaultInjection.step(&intent(), &mut LastBurned::default(), &world);
-    assert_eq!(decision.wake_at, Some(at(1_000)));
+    assert_eq!(decision.wake_at, Some(at(60)), "the lease is renewed");
+    world.add_signals([watched(15)]);
+    let decision = FaultInjection.step(&intent(), &mut LastBurned::default(), &world);
+    assert_eq!(decision.wake_at, Some(at(15)), "nobody may have reported");
     world.add_signals([burns("payments", Speed::Now)]);
     let decision = FaultInjection.step(&intent(), &mut LastBurned::default(), &world);
     assert_eq!(
         decision.wake_at,
         Some(at(10).after(Duration::from_secs(300)))
+    );
+}
+
+#[test]
+fn what_is_pushed_ends_within_two_minutes_and_stays_the_same_for_one() {
+    let pushed_end = |second| match &decided(second, []).policies[..] {
+        [
+            Policy {
+                rule: Rule::Fault(fault),
+                ..
+            },
+        ] => fault.expires_at(),
+        other => panic!("{other:?}"),
+    };
+    for (second, end) in [(0, 120), (59, 120), (60, 180), (119, 180), (940, 1_000)] {
+        assert_eq!(pushed_end(second), at(end), "at {second}");
+    }
+}
+
+#[test]
+fn not_known_is_not_well() {
+    let unknown = decided(10, [watched(10)]);
+    assert!(unknown.policies.is_empty());
+    assert!(
+        unknown.because.contains("nobody reported"),
+        "{}",
+        unknown.because
+    );
+    assert!(!decided(10, [watched(11)]).policies.is_empty());
+    let one_of_two = decided(10, [watched(0), watched(11)]);
+    assert!(!one_of_two.policies.is_empty(), "one objective is enough");
+}
+
+#[test]
+fn it_says_when_nobody_watches() {
+    let other = Signal::Watched {
+        objective: ObjectiveId {
+            slo: SloName::try_from("shop").unwrap(),
+            index: 0,
+        },
+        service: service("shop"),
+        until: at(0),
+    };
+    let decision = decided(10, [other]);
+    assert!(!decision.policies.is_empty());
+    assert!(
+        decision.because.contains("no SLO watches payments"),
+        "{}",
+        decision.because
     );
 }

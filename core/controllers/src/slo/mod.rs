@@ -2,8 +2,8 @@
 //!
 //! It lets the filters count, and derives from the counts a signal for every
 //! objective that burns ([`crate::Signal::Burning`]) and for what is left of its budget.
-//! An objective of which nobody reported anything gives no signal: not known is
-//! neither good nor bad.
+//! An objective of which nobody reported anything neither burns nor has a budget: not
+//! known is neither good nor bad. Until when it is known says [`crate::Signal::Watched`].
 
 mod describe;
 mod intent;
@@ -55,6 +55,11 @@ impl Controller for Slo {
                     speed,
                 });
             }
+            decision.signals.push(Signal::Watched {
+                objective: measured.id.clone(),
+                service: source.service.clone(),
+                until: world.fresh_until(&measured.id),
+            });
             let budget = measured.budget();
             if let Some(budget) = budget {
                 decision.signals.push(Signal::BudgetLeft {

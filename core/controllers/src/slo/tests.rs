@@ -95,7 +95,7 @@ fn speed(intent: &SloIntent, world: &World) -> Option<Speed> {
     let decision = Slo.step(intent, &mut (), world);
     decision.signals.iter().find_map(|signal| match signal {
         Signal::Burning { speed, .. } => Some(*speed),
-        Signal::BudgetLeft { .. } => None,
+        Signal::Watched { .. } | Signal::BudgetLeft { .. } => None,
     })
 }
 
@@ -217,7 +217,7 @@ fn pairs_fire_as_the_golden_ones() {
     let cases = golden["derived_firing_google_30d"]["cases"]
         .as_array()
         .unwrap();
-    let rate = 100_000_000;
+    let rate = 3_000_000;
     for case in cases {
         let percent = case["objective_percent"].as_f64().unwrap();
         let ratio = case["error_ratio"].as_f64().unwrap();
@@ -284,12 +284,16 @@ fn an_objective_below_93_percent_can_burn() {
 }
 
 #[test]
-fn what_nobody_reported_gives_no_signal() {
+fn what_nobody_reported_neither_burns_nor_has_a_budget() {
     let mut world = world(&[(0, 10, 1_000, 500)]);
     assert!(speed(&month(99.9), &world).is_some());
     world.begin_step(at(100 * DAY));
     let decision = Slo.step(&month(99.9), &mut (), &world);
-    assert_eq!(decision.signals, []);
+    assert!(
+        matches!(decision.signals[..], [Signal::Watched { until, .. }] if until < at(DAY)),
+        "{:?}",
+        decision.signals
+    );
     assert!(
         decision.because.contains("not known"),
         "{}",
@@ -393,4 +397,41 @@ fn a_budget_lasts_as_long_as_the_golden_one() {
     assert_eq!(left.exhausted_in_s, Some(180_000), "50 hours");
     let left = budget(counts, target(99.9), Some(1.0), seconds(30 * DAY));
     assert_eq!(left.exhausted_in_s, None, "it lasts");
+}
+
+#[test]
+fn one_absurd_report_does_not_freeze_a_budget() {
+    let id = month(99.9).objective_id(0);
+    let mut world = world(&[(0, 1, u64::MAX, 7)]);
+    let counts = |world: &World| world.counts(&id, seconds(10)).unwrap();
+    assert_eq!(counts(&world).total, World::COUNT_MAX);
+    assert_eq!(world.scopes().next().unwrap().requests, World::COUNT_MAX);
+    world.begin_step(at(100));
+    world.observe(saw(99, 100, (10, 3)));
+    assert_eq!(counts(&world), Counts { total: 10, good: 7 });
+    let requests = world.scopes().next().unwrap().requests;
+    assert_eq!(requests, World::COUNT_MAX + 10, "it goes on counting");
+}
+
+#[test]
+fn an_objective_is_watched_for_an_interval_and_a_little_after_its_report() {
+    let until = |world: &World| {
+        let service = ServiceName::try_from("payments").unwrap();
+        let decision = Slo.step(&month(99.9), &mut (), world);
+        let mut seen = World::default();
+        seen.add_signals(decision.signals);
+        assert_eq!(
+            seen.watched_until(&ServiceName::try_from("shop").unwrap()),
+            None
+        );
+        seen.watched_until(&service).unwrap()
+    };
+    assert_eq!(until(&World::default()), WallTime::default());
+    assert_eq!(until(&world(&[(0, 1, 9, 0)])), at(6));
+    assert_eq!(until(&world(&[(0, 30, 9, 0)])), at(64));
+    assert_eq!(
+        until(&world(&[(0, 900, 9, 0)])),
+        at(964),
+        "an interval has a limit"
+    );
 }

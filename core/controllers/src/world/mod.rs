@@ -56,10 +56,16 @@ impl World {
     /// VMs that are remembered: two for each sidecar of such a mesh.
     pub const VMS_MAX: usize = 40_000;
 
+    /// The most requests of one kind that one report is believed: more than any sidecar
+    /// serves in a year. What is above is cut, so that one report cannot fill a sum for good.
+    pub const COUNT_MAX: u64 = 1 << 40;
+
     /// A VM that said nothing for so long is gone: ten of the longest intervals of reports.
     const VM_MAX_AGE: Duration = Duration::from_secs(600);
     /// The longest interval of reports (`ReportSettings`); after a longer silence nobody knows the state of its breakers.
     const SILENCE_MAX: Duration = Duration::from_secs(60);
+    /// So much later than its interval says a report may come: one was lost, or clocks differ.
+    const REPORT_DELAY_MAX: Duration = Duration::from_secs(4);
     /// Clocks that are kept in step by NTP are slewed, not stepped, below this.
     const STEP_BACK_MIN: Duration = Duration::from_secs(5);
 
@@ -95,8 +101,8 @@ impl World {
             self.observe_scope(seen_by, &counts);
             for objective in counts.objectives {
                 let seen = Counts {
-                    total: objective.total,
-                    good: objective.good,
+                    total: objective.total.min(Self::COUNT_MAX),
+                    good: objective.good.min(Self::COUNT_MAX),
                 };
                 if self.observe_objective(&objective.id, &counts.scope, seen_by, seen.held()) {
                     vm.objectives.insert(objective.id);
@@ -211,12 +217,36 @@ impl World {
                 service: ref burning,
                 speed,
             } if burning == service => Some((objective, speed)),
-            Signal::Burning { .. } | Signal::BudgetLeft { .. } => None,
+            Signal::Burning { .. } | Signal::Watched { .. } | Signal::BudgetLeft { .. } => None,
         };
         self.signals
             .iter()
             .filter_map(burning)
             .max_by_key(|(_, speed)| *speed)
+    }
+
+    /// Until when it is known how `service` is, by the objectives about it. Before
+    /// now when nobody reported on any of them lately, and nothing when there is none.
+    #[must_use]
+    pub fn watched_until(&self, service: &ServiceName) -> Option<WallTime> {
+        let until = |signal: &Signal| match signal {
+            Signal::Watched {
+                service: watched,
+                until,
+                ..
+            } if watched == service => Some(*until),
+            Signal::Burning { .. } | Signal::Watched { .. } | Signal::BudgetLeft { .. } => None,
+        };
+        self.signals.iter().filter_map(until).max()
+    }
+
+    /// Until when the newest report on an objective is fresh: its interval and
+    /// [`Self::REPORT_DELAY_MAX`] after it. Long ago when there is none.
+    pub(crate) fn fresh_until(&self, objective: &ObjectiveId) -> WallTime {
+        let reported = self.series.get(objective).and_then(Series::reported);
+        reported.map_or_else(WallTime::default, |(at, interval)| {
+            at.after(interval.min(Self::SILENCE_MAX) + Self::REPORT_DELAY_MAX)
+        })
     }
 
     /// What is known of an objective since `start`.
@@ -250,7 +280,10 @@ impl World {
 
     fn observe_scope(&mut self, seen_by: SeenBy<'_>, counts: &ScopeCounts) {
         if !self.scopes.contains_key(&counts.scope) && Self::SCOPES_MAX <= self.scopes.len() {
-            self.lost.over_cap = self.lost.over_cap.saturating_add(counts.requests);
+            self.lost.over_cap = self
+                .lost
+                .over_cap
+                .saturating_add(counts.requests.min(Self::COUNT_MAX));
             return;
         }
         self.scopes

@@ -6,9 +6,9 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use sloop_model::{Outcome, Scope, WallTime};
 
-use crate::Counts;
 use crate::budget::{FLEET_WINDOW_MAX, Fleet, SeenBy};
 use crate::observation::{BreakerCause, BreakerReading, BreakerState, ScopeCounts};
+use crate::{Counts, World};
 
 /// What happened on a scope since counting began.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -104,7 +104,7 @@ impl ScopeState {
             (&mut totals.shadow_refused, counts.shadow_refused),
             (&mut totals.shadow_refused_good, counts.shadow_refused_good),
         ] {
-            *sum = sum.saturating_add(more);
+            *sum = sum.saturating_add(more.min(World::COUNT_MAX));
         }
         let mut evidence = Counts::default();
         for ((outcome, sum), more) in Outcome::ALL
@@ -112,6 +112,7 @@ impl ScopeState {
             .zip(&mut totals.outcomes)
             .zip(counts.outcomes)
         {
+            let more = more.min(World::COUNT_MAX);
             *sum = sum.saturating_add(more);
             evidence = evidence.plus(Counts {
                 total: if outcome.is_evidence() { more } else { 0 },

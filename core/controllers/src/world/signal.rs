@@ -1,7 +1,7 @@
 //! Facts that one stage derives for the later ones.
 
 use serde::{Deserialize, Serialize};
-use sloop_model::{ObjectiveId, ServiceName};
+use sloop_model::{ObjectiveId, ServiceName, WallTime};
 
 /// A fact that one stage derived for the later ones and for people.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -15,6 +15,15 @@ pub enum Signal {
         service: ServiceName,
         /// How fast it will be gone.
         speed: Speed,
+    },
+    /// The objective is about the service, so it would burn if the service were unwell.
+    Watched {
+        /// Which objective.
+        objective: ObjectiveId,
+        /// The service that is asked.
+        service: ServiceName,
+        /// Until when its newest report says how the service is; long ago when there is none.
+        until: WallTime,
     },
     /// How much of the objective's error budget is left.
     BudgetLeft {
