@@ -11,20 +11,59 @@
 mod support;
 
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use http::StatusCode;
 use sloop_controlplane::ads::Variant;
 use sloop_controlplane::bootstrap::{Bootstrap, Inbound, Outbound};
+use sloop_controlplane::documents::tree::{self, Node, Value};
 use sloop_integration::envoy::{Caller, Envoy, Upstream};
 use sloop_integration::eventually::eventually;
 use sloop_integration::{envoy, ports};
-use sloop_model::{ServiceName, Side};
+use sloop_model::{FilterConfig, Mode, ServiceName, Side};
 use support::{Plane, SOON, config, module};
 
+/// Every example, each of which has tests below.
+const TESTED: [&str; 6] = [
+    "control-plane.yaml",
+    "istio/envoyfilter.yaml",
+    "istio/pod-annotations.yaml",
+    "istio/trafficextension.yaml",
+    "istio/wasmplugin.yaml",
+    "static.yaml",
+];
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../envoy-configs")
+}
+
 fn file(name: &str) -> String {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../envoy-configs");
-    std::fs::read_to_string(folder.join(name)).unwrap()
+    assert!(TESTED.contains(&name), "{name} is not listed");
+    std::fs::read_to_string(folder().join(name)).unwrap()
+}
+
+#[test]
+fn no_example_is_without_a_test() {
+    let mut found = Vec::new();
+    let mut folders = vec![folder()];
+    while let Some(inner) = folders.pop() {
+        for entry in std::fs::read_dir(inner).unwrap() {
+            let path = entry.unwrap().path();
+            let name = path.strip_prefix(folder()).unwrap().to_str().unwrap();
+            if path.is_dir() {
+                folders.push(path);
+            } else if !name.ends_with(".md") {
+                found.push(name.to_owned());
+            }
+        }
+    }
+    found.sort();
+    assert_eq!(found, TESTED);
+    let tests = include_str!("envoy_configs.rs");
+    for name in found {
+        let quoted = format!("\"{name}\"");
+        assert!(1 < tests.matches(&quoted).count(), "no test reads {name}");
+    }
 }
 
 /// Puts real places where the example has its own; each must be there.
@@ -257,4 +296,126 @@ async fn istios_envoyfilter_counts_and_takes_pushes() {
     let configs = [Side::Server, Side::Client].map(|side| config(side, 1, "[]"));
     plane.push_and_wait(&configs).await.unwrap();
     assert_eq!(plane.hub.nodes().len(), 2, "a stream for each filter");
+}
+
+/// The only document in an example.
+fn document(name: &str) -> Node {
+    let documents = tree::parse(&file(name)).unwrap();
+    let [(_, document)] = documents.as_slice() else {
+        panic!("{name} has {} documents", documents.len());
+    };
+    document.clone()
+}
+
+/// What stands below the keys `path`.
+fn below<'a>(node: &'a Node, path: &[&str]) -> &'a Node {
+    path.iter().fold(node, |node, key| {
+        let Value::Map(entries) = &node.value else {
+            panic!("nothing can be below {key}: {node:?}");
+        };
+        let entry = entries.iter().find(|entry| entry.key == *key);
+        &entry.unwrap_or_else(|| panic!("no {key}")).node
+    })
+}
+
+fn text<'a>(node: &'a Node, path: &[&str]) -> &'a str {
+    match &below(node, path).value {
+        Value::Text(text) => text,
+        other => panic!("{path:?} is {other:?}"),
+    }
+}
+
+/// As Istio does it: the manifest's values in JSON.
+fn json(node: &Node) -> serde_json::Value {
+    match &node.value {
+        Value::Null => serde_json::Value::Null,
+        Value::Bool(value) => (*value).into(),
+        Value::Integer(value) => (*value).into(),
+        Value::Float(value) => (*value).into(),
+        Value::Text(value) => value.as_str().into(),
+        Value::List(items) => items.iter().map(json).collect(),
+        Value::Map(entries) => entries
+            .iter()
+            .map(|entry| (entry.key.clone(), json(&entry.node)))
+            .collect(),
+    }
+}
+
+/// The filter of a manifest that holds its policy, in the listener of `static.yaml`: it traces and breaks.
+async fn breaks_as_the_manifest_says(name: &str, plugin: &[&str]) {
+    let manifest = document(name);
+    let plugin = below(&manifest, plugin);
+    let policy = json(below(plugin, &["pluginConfig"])).to_string();
+    let parsed = FilterConfig::parse(policy.as_bytes()).unwrap();
+    let breaker = parsed.scopes[0].breaker.as_ref().unwrap();
+    assert_eq!(breaker.mode, Mode::Enforce);
+    let failures = usize::try_from(breaker.limits.limits().calls_min).unwrap();
+
+    let app = Upstream::start().await.unwrap();
+    let listen = ports::free_address().unwrap();
+    let example = with_policy(&file("static.yaml"), &policy)
+        .replace("sloop-inbound", text(plugin, &["pluginName"]))
+        .replace("FAIL_RELOAD", text(plugin, &["failStrategy"]));
+    let yaml = placed_at(&example, &[(10_000, listen), (8_080, app.address())]);
+    let options = envoy::Options {
+        concurrency: 1,
+        ..envoy::Options::default()
+    };
+    let _envoy = Envoy::start_with(&yaml, options).await.unwrap();
+    let caller = Caller::of(listen);
+
+    assert_eq!(caller.get("/pay").await.unwrap().status(), 200);
+    assert!(app.take()[0].headers.contains_key("traceparent"));
+    app.answer(StatusCode::INTERNAL_SERVER_ERROR);
+    let statuses = caller.statuses("/pay", 2 * failures).await.unwrap();
+    assert_eq!(statuses[0], 500, "{statuses:?}");
+    assert!(statuses.contains(&503), "{statuses:?}");
+}
+
+/// `static.yaml` with another policy.
+fn with_policy(example: &str, policy: &str) -> String {
+    let (head, rest) = example.split_once("                  value: |\n").unwrap();
+    let (_, tail) = rest
+        .split_once("          - name: envoy.filters.http.router\n")
+        .unwrap();
+    // A string of JSON is one of YAML.
+    let value = serde_json::Value::from(policy);
+    format!(
+        "{head}                  value: {value}\n          - name: envoy.filters.http.router\n{tail}"
+    )
+}
+
+#[tokio::test]
+async fn the_policy_in_istios_trafficextension_works() {
+    breaks_as_the_manifest_says("istio/trafficextension.yaml", &["spec", "wasm"]).await;
+}
+
+#[tokio::test]
+async fn the_policy_in_istios_wasmplugin_works() {
+    breaks_as_the_manifest_says("istio/wasmplugin.yaml", &["spec"]).await;
+}
+
+#[test]
+fn the_pod_annotations_mount_the_module_where_the_envoyfilter_looks() {
+    let patch = document("istio/pod-annotations.yaml");
+    let annotations = below(&patch, &["spec", "template", "metadata", "annotations"]);
+    let annotation =
+        |name| -> serde_json::Value { serde_json::from_str(text(annotations, &[name])).unwrap() };
+    let volume = &annotation("sidecar.istio.io/userVolume")[0];
+    let mount = &annotation("sidecar.istio.io/userVolumeMount")[0];
+    assert_eq!(volume["name"], mount["name"]);
+    let path = mount["mountPath"].as_str().unwrap();
+
+    let manifest = file("istio/envoyfilter.yaml");
+    let modules: Vec<_> = manifest
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("filename: "))
+        .collect();
+    // The file and the ConfigMap are made by the commands in the README beside it.
+    let expected = format!("{path}/sloop_filter.wasm");
+    assert_eq!(modules, [&expected, &expected]);
+    let readme = std::fs::read_to_string(folder().join("istio/README.md")).unwrap();
+    let config_map = volume["configMap"]["name"].as_str().unwrap();
+    let command = format!("create configmap {config_map} --from-file=sloop_filter.wasm");
+    assert!(readme.contains(&command), "{command}");
 }
