@@ -1,5 +1,11 @@
 //! The rules of ARCHITECTURE.md that a program can check.
-#![allow(missing_docs, clippy::unwrap_used, clippy::panic, reason = "tests")]
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "tests"
+)]
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -159,19 +165,60 @@ fn every_crate_has_the_lints_of_the_workspace() {
 #[test]
 fn paths_in_the_architecture_exist() {
     let text = read(Path::new("ARCHITECTURE.md"));
-    let mut checked = 0;
-    for quoted in text.split('`').skip(1).step_by(2) {
+    let paths = paths_in(&text);
+    for path in &paths {
+        assert!(root().join(path).exists(), "there is no {path}");
+    }
+    assert!(paths.contains(&"controlplane/src/documents/"), "{paths:?}");
+}
+
+#[test]
+fn every_step_of_the_reading_list_names_a_file() {
+    let text = read(Path::new("ARCHITECTURE.md"));
+    let steps = section(&text, "## Where to begin reading");
+    let steps: Vec<_> = steps.lines().filter(|line| !line.is_empty()).collect();
+    assert!(!steps.is_empty(), "there is no list");
+    for step in steps {
+        let files = paths_in(step);
+        assert!(!files.is_empty(), "no file in: {step}");
+        for file in files {
+            assert!(root().join(file).is_file(), "{file} is no file");
+        }
+    }
+}
+
+#[test]
+fn every_row_of_the_code_map_is_a_folder_and_every_crate_has_one() {
+    let text = read(Path::new("ARCHITECTURE.md"));
+    let map = section(&text, "## Code map");
+    let (map, _) = map.split_once("| a change of |").unwrap();
+    let rows = map.lines().filter_map(|line| line.strip_prefix("| `"));
+    let rows: Vec<_> = rows
+        .map(|row| root().join(row.split('`').next().unwrap()))
+        .collect();
+    for folder in rows.iter().cloned().chain(members()) {
+        let name = folder.display();
+        assert!(folder.is_dir(), "there is no {name}");
+        assert!(rows.contains(&folder), "{name} is not in the code map");
+    }
+}
+
+/// What stands below a heading.
+fn section<'a>(text: &'a str, heading: &str) -> &'a str {
+    let (_, rest) = text.split_once(heading).unwrap();
+    rest.split("\n## ").next().unwrap()
+}
+
+/// Everything in backquotes that is a path.
+fn paths_in(text: &str) -> Vec<&str> {
+    let is_path = |quoted: &&str| {
         let is_file = [".rs", ".toml", ".md", ".proto"]
             .iter()
             .any(|end| quoted.ends_with(end));
-        let is_path = quoted.contains('/') || is_file;
         // Patterns and commands are no paths.
-        if is_path && !quoted.contains(['<', '*', ' ', ':']) {
-            checked += 1;
-            assert!(root().join(quoted).exists(), "there is no {quoted}");
-        }
-    }
-    assert!(5 < checked, "found only {checked} paths");
+        (quoted.contains('/') || is_file) && !quoted.contains(['<', '*', ' ', ':'])
+    };
+    text.split('`').skip(1).step_by(2).filter(is_path).collect()
 }
 
 #[test]
@@ -194,10 +241,22 @@ fn is_test(path: &Path) -> bool {
     name == "tests" || path.components().any(|part| part.as_os_str() == "tests")
 }
 
+/// Lines before the module with the tests; one in a file of its own ends nothing.
 fn lines_without_tests(text: &str) -> usize {
-    text.lines()
-        .take_while(|line| *line != "#[cfg(test)]")
-        .count()
+    let lines: Vec<_> = text.lines().collect();
+    let is_tests = |pair: &[&str]| {
+        pair[0] == "#[cfg(test)]" && pair[1].starts_with("mod ") && pair[1].ends_with('{')
+    };
+    let tests = lines.windows(2).position(is_tests);
+    tests.unwrap_or(lines.len())
+}
+
+#[test]
+fn only_a_module_of_tests_ends_the_count() {
+    let early = "#[cfg(test)]\nuse a::B;\n#[cfg(test)]\nmod tests;\nfn c() {}\n";
+    assert_eq!(lines_without_tests(early), 5);
+    let with_tests = format!("{early}#[cfg(test)]\nmod more {{\n}}\n");
+    assert_eq!(lines_without_tests(&with_tests), 5);
 }
 
 #[test]
