@@ -1,16 +1,18 @@
 //! The control plane, one sidecar with two workers, and the service behind it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use bytes::Bytes;
+use http::Method;
 use sloop_controlplane::bootstrap::Inbound;
 use sloop_model::Side;
 
 use super::trace::Trace;
-use crate::demo::{Admin, Programs, stage};
+use crate::demo::{Admin, Client, Programs, stage};
 use crate::envoy::Envoy;
 use crate::eventually::eventually;
 use crate::ports::free_address;
@@ -20,6 +22,10 @@ use crate::process::{Guarded, Program};
 pub(super) const SERVICE: &str = "site";
 /// Each worker has a VM and counts of its own.
 const WORKERS: u32 = 2;
+/// A VM reports each second, and waits some seconds when a report failed.
+const REPORTED_WITHIN: Duration = Duration::from_secs(30);
+/// The reports that the control plane took, in its metrics.
+const RECEIVED: &str = "sloop_controlplane_reports_total{result=\"received\"} ";
 
 /// A running mesh. Dropping it ends everything.
 #[derive(Debug)]
@@ -99,14 +105,35 @@ impl Mesh {
             let counted = self.counts().await.ok()?;
             (all <= sum(&counted)).then_some(counted)
         });
-        match waited.await {
-            // One more report would show whether something is counted twice.
-            Ok(_) => {
-                tokio::time::sleep(Duration::from_millis(2_500)).await;
-                self.counts().await
-            }
-            Err(_) => self.counts().await,
+        if waited.await.is_ok() {
+            self.report_again().await?;
         }
+        self.counts().await
+    }
+
+    /// Waits until every VM has reported once more: what is counted twice is counted then.
+    ///
+    /// All VMs report at the same pace, so none is without a report when there are two for each.
+    async fn report_again(&self) -> anyhow::Result<()> {
+        let nodes = self.admin.nodes().await?;
+        let filters = nodes.iter().flat_map(|node| &node.filters);
+        let vms: BTreeSet<&str> = filters.map(|filter| filter.vm.as_str()).collect();
+        anyhow::ensure!(!vms.is_empty(), "no VM has reported");
+        let awaited = self.reports().await? + 2 * u64::try_from(vms.len())?;
+        eventually(REPORTED_WITHIN, "every VM reports again", async || {
+            let reports = self.reports().await.ok()?;
+            (awaited <= reports).then_some(())
+        })
+        .await
+    }
+
+    /// How many reports the control plane took since it began.
+    async fn reports(&self) -> anyhow::Result<u64> {
+        let metrics = Client::new(self.api)?;
+        let body = metrics.ask(Method::GET, "/metrics", Bytes::new()).await?;
+        let text = std::str::from_utf8(&body)?;
+        let count = text.lines().find_map(|line| line.strip_prefix(RECEIVED));
+        Ok(count.map_or(Ok(0), str::parse)?)
     }
 
     async fn counts(&self) -> anyhow::Result<BTreeMap<String, u64>> {
