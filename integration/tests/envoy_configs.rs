@@ -319,10 +319,10 @@ fn below<'a>(node: &'a Node, path: &[&str]) -> &'a Node {
 }
 
 fn text<'a>(node: &'a Node, path: &[&str]) -> &'a str {
-    match &below(node, path).value {
-        Value::Text(text) => text,
-        other => panic!("{path:?} is {other:?}"),
-    }
+    let Value::Text(text) = &below(node, path).value else {
+        panic!("{path:?} is no text");
+    };
+    text
 }
 
 /// As Istio does it: the manifest's values in JSON.
