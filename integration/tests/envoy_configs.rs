@@ -1,4 +1,4 @@
-//! Every file in `envoy-configs/` is loaded by the real Envoy and works.
+//! What is for Envoy in each file in `envoy-configs/` is loaded by the real one and works.
 #![cfg(feature = "envoy")]
 #![allow(
     clippy::unwrap_used,
