@@ -3,7 +3,7 @@
 use sloop_dataplane::serialised;
 
 use crate::host::{self, LocalResponse};
-use crate::vm;
+use crate::vm::Vm;
 
 /// Says in a response which rule answered it.
 const VERDICT: &str = "x-sloop-verdict";
@@ -11,10 +11,10 @@ const VERDICT: &str = "x-sloop-verdict";
 const UNAVAILABLE: u8 = 14;
 
 /// Answers 503 because the breaker is open.
-pub(crate) fn refuse(retry_after_seconds: u64, is_grpc: bool) {
+pub(crate) fn refuse(vm: &mut Vm, retry_after_seconds: u64, is_grpc: bool) {
     let seconds = retry_after_seconds.to_string();
     let headers = serialised(&[("retry-after", seconds.as_bytes()), (VERDICT, b"refused")]);
-    vm::count(host::send_local_response(LocalResponse {
+    vm.count(host::send_local_response(LocalResponse {
         status: 503,
         details: "sloop_breaker_open",
         body: "sloop: the breaker is open",
@@ -24,8 +24,8 @@ pub(crate) fn refuse(retry_after_seconds: u64, is_grpc: bool) {
 }
 
 /// Answers `status` as a fault. To a gRPC request Envoy answers with the gRPC status that belongs to it.
-pub(crate) fn abort(status: u16) {
-    vm::count(host::send_local_response(LocalResponse {
+pub(crate) fn abort(vm: &mut Vm, status: u16) {
+    vm.count(host::send_local_response(LocalResponse {
         status,
         details: "sloop_fault_abort",
         body: "sloop: a fault was injected",

@@ -2,14 +2,13 @@
 
 mod wire;
 
-use core::cell::Cell;
 use core::time::Duration;
 
 use proxy_wasm::types::LogLevel;
 use sloop_model::Time;
 
-use crate::host::{self, GrpcCall};
-use crate::vm;
+use crate::host::{self, Callback, GrpcCall};
+use crate::vm::Vm;
 use wire::Identity;
 
 /// Long enough for a control plane that is busy. The next report waits as long.
@@ -17,73 +16,67 @@ const TIMEOUT: Duration = Duration::from_secs(5);
 /// gRPC's OK.
 const OK: u32 = 0;
 
-/// Sends the VM's reports from one root context.
+/// Sends the VM's reports, one at a time.
+#[derive(Debug, Default)]
 pub(crate) struct Reporter {
-    context: u32,
     /// The call that is under way and the report in it.
     sent: Option<(u32, u64)>,
     identity: Option<Identity>,
+    /// Whether the last report did not arrive.
+    is_failing: bool,
 }
 
-thread_local! {
-    /// Whether the last report did not arrive. Of the VM, so that a push does not make it news again.
-    static IS_FAILING: Cell<bool> = const { Cell::new(false) };
-}
-
-impl Reporter {
-    pub(crate) const fn new(context: u32) -> Self {
-        Self {
-            context,
-            sent: None,
-            identity: None,
-        }
-    }
-
-    /// Sends the report that is due at `now`, if one is.
-    pub(crate) fn send(&mut self, now: Time) {
-        let identity = self.identity.get_or_insert_with(Identity::of_envoy);
-        let context = self.context;
-        let due = vm::with(|plane| {
-            let cluster = plane.report_settings()?.cluster.clone();
-            let report = plane.report(context, now)?;
-            Some((cluster, report.sequence, wire::encode(report, identity)))
-        });
-        let Some((cluster, sequence, message)) = due.flatten() else {
-            return;
-        };
-        let call = host::call(GrpcCall {
-            cluster: &cluster,
-            service: "sloop.report.v1.ReportService",
-            method: "Report",
-            message: &message,
-            timeout: TIMEOUT,
-        });
-        match vm::count(call) {
-            Some(token) => self.sent = Some((token, sequence)),
-            None => lose(sequence, now, "the call cannot be made"),
-        }
-    }
-
-    /// Hears how a call ended.
-    pub(crate) fn answered(&mut self, token: u32, status: u32, now: Time) {
-        let Some((_, sequence)) = self.sent.take_if(|(sent, _)| *sent == token) else {
-            return;
-        };
-        if status == OK {
-            vm::with(|plane| plane.acknowledge(sequence));
-            if IS_FAILING.replace(false) {
-                host::log(LogLevel::Info, "reports arrive again");
-            }
-        } else {
-            lose(sequence, now, &format!("gRPC status {status}"));
-        }
+/// Sends, from the root context in effect, the report that is due at `now`, if one is.
+pub(crate) fn send(vm: &mut Vm, callback: &Callback, context: u32, now: Time) {
+    let identity = vm
+        .reporter
+        .identity
+        .get_or_insert_with(|| Identity::of_envoy(callback));
+    let Some(cluster) = vm
+        .plane
+        .report_settings()
+        .map(|report| report.cluster.clone())
+    else {
+        return;
+    };
+    let Some(report) = vm.plane.report(context, now) else {
+        return;
+    };
+    let sequence = report.sequence;
+    let message = wire::encode(report, identity);
+    let call = host::call(GrpcCall {
+        cluster: &cluster,
+        service: "sloop.report.v1.ReportService",
+        method: "Report",
+        message: &message,
+        timeout: TIMEOUT,
+    });
+    match vm.count(call) {
+        Some(token) => vm.reporter.sent = Some((token, sequence)),
+        None => lose(vm, sequence, now, "the call cannot be made"),
     }
 }
 
-fn lose(sequence: u64, now: Time, why: &str) {
-    vm::with(|plane| plane.lose(sequence, now));
+/// Hears how a call ended.
+pub(crate) fn answered(vm: &mut Vm, token: u32, status: u32, now: Time) {
+    let sent = vm.reporter.sent.take_if(|(sent, _)| *sent == token);
+    let Some((_, sequence)) = sent else {
+        return;
+    };
+    if status == OK {
+        vm.plane.acknowledge(sequence);
+        if core::mem::replace(&mut vm.reporter.is_failing, false) {
+            host::log(LogLevel::Info, "reports arrive again");
+        }
+    } else {
+        lose(vm, sequence, now, &format!("gRPC status {status}"));
+    }
+}
+
+fn lose(vm: &mut Vm, sequence: u64, now: Time, why: &str) {
+    vm.plane.lose(sequence, now);
     // Once per trouble: the reports are tried again every interval.
-    if !IS_FAILING.replace(true) {
+    if !core::mem::replace(&mut vm.reporter.is_failing, true) {
         let message = format!("reports do not arrive and are kept: {why}");
         host::log(LogLevel::Warn, &message);
     }

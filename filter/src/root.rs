@@ -1,123 +1,141 @@
-//! One configuration of the filter: reads it, ticks, reports.
+//! The filter's configurations: takes them, ticks, hears answers.
 //!
 //! Envoy makes a new root context for each push and keeps the old one until its
-//! last request has ended. Everything that must outlive it is in [`vm`].
+//! last request has ended. Everything that must outlive it is in [`crate::vm`].
 
-use core::cell::Cell;
-use std::rc::Rc;
-
-use proxy_wasm::traits::{Context, HttpContext, RootContext};
-use proxy_wasm::types::{ContextType, LogLevel};
+use proxy_wasm::types::LogLevel;
 use sloop_dataplane::{Release, Released};
-use sloop_model::{FilterConfig, Side};
+use sloop_model::{ConfigError, FilterConfig, Side};
 
-use crate::http::Http;
-use crate::report::Reporter;
-use crate::ticker::Ticker;
-use crate::{host, reply, vm};
+use crate::host::{self, Callback};
+use crate::ticker::Caller;
+use crate::vm::{self, Vm};
+use crate::{reply, report};
 
-/// What a root context and its requests share.
-pub(crate) struct Shared {
-    /// Which side it serves; none before it is configured.
-    pub(crate) side: Cell<Option<Side>>,
-    pub(crate) ticker: Ticker,
+/// Which root contexts are configured for which side, the latest last.
+#[derive(Debug, Default)]
+pub(crate) struct Roots {
+    configured: Vec<(u32, Side)>,
 }
 
-/// The root context.
-pub(crate) struct Root {
-    context: u32,
-    shared: Rc<Shared>,
-    reporter: Reporter,
-}
+impl Roots {
+    /// Old ones live as long as their requests. Of more than this, pushed while requests
+    /// of the first one still run, the first are forgotten: what begins on them passes uncounted.
+    const MAX: usize = 64;
 
-impl Root {
-    pub(crate) fn new(context: u32) -> Self {
-        Self {
-            context,
-            shared: Rc::new(Shared {
-                side: Cell::new(None),
-                ticker: Ticker::new(),
-            }),
-            reporter: Reporter::new(context),
-        }
+    /// The side that the root context serves; none before it is configured.
+    pub(crate) fn side(&self, context: u32) -> Option<Side> {
+        let mut configured = self.configured.iter().rev();
+        configured
+            .find(|(root, _)| *root == context)
+            .map(|(_, side)| *side)
     }
 
-    fn release(&self, released: &[Released]) {
-        for request in released {
-            // One that is gone ended meanwhile; nothing is left to do for it.
-            if host::set_effective_context(request.context).is_err() {
-                continue;
-            }
-            match request.release {
-                Release::Continue => {
-                    vm::count(host::resume_request());
-                }
-                Release::Abort { status } => reply::abort(status),
-            }
+    /// The root contexts that were configured for `side`.
+    fn of(&self, side: Side) -> Vec<u32> {
+        let of_side = self.configured.iter().filter(|(_, other)| *other == side);
+        of_side.map(|(root, _)| *root).collect()
+    }
+
+    fn add(&mut self, context: u32, side: Side) {
+        if Self::MAX <= self.configured.len() {
+            self.configured.remove(0);
         }
+        self.configured.push((context, side));
+    }
+}
+
+/// Takes the configuration of the root context; false refuses it, and what was in force stays.
+pub(crate) fn configure(callback: &Callback, context: u32) -> bool {
+    let bytes = callback.configuration();
+    let config = match read(bytes.unwrap_or_default()) {
+        Ok(config) => config,
+        Err(error) => {
+            host::log(LogLevel::Error, &format!("configuration refused: {error}"));
+            vm::with(|vm| vm.plane.trouble().configs_refused += 1);
+            return false;
+        }
+    };
+    let now = host::now();
+    let wall = host::wall();
+    vm::with(|vm| {
+        vm.count(bytes.map(|_| ()));
+        vm.plane.sync(now, wall);
+        vm.plane.configure(&config, now);
+        for old in vm.roots.of(config.side) {
+            // It goes with its last request, and its calls with it.
+            vm.plane.lose_sender(old, now);
+        }
+        vm.roots.add(context, config.side);
+        vm.move_timer(context);
+        vm.aim(Caller::root(context), now);
+    });
+    true
+}
+
+/// Why a configuration is refused.
+#[derive(Debug, thiserror::Error)]
+enum Refused {
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// It would be obeyed by half.
+    #[cfg(not(feature = "answers"))]
+    #[error("{field}: this module leaves answers alone; load sloop_filter_answers.wasm for it")]
+    Answers { field: &'static str },
+}
+
+fn read(bytes: &[u8]) -> Result<FilterConfig, Refused> {
+    let config = FilterConfig::parse(bytes)?;
+    #[cfg(not(feature = "answers"))]
+    if let Some(field) = config.asks_for_answers() {
+        return Err(Refused::Answers { field });
+    }
+    Ok(config)
+}
+
+/// Does what is due.
+pub(crate) fn tick(callback: &Callback, context: u32) {
+    let now = host::now();
+    let wall = host::wall();
+    vm::with(|vm| {
+        if !vm.ticker.is_at(context) {
+            // An older root context's timer, which would else run as long as the VM.
+            vm.count(host::set_tick_period(0));
+            return;
+        }
+        vm.plane.sync(now, wall);
+        report::send(vm, callback, context, now);
+        let released = vm.plane.release(now);
+        release(vm, &released);
         if !released.is_empty() {
-            vm::count(host::set_effective_context(self.context));
+            vm.count(host::set_effective_context(context));
         }
-    }
+        let wake = vm.plane.wake_at();
+        let timer = vm.ticker.fired(wake, now);
+        vm.set_timer(timer);
+    });
 }
 
-impl Context for Root {
-    fn on_grpc_call_response(&mut self, token: u32, status: u32, _size: usize) {
-        let now = host::now();
-        self.reporter.answered(token, status, now);
-        self.shared
-            .ticker
-            .aim(vm::with(|plane| plane.wake_at()).flatten(), now);
-    }
-
-    fn on_done(&mut self) -> bool {
-        self.shared.ticker.stop();
-        let now = host::now();
-        vm::with(|plane| plane.lose_sender(self.context, now));
-        true
-    }
+/// Hears how a call of the root context ended.
+pub(crate) fn answered(context: u32, token: u32, status: u32) {
+    let now = host::now();
+    vm::with(|vm| {
+        report::answered(vm, token, status, now);
+        vm.aim(Caller::root(context), now);
+    });
 }
 
-impl RootContext for Root {
-    fn on_configure(&mut self, _size: usize) -> bool {
-        let bytes = vm::count(host::configuration()).unwrap_or_default();
-        let config = match FilterConfig::parse(&bytes) {
-            Ok(config) => config,
-            Err(error) => {
-                host::log(LogLevel::Error, &format!("configuration refused: {error}"));
-                vm::with(|plane| plane.trouble().configs_refused += 1);
-                return false;
+fn release(vm: &mut Vm, released: &[Released]) {
+    for request in released {
+        // One that is gone ended meanwhile; nothing is left to do for it.
+        if host::set_effective_context(request.context).is_err() {
+            continue;
+        }
+        match request.release {
+            Release::Continue => {
+                vm.count(host::resume_request());
             }
-        };
-        let now = host::now();
-        let wall = host::wall();
-        let wake = vm::with(|plane| {
-            plane.sync(now, wall);
-            plane.configure(&config, now);
-            plane.wake_at()
-        });
-        self.shared.side.set(Some(config.side));
-        self.shared.ticker.aim(wake.flatten(), now);
-        true
-    }
-
-    fn on_tick(&mut self) {
-        let now = host::now();
-        let wall = host::wall();
-        vm::with(|plane| plane.sync(now, wall));
-        self.reporter.send(now);
-        let released = vm::with(|plane| plane.release(now)).unwrap_or_default();
-        self.release(&released);
-        self.shared
-            .ticker
-            .fired(vm::with(|plane| plane.wake_at()).flatten(), now);
-    }
-
-    fn create_http_context(&self, context: u32) -> Option<Box<dyn HttpContext>> {
-        Some(Box::new(Http::new(context, Rc::clone(&self.shared))))
-    }
-
-    fn get_type(&self) -> Option<ContextType> {
-        Some(ContextType::HttpContext)
+            Release::Abort { status } => reply::abort(vm, status),
+        }
     }
 }

@@ -2,29 +2,54 @@
 
 use std::cell::RefCell;
 
-use sloop_dataplane::Plane;
+use sloop_dataplane::{Plane, Table};
 
 use crate::host;
+use crate::http::Underway;
+use crate::report::Reporter;
+use crate::root::Roots;
+use crate::ticker::Ticker;
 
-thread_local! {
-    static PLANE: RefCell<Option<Plane>> = const { RefCell::new(None) };
+/// Everything that this VM remembers.
+pub(crate) struct Vm {
+    pub(crate) plane: Plane,
+    pub(crate) roots: Roots,
+    pub(crate) ticker: Ticker,
+    pub(crate) reporter: Reporter,
+    /// Requests by the number of their context.
+    pub(crate) underway: Table<Underway>,
 }
 
-/// Uses the memory. None while it is in use, which happens only if a call into
-/// Envoy were made meanwhile and called back; so make none.
-pub(crate) fn with<T>(use_it: impl FnOnce(&mut Plane) -> T) -> Option<T> {
-    PLANE.with(|plane| {
-        let mut plane = plane.try_borrow_mut().ok()?;
-        Some(use_it(plane.get_or_insert_with(|| Plane::new(seed()))))
+thread_local! {
+    static VM: RefCell<Option<Vm>> = const { RefCell::new(None) };
+}
+
+/// Uses the memory. None while it is in use, which cannot be: Envoy's callbacks do not nest.
+pub(crate) fn with<T>(use_it: impl FnOnce(&mut Vm) -> T) -> Option<T> {
+    VM.with(|vm| {
+        let mut vm = vm.try_borrow_mut().ok()?;
+        Some(use_it(vm.get_or_insert_with(Vm::new)))
     })
 }
 
-/// Counts a call into Envoy that failed.
-pub(crate) fn count<T>(result: Result<T, host::Failed>) -> Option<T> {
-    if result.is_err() {
-        with(|plane| plane.trouble().hostcalls_failed += 1);
+impl Vm {
+    fn new() -> Self {
+        Self {
+            plane: Plane::new(seed()),
+            roots: Roots::default(),
+            ticker: Ticker::new(),
+            reporter: Reporter::default(),
+            underway: Table::default(),
+        }
     }
-    result.ok()
+
+    /// Counts a call into Envoy that failed.
+    pub(crate) fn count<T>(&mut self, result: Result<T, host::Failed>) -> Option<T> {
+        if result.is_err() {
+            self.plane.trouble().hostcalls_failed += 1;
+        }
+        result.ok()
+    }
 }
 
 /// Randomness from the host; else the time, which at least differs between VMs that start one by one.

@@ -11,3 +11,18 @@ pub mod shop;
 pub mod sim;
 #[cfg(feature = "wasm-host")]
 pub mod wasm_host;
+
+use std::path::PathBuf;
+
+/// Where `cargo xtask wasm` puts the module, or what the variable `SLOOP_MODULE` says.
+#[must_use]
+pub fn module_path() -> PathBuf {
+    let built = concat!(env!("CARGO_MANIFEST_DIR"), "/../target/sloop_filter.wasm");
+    std::env::var_os("SLOOP_MODULE").map_or_else(|| built.into(), PathBuf::from)
+}
+
+/// Where the module that touches answers is: beside the other.
+#[must_use]
+pub fn answers_module_path() -> PathBuf {
+    module_path().with_file_name("sloop_filter_answers.wasm")
+}

@@ -20,6 +20,11 @@ use support::{Plane, SOON, Sidecar, config};
 
 /// A service, a control plane that pushed `scopes` for the inbound side, and a sidecar that obeys.
 async fn obeying(scopes: &str) -> (Upstream, Plane, Sidecar) {
+    obeying_with(support::module(), scopes).await
+}
+
+/// As [`obeying`], with this module.
+async fn obeying_with(module: String, scopes: &str) -> (Upstream, Plane, Sidecar) {
     let app = Upstream::start().await.unwrap();
     let plane = Plane::start().await;
     plane.hub.open();
@@ -27,7 +32,7 @@ async fn obeying(scopes: &str) -> (Upstream, Plane, Sidecar) {
         config(Side::Server, 1, scopes),
         config(Side::Client, 1, "[]"),
     ]);
-    let sidecar = Sidecar::start(app.address(), plane.address, Variant::Delta).await;
+    let sidecar = Sidecar::start_with(module, app.address(), plane.address, Variant::Delta).await;
     plane.has(2).await;
     (app, plane, sidecar)
 }
@@ -68,7 +73,7 @@ async fn a_trace_goes_on_with_a_new_span() {
 
 #[tokio::test]
 async fn a_trace_that_begins_here_is_named_in_the_answer() {
-    let (app, _plane, sidecar) = obeying("[]").await;
+    let (app, _plane, sidecar) = obeying_with(support::answers_module(), "[]").await;
     let answer = sidecar.inbound.get("/").await.unwrap();
     let named = answer.headers()["traceresponse"].to_str().unwrap();
     let arrived = app.take();

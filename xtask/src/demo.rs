@@ -16,7 +16,7 @@ use crate::{artifact, setup, wasm, workspace};
 /// When something that the demo needs is missing, or does not compile.
 pub(crate) fn run(arguments: &[OsString]) -> Result<()> {
     let envoy = setup::envoy()?;
-    let module = wasm::build()?;
+    let module = wasm::build(wasm::Variant::Requests)?;
     let mut build = run::cargo();
     build.current_dir(workspace::root()).args([
         "build",

@@ -18,7 +18,8 @@ use crate::{artifact, setup, wasm, workspace};
 /// When something that the tests need is missing, or they do not compile.
 pub(crate) fn run(arguments: &[OsString]) -> Result<()> {
     let envoy = setup::envoy()?;
-    let module = wasm::build()?;
+    wasm::build(wasm::Variant::Answers)?;
+    let module = wasm::build(wasm::Variant::Requests)?;
     let sloop = build_tests()?;
     say(
         "ready",

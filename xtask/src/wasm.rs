@@ -15,24 +15,46 @@ use crate::workspace;
 /// The profile for the module in the root Cargo.toml.
 const PROFILE: &str = "wasm";
 
-/// Builds the module.
+/// Which of the modules.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Variant {
+    /// The one that sidecars load.
+    Requests,
+    /// The one that touches answers too, for which Envoy enters it once more per answer.
+    Answers,
+}
+
+impl Variant {
+    fn path(self) -> PathBuf {
+        match self {
+            Self::Requests => workspace::module(),
+            Self::Answers => workspace::answers_module(),
+        }
+    }
+}
+
+/// Builds both modules.
 ///
 /// # Errors
 ///
-/// When nothing here can compile it, or it does not compile.
+/// When nothing here can compile them, or they do not compile.
 pub(crate) fn run() -> Result<()> {
-    build().map(|_path| ())
+    build(Variant::Answers)?;
+    build(Variant::Requests).map(|_path| ())
 }
 
-/// Builds the module where it is not built yet, and returns its path.
+/// Builds a module where it is not built yet, and returns its path.
 ///
 /// # Errors
 ///
 /// As `run`.
-pub(crate) fn build() -> Result<PathBuf> {
+pub(crate) fn build(variant: Variant) -> Result<PathBuf> {
     let way = setup::wasm_target()?;
     let mut build = cargo(&way, "build");
     build.args(["--quiet", "-p", "sloop-filter", "--profile", PROFILE]);
+    if variant == Variant::Answers {
+        build.args(["--features", "answers"]);
+    }
     run::run(&mut build)?;
 
     let built = folder()
@@ -42,7 +64,7 @@ pub(crate) fn build() -> Result<PathBuf> {
     let whole = fs::read(&built).with_context(|| format!("cannot read {}", built.display()))?;
     let stripped =
         strip::strip(&whole).context("the compiler made a module that cannot be read")?;
-    let module = workspace::module();
+    let module = variant.path();
     write_if_changed(&module, &stripped)?;
     say(
         "have",

@@ -18,5 +18,10 @@ pub(crate) fn module() -> PathBuf {
     target().join("sloop_filter.wasm")
 }
 
+/// The module for sidecars that also touch answers.
+pub(crate) fn answers_module() -> PathBuf {
+    target().join("sloop_filter_answers.wasm")
+}
+
 /// What tests need beyond what the demo does: the real Envoy, and a host for the module.
 pub(crate) const TEST_FEATURES: &str = "sloop-integration/envoy,sloop-integration/wasm-host";

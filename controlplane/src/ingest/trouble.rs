@@ -17,12 +17,14 @@ pub struct Trouble {
     pub reports_repeated: u64,
     /// Requests that a fault should have held back while too many others were.
     pub delays_over_cap: u64,
+    /// Requests that passed uncounted, because too many others were under way.
+    pub requests_over_cap: u64,
 }
 
 impl Trouble {
     /// Each kind by its name.
     #[must_use]
-    pub const fn kinds(&self) -> [(&'static str, u64); 6] {
+    pub const fn kinds(&self) -> [(&'static str, u64); 7] {
         [
             ("routes_over_cap", self.routes_over_cap),
             ("ends_without_beginning", self.ends_without_beginning),
@@ -30,6 +32,7 @@ impl Trouble {
             ("configs_refused", self.configs_refused),
             ("reports_repeated", self.reports_repeated),
             ("delays_over_cap", self.delays_over_cap),
+            ("requests_over_cap", self.requests_over_cap),
         ]
     }
 }
@@ -43,6 +46,7 @@ impl From<wire::Trouble> for Trouble {
             configs_refused: trouble.configs_refused,
             reports_repeated: trouble.reports_repeated,
             delays_over_cap: trouble.delays_over_cap,
+            requests_over_cap: trouble.requests_over_cap,
         }
     }
 }

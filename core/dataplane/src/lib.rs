@@ -20,10 +20,12 @@ mod random;
 pub mod report;
 mod scope;
 mod sli;
+mod table;
 mod trace;
 
 pub use headers::{HeaderMap, Request, serialised};
 pub use plane::{Arrival, Claim, Ending, Exchange, Plane, Release, Released, Verdict};
 pub use random::Random;
 pub use scope::ScopeId;
+pub use table::Table;
 pub use trace::{Incoming, TraceContext, TraceId};

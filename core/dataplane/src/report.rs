@@ -116,4 +116,6 @@ pub struct Trouble {
     pub reports_repeated: u64,
     /// Requests that a fault should have held back while too many others were.
     pub delays_over_cap: u64,
+    /// Requests that passed uncounted, because too many others were under way.
+    pub requests_over_cap: u64,
 }

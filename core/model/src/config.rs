@@ -57,9 +57,9 @@ pub struct FilterConfig {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TraceSettings {
-    /// When answers carry `traceresponse`.
-    #[serde(default)]
-    pub respond: TraceResponse,
+    /// When answers carry `traceresponse`. Absent: the default, of a module that touches answers; never, of the other.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub respond: Option<TraceResponse>,
 }
 
 /// When answers carry `traceresponse`.
@@ -233,6 +233,15 @@ impl FilterConfig {
         })?;
         config.check()?;
         Ok(config)
+    }
+
+    /// The field that asks for something that only the module that touches answers can do.
+    #[must_use]
+    pub const fn asks_for_answers(&self) -> Option<&'static str> {
+        match self.trace.respond {
+            Some(TraceResponse::Origin | TraceResponse::Always) => Some("trace.respond"),
+            Some(TraceResponse::Never) | None => None,
+        }
     }
 
     /// Checks what the types alone do not hold. [`FilterConfig::parse`] has done it.

@@ -6,7 +6,7 @@ use sloop_dataplane::report::{BreakerDelta, ObjectiveDelta, Report, ScopeDelta, 
 use sloop_model::Side;
 use sloop_xds_protos::report::v1 as wire;
 
-use crate::host;
+use crate::host::Callback;
 
 /// Whose reports these are.
 #[derive(Debug)]
@@ -17,10 +17,10 @@ pub(super) struct Identity {
 
 impl Identity {
     /// The names that Envoy was started with. Empty when it was started without.
-    pub(super) fn of_envoy() -> Self {
+    pub(super) fn of_envoy(callback: &Callback) -> Self {
         let text = |path| {
-            let bytes = host::property(path).unwrap_or_default();
-            String::from_utf8_lossy(&bytes).into_owned()
+            let bytes = callback.property(path).unwrap_or_default();
+            String::from_utf8_lossy(bytes).into_owned()
         };
         Self {
             node: text(b"xds\0node\0id"),
@@ -117,6 +117,7 @@ const fn trouble(trouble: &Trouble) -> wire::Trouble {
         configs_refused: trouble.configs_refused,
         reports_repeated: trouble.reports_repeated,
         delays_over_cap: trouble.delays_over_cap,
+        requests_over_cap: trouble.requests_over_cap,
     }
 }
 

@@ -70,9 +70,19 @@ pub fn program() -> OsString {
 ///
 /// When there is none.
 pub fn module() -> anyhow::Result<PathBuf> {
-    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let path = std::env::var_os("SLOOP_MODULE")
-        .map_or_else(|| workspace.join("target/sloop_filter.wasm"), PathBuf::from);
+    found(crate::module_path())
+}
+
+/// As [`module`], the one that touches answers too; beside it.
+///
+/// # Errors
+///
+/// When there is none.
+pub fn answers_module() -> anyhow::Result<PathBuf> {
+    found(crate::answers_module_path())
+}
+
+fn found(path: PathBuf) -> anyhow::Result<PathBuf> {
     path.canonicalize().with_context(|| {
         let path = path.display();
         format!("no module at {path}; build it with `cargo xtask wasm`")

@@ -8,7 +8,7 @@
 //! ```no_run
 //! use sloop_integration::wasm_host::{Module, Request, Response, Vm};
 //!
-//! let mut vm = Vm::start(&Module::load(&Module::path())?, 1)?;
+//! let mut vm = Vm::start(&Module::load(&sloop_integration::module_path())?, 1)?;
 //! assert!(vm.configure("sloop-inbound", r#"{"version": 1, "service": "shop", "side": "server"}"#));
 //! let exchange = vm.begin("sloop-inbound", Request::get("/"));
 //! assert!(vm.stream(exchange).sent("traceparent").is_some());
@@ -28,7 +28,7 @@ mod stream;
 mod traffic;
 mod vm;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::Context as _;
 
@@ -43,13 +43,6 @@ pub use vm::Vm;
 pub struct Module(wasmtime::Module);
 
 impl Module {
-    /// Where `cargo xtask wasm` puts the module, or what the variable `SLOOP_MODULE` says.
-    #[must_use]
-    pub fn path() -> PathBuf {
-        let built = concat!(env!("CARGO_MANIFEST_DIR"), "/../target/sloop_filter.wasm");
-        std::env::var_os("SLOOP_MODULE").map_or_else(|| built.into(), PathBuf::from)
-    }
-
     /// Compiles the module at `path`.
     ///
     /// # Errors

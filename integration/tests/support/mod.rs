@@ -209,6 +209,12 @@ pub fn module() -> String {
     envoy::module().unwrap().to_str().unwrap().to_owned()
 }
 
+/// The path of the module that touches answers, as text.
+pub fn answers_module() -> String {
+    let path = envoy::answers_module().unwrap();
+    path.to_str().unwrap().to_owned()
+}
+
 /// A sidecar of the service `shop`, and where to ask it.
 pub struct Sidecar {
     pub envoy: Envoy,
@@ -218,6 +224,16 @@ pub struct Sidecar {
 
 impl Sidecar {
     pub async fn start(app: SocketAddr, plane: SocketAddr, variant: Variant) -> Self {
+        Self::start_with(module(), app, plane, variant).await
+    }
+
+    /// With another module.
+    pub async fn start_with(
+        module: String,
+        app: SocketAddr,
+        plane: SocketAddr,
+        variant: Variant,
+    ) -> Self {
         let inbound = ports::free_address().unwrap();
         let outbound = ports::free_address().unwrap();
         let bootstrap = Bootstrap {
@@ -226,7 +242,7 @@ impl Sidecar {
             admin: "127.0.0.1:0".parse().unwrap(),
             control_plane: plane.into(),
             variant,
-            module: module(),
+            module,
             report_interval_ms: 100,
             inbound: Some(Inbound {
                 listen: inbound,

@@ -1,11 +1,13 @@
 //! Words for these tests, so that a case is a few lines.
 
+use std::path::Path;
 use std::sync::LazyLock;
 use std::time::Duration;
 
 use prost::Message;
 use serde_json::{Value, json};
 use sloop_integration::wasm_host::{GrpcCall, Module, Request, Response, Stream, Vm};
+use sloop_integration::{answers_module_path, module_path};
 use sloop_xds_protos::report::v1::{ReportRequest, ReportResponse, ScopeDelta};
 
 /// The filters' root ids.
@@ -13,8 +15,15 @@ pub(crate) const INBOUND: &str = "sloop-inbound";
 pub(crate) const OUTBOUND: &str = "sloop-outbound";
 
 /// The module, compiled once, or why there is none: that fails every test.
-static MODULE: LazyLock<Result<Module, String>> =
-    LazyLock::new(|| Module::load(&Module::path()).map_err(|error| format!("{error:#}")));
+static MODULE: LazyLock<Result<Module, String>> = LazyLock::new(|| load(&module_path()));
+
+/// As [`MODULE`], the one that touches answers.
+static ANSWERS_MODULE: LazyLock<Result<Module, String>> =
+    LazyLock::new(|| load(&answers_module_path()));
+
+fn load(path: &Path) -> Result<Module, String> {
+    Module::load(path).map_err(|error| format!("{error:#}"))
+}
 
 pub(crate) const fn millis(millis: u64) -> Duration {
     Duration::from_millis(millis)
@@ -27,10 +36,21 @@ pub(crate) fn bare() -> Vm {
 
 /// A VM without configuration, whose randomness comes from `seed`.
 pub(crate) fn bare_with(seed: u64) -> Vm {
-    match &*MODULE {
+    start(&MODULE, seed)
+}
+
+fn start(module: &Result<Module, String>, seed: u64) -> Vm {
+    match module {
         Ok(module) => Vm::start(module, seed).unwrap(),
         Err(error) => panic!("{error}"),
     }
+}
+
+/// A VM with the module that touches answers, whose inbound filter is configured so.
+pub(crate) fn answering(configuration: &Value) -> Vm {
+    let mut vm = start(&ANSWERS_MODULE, 1);
+    push(&mut vm, configuration);
+    vm
 }
 
 /// A VM whose inbound filter is configured so.

@@ -3,7 +3,7 @@
 use serde_json::json;
 use sloop_integration::wasm_host::{Request, Response, Stream};
 
-use crate::language::{ask, inbound, paid, pay, started};
+use crate::language::{INBOUND, answering, ask, bare, inbound, paid, pay, started};
 
 const TRACEPARENT: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 
@@ -14,7 +14,7 @@ fn ids(header: &str) -> (&str, &str) {
 }
 
 fn with(name: &str, value: &str) -> Stream {
-    let mut vm = started(&pay(&json!({})));
+    let mut vm = answering(&pay(&json!({})));
     let request = Request::get("/pay").header(name, value);
     ask(&mut vm, request, Response::status(200))
 }
@@ -45,7 +45,7 @@ fn what_others_say_about_a_trace_is_left_alone() {
 
 #[test]
 fn a_trace_begins_where_there_is_none_and_the_caller_is_told() {
-    let mut vm = started(&pay(&json!({})));
+    let mut vm = answering(&pay(&json!({})));
     let (first, second) = (paid(&mut vm, 200), paid(&mut vm, 200));
     let sent = first.sent("traceparent").unwrap();
     assert_eq!(sent.len(), TRACEPARENT.len());
@@ -71,7 +71,7 @@ fn answers_carry_the_trace_as_configured() {
     for (respond, is_told) in [("always", true), ("never", false)] {
         let mut configuration = inbound(&json!([]));
         configuration["trace"] = json!({"respond": respond});
-        let mut vm = started(&configuration);
+        let mut vm = answering(&configuration);
         let request = Request::get("/").header("traceparent", TRACEPARENT);
         let ended = ask(&mut vm, request, Response::status(200));
         assert_eq!(
@@ -84,10 +84,28 @@ fn answers_carry_the_trace_as_configured() {
 
 #[test]
 fn the_filters_own_answers_carry_the_trace_too() {
-    let mut vm = started(&pay(&json!({"faults": [{
+    let mut vm = answering(&pay(&json!({"faults": [{
         "id": "trial", "share": 10_000, "abort_status": 503, "expires_at_ms": u64::MAX,
     }]})));
     let ended = paid(&mut vm, 200);
     assert!(ended.reply().is_some());
     assert!(ended.received("traceresponse").is_some());
+}
+
+#[test]
+fn the_module_that_leaves_answers_alone_says_so() {
+    let mut vm = started(&pay(&json!({})));
+    let ended = paid(&mut vm, 200);
+    assert!(ended.sent("traceparent").is_some());
+    assert_eq!(ended.received("traceresponse"), None);
+
+    let mut configuration = inbound(&json!([]));
+    configuration["trace"] = json!({"respond": "origin"});
+    let mut vm = bare();
+    assert!(!vm.configure(INBOUND, &configuration.to_string()));
+    let log = vm.take_log().join(" ");
+    assert!(
+        log.contains("trace.respond") && log.contains("sloop_filter_answers.wasm"),
+        "{log}"
+    );
 }

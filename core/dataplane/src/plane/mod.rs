@@ -108,12 +108,17 @@ impl Plane {
         TraceContext::continue_or_start(request.traceparent, &mut self.random)
     }
 
-    /// When answers of this side carry `traceresponse`.
+    /// Whether the answer to a request of this trace says which trace it is.
     #[must_use]
-    pub const fn responds(&self, side: Side) -> TraceResponse {
-        match side {
+    pub const fn responds(&self, side: Side, trace: &TraceContext) -> bool {
+        let respond = match side {
             Side::Server => self.server.respond,
             Side::Client => self.client.respond,
+        };
+        match respond {
+            TraceResponse::Origin => trace.is_origin(),
+            TraceResponse::Always => true,
+            TraceResponse::Never => false,
         }
     }
 

@@ -63,7 +63,7 @@ impl SideState {
         self.retire(config.route_names && service == self.service);
         self.service = service;
         self.route_names = config.route_names;
-        self.respond = config.trace.respond;
+        self.respond = config.trace.respond.unwrap_or_default();
         self.report.clone_from(&config.report);
         self.status = Some(FilterStatus {
             side: self.side,

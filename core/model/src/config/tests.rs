@@ -44,7 +44,8 @@ fn the_smallest_configuration_counts_everything_as_other() {
     let json = r#"{"version": 1, "service": "a", "side": "server"}"#;
     let config = FilterConfig::parse(json.as_bytes()).unwrap();
     assert_eq!(config.report, None);
-    assert_eq!(config.trace.respond, TraceResponse::Origin);
+    assert_eq!(config.trace.respond, None);
+    assert_eq!(config.asks_for_answers(), None);
 }
 
 #[test]

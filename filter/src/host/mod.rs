@@ -1,30 +1,30 @@
-//! Calls into Envoy. The only file with `unsafe`, and the only one that makes such calls.
+//! Calls into Envoy, and from it. The only folder with `unsafe`.
 //!
-//! Why not those of the SDK: they panic on a status that they did not expect
+//! Why not the SDK's calls: they panic on a status that they did not expect
 //! and on header values that are no UTF-8, and a panic ends the VM of the whole
 //! worker; they allocate for what can be static; and they cannot give a
-//! response the details that access logs show. The one exception is the gRPC
-//! call, whose answers the SDK dispatches only if it has made the call.
+//! response the details that access logs show. Its types, its start-up and its
+//! hook that makes a panic visible in Envoy's log are used.
 //!
 //! Two calls come from WASI and are declared by hand, which works on
 //! `wasm32-unknown-unknown`: the monotonic clock and the randomness.
 
 #![expect(unsafe_code, reason = "the boundary to the host")]
 
+mod arena;
+mod callbacks;
+
 use core::ptr::null_mut;
+use core::slice;
 use core::time::Duration;
 
-use proxy_wasm::hostcalls::dispatch_grpc_call;
-use proxy_wasm::traits::RootContext;
-use proxy_wasm::types::LogLevel;
+use proxy_wasm::types::{BufferType, LogLevel, MapType, StreamType};
 use sloop_model::{Time, WallTime};
 
-use crate::root::Root;
+pub(crate) use arena::Callback;
 
 proxy_wasm::main! {{
-    // Also installs the hook that makes a panic visible in Envoy's log.
     proxy_wasm::set_log_level(LogLevel::Info);
-    proxy_wasm::set_root_context(|context| -> Box<dyn RootContext> { Box::new(Root::new(context)) });
 }}
 
 #[link(wasm_import_module = "env")]
@@ -55,6 +55,20 @@ unsafe extern "C" {
     ) -> u32;
     fn proxy_continue_stream(stream: u32) -> u32;
     fn proxy_set_effective_context(context: u32) -> u32;
+    fn proxy_grpc_call(
+        cluster: *const u8,
+        cluster_size: usize,
+        service: *const u8,
+        service_size: usize,
+        method: *const u8,
+        method_size: usize,
+        metadata: *const u8,
+        metadata_size: usize,
+        message: *const u8,
+        message_size: usize,
+        timeout_ms: u32,
+        token: *mut u32,
+    ) -> u32;
     fn proxy_send_local_response(
         status: u32,
         details: *const u8,
@@ -75,14 +89,12 @@ unsafe extern "C" {
 
 /// The ABI's `WasmResult::Ok`, and WASI's `ESUCCESS`.
 const OK: u32 = 0;
-/// The ABI's numbers of header maps, buffers and streams.
-const REQUEST_HEADERS: u32 = 0;
-const RESPONSE_HEADERS: u32 = 2;
-const PLUGIN_CONFIGURATION: u32 = 7;
-const HTTP_REQUEST: u32 = 0;
 /// WASI's numbers of clocks.
 const REALTIME: u32 = 0;
 const MONOTONIC: u32 = 1;
+
+/// A header map without headers, serialised: a count of zero.
+const NO_HEADERS: [u8; 4] = [0; 4];
 
 /// A call into Envoy that failed, with Envoy's status.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -137,30 +149,15 @@ pub(crate) fn set_tick_period(millis: u32) -> Result<(), Failed> {
     checked(unsafe { proxy_set_tick_period_milliseconds(millis) })
 }
 
-/// The configuration that Envoy was given for the filter.
-pub(crate) fn configuration() -> Result<Vec<u8>, Failed> {
-    returned(|data, size| {
-        // SAFETY: `returned` gives pointers that the host may write to.
-        unsafe { proxy_get_buffer_bytes(PLUGIN_CONFIGURATION, 0, usize::MAX, data, size) }
-    })
-}
-
-/// The headers of the request, as [`sloop_dataplane::HeaderMap`] reads them.
-pub(crate) fn request_headers() -> Result<Vec<u8>, Failed> {
-    returned(|data, size| {
-        // SAFETY: `returned` gives pointers that the host may write to.
-        unsafe { proxy_get_header_map_pairs(REQUEST_HEADERS, data, size) }
-    })
-}
-
 /// Puts a request header in the place of all of that name.
 pub(crate) fn replace_request_header(name: &str, value: &[u8]) -> Result<(), Failed> {
-    replace_header(REQUEST_HEADERS, name, value)
+    replace_header(MapType::HttpRequestHeaders as u32, name, value)
 }
 
+#[cfg(feature = "answers")]
 /// Puts a response header in the place of all of that name.
 pub(crate) fn replace_response_header(name: &str, value: &[u8]) -> Result<(), Failed> {
-    replace_header(RESPONSE_HEADERS, name, value)
+    replace_header(MapType::HttpResponseHeaders as u32, name, value)
 }
 
 fn replace_header(map: u32, name: &str, value: &[u8]) -> Result<(), Failed> {
@@ -173,23 +170,13 @@ fn replace_header(map: u32, name: &str, value: &[u8]) -> Result<(), Failed> {
 /// Removes a request header.
 pub(crate) fn remove_request_header(name: &str) -> Result<(), Failed> {
     // SAFETY: pointer and length describe `name`, which the host only reads.
-    checked(unsafe { proxy_remove_header_map_value(REQUEST_HEADERS, name.as_ptr(), name.len()) })
-}
-
-/// A property; its path's parts are separated by zero bytes. None when there is none such now.
-pub(crate) fn property(path: &[u8]) -> Option<Vec<u8>> {
-    returned(|data, size| {
-        // SAFETY: pointer and length describe `path`, which the host only reads, and
-        // `returned` gives pointers that the host may write to.
-        unsafe { proxy_get_property(path.as_ptr(), path.len(), data, size) }
+    checked(unsafe {
+        proxy_remove_header_map_value(
+            MapType::HttpRequestHeaders as u32,
+            name.as_ptr(),
+            name.len(),
+        )
     })
-    .ok()
-}
-
-/// A property that is a number.
-pub(crate) fn number(path: &[u8]) -> Option<u64> {
-    let bytes = property(path)?;
-    Some(u64::from_le_bytes(bytes.try_into().ok()?))
 }
 
 /// Makes further calls concern the context of this number. Fails when it is gone.
@@ -201,7 +188,7 @@ pub(crate) fn set_effective_context(context: u32) -> Result<(), Failed> {
 /// Lets the request of the effective context go on. It must be paused, or Envoy sends it twice.
 pub(crate) fn resume_request() -> Result<(), Failed> {
     // SAFETY: takes no pointers.
-    checked(unsafe { proxy_continue_stream(HTTP_REQUEST) })
+    checked(unsafe { proxy_continue_stream(StreamType::HttpRequest as u32) })
 }
 
 /// An answer in place of the service's.
@@ -251,31 +238,82 @@ pub(crate) struct GrpcCall<'a> {
     pub(crate) timeout: Duration,
 }
 
-/// Makes a call from the current root context, which hears the answer under the token that is returned.
+/// Makes a call from the root context that is in effect. [`crate::root::answered`] hears the
+/// answer under the token that is returned.
 pub(crate) fn call(call: GrpcCall<'_>) -> Result<u32, Failed> {
-    let GrpcCall {
-        cluster,
-        service,
-        method,
-        message,
-        timeout,
-    } = call;
-    dispatch_grpc_call(cluster, service, method, Vec::new(), Some(message), timeout).map_err(
-        |status| Failed {
-            status: status as u32,
-        },
-    )
+    let timeout_ms = u32::try_from(call.timeout.as_millis()).unwrap_or(u32::MAX);
+    let mut token = 0;
+    // SAFETY: pointers and lengths describe texts that the host only reads, and the host
+    // writes four bytes to `token` before the call returns.
+    checked(unsafe {
+        proxy_grpc_call(
+            call.cluster.as_ptr(),
+            call.cluster.len(),
+            call.service.as_ptr(),
+            call.service.len(),
+            call.method.as_ptr(),
+            call.method.len(),
+            NO_HEADERS.as_ptr(),
+            NO_HEADERS.len(),
+            call.message.as_ptr(),
+            call.message.len(),
+            timeout_ms,
+            &raw mut token,
+        )
+    })
+    .map(|()| token)
 }
 
-/// The bytes that a host function returns through two pointers.
-fn returned(call: impl FnOnce(*mut *mut u8, *mut usize) -> u32) -> Result<Vec<u8>, Failed> {
-    let mut data = null_mut();
-    let mut size = 0;
-    checked(call(&raw mut data, &raw mut size))?;
-    if data.is_null() {
-        return Ok(Vec::new());
+/// What Envoy returns. It is there until the callback returns.
+impl Callback {
+    /// The configuration that Envoy was given for the filter.
+    pub(crate) fn configuration(&self) -> Result<&[u8], Failed> {
+        const WHICH: u32 = BufferType::PluginConfiguration as u32;
+        self.returned(|data, size| {
+            // SAFETY: `returned` gives pointers that the host may write to.
+            unsafe { proxy_get_buffer_bytes(WHICH, 0, usize::MAX, data, size) }
+        })
     }
-    // SAFETY: the host got this memory from the SDK's `malloc`, which gives a boxed slice
-    // of exactly the size asked for, filled it, and gave it to us.
-    Ok(unsafe { Vec::from_raw_parts(data, size, size) })
+
+    /// The headers of the request, as [`sloop_dataplane::HeaderMap`] reads them.
+    pub(crate) fn request_headers(&self) -> Result<&[u8], Failed> {
+        const WHICH: u32 = MapType::HttpRequestHeaders as u32;
+        self.returned(|data, size| {
+            // SAFETY: `returned` gives pointers that the host may write to.
+            unsafe { proxy_get_header_map_pairs(WHICH, data, size) }
+        })
+    }
+
+    /// A property; its path's parts are separated by zero bytes. None when there is none such now.
+    pub(crate) fn property(&self, path: &[u8]) -> Option<&[u8]> {
+        self.returned(|data, size| {
+            // SAFETY: pointer and length describe `path`, which the host only reads, and
+            // `returned` gives pointers that the host may write to.
+            unsafe { proxy_get_property(path.as_ptr(), path.len(), data, size) }
+        })
+        .ok()
+    }
+
+    /// A property that is a number.
+    pub(crate) fn number(&self, path: &[u8]) -> Option<u64> {
+        let bytes = self.property(path)?;
+        Some(u64::from_le_bytes(bytes.try_into().ok()?))
+    }
+
+    /// The bytes that a host function returns through two pointers.
+    fn returned(
+        &self,
+        call: impl FnOnce(*mut *mut u8, *mut usize) -> u32,
+    ) -> Result<&[u8], Failed> {
+        let mut data = null_mut();
+        let mut size = 0;
+        checked(call(&raw mut data, &raw mut size))?;
+        if data.is_null() {
+            return Ok(&[]);
+        }
+        // SAFETY: the host was given this memory by `arena::allocate` during this call,
+        // filled `size` bytes of it, and it stays as it is until the next `Callback` is made,
+        // which cannot be before this one's callback has returned.
+        Ok(unsafe { slice::from_raw_parts(data, size) })
+    }
 }

@@ -1,0 +1,76 @@
+//! What Envoy calls.
+//!
+//! Not through the SDK's dispatch: that keeps a box and three hash tables per
+//! request, and exports every callback there is, each of which Envoy then
+//! enters the VM for. An ordinary request takes three entries here: its context
+//! is created, its headers arrive, it is logged. The SDK defines symbols with
+//! the ABI's names already, so these begin with `sloop_`; `cargo xtask wasm`
+//! puts them in the place of the SDK's, and drops what nothing reaches.
+//!
+//! [`Callback`] is made once per entry, and lends what Envoy returns.
+
+use super::arena::{Callback, allocate};
+use crate::{http, root};
+
+/// The ABI's `Action`.
+const CONTINUE: u32 = 0;
+const PAUSE: u32 = 1;
+
+/// A callback's parent that is none: the context is a root.
+const NO_PARENT: u32 = 0;
+
+#[unsafe(no_mangle)]
+extern "C" fn sloop_on_memory_allocate(size: usize) -> *mut u8 {
+    allocate(size)
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn sloop_on_context_create(context: u32, parent: u32) {
+    if parent != NO_PARENT {
+        http::create(context, parent);
+    }
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn sloop_on_configure(context: u32, _size: u32) -> u32 {
+    u32::from(root::configure(&Callback::enter(), context))
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn sloop_on_tick(context: u32) {
+    root::tick(&Callback::enter(), context);
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn sloop_on_request_headers(context: u32, _count: u32, _is_end: u32) -> u32 {
+    match http::begin(&Callback::enter(), context) {
+        http::Flow::Continue => CONTINUE,
+        http::Flow::Pause => PAUSE,
+    }
+}
+
+/// Only where answers are touched: an entry for each of them.
+#[cfg(feature = "answers")]
+#[unsafe(no_mangle)]
+extern "C" fn sloop_on_response_headers(context: u32, _count: u32, _is_end: u32) -> u32 {
+    http::respond(context);
+    CONTINUE
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn sloop_on_log(context: u32) {
+    http::end(&Callback::enter(), context);
+}
+
+/// gRPC's OK: a unary call ended with an answer.
+const OK: u32 = 0;
+
+#[unsafe(no_mangle)]
+extern "C" fn sloop_on_grpc_receive(context: u32, token: u32, _size: u32) {
+    root::answered(context, token, OK);
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn sloop_on_grpc_close(context: u32, token: u32, status: u32) {
+    root::answered(context, token, status);
+}
