@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 
-use sloop_model::{FILTER_CONFIG_VERSION, FilterConfig, Side, TraceSettings};
+use sloop_model::{FILTER_CONFIG_VERSION, FilterConfig, Ignored, Side, TraceSettings};
 
 use super::clusters::{APP_CLUSTER, upstream_cluster};
 use super::text::{indented, quoted, socket_address};
@@ -133,7 +133,7 @@ impl Bootstrap {
             report: Some(self.report()),
             route_names: false,
             scopes: Vec::new(),
-            optional: serde_json::Map::new(),
+            optional: Ignored {},
         }
     }
 }

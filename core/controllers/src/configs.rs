@@ -21,8 +21,8 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 use sloop_model::{
-    FILTER_CONFIG_VERSION, FilterConfig, Policy, ReportSettings, RouteName, Scope, ScopeConfig,
-    ServiceName, Side, TraceSettings,
+    FILTER_CONFIG_VERSION, FilterConfig, Ignored, Policy, ReportSettings, RouteName, Scope,
+    ScopeConfig, ServiceName, Side, TraceSettings,
 };
 
 use crate::RouteSet;
@@ -101,7 +101,7 @@ pub fn filter_config(
             report: settings.report.clone(),
             route_names: making.route_names,
             scopes: making.scopes,
-            optional: serde_json::Map::new(),
+            optional: Ignored {},
         },
         left_out: making.left_out,
     }

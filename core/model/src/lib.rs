@@ -7,6 +7,7 @@
 mod breaker;
 mod config;
 mod fault;
+mod json;
 mod matcher;
 mod names;
 mod objective;
@@ -19,10 +20,11 @@ mod wilson;
 
 pub use breaker::{BreakerLimits, BreakerRule, InvalidBreaker, Trip};
 pub use config::{
-    BreakerConfig, ConfigError, FILTER_CONFIG_VERSION, FilterConfig, ReportSettings, ScopeConfig,
-    TraceResponse, TraceSettings,
+    BreakerConfig, ConfigError, FILTER_CONFIG_VERSION, FilterConfig, Ignored, ReportSettings,
+    ScopeConfig, TraceResponse, TraceSettings,
 };
 pub use fault::{Delay, FaultRule, FaultWritten, InvalidFault};
+pub use json::{InvalidJson, Problem};
 pub use matcher::{HeaderMatch, InvalidMatch, PathMatch, RequestMatch};
 pub use names::{InvalidName, RouteName, ServiceName, SloName};
 pub use objective::{InvalidSelector, Judgement, Objective, ObjectiveId, Selector, StatusRange};

@@ -282,6 +282,22 @@ impl Outcome {
         self.has_latency() || matches!(self, Self::ClientCancel)
     }
 
+    /// The names of all, in the order of their numbers.
+    #[must_use]
+    #[expect(
+        clippy::indexing_slicing,
+        reason = "at compile time, within both lengths"
+    )]
+    pub const fn names() -> [&'static str; Self::ALL.len()] {
+        let mut names = [""; Self::ALL.len()];
+        let mut index = 0;
+        while index < names.len() {
+            names[index] = Self::ALL[index].name();
+            index += 1;
+        }
+        names
+    }
+
     /// The name in documents, metrics and tables.
     #[must_use]
     pub const fn name(self) -> &'static str {

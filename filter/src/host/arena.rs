@@ -17,7 +17,6 @@ const BYTES: usize = 16 << 10;
 const ALIGN: usize = 8;
 
 struct Arena {
-    piece: UnsafeCell<[u8; BYTES]>,
     /// At most [`BYTES`].
     used: Cell<usize>,
     large: UnsafeCell<Vec<Box<[u8]>>>,
@@ -26,11 +25,12 @@ struct Arena {
 thread_local! {
     static ARENA: Arena = const {
         Arena {
-            piece: UnsafeCell::new([0; BYTES]),
             used: Cell::new(0),
             large: UnsafeCell::new(Vec::new()),
         }
     };
+    /// By itself: zeros alone take no room in the module.
+    static PIECE: UnsafeCell<[u8; BYTES]> = const { UnsafeCell::new([0; BYTES]) };
 }
 
 impl Callback {
@@ -64,6 +64,6 @@ pub(super) fn allocate(size: usize) -> *mut u8 {
         }
         arena.used.set(end.next_multiple_of(ALIGN));
         // SAFETY: `used` is at most BYTES, so the result lies in the piece or at its end.
-        unsafe { arena.piece.get().cast::<u8>().add(used) }
+        PIECE.with(|piece| unsafe { piece.get().cast::<u8>().add(used) })
     })
 }

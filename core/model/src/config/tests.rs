@@ -129,3 +129,60 @@ fn rubbish_is_refused_and_not_read_past() {
     let trailing = format!("{WHOLE} x");
     assert!(FilterConfig::parse(trailing.as_bytes()).is_err());
 }
+
+/// Every value in `json`, by its pointer.
+fn pointers(json: &serde_json::Value, at: &str, found: &mut Vec<String>) {
+    found.push(at.to_owned());
+    let items = json.as_array().into_iter().flatten().enumerate();
+    let items = items.map(|(index, item)| (index.to_string(), item));
+    let members = json.as_object().into_iter().flatten();
+    let members = members.map(|(name, value)| (name.clone(), value));
+    let children: Vec<_> = items.chain(members).collect();
+    for (name, child) in children {
+        pointers(child, &format!("{at}/{name}"), found);
+    }
+}
+
+/// Serde's derived readers are what the JSON Schema and the control plane's documents go by.
+#[test]
+fn both_readers_read_the_same() {
+    let whole: serde_json::Value = serde_json::from_str(WHOLE).unwrap();
+    let mut all = Vec::new();
+    pointers(&whole, "", &mut all);
+    assert!(60 < all.len(), "{}", all.len());
+    let (mut taken, mut refused) = (0, 0);
+    for pointer in all {
+        for instead in [
+            "null",
+            "-1",
+            "0",
+            "1.5",
+            "70000",
+            "\"a\"",
+            "\"server\"",
+            "[]",
+            "{}",
+            "[1, 2]",
+            "true",
+        ] {
+            let mut changed = whole.clone();
+            *changed.pointer_mut(&pointer).unwrap() = serde_json::from_str(instead).unwrap();
+            let text = changed.to_string();
+            let ours = FilterConfig::from_json(&Json::parse(text.as_bytes()).unwrap());
+            let serdes = serde_json::from_str::<FilterConfig>(&text);
+            match (&ours, &serdes) {
+                (Ok(ours), Ok(serdes)) => {
+                    assert_eq!(ours, serdes, "{pointer} is {instead}");
+                    taken += 1;
+                }
+                (Err(_), Err(_)) => refused += 1,
+                // Serde also takes a list for an object with so many fields; we do not.
+                (Err(_), Ok(_)) if instead.starts_with('[') => refused += 1,
+                (Ok(_), Err(_)) | (Err(_), Ok(_)) => {
+                    panic!("{pointer} is {instead}: {ours:?}, {serdes:?}")
+                }
+            }
+        }
+    }
+    assert!(50 < taken && 300 < refused, "{taken} {refused}");
+}

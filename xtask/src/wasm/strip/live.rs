@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::convert::Infallible;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use wasm_encoder::reencode::{Error, Reencode, utils};
 use wasm_encoder::{CodeSection, ExportSection, FunctionSection, ImportSection, Module};
 use wasmparser::{
@@ -35,6 +35,10 @@ impl Functions {
         Ok(functions)
     }
 
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "other sections name no functions"
+    )]
     fn read(&mut self, payload: Payload<'_>) -> Result<()> {
         match payload {
             Payload::ImportSection(section) => {

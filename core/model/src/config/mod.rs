@@ -7,9 +7,12 @@
 //! where nothing is an error. A reader that refuses a configuration keeps the
 //! one that it had.
 
+mod read;
+
 use serde::{Deserialize, Serialize};
 
 use crate::breaker::BreakerRule;
+use crate::json::{FromJson as _, Json, Problem};
 use crate::matcher::InvalidMatch;
 use crate::objective::InvalidSelector;
 use crate::{
@@ -48,10 +51,14 @@ pub struct FilterConfig {
     /// Routes, and what holds on them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub scopes: Vec<ScopeConfig>,
-    /// Whatever an older reader may ignore.
-    #[serde(default, skip_serializing_if = "serde_json::Map::is_empty")]
-    pub optional: serde_json::Map<String, serde_json::Value>,
+    /// Whatever an older reader may ignore. This one ignores all of it.
+    #[serde(default, skip_serializing)]
+    pub optional: Ignored,
 }
+
+/// An object that is not looked into.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+pub struct Ignored {}
 
 /// How traces are carried on.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -134,14 +141,12 @@ pub struct BreakerConfig {
 /// Why a configuration is refused.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
-    /// Not JSON of the right shape, or a value out of its bounds.
-    #[error("{path}: {source}")]
-    Unreadable {
-        /// The field, as `scopes[0].breaker.limits`.
-        path: String,
-        /// What is wrong with it.
-        source: serde_json::Error,
-    },
+    /// Not JSON.
+    #[error(transparent)]
+    Syntax(#[from] serde_json::Error),
+    /// Not of the right shape, or a value out of its bounds.
+    #[error(transparent)]
+    Unreadable(#[from] Problem),
     /// Written for another reader.
     #[error("version: is {given}; this filter reads version {known}", known = FILTER_CONFIG_VERSION)]
     Version {
@@ -220,17 +225,7 @@ impl FilterConfig {
     ///
     /// Names the first field that is wrong.
     pub fn parse(json: &[u8]) -> Result<Self, ConfigError> {
-        let mut reader = serde_json::Deserializer::from_slice(json);
-        let config: Self = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
-            ConfigError::Unreadable {
-                path: error.path().to_string(),
-                source: error.into_inner(),
-            }
-        })?;
-        reader.end().map_err(|source| ConfigError::Unreadable {
-            path: ".".to_owned(),
-            source,
-        })?;
+        let config = Self::from_json(&Json::parse(json)?)?;
         config.check()?;
         Ok(config)
     }

@@ -1,0 +1,110 @@
+//! How a configuration is read. One file for each part that has rules of its own.
+
+mod faults;
+mod matches;
+mod objectives;
+mod protection;
+
+use super::{FilterConfig, Ignored, ReportSettings, ScopeConfig, TraceResponse, TraceSettings};
+use crate::json::{Fields, FromJson, Json, Problem};
+use crate::{RouteName, ServiceName, Side, SloName, WallTime};
+
+impl FromJson for FilterConfig {
+    fn from_json(json: &Json<'_>) -> Result<Self, Problem> {
+        let mut fields = Fields::of(json)?;
+        let config = Self {
+            version: fields.required("version")?,
+            generation: fields.or_default("generation")?,
+            service: fields.required("service")?,
+            side: fields.required("side")?,
+            trace: fields.or_default("trace")?,
+            report: fields.optional("report")?,
+            route_names: fields.or_default("route_names")?,
+            scopes: fields.or_default("scopes")?,
+            optional: fields.or_default("optional")?,
+        };
+        fields.end()?;
+        Ok(config)
+    }
+}
+
+impl FromJson for Ignored {
+    fn from_json(json: &Json<'_>) -> Result<Self, Problem> {
+        json.members().map(|_| Self {})
+    }
+}
+
+impl FromJson for TraceSettings {
+    fn from_json(json: &Json<'_>) -> Result<Self, Problem> {
+        let mut fields = Fields::of(json)?;
+        let settings = Self {
+            respond: fields.optional("respond")?,
+        };
+        fields.end()?;
+        Ok(settings)
+    }
+}
+
+impl FromJson for TraceResponse {
+    fn from_json(json: &Json<'_>) -> Result<Self, Problem> {
+        Ok(match json.word(&["origin", "always", "never"])? {
+            0 => Self::Origin,
+            1 => Self::Always,
+            _ => Self::Never,
+        })
+    }
+}
+
+impl FromJson for ReportSettings {
+    fn from_json(json: &Json<'_>) -> Result<Self, Problem> {
+        let mut fields = Fields::of(json)?;
+        let settings = Self {
+            cluster: fields.required("cluster")?,
+            interval_ms: fields.or("interval_ms", Self::interval_default())?,
+        };
+        fields.end()?;
+        Ok(settings)
+    }
+}
+
+impl FromJson for ScopeConfig {
+    fn from_json(json: &Json<'_>) -> Result<Self, Problem> {
+        let mut fields = Fields::of(json)?;
+        let scope = Self {
+            service: fields.required("service")?,
+            route: fields.required("route")?,
+            matches: fields.or_default("match")?,
+            objectives: fields.or_default("objectives")?,
+            breaker: fields.optional("breaker")?,
+            faults: fields.or_default("faults")?,
+        };
+        fields.end()?;
+        Ok(scope)
+    }
+}
+
+impl FromJson for Side {
+    fn from_json(json: &Json<'_>) -> Result<Self, Problem> {
+        Ok(match json.word(&["server", "client"])? {
+            0 => Self::Server,
+            _ => Self::Client,
+        })
+    }
+}
+
+impl FromJson for WallTime {
+    fn from_json(json: &Json<'_>) -> Result<Self, Problem> {
+        u64::from_json(json).map(Self::from_millis)
+    }
+}
+
+macro_rules! name {
+    ($($name:ty),+) => {$(
+        impl FromJson for $name {
+            fn from_json(json: &Json<'_>) -> Result<Self, Problem> {
+                Self::try_from(json.text()?).map_err(Problem::invalid)
+            }
+        }
+    )+};
+}
+name!(ServiceName, RouteName, SloName);

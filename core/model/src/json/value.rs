@@ -1,0 +1,154 @@
+//! JSON, taken apart.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+
+use super::Problem;
+use super::error::InvalidJson;
+
+/// Any JSON. Members keep their order, and what is there twice stays there twice.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Json<'a> {
+    Null,
+    Bool(bool),
+    Number(u64),
+    /// Below zero, or with a fraction.
+    OtherNumber,
+    Text(Cow<'a, str>),
+    List(Vec<Self>),
+    Object(Vec<(Cow<'a, str>, Self)>),
+}
+
+impl<'a> Json<'a> {
+    /// Takes a text apart.
+    pub(crate) fn parse(text: &'a [u8]) -> Result<Self, serde_json::Error> {
+        let mut reader = serde_json::Deserializer::from_slice(text);
+        let json = Self::deserialize(&mut reader)?;
+        reader.end()?;
+        Ok(json)
+    }
+
+    /// The number, at most `max`.
+    pub(super) fn number(&self, max: u64) -> Result<u64, Problem> {
+        match self {
+            Self::Number(number) if *number <= max => Ok(*number),
+            Self::Number(given) => Err(InvalidJson::TooLarge { given: *given, max }.into()),
+            Self::Null
+            | Self::Bool(_)
+            | Self::OtherNumber
+            | Self::Text(_)
+            | Self::List(_)
+            | Self::Object(_) => Err(self.is_not("a whole number that is not negative")),
+        }
+    }
+
+    pub(crate) fn text(&self) -> Result<&str, Problem> {
+        let Self::Text(text) = self else {
+            return Err(self.is_not("a string"));
+        };
+        Ok(text)
+    }
+
+    pub(crate) fn list(&self) -> Result<&[Self], Problem> {
+        let Self::List(items) = self else {
+            return Err(self.is_not("a list"));
+        };
+        Ok(items)
+    }
+
+    pub(crate) fn members(&self) -> Result<&[(Cow<'a, str>, Self)], Problem> {
+        let Self::Object(members) = self else {
+            return Err(self.is_not("an object"));
+        };
+        Ok(members)
+    }
+
+    /// The position of the text among `words`.
+    pub(crate) fn word(&self, words: &'static [&'static str]) -> Result<usize, Problem> {
+        let given = self.text()?;
+        let known = words.iter().position(|word| *word == given);
+        known.ok_or_else(|| {
+            InvalidJson::Word {
+                given: given.to_owned(),
+                words,
+            }
+            .into()
+        })
+    }
+
+    /// That something else was wanted.
+    pub(crate) fn is_not(&self, wanted: &'static str) -> Problem {
+        let found = match self {
+            Self::Null => "null",
+            Self::Bool(_) => "true or false",
+            Self::Number(_) => "a number",
+            Self::OtherNumber => "a number with a fraction or below zero",
+            Self::Text(_) => "a string",
+            Self::List(_) => "a list",
+            Self::Object(_) => "an object",
+        };
+        InvalidJson::Kind { found, wanted }.into()
+    }
+}
+
+impl<'de> Deserialize<'de> for Json<'de> {
+    fn deserialize<D: Deserializer<'de>>(reader: D) -> Result<Self, D::Error> {
+        reader.deserialize_any(AnyJson)
+    }
+}
+
+struct AnyJson;
+
+impl<'de> Visitor<'de> for AnyJson {
+    type Value = Json<'de>;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("JSON")
+    }
+
+    fn visit_unit<E>(self) -> Result<Json<'de>, E> {
+        Ok(Json::Null)
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Json<'de>, E> {
+        Ok(Json::Bool(value))
+    }
+
+    fn visit_u64<E>(self, number: u64) -> Result<Json<'de>, E> {
+        Ok(Json::Number(number))
+    }
+
+    fn visit_i64<E>(self, _number: i64) -> Result<Json<'de>, E> {
+        Ok(Json::OtherNumber)
+    }
+
+    fn visit_f64<E>(self, _number: f64) -> Result<Json<'de>, E> {
+        Ok(Json::OtherNumber)
+    }
+
+    fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Json<'de>, E> {
+        Ok(Json::Text(Cow::Borrowed(text)))
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Json<'de>, E> {
+        Ok(Json::Text(Cow::Owned(text.to_owned())))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Json<'de>, A::Error> {
+        let mut list = Vec::new();
+        while let Some(item) = items.next_element()? {
+            list.push(item);
+        }
+        Ok(Json::List(list))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Json<'de>, A::Error> {
+        let mut object = Vec::new();
+        while let Some((Json::Text(name), value)) = members.next_entry::<Json<'de>, _>()? {
+            object.push((name, value));
+        }
+        Ok(Json::Object(object))
+    }
+}
