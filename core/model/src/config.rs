@@ -13,7 +13,8 @@ use crate::breaker::BreakerRule;
 use crate::matcher::InvalidMatch;
 use crate::objective::InvalidSelector;
 use crate::{
-    FaultRule, Mode, Objective, RequestMatch, RouteName, ServiceName, Side, Trip, WallTime,
+    ContextSettings, FaultRule, Mode, Objective, RequestMatch, RouteName, ServiceName, Side, Trip,
+    WallTime,
 };
 
 /// The version that this crate reads and writes.
@@ -60,6 +61,9 @@ pub struct TraceSettings {
     /// When answers carry `traceresponse`.
     #[serde(default)]
     pub respond: TraceResponse,
+    /// What else travels with a request, and how.
+    #[serde(default)]
+    pub context: ContextSettings,
 }
 
 /// When answers carry `traceresponse`.
