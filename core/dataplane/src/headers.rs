@@ -5,7 +5,7 @@
 //! numbers are 32 bits, little-endian. Reading it raw costs as much as asking
 //! for one header by name.
 
-use crate::trace::Incoming;
+use crate::context::Incoming;
 
 /// A header map as the host serialises it.
 #[derive(Clone, Copy, Debug)]
@@ -37,6 +37,42 @@ impl<'a> HeaderMap<'a> {
             Some((name, value))
         })
     }
+
+    /// The value of the first header called `name`, which is in lower case.
+    pub(crate) fn first(self, name: &[u8]) -> Option<&'a [u8]> {
+        let mut all = self.iter();
+        all.find(|(given, _)| *given == name)
+            .map(|(_, value)| value)
+    }
+}
+
+/// The lines of one header, in their order.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Lines<'a> {
+    Absent,
+    Once(&'a [u8]),
+    /// Where to find them.
+    Repeated(HeaderMap<'a>, &'static [u8]),
+}
+
+impl<'a> Lines<'a> {
+    fn add(&mut self, value: &'a [u8], map: HeaderMap<'a>, name: &'static [u8]) {
+        *self = match self {
+            Lines::Absent => Lines::Once(value),
+            Lines::Once(_) | Lines::Repeated(..) => Lines::Repeated(map, name),
+        }
+    }
+
+    /// All lines. A repeated header is looked for again, so that those that are not cost nothing.
+    pub(crate) fn iter(self) -> impl Iterator<Item = &'a [u8]> {
+        let (once, (map, name)) = match self {
+            Lines::Absent => (None, (HeaderMap::new(b""), &b""[..])),
+            Lines::Once(value) => (Some(value), (HeaderMap::new(b""), &b""[..])),
+            Lines::Repeated(map, name) => (None, (map, name)),
+        };
+        let repeated = map.iter().filter(move |(given, _)| *given == name);
+        once.into_iter().chain(repeated.map(|(_, value)| value))
+    }
 }
 
 /// The next text, of the given length, without the zero byte behind it.
@@ -59,6 +95,14 @@ pub struct Request<'a> {
     pub traceparent: Incoming<'a>,
     /// Whether it came with a `tracestate`.
     pub has_tracestate: bool,
+    /// Whether it came with `b3` or with any `x-b3-` header that is read.
+    pub has_b3: bool,
+    pub(crate) tracestate: Lines<'a>,
+    pub(crate) baggage: Lines<'a>,
+    pub(crate) grpc_timeout: &'a [u8],
+    pub(crate) expected_timeout: &'a [u8],
+    /// `x-request-id`.
+    pub(crate) id: &'a [u8],
     /// Whether it is a gRPC request.
     pub is_grpc: bool,
 }
@@ -74,25 +118,62 @@ impl<'a> Request<'a> {
             path: b"",
             traceparent: Incoming::Absent,
             has_tracestate: false,
+            has_b3: false,
+            tracestate: Lines::Absent,
+            baggage: Lines::Absent,
+            grpc_timeout: b"",
+            expected_timeout: b"",
+            id: b"",
             is_grpc: false,
         };
         for (name, value) in headers.iter() {
-            match name {
-                b":method" => request.method = value,
-                b":authority" => request.authority = value,
-                b":path" => request.path = value.split(|byte| *byte == b'?').next().unwrap_or(b""),
-                b"traceparent" => {
-                    request.traceparent = match request.traceparent {
-                        Incoming::Absent => Incoming::Once(value),
-                        Incoming::Once(_) | Incoming::Repeated => Incoming::Repeated,
-                    }
-                }
-                b"tracestate" => request.has_tracestate = true,
-                b"content-type" => request.is_grpc = is_grpc(value),
-                _ => {}
-            }
+            request.take(name, value);
         }
         request
+    }
+
+    /// Keeps what one header says. Length and first letter leave at most one name to compare.
+    fn take(&mut self, name: &[u8], value: &'a [u8]) {
+        let Some(first) = name.first() else {
+            return;
+        };
+        match (name.len(), *first) {
+            (2, b'b') if name == b"b3" => self.has_b3 = true,
+            (5, b':') if name == b":path" => {
+                self.path = value.split(|byte| *byte == b'?').next().unwrap_or(b"");
+            }
+            (7, b':') if name == b":method" => self.method = value,
+            (7, b'b') if name == b"baggage" => self.baggage.add(value, self.headers, b"baggage"),
+            (10, b':') if name == b":authority" => self.authority = value,
+            (10, b't') if name == b"tracestate" => {
+                self.has_tracestate = true;
+                self.tracestate.add(value, self.headers, b"tracestate");
+            }
+            (11, b't') if name == b"traceparent" => {
+                self.traceparent = match self.traceparent {
+                    Incoming::Absent => Incoming::Once(value),
+                    Incoming::Once(_) | Incoming::Repeated => Incoming::Repeated,
+                }
+            }
+            (12, b'c') if name == b"content-type" => self.is_grpc = is_grpc(value),
+            (12, b'g') if name == b"grpc-timeout" => self.grpc_timeout = value,
+            (10..=12, b'x') => self.take_x(name, value),
+            (30, b'x') if name == b"x-envoy-expected-rq-timeout-ms" => {
+                self.expected_timeout = value;
+            }
+            _ => {}
+        }
+    }
+
+    /// [`Request::take`] for names of 10 to 12 bytes that begin with `x`.
+    fn take_x(&mut self, name: &[u8], value: &'a [u8]) {
+        match name {
+            b"x-request-id" => self.id = value,
+            b"x-b3-traceid" | b"x-b3-spanid" | b"x-b3-sampled" | b"x-b3-flags" => {
+                self.has_b3 = true;
+            }
+            _ => {}
+        }
     }
 }
 
@@ -148,6 +229,53 @@ mod tests {
         assert_eq!(request.traceparent, Incoming::Once(b"a"));
         assert!(request.has_tracestate && request.is_grpc);
         assert_eq!(request.headers.iter().count(), 7);
+    }
+
+    #[test]
+    fn what_the_context_needs_is_found_by_its_whole_name() {
+        let bytes = serialised(&[
+            ("grpc-timeout", b"1S"),
+            ("x-envoy-expected-rq-timeout-ms", b"15000"),
+            ("x-request-id", b"id"),
+            ("grpc-timeou7", b"2S"),
+            ("x-envoy-expected-rq-timeout-m5", b"1"),
+            ("x-request-ib", b"no"),
+            ("x-b3-sampler", b"1"),
+            ("ba", b"1"),
+            ("", b"1"),
+        ]);
+        let request = Request::read(HeaderMap::new(&bytes));
+        assert_eq!(request.grpc_timeout, b"1S");
+        assert_eq!(request.expected_timeout, b"15000");
+        assert_eq!(request.id, b"id");
+        assert!(!request.has_b3);
+        for name in [
+            "b3",
+            "x-b3-traceid",
+            "x-b3-spanid",
+            "x-b3-sampled",
+            "x-b3-flags",
+        ] {
+            let bytes = serialised(&[(name, b"1")]);
+            assert!(Request::read(HeaderMap::new(&bytes)).has_b3, "{name}");
+        }
+    }
+
+    #[test]
+    fn all_lines_of_a_header_are_found_in_their_order() {
+        let lines: [&[u8]; 3] = [b"1", b"", b"3"];
+        for count in 0..=3 {
+            let mut headers = vec![("a", &b"x"[..])];
+            for line in &lines[..count] {
+                headers.push(("tracestate", line));
+                headers.push(("baggage", line));
+            }
+            let bytes = serialised(&headers);
+            let request = Request::read(HeaderMap::new(&bytes));
+            assert!(request.tracestate.iter().eq(lines[..count].iter().copied()));
+            assert!(request.baggage.iter().eq(lines[..count].iter().copied()));
+            assert_eq!(request.has_tracestate, count != 0);
+        }
     }
 
     #[test]

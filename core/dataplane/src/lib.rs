@@ -13,6 +13,7 @@
 //! [`Plane::report`] hands the counts over until [`Plane::acknowledge`].
 
 pub mod breaker;
+pub mod context;
 mod fault;
 mod headers;
 mod plane;
@@ -20,10 +21,9 @@ mod random;
 pub mod report;
 mod scope;
 mod sli;
-mod trace;
 
+pub use context::{Incoming, TraceContext, TraceId};
 pub use headers::{HeaderMap, Request, serialised};
 pub use plane::{Arrival, Claim, Ending, Exchange, Plane, Release, Released, Verdict};
 pub use random::Random;
 pub use scope::ScopeId;
-pub use trace::{Incoming, TraceContext, TraceId};
