@@ -37,13 +37,6 @@ impl<'a> HeaderMap<'a> {
             Some((name, value))
         })
     }
-
-    /// The value of the first header called `name`, which is in lower case.
-    pub(crate) fn first(self, name: &[u8]) -> Option<&'a [u8]> {
-        let mut all = self.iter();
-        all.find(|(given, _)| *given == name)
-            .map(|(_, value)| value)
-    }
 }
 
 /// The lines of one header, in their order.
@@ -127,55 +120,80 @@ impl<'a> Request<'a> {
             is_grpc: false,
         };
         for (name, value) in headers.iter() {
-            request.take(name, value);
+            // Few names are as long as one that is looked for, so most headers cost this test.
+            if name.len() < 32 && LENGTHS >> name.len() & 1 != 0 {
+                request.take(name, value);
+            }
         }
         request
     }
 
-    /// Keeps what one header says. Length and first letter leave at most one name to compare.
+    /// Keeps what one header says.
+    ///
+    /// Not inlined: the loop around it would carry every field from one header to the next.
+    #[inline(never)]
     fn take(&mut self, name: &[u8], value: &'a [u8]) {
-        let Some(first) = name.first() else {
-            return;
-        };
-        match (name.len(), *first) {
-            (2, b'b') if name == b"b3" => self.has_b3 = true,
-            (5, b':') if name == b":path" => {
-                self.path = value.split(|byte| *byte == b'?').next().unwrap_or(b"");
-            }
-            (7, b':') if name == b":method" => self.method = value,
-            (7, b'b') if name == b"baggage" => self.baggage.add(value, self.headers, b"baggage"),
-            (10, b':') if name == b":authority" => self.authority = value,
-            (10, b't') if name == b"tracestate" => {
-                self.has_tracestate = true;
-                self.tracestate.add(value, self.headers, b"tracestate");
-            }
-            (11, b't') if name == b"traceparent" => {
+        match shape(name) {
+            PATH => self.path = value.split(|byte| *byte == b'?').next().unwrap_or(b""),
+            METHOD => self.method = value,
+            AUTHORITY => self.authority = value,
+            CONTENT_TYPE => self.is_grpc = is_grpc(value),
+            REQUEST_ID => self.id = value,
+            TRACEPARENT => {
                 self.traceparent = match self.traceparent {
                     Incoming::Absent => Incoming::Once(value),
                     Incoming::Once(_) | Incoming::Repeated => Incoming::Repeated,
                 }
             }
-            (12, b'c') if name == b"content-type" => self.is_grpc = is_grpc(value),
-            (12, b'g') if name == b"grpc-timeout" => self.grpc_timeout = value,
-            (10..=12, b'x') => self.take_x(name, value),
-            (30, b'x') if name == b"x-envoy-expected-rq-timeout-ms" => {
-                self.expected_timeout = value;
+            TRACESTATE => {
+                self.has_tracestate = true;
+                self.tracestate.add(value, self.headers, b"tracestate");
             }
-            _ => {}
-        }
-    }
-
-    /// [`Request::take`] for names of 10 to 12 bytes that begin with `x`.
-    fn take_x(&mut self, name: &[u8], value: &'a [u8]) {
-        match name {
-            b"x-request-id" => self.id = value,
-            b"x-b3-traceid" | b"x-b3-spanid" | b"x-b3-sampled" | b"x-b3-flags" => {
-                self.has_b3 = true;
-            }
-            _ => {}
+            BAGGAGE => self.baggage.add(value, self.headers, b"baggage"),
+            GRPC_TIMEOUT => self.grpc_timeout = value,
+            B3_TRACE | B3_SPAN | B3_SAMPLED | B3_FLAGS => self.has_b3 = true,
+            _ => match name {
+                b"b3" => self.has_b3 = true,
+                b"x-envoy-expected-rq-timeout-ms" => self.expected_timeout = value,
+                _ => {}
+            },
         }
     }
 }
+
+/// The length of a name, and its first and last bytes: eight of each, or four if there are not so many.
+///
+/// For names of 4 to 16 bytes that is all of it, and comparing it is three numbers instead of a call.
+type Shape = (usize, u64, u64);
+
+const fn shape(name: &[u8]) -> Shape {
+    if let (Some(first), Some(last)) = (name.first_chunk::<8>(), name.last_chunk::<8>()) {
+        let (first, last) = (u64::from_le_bytes(*first), u64::from_le_bytes(*last));
+        return (name.len(), first, last);
+    }
+    if let (Some(first), Some(last)) = (name.first_chunk::<4>(), name.last_chunk::<4>()) {
+        let (first, last) = (u32::from_le_bytes(*first), u32::from_le_bytes(*last));
+        return (name.len(), first as u64, last as u64);
+    }
+    (name.len(), 0, 0)
+}
+
+const PATH: Shape = shape(b":path");
+const METHOD: Shape = shape(b":method");
+const BAGGAGE: Shape = shape(b"baggage");
+const AUTHORITY: Shape = shape(b":authority");
+const TRACESTATE: Shape = shape(b"tracestate");
+const B3_FLAGS: Shape = shape(b"x-b3-flags");
+const TRACEPARENT: Shape = shape(b"traceparent");
+const B3_SPAN: Shape = shape(b"x-b3-spanid");
+const CONTENT_TYPE: Shape = shape(b"content-type");
+const GRPC_TIMEOUT: Shape = shape(b"grpc-timeout");
+const REQUEST_ID: Shape = shape(b"x-request-id");
+const B3_TRACE: Shape = shape(b"x-b3-traceid");
+const B3_SAMPLED: Shape = shape(b"x-b3-sampled");
+
+/// The lengths of names that are looked for: `b3`, the above, and `x-envoy-expected-rq-timeout-ms`.
+const LENGTHS: u32 = 1 << 2 | 1 << 5 | 1 << 7 | 1 << 10 | 1 << 11 | 1 << 12 | 1 << 30;
 
 /// `application/grpc`, alone or with a suffix such as `+proto`; not `application/grpc-web`, which is no gRPC to Envoy.
 fn is_grpc(content_type: &[u8]) -> bool {

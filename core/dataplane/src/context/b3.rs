@@ -49,13 +49,38 @@ impl B3 {
 }
 
 /// Reads the B3 headers of `request`.
+#[inline(never)]
 pub(super) fn read(request: &Request<'_>) -> B3 {
-    let single = request.headers.first(b"b3").and_then(parse_single);
-    single.unwrap_or_else(|| parse_multi(request))
+    let mut single = None;
+    let mut multi = Multi::default();
+    for (name, value) in request.headers.iter() {
+        let place = match name {
+            b"b3" => &mut single,
+            b"x-b3-traceid" => &mut multi.trace,
+            b"x-b3-spanid" => &mut multi.span,
+            b"x-b3-sampled" => &mut multi.sampled,
+            b"x-b3-flags" => &mut multi.flags,
+            _ => continue,
+        };
+        if place.is_none() {
+            *place = Some(trimmed(value));
+        }
+    }
+    single
+        .and_then(parse_single)
+        .unwrap_or_else(|| parse_multi(multi))
+}
+
+/// The values of `x-b3-*`.
+#[derive(Clone, Copy, Default)]
+struct Multi<'a> {
+    trace: Option<&'a [u8]>,
+    span: Option<&'a [u8]>,
+    sampled: Option<&'a [u8]>,
+    flags: Option<&'a [u8]>,
 }
 
 fn parse_single(value: &[u8]) -> Option<B3> {
-    let value = trimmed(value);
     if let [sampling] = value {
         return Some(B3 {
             ids: None,
@@ -78,21 +103,18 @@ fn parse_single(value: &[u8]) -> Option<B3> {
     })
 }
 
-fn parse_multi(request: &Request<'_>) -> B3 {
-    let first = |name: &[u8]| request.headers.first(name).map(trimmed);
-    let sampling = if first(b"x-b3-flags") == Some(b"1") {
-        Some(Sampling::Debug)
-    } else {
-        match first(b"x-b3-sampled") {
-            Some(b"1" | b"true") => Some(Sampling::Accept),
-            Some(b"0" | b"false") => Some(Sampling::Deny),
-            Some(_) | None => None,
-        }
+fn parse_multi(multi: Multi<'_>) -> B3 {
+    let sampling = match (multi.flags, multi.sampled) {
+        (Some(b"1"), _) => Some(Sampling::Debug),
+        (_, Some(b"1" | b"true")) => Some(Sampling::Accept),
+        (_, Some(b"0" | b"false")) => Some(Sampling::Deny),
+        (_, Some(_) | None) => None,
     };
-    let trace = first(b"x-b3-traceid").unwrap_or_default();
-    let span = first(b"x-b3-spanid").unwrap_or_default();
     B3 {
-        ids: ids(trace, span),
+        ids: ids(
+            multi.trace.unwrap_or_default(),
+            multi.span.unwrap_or_default(),
+        ),
         sampling,
     }
 }

@@ -58,6 +58,7 @@ impl Deadline {
 }
 
 /// The deadline of a request that arrives at `wall`; `said` is what the member says.
+#[inline(never)]
 pub(super) fn of(
     request: &Request<'_>,
     said: Option<Deadline>,

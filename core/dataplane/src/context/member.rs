@@ -38,9 +38,12 @@ pub struct Said {
 }
 
 /// Arms of a few experiments, at most one for each.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Arms {
-    arms: [Option<Arm>; Self::MAX],
+    /// What is behind `count` means nothing, and is zero and untouched.
+    experiments: [u32; Self::MAX],
+    kinds: [ArmKind; Self::MAX],
+    count: u8,
 }
 
 /// The arm of one experiment that a trace is in.
@@ -67,6 +70,13 @@ impl Arms {
     /// Experiments that one trace can be in at a time: each costs 11 bytes on every request.
     pub const MAX: usize = 4;
 
+    /// None.
+    pub const NONE: Self = Self {
+        experiments: [0; Self::MAX],
+        kinds: [ArmKind::Untouched; Self::MAX],
+        count: 0,
+    };
+
     /// The arm in `experiment`.
     #[must_use]
     pub fn of(&self, experiment: u32) -> Option<ArmKind> {
@@ -80,18 +90,36 @@ impl Arms {
         if self.of(arm.experiment).is_some() {
             return false;
         }
-        match self.arms.iter_mut().find(|slot| slot.is_none()) {
-            None => false,
-            Some(free) => {
-                *free = Some(arm);
-                true
-            }
-        }
+        let at = usize::from(self.count);
+        let (Some(experiment), Some(kind)) = (self.experiments.get_mut(at), self.kinds.get_mut(at))
+        else {
+            return false;
+        };
+        (*experiment, *kind) = (arm.experiment, arm.kind);
+        self.count += 1;
+        true
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.count == 0
     }
 
     /// All, in the order in which they were added.
     pub fn iter(&self) -> impl Iterator<Item = Arm> {
-        self.arms.iter().map_while(|slot| *slot)
+        let all = self.experiments.iter().zip(&self.kinds);
+        all.take(usize::from(self.count))
+            .map(|(experiment, kind)| Arm {
+                experiment: *experiment,
+                kind: *kind,
+            })
+    }
+}
+
+impl Default for Arms {
+    fn default() -> Self {
+        Self::NONE
     }
 }
 
@@ -126,8 +154,8 @@ impl Said {
 
     /// Whether there is nothing to say.
     #[must_use]
-    pub fn is_empty(&self) -> bool {
-        *self == Self::default()
+    pub const fn is_empty(&self) -> bool {
+        self.criticality.is_none() && !self.keep && self.deadline.is_none() && self.arms.is_empty()
     }
 
     /// Appends the member's value to `into`, with those fields of `previous` that this version does not know.

@@ -63,8 +63,10 @@ pub struct Context<'a> {
 #[derive(Clone, Copy, Debug)]
 enum Member<'a> {
     Absent,
-    /// Of our version, or to be discarded.
-    Ours(&'a [u8]),
+    /// Of our version, and what it says.
+    Ours(&'a [u8], Said),
+    /// Of any version, but not believed.
+    Discarded,
     /// Of another version: not ours to touch.
     Foreign,
 }
@@ -106,36 +108,39 @@ impl<'a> Context<'a> {
         joined: Option<Joined>,
         random: &mut Random,
     ) -> Self {
+        let mut said = Said::default();
+        let trace = match (request.traceparent, joined) {
+            (Incoming::Absent, _) if request.has_b3 => {
+                let b3 = b3::read(request);
+                said.keep = b3.is_debug();
+                b3.context(random)
+            }
+            (Incoming::Absent, Some(joined)) => {
+                said = joined.said;
+                TraceContext::below(joined.parent, random)
+            }
+            (incoming, _) => TraceContext::continue_or_start(incoming, random),
+        };
         let mut context = Self {
-            trace: TraceContext::of(request, random),
-            said: Said::default(),
+            trace,
+            said,
             state: TraceState::EMPTY,
             member: Member::Absent,
             timeliness: Timeliness::InTime,
             has_tracestate: request.has_tracestate,
             has_b3: request.has_b3,
         };
-        match request.traceparent {
-            Incoming::Absent if request.has_b3 => {
-                context.said.keep = b3::read(request).is_debug();
-            }
-            Incoming::Absent => {
-                if let Some(Joined { parent, said }) = joined {
-                    context.trace = TraceContext::below(parent, random);
-                    context.said = said;
-                }
-            }
-            Incoming::Once(_) | Incoming::Repeated => {
-                // It belongs to the trace that could not be continued.
-                if request.has_tracestate && !context.trace.is_origin() {
-                    context.read_state(request, reading.settings.member);
-                }
-            }
+        // Without a parent that could be continued, it belongs to another trace.
+        let has_parent = matches!(request.traceparent, Incoming::Once(_)) && !trace.is_origin();
+        if request.has_tracestate && has_parent {
+            context.read_state(request, reading.settings.member);
         }
         context.read_deadline(request, reading);
         context
     }
 
+    // Not inlined, like what else few requests need: what a function might do costs, too.
+    #[inline(never)]
     fn read_state(&mut self, request: &Request<'a>, trust: MemberTrust) {
         let Some(state) = TraceState::read(request.tracestate) else {
             return;
@@ -145,11 +150,11 @@ impl<'a> Context<'a> {
             return;
         };
         self.member = match (trust, Said::parse(value)) {
-            (MemberTrust::Discard, _) => Member::Ours(b""),
+            (MemberTrust::Discard, _) => Member::Discarded,
             (MemberTrust::Trust, None) => Member::Foreign,
             (MemberTrust::Trust, Some(said)) => {
                 self.said = said;
-                Member::Ours(value)
+                Member::Ours(value, said)
             }
         };
     }
@@ -191,8 +196,18 @@ impl<'a> Context<'a> {
     /// Says what is to be done about `tracestate`, and writes to `into` what to put there. `more` are
     /// members of other keys that are to have these values; an empty value leaves a key out.
     ///
-    /// `into` is cleared first; keep it, and nothing is allocated in the long run.
+    /// What was in `into` before is lost; keep it, and nothing is allocated in the long run.
+    #[inline]
     pub fn tracestate(&self, more: &[StateMember<'_>], into: &mut Vec<u8>) -> Rewrite {
+        if !self.has_tracestate && self.said.is_empty() && more.is_empty() {
+            Rewrite::Keep
+        } else {
+            self.rewrite(more, into)
+        }
+    }
+
+    #[inline(never)]
+    fn rewrite(&self, more: &[StateMember<'_>], into: &mut Vec<u8>) -> Rewrite {
         into.clear();
         let is_dropped = self.has_tracestate && self.state.is_absent();
         let mut has_changed = is_dropped || !self.state.is_tidy();
@@ -227,33 +242,29 @@ impl<'a> Context<'a> {
 
     /// Writes our member to `into`, which is empty, if it is not what came in. False if it is.
     fn push_ours(&self, into: &mut Vec<u8>) -> bool {
-        let previous = match self.member {
+        let previous: &[u8] = match self.member {
             Member::Foreign => return false,
-            Member::Absent => None,
-            Member::Ours(value) => Some(value),
-        };
-        let value = previous.unwrap_or_default();
-        if self.said.is_empty() && !member::has_unknown(value) {
-            return previous.is_some();
-        }
-        tracestate::push(
-            into,
-            StateMember {
-                key: KEY,
-                value: b"",
-            },
-        );
-        let start = into.len();
-        self.said.write(value, into);
-        let has_changed = into.get(start..) != previous;
-        if !has_changed {
+            Member::Absent if self.said.is_empty() => return false,
             // It stays where it is: only what changed goes to the front.
-            into.clear();
+            Member::Ours(_, said) if self.said == said && !said.is_empty() => return false,
+            Member::Absent | Member::Discarded => b"",
+            Member::Ours(value, _) => value,
+        };
+        if !self.said.is_empty() || member::has_unknown(previous) {
+            let value = b"";
+            tracestate::push(into, StateMember { key: KEY, value });
+            self.said.write(previous, into);
+            let value = into.strip_prefix(b"sloop=");
+            if value == Some(previous) {
+                into.clear();
+                return false;
+            }
         }
-        has_changed
+        true
     }
 
-    /// Calls `put` for each B3 header that is to be written, or removed if there is no value; none if `format` is none.
+    /// Calls `put` for each B3 header that is to be written, or removed if there is no value; none if
+    /// `format` is none. What is to be kept is "debug" in B3.
     pub fn write_b3(&self, format: B3Output, put: impl FnMut(&'static str, Option<&[u8]>)) {
         let writing = B3Writing {
             format,

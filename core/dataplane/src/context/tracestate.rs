@@ -14,7 +14,6 @@
 //! is longer than any valid one could be ([`TraceState::BYTES_MAX`]). The last
 //! members are left out only when ours would make more than 32.
 
-use super::traceparent::trimmed;
 use crate::headers::Lines;
 
 /// A valid list. Empty when there was none.
@@ -56,14 +55,18 @@ impl<'a> TraceState<'a> {
             }
         }
         let mut keys: [&[u8]; MEMBERS_MAX] = [b""; MEMBERS_MAX];
-        for (count, member) in state.texts().enumerate() {
-            let StateMember { key, value } = split(member)?;
-            let (known, free) = keys.split_at_mut_checked(count)?;
-            if !is_key(key) || !is_value(value) || known.contains(&key) {
-                return None;
+        let mut count = 0;
+        for mut line in lines.iter() {
+            while let Some(member) = next(&mut line) {
+                let key = member?.key;
+                let (known, free) = keys.split_at_mut_checked(count)?;
+                if known.contains(&key) {
+                    return None;
+                }
+                // There is no place for a 33rd.
+                *free.first_mut()? = key;
+                count += 1;
             }
-            // There is no place for a 33rd.
-            *free.first_mut()? = key;
         }
         Some(state)
     }
@@ -77,7 +80,8 @@ impl<'a> TraceState<'a> {
 
     /// All members, in their order.
     pub fn members(&self) -> impl Iterator<Item = StateMember<'a>> {
-        self.texts().filter_map(split)
+        let of_line = |mut line| core::iter::from_fn(move || next(&mut line).flatten());
+        self.lines.iter().flat_map(of_line)
     }
 
     /// Whether there is no list.
@@ -89,7 +93,7 @@ impl<'a> TraceState<'a> {
     pub(super) fn is_tidy(&self) -> bool {
         match self.lines {
             Lines::Absent => true,
-            Lines::Once(_) => self.texts().next().is_some(),
+            Lines::Once(_) => self.members().next().is_some(),
             Lines::Repeated(..) => false,
         }
     }
@@ -106,15 +110,6 @@ impl<'a> TraceState<'a> {
             push(into, member);
         }
     }
-
-    /// Members as they were written, without those that are empty.
-    fn texts(&self) -> impl Iterator<Item = &'a [u8]> {
-        self.lines
-            .iter()
-            .flat_map(|line| line.split(|byte| *byte == b','))
-            .map(trimmed)
-            .filter(|text| !text.is_empty())
-    }
 }
 
 /// Appends a member to a list.
@@ -127,37 +122,91 @@ pub(super) fn push(into: &mut Vec<u8>, member: StateMember<'_>) {
     into.extend_from_slice(member.value);
 }
 
-fn split(text: &[u8]) -> Option<StateMember<'_>> {
-    let at = text.iter().position(|byte| *byte == b'=')?;
-    let (key, value) = text.split_at_checked(at)?;
-    Some(StateMember {
-        key,
-        value: value.get(1..)?,
-    })
+/// Takes the next member from a line, without what is empty. None at the end; in it, None for what is invalid.
+fn next<'a>(line: &mut &'a [u8]) -> Option<Option<StateMember<'a>>> {
+    let empty = run(line, SPACE | COMMA);
+    let rest = line.get(empty..)?;
+    if rest.is_empty() {
+        *line = rest;
+        return None;
+    }
+    let member = split(rest);
+    // What is behind an invalid one is not looked at.
+    *line = member.map_or(b"", |(_, rest)| rest);
+    Some(member.map(|(member, _)| member))
 }
 
+/// The member that `text` begins with, and what is behind it: nothing, or a comma.
+fn split(text: &[u8]) -> Option<(StateMember<'_>, &[u8])> {
+    let (key, rest) = text.split_at_checked(run(text, KEY | AT))?;
+    let rest = rest.strip_prefix(b"=")?;
+    let (value, rest) = rest.split_at_checked(run(rest, VALUE))?;
+    let rest = rest.get(run(rest, SPACE)..)?;
+    let mut value = value;
+    while let [inner @ .., b' '] = value {
+        value = inner;
+    }
+    let is_value = (1..=256).contains(&value.len());
+    let is_whole = matches!(rest.first(), None | Some(b','));
+    (is_key(key) && is_value && is_whole).then_some((StateMember { key, value }, rest))
+}
+
+/// What a byte may be part of.
+const SPACE: u8 = 1;
+const COMMA: u8 = 2;
+const KEY: u8 = 4;
+const KEY_FIRST: u8 = 8;
+const AT: u8 = 16;
+const VALUE: u8 = 32;
+
+/// The parts of each byte.
+static PARTS: [u8; 256] = {
+    let mut parts = [0; 256];
+    let mut left: &mut [u8] = &mut parts;
+    let mut byte = 0_u8;
+    while let [first, rest @ ..] = left {
+        *first = match byte {
+            b' ' => SPACE | VALUE,
+            b'\t' => SPACE,
+            b',' => COMMA,
+            b'=' => 0,
+            b'@' => AT | VALUE,
+            b'a'..=b'z' | b'0'..=b'9' => KEY | KEY_FIRST | VALUE,
+            b'_' | b'-' | b'*' | b'/' => KEY | VALUE,
+            b'!'..=b'~' => VALUE,
+            _ => 0,
+        };
+        byte = byte.wrapping_add(1);
+        left = rest;
+    }
+    parts
+};
+
+/// Whether `byte` may be part of one of `wanted`.
+fn is_part(byte: u8, wanted: u8) -> bool {
+    let parts = PARTS.get(usize::from(byte)).copied().unwrap_or_default();
+    parts & wanted != 0
+}
+
+/// How many bytes of `text`, from its beginning, are one of `wanted`.
+fn run(text: &[u8], wanted: u8) -> usize {
+    text.iter()
+        .position(|byte| !is_part(*byte, wanted))
+        .unwrap_or(text.len())
+}
+
+/// Whether characters that a key may have are in an order that it may have.
 fn is_key(key: &[u8]) -> bool {
-    match key.iter().position(|byte| *byte == b'@') {
-        None => is_name(key, 256),
-        Some(at) => {
-            let tenant = key.get(..at).unwrap_or_default();
-            let system = key.get(at + 1..).unwrap_or_default();
-            is_name(tenant, 241) && is_name(system, 14)
+    let starts_well = |name: &[u8]| {
+        let first = name.first();
+        first.is_some_and(|first| is_part(*first, KEY_FIRST))
+    };
+    let tenant = run(key, KEY);
+    match key.get(tenant + 1..) {
+        None => starts_well(key) && key.len() <= 256,
+        Some(system) => {
+            let is_one = run(system, KEY) == system.len();
+            starts_well(key) && tenant <= 241 && is_one && starts_well(system) && system.len() <= 14
         }
     }
-}
-
-/// Begins with a letter or digit, and has at most `length_max` characters that a key may have.
-fn is_name(name: &[u8], length_max: usize) -> bool {
-    let is_plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
-    let is_inner = |byte: &u8| is_plain(*byte) || matches!(*byte, b'_' | b'-' | b'*' | b'/');
-    name.first().is_some_and(|first| is_plain(*first))
-        && name.len() <= length_max
-        && name.iter().all(is_inner)
-}
-
-/// Printable, without comma and equals sign; that it does not end with a space was seen to before.
-fn is_value(value: &[u8]) -> bool {
-    let is_allowed = |byte: &u8| matches!(*byte, b' '..=b'~') && !matches!(*byte, b',' | b'=');
-    (1..=256).contains(&value.len()) && value.iter().all(is_allowed)
 }
