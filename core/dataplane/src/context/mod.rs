@@ -142,11 +142,11 @@ impl<'a> Context<'a> {
     // Not inlined, like what else few requests need: what a function might do costs, too.
     #[inline(never)]
     fn read_state(&mut self, request: &Request<'a>, trust: MemberTrust) {
-        let Some(state) = TraceState::read(request.tracestate) else {
+        let Some((state, value)) = TraceState::read(request.tracestate, KEY) else {
             return;
         };
         self.state = state;
-        let Some(value) = state.find(KEY) else {
+        let Some(value) = value else {
             return;
         };
         self.member = match (trust, Said::parse(value)) {

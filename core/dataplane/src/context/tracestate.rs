@@ -44,9 +44,8 @@ impl<'a> TraceState<'a> {
         lines: Lines::Absent,
     };
 
-    /// Reads a list. None when anything in it is invalid.
-    pub(crate) fn read(lines: Lines<'a>) -> Option<Self> {
-        let state = Self { lines };
+    /// Reads a list, and what it says of `wanted`. None when anything in it is invalid.
+    pub(crate) fn read(lines: Lines<'a>, wanted: &[u8]) -> Option<(Self, Option<&'a [u8]>)> {
         let mut bytes = 0;
         for line in lines.iter() {
             bytes += line.len() + 1;
@@ -55,20 +54,24 @@ impl<'a> TraceState<'a> {
             }
         }
         let mut keys: [&[u8]; MEMBERS_MAX] = [b""; MEMBERS_MAX];
+        let mut found = None;
         let mut count = 0;
         for mut line in lines.iter() {
             while let Some(member) = next(&mut line) {
-                let key = member?.key;
+                let StateMember { key, value } = member?;
                 let (known, free) = keys.split_at_mut_checked(count)?;
                 if known.contains(&key) {
                     return None;
                 }
                 // There is no place for a 33rd.
                 *free.first_mut()? = key;
+                if key == wanted {
+                    found = Some(value);
+                }
                 count += 1;
             }
         }
-        Some(state)
+        Some((Self { lines }, found))
     }
 
     /// The value of `key`.
@@ -93,7 +96,7 @@ impl<'a> TraceState<'a> {
     pub(super) fn is_tidy(&self) -> bool {
         match self.lines {
             Lines::Absent => true,
-            Lines::Once(_) => self.members().next().is_some(),
+            Lines::Once(line) => run(line, SPACE | COMMA) < line.len(),
             Lines::Repeated(..) => false,
         }
     }

@@ -266,9 +266,10 @@ proptest! {
             prop_assert!(same.is_empty());
             let bytes = serialised(&[("tracestate", &sent)]);
             let request = Request::read(HeaderMap::new(&bytes));
-            let list = TraceState::read(request.tracestate).expect("valid");
+            let (list, ours) = TraceState::read(request.tracestate, KEY).expect("valid");
             prop_assert!((1..=32).contains(&list.members().count()));
-            prop_assert!(list.find(KEY).is_some());
+            prop_assert!(ours.is_some());
+            prop_assert_eq!(list.find(KEY), ours);
         }
     }
 
