@@ -4,10 +4,11 @@
 use std::hint::black_box;
 
 use criterion::{Criterion, criterion_group, criterion_main};
+use sloop_dataplane::context::{Context, Reading};
 use sloop_dataplane::{
-    Arrival, Claim, Ending, HeaderMap, Plane, Request, ScopeId, Verdict, serialised,
+    Arrival, Claim, Ending, HeaderMap, Plane, Random, Request, ScopeId, Verdict, serialised,
 };
-use sloop_model::{FilterConfig, Flags, Side, Time};
+use sloop_model::{ContextSettings, FilterConfig, Flags, Side, Time, WallTime};
 
 const HEADERS: &[(&str, &[u8])] = &[
     (":authority", b"payments:8080"),
@@ -94,5 +95,48 @@ fn benches(criterion: &mut Criterion) {
     }
 }
 
-criterion_group!(all, benches);
+/// What is read of the headers and said to the next service, without any decision.
+fn contexts(criterion: &mut Criterion) {
+    let ordinary = serialised(HEADERS);
+    let others = [
+        HEADERS,
+        &[("tracestate", b"rojo=00f067aa0ba902b7,congo=t61rcWkgMzE")],
+    ]
+    .concat();
+    let member = [
+        HEADERS,
+        &[("tracestate", b"sloop=1.c3.e0badcafef,congo=t61rcWkgMzE")],
+    ]
+    .concat();
+    let settings = ContextSettings::default();
+    let mut random = Random::seeded([1, 2, 3, 4]);
+    let mut into = Vec::new();
+    criterion.bench_function("headers", |bencher| {
+        bencher.iter(|| Request::read(HeaderMap::new(black_box(&ordinary))).is_grpc);
+    });
+    for (name, bytes, keep) in [
+        ("parent", &ordinary, false),
+        ("parent, two others", &serialised(&others), false),
+        ("parent, two others, keep", &serialised(&others), true),
+        ("parent, member", &serialised(&member), false),
+        ("parent, member, keep", &serialised(&member), true),
+    ] {
+        criterion.bench_function(&format!("context, {name}"), |bencher| {
+            bencher.iter(|| {
+                let request = Request::read(HeaderMap::new(black_box(bytes)));
+                let reading = Reading {
+                    settings: &settings,
+                    side: Side::Server,
+                    wall: WallTime::from_millis(1_800_000_000_000),
+                };
+                let mut context = Context::read(&request, reading, None, &mut random);
+                context.said.keep |= keep;
+                black_box(context.trace.header());
+                context.tracestate(&[], &mut into)
+            });
+        });
+    }
+}
+
+criterion_group!(all, benches, contexts);
 criterion_main!(all);

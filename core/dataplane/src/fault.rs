@@ -5,8 +5,8 @@
 
 use sloop_model::{FaultRule, WallTime};
 
+use crate::context::TraceId;
 use crate::random::{draw_of, mix};
-use crate::trace::TraceId;
 
 /// Position of the first of `rules` that is in force at `wall` and chooses `trace`.
 pub(crate) fn chosen(rules: &[FaultRule], trace: TraceId, wall: WallTime) -> Option<usize> {

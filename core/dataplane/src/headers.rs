@@ -5,7 +5,7 @@
 //! numbers are 32 bits, little-endian. Reading it raw costs as much as asking
 //! for one header by name.
 
-use crate::trace::Incoming;
+use crate::context::Incoming;
 
 /// A header map as the host serialises it.
 #[derive(Clone, Copy, Debug)]
@@ -39,6 +39,35 @@ impl<'a> HeaderMap<'a> {
     }
 }
 
+/// The lines of one header, in their order.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Lines<'a> {
+    Absent,
+    Once(&'a [u8]),
+    /// Where to find them.
+    Repeated(HeaderMap<'a>, &'static [u8]),
+}
+
+impl<'a> Lines<'a> {
+    fn add(&mut self, value: &'a [u8], map: HeaderMap<'a>, name: &'static [u8]) {
+        *self = match self {
+            Lines::Absent => Lines::Once(value),
+            Lines::Once(_) | Lines::Repeated(..) => Lines::Repeated(map, name),
+        }
+    }
+
+    /// All lines. A repeated header is looked for again, so that those that are not cost nothing.
+    pub(crate) fn iter(self) -> impl Iterator<Item = &'a [u8]> {
+        let (once, (map, name)) = match self {
+            Lines::Absent => (None, (HeaderMap::new(b""), &b""[..])),
+            Lines::Once(value) => (Some(value), (HeaderMap::new(b""), &b""[..])),
+            Lines::Repeated(map, name) => (None, (map, name)),
+        };
+        let repeated = map.iter().filter(move |(given, _)| *given == name);
+        once.into_iter().chain(repeated.map(|(_, value)| value))
+    }
+}
+
 /// The next text, of the given length, without the zero byte behind it.
 fn text<'a>(texts: &mut &'a [u8], length: &[u8; 4]) -> Option<&'a [u8]> {
     let length = usize::try_from(u32::from_le_bytes(*length)).ok()?;
@@ -59,6 +88,14 @@ pub struct Request<'a> {
     pub traceparent: Incoming<'a>,
     /// Whether it came with a `tracestate`.
     pub has_tracestate: bool,
+    /// Whether it came with `b3` or with any `x-b3-` header that is read.
+    pub has_b3: bool,
+    pub(crate) tracestate: Lines<'a>,
+    pub(crate) baggage: Lines<'a>,
+    pub(crate) grpc_timeout: &'a [u8],
+    pub(crate) expected_timeout: &'a [u8],
+    /// `x-request-id`.
+    pub(crate) id: &'a [u8],
     /// Whether it is a gRPC request.
     pub is_grpc: bool,
 }
@@ -74,27 +111,89 @@ impl<'a> Request<'a> {
             path: b"",
             traceparent: Incoming::Absent,
             has_tracestate: false,
+            has_b3: false,
+            tracestate: Lines::Absent,
+            baggage: Lines::Absent,
+            grpc_timeout: b"",
+            expected_timeout: b"",
+            id: b"",
             is_grpc: false,
         };
         for (name, value) in headers.iter() {
-            match name {
-                b":method" => request.method = value,
-                b":authority" => request.authority = value,
-                b":path" => request.path = value.split(|byte| *byte == b'?').next().unwrap_or(b""),
-                b"traceparent" => {
-                    request.traceparent = match request.traceparent {
-                        Incoming::Absent => Incoming::Once(value),
-                        Incoming::Once(_) | Incoming::Repeated => Incoming::Repeated,
-                    }
-                }
-                b"tracestate" => request.has_tracestate = true,
-                b"content-type" => request.is_grpc = is_grpc(value),
-                _ => {}
+            // Few names are as long as one that is looked for, so most headers cost this test.
+            if name.len() < 32 && LENGTHS >> name.len() & 1 != 0 {
+                request.take(name, value);
             }
         }
         request
     }
+
+    /// Keeps what one header says.
+    ///
+    /// Not inlined: the loop around it would carry every field from one header to the next.
+    #[inline(never)]
+    fn take(&mut self, name: &[u8], value: &'a [u8]) {
+        match shape(name) {
+            PATH => self.path = value.split(|byte| *byte == b'?').next().unwrap_or(b""),
+            METHOD => self.method = value,
+            AUTHORITY => self.authority = value,
+            CONTENT_TYPE => self.is_grpc = is_grpc(value),
+            REQUEST_ID => self.id = value,
+            TRACEPARENT => {
+                self.traceparent = match self.traceparent {
+                    Incoming::Absent => Incoming::Once(value),
+                    Incoming::Once(_) | Incoming::Repeated => Incoming::Repeated,
+                }
+            }
+            TRACESTATE => {
+                self.has_tracestate = true;
+                self.tracestate.add(value, self.headers, b"tracestate");
+            }
+            BAGGAGE => self.baggage.add(value, self.headers, b"baggage"),
+            GRPC_TIMEOUT => self.grpc_timeout = value,
+            B3_TRACE | B3_SPAN | B3_SAMPLED | B3_FLAGS => self.has_b3 = true,
+            _ => match name {
+                b"b3" => self.has_b3 = true,
+                b"x-envoy-expected-rq-timeout-ms" => self.expected_timeout = value,
+                _ => {}
+            },
+        }
+    }
 }
+
+/// The length of a name, and its first and last bytes: eight of each, or four if there are not so many.
+///
+/// For names of 4 to 16 bytes that is all of it, and comparing it is three numbers instead of a call.
+type Shape = (usize, u64, u64);
+
+const fn shape(name: &[u8]) -> Shape {
+    if let (Some(first), Some(last)) = (name.first_chunk::<8>(), name.last_chunk::<8>()) {
+        let (first, last) = (u64::from_le_bytes(*first), u64::from_le_bytes(*last));
+        return (name.len(), first, last);
+    }
+    if let (Some(first), Some(last)) = (name.first_chunk::<4>(), name.last_chunk::<4>()) {
+        let (first, last) = (u32::from_le_bytes(*first), u32::from_le_bytes(*last));
+        return (name.len(), first as u64, last as u64);
+    }
+    (name.len(), 0, 0)
+}
+
+const PATH: Shape = shape(b":path");
+const METHOD: Shape = shape(b":method");
+const BAGGAGE: Shape = shape(b"baggage");
+const AUTHORITY: Shape = shape(b":authority");
+const TRACESTATE: Shape = shape(b"tracestate");
+const B3_FLAGS: Shape = shape(b"x-b3-flags");
+const TRACEPARENT: Shape = shape(b"traceparent");
+const B3_SPAN: Shape = shape(b"x-b3-spanid");
+const CONTENT_TYPE: Shape = shape(b"content-type");
+const GRPC_TIMEOUT: Shape = shape(b"grpc-timeout");
+const REQUEST_ID: Shape = shape(b"x-request-id");
+const B3_TRACE: Shape = shape(b"x-b3-traceid");
+const B3_SAMPLED: Shape = shape(b"x-b3-sampled");
+
+/// The lengths of names that are looked for: `b3`, the above, and `x-envoy-expected-rq-timeout-ms`.
+const LENGTHS: u32 = 1 << 2 | 1 << 5 | 1 << 7 | 1 << 10 | 1 << 11 | 1 << 12 | 1 << 30;
 
 /// `application/grpc`, alone or with a suffix such as `+proto`; not `application/grpc-web`, which is no gRPC to Envoy.
 fn is_grpc(content_type: &[u8]) -> bool {
@@ -148,6 +247,53 @@ mod tests {
         assert_eq!(request.traceparent, Incoming::Once(b"a"));
         assert!(request.has_tracestate && request.is_grpc);
         assert_eq!(request.headers.iter().count(), 7);
+    }
+
+    #[test]
+    fn what_the_context_needs_is_found_by_its_whole_name() {
+        let bytes = serialised(&[
+            ("grpc-timeout", b"1S"),
+            ("x-envoy-expected-rq-timeout-ms", b"15000"),
+            ("x-request-id", b"id"),
+            ("grpc-timeou7", b"2S"),
+            ("x-envoy-expected-rq-timeout-m5", b"1"),
+            ("x-request-ib", b"no"),
+            ("x-b3-sampler", b"1"),
+            ("ba", b"1"),
+            ("", b"1"),
+        ]);
+        let request = Request::read(HeaderMap::new(&bytes));
+        assert_eq!(request.grpc_timeout, b"1S");
+        assert_eq!(request.expected_timeout, b"15000");
+        assert_eq!(request.id, b"id");
+        assert!(!request.has_b3);
+        for name in [
+            "b3",
+            "x-b3-traceid",
+            "x-b3-spanid",
+            "x-b3-sampled",
+            "x-b3-flags",
+        ] {
+            let bytes = serialised(&[(name, b"1")]);
+            assert!(Request::read(HeaderMap::new(&bytes)).has_b3, "{name}");
+        }
+    }
+
+    #[test]
+    fn all_lines_of_a_header_are_found_in_their_order() {
+        let lines: [&[u8]; 3] = [b"1", b"", b"3"];
+        for count in 0..=3 {
+            let mut headers = vec![("a", &b"x"[..])];
+            for line in &lines[..count] {
+                headers.push(("tracestate", line));
+                headers.push(("baggage", line));
+            }
+            let bytes = serialised(&headers);
+            let request = Request::read(HeaderMap::new(&bytes));
+            assert!(request.tracestate.iter().eq(lines[..count].iter().copied()));
+            assert!(request.baggage.iter().eq(lines[..count].iter().copied()));
+            assert_eq!(request.has_tracestate, count != 0);
+        }
     }
 
     #[test]

@@ -13,6 +13,7 @@
 //! [`Plane::report`] hands the counts over until [`Plane::acknowledge`].
 
 pub mod breaker;
+pub mod context;
 mod fault;
 mod headers;
 mod plane;
@@ -21,11 +22,10 @@ pub mod report;
 mod scope;
 mod sli;
 mod table;
-mod trace;
 
+pub use context::{Incoming, TraceContext, TraceId};
 pub use headers::{HeaderMap, Request, serialised};
 pub use plane::{Arrival, Claim, Ending, Exchange, Plane, Release, Released, Verdict};
 pub use random::Random;
 pub use scope::ScopeId;
 pub use table::Table;
-pub use trace::{Incoming, TraceContext, TraceId};

@@ -6,6 +6,8 @@
 
 mod breaker;
 mod config;
+mod context;
+mod criticality;
 mod fault;
 mod json;
 mod matcher;
@@ -23,6 +25,11 @@ pub use config::{
     BreakerConfig, ConfigError, FILTER_CONFIG_VERSION, FilterConfig, Ignored, ReportSettings,
     ScopeConfig, TraceResponse, TraceSettings,
 };
+pub use context::{
+    B3Output, BaggageKey, ContextSettings, DeadlineMode, InvalidBaggageKey, InvalidJoin, JoinReach,
+    JoinSettings, JoinWritten, MemberTrust, TraceOwner,
+};
+pub use criticality::Criticality;
 pub use fault::{Delay, FaultRule, FaultWritten, InvalidFault};
 pub use json::{InvalidJson, Problem};
 pub use matcher::{HeaderMatch, InvalidMatch, PathMatch, RequestMatch};

@@ -10,10 +10,10 @@ use super::entry::Policy;
 use super::guard::Admission;
 use super::held::{Held, Hold, HoldState};
 use crate::breaker::Ticket;
+use crate::context::TraceId;
 use crate::fault;
 use crate::scope::ScopeId;
 use crate::sli::Judged;
-use crate::trace::TraceId;
 
 /// What is known of a request when its headers are here.
 #[derive(Clone, Copy, Debug)]

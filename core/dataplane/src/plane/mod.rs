@@ -17,11 +17,11 @@ use core::time::Duration;
 
 use sloop_model::{FilterConfig, ReportSettings, Side, Time, TraceResponse, WallTime};
 
+use crate::context::TraceContext;
 use crate::headers::Request;
 use crate::random::Random;
 use crate::report::{Report, Trouble};
 use crate::scope::ScopeId;
-use crate::trace::TraceContext;
 use clock::Clock;
 pub use exchange::{Arrival, Ending, Exchange, Verdict};
 use held::Held;
@@ -105,7 +105,7 @@ impl Plane {
 
     /// The request's place in a trace.
     pub fn trace(&mut self, request: &Request<'_>) -> TraceContext {
-        TraceContext::continue_or_start(request.traceparent, &mut self.random)
+        TraceContext::of(request, &mut self.random)
     }
 
     /// Whether the answer to a request of this trace says which trace it is.

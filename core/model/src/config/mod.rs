@@ -16,7 +16,8 @@ use crate::json::{FromJson as _, Json, Problem};
 use crate::matcher::InvalidMatch;
 use crate::objective::InvalidSelector;
 use crate::{
-    FaultRule, Mode, Objective, RequestMatch, RouteName, ServiceName, Side, Trip, WallTime,
+    ContextSettings, FaultRule, Mode, Objective, RequestMatch, RouteName, ServiceName, Side, Trip,
+    WallTime,
 };
 
 /// The version that this crate reads and writes.
@@ -67,6 +68,9 @@ pub struct TraceSettings {
     /// When answers carry `traceresponse`. Absent: the default, of a module that touches answers; never, of the other.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub respond: Option<TraceResponse>,
+    /// What else travels with a request, and how.
+    #[serde(default, skip_serializing_if = "ContextSettings::is_default")]
+    pub context: ContextSettings,
 }
 
 /// When answers carry `traceresponse`.

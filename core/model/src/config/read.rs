@@ -1,5 +1,6 @@
 //! How a configuration is read. One file for each part that has rules of its own.
 
+mod context;
 mod faults;
 mod matches;
 mod objectives;
@@ -39,6 +40,7 @@ impl FromJson for TraceSettings {
         let mut fields = Fields::of(json)?;
         let settings = Self {
             respond: fields.optional("respond")?,
+            context: fields.or_default("context")?,
         };
         fields.end()?;
         Ok(settings)

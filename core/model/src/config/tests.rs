@@ -4,7 +4,8 @@ use super::*;
 
 const WHOLE: &str = r#"{
   "version": 1, "generation": 7, "service": "checkout", "side": "client",
-  "trace": {"respond": "always"},
+  "trace": {"respond": "always", "context": {"owner": "envoy", "b3": "multi", "member": "discard", "deadlines": "enforce",
+    "origin_key": "app.origin", "journey_key": "app.journey", "join": {"entries": 4, "expires_ms": 100, "reach": "sidecar"}}},
   "report": {"cluster": "sloop_control_plane", "interval_ms": 500},
   "route_names": true,
   "scopes": [{

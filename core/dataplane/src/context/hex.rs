@@ -1,0 +1,127 @@
+//! Hexadecimal digits, eight at a time.
+//!
+//! Eight digits are one 64-bit number, and all of them are tested and changed
+//! in the same few operations: a `traceparent` has 52 of them, and is read and
+//! written on every request.
+
+/// A one in every byte.
+const ONES: u64 = 0x0101_0101_0101_0101;
+/// The upper bit of every byte.
+const UPPER: u64 = 0x80 * ONES;
+
+/// The eight lower-case digits of `number`.
+pub(crate) const fn digits(number: u32) -> [u8; 8] {
+    let mut spread = number as u64;
+    spread = (spread | spread << 16) & 0x0000_ffff_0000_ffff;
+    spread = (spread | spread << 8) & 0x00ff_00ff_00ff_00ff;
+    spread = (spread | spread << 4) & (0x0f * ONES);
+    // Six more than nine carries into the upper half of the byte.
+    let letters = ((spread + 6 * ONES) >> 4) & ONES;
+    (spread + b'0' as u64 * ONES + letters * (b'a' - b'0' - 10) as u64).to_be_bytes()
+}
+
+/// The sixteen lower-case digits of `number`, as two halves.
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "the halves are what is wanted"
+)]
+pub(crate) const fn digits_long(number: u64) -> [[u8; 8]; 2] {
+    [digits((number >> 32) as u32), digits(number as u32)]
+}
+
+/// The number that eight lower-case digits mean.
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "the last step leaves 32 bits"
+)]
+pub(crate) const fn number(digits: [u8; 8]) -> Option<u32> {
+    let word = u64::from_be_bytes(digits);
+    if word & UPPER != 0 {
+        return None;
+    }
+    let decimal = at_least(word, b'0') & !at_least(word, b'9' + 1);
+    let letters = at_least(word, b'a') & !at_least(word, b'f' + 1);
+    if (decimal | letters) & UPPER != UPPER {
+        return None;
+    }
+    let mut packed = (word & (0x0f * ONES)) + ((letters & UPPER) >> 7) * 9;
+    packed = (packed | packed >> 4) & 0x00ff_00ff_00ff_00ff;
+    packed = (packed | packed >> 8) & 0x0000_ffff_0000_ffff;
+    Some((packed | packed >> 16) as u32)
+}
+
+/// Sets the upper bit of every byte of `word` that is at least `bound`; all bytes are below 128.
+const fn at_least(word: u64, bound: u8) -> u64 {
+    word + (0x80 - bound) as u64 * ONES
+}
+
+/// The number that sixteen lower-case digits mean.
+pub(crate) fn number_long(digits: &[u8; 16]) -> Option<u64> {
+    let (high, low) = digits.split_first_chunk::<8>()?;
+    let (high, low) = (number(*high)?, number(*low.first_chunk()?)?);
+    Some(u64::from(high) << 32 | u64::from(low))
+}
+
+/// The number that one to eight lower-case digits mean.
+pub(crate) fn number_short(digits: &[u8]) -> Option<u32> {
+    let mut padded = [b'0'; 8];
+    let start = padded.len().checked_sub(digits.len())?;
+    if digits.is_empty() {
+        return None;
+    }
+    padded.get_mut(start..)?.copy_from_slice(digits);
+    number(padded)
+}
+
+/// The number that two lower-case digits mean.
+pub(crate) fn pair(digits: [u8; 2]) -> Option<u8> {
+    let [high, low] = digits.map(digit);
+    Some(high? << 4 | low?)
+}
+
+const fn digit(digit: u8) -> Option<u8> {
+    match digit {
+        b'0'..=b'9' => Some(digit - b'0'),
+        b'a'..=b'f' => Some(digit - b'a' + 10),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn only_lower_case_digits_are_digits() {
+        for byte in 0..=u8::MAX {
+            let is_digit = matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+            for at in 0..8 {
+                let mut digits = *b"09afc3e1";
+                digits[at] = byte;
+                assert_eq!(number(digits).is_some(), is_digit, "{byte} at {at}");
+            }
+            assert_eq!(pair([b'a', byte]).is_some(), is_digit);
+            assert_eq!(pair([byte, b'0']).is_some(), is_digit);
+        }
+    }
+
+    #[test]
+    fn short_numbers_have_one_to_eight_digits() {
+        assert_eq!(number_short(b""), None);
+        assert_eq!(number_short(b"f"), Some(15));
+        assert_eq!(number_short(b"ffffffff"), Some(u32::MAX));
+        assert_eq!(number_short(b"0ffffffff"), None);
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_is_what_the_standard_library_writes(number_given in any::<u64>()) {
+            let [high, low] = digits_long(number_given);
+            let written = [high, low].concat();
+            let expected = format!("{number_given:016x}");
+            prop_assert_eq!(&written, expected.as_bytes());
+            prop_assert_eq!(number_long(written.first_chunk().unwrap()), Some(number_given));
+        }
+    }
+}

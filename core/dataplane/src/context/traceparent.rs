@@ -1,0 +1,227 @@
+//! W3C Trace Context: continue a trace, or start one.
+//!
+//! Rules: <https://www.w3.org/TR/trace-context-2/#traceparent-header>. What
+//! cannot be read starts a trace of its own, and what came with it is not
+//! carried on. Version 00 is written whatever came in, as the specification
+//! asks of those who know no later one.
+
+use super::{b3, hex};
+use crate::headers::Request;
+use crate::random::Random;
+
+/// Names a trace. Never all zeros.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TraceId {
+    /// The first 16 hexadecimal digits.
+    pub high: u64,
+    /// The last 16 hexadecimal digits.
+    pub low: u64,
+}
+
+/// What a request said about its trace.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Incoming<'a> {
+    /// Nothing.
+    Absent,
+    /// One `traceparent`.
+    Once(&'a [u8]),
+    /// Several, of which none can be trusted.
+    Repeated,
+}
+
+/// The span that a request came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Parent {
+    /// Its trace.
+    pub trace: TraceId,
+    /// The span. Never zero.
+    pub span: u64,
+    /// [`SAMPLED`](Self::SAMPLED) and [`RANDOM`](Self::RANDOM), as far as they were set.
+    pub flags: u8,
+}
+
+/// A request's place in a trace.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TraceContext {
+    id: TraceId,
+    span: u64,
+    /// Zero where the trace began.
+    parent: u64,
+    flags: u8,
+}
+
+/// `00-` trace id `-` span id `-` flags.
+const TRACEPARENT_BYTES: usize = 55;
+
+impl Parent {
+    /// The caller may have recorded it. Set on traces that begin here, so that nobody behind is switched off.
+    pub const SAMPLED: u8 = 1;
+    /// The low 56 bits of the trace id are random (level 2). Ours are.
+    pub const RANDOM: u8 = 2;
+
+    /// Reads a `traceparent`.
+    #[must_use]
+    pub fn parse(value: &[u8]) -> Option<Self> {
+        let value = match value.len() {
+            TRACEPARENT_BYTES => value,
+            _ => trimmed(value),
+        };
+        let (known, rest) = value.split_first_chunk::<TRACEPARENT_BYTES>()?;
+        let version = hex::pair([known[0], known[1]])?;
+        let may_go_on = version != 0 && rest.first() == Some(&b'-');
+        let dashes = [known[2], known[35], known[52]] == [b'-'; 3];
+        if !dashes || version == 0xff || !(rest.is_empty() || may_go_on) {
+            return None;
+        }
+        let long = |from: usize| hex::number_long(known.get(from..)?.first_chunk()?);
+        let flags = hex::pair([known[53], known[54]])?;
+        Self {
+            trace: TraceId {
+                high: long(3)?,
+                low: long(19)?,
+            },
+            span: long(36)?,
+            // "Vendors MUST set those to zero": flags that level 2 does not define.
+            flags: flags & (Self::SAMPLED | Self::RANDOM),
+        }
+        .checked()
+    }
+
+    /// This, unless an id is all zeros.
+    pub(super) fn checked(self) -> Option<Self> {
+        let is_valid = (self.trace.high | self.trace.low) != 0 && self.span != 0;
+        is_valid.then_some(self)
+    }
+}
+
+impl TraceContext {
+    /// The place of a request that came with `incoming`, as a new span.
+    #[must_use]
+    pub fn continue_or_start(incoming: Incoming<'_>, random: &mut Random) -> Self {
+        match parent_of(incoming) {
+            Some(parent) => Self::below(parent, random),
+            None => Self::start(Parent::SAMPLED, random),
+        }
+    }
+
+    /// The place of `request`, as a new span: below its `traceparent`, else below its B3 headers.
+    #[must_use]
+    pub fn of(request: &Request<'_>, random: &mut Random) -> Self {
+        match request.traceparent {
+            Incoming::Absent if request.has_b3 => b3::read(request).context(random),
+            incoming @ (Incoming::Absent | Incoming::Once(_) | Incoming::Repeated) => {
+                Self::continue_or_start(incoming, random)
+            }
+        }
+    }
+
+    /// A new span below `parent`.
+    #[must_use]
+    pub const fn below(parent: Parent, random: &mut Random) -> Self {
+        Self {
+            id: parent.trace,
+            span: random.word_not_zero(),
+            parent: parent.span,
+            flags: parent.flags,
+        }
+    }
+
+    /// A trace of its own, sampled if `sampled` is [`Parent::SAMPLED`] and not if it is zero.
+    pub(super) const fn start(sampled: u8, random: &mut Random) -> Self {
+        let span = random.word_not_zero();
+        Self {
+            id: TraceId {
+                high: random.word(),
+                low: random.word_not_zero(),
+            },
+            span,
+            parent: 0,
+            flags: sampled | Parent::RANDOM,
+        }
+    }
+
+    /// The trace.
+    #[must_use]
+    pub const fn id(&self) -> TraceId {
+        self.id
+    }
+
+    /// The span that the filter makes of the request; what is sent on names it. Never zero.
+    #[must_use]
+    pub const fn span(&self) -> u64 {
+        self.span
+    }
+
+    /// The span that the request came from. None where the trace began.
+    #[must_use]
+    pub const fn parent(&self) -> Option<u64> {
+        match self.parent {
+            0 => None,
+            parent => Some(parent),
+        }
+    }
+
+    /// Whether the caller may have recorded it.
+    #[must_use]
+    pub const fn is_sampled(&self) -> bool {
+        self.flags & Parent::SAMPLED != 0
+    }
+
+    /// Whether the low 56 bits of the trace id are known to be random.
+    #[must_use]
+    pub const fn is_random(&self) -> bool {
+        self.flags & Parent::RANDOM != 0
+    }
+
+    /// Whether the trace began here.
+    #[must_use]
+    pub const fn is_origin(&self) -> bool {
+        self.parent == 0
+    }
+
+    /// What a request that this one causes says about where it came from.
+    #[must_use]
+    pub const fn as_parent(&self) -> Parent {
+        Parent {
+            trace: self.id,
+            span: self.span,
+            flags: self.flags,
+        }
+    }
+
+    /// The value for `traceparent` to the service, and for `traceresponse` to the caller.
+    #[must_use]
+    pub fn header(&self) -> [u8; TRACEPARENT_BYTES] {
+        let mut header = *b"00-0123456789abcdef0123456789abcdef-0123456789abcdef-00";
+        let [a, b] = hex::digits_long(self.id.high);
+        let [c, d] = hex::digits_long(self.id.low);
+        let [e, f] = hex::digits_long(self.span);
+        for (at, digits) in [(3, a), (11, b), (19, c), (27, d), (36, e), (44, f)] {
+            let place = header.get_mut(at..).and_then(<[u8]>::first_chunk_mut);
+            if let Some(place) = place {
+                *place = digits;
+            }
+        }
+        header[54] = b'0' + self.flags;
+        header
+    }
+}
+
+/// What `incoming` can be trusted to say.
+pub(super) fn parent_of(incoming: Incoming<'_>) -> Option<Parent> {
+    match incoming {
+        Incoming::Once(value) => Parent::parse(value),
+        Incoming::Absent | Incoming::Repeated => None,
+    }
+}
+
+/// `text` without the optional whitespace (OWS of RFC 9110) around it.
+pub(super) const fn trimmed(mut text: &[u8]) -> &[u8] {
+    while let [b' ' | b'\t', rest @ ..] = text {
+        text = rest;
+    }
+    while let [rest @ .., b' ' | b'\t'] = text {
+        text = rest;
+    }
+    text
+}

@@ -1,0 +1,90 @@
+//! What travels with a request.
+
+use crate::json::{Fields, FromJson, Json, Problem};
+use crate::{
+    B3Output, BaggageKey, ContextSettings, DeadlineMode, JoinReach, JoinSettings, JoinWritten,
+    MemberTrust, TraceOwner,
+};
+
+impl FromJson for ContextSettings {
+    fn from_json(json: &Json<'_>) -> Result<Self, Problem> {
+        let mut fields = Fields::of(json)?;
+        let settings = Self {
+            owner: fields.or_default("owner")?,
+            b3: fields.or_default("b3")?,
+            member: fields.or_default("member")?,
+            deadlines: fields.or_default("deadlines")?,
+            origin_key: fields.optional("origin_key")?,
+            journey_key: fields.optional("journey_key")?,
+            join: fields.optional("join")?,
+        };
+        fields.end()?;
+        Ok(settings)
+    }
+}
+
+impl FromJson for TraceOwner {
+    fn from_json(json: &Json<'_>) -> Result<Self, Problem> {
+        Ok(match json.word(&["sloop", "envoy"])? {
+            0 => Self::Sloop,
+            _ => Self::Envoy,
+        })
+    }
+}
+
+impl FromJson for B3Output {
+    fn from_json(json: &Json<'_>) -> Result<Self, Problem> {
+        Ok(match json.word(&["none", "single", "multi"])? {
+            0 => Self::None,
+            1 => Self::Single,
+            _ => Self::Multi,
+        })
+    }
+}
+
+impl FromJson for MemberTrust {
+    fn from_json(json: &Json<'_>) -> Result<Self, Problem> {
+        Ok(match json.word(&["trust", "discard"])? {
+            0 => Self::Trust,
+            _ => Self::Discard,
+        })
+    }
+}
+
+impl FromJson for DeadlineMode {
+    fn from_json(json: &Json<'_>) -> Result<Self, Problem> {
+        Ok(match json.word(&["ignore", "carry", "enforce"])? {
+            0 => Self::Ignore,
+            1 => Self::Carry,
+            _ => Self::Enforce,
+        })
+    }
+}
+
+impl FromJson for BaggageKey {
+    fn from_json(json: &Json<'_>) -> Result<Self, Problem> {
+        Self::try_from(String::from_json(json)?).map_err(Problem::invalid)
+    }
+}
+
+impl FromJson for JoinSettings {
+    fn from_json(json: &Json<'_>) -> Result<Self, Problem> {
+        let mut fields = Fields::of(json)?;
+        let written = JoinWritten {
+            entries: fields.or("entries", JoinWritten::entries_default())?,
+            expires_ms: fields.or("expires_ms", JoinWritten::expires_ms_default())?,
+            reach: fields.or_default("reach")?,
+        };
+        fields.end()?;
+        written.try_into().map_err(Problem::invalid)
+    }
+}
+
+impl FromJson for JoinReach {
+    fn from_json(json: &Json<'_>) -> Result<Self, Problem> {
+        Ok(match json.word(&["worker", "sidecar"])? {
+            0 => Self::Worker,
+            _ => Self::Sidecar,
+        })
+    }
+}
