@@ -6,6 +6,8 @@
 
 mod breaker;
 mod config;
+mod criticality;
+mod deny;
 mod fault;
 mod matcher;
 mod names;
@@ -14,6 +16,7 @@ mod outcome;
 mod policy;
 mod scope;
 mod share;
+mod shed;
 mod time;
 mod wilson;
 
@@ -22,6 +25,8 @@ pub use config::{
     BreakerConfig, ConfigError, FILTER_CONFIG_VERSION, FilterConfig, ReportSettings, ScopeConfig,
     TraceResponse, TraceSettings,
 };
+pub use criticality::Criticality;
+pub use deny::{DenyRule, DenyWritten, InvalidDeny};
 pub use fault::{Delay, FaultRule, FaultWritten, InvalidFault};
 pub use matcher::{HeaderMatch, InvalidMatch, PathMatch, RequestMatch};
 pub use names::{InvalidName, RouteName, ServiceName, SloName};
@@ -30,5 +35,6 @@ pub use outcome::{Ended, Flags, Outcome, OwnVerdict};
 pub use policy::{Mode, Policy, Rule};
 pub use scope::{Scope, Side};
 pub use share::{InvalidShare, InvalidTarget, Share, Target};
+pub use shed::{ClassShares, InvalidShed, ShedConfig, ShedLimits, ShedRule};
 pub use time::{Time, WallTime};
 pub use wilson::ShareBounds;
