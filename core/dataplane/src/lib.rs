@@ -1,4 +1,4 @@
-//! What happens to one request: trace, scope, breaker, shedding, fault, SLI.
+//! What happens to one request: trace, scope, deny rules, breaker, shedding, fault, SLI.
 //!
 //! Pure: facts and the time go in, what to do comes out. The filter is a thin
 //! shell around [`Plane`], which is the memory of one Wasm VM. A request goes
@@ -13,6 +13,7 @@
 //! [`Plane::report`] hands the counts over until [`Plane::acknowledge`].
 
 pub mod breaker;
+pub mod deny;
 mod fault;
 mod headers;
 mod plane;
