@@ -1,4 +1,4 @@
-//! What happens to one request: trace, scope, breaker, fault, SLI.
+//! What happens to one request: trace, scope, deny rules, breaker, shedding, fault, SLI.
 //!
 //! Pure: facts and the time go in, what to do comes out. The filter is a thin
 //! shell around [`Plane`], which is the memory of one Wasm VM. A request goes
@@ -14,12 +14,14 @@
 
 pub mod breaker;
 pub mod context;
+pub mod deny;
 mod fault;
 mod headers;
 mod plane;
 mod random;
 pub mod report;
 mod scope;
+pub mod shed;
 mod sli;
 mod table;
 

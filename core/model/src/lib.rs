@@ -8,6 +8,7 @@ mod breaker;
 mod config;
 mod context;
 mod criticality;
+mod deny;
 mod fault;
 mod json;
 mod matcher;
@@ -17,6 +18,7 @@ mod outcome;
 mod policy;
 mod scope;
 mod share;
+mod shed;
 mod time;
 mod wilson;
 
@@ -30,6 +32,7 @@ pub use context::{
     JoinSettings, JoinWritten, MemberTrust, TraceOwner,
 };
 pub use criticality::Criticality;
+pub use deny::{DenyRule, DenyWritten, InvalidDeny};
 pub use fault::{Delay, FaultRule, FaultWritten, InvalidFault};
 pub use json::{InvalidJson, Problem};
 pub use matcher::{HeaderMatch, InvalidMatch, PathMatch, RequestMatch};
@@ -39,5 +42,6 @@ pub use outcome::{Ended, Flags, Outcome, OwnVerdict};
 pub use policy::{Mode, Policy, Rule};
 pub use scope::{Scope, Side};
 pub use share::{InvalidShare, InvalidTarget, Share, Target};
+pub use shed::{ClassShares, InvalidShed, ShedConfig, ShedLimits, ShedRule};
 pub use time::{Time, WallTime};
 pub use wilson::ShareBounds;

@@ -21,11 +21,21 @@ impl Share {
     pub const WHOLE: Self = Self(10_000);
     /// None of it.
     pub const NONE: Self = Self(0);
+    /// One in two.
+    pub const HALF: Self = Self(5_000);
+    /// One in a hundred.
+    pub const HUNDREDTH: Self = Self(100);
 
     /// Whether `draw`, uniform over `0..10_000`, falls inside this share.
     #[must_use]
     pub const fn includes(self, draw: u16) -> bool {
         draw < self.0
+    }
+
+    /// What is left of the whole without this share.
+    #[must_use]
+    pub const fn rest(self) -> Self {
+        Self(Self::WHOLE.0.saturating_sub(self.0))
     }
 
     /// `part / whole` compared to this share without rounding: is it larger?
@@ -161,6 +171,8 @@ mod tests {
         assert!(Share::try_from(10_001).is_err());
         assert_eq!(Share::nearest(f64::NAN), Share::NONE);
         assert_eq!(Share::nearest(1.5), Share::WHOLE);
+        assert_eq!(Share::WHOLE.rest(), Share::NONE);
+        assert_eq!(Share::HUNDREDTH.rest(), Share(9_900));
     }
 
     #[test]

@@ -37,8 +37,9 @@ impl Rules {
     }
 }
 
+/// Conditions, ready to be compared.
 #[derive(Debug)]
-struct Compiled {
+pub(crate) struct Compiled {
     authorities: Vec<Authority>,
     methods: Vec<Box<[u8]>>,
     path: Option<Path>,
@@ -59,7 +60,7 @@ enum Authority {
 }
 
 impl Compiled {
-    fn new(rule: &RequestMatch) -> Self {
+    pub(crate) fn new(rule: &RequestMatch) -> Self {
         let header = |header: &HeaderMatch| Header {
             name: boxed(&header.name),
             exact: header.exact.as_deref().map(boxed),
@@ -76,7 +77,8 @@ impl Compiled {
         }
     }
 
-    fn fits(&self, request: &Request<'_>, host: &[u8]) -> bool {
+    /// Whether the request fits. `host` is its authority [`without_port`].
+    pub(crate) fn fits(&self, request: &Request<'_>, host: &[u8]) -> bool {
         let authority = self.authorities.is_empty()
             || self.authorities.iter().any(|authority| match authority {
                 Authority::Any(name) => name.eq_ignore_ascii_case(host),
@@ -116,7 +118,7 @@ impl Authority {
 }
 
 /// `authority` up to its port. The colons inside the brackets of an IPv6 address belong to the host.
-fn without_port(authority: &[u8]) -> &[u8] {
+pub(crate) fn without_port(authority: &[u8]) -> &[u8] {
     let colon = authority
         .iter()
         .rposition(|byte| matches!(byte, b':' | b']'))

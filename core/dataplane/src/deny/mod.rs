@@ -1,0 +1,227 @@
+//! Refuses requests because of what they are, until the rule expires.
+//!
+//! A rule is written in haste, against an attack or a caller that runs wild,
+//! and may fit more than its author thought. So no rule can take a route down:
+//! a route's [`DenyBudget`] counts, second by second, what came and what was
+//! refused by any rule, and a rule refuses only while the refused stay within
+//! its share of what came. The share is that of the route as a whole, so two
+//! rules are not twice as dangerous as one, and a rule for all routes is
+//! bounded on each of them. The count holds at every moment, not only at the
+//! end of a second: at a share of one half the first request always passes.
+//! What is over the share passes, and is counted.
+//!
+//! The first rule that fits and is in force decides; rules in shadow mode are
+//! noted and passed over.
+
+use core::time::Duration;
+
+use sloop_model::{DenyRule, Mode, Share, Time};
+
+use crate::headers::Request;
+use crate::scope::{Compiled, ScopeId, without_port};
+
+/// The deny rules of one side, in the order in which they are tried.
+#[derive(Debug, Default)]
+pub struct DenyRules {
+    rules: Vec<Rule>,
+    /// When the first of them expires.
+    expires_at: Option<Time>,
+}
+
+/// A request, as far as deny rules ask about it.
+#[derive(Clone, Copy, Debug)]
+pub struct Asked<'a> {
+    /// Its headers.
+    pub request: &'a Request<'a>,
+    /// Its route.
+    pub scope: ScopeId,
+    /// Who sent it, as indicators count it; empty when that is not known.
+    pub caller: &'a [u8],
+}
+
+/// What the deny rules say about a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Denial {
+    /// The refusal; none when it may pass.
+    pub refused: Option<Refusal>,
+    /// Whether a rule in shadow mode would have refused it.
+    pub shadow_refused: bool,
+}
+
+/// How to refuse.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// Which rule, for [`DenyRules::id`].
+    pub rule: DenyIndex,
+    /// 400 to 599.
+    pub status: u16,
+}
+
+/// A rule, until the next change of the rules.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DenyIndex(u8);
+
+/// What one route received and what was refused of it in this second. One per route.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct DenyBudget {
+    since: Time,
+    requests: u64,
+    refused: u64,
+    /// As `refused`, if the rules in shadow mode were enforced.
+    shadow_refused: u64,
+}
+
+/// What a rule did since it was last asked.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct DenyCounts {
+    /// Requests that it refused.
+    pub refused: u64,
+    /// Requests that it would have refused without the shadow mode.
+    pub shadow_refused: u64,
+    /// Requests that fitted and passed, because the route's share was used up.
+    pub over_share: u64,
+}
+
+#[derive(Debug)]
+struct Rule {
+    id: Box<str>,
+    mode: Mode,
+    /// Only requests of this scope; of any if none.
+    scope: Option<ScopeId>,
+    matches: Option<Compiled>,
+    caller: Option<Box<[u8]>>,
+    status: u16,
+    share_max: Share,
+    expires_at: Time,
+    counts: DenyCounts,
+}
+
+impl DenyRules {
+    /// Adds a rule behind the others, for the requests of `scope` or of any. Until `expires_at`, which is the moment
+    /// of [`DenyRule::expires_at`]. Whether there was room: for [`DenyRule::MAX`].
+    pub fn push(&mut self, rule: &DenyRule, scope: Option<ScopeId>, expires_at: Time) -> bool {
+        if DenyRule::MAX <= self.rules.len() {
+            return false;
+        }
+        self.rules.push(Rule {
+            id: rule.id().into(),
+            mode: rule.mode(),
+            scope,
+            matches: rule.matches().map(Compiled::new),
+            caller: rule.caller().map(|caller| caller.as_bytes().into()),
+            status: rule.status(),
+            share_max: rule.share_max(),
+            expires_at,
+            counts: DenyCounts::default(),
+        });
+        let first = self.expires_at.map_or(expires_at, |at| at.min(expires_at));
+        self.expires_at = Some(first);
+        true
+    }
+
+    /// Whether there is no rule, so that nothing need be asked or counted.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.rules.is_empty()
+    }
+
+    /// Decides about a request that arrives at `now`. `budget` is that of its scope.
+    pub fn decide(&mut self, asked: Asked<'_>, budget: &mut DenyBudget, now: Time) -> Denial {
+        let mut denial = Denial {
+            refused: None,
+            shadow_refused: false,
+        };
+        if self.expires_at.is_some_and(|at| at <= now) {
+            self.drop_expired(now);
+        }
+        if self.rules.is_empty() {
+            return denial;
+        }
+        budget.arrive(now);
+        let host = without_port(asked.request.authority);
+        for (index, rule) in (0..).zip(&mut self.rules) {
+            if !rule.fits(asked, host) {
+                continue;
+            }
+            let taken = match rule.mode {
+                Mode::Enforce => &mut budget.refused,
+                Mode::Shadow if denial.shadow_refused => continue,
+                Mode::Shadow => &mut budget.shadow_refused,
+            };
+            if rule.share_max.exceeded_by(*taken + 1, budget.requests) {
+                rule.counts.over_share += 1;
+                continue;
+            }
+            *taken += 1;
+            match rule.mode {
+                Mode::Shadow => {
+                    rule.counts.shadow_refused += 1;
+                    denial.shadow_refused = true;
+                }
+                Mode::Enforce => {
+                    rule.counts.refused += 1;
+                    denial.refused = Some(Refusal {
+                        rule: DenyIndex(index),
+                        status: rule.status,
+                    });
+                    break;
+                }
+            }
+        }
+        denial
+    }
+
+    /// The id of a rule, for logs; none when the rules changed since.
+    #[must_use]
+    pub fn id(&self, rule: DenyIndex) -> Option<&str> {
+        self.rules.get(usize::from(rule.0)).map(|rule| &*rule.id)
+    }
+
+    /// Takes what each rule did since the last call: those that did something.
+    pub fn take_counts(&mut self) -> Vec<(Box<str>, DenyCounts)> {
+        self.rules
+            .iter_mut()
+            .filter(|rule| rule.counts != DenyCounts::default())
+            .map(|rule| (rule.id.clone(), core::mem::take(&mut rule.counts)))
+            .collect()
+    }
+
+    #[cold]
+    fn drop_expired(&mut self, now: Time) {
+        self.rules.retain(|rule| now < rule.expires_at);
+        self.expires_at = self.rules.iter().map(|rule| rule.expires_at).min();
+    }
+}
+
+impl Rule {
+    /// What is cheap to compare comes first.
+    fn fits(&self, asked: Asked<'_>, host: &[u8]) -> bool {
+        self.scope.is_none_or(|only| only == asked.scope)
+            && self
+                .caller
+                .as_deref()
+                .is_none_or(|only| only == asked.caller)
+            && self
+                .matches
+                .as_ref()
+                .is_none_or(|matches| matches.fits(asked.request, host))
+    }
+}
+
+impl DenyBudget {
+    /// What is refused is counted against what comes in the same second.
+    const PERIOD: Duration = Duration::from_secs(1);
+
+    fn arrive(&mut self, now: Time) {
+        if Self::PERIOD <= now.since(self.since) {
+            *self = Self {
+                since: now,
+                ..Self::default()
+            };
+        }
+        self.requests += 1;
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,248 @@
+//! What the deny rules promise.
+
+use super::*;
+use crate::headers::{HeaderMap, serialised};
+use proptest::prelude::*;
+use sloop_model::{DenyWritten, HeaderMatch, PathMatch, RequestMatch, WallTime};
+
+fn at(millis: u64) -> Time {
+    Time::from_nanos(millis * 1_000_000)
+}
+
+fn written(id: &str) -> DenyWritten {
+    DenyWritten {
+        id: id.into(),
+        mode: Mode::Enforce,
+        matches: None,
+        caller: Some("wild".into()),
+        status: 403,
+        share_max: Share::WHOLE,
+        expires_at_ms: WallTime::default(),
+    }
+}
+
+const ROUTE: ScopeId = ScopeId(7);
+
+/// Rules, a route, and the words of the tests.
+struct Bench {
+    rules: DenyRules,
+    budget: DenyBudget,
+}
+
+impl Bench {
+    fn new(rules: Vec<DenyWritten>) -> Self {
+        let mut bench = Self {
+            rules: DenyRules::default(),
+            budget: DenyBudget::default(),
+        };
+        for rule in rules {
+            let rule = DenyRule::try_from(rule).unwrap();
+            assert!(bench.rules.push(&rule, None, at(1_000_000)));
+        }
+        bench
+    }
+
+    fn ask(&mut self, headers: &[(&str, &str)], caller: &str, millis: u64) -> Denial {
+        let headers: Vec<(&str, &[u8])> = headers
+            .iter()
+            .map(|(name, value)| (*name, value.as_bytes()))
+            .collect();
+        let bytes = serialised(&headers);
+        let request = Request::read(HeaderMap::new(&bytes));
+        let asked = Asked {
+            request: &request,
+            scope: ROUTE,
+            caller: caller.as_bytes(),
+        };
+        self.rules.decide(asked, &mut self.budget, at(millis))
+    }
+
+    fn status(&mut self, headers: &[(&str, &str)], caller: &str) -> Option<u16> {
+        self.ask(headers, caller, 0)
+            .refused
+            .map(|refusal| refusal.status)
+    }
+
+    fn is_refused(&mut self, caller: &str, millis: u64) -> bool {
+        self.ask(&[], caller, millis).refused.is_some()
+    }
+
+    fn counts(&mut self) -> Vec<(String, DenyCounts)> {
+        let counts = self.rules.take_counts();
+        counts
+            .into_iter()
+            .map(|(id, counts)| (id.into(), counts))
+            .collect()
+    }
+}
+
+#[test]
+fn a_caller_is_refused_by_its_whole_name() {
+    let mut bench = Bench::new(vec![written("a")]);
+    assert_eq!(bench.status(&[], "wild"), Some(403));
+    for other in ["wil", "wilder", "Wild", ""] {
+        assert_eq!(bench.status(&[], other), None, "{other}");
+    }
+}
+
+#[test]
+fn all_conditions_must_hold() {
+    let mut bench = Bench::new(vec![DenyWritten {
+        matches: Some(RequestMatch {
+            method: vec!["POST".into()],
+            path: Some(PathMatch::Prefix("/admin".into())),
+            headers: vec![HeaderMatch {
+                name: "x-key".into(),
+                exact: Some("stolen".into()),
+            }],
+            ..RequestMatch::default()
+        }),
+        status: 429,
+        ..written("a")
+    }]);
+    let fits = [
+        (":method", "POST"),
+        (":path", "/admin/x?y"),
+        ("x-key", "stolen"),
+    ];
+    assert_eq!(bench.status(&fits, "wild"), Some(429));
+    assert_eq!(bench.status(&fits, "tame"), None);
+    for without in 0..fits.len() {
+        let mut fewer = fits.to_vec();
+        fewer.remove(without);
+        assert_eq!(bench.status(&fewer, "wild"), None, "{fewer:?}");
+    }
+}
+
+#[test]
+fn a_rule_on_a_scope_leaves_others_alone() {
+    let rule = DenyRule::try_from(written("a")).unwrap();
+    for (scope, expected) in [(ROUTE, true), (ScopeId(8), false)] {
+        let mut bench = Bench::new(vec![]);
+        bench.rules.push(&rule, Some(scope), at(1_000));
+        assert_eq!(bench.is_refused("wild", 0), expected);
+    }
+}
+
+#[test]
+fn the_first_rule_that_fits_decides() {
+    let mut bench = Bench::new(vec![
+        DenyWritten {
+            caller: Some("other".into()),
+            ..written("a")
+        },
+        DenyWritten {
+            status: 400,
+            ..written("b")
+        },
+        written("c"),
+    ]);
+    let refusal = bench.ask(&[], "wild", 0).refused.unwrap();
+    assert_eq!(refusal.status, 400);
+    assert_eq!(bench.rules.id(refusal.rule), Some("b"));
+    let one = DenyCounts {
+        refused: 1,
+        ..DenyCounts::default()
+    };
+    assert_eq!(bench.counts(), [("b".to_owned(), one)]);
+    assert_eq!(bench.counts(), []);
+}
+
+#[test]
+fn the_moment_of_expiry_is_too_late() {
+    let rule = DenyRule::try_from(written("a")).unwrap();
+    let mut bench = Bench::new(vec![]);
+    bench.rules.push(&rule, None, at(200));
+    bench.rules.push(&rule, None, at(100));
+    assert!(bench.is_refused("wild", 99));
+    assert!(bench.is_refused("wild", 100), "by the other one");
+    assert!(bench.is_refused("wild", 199));
+    assert!(!bench.is_refused("wild", 200));
+    assert!(bench.rules.is_empty());
+    assert!(!bench.is_refused("wild", 201));
+}
+
+#[test]
+fn there_is_room_for_sixty_four_rules() {
+    let rule = DenyRule::try_from(written("a")).unwrap();
+    let mut rules = DenyRules::default();
+    let pushed = (0..100).filter(|_| rules.push(&rule, None, at(1))).count();
+    assert_eq!(pushed, DenyRule::MAX);
+}
+
+#[test]
+fn what_is_over_the_share_passes_and_is_counted() {
+    let mut bench = Bench::new(vec![DenyWritten {
+        share_max: Share::HALF,
+        ..written("a")
+    }]);
+    let refused: Vec<bool> = (0..6).map(|_| bench.is_refused("wild", 10)).collect();
+    assert_eq!(refused, [false, true, false, true, false, true]);
+    let counts = DenyCounts {
+        refused: 3,
+        over_share: 3,
+        shadow_refused: 0,
+    };
+    assert_eq!(bench.counts(), [("a".to_owned(), counts)]);
+    // What others send counts for the share, in the same second alone.
+    for _ in 0..10 {
+        assert!(!bench.is_refused("tame", 20));
+    }
+    assert_eq!((0..20).filter(|_| bench.is_refused("wild", 30)).count(), 15);
+    assert!(!bench.is_refused("wild", 1_000));
+}
+
+#[test]
+fn two_rules_are_not_twice_as_dangerous() {
+    let half = |id: &str| DenyWritten {
+        share_max: Share::HALF,
+        ..written(id)
+    };
+    let mut bench = Bench::new(vec![half("a"), half("b")]);
+    assert_eq!((0..100).filter(|_| bench.is_refused("wild", 0)).count(), 50);
+}
+
+#[test]
+fn a_rule_in_shadow_mode_is_noted_and_passed_over() {
+    let shadow = |id: &str| DenyWritten {
+        mode: Mode::Shadow,
+        ..written(id)
+    };
+    let mut bench = Bench::new(vec![shadow("a"), shadow("b")]);
+    let denial = bench.ask(&[], "wild", 0);
+    assert!(denial.shadow_refused && denial.refused.is_none());
+    let counts = DenyCounts {
+        shadow_refused: 1,
+        ..DenyCounts::default()
+    };
+    assert_eq!(bench.counts(), [("a".to_owned(), counts)]);
+    let mut bench = Bench::new(vec![shadow("a"), written("b")]);
+    let denial = bench.ask(&[], "wild", 0);
+    assert!(denial.shadow_refused && denial.refused.is_some());
+}
+
+proptest! {
+    /// At every moment of every second, no more is refused than the widest share of what came.
+    #[test]
+    fn no_rule_takes_a_route_down(
+        shares in prop::collection::vec(1u16..10_000, 1..4),
+        arrivals in prop::collection::vec((0u64..300, any::<bool>()), 1..200),
+    ) {
+        let widest = Share::try_from(*shares.iter().max().unwrap()).unwrap();
+        let rules = shares.iter().map(|share| DenyWritten {
+            share_max: Share::try_from(*share).unwrap(),
+            ..written("a")
+        });
+        let mut bench = Bench::new(rules.collect());
+        let (mut now, mut since, mut came, mut refused) = (0, 0, 0, 0);
+        for (wait, is_wild) in arrivals {
+            now += wait;
+            if 1_000 <= now - since {
+                (since, came, refused) = (now, 0, 0);
+            }
+            came += 1;
+            refused += u64::from(bench.is_refused(if is_wild { "wild" } else { "tame" }, now));
+            prop_assert!(!widest.exceeded_by(refused, came), "{refused} of {came}");
+        }
+    }
+}

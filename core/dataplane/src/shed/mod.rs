@@ -1,0 +1,367 @@
+//! Sheds the least critical requests while there are more than can be served well.
+//!
+//! A control law (`law.rs`) finds, ten times a second, the share of all requests
+//! to shed; `spread.rs` turns it into a share per class of criticality, the
+//! lowest class first; [`Shedder::admit`] compares that with a draw.
+//!
+//! The draw comes from the trace id ([`draw`]), so every hop sheds the same
+//! traces first. A trace that needs three services which each shed a third is
+//! then served with probability 2/3, where independent draws would leave 8/27
+//! and waste the work of the services that did serve it (the "subsequent
+//! overload" of DAGOR, Zhou et al., SoCC 2018). A repeated request of the same
+//! trace is shed again, so repeating does not pay.
+//!
+//! What never stops, so that there is always something to measure: the floor
+//! passes (draws at the upper end of each class), and a request passes when
+//! none did for [`Shedder::SILENCE_MAX`].
+//!
+//! Time moves with requests, no timer is needed. While nothing is shed, a
+//! request costs a comparison of times, a count and a comparison of shares.
+
+mod evidence;
+mod law;
+mod queue;
+mod smooth;
+mod spread;
+mod trial;
+
+use core::time::Duration;
+
+use sloop_model::{Criticality, Mode, Outcome, Share, ShedRule, Time};
+
+use crate::random::{draw_of, mix};
+use crate::trace::TraceId;
+use law::{Law, Seen};
+use smooth::Smooth;
+
+/// Whether a request may pass.
+#[derive(Debug, PartialEq, Eq)]
+pub enum ShedAdmit {
+    /// It may. Hand the ticket back with its outcome.
+    Pass(ShedTicket),
+    /// It may not. Only in [`Mode::Enforce`].
+    Shed,
+}
+
+/// Ties an outcome to how its request was admitted.
+#[derive(Debug, PartialEq, Eq)]
+#[must_use = "hand it back to `Shedder::record` or `Shedder::forget`"]
+pub struct ShedTicket {
+    /// It passed only because of the shadow mode.
+    would_shed: bool,
+}
+
+/// How a request ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ShedEnding {
+    /// In one word.
+    pub outcome: Outcome,
+    /// How long the service took; without what the filter itself held it back.
+    pub latency: Duration,
+    /// Whether it met every objective of its scope.
+    pub is_good: bool,
+}
+
+/// What the whole fleet counted on the scope in the last ten seconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FleetReading {
+    /// Requests of which an objective says whether they were good.
+    pub requests: u64,
+    /// How many of them were good.
+    pub good: u64,
+}
+
+/// What a shedder did since it was last asked.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ShedCounts {
+    /// Requests shed, by [`Criticality::index`].
+    pub shed: [u64; Criticality::ALL.len()],
+    /// Requests that ended and would have been shed without the shadow mode.
+    pub shadow_shed: u64,
+    /// How many of these met every objective: what acting would have cost.
+    pub shadow_shed_good: u64,
+    /// Times that shedding was given up because it did not help.
+    pub given_up: u64,
+}
+
+/// The shedder of one scope.
+#[derive(Clone, Debug)]
+pub struct Shedder {
+    /// When a request must look at more than its share: the next step, or the expiry.
+    wake_at: Time,
+    /// The share of each class to shed.
+    shares: [Share; Criticality::ALL.len()],
+    /// Requests of each class since the last step.
+    offered: [u32; Criticality::ALL.len()],
+    in_flight: u32,
+    slow_above: Duration,
+    mode: Mode,
+    rule: ShedRule,
+    expires_at: Option<Time>,
+    has_expired: bool,
+    stepped_at: Time,
+    passed_at: Time,
+    /// How requests ended since the last step.
+    served: u32,
+    judged: u32,
+    failed: u32,
+    slow: u32,
+    latency_us: u64,
+    /// The recent share of the classes.
+    mix: [Smooth; Criticality::ALL.len()],
+    fleet: Option<(FleetReading, Time)>,
+    is_fleet_news: bool,
+    law: Law,
+    counts: ShedCounts,
+}
+
+impl Shedder {
+    /// Time between two steps: what `DAGOR` and `CoDel` (RFC 8289) found to be above the noise of a busy service.
+    pub const PERIOD: Duration = Duration::from_millis(100);
+    /// Fewest judged requests that a step waits for, up to [`Shedder::WAIT_MAX`].
+    pub const JUDGED_MIN: u32 = 10;
+    /// The longest time between two steps of a scope with requests.
+    pub const WAIT_MAX: Duration = Duration::from_secs(1);
+    /// When none passed for this long, the next one does, whatever its class.
+    pub const SILENCE_MAX: Duration = Duration::from_secs(1);
+    /// A reading of the fleet covers ten seconds; an older one says nothing.
+    pub const FLEET_AGE_MAX: Duration = Duration::from_secs(10);
+
+    /// A shedder that sheds nothing beyond the rule's `share_min`, until `expires_at`.
+    #[must_use]
+    pub fn new(rule: ShedRule, mode: Mode, expires_at: Option<Time>, now: Time) -> Self {
+        let mut shedder = Self {
+            wake_at: now,
+            shares: [Share::NONE; Criticality::ALL.len()],
+            offered: [0; Criticality::ALL.len()],
+            in_flight: 0,
+            slow_above: Duration::MAX,
+            mode,
+            rule,
+            expires_at,
+            has_expired: false,
+            stepped_at: now,
+            passed_at: now,
+            served: 0,
+            judged: 0,
+            failed: 0,
+            slow: 0,
+            latency_us: 0,
+            mix: [Smooth::default(); Criticality::ALL.len()],
+            fleet: None,
+            is_fleet_news: false,
+            law: Law::new(now),
+            counts: ShedCounts::default(),
+        };
+        shedder.adopt(rule, mode, expires_at, now);
+        shedder
+    }
+
+    /// Goes on with another rule, at the level that it is at.
+    pub fn adopt(&mut self, rule: ShedRule, mode: Mode, expires_at: Option<Time>, now: Time) {
+        if mode != self.mode || self.has_expired {
+            self.law = Law::new(now);
+            self.has_expired = false;
+        }
+        self.rule = rule;
+        self.mode = mode;
+        self.expires_at = expires_at;
+        self.slow_above = rule.slow().map_or(Duration::MAX, |(_, slow)| slow);
+        self.law.hold_within(&rule);
+        self.apply();
+        self.wake_at = self.next_wake();
+    }
+
+    /// Decides about a request that arrives at `now`. `draw` is uniform over `0..10_000`: that of [`draw`].
+    #[inline]
+    pub fn admit(&mut self, class: Criticality, draw: u16, now: Time) -> ShedAdmit {
+        if self.wake_at <= now {
+            self.wake(now);
+        }
+        if let Some(count) = self.offered.get_mut(class.index()) {
+            *count = count.saturating_add(1);
+        }
+        let share = self.shares.get(class.index()).copied();
+        if share.is_some_and(|share| share.includes(draw)) {
+            return self.shed(class, now);
+        }
+        self.passed_at = now;
+        self.in_flight = self.in_flight.saturating_add(1);
+        ShedAdmit::Pass(ShedTicket { would_shed: false })
+    }
+
+    /// Learns, at `now`, how the request that `ticket` was given for ended.
+    #[inline]
+    pub fn record(&mut self, ticket: ShedTicket, ending: ShedEnding, now: Time) {
+        let ShedEnding {
+            outcome,
+            latency,
+            is_good,
+        } = ending;
+        if self.wake_at <= now {
+            self.wake(now);
+        }
+        self.in_flight = self.in_flight.saturating_sub(1);
+        let is_slow = self.slow_above < latency && outcome.shows_slowness();
+        if is_slow || outcome.is_evidence() {
+            self.judged = self.judged.saturating_add(1);
+            self.slow = self.slow.saturating_add(is_slow.into());
+            self.latency_us = self.latency_us.saturating_add(micros(latency));
+            if outcome.is_served() {
+                self.served = self.served.saturating_add(1);
+            } else if outcome.is_evidence() {
+                self.failed = self.failed.saturating_add(1);
+            }
+        }
+        if ticket.would_shed {
+            self.counts.shadow_shed += 1;
+            self.counts.shadow_shed_good += u64::from(is_good);
+        }
+    }
+
+    /// Forgets a request of which no end was told. A ticket that is not handed back at all counts as under way for
+    /// good: the law learns to leave it out, but `in_flight_max` does not.
+    pub const fn forget(&mut self, ticket: ShedTicket) {
+        let ShedTicket { would_shed: _ } = ticket;
+        self.in_flight = self.in_flight.saturating_sub(1);
+    }
+
+    /// Learns what the fleet counted; `None`: it is not known.
+    pub fn learn_fleet(&mut self, reading: Option<FleetReading>, now: Time) {
+        self.fleet = reading.map(|reading| (reading, now));
+        self.is_fleet_news = true;
+    }
+
+    /// The share of all requests that is being shed.
+    #[must_use]
+    pub fn level(&self) -> Share {
+        if self.has_expired {
+            Share::NONE
+        } else {
+            self.law.level()
+        }
+    }
+
+    /// The share of a class that is being shed.
+    #[must_use]
+    pub fn share_of(&self, class: Criticality) -> Share {
+        self.shares
+            .get(class.index())
+            .copied()
+            .unwrap_or(Share::NONE)
+    }
+
+    /// Requests that passed and did not end.
+    #[must_use]
+    pub const fn in_flight(&self) -> u32 {
+        self.in_flight
+    }
+
+    /// Takes what was done since the last call.
+    pub fn take_counts(&mut self) -> ShedCounts {
+        self.counts.given_up += self.law.take_given_up();
+        core::mem::take(&mut self.counts)
+    }
+
+    #[cold]
+    fn shed(&mut self, class: Criticality, now: Time) -> ShedAdmit {
+        let is_silent = Self::SILENCE_MAX <= now.since(self.passed_at);
+        match self.mode {
+            Mode::Enforce if !is_silent => {
+                if let Some(count) = self.counts.shed.get_mut(class.index()) {
+                    *count += 1;
+                }
+                ShedAdmit::Shed
+            }
+            Mode::Enforce | Mode::Shadow => {
+                self.passed_at = now;
+                self.in_flight = self.in_flight.saturating_add(1);
+                ShedAdmit::Pass(ShedTicket {
+                    would_shed: !is_silent,
+                })
+            }
+        }
+    }
+
+    /// Does what is due: falls away, or takes a step.
+    #[cold]
+    fn wake(&mut self, now: Time) {
+        if self.expires_at.is_some_and(|at| at <= now) {
+            self.has_expired = true;
+            self.shares = [Share::NONE; Criticality::ALL.len()];
+            self.wake_at = Time::from_nanos(u64::MAX);
+            return;
+        }
+        let elapsed = now.since(self.stepped_at);
+        if elapsed < Self::WAIT_MAX && self.judged < Self::JUDGED_MIN {
+            // Too little to judge by: look again soon, but not at every request.
+            self.wake_at = self.until_expiry(now.after(Self::PERIOD / 4));
+            return;
+        }
+        let fleet = self.fleet(now);
+        let seen = Seen {
+            offered: self
+                .offered
+                .iter()
+                .fold(0, |sum, one| sum + u64::from(*one)),
+            served: self.served.into(),
+            judged: self.judged.into(),
+            failed: self.failed.into(),
+            slow: self.slow.into(),
+            latency_us: self.latency_us,
+            in_flight: self.in_flight.into(),
+            elapsed,
+            // Once: it says nothing that is new to a second step.
+            fleet: fleet.filter(|_| self.is_fleet_news),
+            is_fleet_known: fleet.is_some(),
+        };
+        self.law.step(&self.rule, self.mode, &seen, now);
+        for (mix, offered) in self.mix.iter_mut().zip(&mut self.offered) {
+            mix.learn(core::mem::take(offered).into());
+        }
+        (self.served, self.judged, self.failed, self.slow) = (0, 0, 0, 0);
+        self.latency_us = 0;
+        self.is_fleet_news = false;
+        self.stepped_at = now;
+        self.apply();
+        self.wake_at = self.next_wake();
+    }
+
+    /// The fleet's reading, if it is not too old.
+    fn fleet(&self, now: Time) -> Option<FleetReading> {
+        let (reading, at) = self.fleet?;
+        (now.since(at) <= Self::FLEET_AGE_MAX).then_some(reading)
+    }
+
+    fn apply(&mut self) {
+        self.shares = spread::spread(self.law.level(), &self.rule, self.mix);
+    }
+
+    fn next_wake(&self) -> Time {
+        self.until_expiry(self.stepped_at.after(Self::PERIOD))
+    }
+
+    fn until_expiry(&self, moment: Time) -> Time {
+        self.expires_at
+            .map_or(moment, |expires_at| moment.min(expires_at))
+    }
+}
+
+/// In microseconds, up to ten seconds: a stream that lasted an hour must not outweigh all others.
+fn micros(latency: Duration) -> u64 {
+    let most = Duration::from_secs(10);
+    u64::from(latency.min(most).subsec_micros()) + latency.min(most).as_secs() * 1_000_000
+}
+
+/// The draw of `trace`, uniform over `0..10_000`: the same at every hop, unrelated to that of any fault.
+#[must_use]
+pub const fn draw(trace: TraceId) -> u16 {
+    // Any constant but the seeds of faults, which are mixed in another order.
+    const SEED: u64 = 0x736c_6f6f_702e_7368;
+    draw_of(mix(trace.high ^ mix(trace.low ^ mix(SEED))))
+}
+
+#[cfg(test)]
+mod simulation;
+#[cfg(test)]
+mod tests;

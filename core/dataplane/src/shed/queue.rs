@@ -1,0 +1,133 @@
+//! The service as a queue: what it serves, what waits, and what is usual.
+
+use core::time::Duration;
+
+use sloop_model::{Share, ShedRule};
+
+use super::law::Seen;
+use super::smooth::Smooth;
+
+/// The wait to aim at, as a part of the way from what is usual to what is slow: a third, because the wait for a
+/// queue of a few dozen requests varies by as much again.
+const AIM: u64 = 3;
+/// Longer than callers wait.
+const WAIT_MAX: Duration = Duration::from_secs(10);
+/// [`Shedder::PERIOD`](super::Shedder::PERIOD) in microseconds.
+pub(super) const PERIOD_US: u64 = 100_000;
+
+/// What is known of the service.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Queue {
+    /// Per period.
+    offered: Smooth,
+    /// Per period, however late.
+    served: Smooth,
+    /// Per period, served or failed.
+    judged: Smooth,
+    /// Of what was judged.
+    latency_us: Smooth,
+    /// Under way, but not in any queue: streams, and what nobody tells the end of. In 256ths.
+    lasting: u64,
+    /// The latency while nothing is shed and all is well, in 256ths of a microsecond.
+    usual_us: u64,
+}
+
+impl Queue {
+    pub(super) fn learn(&mut self, seen: &Seen) {
+        let micros = micros(seen.elapsed).max(1);
+        let per_period = |count: u64| count.saturating_mul(PERIOD_US) / micros;
+        self.offered.learn(per_period(seen.offered));
+        self.served.learn(per_period(seen.served));
+        self.judged.learn(per_period(seen.judged));
+        if let Some(latency) = seen.latency_us.checked_div(seen.judged) {
+            self.latency_us.learn(latency);
+        }
+    }
+
+    /// Learns, while nothing is shed and all is well, what is usual: the latency, and how many are under way
+    /// beyond those that Little's law explains.
+    pub(super) fn learn_usual(&mut self, seen: &Seen) {
+        let per_period = self
+            .judged
+            .scaled()
+            .saturating_mul(self.latency_us.scaled() / Smooth::ONE);
+        let explained = per_period / (PERIOD_US * Smooth::ONE);
+        let lasting = seen.in_flight.saturating_sub(explained) * Smooth::ONE;
+        // Over six seconds: what was sent a moment ago is no stream yet.
+        self.lasting = self.lasting - self.lasting / 64 + lasting / 64;
+        let latency = self.latency_us.scaled();
+        self.usual_us = self.usual_us - self.usual_us / 64 + latency / 64;
+    }
+
+    /// The latency on average lately, in 256ths of a microsecond.
+    pub(super) fn latency_us(&self) -> u64 {
+        self.latency_us.scaled()
+    }
+
+    /// Requests under way that may be in a queue, in 256ths.
+    pub(super) fn queued(&self, seen: &Seen) -> u64 {
+        let under_way = seen.in_flight.saturating_mul(Smooth::ONE);
+        under_way.saturating_sub(self.lasting)
+    }
+
+    /// Requests under way beyond the aim, in 256ths; negative when there is room.
+    pub(super) fn excess(&self, rule: &ShedRule, seen: &Seen) -> i64 {
+        let by_wait = rule.slow().map(|(_, slow)| {
+            let (slow, usual) = (micros(slow), self.usual_us / Smooth::ONE);
+            let aim = usual + slow.saturating_sub(usual) / AIM;
+            let served = to_i64(self.served.scaled());
+            served.saturating_mul(to_i64(aim)) / to_i64(PERIOD_US)
+        });
+        let by_count = rule
+            .limits()
+            .in_flight_max
+            .map(|max| i64::from(max / 2) * to_i64(Smooth::ONE));
+        let aim = by_wait.into_iter().chain(by_count).min();
+        aim.map_or(0, |aim| to_i64(self.queued(seen)).saturating_sub(aim))
+    }
+
+    /// How long a request that arrives waits until it is served, by Little's law; at most [`WAIT_MAX`].
+    pub(super) fn wait(&self, seen: &Seen) -> Duration {
+        let queued = self.queued(seen);
+        if queued == 0 {
+            return Duration::ZERO;
+        }
+        queued
+            .saturating_mul(PERIOD_US)
+            .checked_div(self.served.scaled())
+            .map_or(WAIT_MAX, Duration::from_micros)
+            .min(WAIT_MAX)
+    }
+
+    /// The share to shed so that what is admitted is what is served, less `drain` in 256ths of a request per period.
+    pub(super) fn share_to_relieve(&self, drain: i64) -> i64 {
+        share_to_shed(self.offered, self.served, drain)
+    }
+
+    /// The share to shed so that what is admitted is what ends, well or not, less `drain` in 256ths of a request per period.
+    pub(super) fn share_to_hold(&self, drain: i64) -> i64 {
+        share_to_shed(self.offered, self.judged, drain)
+    }
+}
+
+fn share_to_shed(offered: Smooth, done: Smooth, drain: i64) -> i64 {
+    let whole = i64::from(u16::from(Share::WHOLE));
+    let offered = to_i64(offered.scaled());
+    let admit = to_i64(done.scaled()).saturating_sub(drain);
+    offered
+        .saturating_sub(admit)
+        .saturating_mul(whole)
+        .checked_div(offered)
+        .unwrap_or(0)
+        .clamp(0, whole)
+}
+
+/// In microseconds.
+pub(super) fn micros(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
+}
+
+/// Held at the end of the range.
+pub(super) fn to_i64(count: u64) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,406 @@
+//! What the shedder promises.
+
+use super::*;
+use proptest::prelude::*;
+use sloop_model::{ClassShares, ShedLimits};
+
+const LIMITS: fn() -> ShedLimits = || ShedLimits {
+    share_min: Share::NONE,
+    share_max: Share::WHOLE,
+    floor: Share::HUNDREDTH,
+    slow_us: Some(100_000),
+    slow_max: Some(share(500)),
+    failed_max: Some(share(500)),
+    in_flight_max: None,
+    class_max: ClassShares::WHOLE,
+};
+
+const FAST: Duration = Duration::from_millis(100);
+const SLOW: Duration = Duration::from_millis(101);
+
+fn share(ten_thousandths: u16) -> Share {
+    Share::try_from(ten_thousandths).unwrap()
+}
+
+const fn ending(outcome: Outcome, latency: Duration, is_good: bool) -> ShedEnding {
+    ShedEnding {
+        outcome,
+        latency,
+        is_good,
+    }
+}
+
+fn at(millis: u64) -> Time {
+    Time::from_nanos(millis * 1_000_000)
+}
+
+fn rule(limits: ShedLimits) -> ShedRule {
+    ShedRule::try_from(limits).unwrap()
+}
+
+/// A shedder and the words of the tests.
+struct Bench {
+    shedder: Shedder,
+}
+
+impl Bench {
+    fn new(limits: ShedLimits) -> Self {
+        Self {
+            shedder: Shedder::new(rule(limits), Mode::Enforce, None, at(0)),
+        }
+    }
+
+    /// One request in each millisecond of `from..to`, ended at once like this; how many were shed.
+    fn all(&mut self, from: u64, to: u64, outcome: Outcome, latency: Duration) -> u64 {
+        let mut shed = 0;
+        for millis in from..to {
+            let draw = u16::try_from(millis * 7_919 % 10_000).unwrap();
+            match self.shedder.admit(Criticality::Critical, draw, at(millis)) {
+                ShedAdmit::Pass(ticket) => {
+                    self.shedder
+                        .record(ticket, ending(outcome, latency, true), at(millis));
+                }
+                ShedAdmit::Shed => shed += 1,
+            }
+        }
+        shed
+    }
+
+    fn passes(&mut self, class: Criticality, draw: u16, millis: u64) -> bool {
+        match self.shedder.admit(class, draw, at(millis)) {
+            ShedAdmit::Pass(ticket) => {
+                self.shedder.forget(ticket);
+                true
+            }
+            ShedAdmit::Shed => false,
+        }
+    }
+}
+
+#[test]
+fn a_missed_objective_raises_the_level_and_a_met_one_lowers_it() {
+    for (outcome, latency) in [(Outcome::ServerError, FAST), (Outcome::ClientCancel, SLOW)] {
+        let mut bench = Bench::new(LIMITS());
+        assert_eq!(bench.all(0, 1_000, Outcome::Success, FAST), 0);
+        assert_eq!(bench.shedder.level(), Share::NONE);
+        assert!(0 < bench.all(1_000, 2_000, outcome, latency), "{outcome:?}");
+        let high = bench.shedder.level();
+        assert!(Share::NONE < high);
+        bench.all(2_000, 22_000, Outcome::Success, FAST);
+        assert_eq!(bench.shedder.level(), Share::NONE);
+        assert_eq!(bench.all(22_000, 25_000, Outcome::Success, FAST), 0);
+    }
+}
+
+#[test]
+fn what_proves_nothing_moves_nothing() {
+    let mut bench = Bench::new(LIMITS());
+    for outcome in [Outcome::ClientCancel, Outcome::Refused, Outcome::Faulted] {
+        assert_eq!(bench.all(0, 2_000, outcome, FAST), 0, "{outcome:?}");
+    }
+    assert_eq!(bench.all(0, 2_000, Outcome::ClientError, FAST), 0);
+    // An upgraded connection lives as long as it likes.
+    assert_eq!(bench.all(2_000, 4_000, Outcome::Upgraded, SLOW), 0);
+}
+
+#[test]
+fn too_many_under_way_are_too_many() {
+    let mut bench = Bench::new(ShedLimits {
+        in_flight_max: Some(50),
+        slow_us: None,
+        slow_max: None,
+        failed_max: None,
+        ..LIMITS()
+    });
+    let mut tickets = Vec::new();
+    for millis in 0..5_000 {
+        let draw = u16::try_from(millis * 7_919 % 10_000).unwrap();
+        if let ShedAdmit::Pass(ticket) =
+            bench.shedder.admit(Criticality::Critical, draw, at(millis))
+        {
+            tickets.push(ticket);
+        }
+        // Half of what comes is served.
+        if millis % 2 == 0 && !tickets.is_empty() {
+            let ticket = tickets.remove(0);
+            bench
+                .shedder
+                .record(ticket, ending(Outcome::Success, SLOW, true), at(millis));
+        }
+    }
+    assert_eq!(bench.shedder.in_flight() as usize, tickets.len());
+    assert!((20..120).contains(&tickets.len()), "{}", tickets.len());
+    assert!(Share::NONE < bench.shedder.level());
+}
+
+#[test]
+fn the_smallest_share_is_shed_whatever_is_measured() {
+    let mut bench = Bench::new(ShedLimits {
+        share_min: share(1_000),
+        share_max: share(2_000),
+        ..LIMITS()
+    });
+    let shed = bench.all(0, 10_000, Outcome::Success, FAST);
+    assert!((800..1_200).contains(&shed), "{shed}");
+    bench.all(10_000, 11_500, Outcome::ServerError, FAST);
+    assert_eq!(bench.shedder.level(), share(2_000));
+}
+
+#[test]
+fn a_class_that_must_not_be_shed_is_not() {
+    let mut bench = Bench::new(ShedLimits {
+        class_max: ClassShares {
+            critical: Share::NONE,
+            ..ClassShares::WHOLE
+        },
+        ..LIMITS()
+    });
+    assert_eq!(bench.all(0, 2_000, Outcome::ServerError, FAST), 0);
+    assert!(
+        !bench.passes(Criticality::Sheddable, 0, 1_400) || Share::NONE == bench.shedder.level()
+    );
+}
+
+#[test]
+fn the_floor_always_passes() {
+    let mut bench = Bench::new(LIMITS());
+    bench.all(0, 1_400, Outcome::ServerError, FAST);
+    assert!(!bench.passes(Criticality::Sheddable, 9_899, 1_400));
+    assert!(bench.passes(Criticality::Sheddable, 9_900, 1_400));
+}
+
+#[test]
+fn after_a_silence_one_passes() {
+    let mut bench = Bench::new(ShedLimits {
+        share_min: Share::WHOLE,
+        floor: share(10),
+        ..LIMITS()
+    });
+    bench.all(0, 500, Outcome::Success, FAST);
+    let passed: Vec<u64> = (10_000..13_000)
+        .filter(|millis| bench.passes(Criticality::CriticalPlus, 0, *millis))
+        .collect();
+    assert_eq!(passed, [10_000, 11_000, 12_000]);
+}
+
+#[test]
+fn the_moment_of_expiry_is_too_late() {
+    let always = rule(ShedLimits {
+        share_min: share(9_000),
+        ..LIMITS()
+    });
+    let mut shedder = Shedder::new(always, Mode::Enforce, Some(at(250)), at(0));
+    let mut passes = |millis| match shedder.admit(Criticality::Sheddable, 0, at(millis)) {
+        ShedAdmit::Pass(ticket) => {
+            shedder.forget(ticket);
+            true
+        }
+        ShedAdmit::Shed => false,
+    };
+    assert!(!passes(0) && !passes(249));
+    assert!(passes(250) && passes(251) && passes(100_000));
+    assert_eq!(shedder.level(), Share::NONE);
+    shedder.adopt(always, Mode::Enforce, None, at(100_001));
+    assert_eq!(
+        shedder.admit(Criticality::Sheddable, 0, at(100_002)),
+        ShedAdmit::Shed
+    );
+}
+
+#[test]
+fn shadow_mode_counts_and_lets_pass() {
+    let always = rule(ShedLimits {
+        share_min: share(9_900),
+        ..LIMITS()
+    });
+    let mut shedder = Shedder::new(always, Mode::Shadow, None, at(0));
+    for (draw, is_good) in [(0, true), (0, false), (9_999, true)] {
+        let ShedAdmit::Pass(ticket) = shedder.admit(Criticality::Sheddable, draw, at(1)) else {
+            panic!("shed in shadow mode");
+        };
+        shedder.record(ticket, ending(Outcome::Success, FAST, is_good), at(2));
+    }
+    let counts = shedder.take_counts();
+    assert_eq!((counts.shadow_shed, counts.shadow_shed_good), (2, 1));
+    assert_eq!(counts.shed, [0; 4]);
+    assert_eq!(shedder.take_counts(), ShedCounts::default());
+}
+
+#[test]
+fn the_shed_are_counted_by_class() {
+    let mut bench = Bench::new(ShedLimits {
+        share_min: Share::WHOLE,
+        ..LIMITS()
+    });
+    // Of classes that are not known yet, only the lowest.
+    assert!(!bench.passes(Criticality::Sheddable, 0, 0));
+    assert!(bench.passes(Criticality::Critical, 0, 0));
+    assert_eq!(bench.shedder.take_counts().shed, [1, 0, 0, 0]);
+}
+
+#[test]
+fn a_request_that_is_forgotten_is_not_under_way() {
+    let mut bench = Bench::new(LIMITS());
+    assert!(bench.passes(Criticality::Critical, 0, 0));
+    assert_eq!(bench.shedder.in_flight(), 0);
+}
+
+#[test]
+fn time_that_stands_still_or_goes_back_changes_nothing() {
+    let mut bench = Bench::new(LIMITS());
+    for millis in [1_000, 1_000, 500, 0, 1_000] {
+        assert_eq!(bench.all(millis, millis + 1, Outcome::ServerError, SLOW), 0);
+    }
+    assert_eq!(bench.shedder.level(), Share::NONE);
+}
+
+#[test]
+fn an_idle_scope_forgets() {
+    let mut bench = Bench::new(LIMITS());
+    bench.all(0, 1_400, Outcome::ServerError, FAST);
+    assert!(Share::NONE < bench.shedder.level());
+    assert!(bench.passes(Criticality::Sheddable, 0, 60_000));
+    assert_eq!(bench.shedder.level(), Share::NONE);
+}
+
+/// Five requests a second say nothing by themselves.
+fn seldom(bench: &mut Bench, seconds: u64, reading: Option<FleetReading>) -> Share {
+    for step in 0..seconds * 5 {
+        if step % 5 == 0 {
+            bench.shedder.learn_fleet(reading, at(step * 200));
+        }
+        bench.all(step * 200, step * 200 + 1, Outcome::ServerError, FAST);
+    }
+    bench.shedder.level()
+}
+
+#[test]
+fn what_is_not_known_of_the_fleet_is_no_reason_to_shed() {
+    assert_eq!(seldom(&mut Bench::new(LIMITS()), 10, None), Share::NONE);
+}
+
+#[test]
+fn the_fleet_speaks_for_those_that_see_too_little() {
+    let reading = |good| {
+        Some(FleetReading {
+            requests: 1_000,
+            good,
+        })
+    };
+    assert_eq!(
+        seldom(&mut Bench::new(LIMITS()), 10, reading(950)),
+        Share::NONE
+    );
+    let level = seldom(&mut Bench::new(LIMITS()), 10, reading(500));
+    // One step for each reading, not for each period.
+    assert!((share(1_000)..=share(2_200)).contains(&level), "{level:?}");
+}
+
+#[test]
+fn what_was_known_of_the_fleet_holds_until_it_is_old() {
+    let mut bench = Bench::new(LIMITS());
+    let bad = FleetReading {
+        requests: 1_000,
+        good: 0,
+    };
+    bench.shedder.learn_fleet(Some(bad), at(0));
+    let levels: Vec<u16> = (1..=13)
+        .map(|second| {
+            bench.passes(Criticality::Sheddable, 9_999, second * 1_000);
+            u16::from(bench.shedder.level())
+        })
+        .collect();
+    assert_eq!(levels[..10], [200; 10]);
+    assert_eq!(levels[10..], [0; 3]);
+}
+
+#[test]
+fn a_reading_of_the_fleet_grows_old() {
+    let mut bench = Bench::new(LIMITS());
+    let bad = FleetReading {
+        requests: 1_000,
+        good: 0,
+    };
+    bench.shedder.learn_fleet(Some(bad), at(0));
+    assert!(bench.passes(Criticality::Sheddable, 0, 10_001));
+    assert_eq!(bench.shedder.level(), Share::NONE);
+    bench.shedder.learn_fleet(Some(bad), at(10_001));
+    bench.passes(Criticality::Sheddable, 0, 20_001);
+    assert!(Share::NONE < bench.shedder.level());
+}
+
+#[test]
+fn draws_spread_and_stay_the_same() {
+    let trace = |low| TraceId { high: 0, low };
+    let low = (1..=10_000).filter(|id| draw(trace(*id)) < 1_000).count();
+    assert!((900..1_100).contains(&low), "{low}");
+    assert_eq!(draw(trace(7)), draw(trace(7)));
+}
+
+proptest! {
+    /// While in every period no more is bad than may be, nobody is ever shed.
+    #[test]
+    fn never_sheds_while_the_objective_is_met(
+        waits in prop::collection::vec(0u64..40, 1..600),
+        draw in 0u16..10_000,
+        class in 0usize..4,
+    ) {
+        let mut bench = Bench::new(LIMITS());
+        let class = Criticality::ALL[class];
+        let mut now = 0;
+        for (number, wait) in waits.iter().enumerate() {
+            now += wait;
+            // One of twenty, which is what may be slow, and another one which may fail.
+            let (outcome, latency) = match number % 20 {
+                0 => (Outcome::Success, SLOW),
+                10 => (Outcome::ServerError, FAST),
+                _ => (Outcome::Success, FAST),
+            };
+            match bench.shedder.admit(class, draw, at(now)) {
+                ShedAdmit::Pass(ticket) => bench.shedder.record(ticket, ending(outcome, latency, true), at(now)),
+                ShedAdmit::Shed => prop_assert!(false, "shed at {now}"),
+            }
+        }
+    }
+
+    /// Whatever happened: the bounds hold, no class is touched before the one below it, the floor passes,
+    /// and twenty seconds of met objectives end it.
+    #[test]
+    fn keeps_its_bounds_and_recovers(
+        events in prop::collection::vec((0u64..300, 0usize..4, 0u16..10_000, 0usize..5), 1..400),
+        min in 0u16..2_000,
+        more in 1u16..8_000,
+    ) {
+        let mut bench = Bench::new(ShedLimits {
+            share_min: share(min),
+            share_max: share(min + more),
+            in_flight_max: Some(20),
+            ..LIMITS()
+        });
+        let mut now = 0;
+        let mut under_way = Vec::new();
+        for (wait, class, draw, end) in events {
+            now += wait;
+            if let ShedAdmit::Pass(ticket) = bench.shedder.admit(Criticality::ALL[class], draw, at(now)) {
+                under_way.push(ticket);
+            } else {
+                prop_assert!(draw < 9_900);
+            }
+            let outcome = [Outcome::Success, Outcome::ServerError, Outcome::Timeout, Outcome::ClientCancel].get(end);
+            if let Some(outcome) = outcome && let Some(ticket) = under_way.pop() {
+                bench.shedder.record(ticket, ending(*outcome, SLOW, false), at(now));
+            }
+            let level = u16::from(bench.shedder.level());
+            prop_assert!((min..=min + more).contains(&level), "{level}");
+            let shares = Criticality::ALL.map(|class| u16::from(bench.shedder.share_of(class)));
+            for pair in shares.windows(2) {
+                prop_assert!(pair[1] == 0 || pair[0] == 9_900, "{shares:?}");
+            }
+        }
+        for ticket in under_way {
+            bench.shedder.forget(ticket);
+        }
+        bench.all(now + 1, now + 22_000, Outcome::Success, FAST);
+        prop_assert_eq!(bench.shedder.level(), share(min));
+    }
+}

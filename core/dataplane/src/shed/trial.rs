@@ -1,0 +1,375 @@
+//! Whether shedding helps.
+//!
+//! A service that is slow or fails for its own reasons does not get better by
+//! being asked less: every request that is shed is then lost for nothing. That
+//! cannot be known before it is tried, because a full queue and a slow
+//! dependency look the same from outside. So shedding is a trial:
+//!
+//! - *trying*: while the objective is missed, the strain must be at most three
+//!   quarters (failures: half) of what it was in the first window, or the
+//!   objective be met. Else: given up. Windows are as long as shedding needs to
+//!   show: 750 ms and once the wait. What the first one said fades by a
+//!   sixteenth per window, so that no old outage excuses shedding for ever.
+//!   A miss within a minute of the end of a trial continues it.
+//! - *given up*: nothing is shed for a pause, twice as long after each trial
+//!   in vain. It ends early when the strain is twice what it was, or another
+//!   one: then something else has begun.
+//!
+//! Worst case: of the good requests of a service that shedding cannot help, at
+//! most `share_max` are lost for two windows in each pause: of 10 s at first, of
+//! [`Trial::PAUSE_MAX`] in the end, where it is about one hundredth of the time.
+//! The other way round, a real overload of a service that was given up a moment
+//! ago waits for the strain to double.
+
+use core::time::Duration;
+
+use sloop_model::Time;
+
+/// In what way the objective is missed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Strain {
+    /// Too many are slow.
+    Slowness,
+    /// Too many fail.
+    Failures,
+    /// Too many are under way.
+    InFlight,
+    /// The fleet says so.
+    Fleet,
+}
+
+/// How strong a strain is, in a unit of its own.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Strength {
+    /// Summed up over what was seen since the last step.
+    pub(super) sum: u64,
+    /// How many were summed up.
+    pub(super) count: u64,
+    /// On average lately.
+    pub(super) lately: u64,
+}
+
+impl Strength {
+    /// That of one sample.
+    pub(super) const fn of(sample: u64) -> Self {
+        Self {
+            sum: sample,
+            count: 1,
+            lately: sample,
+        }
+    }
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Trial {
+    state: State,
+    /// How long the next pause is.
+    pause: Duration,
+    given_up: u64,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum State {
+    /// Nothing was missed since `since`, after a trial of `strain` that began with `first`.
+    Content {
+        since: Time,
+        tried: Option<(Strain, u64)>,
+    },
+    /// It is being tried.
+    Trying { strain: Strain, window: Window },
+    /// It was tried in vain, with a strain that was `lately` as strong.
+    GivenUp {
+        strain: Strain,
+        lately: u64,
+        until: Time,
+    },
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Window {
+    since: Time,
+    sum: u64,
+    count: u64,
+    /// The average of the first window, fading.
+    first: Option<u64>,
+}
+
+impl Trial {
+    /// The first pause: seven times a trial with a service that answers at once.
+    pub(super) const PAUSE_MIN: Duration = Duration::from_secs(10);
+    /// The longest pause.
+    pub(super) const PAUSE_MAX: Duration = Duration::from_secs(320);
+    /// Longer than the level needs to come near what the model wants, and a queue to begin to shrink.
+    const WINDOW_MIN: Duration = Duration::from_millis(750);
+    /// Readings of the fleet cover ten seconds.
+    const WINDOW_MAX: Duration = Duration::from_secs(10);
+    /// An objective that is missed again this soon is missed because less was shed: the same trial goes on.
+    /// A minute, which is about the longest that a level takes to fall.
+    const MEMORY: Duration = Duration::from_secs(60);
+    /// Fewest samples of a window: with 50, chance alone hardly makes a quarter.
+    const SAMPLES_MIN: u64 = 50;
+
+    pub(super) const fn new(now: Time) -> Self {
+        Self {
+            state: State::Content {
+                since: now,
+                tried: None,
+            },
+            pause: Self::PAUSE_MIN,
+            given_up: 0,
+        }
+    }
+
+    /// The objective is met: whatever is shed is not in vain.
+    pub(super) fn met(&mut self, now: Time) {
+        match self.state {
+            State::Content { since, .. } => {
+                // As good for as long as the pause would be: a trial may begin afresh.
+                if self.pause <= now.since(since) {
+                    self.pause = Self::PAUSE_MIN;
+                }
+            }
+            State::Trying { strain, window } => {
+                self.state = State::Content {
+                    since: now,
+                    tried: window.first.map(|first| (strain, first)),
+                };
+            }
+            State::GivenUp { until, .. } => {
+                if until <= now {
+                    self.state = State::Content {
+                        since: now,
+                        tried: None,
+                    };
+                }
+            }
+        }
+    }
+
+    /// The objective is missed, while requests wait for `wait`: may it be tried to shed?
+    pub(super) fn may_shed(
+        &mut self,
+        strain: Strain,
+        strength: Strength,
+        wait: Duration,
+        now: Time,
+    ) -> bool {
+        match &mut self.state {
+            State::Trying {
+                strain: tried,
+                window,
+            } if *tried == strain => {
+                window.add(strength);
+                if !window.is_over(strain, wait, now)
+                    || window.is_better_than_the_first(strain, now)
+                {
+                    return true;
+                }
+                self.state = State::GivenUp {
+                    strain,
+                    lately: strength.lately,
+                    until: now.after(self.pause),
+                };
+                self.pause = (self.pause * 2).min(Self::PAUSE_MAX);
+                self.given_up = self.given_up.saturating_add(1);
+                false
+            }
+            State::GivenUp {
+                strain: tried,
+                lately,
+                until,
+            } if now < *until && *tried == strain && strength.lately < lately.saturating_mul(2) => {
+                false
+            }
+            state @ (State::Content { .. } | State::Trying { .. } | State::GivenUp { .. }) => {
+                let first = state.remembers(strain, now);
+                let window = Window {
+                    since: now,
+                    sum: strength.sum,
+                    count: strength.count,
+                    first,
+                };
+                self.state = State::Trying { strain, window };
+                true
+            }
+        }
+    }
+
+    /// How often it was given up since the last call.
+    pub(super) const fn take_given_up(&mut self) -> u64 {
+        core::mem::replace(&mut self.given_up, 0)
+    }
+}
+
+impl State {
+    /// How strong `strain` was when the trial began that made an end of it a moment ago.
+    fn remembers(&self, strain: Strain, now: Time) -> Option<u64> {
+        match self {
+            Self::Content {
+                since,
+                tried: Some((tried, first)),
+            } => (*tried == strain && now.since(*since) < Trial::MEMORY).then_some(*first),
+            Self::Content { tried: None, .. } | Self::Trying { .. } | Self::GivenUp { .. } => None,
+        }
+    }
+}
+
+impl Window {
+    const fn add(&mut self, strength: Strength) {
+        self.sum = self.sum.saturating_add(strength.sum);
+        self.count = self.count.saturating_add(strength.count);
+    }
+
+    fn is_over(&self, strain: Strain, wait: Duration, now: Time) -> bool {
+        let passed = now.since(self.since);
+        let (length, has_enough) = match strain {
+            Strain::Slowness | Strain::Failures => {
+                let has_enough = Trial::SAMPLES_MIN <= self.count;
+                (Trial::WINDOW_MIN + wait, has_enough)
+            }
+            // One sample a step, of all that are under way.
+            Strain::InFlight => (Trial::WINDOW_MIN + wait, true),
+            Strain::Fleet => (Trial::WINDOW_MAX, true),
+        };
+        let length = length.min(Trial::WINDOW_MAX);
+        length <= passed && (has_enough || Trial::WINDOW_MAX <= passed)
+    }
+
+    /// Whether shedding helps, at the end of the window; then the next one begins. Not yet known at the end of the first.
+    fn is_better_than_the_first(&mut self, strain: Strain, now: Time) -> bool {
+        let mean = self.sum.checked_div(self.count).unwrap_or(0);
+        let is_better = self.first.is_none_or(|first| match strain {
+            Strain::Failures => mean <= first / 2,
+            Strain::Slowness | Strain::InFlight | Strain::Fleet => mean <= first - first / 4,
+        });
+        *self = Self {
+            since: now,
+            sum: 0,
+            count: 0,
+            first: Some(self.first.map_or(mean, |first| first - first / 16)),
+        };
+        is_better
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const fn strength(strength: u64) -> Strength {
+        Strength {
+            sum: strength * 100,
+            count: 100,
+            lately: strength,
+        }
+    }
+
+    /// Whether it may shed, for each (millisecond, strength).
+    fn trial(steps: &[(u64, u64)]) -> Vec<bool> {
+        let mut trial = Trial::new(at(0));
+        let step = |(ms, strong): &(u64, u64)| {
+            trial.may_shed(Strain::Failures, strength(*strong), Duration::ZERO, at(*ms))
+        };
+        steps.iter().map(step).collect()
+    }
+
+    fn at(millis: u64) -> Time {
+        Time::from_nanos(millis * 1_000_000)
+    }
+
+    #[test]
+    fn what_does_not_help_is_given_up_for_longer_each_time() {
+        let expected = [
+            (0, true),
+            (750, true),
+            (1_499, true),
+            (1_500, false),
+            (11_499, false),
+            (11_500, true),
+            (12_250, true),
+            (13_000, false),
+            (32_999, false),
+            (33_000, true),
+        ];
+        let steps: Vec<_> = expected.iter().map(|(ms, _)| (*ms, 100)).collect();
+        assert_eq!(trial(&steps), expected.map(|(_, may)| may));
+    }
+
+    #[test]
+    fn what_helps_goes_on() {
+        assert_eq!(
+            trial(&[(0, 100), (750, 100), (1_500, 50), (2_250, 46), (3_000, 46)]),
+            [true, true, true, true, false],
+            "the first window fades: 100, 94, 89"
+        );
+    }
+
+    #[test]
+    fn what_is_twice_as_bad_is_tried_at_once() {
+        assert_eq!(
+            trial(&[
+                (0, 100),
+                (750, 100),
+                (1_500, 100),
+                (1_600, 199),
+                (1_700, 200)
+            ]),
+            [true, true, false, false, true]
+        );
+    }
+
+    #[test]
+    fn few_samples_are_waited_for() {
+        let mut trial = Trial::new(at(0));
+        let few = Strength {
+            sum: 10,
+            count: 1,
+            lately: 10,
+        };
+        let mut may = |ms| trial.may_shed(Strain::Slowness, few, Duration::ZERO, at(ms));
+        assert!(may(0) && may(5_000) && may(10_000) && may(19_999));
+        assert!(!may(20_000));
+    }
+
+    #[test]
+    fn another_strain_is_tried_at_once() {
+        let mut trial = Trial::new(at(0));
+        let wait = Duration::ZERO;
+        assert!(trial.may_shed(Strain::Failures, strength(9), wait, at(0)));
+        assert!(trial.may_shed(Strain::Failures, strength(9), wait, at(750)));
+        assert!(!trial.may_shed(Strain::Failures, strength(9), wait, at(1_500)));
+        assert!(trial.may_shed(Strain::Slowness, strength(9), wait, at(1_600)));
+    }
+
+    #[test]
+    fn the_pause_has_a_maximum_and_is_forgotten_when_all_is_well() {
+        let mut trial = Trial::new(at(0));
+        let mut now = 0;
+        for _ in 0..20 {
+            let mut may =
+                |ms| trial.may_shed(Strain::Failures, strength(9), Duration::ZERO, at(now + ms));
+            assert!(may(0) && may(750) && !may(1_500));
+            now += 1_500 + 320_000;
+        }
+        assert_eq!(trial.take_given_up(), 20);
+        assert_eq!(trial.pause, Trial::PAUSE_MAX);
+        trial.met(at(now));
+        trial.met(at(now + 320_000));
+        assert_eq!(trial.pause, Trial::PAUSE_MIN);
+    }
+
+    #[test]
+    fn whoever_waits_long_is_given_longer() {
+        let mut trial = Trial::new(at(0));
+        let mut may = |ms| {
+            trial.may_shed(
+                Strain::Slowness,
+                strength(9),
+                Duration::from_secs(1),
+                at(ms),
+            )
+        };
+        assert!(may(0) && may(1_750) && may(3_499));
+        assert!(!may(3_500));
+    }
+}
