@@ -13,7 +13,8 @@ use crate::breaker::BreakerRule;
 use crate::matcher::InvalidMatch;
 use crate::objective::InvalidSelector;
 use crate::{
-    FaultRule, Mode, Objective, RequestMatch, RouteName, ServiceName, Side, Trip, WallTime,
+    FaultRule, InvalidSpans, Mode, Objective, RequestMatch, RouteName, ServiceName, Side,
+    SpanSettings, Trip, WallTime,
 };
 
 /// The version that this crate reads and writes.
@@ -42,6 +43,9 @@ pub struct FilterConfig {
     /// Where counts go; nowhere when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub report: Option<ReportSettings>,
+    /// Where spans go, and which; none are made when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub spans: Option<SpanSettings>,
     /// Whether requests that no `match` claims are told apart by Envoy's route names.
     #[serde(default)]
     pub route_names: bool,
@@ -199,6 +203,9 @@ pub enum ConfigError {
     /// The cluster of reports has no name.
     #[error("report.cluster: is empty; name the Envoy cluster of the control plane")]
     Cluster,
+    /// Settings of spans that cannot be.
+    #[error("spans.{0}")]
+    Spans(#[source] InvalidSpans),
 }
 
 impl FilterConfig {
@@ -255,6 +262,9 @@ impl FilterConfig {
                     given: report.interval_ms,
                 });
             }
+        }
+        if let Some(spans) = &self.spans {
+            spans.check().map_err(ConfigError::Spans)?;
         }
         at_most("scopes", self.scopes.len(), Self::SCOPES_MAX)?;
         let mut seen = std::collections::BTreeSet::new();

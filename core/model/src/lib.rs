@@ -14,6 +14,7 @@ mod outcome;
 mod policy;
 mod scope;
 mod share;
+mod spans;
 mod time;
 mod wilson;
 
@@ -30,5 +31,6 @@ pub use outcome::{Ended, Flags, Outcome, OwnVerdict};
 pub use policy::{Mode, Policy, Rule};
 pub use scope::{Scope, Side};
 pub use share::{InvalidShare, InvalidTarget, Share, Target};
+pub use spans::{InvalidSpans, SampledFlag, SpanSettings};
 pub use time::{Time, WallTime};
 pub use wilson::ShareBounds;
