@@ -20,6 +20,7 @@ mod random;
 pub mod report;
 mod scope;
 mod sli;
+pub mod span;
 mod trace;
 
 pub use headers::{HeaderMap, Request, serialised};

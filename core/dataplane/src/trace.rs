@@ -103,7 +103,7 @@ impl TraceContext {
     }
 }
 
-fn hex_digit(value: u64) -> u8 {
+pub(crate) fn hex_digit(value: u64) -> u8 {
     u8::try_from(value & 15).map_or(b'0', |low| match low {
         0..10 => b'0' + low,
         10.. => b'a' + (low - 10),
@@ -132,7 +132,7 @@ fn parse(value: &[u8]) -> Option<(TraceId, u8)> {
 }
 
 /// The number that lower-case hexadecimal digits mean; at most 16 of them.
-fn hex(digits: &[u8]) -> Option<u64> {
+pub(crate) fn hex(digits: &[u8]) -> Option<u64> {
     digits.iter().try_fold(0, |number, digit| {
         let value = match digit {
             b'0'..=b'9' => digit - b'0',
