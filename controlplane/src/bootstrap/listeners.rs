@@ -131,6 +131,7 @@ impl Bootstrap {
             side,
             trace: TraceSettings::default(),
             report: Some(self.report()),
+            spans: None,
             route_names: false,
             scopes: Vec::new(),
             optional: Ignored {},

@@ -99,6 +99,7 @@ pub fn filter_config(
             side,
             trace: settings.trace.clone(),
             report: settings.report.clone(),
+            spans: None,
             route_names: making.route_names,
             scopes: making.scopes,
             optional: Ignored {},

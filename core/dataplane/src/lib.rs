@@ -23,6 +23,7 @@ pub mod report;
 mod scope;
 pub mod shed;
 mod sli;
+pub mod span;
 mod table;
 
 pub use context::{Incoming, TraceContext, TraceId};

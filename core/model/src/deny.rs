@@ -85,12 +85,12 @@ pub enum InvalidDeny {
 
 impl DenyWritten {
     /// Forbidden (RFC 9110, 15.5.4): it was understood, and trying again does not help.
-    const fn status_default() -> u16 {
+    pub(crate) const fn status_default() -> u16 {
         403
     }
 
     /// Half: a rule that fits more than its author thought leaves the route half alive.
-    const fn share_max_default() -> Share {
+    pub(crate) const fn share_max_default() -> Share {
         Share::HALF
     }
 }

@@ -19,6 +19,7 @@ mod policy;
 mod scope;
 mod share;
 mod shed;
+mod spans;
 mod time;
 mod wilson;
 
@@ -43,5 +44,6 @@ pub use policy::{Mode, Policy, Rule};
 pub use scope::{Scope, Side};
 pub use share::{InvalidShare, InvalidTarget, Share, Target};
 pub use shed::{ClassShares, InvalidShed, ShedConfig, ShedLimits, ShedRule};
+pub use spans::{InvalidSpans, SampledFlag, SpanSettings};
 pub use time::{Time, WallTime};
 pub use wilson::ShareBounds;

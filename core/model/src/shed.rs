@@ -104,7 +104,7 @@ pub enum InvalidShed {
 
 impl ShedLimits {
     /// One in a hundred: at 100 requests per second, one a second still measures.
-    const fn floor_default() -> Share {
+    pub(crate) const fn floor_default() -> Share {
         Share::HUNDREDTH
     }
 }

@@ -29,8 +29,8 @@ use core::time::Duration;
 
 use sloop_model::{Criticality, Mode, Outcome, Share, ShedRule, Time};
 
+use crate::context::TraceId;
 use crate::random::{draw_of, mix};
-use crate::trace::TraceId;
 use law::{Law, Seen};
 use smooth::Smooth;
 

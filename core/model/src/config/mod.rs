@@ -16,8 +16,8 @@ use crate::json::{FromJson as _, Json, Problem};
 use crate::matcher::InvalidMatch;
 use crate::objective::InvalidSelector;
 use crate::{
-    ContextSettings, FaultRule, Mode, Objective, RequestMatch, RouteName, ServiceName, Side, Trip,
-    WallTime,
+    ContextSettings, Criticality, DenyRule, FaultRule, InvalidSpans, Mode, Objective, RequestMatch,
+    RouteName, ServiceName, ShedConfig, Side, SpanSettings, Trip, WallTime,
 };
 
 /// The version that this crate reads and writes.
@@ -46,9 +46,15 @@ pub struct FilterConfig {
     /// Where counts go; nowhere when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub report: Option<ReportSettings>,
+    /// Where spans go, and which; none are made when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub spans: Option<SpanSettings>,
     /// Whether requests that no `match` claims are told apart by Envoy's route names.
     #[serde(default)]
     pub route_names: bool,
+    /// Requests that are refused because of what they are, on every route.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub deny: Vec<DenyRule>,
     /// Routes, and what holds on them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub scopes: Vec<ScopeConfig>,
@@ -117,9 +123,18 @@ pub struct ScopeConfig {
     /// What to count.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub objectives: Vec<Objective>,
+    /// How much its requests matter, where they do not say so themselves; `critical` when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub criticality: Option<Criticality>,
+    /// Requests that are refused because of what they are.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub deny: Vec<DenyRule>,
     /// The breaker, if one guards it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub breaker: Option<BreakerConfig>,
+    /// Shedding, if there is any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shed: Option<ShedConfig>,
     /// Faults to inject; the first that chooses a request wins.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub faults: Vec<FaultRule>,
@@ -208,6 +223,9 @@ pub enum ConfigError {
     /// The cluster of reports has no name.
     #[error("report.cluster: is empty; name the Envoy cluster of the control plane")]
     Cluster,
+    /// Settings of spans that cannot be.
+    #[error("spans.{0}")]
+    Spans(#[source] InvalidSpans),
 }
 
 impl FilterConfig {
@@ -264,7 +282,16 @@ impl FilterConfig {
                 });
             }
         }
+        if let Some(spans) = &self.spans {
+            spans.check().map_err(ConfigError::Spans)?;
+        }
         at_most("scopes", self.scopes.len(), Self::SCOPES_MAX)?;
+        let denied = self.scopes.iter().map(|scope| scope.deny.len());
+        at_most(
+            "deny",
+            denied.sum::<usize>() + self.deny.len(),
+            DenyRule::MAX,
+        )?;
         let mut seen = std::collections::BTreeSet::new();
         for (index, scope) in self.scopes.iter().enumerate() {
             if !seen.insert((&scope.service, &scope.route)) {

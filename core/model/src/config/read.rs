@@ -5,10 +5,12 @@ mod faults;
 mod matches;
 mod objectives;
 mod protection;
+mod refusals;
+mod spans;
 
 use super::{FilterConfig, Ignored, ReportSettings, ScopeConfig, TraceResponse, TraceSettings};
 use crate::json::{Fields, FromJson, Json, Problem};
-use crate::{RouteName, ServiceName, Side, SloName, WallTime};
+use crate::{Criticality, RouteName, ServiceName, Side, SloName, WallTime};
 
 impl FromJson for FilterConfig {
     fn from_json(json: &Json<'_>) -> Result<Self, Problem> {
@@ -20,7 +22,9 @@ impl FromJson for FilterConfig {
             side: fields.required("side")?,
             trace: fields.or_default("trace")?,
             report: fields.optional("report")?,
+            spans: fields.optional("spans")?,
             route_names: fields.or_default("route_names")?,
+            deny: fields.or_default("deny")?,
             scopes: fields.or_default("scopes")?,
             optional: fields.or_default("optional")?,
         };
@@ -77,11 +81,26 @@ impl FromJson for ScopeConfig {
             route: fields.required("route")?,
             matches: fields.or_default("match")?,
             objectives: fields.or_default("objectives")?,
+            criticality: fields.optional("criticality")?,
+            deny: fields.or_default("deny")?,
             breaker: fields.optional("breaker")?,
+            shed: fields.optional("shed")?,
             faults: fields.or_default("faults")?,
         };
         fields.end()?;
         Ok(scope)
+    }
+}
+
+impl FromJson for Criticality {
+    fn from_json(json: &Json<'_>) -> Result<Self, Problem> {
+        let words = &["sheddable", "sheddable_plus", "critical", "critical_plus"];
+        Ok(match json.word(words)? {
+            0 => Self::Sheddable,
+            1 => Self::SheddablePlus,
+            2 => Self::Critical,
+            _ => Self::CriticalPlus,
+        })
     }
 }
 

@@ -7,7 +7,10 @@ const WHOLE: &str = r#"{
   "trace": {"respond": "always", "context": {"owner": "envoy", "b3": "multi", "member": "discard", "deadlines": "enforce",
     "origin_key": "app.origin", "journey_key": "app.journey", "join": {"entries": 4, "expires_ms": 100, "reach": "sidecar"}}},
   "report": {"cluster": "sloop_control_plane", "interval_ms": 500},
+  "spans": {"cluster": "otel", "sampling": 100, "sampled_flag": "decided", "interval_ms": 200, "queue_max": 60, "batch_max": 20},
   "route_names": true,
+  "deny": [{"id": "cve-1", "mode": "shadow", "match": {"path": {"prefix": "/admin"}}, "caller": "spiffe://x", "status": 404,
+            "share_max": 500, "expires_at_ms": 1700000000000}],
   "scopes": [{
     "service": "payments", "route": "charge",
     "match": [{"authority": ["payments"], "method": ["POST"], "path": {"prefix": "/charge"},
@@ -16,6 +19,11 @@ const WHOLE: &str = r#"{
       {"id": {"slo": "payments-available", "index": 0}, "bad": {"status": [[500, 599]], "flags": 4}},
       {"id": {"slo": "payments-fast", "index": 0}, "within_us": 250000}
     ],
+    "criticality": "sheddable_plus",
+    "deny": [{"id": "cve-2", "caller": "a", "expires_at_ms": 1700000000000}],
+    "shed": {"mode": "shadow", "expires_at_ms": 1700000000000, "limits": {"share_min": 10, "share_max": 6000, "floor": 200,
+      "slow_us": 250000, "slow_max": 500, "failed_max": 500, "in_flight_max": 100,
+      "class_max": {"sheddable": 9000, "sheddable_plus": 8000, "critical": 7000, "critical_plus": 0}}},
     "breaker": {
       "mode": "shadow", "expires_at_ms": 1700000000000,
       "limits": {"window_ms": 1000, "calls_min": 20, "failed_max": 2000, "slow_max": 5000, "slow_us": 250000,
