@@ -9,12 +9,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::breaker::BreakerRule;
+use crate::breaker::{BreakerMode, BreakerRule};
 use crate::matcher::InvalidMatch;
 use crate::objective::InvalidSelector;
-use crate::{
-    FaultRule, Mode, Objective, RequestMatch, RouteName, ServiceName, Side, Trip, WallTime,
-};
+use crate::{FaultRule, Objective, RequestMatch, RouteName, ServiceName, Side, Trip, WallTime};
 
 /// The version that this crate reads and writes.
 pub const FILTER_CONFIG_VERSION: u32 = 1;
@@ -118,9 +116,9 @@ pub struct ScopeConfig {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct BreakerConfig {
-    /// Whether it refuses or only counts.
+    /// What it may do: refuse, only count, or neither.
     #[serde(default)]
-    pub mode: Mode,
+    pub mode: BreakerMode,
     /// When the filter drops it by itself; never when absent, which suits a file that a person keeps.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_at_ms: Option<WallTime>,
