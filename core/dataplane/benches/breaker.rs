@@ -5,18 +5,17 @@ use std::hint::black_box;
 use std::time::Duration;
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use sloop_dataplane::breaker::{Admit, Breaker};
+use sloop_dataplane::breaker::{Admit, Breaker, BreakerState};
 use sloop_model::{BreakerRule, Outcome, Time};
 
-/// A request of a breaker with `window` as limit, every `every_nanos`; `failed` of a thousand fail.
-fn request(breaker: &mut Breaker, nanos: &mut u64, number: u64, failed: u64) {
-    *nanos += 10_000;
-    let now = Time::from_nanos(*nanos);
+/// The `number`th request, 10 µs after the one before; one of every `one_fails_of` fails.
+fn request(breaker: &mut Breaker, number: u64, one_fails_of: u64) {
+    let now = Time::from_nanos(number * 10_000);
     let admit = breaker.admit(black_box(0), now);
     let Admit::Pass(ticket) = black_box(admit) else {
         return;
     };
-    let outcome = if number % 1_000 < failed {
+    let outcome = if number.is_multiple_of(one_fails_of) {
         Outcome::ServerError
     } else {
         Outcome::Success
@@ -36,37 +35,32 @@ fn breaker(window: &str, sigmas: u32, failed_max: u32) -> Breaker {
 
 fn benches(criterion: &mut Criterion) {
     let time = r#""window_ms": 1000"#;
-    for (name, mut breaker, failed) in [
-        ("window in time", breaker(time, 300, 2_000), 0),
-        (
-            "window in requests",
-            breaker(r#""window_calls": 100"#, 300, 2_000),
-            0,
-        ),
+    let calls = r#""window_calls": 100"#;
+    for (name, mut breaker, one_fails_of) in [
+        ("window in time", breaker(time, 300, 2_000), u64::MAX),
+        ("window in requests", breaker(calls, 300, 2_000), u64::MAX),
         (
             "a tenth fails, within limits",
             breaker(time, 300, 2_000),
-            100,
+            10,
         ),
-        // The interval says that it is not sure yet, each time.
-        ("too much fails, not surely", breaker(time, 1_000, 990), 100),
+        // A fifth of the last hundred is more than 15 %, but not surely, so the interval is worked out each time.
+        ("too much fails, not surely", breaker(calls, 300, 1_500), 5),
     ] {
-        let (mut nanos, mut number) = (0, 0);
+        let mut number = 0;
         criterion.bench_function(&format!("admit and record: {name}"), |bencher| {
             bencher.iter(|| {
                 number += 1;
-                request(&mut breaker, &mut nanos, number, failed);
+                request(&mut breaker, number, one_fails_of);
             });
         });
+        let end = Time::from_nanos(number * 10_000);
+        assert_eq!(breaker.state(end), BreakerState::Closed, "{name}");
     }
     let mut open = breaker(time, 0, 0);
-    let (mut nanos, mut number) = (0, 0);
-    while open.state(Time::from_nanos(nanos)) == sloop_dataplane::breaker::BreakerState::Closed {
-        number += 1;
-        request(&mut open, &mut nanos, number, 1_000);
-    }
+    open.trip(Time::from_nanos(0));
     criterion.bench_function("admit: open", |bencher| {
-        bencher.iter(|| open.admit(black_box(0), Time::from_nanos(nanos)));
+        bencher.iter(|| open.admit(black_box(0), Time::from_nanos(1)));
     });
 }
 

@@ -6,7 +6,8 @@ use super::words::{Cause, Tally};
 
 /// Why the limits do not hold for what was seen, if they do not.
 pub(super) fn trips(rule: &BreakerRule, seen: Tally) -> Option<Cause> {
-    if seen.total < rule.calls_min() {
+    // Nothing bad is neither above nor at any limit.
+    if seen.failed | seen.slow == 0 || seen.total < rule.calls_min() {
         return None;
     }
     let limits = rule.limits();

@@ -160,7 +160,9 @@ impl Breaker {
 
     /// Learns, at `now`, how the request that `ticket` was given for ended.
     pub fn record(&mut self, ticket: Ticket, outcome: Outcome, latency: Duration, now: Time) {
-        self.advance(now);
+        if !matches!(self.state, State::Closed) {
+            self.advance(now);
+        }
         // A request admitted in an earlier state says nothing about this one.
         let Ticket { epoch } = ticket;
         if epoch != self.epoch && self.rule.limits().manner.late == LateOutcomes::Ignored {

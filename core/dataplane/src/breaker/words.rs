@@ -83,6 +83,10 @@ impl Tally {
 
     pub(super) const fn add(&mut self, more: Self) {
         self.total = self.total.saturating_add(more.total);
+        // In good times there is nothing more.
+        if more.failed | more.slow == 0 {
+            return;
+        }
         self.failed = self.failed.saturating_add(more.failed);
         self.slow = self.slow.saturating_add(more.slow);
     }

@@ -41,8 +41,8 @@ use sloop_model::{Scope, Side, Time};
 use super::words::{Cause, Tally};
 pub use peers::Peers;
 
-/// A VM that was not heard of for so long is gone. Ticks must be more frequent: three of the slowest
-/// (10 s) may be missed.
+/// A VM that was not heard of for so long is gone. Workers whose ticks are rarer break alone; for windows of
+/// a second, ticks of a tenth of one are as often as its buckets change.
 pub const SILENCE_MAX: Duration = Duration::from_secs(30);
 /// A line that was not read for so long counts from then on, not from its beginning. Longer than
 /// [`SILENCE_MAX`], so that who left the board for a while is known when it comes back.

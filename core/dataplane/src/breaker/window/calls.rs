@@ -34,6 +34,10 @@ impl CallWindow {
     /// Several at once are mixed evenly, since nobody knows their order. Of
     /// more than the window holds, so many count as it holds, in proportion.
     pub(super) fn add(&mut self, ended: Tally) -> Tally {
+        if ended.total == 1 {
+            self.push(ended.failed != 0, ended.slow != 0);
+            return self.sum;
+        }
         let count = ended.total.min(self.size);
         let of_count = |part: u32| {
             let total = u64::from(ended.total.max(1));
@@ -58,15 +62,20 @@ impl CallWindow {
             return;
         };
         // Places not yet used hold nothing, so there is nothing to forget.
-        let oldest = *byte >> shift;
-        self.sum.failed -= u32::from(oldest & FAILED);
-        self.sum.slow -= u32::from(oldest & SLOW) / u32::from(SLOW);
+        let oldest = (*byte >> shift) & (FAILED | SLOW);
         let mark = (u8::from(is_failed) * FAILED) | (u8::from(is_slow) * SLOW);
-        *byte = (*byte & !((FAILED | SLOW) << shift)) | (mark << shift);
-        self.sum.failed += u32::from(is_failed);
-        self.sum.slow += u32::from(is_slow);
+        if oldest != mark {
+            *byte ^= (oldest ^ mark) << shift;
+            self.sum.failed += u32::from(is_failed);
+            self.sum.failed -= u32::from(oldest & FAILED != 0);
+            self.sum.slow += u32::from(is_slow);
+            self.sum.slow -= u32::from(oldest & SLOW != 0);
+        }
         self.sum.total = (self.sum.total + 1).min(self.size);
-        self.next = (self.next + 1) % self.size;
+        self.next += 1;
+        if self.next == self.size {
+            self.next = 0;
+        }
     }
 }
 
