@@ -20,7 +20,7 @@ use sloop_controlplane::documents::tree::{self, Node, Value};
 use sloop_integration::envoy::{Caller, Envoy, Upstream};
 use sloop_integration::eventually::eventually;
 use sloop_integration::{envoy, ports};
-use sloop_model::{FilterConfig, Mode, ServiceName, Side};
+use sloop_model::{BreakerMode, FilterConfig, ServiceName, Side};
 use support::{Plane, SOON, config, module};
 
 /// Every example, each of which has tests below.
@@ -347,7 +347,7 @@ async fn breaks_as_the_manifest_says(name: &str, plugin: &[&str]) {
     let policy = json(below(plugin, &["pluginConfig"])).to_string();
     let parsed = FilterConfig::parse(policy.as_bytes()).unwrap();
     let breaker = parsed.scopes[0].breaker.as_ref().unwrap();
-    assert_eq!(breaker.mode, Mode::Enforce);
+    assert_eq!(breaker.mode, BreakerMode::Enforce);
     let failures = usize::try_from(breaker.limits.limits().calls_min).unwrap();
 
     let app = Upstream::start().await.unwrap();

@@ -1,6 +1,6 @@
 //! Policies as sentences.
 
-use sloop_model::{BreakerRule, FaultRule, Mode, Policy, Rule, WallTime};
+use sloop_model::{BreakerRule, BreakerWindow, FaultRule, Mode, Policy, Rule, WallTime};
 
 use super::table::percent;
 use crate::metrics::{rough_span, span};
@@ -44,12 +44,20 @@ fn breaker(rule: &BreakerRule) -> String {
             format!(" or more than {share} took longer than {}", length(slow_us))
         });
     let millis = |millis: u32| span(millis.into());
+    let window = match rule.window() {
+        BreakerWindow::Time { length, .. } => {
+            format!(
+                "requests in {}",
+                span(u64::try_from(length.as_millis()).unwrap_or(u64::MAX))
+            )
+        }
+        BreakerWindow::Calls(calls) => format!("of the last {calls} requests"),
+    };
     format!(
-        "when more than {} failed{slow}, of at least {} requests in {}; \
+        "when more than {} failed{slow}, of at least {} {window}; \
          stays open for {}, at most {}; closes after {} probes and {}",
         percent(Some(limits.failed_max.as_fraction())),
-        limits.calls_min,
-        millis(limits.window_ms),
+        rule.calls_min(),
         millis(limits.open_ms),
         millis(limits.open_max_ms),
         limits.probes,

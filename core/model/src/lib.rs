@@ -23,7 +23,10 @@ mod spans;
 mod time;
 mod wilson;
 
-pub use breaker::{BreakerLimits, BreakerRule, InvalidBreaker, Trip};
+pub use breaker::{
+    BreakerLimits, BreakerManner, BreakerMode, BreakerRule, BreakerWindow, InvalidBreaker,
+    LateOutcomes, LostProbes, ProbeVerdict, Threshold, Trip, Wake,
+};
 pub use config::{
     BreakerConfig, ConfigError, FILTER_CONFIG_VERSION, FilterConfig, Ignored, ReportSettings,
     ScopeConfig, TraceResponse, TraceSettings,

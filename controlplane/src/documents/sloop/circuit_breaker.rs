@@ -1,7 +1,7 @@
 //! The kind `CircuitBreaker`: a breaker with limits of one's own choice.
 
 use sloop_controllers::CircuitBreakerIntent;
-use sloop_model::{BreakerLimits, BreakerRule, InvalidBreaker, Mode};
+use sloop_model::{BreakerLimits, BreakerManner, BreakerRule, InvalidBreaker, Mode};
 
 use super::super::metadata::Metadata;
 use super::super::reader::{At, Bounds, Fields};
@@ -51,7 +51,9 @@ fn read_limits(at: &At<'_>) -> Option<BreakerRule> {
     let probes = needed(&fields, "probes");
     let ramp_ms = fields.get("ramp_ms").map(|at| at.whole());
     let limits = BreakerLimits {
-        window_ms: window_ms?,
+        window_ms: Some(window_ms?),
+        window_buckets: None,
+        window_calls: None,
         calls_min: calls_min?,
         failed_max: failed_max?,
         slow_max: slow_max.map_or(Some(None), |read| read.map(Some))?,
@@ -61,6 +63,7 @@ fn read_limits(at: &At<'_>) -> Option<BreakerRule> {
         open_max_ms: open_max_ms?,
         probes: probes?,
         ramp_ms: ramp_ms.unwrap_or(Some(0))?,
+        manner: BreakerManner::default(),
     };
     match BreakerRule::try_from(limits) {
         Ok(rule) => Some(rule),
@@ -78,7 +81,10 @@ fn needed<T: TryFrom<i64> + Bounds>(fields: &Fields<'_>, name: &str) -> Option<T
 
 const fn field_of(error: InvalidBreaker) -> &'static str {
     match error {
-        InvalidBreaker::OutOfRange { field, .. } | InvalidBreaker::NeverOpens { field } => field,
+        InvalidBreaker::OutOfRange { field, .. }
+        | InvalidBreaker::Window { field, .. }
+        | InvalidBreaker::NeverOpens { field }
+        | InvalidBreaker::AlwaysOpens { field } => field,
         InvalidBreaker::HalfSlow { given } => given,
     }
 }

@@ -66,7 +66,7 @@
 //! 20 % failed, or were slower than 250 ms, within 1 s; at least 5 requests
 //! (`0.2^5 = 0.0003`); 5 probes (`0.999^5 = 0.995`).
 
-use sloop_model::{BreakerLimits, BreakerRule, Share, Target};
+use sloop_model::{BreakerLimits, BreakerManner, BreakerRule, Share, Target};
 
 use crate::budget::{SIGMAS, surely_above};
 use crate::slo::{Indicator, TripStatus};
@@ -97,7 +97,9 @@ pub(crate) fn trip_level(target: Target) -> Option<Share> {
 pub(crate) fn limits(target: Target, within_us: Option<u64>) -> Option<BreakerRule> {
     let level = trip_level(target)?;
     let limits = BreakerLimits {
-        window_ms: WINDOW_MS,
+        window_ms: Some(WINDOW_MS),
+        window_buckets: None,
+        window_calls: None,
         calls_min: calls_min(level),
         failed_max: level,
         slow_max: within_us.map(|_| level),
@@ -107,6 +109,7 @@ pub(crate) fn limits(target: Target, within_us: Option<u64>) -> Option<BreakerRu
         open_max_ms: OPEN_MAX_MS,
         probes: probes(target),
         ramp_ms: RAMP_MS,
+        manner: BreakerManner::default(),
     };
     BreakerRule::try_from(limits).ok()
 }
@@ -127,7 +130,13 @@ pub(crate) fn stricter(one: BreakerRule, other: BreakerRule) -> BreakerRule {
         .filter_map(|limits| limits.slow_max.zip(limits.slow_us))
         .min();
     let limits = BreakerLimits {
-        window_ms: one_limits.window_ms.min(other_limits.window_ms),
+        // A shorter window is stricter; of two kinds of window, the one in time.
+        window_ms: shorter(one_limits.window_ms, other_limits.window_ms),
+        window_buckets: shorter(one_limits.window_buckets, other_limits.window_buckets),
+        window_calls: one_limits
+            .window_calls
+            .zip(other_limits.window_calls)
+            .map(|(one, other)| one.min(other)),
         // Both levels are judged by one number of calls, so it must do for the higher one.
         calls_min: one_limits.calls_min.max(other_limits.calls_min),
         failed_max: one_limits.failed_max.min(other_limits.failed_max),
@@ -141,9 +150,16 @@ pub(crate) fn stricter(one: BreakerRule, other: BreakerRule) -> BreakerRule {
         // A service that is healthy for the lower target must be able to serve all probes.
         probes: one_limits.probes.min(other_limits.probes),
         ramp_ms: one_limits.ramp_ms.max(other_limits.ramp_ms),
+        // Derived rules all have the default.
+        manner: one_limits.manner,
     };
     // Each number comes from a rule that was checked, and they depend on each other only as kept here.
     BreakerRule::try_from(limits).unwrap_or(one)
+}
+
+/// The smaller of what is given.
+fn shorter(one: Option<u32>, other: Option<u32>) -> Option<u32> {
+    one.into_iter().chain(other).min()
 }
 
 /// The level for people; nothing when everything may be bad.
@@ -235,7 +251,9 @@ mod tests {
         assert_eq!(
             *rule.limits(),
             BreakerLimits {
-                window_ms: 1_000,
+                window_ms: Some(1_000),
+                window_buckets: None,
+                window_calls: None,
                 calls_min: 5,
                 failed_max: level,
                 slow_max: Some(level),
@@ -245,6 +263,7 @@ mod tests {
                 open_max_ms: 8_000,
                 probes: 5,
                 ramp_ms: 5_000,
+                manner: BreakerManner::default(),
             }
         );
     }

@@ -114,7 +114,7 @@ impl<'a> Rules<'a> {
                     limits,
                     expires_at_ms,
                 } if policy.scope.route.is_any() == is_any => Some(BreakerConfig {
-                    mode,
+                    mode: mode.into(),
                     expires_at_ms: Some(expires_at_ms),
                     limits,
                     trip: None,

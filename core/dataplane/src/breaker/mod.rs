@@ -2,8 +2,8 @@
 //!
 //! States and how they change ([`BreakerRule`] has the limits):
 //!
-//! - *closed*: everything passes. Too many failed or slow in the window, or an
-//!   order: open.
+//! - *closed*: everything passes. Too many failed or slow in the window, an
+//!   order, or another worker that opened: open.
 //! - *open*: nothing passes for a while. Then: probing.
 //! - *probing*: a few pass. One fails, or too many of them are slow: open, for
 //!   twice as long. All were served: ramping, or closed without a ramp. Probes
@@ -12,107 +12,49 @@
 //! - *ramping*: a growing share passes. Too many fail: open, for twice as long.
 //!   The ramp is over: closed.
 //!
+//! Where there is another way to do it, [`sloop_model::BreakerManner`] has it as
+//! a setting. Beside these states there are those that an operator wants
+//! ([`BreakerMode`]): counting without deciding, doing nothing, refusing all.
+//!
 //! A [`Ticket`] ties what a request proves to the state that it was admitted
 //! in, so a slow old request can neither close nor open a breaker. Requests that
 //! prove nothing (the caller went away, the filter answered) give their
 //! permission back.
+//!
+//! The workers of a sidecar have a breaker each; [`board`] makes them one.
 
+pub mod board;
 mod evidence;
+mod sharing;
+mod state;
 mod window;
+mod words;
 
 use core::time::Duration;
 
-use sloop_model::{BreakerRule, Outcome, Share, Time};
+use sloop_model::{BreakerMode, BreakerRule, LateOutcomes, Outcome, Time};
 
-use evidence::surely_exceeds;
-use window::{Tally, Window};
-
-/// What a breaker does with requests.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum BreakerState {
-    /// Lets all pass.
-    Closed,
-    /// Lets none pass.
-    Open,
-    /// Lets a few pass.
-    Probing,
-    /// Lets a growing share pass.
-    Ramping,
-}
-
-/// Why a breaker changed its state.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Cause {
-    /// Too many failed.
-    Failures,
-    /// Too many were slow.
-    Slowness,
-    /// The control plane ordered it.
-    Fleet,
-    /// Time passed, or the breaker is no longer wanted.
-    Time,
-    /// Probes were served.
-    Recovered,
-}
-
-/// A change of state.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Change {
-    /// The state that it went to.
-    pub to: BreakerState,
-    /// When.
-    pub at: Time,
-    /// Why.
-    pub cause: Cause,
-}
-
-/// Whether a request may pass.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Admit {
-    /// It may. Hand the ticket back with its outcome.
-    Pass(Ticket),
-    /// It may not; before `retry_at` there is little hope.
-    Refuse {
-        /// When to try again.
-        retry_at: Time,
-    },
-}
-
-/// Ties an outcome to the state that its request was admitted in.
-#[derive(Debug, PartialEq, Eq)]
-#[must_use = "hand it back to `Breaker::record`"]
-pub struct Ticket {
-    epoch: u64,
-}
+pub use board::{Heard, Opening, Told};
+use sharing::Sharing;
+use state::{State, back_off, ramp_share, slow_above};
+use window::Window;
+pub use words::{Admit, BreakerState, Cause, Change, Tally, Ticket};
 
 /// The breaker of one scope.
 #[derive(Clone, Debug)]
 pub struct Breaker {
     rule: BreakerRule,
+    /// Above this a request was slow.
+    slow_above: Duration,
     state: State,
     /// Counts the changes after which earlier tickets prove nothing.
     epoch: u64,
     /// Failed attempts to close since it was last closed.
     attempts: u32,
+    /// While probing, and open after it, the probes; else what [`BreakerRule::window`] says.
     window: Window,
     changes: Vec<Change>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum State {
-    Closed,
-    Open {
-        until: Time,
-    },
-    Probing {
-        /// When as many again may pass, if nothing was decided.
-        again_at: Time,
-        admitted: u32,
-        seen: Tally,
-    },
-    Ramping {
-        since: Time,
-    },
+    sharing: Sharing,
 }
 
 impl Breaker {
@@ -121,50 +63,79 @@ impl Breaker {
     /// The share that a ramp begins with: a tenth finds out whether the service bears load at all.
     pub const RAMP_FIRST: u16 = 1_000;
 
-    /// A closed breaker.
+    /// A closed breaker that decides.
     #[must_use]
     pub fn new(rule: BreakerRule, now: Time) -> Self {
         Self {
             rule,
+            slow_above: slow_above(&rule),
             state: State::Closed,
             epoch: 0,
             attempts: 0,
-            window: Window::new(window_of(&rule), now),
+            window: Window::new(rule.window(), now),
             changes: Vec::new(),
+            sharing: Sharing::new(now),
         }
     }
 
     /// Goes on with other limits, in the state that it is in.
     pub fn adopt(&mut self, rule: BreakerRule, now: Time) {
-        if window_of(&rule) != window_of(&self.rule) {
-            self.window = Window::new(window_of(&rule), now);
+        let has_window = match self.state {
+            State::Closed | State::Ramping { .. } | State::Counting => true,
+            State::Open { .. } | State::Probing { .. } | State::Disabled | State::Forced => false,
+        };
+        if has_window && rule.window() != self.rule.window() {
+            self.window = Window::new(rule.window(), now);
         }
+        self.slow_above = slow_above(&rule);
         self.rule = rule;
+    }
+
+    /// Does what an operator wants from `now` on. To enforce and to be a shadow is the same here.
+    pub fn obey(&mut self, mode: BreakerMode, now: Time) {
+        let state = match mode {
+            BreakerMode::Enforce | BreakerMode::Shadow if self.state.is_free() => return,
+            BreakerMode::Enforce | BreakerMode::Shadow if self.state == State::Forced => {
+                return self.probe(now);
+            }
+            BreakerMode::Enforce | BreakerMode::Shadow => State::Closed,
+            BreakerMode::MetricsOnly => State::Counting,
+            BreakerMode::Disabled => State::Disabled,
+            BreakerMode::ForcedOpen => State::Forced,
+        };
+        if state != self.state {
+            self.begin_anew(state, Cause::Fleet, now);
+        }
     }
 
     /// The state at `now`.
     pub fn state(&mut self, now: Time) -> BreakerState {
         self.advance(now);
-        match self.state {
-            State::Closed => BreakerState::Closed,
-            State::Open { .. } => BreakerState::Open,
-            State::Probing { .. } => BreakerState::Probing,
-            State::Ramping { .. } => BreakerState::Ramping,
-        }
+        self.state.seen_from_outside()
+    }
+
+    /// What it has seen, by which it would judge at `now`.
+    pub fn seen(&mut self, now: Time) -> Tally {
+        self.window.seen(now)
     }
 
     /// Decides about a request that arrives at `now`. `draw` is uniform over `0..10_000`.
     pub fn admit(&mut self, draw: u16, now: Time) -> Admit {
+        if matches!(self.state, State::Closed) {
+            return Admit::Pass(Ticket { epoch: self.epoch });
+        }
         self.advance(now);
-        let probes = self.rule.limits().probes;
+        self.wake(now);
         let ticket = Ticket { epoch: self.epoch };
         match &mut self.state {
-            State::Closed => Admit::Pass(ticket),
+            State::Closed | State::Counting | State::Disabled => Admit::Pass(ticket),
             State::Open { until } => Admit::Refuse { retry_at: *until },
             State::Probing {
-                again_at, admitted, ..
+                again_at,
+                admitted,
+                probes,
             } => {
-                if *admitted < probes {
+                if *admitted < *probes {
                     *admitted += 1;
                     Admit::Pass(ticket)
                 } else {
@@ -174,47 +145,55 @@ impl Breaker {
                 }
             }
             State::Ramping { since } => {
-                if ramp_share(since, self.rule.limits().ramp_ms, now).includes(draw) {
+                if ramp_share(*since, self.rule.limits().ramp_ms, now).includes(draw) {
                     Admit::Pass(ticket)
                 } else {
                     Admit::Refuse { retry_at: now }
                 }
             }
+            // Nobody knows for how long; not less than any other breaker would wait.
+            State::Forced => Admit::Refuse {
+                retry_at: now.after(back_off(&self.rule, u32::MAX)),
+            },
         }
     }
 
     /// Learns, at `now`, how the request that `ticket` was given for ended.
     pub fn record(&mut self, ticket: Ticket, outcome: Outcome, latency: Duration, now: Time) {
-        self.advance(now);
+        if !matches!(self.state, State::Closed) {
+            self.advance(now);
+        }
         // A request admitted in an earlier state says nothing about this one.
         let Ticket { epoch } = ticket;
-        if epoch != self.epoch {
+        if epoch != self.epoch && self.rule.limits().manner.late == LateOutcomes::Ignored {
             return;
         }
-        let is_slow =
-            outcome.shows_slowness() && self.rule.slow().is_some_and(|(_, limit)| limit < latency);
-        if !outcome.is_evidence() && !is_slow {
+        let is_slow = self.slow_above < latency && outcome.shows_slowness();
+        let is_evidence = outcome.is_evidence();
+        if !is_evidence && !is_slow {
             if let State::Probing { admitted, .. } = &mut self.state {
                 *admitted = admitted.saturating_sub(1);
             }
             return;
         }
-        let is_failed = outcome.is_evidence() && !outcome.is_served();
-        match &mut self.state {
+        let ended = Tally::one(is_evidence && !outcome.is_served(), is_slow);
+        match self.state {
             State::Closed | State::Ramping { .. } => {
-                let tally = self.window.add(is_failed, is_slow, now);
-                if let Some(cause) = trips(&self.rule, tally) {
-                    self.open(cause, now);
-                }
+                self.sharing.count(ended, now);
+                self.count(ended, now);
             }
-            State::Probing { seen, .. } => {
-                seen.total += 1;
-                seen.failed += u32::from(is_failed);
-                seen.slow += u32::from(is_slow);
-                let seen = *seen;
-                self.judge_probes(seen, now);
+            State::Probing { probes, .. } => {
+                let seen = self.window.add(ended, now);
+                self.judge_probes(seen, probes, now);
             }
-            State::Open { .. } => {}
+            State::Counting => {
+                self.sharing.count(ended, now);
+                self.window.add(ended, now);
+            }
+            State::Open { .. } => {
+                self.window.add(ended, now);
+            }
+            State::Disabled | State::Forced => {}
         }
     }
 
@@ -222,21 +201,16 @@ impl Breaker {
     pub fn trip(&mut self, now: Time) {
         self.advance(now);
         match self.state {
-            State::Open { .. } => {}
             State::Closed | State::Probing { .. } | State::Ramping { .. } => {
                 self.open(Cause::Fleet, now);
             }
+            State::Open { .. } | State::Counting | State::Disabled | State::Forced => {}
         }
     }
 
     /// Forgets everything: the breaker is no longer wanted.
     pub fn reset(&mut self, now: Time) {
-        if self.state != State::Closed {
-            self.enter(State::Closed, Cause::Time, now);
-        }
-        self.epoch += 1;
-        self.attempts = 0;
-        self.window = Window::new(window_of(&self.rule), now);
+        self.begin_anew(State::Closed, Cause::Time, now);
     }
 
     /// Takes the changes of state, oldest first.
@@ -249,127 +223,6 @@ impl Breaker {
     pub const fn has_changed(&self) -> bool {
         !self.changes.is_empty()
     }
-
-    /// Does what time alone does.
-    fn advance(&mut self, now: Time) {
-        match &mut self.state {
-            State::Closed => {}
-            State::Open { until } => {
-                if *until <= now {
-                    self.probe(now);
-                }
-            }
-            State::Probing {
-                again_at, admitted, ..
-            } => {
-                // A probe that never comes back must not keep it open for good.
-                if *again_at <= now {
-                    *again_at = now.after(back_off(&self.rule, self.attempts));
-                    *admitted = 0;
-                }
-            }
-            State::Ramping { since } => {
-                if ramp_of(&self.rule) <= now.since(*since) {
-                    self.close(Cause::Time, now);
-                }
-            }
-        }
-    }
-
-    fn judge_probes(&mut self, seen: Tally, now: Time) {
-        let probes = self.rule.limits().probes;
-        let slow_max = self.rule.slow().map_or(Share::WHOLE, |(share, _)| share);
-        if 0 < seen.failed {
-            self.open(Cause::Failures, now);
-        } else if slow_max.exceeded_by(u64::from(seen.slow), u64::from(probes)) {
-            self.open(Cause::Slowness, now);
-        } else if probes <= seen.total {
-            self.epoch += 1;
-            self.window = Window::new(window_of(&self.rule), now);
-            if ramp_of(&self.rule).is_zero() {
-                self.close(Cause::Recovered, now);
-            } else {
-                self.enter(State::Ramping { since: now }, Cause::Recovered, now);
-            }
-        }
-    }
-
-    fn open(&mut self, cause: Cause, now: Time) {
-        self.attempts = match self.state {
-            State::Closed => 0,
-            State::Probing { .. } | State::Ramping { .. } => self.attempts.saturating_add(1),
-            State::Open { .. } => self.attempts,
-        };
-        self.epoch += 1;
-        let until = now.after(back_off(&self.rule, self.attempts));
-        self.enter(State::Open { until }, cause, now);
-    }
-
-    fn probe(&mut self, now: Time) {
-        self.epoch += 1;
-        let probing = State::Probing {
-            again_at: now.after(back_off(&self.rule, self.attempts)),
-            admitted: 0,
-            seen: Tally::default(),
-        };
-        self.enter(probing, Cause::Time, now);
-    }
-
-    fn close(&mut self, cause: Cause, now: Time) {
-        self.attempts = 0;
-        self.enter(State::Closed, cause, now);
-    }
-
-    fn enter(&mut self, state: State, cause: Cause, now: Time) {
-        self.state = state;
-        let to = match state {
-            State::Closed => BreakerState::Closed,
-            State::Open { .. } => BreakerState::Open,
-            State::Probing { .. } => BreakerState::Probing,
-            State::Ramping { .. } => BreakerState::Ramping,
-        };
-        if Self::CHANGES_MAX <= self.changes.len() {
-            self.changes.remove(0);
-        }
-        self.changes.push(Change { to, at: now, cause });
-    }
-}
-
-/// Why the limits are exceeded, if they are.
-fn trips(rule: &BreakerRule, tally: Tally) -> Option<Cause> {
-    let limits = rule.limits();
-    if tally.total < limits.calls_min {
-        return None;
-    }
-    let exceeds = |bad, limit| surely_exceeds(bad, tally.total, limit, limits.sigmas_hundredths);
-    if exceeds(tally.failed, limits.failed_max) {
-        return Some(Cause::Failures);
-    }
-    let (slow_max, _) = rule.slow()?;
-    exceeds(tally.slow, slow_max).then_some(Cause::Slowness)
-}
-
-const fn window_of(rule: &BreakerRule) -> Duration {
-    Duration::from_millis(rule.limits().window_ms as u64)
-}
-
-const fn ramp_of(rule: &BreakerRule) -> Duration {
-    Duration::from_millis(rule.limits().ramp_ms as u64)
-}
-
-/// How long it stays open after `attempts` failed attempts to close.
-fn back_off(rule: &BreakerRule, attempts: u32) -> Duration {
-    let limits = rule.limits();
-    // 16 doublings of the shortest time exceed the longest.
-    let doubled = u64::from(limits.open_ms) << attempts.min(16);
-    Duration::from_millis(doubled.min(u64::from(limits.open_max_ms)))
-}
-
-/// The share that passes `now`, on a ramp of `ramp_ms` that began at `since`.
-fn ramp_share(since: &Time, ramp_ms: u32, now: Time) -> Share {
-    let passed = now.since(*since).as_millis() * 10_000;
-    let grown = u16::try_from(passed / u128::from(ramp_ms.max(1))).unwrap_or(u16::MAX);
-    Share::try_from(grown.max(Breaker::RAMP_FIRST)).unwrap_or(Share::WHOLE)
 }
 
 #[cfg(test)]

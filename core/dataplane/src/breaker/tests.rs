@@ -1,11 +1,17 @@
 //! What the breaker promises.
 
+mod manner;
+mod modes;
+mod sharing;
+
 use super::*;
 use proptest::prelude::*;
-use sloop_model::BreakerLimits;
+use sloop_model::{BreakerLimits, BreakerManner, Share};
 
 const LIMITS: fn() -> BreakerLimits = || BreakerLimits {
-    window_ms: 1_000,
+    window_ms: Some(1_000),
+    window_buckets: None,
+    window_calls: None,
     calls_min: 4,
     failed_max: Share::try_from(5_000).unwrap(),
     slow_max: Some(Share::try_from(5_000).unwrap()),
@@ -15,6 +21,7 @@ const LIMITS: fn() -> BreakerLimits = || BreakerLimits {
     open_max_ms: 4_000,
     probes: 2,
     ramp_ms: 1_000,
+    manner: BreakerManner::default(),
 };
 
 fn rule(limits: BreakerLimits) -> BreakerRule {

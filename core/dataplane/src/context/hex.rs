@@ -50,6 +50,24 @@ pub(crate) const fn number(digits: [u8; 8]) -> Option<u32> {
     Some((packed | packed >> 16) as u32)
 }
 
+/// The number that lower-case digits mean, one by one; at most 16 of them.
+pub(crate) fn number_of(digits: &[u8]) -> Option<u64> {
+    digits.iter().try_fold(0, |number, digit| {
+        let value = match digit {
+            b'0'..=b'9' => digit - b'0',
+            b'a'..=b'f' => digit - b'a' + 10,
+            _ => return None,
+        };
+        Some(number << 4 | u64::from(value))
+    })
+}
+
+/// The lower-case digit of the lowest four bits of `value`.
+pub(crate) fn lowest(value: u64) -> u8 {
+    let digits = b"0123456789abcdef".iter();
+    digits.copied().nth((value & 15) as usize).unwrap_or(b'0')
+}
+
 /// Sets the upper bit of every byte of `word` that is at least `bound`; all bytes are below 128.
 const fn at_least(word: u64, bound: u8) -> u64 {
     word + (0x80 - bound) as u64 * ONES

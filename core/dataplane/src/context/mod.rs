@@ -13,7 +13,7 @@
 mod b3;
 mod baggage;
 mod deadline;
-mod hex;
+pub(crate) mod hex;
 mod join;
 mod member;
 mod traceparent;

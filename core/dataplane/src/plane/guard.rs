@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use sloop_model::{BreakerConfig, Mode, Outcome, Time, WallTime};
+use sloop_model::{BreakerConfig, BreakerMode, Outcome, Time, WallTime};
 
 use super::clock::Clock;
 use crate::breaker::{Admit, Breaker, BreakerState, Ticket};
@@ -46,6 +46,7 @@ impl Guard {
             .breaker
             .get_or_insert_with(|| Breaker::new(config.limits, now));
         breaker.adopt(config.limits, now);
+        breaker.obey(config.mode, now);
         if let Some(trip) = config.trip
             && self.trip_seen < trip.id
             && wall < trip.until_ms
@@ -64,10 +65,23 @@ impl Guard {
             return Admission::Pass(None);
         };
         match (breaker.admit(draw, now), mode) {
-            (Admit::Pass(ticket), Mode::Enforce | Mode::Shadow) => Admission::Pass(Some(ticket)),
-            (Admit::Refuse { retry_at }, Mode::Enforce) => Admission::Refuse { retry_at },
             // Without a ticket: it would not have been there to learn from.
-            (Admit::Refuse { .. }, Mode::Shadow) => Admission::Shadow,
+            (Admit::Refuse { .. }, BreakerMode::Shadow) => Admission::Shadow,
+            (
+                Admit::Refuse { retry_at },
+                BreakerMode::Enforce
+                | BreakerMode::MetricsOnly
+                | BreakerMode::Disabled
+                | BreakerMode::ForcedOpen,
+            ) => Admission::Refuse { retry_at },
+            (
+                Admit::Pass(ticket),
+                BreakerMode::Enforce
+                | BreakerMode::Shadow
+                | BreakerMode::MetricsOnly
+                | BreakerMode::Disabled
+                | BreakerMode::ForcedOpen,
+            ) => Admission::Pass(Some(ticket)),
         }
     }
 
@@ -126,7 +140,7 @@ impl Guard {
     }
 
     /// The mode of the breaker, if one is in force. An expired one is dropped.
-    fn mode(&mut self, now: Time, clock: &Clock) -> Option<Mode> {
+    fn mode(&mut self, now: Time, clock: &Clock) -> Option<BreakerMode> {
         let config = self.config?;
         if config.expires_at_ms.is_some() && has_expired(&config, clock.wall(now)) {
             self.drop_breaker(now);

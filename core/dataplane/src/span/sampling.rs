@@ -13,7 +13,7 @@
 
 use sloop_model::Share;
 
-use crate::context::TraceId;
+use crate::context::{TraceId, hex};
 
 /// How many numbers there are: the low 7 bytes of a trace id.
 const NUMBERS: u64 = 1 << 56;
@@ -66,14 +66,14 @@ impl Threshold {
         if digits.is_empty() {
             return None;
         }
-        crate::context::hex(digits).map(|value| Self(value << (4 * missing)))
+        hex::number_of(digits).map(|value| Self(value << (4 * missing)))
     }
 
     /// Writes its digits, without the zeros at their end.
     fn write(self, out: &mut Vec<u8>) {
         let mut rest = self.0 << 8;
         loop {
-            out.push(crate::context::hex_digit(rest >> 60));
+            out.push(hex::lowest(rest >> 60));
             rest <<= 4;
             if rest == 0 {
                 return;
@@ -95,7 +95,7 @@ impl Randomness {
 
     fn parse(digits: &[u8]) -> Option<Self> {
         (digits.len() == DIGITS)
-            .then(|| crate::context::hex(digits))?
+            .then(|| hex::number_of(digits))?
             .map(Self)
     }
 }

@@ -11,12 +11,12 @@ mod read;
 
 use serde::{Deserialize, Serialize};
 
-use crate::breaker::BreakerRule;
+use crate::breaker::{BreakerMode, BreakerRule};
 use crate::json::{FromJson as _, Json, Problem};
 use crate::matcher::InvalidMatch;
 use crate::objective::InvalidSelector;
 use crate::{
-    ContextSettings, Criticality, DenyRule, FaultRule, InvalidSpans, Mode, Objective, RequestMatch,
+    ContextSettings, Criticality, DenyRule, FaultRule, InvalidSpans, Objective, RequestMatch,
     RouteName, ServiceName, ShedConfig, Side, SpanSettings, Trip, WallTime,
 };
 
@@ -144,9 +144,9 @@ pub struct ScopeConfig {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct BreakerConfig {
-    /// Whether it refuses or only counts.
+    /// What it may do: refuse, only count, or neither.
     #[serde(default)]
-    pub mode: Mode,
+    pub mode: BreakerMode,
     /// When the filter drops it by itself; never when absent, which suits a file that a person keeps.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_at_ms: Option<WallTime>,

@@ -1,5 +1,18 @@
 //! How a configuration is read. One file for each part that has rules of its own.
 
+/// Reads enums whose variants are words.
+macro_rules! words {
+    ($($type:ident: $($word:literal => $variant:ident),+;)+) => {$(
+        impl FromJson for $type {
+            fn from_json(json: &Json<'_>) -> Result<Self, Problem> {
+                const VALUES: &[$type] = &[$($type::$variant),+];
+                let index = json.word(&[$($word),+])?;
+                VALUES.get(index).copied().ok_or_else(|| json.is_not("a word"))
+            }
+        }
+    )+};
+}
+
 mod context;
 mod faults;
 mod matches;
@@ -51,16 +64,6 @@ impl FromJson for TraceSettings {
     }
 }
 
-impl FromJson for TraceResponse {
-    fn from_json(json: &Json<'_>) -> Result<Self, Problem> {
-        Ok(match json.word(&["origin", "always", "never"])? {
-            0 => Self::Origin,
-            1 => Self::Always,
-            _ => Self::Never,
-        })
-    }
-}
-
 impl FromJson for ReportSettings {
     fn from_json(json: &Json<'_>) -> Result<Self, Problem> {
         let mut fields = Fields::of(json)?;
@@ -92,27 +95,6 @@ impl FromJson for ScopeConfig {
     }
 }
 
-impl FromJson for Criticality {
-    fn from_json(json: &Json<'_>) -> Result<Self, Problem> {
-        let words = &["sheddable", "sheddable_plus", "critical", "critical_plus"];
-        Ok(match json.word(words)? {
-            0 => Self::Sheddable,
-            1 => Self::SheddablePlus,
-            2 => Self::Critical,
-            _ => Self::CriticalPlus,
-        })
-    }
-}
-
-impl FromJson for Side {
-    fn from_json(json: &Json<'_>) -> Result<Self, Problem> {
-        Ok(match json.word(&["server", "client"])? {
-            0 => Self::Server,
-            _ => Self::Client,
-        })
-    }
-}
-
 impl FromJson for WallTime {
     fn from_json(json: &Json<'_>) -> Result<Self, Problem> {
         u64::from_json(json).map(Self::from_millis)
@@ -129,3 +111,9 @@ macro_rules! name {
     )+};
 }
 name!(ServiceName, RouteName, SloName);
+
+words! {
+    TraceResponse: "origin" => Origin, "always" => Always, "never" => Never;
+    Criticality: "sheddable" => Sheddable, "sheddable_plus" => SheddablePlus, "critical" => Critical, "critical_plus" => CriticalPlus;
+    Side: "server" => Server, "client" => Client;
+}

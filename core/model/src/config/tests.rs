@@ -26,7 +26,7 @@ const WHOLE: &str = r#"{
       "class_max": {"sheddable": 9000, "sheddable_plus": 8000, "critical": 7000, "critical_plus": 0}}},
     "breaker": {
       "mode": "shadow", "expires_at_ms": 1700000000000,
-      "limits": {"window_ms": 1000, "calls_min": 20, "failed_max": 2000, "slow_max": 5000, "slow_us": 250000,
+      "limits": {"window_ms": 1000, "window_buckets": 5, "manner": {"threshold": "reached", "verdict": "ratio", "late": "counted", "wake": "on_request", "lost": "awaited"}, "calls_min": 20, "failed_max": 2000, "slow_max": 5000, "slow_us": 250000,
                  "sigmas_hundredths": 300, "open_ms": 1000, "open_max_ms": 8000, "probes": 5, "ramp_ms": 2000},
       "trip": {"id": 3, "until_ms": 1700000000000}
     },

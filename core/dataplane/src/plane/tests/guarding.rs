@@ -175,3 +175,26 @@ fn our_own_delay_proves_no_slowness() {
             .all(|(micros, _)| 149_000 <= *micros)
     );
 }
+
+#[test]
+fn an_operator_may_force_it_open_or_take_it_out() {
+    let mode = |mode: &str| guarded(&format!(r#", "mode": "{mode}""#));
+    let mut bench = Bench::new(&mode("forced_open"));
+    let refused = Verdict::Refuse {
+        retry_after_seconds: 4,
+    };
+    assert_eq!(bench.request("a", 200, 0), refused);
+    assert_eq!(bench.request("a", 200, 1_000_000), refused);
+    for harmless in ["metrics_only", "disabled"] {
+        bench.configure(&mode(harmless), 1_000_000);
+        fail(&mut bench, 10, 1_000_000);
+        assert_eq!(
+            bench.request("a", 503, 1_000_000),
+            Verdict::Pass,
+            "{harmless}"
+        );
+    }
+    bench.configure(&mode("enforce"), 1_000_000);
+    fail(&mut bench, 4, 1_000_000);
+    assert_eq!(bench.request("a", 503, 1_000_000), REFUSED);
+}

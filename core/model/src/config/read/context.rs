@@ -23,44 +23,6 @@ impl FromJson for ContextSettings {
     }
 }
 
-impl FromJson for TraceOwner {
-    fn from_json(json: &Json<'_>) -> Result<Self, Problem> {
-        Ok(match json.word(&["sloop", "envoy"])? {
-            0 => Self::Sloop,
-            _ => Self::Envoy,
-        })
-    }
-}
-
-impl FromJson for B3Output {
-    fn from_json(json: &Json<'_>) -> Result<Self, Problem> {
-        Ok(match json.word(&["none", "single", "multi"])? {
-            0 => Self::None,
-            1 => Self::Single,
-            _ => Self::Multi,
-        })
-    }
-}
-
-impl FromJson for MemberTrust {
-    fn from_json(json: &Json<'_>) -> Result<Self, Problem> {
-        Ok(match json.word(&["trust", "discard"])? {
-            0 => Self::Trust,
-            _ => Self::Discard,
-        })
-    }
-}
-
-impl FromJson for DeadlineMode {
-    fn from_json(json: &Json<'_>) -> Result<Self, Problem> {
-        Ok(match json.word(&["ignore", "carry", "enforce"])? {
-            0 => Self::Ignore,
-            1 => Self::Carry,
-            _ => Self::Enforce,
-        })
-    }
-}
-
 impl FromJson for BaggageKey {
     fn from_json(json: &Json<'_>) -> Result<Self, Problem> {
         Self::try_from(String::from_json(json)?).map_err(Problem::invalid)
@@ -80,11 +42,10 @@ impl FromJson for JoinSettings {
     }
 }
 
-impl FromJson for JoinReach {
-    fn from_json(json: &Json<'_>) -> Result<Self, Problem> {
-        Ok(match json.word(&["worker", "sidecar"])? {
-            0 => Self::Worker,
-            _ => Self::Sidecar,
-        })
-    }
+words! {
+    TraceOwner: "sloop" => Sloop, "envoy" => Envoy;
+    B3Output: "none" => None, "single" => Single, "multi" => Multi;
+    MemberTrust: "trust" => Trust, "discard" => Discard;
+    DeadlineMode: "ignore" => Ignore, "carry" => Carry, "enforce" => Enforce;
+    JoinReach: "worker" => Worker, "sidecar" => Sidecar;
 }

@@ -2,7 +2,10 @@
 
 use crate::config::BreakerConfig;
 use crate::json::{Fields, FromJson, Json, Problem};
-use crate::{BreakerLimits, BreakerRule, Mode, Share, Trip};
+use crate::{
+    BreakerLimits, BreakerManner, BreakerMode, BreakerRule, LateOutcomes, LostProbes, Mode,
+    ProbeVerdict, Share, Threshold, Trip, Wake,
+};
 
 impl FromJson for BreakerConfig {
     fn from_json(json: &Json<'_>) -> Result<Self, Problem> {
@@ -18,15 +21,6 @@ impl FromJson for BreakerConfig {
     }
 }
 
-impl FromJson for Mode {
-    fn from_json(json: &Json<'_>) -> Result<Self, Problem> {
-        Ok(match json.word(&["enforce", "shadow"])? {
-            0 => Self::Enforce,
-            _ => Self::Shadow,
-        })
-    }
-}
-
 impl FromJson for BreakerRule {
     fn from_json(json: &Json<'_>) -> Result<Self, Problem> {
         let limits = BreakerLimits::from_json(json)?;
@@ -38,7 +32,9 @@ impl FromJson for BreakerLimits {
     fn from_json(json: &Json<'_>) -> Result<Self, Problem> {
         let mut fields = Fields::of(json)?;
         let limits = Self {
-            window_ms: fields.required("window_ms")?,
+            window_ms: fields.optional("window_ms")?,
+            window_buckets: fields.optional("window_buckets")?,
+            window_calls: fields.optional("window_calls")?,
             calls_min: fields.required("calls_min")?,
             failed_max: fields.required("failed_max")?,
             slow_max: fields.optional("slow_max")?,
@@ -48,9 +44,25 @@ impl FromJson for BreakerLimits {
             open_max_ms: fields.required("open_max_ms")?,
             probes: fields.required("probes")?,
             ramp_ms: fields.or_default("ramp_ms")?,
+            manner: fields.or_default("manner")?,
         };
         fields.end()?;
         Ok(limits)
+    }
+}
+
+impl FromJson for BreakerManner {
+    fn from_json(json: &Json<'_>) -> Result<Self, Problem> {
+        let mut fields = Fields::of(json)?;
+        let manner = Self {
+            threshold: fields.or_default("threshold")?,
+            verdict: fields.or_default("verdict")?,
+            late: fields.or_default("late")?,
+            wake: fields.or_default("wake")?,
+            lost: fields.or_default("lost")?,
+        };
+        fields.end()?;
+        Ok(manner)
     }
 }
 
@@ -70,4 +82,14 @@ impl FromJson for Share {
     fn from_json(json: &Json<'_>) -> Result<Self, Problem> {
         Self::try_from(u16::from_json(json)?).map_err(Problem::invalid)
     }
+}
+
+words! {
+    BreakerMode: "enforce" => Enforce, "shadow" => Shadow, "metrics_only" => MetricsOnly, "disabled" => Disabled, "forced_open" => ForcedOpen;
+    Mode: "enforce" => Enforce, "shadow" => Shadow;
+    Threshold: "exceeded" => Exceeded, "reached" => Reached;
+    ProbeVerdict: "first_failure" => FirstFailure, "ratio" => Ratio;
+    LateOutcomes: "ignored" => Ignored, "counted" => Counted;
+    Wake: "on_time" => OnTime, "on_request" => OnRequest;
+    LostProbes: "replaced" => Replaced, "awaited" => Awaited;
 }

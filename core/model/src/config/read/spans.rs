@@ -19,11 +19,6 @@ impl FromJson for SpanSettings {
     }
 }
 
-impl FromJson for SampledFlag {
-    fn from_json(json: &Json<'_>) -> Result<Self, Problem> {
-        Ok(match json.word(&["always", "decided"])? {
-            0 => Self::Always,
-            _ => Self::Decided,
-        })
-    }
+words! {
+    SampledFlag: "always" => Always, "decided" => Decided;
 }

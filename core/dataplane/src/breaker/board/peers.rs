@@ -1,0 +1,77 @@
+//! What one VM has read of the others.
+
+use std::collections::BTreeMap;
+
+use sloop_model::Time;
+
+use super::{Board, FORGOTTEN_AFTER, Heard, Line, Page, ScopeKey, Told};
+use crate::breaker::words::Tally;
+
+/// What one VM knows of the others, so that it counts nothing twice.
+#[derive(Clone, Debug)]
+pub struct Peers {
+    vm: u64,
+    /// Since when it reads. What was counted before is not news to anybody.
+    since: Time,
+    /// By VM and scope, what was told last, and when.
+    known: BTreeMap<(u64, ScopeKey), (Time, Told)>,
+}
+
+impl Peers {
+    /// Knows nobody. `vm` is its own name.
+    #[must_use]
+    pub const fn new(vm: u64, now: Time) -> Self {
+        Self {
+            vm,
+            since: now,
+            known: BTreeMap::new(),
+        }
+    }
+
+    /// Learns what is on the board, and says what is to be heard of it, sorted by scope.
+    pub fn read(&mut self, bytes: &[u8], now: Time) -> Vec<Heard> {
+        let mut heard = BTreeMap::new();
+        let (board, vm) = (Board::read(bytes, now), self.vm);
+        for page in board.pages.iter().filter(|page| page.vm != vm) {
+            self.learn(page, now, &mut heard);
+        }
+        self.known
+            .retain(|_, (at, _)| now.since(*at) < FORGOTTEN_AFTER);
+        heard.into_values().collect()
+    }
+
+    fn learn(&mut self, page: &Page, now: Time, heard: &mut BTreeMap<ScopeKey, Heard>) {
+        for Line { scope, told } in &page.lines {
+            let one = heard
+                .entry(*scope)
+                .or_insert_with(|| Heard::nothing(*scope));
+            one.workers = one.workers.saturating_add(1);
+            one.opening = match (one.opening, told.opening) {
+                (Some(one), Some(other)) => Some(one.and(other)),
+                (one, other) => one.or(other),
+            };
+            let before = match self.known.get(&(page.vm, *scope)) {
+                // What it told later is known already.
+                Some((at, _)) if page.at <= *at => continue,
+                Some((_, before)) if before.since == told.since => before.counted,
+                // It began to count while it was being read, and was not read and forgotten since.
+                _ if self.since <= told.since && now.since(told.since) < FORGOTTEN_AFTER => [0; 3],
+                _ => told.counted,
+            };
+            one.tally.add(difference(before, told.counted));
+            self.known.insert((page.vm, *scope), (page.at, *told));
+        }
+    }
+}
+
+fn difference(before: [u64; 3], after: [u64; 3]) -> Tally {
+    let [total, failed, slow] = after;
+    let [total_before, failed_before, slow_before] = before;
+    let more = |after: u64, before| u32::try_from(after.saturating_sub(before)).unwrap_or(u32::MAX);
+    let total = more(total, total_before);
+    Tally {
+        total,
+        failed: more(failed, failed_before).min(total),
+        slow: more(slow, slow_before).min(total),
+    }
+}

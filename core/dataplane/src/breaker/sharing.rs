@@ -1,0 +1,134 @@
+//! What a breaker tells the other workers of its sidecar, and takes from them.
+
+use sloop_model::Time;
+
+use super::Breaker;
+use super::board::{Heard, Opening, SILENCE_MAX, Told};
+use super::state::{State, back_off};
+use super::words::Tally;
+
+/// What one breaker shares.
+#[derive(Clone, Debug)]
+pub(super) struct Sharing {
+    /// See [`Told`].
+    counted: [u64; 3],
+    since: Time,
+    /// What was counted when it was told, and when that last changed.
+    told: Option<(u64, Time)>,
+    /// The last opening that it made or followed, over or not.
+    pub(super) opening: Option<Opening>,
+    /// How many workers have requests of this scope, and when that was heard.
+    workers: (u32, Time),
+}
+
+impl Sharing {
+    pub(super) const fn new(now: Time) -> Self {
+        Self {
+            counted: [0; 3],
+            since: now,
+            told: None,
+            opening: None,
+            workers: (1, now),
+        }
+    }
+
+    /// Counts what ended in this worker.
+    pub(super) fn count(&mut self, ended: Tally, now: Time) {
+        let [total, failed, slow] = &mut self.counted;
+        if *total == 0 {
+            self.since = now;
+        }
+        *total += u64::from(ended.total);
+        *failed += u64::from(ended.failed);
+        *slow += u64::from(ended.slow);
+    }
+
+    /// This worker's part of `probes`, at least 1.
+    pub(super) fn probes(&self, probes: u32, now: Time) -> u32 {
+        let (workers, heard_at) = self.workers;
+        if now.since(heard_at) < SILENCE_MAX {
+            probes.div_ceil(workers.max(1))
+        } else {
+            probes
+        }
+    }
+
+    /// Begins to count anew, with the next request.
+    pub(super) const fn forget(&mut self) {
+        (self.counted, self.told) = ([0; 3], None);
+    }
+
+    fn tell(&mut self, now: Time) -> Option<Told> {
+        let [total, ..] = self.counted;
+        self.told = self.told.filter(|(before, _)| *before == total);
+        match self.told {
+            None if total != 0 => self.told = Some((total, now)),
+            // Long quiet: the board is for scopes with traffic.
+            Some((_, at)) if SILENCE_MAX <= now.since(at) => self.forget(),
+            None | Some(_) => {}
+        }
+        let opening = self.opening.filter(|opening| now < opening.until);
+        (self.told.is_some() || opening.is_some()).then_some(Told {
+            since: self.since,
+            counted: self.counted,
+            opening,
+        })
+    }
+}
+
+impl Breaker {
+    /// What the other workers should know at `now`, if there is anything. On each tick.
+    pub fn tell(&mut self, now: Time) -> Option<Told> {
+        self.advance(now);
+        if self.state == State::Disabled || self.state == State::Forced {
+            return None;
+        }
+        self.sharing.tell(now)
+    }
+
+    /// Takes in what the other workers told: counts what they counted, and opens when one of them did.
+    pub fn hear(&mut self, heard: &Heard, now: Time) {
+        self.advance(now);
+        self.sharing.workers = (heard.workers, now);
+        // First: who follows does not judge the same evidence once more.
+        if let Some(opening) = heard.opening {
+            self.follow(opening, now);
+        }
+        match self.state {
+            State::Closed | State::Ramping { .. } if heard.tally.total != 0 => {
+                self.count(heard.tally, now);
+            }
+            State::Counting => {
+                self.window.add(heard.tally, now);
+            }
+            State::Closed
+            | State::Ramping { .. }
+            | State::Open { .. }
+            | State::Probing { .. }
+            | State::Disabled
+            | State::Forced => {}
+        }
+    }
+
+    /// Opens as another worker did, unless it knows of that or a later opening. Open already, it waits for both.
+    fn follow(&mut self, opening: Opening, now: Time) {
+        // Nobody's word keeps it open for longer than its own limits would.
+        let latest = opening.at.after(back_off(&self.rule, u32::MAX));
+        let until = opening.until.min(latest);
+        let opening = Opening { until, ..opening };
+        let known = self.sharing.opening;
+        if !self.state.is_free() || until <= now {
+            return;
+        }
+        if let State::Open { until } = &mut self.state {
+            *until = opening.until.max(*until);
+            self.attempts = self.attempts.max(opening.attempts);
+            self.sharing.opening = known.map_or(Some(opening), |known| Some(known.and(opening)));
+        } else if known.is_none_or(|known| known.at < opening.at) {
+            self.attempts = opening.attempts;
+            self.epoch += 1;
+            self.sharing.opening = Some(opening);
+            self.enter(State::Open { until }, opening.cause, now);
+        }
+    }
+}

@@ -1,0 +1,194 @@
+//! The states of a breaker, and how it goes from one to another.
+
+use core::time::Duration;
+
+use sloop_model::{BreakerRule, LostProbes, Share, Time, Wake};
+
+use super::Breaker;
+use super::board::Opening;
+use super::evidence::{self, Judgement};
+use super::window::Window;
+use super::words::{BreakerState, Cause, Change, Tally};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum State {
+    Closed,
+    Open {
+        until: Time,
+    },
+    Probing {
+        /// When as many again may pass, if nothing was decided.
+        again_at: Time,
+        admitted: u32,
+        /// How many may pass at a time.
+        probes: u32,
+    },
+    Ramping {
+        since: Time,
+    },
+    /// [`BreakerMode::MetricsOnly`].
+    Counting,
+    /// [`BreakerMode::Disabled`].
+    Disabled,
+    /// [`BreakerMode::ForcedOpen`].
+    Forced,
+}
+
+impl State {
+    pub(super) const fn seen_from_outside(self) -> BreakerState {
+        match self {
+            Self::Closed | Self::Counting | Self::Disabled => BreakerState::Closed,
+            Self::Open { .. } | Self::Forced => BreakerState::Open,
+            Self::Probing { .. } => BreakerState::Probing,
+            Self::Ramping { .. } => BreakerState::Ramping,
+        }
+    }
+
+    /// Whether it decides for itself what comes next.
+    pub(super) const fn is_free(self) -> bool {
+        match self {
+            Self::Closed | Self::Open { .. } | Self::Probing { .. } | Self::Ramping { .. } => true,
+            Self::Counting | Self::Disabled | Self::Forced => false,
+        }
+    }
+}
+
+impl Breaker {
+    /// Does what time alone does.
+    pub(super) fn advance(&mut self, now: Time) {
+        match &mut self.state {
+            State::Closed | State::Counting | State::Disabled | State::Forced => {}
+            State::Open { until } => {
+                if *until <= now && self.rule.limits().manner.wake == Wake::OnTime {
+                    self.probe(now);
+                }
+            }
+            State::Probing {
+                again_at, admitted, ..
+            } => {
+                // A probe that never comes back must not keep it open for good.
+                if *again_at <= now && self.rule.limits().manner.lost == LostProbes::Replaced {
+                    *again_at = now.after(back_off(&self.rule, self.attempts));
+                    *admitted = 0;
+                }
+            }
+            State::Ramping { since } => {
+                if ramp_of(&self.rule) <= now.since(*since) {
+                    self.close(Cause::Time, now);
+                }
+            }
+        }
+    }
+
+    /// Does what a request does that arrives at `now`.
+    pub(super) fn wake(&mut self, now: Time) {
+        if let State::Open { until } = self.state
+            && until < now
+        {
+            self.probe(now);
+        }
+    }
+
+    /// Counts what ended while it is closed or ramping, and opens if that is too much.
+    pub(super) fn count(&mut self, ended: Tally, now: Time) {
+        let seen = self.window.add(ended, now);
+        if let Some(cause) = evidence::trips(&self.rule, seen) {
+            self.open(cause, now);
+        }
+    }
+
+    pub(super) fn judge_probes(&mut self, seen: Tally, probes: u32, now: Time) {
+        match evidence::judge_probes(&self.rule, seen, probes) {
+            Judgement::Open => {}
+            Judgement::Failed(cause) => self.open(cause, now),
+            Judgement::Served => {
+                self.epoch += 1;
+                self.window = Window::new(self.rule.window(), now);
+                if ramp_of(&self.rule).is_zero() {
+                    self.close(Cause::Recovered, now);
+                } else {
+                    self.enter(State::Ramping { since: now }, Cause::Recovered, now);
+                }
+            }
+        }
+    }
+
+    pub(super) fn open(&mut self, cause: Cause, now: Time) {
+        self.attempts = match self.state {
+            State::Probing { .. } | State::Ramping { .. } => self.attempts.saturating_add(1),
+            State::Open { .. } => self.attempts,
+            State::Closed | State::Counting | State::Disabled | State::Forced => 0,
+        };
+        self.epoch += 1;
+        let until = now.after(back_off(&self.rule, self.attempts));
+        self.sharing.opening = Some(Opening {
+            at: now,
+            until,
+            attempts: self.attempts,
+            cause,
+        });
+        self.enter(State::Open { until }, cause, now);
+    }
+
+    pub(super) fn probe(&mut self, now: Time) {
+        self.epoch += 1;
+        let probes = self.sharing.probes(self.rule.limits().probes, now);
+        self.window = Window::of_calls(probes);
+        let probing = State::Probing {
+            again_at: now.after(back_off(&self.rule, self.attempts)),
+            admitted: 0,
+            probes,
+        };
+        self.enter(probing, Cause::Time, now);
+    }
+
+    fn close(&mut self, cause: Cause, now: Time) {
+        self.attempts = 0;
+        self.enter(State::Closed, cause, now);
+    }
+
+    pub(super) fn begin_anew(&mut self, state: State, cause: Cause, now: Time) {
+        if self.state.seen_from_outside() != state.seen_from_outside() {
+            self.enter(state, cause, now);
+        }
+        self.state = state;
+        self.epoch += 1;
+        self.attempts = 0;
+        self.window = Window::new(self.rule.window(), now);
+        self.sharing.forget();
+    }
+
+    pub(super) fn enter(&mut self, state: State, cause: Cause, now: Time) {
+        self.state = state;
+        if Self::CHANGES_MAX <= self.changes.len() {
+            self.changes.remove(0);
+        }
+        let to = state.seen_from_outside();
+        self.changes.push(Change { to, at: now, cause });
+    }
+}
+
+pub(super) fn slow_above(rule: &BreakerRule) -> Duration {
+    rule.slow().map_or(Duration::MAX, |(_, above)| above)
+}
+
+const fn ramp_of(rule: &BreakerRule) -> Duration {
+    Duration::from_millis(rule.limits().ramp_ms as u64)
+}
+
+/// How long it stays open after `attempts` failed attempts to close.
+pub(super) fn back_off(rule: &BreakerRule, attempts: u32) -> Duration {
+    let limits = rule.limits();
+    // 16 doublings of the shortest time exceed the longest.
+    let doubled = u64::from(limits.open_ms) << attempts.min(16);
+    Duration::from_millis(doubled.min(u64::from(limits.open_max_ms)))
+}
+
+/// The share that passes `now`, on a ramp of `ramp_ms` that began at `since`.
+pub(super) fn ramp_share(since: Time, ramp_ms: u32, now: Time) -> Share {
+    // A ten-thousandth of a millisecond is a hundred nanoseconds.
+    let passed = now.as_nanos().saturating_sub(since.as_nanos()) / 100;
+    let grown = passed / u64::from(ramp_ms.max(1));
+    let grown = u16::try_from(grown).unwrap_or(u16::MAX);
+    Share::try_from(grown.max(Breaker::RAMP_FIRST)).unwrap_or(Share::WHOLE)
+}

@@ -1,0 +1,91 @@
+//! The ways in which breakers differ, each as a setting.
+//!
+//! The first variant of each is the default, and what suits a proxy. The other
+//! is what resilience4j does, the best known library of its kind: a rule with
+//! all of them, `ramp_ms` 0, `sigmas_hundredths` 0 and `open_max_ms` equal to
+//! `open_ms` behaves as it does (`core/dataplane/tests/breaker_conformance.rs`).
+
+use serde::{Deserialize, Serialize};
+
+/// How a breaker goes about its work, where there is more than one right way.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+#[serde(deny_unknown_fields, default)]
+pub struct BreakerManner {
+    /// When a share is too large.
+    pub threshold: Threshold,
+    /// How probes are judged.
+    pub verdict: ProbeVerdict,
+    /// What outcomes of an earlier state mean.
+    pub late: LateOutcomes,
+    /// What ends the wait of an open breaker.
+    pub wake: Wake,
+    /// What becomes of probes that do not come back.
+    pub lost: LostProbes,
+}
+
+/// When a share is too large.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum Threshold {
+    /// Above its limit. The limit must be below the whole.
+    #[default]
+    Exceeded,
+    /// At its limit or above. The limit must be above nothing.
+    Reached,
+}
+
+/// How probes are judged.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum ProbeVerdict {
+    /// The first that fails opens again, as do more slow ones than `slow_max` of all; all served closes.
+    #[default]
+    FirstFailure,
+    /// By their shares, as requests are, once `calls_min` or all of them ended, whichever is fewer.
+    Ratio,
+}
+
+/// What the outcome of a request means that was admitted in an earlier state.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum LateOutcomes {
+    /// Nothing: it tells of another time.
+    #[default]
+    Ignored,
+    /// As much as any other. While open they are counted, and decide nothing.
+    Counted,
+}
+
+/// What ends the wait of an open breaker.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum Wake {
+    /// Time: it probes from the moment at which the wait is over.
+    #[default]
+    OnTime,
+    /// A request that arrives later than that moment, and is the first probe.
+    OnRequest,
+}
+
+/// What becomes of probes that do not come back.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum LostProbes {
+    /// After as long as it was open, as many again may pass.
+    #[default]
+    Replaced,
+    /// They are waited for, however long. A request whose end is never told keeps it from closing.
+    Awaited,
+}
