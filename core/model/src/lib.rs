@@ -4,6 +4,7 @@
 //! Begin with [`FilterConfig`], which is what a filter obeys, and [`Outcome`],
 //! which is what it says about a request.
 
+mod arm;
 mod breaker;
 mod config;
 mod fault;
@@ -17,6 +18,7 @@ mod share;
 mod time;
 mod wilson;
 
+pub use arm::{Arm, ArmShares, Arms, ExperimentKey, InvalidArmShares};
 pub use breaker::{BreakerLimits, BreakerRule, InvalidBreaker, Trip};
 pub use config::{
     BreakerConfig, ConfigError, FILTER_CONFIG_VERSION, FilterConfig, ReportSettings, ScopeConfig,
