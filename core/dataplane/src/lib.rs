@@ -13,7 +13,7 @@
 //! [`Plane::report`] hands the counts over until [`Plane::acknowledge`].
 
 pub mod breaker;
-mod fault;
+pub mod fault;
 mod headers;
 mod plane;
 mod random;

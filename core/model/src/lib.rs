@@ -24,7 +24,10 @@ pub use config::{
     BreakerConfig, ConfigError, FILTER_CONFIG_VERSION, FilterConfig, ReportSettings, ScopeConfig,
     TraceResponse, TraceSettings,
 };
-pub use fault::{Delay, FaultRule, FaultWritten, InvalidFault};
+pub use fault::{
+    BodyFault, Delay, DelaySpread, Effect, ExchangeSide, FaultEnding, FaultRule, FaultWritten,
+    HeaderChanges, InvalidFault, InvalidShape, Reach, Shape,
+};
 pub use matcher::{HeaderMatch, InvalidMatch, PathMatch, RequestMatch};
 pub use names::{InvalidName, RouteName, ServiceName, SloName};
 pub use objective::{InvalidSelector, Judgement, Objective, ObjectiveId, Selector, StatusRange};

@@ -89,7 +89,7 @@ fn a_refusal_names_field_value_and_bound() {
 
 #[test]
 fn a_nested_refusal_has_its_path() {
-    let error = refusal(&WHOLE.replace("\"abort_status\": 503", "\"abort_status\": 200"));
+    let error = refusal(&WHOLE.replace("\"abort_status\": 503", "\"abort_status\": 199"));
     assert!(error.starts_with("scopes[0].faults[0]: "), "{error}");
 }
 
