@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::rc::Rc;
 
-use sloop_model::{Arms, Ended, FaultEnding, Flags, OwnVerdict, Side, Time};
+use sloop_model::{Arms, Ended, ExchangeSide, FaultEnding, Flags, OwnVerdict, Side, Time};
 
 use super::Plane;
 use super::entry::Policy;
@@ -251,7 +251,8 @@ impl Plane {
         let Some(hit) = choice.hit() else {
             return Verdict::Pass;
         };
-        let Some(injection) = faults.injection(hit, None) else {
+        let injection = faults.injection(hit, None);
+        let Some(injection) = injection.filter(|one| one.on == ExchangeSide::Request) else {
             return Verdict::Pass;
         };
         let abort = match injection.ending {
