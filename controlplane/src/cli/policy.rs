@@ -1,6 +1,9 @@
 //! Policies as sentences.
 
-use sloop_model::{BreakerRule, BreakerWindow, FaultRule, Mode, Policy, Rule, WallTime};
+use sloop_model::{
+    BreakerRule, BreakerWindow, DelaySpread, ExchangeSide, FaultEnding, FaultRule, Mode, Policy,
+    Rule, Share, WallTime,
+};
 
 use super::table::percent;
 use crate::metrics::{rough_span, span};
@@ -66,20 +69,63 @@ fn breaker(rule: &BreakerRule) -> String {
 }
 
 fn fault(rule: &FaultRule) -> String {
-    let delay = rule.delay().map(|delay| {
-        let micros = u64::try_from(delay.duration().as_micros()).unwrap_or(u64::MAX);
-        format!("held back for {}", length(micros))
+    let effect = rule.effect();
+    let headers = (!effect.headers.is_empty()).then(|| "sent on with other headers".to_owned());
+    let delay = effect.delay.as_ref().map(delay);
+    let ending = effect.ending.map(|ending| match ending {
+        FaultEnding::Abort { status } => format!("answered with {status}"),
+        FaultEnding::AbortGrpc { status } => format!("answered with gRPC status {status}"),
+        FaultEnding::Reset => "reset".to_owned(),
     });
-    let abort = rule
-        .abort_status()
-        .map(|status| format!("answered with {status}"));
-    let effects: Vec<String> = delay.into_iter().chain(abort).collect();
-    format!(
-        "fault {}: {} of requests are {}",
-        rule.id(),
-        percent(Some(rule.share().as_fraction())),
+    let body = effect.body.map(|_| "spoiled in their bodies".to_owned());
+    let asked = effect
+        .is_asked
+        .then(|| "treated as their headers ask".to_owned());
+    let effects: Vec<String> = [headers, delay, ending, body, asked]
+        .into_iter()
+        .flatten()
+        .collect();
+    let effects = if effects.is_empty() {
+        "only counted".to_owned()
+    } else {
         effects.join(", then ")
+    };
+    let half = match effect.on {
+        ExchangeSide::Request => "requests",
+        ExchangeSide::Response => "responses",
+    };
+    let share = |share: Share| percent(Some(share.as_fraction()));
+    let control = match rule.shares().control() {
+        Share::NONE => String::new(),
+        control => format!(", compared with {}", share(control)),
+    };
+    format!(
+        "fault {}: {} of {half} are {effects}{control}",
+        rule.id(),
+        share(rule.share()),
     )
+}
+
+fn delay(spread: &DelaySpread) -> String {
+    let millis = |millis: u32| span(millis.into());
+    match spread {
+        DelaySpread::Fixed(delay) => {
+            let micros = u64::try_from(delay.duration().as_micros()).unwrap_or(u64::MAX);
+            format!("held back for {}", length(micros))
+        }
+        DelaySpread::Uniform { min_ms, max_ms } => {
+            format!("held back for {} to {}", millis(*min_ms), millis(*max_ms))
+        }
+        DelaySpread::Exponential { mean_ms } => {
+            format!("held back for {} on average", millis(*mean_ms))
+        }
+        DelaySpread::Pareto { scale_ms, .. } => {
+            format!("held back for {} and more", millis(*scale_ms))
+        }
+        DelaySpread::Quantiles(_) | DelaySpread::Histogram(_) => {
+            "held back as a table says".to_owned()
+        }
+    }
 }
 
 /// A length of time that somebody wrote down, in full.
@@ -145,6 +191,20 @@ mod tests {
             read(fault),
             "checkout pay (server): fault slow: 5% of requests are held back for 300ms, \
              then answered with 503; ends in 2h1m"
+        );
+        let experiment = r#"{"fault": {"id": "e", "share": 500, "control": 500, "reset": true,
+            "delay": {"uniform": {"min_ms": 5, "max_ms": 1000}}, "expires_at_ms": 2000}}"#;
+        assert_eq!(
+            read(experiment),
+            "checkout pay (server): fault e: 5% of requests are held back for 5ms to 1s, \
+             then reset, compared with 5%; ends in 1s"
+        );
+        let answers = r#"{"fault": {"id": "b", "share": 10000, "side_of_exchange": "response",
+            "body": {"corrupt": 5}, "expires_at_ms": 2000}}"#;
+        assert!(
+            read(answers).contains("100% of responses are spoiled in their bodies;"),
+            "{}",
+            read(answers)
         );
     }
 }

@@ -15,7 +15,7 @@
 pub mod breaker;
 pub mod context;
 pub mod deny;
-mod fault;
+pub mod fault;
 mod headers;
 mod plane;
 mod random;

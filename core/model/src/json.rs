@@ -35,6 +35,31 @@ impl FromJson for u64 {
     }
 }
 
+impl FromJson for f64 {
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "where a fraction may be, 53 bits are enough"
+    )]
+    fn from_json(json: &Json<'_>) -> Result<Self, Problem> {
+        if let Json::OtherNumber(number) = json {
+            return Ok(*number);
+        }
+        json.number(u64::MAX).map(|number| number as Self)
+    }
+}
+
+impl<T: FromJson, U: FromJson> FromJson for (T, U) {
+    fn from_json(json: &Json<'_>) -> Result<Self, Problem> {
+        let [one, other] = json.list()? else {
+            return Err(json.is_not("a list of two"));
+        };
+        Ok((
+            T::from_json(one).map_err(|problem| problem.in_item(0))?,
+            U::from_json(other).map_err(|problem| problem.in_item(1))?,
+        ))
+    }
+}
+
 /// Smaller numbers, read as the largest and held to their bound.
 macro_rules! number {
     ($($number:ty),+) => {$(

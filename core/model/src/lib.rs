@@ -4,6 +4,7 @@
 //! Begin with [`FilterConfig`], which is what a filter obeys, and [`Outcome`],
 //! which is what it says about a request.
 
+mod arm;
 mod breaker;
 mod config;
 mod context;
@@ -23,6 +24,7 @@ mod spans;
 mod time;
 mod wilson;
 
+pub use arm::{Arm, ArmShares, Arms, ExperimentKey, InvalidArmShares};
 pub use breaker::{
     BreakerLimits, BreakerManner, BreakerMode, BreakerRule, BreakerWindow, InvalidBreaker,
     LateOutcomes, LostProbes, ProbeVerdict, Threshold, Trip, Wake,
@@ -37,7 +39,10 @@ pub use context::{
 };
 pub use criticality::Criticality;
 pub use deny::{DenyRule, DenyWritten, InvalidDeny};
-pub use fault::{Delay, FaultRule, FaultWritten, InvalidFault};
+pub use fault::{
+    BodyFault, Delay, DelaySpread, Effect, ExchangeSide, FaultEnding, FaultRule, FaultWritten,
+    HeaderChanges, InvalidFault, InvalidShape, Reach, Shape,
+};
 pub use json::{InvalidJson, Problem};
 pub use matcher::{HeaderMatch, InvalidMatch, PathMatch, RequestMatch};
 pub use names::{InvalidName, RouteName, ServiceName, SloName};

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use sloop_controllers::FaultInjectionIntent;
-use sloop_model::{FaultRule, FaultWritten, InvalidFault, WallTime};
+use sloop_model::{FaultRule, FaultWritten, WallTime};
 
 use super::super::metadata::Metadata;
 use super::super::reader::{At, Fields, quoted};
@@ -52,11 +52,12 @@ fn read_fault(at: &At<'_>, name: &str, now: WallTime) -> Option<FaultRule> {
         delay_ms: delay_ms.map_or(Some(None), |read| read.map(Some))?,
         abort_status: abort_status.map_or(Some(None), |read| read.map(Some))?,
         expires_at_ms: expires_at_ms?,
+        ..FaultWritten::default()
     };
     match FaultRule::try_from(written) {
         Ok(rule) => Some(rule),
         Err(error) => {
-            let field = field_of(&error).and_then(|field| fields.get(field));
+            let field = error.field().and_then(|field| fields.get(field));
             field.as_ref().unwrap_or(at).refuse(error);
             None
         }
@@ -102,13 +103,4 @@ fn read_timestamp(at: &At<'_>) -> Option<WallTime> {
         ));
     }
     millis.map(WallTime::from_millis)
-}
-
-const fn field_of(error: &InvalidFault) -> Option<&'static str> {
-    match error {
-        InvalidFault::DelayTooLong { .. } | InvalidFault::DelayZero => Some("delay_ms"),
-        InvalidFault::Status { .. } => Some("abort_status"),
-        InvalidFault::Id { .. } => Some("id"),
-        InvalidFault::Nothing => None,
-    }
 }

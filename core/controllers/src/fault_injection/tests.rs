@@ -19,11 +19,10 @@ fn service(name: &str) -> ServiceName {
 fn intent() -> FaultInjectionIntent {
     let fault = FaultWritten {
         id: "a".into(),
-        seed: 0,
         share: Share::WHOLE,
-        delay_ms: None,
         abort_status: Some(503),
         expires_at_ms: at(1_000),
+        ..FaultWritten::default()
     };
     FaultInjectionIntent {
         name: "a".into(),

@@ -145,11 +145,10 @@ fn faults_beyond_the_cap_are_said() {
         rule: Rule::Fault(
             FaultWritten {
                 id: format!("f{number:02}"),
-                seed: 0,
                 share: Share::WHOLE,
                 delay_ms: Some(1),
-                abort_status: None,
                 expires_at_ms: WallTime::from_millis(9),
+                ..FaultWritten::default()
             }
             .try_into()
             .unwrap(),

@@ -2,12 +2,11 @@
 
 use std::rc::Rc;
 
-use sloop_model::{
-    FaultRule, Objective, RouteName, Scope, ScopeConfig, ServiceName, Side, Time, WallTime,
-};
+use sloop_model::{Objective, RouteName, Scope, ScopeConfig, ServiceName, Side, Time, WallTime};
 
 use super::clock::Clock;
 use super::guard::Guard;
+use crate::fault::{Faults, Sidecar};
 use crate::report::ScopeDelta;
 use crate::sli::Counts;
 
@@ -16,7 +15,7 @@ use crate::sli::Counts;
 #[derive(Debug, Default)]
 pub(super) struct Policy {
     pub(super) objectives: Vec<Objective>,
-    pub(super) faults: Vec<FaultRule>,
+    pub(super) faults: Faults,
 }
 
 /// Why a scope is remembered.
@@ -64,7 +63,7 @@ impl Entry {
         self.policy = config.map_or_else(Rc::default, |config| {
             Rc::new(Policy {
                 objectives: config.objectives.clone(),
-                faults: config.faults.clone(),
+                faults: Faults::new(&config.faults, Sidecar::UNKNOWN),
             })
         });
         self.counts.adopt(&self.policy.objectives);

@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::rc::Rc;
 
-use sloop_model::{Ended, Flags, OwnVerdict, Side, Time};
+use sloop_model::{Arms, Ended, ExchangeSide, FaultEnding, Flags, OwnVerdict, Side, Time};
 
 use super::Plane;
 use super::entry::Policy;
@@ -11,7 +11,7 @@ use super::guard::Admission;
 use super::held::{Held, Hold, HoldState};
 use crate::breaker::Ticket;
 use crate::context::TraceId;
-use crate::fault;
+use crate::fault::Facts;
 use crate::scope::ScopeId;
 use crate::sli::Judged;
 
@@ -53,7 +53,7 @@ pub enum Verdict {
     },
     /// Answer it as a fault.
     Abort {
-        /// 400 to 599.
+        /// 200 to 599.
         status: u16,
     },
 }
@@ -240,27 +240,42 @@ impl Plane {
             return Verdict::Pass;
         }
         let now = arrival.now;
-        let chosen = fault::chosen(faults, arrival.trace, self.clock.wall(now));
-        let Some((position, rule)) = chosen.and_then(|at| Some((at, faults.get(at)?))) else {
+        let facts = Facts {
+            trace: arrival.trace,
+            request: None,
+            caller: b"",
+            criticality: sloop_model::Criticality::Critical,
+            arms: &Arms::NONE,
+        };
+        let choice = faults.choose(&facts, || self.clock.wall(now));
+        let Some(hit) = choice.hit() else {
             return Verdict::Pass;
         };
-        let Some(delay) = rule.delay() else {
-            return rule.abort_status().map_or(Verdict::Pass, |status| {
+        let injection = faults.injection(hit, None);
+        let Some(injection) = injection.filter(|one| one.on == ExchangeSide::Request) else {
+            return Verdict::Pass;
+        };
+        let abort = match injection.ending {
+            Some(FaultEnding::Abort { status }) => Some(status),
+            Some(FaultEnding::AbortGrpc { .. } | FaultEnding::Reset) | None => None,
+        };
+        let Some(delay) = injection.delay else {
+            return abort.map_or(Verdict::Pass, |status| {
                 exchange.decided = Decided::Aborted;
                 Verdict::Abort { status }
             });
         };
         // Nothing that was injected outlives the fault, so the wait ends with it.
-        let wanted = now.after(delay.duration());
-        let expiry = self.clock.time(rule.expires_at(), now);
+        let wanted = now.after(delay);
+        let expiry = self.clock.time(injection.rule.expires_at(), now);
         let key = (wanted.min(expiry), arrival.context);
         let state = Rc::new(Cell::new(HoldState::Waiting));
         let hold = Hold {
             side: exchange.side,
             scope: exchange.scope,
             policy: Rc::clone(&exchange.policy),
-            fault: position,
-            abort: rule.abort_status().filter(|_| wanted < expiry),
+            fault: hit,
+            abort: abort.filter(|_| wanted < expiry),
             is_grpc: arrival.is_grpc,
             state: Rc::clone(&state),
         };

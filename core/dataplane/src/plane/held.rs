@@ -7,6 +7,7 @@ use std::rc::Rc;
 use sloop_model::{Side, Time};
 
 use super::entry::Policy;
+use crate::fault::Hit;
 use crate::scope::ScopeId;
 
 /// Requests that wait, by the moment at which they go on.
@@ -21,8 +22,8 @@ pub(super) struct Hold {
     pub(super) side: Side,
     pub(super) scope: ScopeId,
     pub(super) policy: Rc<Policy>,
-    /// Position of the fault in the policy.
-    pub(super) fault: usize,
+    /// The fault, in the policy.
+    pub(super) fault: Hit,
     /// What to answer when the wait is over, instead of going on.
     pub(super) abort: Option<u16>,
     pub(super) is_grpc: bool,
@@ -44,7 +45,7 @@ pub enum Release {
     Continue,
     /// Answer it with this HTTP status.
     Abort {
-        /// 400 to 599.
+        /// 200 to 599.
         status: u16,
     },
 }

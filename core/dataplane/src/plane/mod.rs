@@ -94,7 +94,7 @@ impl Plane {
                 || hold
                     .policy
                     .faults
-                    .get(hold.fault)
+                    .rule(hold.fault)
                     .is_some_and(|fault| side.has_fault(hold.scope, fault.id()))
         });
         // An order to open is a change that the control plane waits for.

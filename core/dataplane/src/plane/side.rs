@@ -141,7 +141,7 @@ impl SideState {
         usize::try_from(scope.0)
             .ok()
             .and_then(|at| self.entries.get(at)?.as_ref())
-            .is_some_and(|entry| entry.policy.faults.iter().any(|fault| fault.id() == id))
+            .is_some_and(|entry| entry.policy.faults.rules().any(|fault| fault.id() == id))
     }
 
     /// Takes what is to be reported.

@@ -30,7 +30,17 @@ const WHOLE: &str = r#"{
                  "sigmas_hundredths": 300, "open_ms": 1000, "open_max_ms": 8000, "probes": 5, "ramp_ms": 2000},
       "trip": {"id": 3, "until_ms": 1700000000000}
     },
-    "faults": [{"id": "exp-1", "seed": 9, "share": 1000, "abort_status": 503, "expires_at_ms": 1700000000000}]
+    "faults": [{"id": "exp-1", "seed": 9, "share": 1000, "abort_status": 503, "expires_at_ms": 1700000000000},
+      {"id": "exp-2", "share": 500, "control": 500, "match": {"method": ["GET"]}, "caller": ["shop"], "criticality": ["critical"],
+       "sidecars": 1000, "delay": {"pareto": {"scale_ms": 10, "shape": 1.5}}, "abort_grpc_status": 14, "active_max": 5,
+       "active_share_max": 2000, "expires_at_ms": 1700000000000},
+      {"id": "exp-3", "share": 1, "side_of_exchange": "response", "headers": {"set": [["a", "b"]], "remove": ["c"]},
+       "delay": {"histogram": [[10, 5], [20, 1]]}, "body": {"bytes_per_second": 100, "cut_after_bytes": 10, "corrupt": 10},
+       "expires_at_ms": 1700000000000},
+      {"id": "exp-4", "share": 1, "reset": true, "delay": {"quantiles": [[5000, 1], [10000, 20]]}, "expires_at_ms": 1700000000000},
+      {"id": "exp-5", "share": 1, "by_header": true, "expires_at_ms": 1700000000000},
+      {"id": "exp-6", "share": 1, "delay": {"uniform": {"min_ms": 1, "max_ms": 2}}, "expires_at_ms": 1700000000000},
+      {"id": "exp-7", "share": 1, "delay": {"exponential": {"mean_ms": 1}}, "expires_at_ms": 1700000000000}]
   }],
   "optional": {"from": "the future"}
 }"#;
@@ -99,7 +109,7 @@ fn a_refusal_names_field_value_and_bound() {
 
 #[test]
 fn a_nested_refusal_has_its_path() {
-    let error = refusal(&WHOLE.replace("\"abort_status\": 503", "\"abort_status\": 200"));
+    let error = refusal(&WHOLE.replace("\"abort_status\": 503", "\"abort_status\": 199"));
     assert!(error.starts_with("scopes[0].faults[0]: "), "{error}");
 }
 

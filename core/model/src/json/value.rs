@@ -15,7 +15,7 @@ pub(crate) enum Json<'a> {
     Bool(bool),
     Number(u64),
     /// Below zero, or with a fraction.
-    OtherNumber,
+    OtherNumber(f64),
     Text(Cow<'a, str>),
     List(Vec<Self>),
     Object(Vec<(Cow<'a, str>, Self)>),
@@ -37,7 +37,7 @@ impl<'a> Json<'a> {
             Self::Number(given) => Err(InvalidJson::TooLarge { given: *given, max }.into()),
             Self::Null
             | Self::Bool(_)
-            | Self::OtherNumber
+            | Self::OtherNumber(_)
             | Self::Text(_)
             | Self::List(_)
             | Self::Object(_) => Err(self.is_not("a whole number that is not negative")),
@@ -84,7 +84,7 @@ impl<'a> Json<'a> {
             Self::Null => "null",
             Self::Bool(_) => "true or false",
             Self::Number(_) => "a number",
-            Self::OtherNumber => "a number with a fraction or below zero",
+            Self::OtherNumber(_) => "a number with a fraction or below zero",
             Self::Text(_) => "a string",
             Self::List(_) => "a list",
             Self::Object(_) => "an object",
@@ -120,12 +120,16 @@ impl<'de> Visitor<'de> for AnyJson {
         Ok(Json::Number(number))
     }
 
-    fn visit_i64<E>(self, _number: i64) -> Result<Json<'de>, E> {
-        Ok(Json::OtherNumber)
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "where a fraction may be, 53 bits are enough"
+    )]
+    fn visit_i64<E>(self, number: i64) -> Result<Json<'de>, E> {
+        Ok(Json::OtherNumber(number as f64))
     }
 
-    fn visit_f64<E>(self, _number: f64) -> Result<Json<'de>, E> {
-        Ok(Json::OtherNumber)
+    fn visit_f64<E>(self, number: f64) -> Result<Json<'de>, E> {
+        Ok(Json::OtherNumber(number))
     }
 
     fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Json<'de>, E> {

@@ -47,14 +47,7 @@ impl FromJson for Selector {
 
 impl FromJson for StatusRange {
     fn from_json(json: &Json<'_>) -> Result<Self, Problem> {
-        let [from, to] = json.list()? else {
-            return Err(json.is_not("a list of two numbers"));
-        };
-        let range = (
-            FromJson::from_json(from).map_err(|problem| problem.in_item(0))?,
-            FromJson::from_json(to).map_err(|problem| problem.in_item(1))?,
-        );
-        Self::try_from(range).map_err(Problem::invalid)
+        Self::try_from(<(u16, u16)>::from_json(json)?).map_err(Problem::invalid)
     }
 }
 

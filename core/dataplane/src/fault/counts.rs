@@ -1,0 +1,132 @@
+//! What happened in the arms of experiments, counted apart.
+//!
+//! A request that a fault touched counts in that experiment alone, in the arm
+//! of the fault; one that no fault touched counts in the control arm of each
+//! experiment that drew it so. Both arms of an experiment are then free of what other
+//! experiments do, and can be compared. The untouched are the rest of the scope.
+
+use core::time::Duration;
+
+use sloop_model::{Arm, Ended, ExperimentKey, Objective, Outcome};
+
+use crate::report::ObjectiveDelta;
+use crate::sli::Counts;
+
+/// What ended in one arm of one experiment on one scope, since the last report.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ArmDelta {
+    /// The experiment.
+    pub experiment: ExperimentKey,
+    /// [`Arm::Fault`] or [`Arm::Control`].
+    pub arm: Arm,
+    /// Requests that ended.
+    pub requests: u64,
+    /// Of these, by [`Outcome::index`].
+    pub outcomes: [u64; Outcome::ALL.len()],
+    /// Sorted by id; those without counts are left out.
+    pub objectives: Vec<ObjectiveDelta>,
+    /// Lowest microsecond that counts as the same, ascending, and how often.
+    pub latency: Vec<(u64, u64)>,
+}
+
+/// Counts of the experiments of one scope, at most [`ArmCounts::EXPERIMENTS_MAX`] between two reports.
+#[derive(Debug, Default)]
+pub struct ArmCounts {
+    experiments: Vec<Experiment>,
+    over_cap: u64,
+}
+
+#[derive(Debug)]
+struct Experiment {
+    key: ExperimentKey,
+    fault: Counts,
+    control: Counts,
+}
+
+impl ArmCounts {
+    /// Experiments of one scope at a time: each has two histograms.
+    pub const EXPERIMENTS_MAX: usize = 4;
+
+    /// Counts a request of `objectives` in an arm of the experiment `key`.
+    pub fn add(
+        &mut self,
+        (key, arm): (ExperimentKey, Arm),
+        objectives: &[Objective],
+        ended: &Ended,
+        latency: Duration,
+    ) {
+        let Some(experiment) = self.experiment(key) else {
+            self.over_cap += 1;
+            return;
+        };
+        let counts = match arm {
+            Arm::Fault => &mut experiment.fault,
+            Arm::Control => &mut experiment.control,
+            Arm::Untouched => return,
+        };
+        counts.add(objectives, ended, latency);
+    }
+
+    /// Whether there is nothing to report.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        let is_empty = |one: &Experiment| one.fault.is_empty() && one.control.is_empty();
+        self.over_cap == 0 && self.experiments.iter().all(is_empty)
+    }
+
+    /// Takes what is to be reported, and forgets experiments that had no request since the last time.
+    pub fn take(&mut self) -> Vec<ArmDelta> {
+        let is_live = |one: &Experiment| !one.fault.is_empty() || !one.control.is_empty();
+        self.experiments.retain(is_live);
+        let mut taken: Vec<ArmDelta> = self
+            .experiments
+            .iter_mut()
+            .flat_map(|one| {
+                let key = one.key;
+                [
+                    (Arm::Fault, &mut one.fault),
+                    (Arm::Control, &mut one.control),
+                ]
+                .into_iter()
+                .filter(|(_, counts)| !counts.is_empty())
+                .map(move |(arm, counts)| delta(key, arm, counts))
+                .collect::<Vec<_>>()
+            })
+            .collect();
+        taken.sort_by_key(|delta| (delta.experiment, delta.arm));
+        taken
+    }
+
+    /// Takes how many requests were in an arm of an experiment beyond the cap.
+    pub const fn take_over_cap(&mut self) -> u64 {
+        core::mem::replace(&mut self.over_cap, 0)
+    }
+
+    fn experiment(&mut self, key: ExperimentKey) -> Option<&mut Experiment> {
+        let found = self.experiments.iter().position(|one| one.key == key);
+        let at = found.unwrap_or(self.experiments.len());
+        if found.is_none() {
+            if Self::EXPERIMENTS_MAX <= at {
+                return None;
+            }
+            self.experiments.push(Experiment {
+                key,
+                fault: Counts::default(),
+                control: Counts::default(),
+            });
+        }
+        self.experiments.get_mut(at)
+    }
+}
+
+fn delta(experiment: ExperimentKey, arm: Arm, counts: &mut Counts) -> ArmDelta {
+    let objectives = counts.objectives.len();
+    ArmDelta {
+        experiment,
+        arm,
+        requests: core::mem::take(&mut counts.requests),
+        outcomes: core::mem::take(&mut counts.outcomes),
+        objectives: counts.take_objectives(objectives),
+        latency: counts.latency.take(),
+    }
+}

@@ -1,0 +1,317 @@
+//! Which fault meets a request, and what it does to it.
+//!
+//! The choice is a function of trace id and seed ([`arm_of`]), unless the trace
+//! came with it: one trace meets the same choice at every hop, and an experiment can be
+//! repeated. It goes like this:
+//!
+//! 1. [`Faults::choose`] draws the arm of a request in each rule: two mixing
+//!    functions and a comparison per rule, nothing else for those untouched. Only what is drawn
+//!    is asked whether the rule reaches it and is still in force.
+//! 2. The first rule that chooses a request wins; [`Active`] may keep it out.
+//! 3. [`Faults::injection`] says what happens: change headers, hold back, then end
+//!    the exchange, or spoil its body by a [`BodyPlan`].
+//! 4. [`Faults::counted`] says where the request counts when it is over ([`ArmCounts`]).
+//!
+//! Faults on the request side need no callback but that of the request's
+//! headers. Those on the response side, and those on bodies, need callbacks
+//! that every request pays for; a module without them cannot inject these.
+//!
+//! # How to tell a fault from the real thing
+//!
+//! An answer of ours carries `x-sloop-verdict: fault` and has the response code
+//! details `sloop_fault_abort`; Envoy sets no response flags for answers of Wasm
+//! filters, where its own fault filter sets `FI` and `DI` and the details `fault_filter_abort`. A
+//! reset leaves the details `wasm_close_stream` and no flags. A request that was
+//! only held back, or whose headers or body were changed, looks like any
+//! other in the log: it is counted here, and its span says so.
+
+mod active;
+mod asked;
+mod body;
+mod counts;
+mod draw;
+mod quantiles;
+
+use core::time::Duration;
+
+use sloop_model::{
+    Arm, Arms, BodyFault, Criticality, ExchangeSide, ExperimentKey, FaultEnding, FaultRule,
+    HeaderChanges, Time, WallTime,
+};
+
+use crate::context::TraceId;
+use crate::headers::Request;
+use crate::scope::{Rules, ScopeId};
+pub use active::{Active, ActiveTotal};
+pub use body::{BodyFlow, BodyPlan, BodyStep, Fresh};
+pub use counts::{ArmCounts, ArmDelta};
+pub use draw::{Sidecar, arm_of};
+
+use asked::Asked;
+use draw::{ArmDraw, Purpose, word_for};
+use quantiles::Quantiles;
+
+/// The faults of one scope, compiled for one sidecar. Those that are for other sidecars are left out.
+#[derive(Debug, Default)]
+pub struct Faults {
+    rules: Vec<Compiled>,
+}
+
+/// What is known of a request when a fault is chosen.
+#[derive(Clone, Copy, Debug)]
+pub struct Facts<'a> {
+    /// Its trace.
+    pub trace: TraceId,
+    /// Its headers. Without them, no rule with a condition on headers chooses it.
+    pub request: Option<&'a Request<'a>>,
+    /// Who sent it; empty when that is not known.
+    pub caller: &'a [u8],
+    /// How critical it is; empty when that is not known.
+    pub criticality: Criticality,
+    /// The arms that it came with.
+    pub arms: &'a Arms,
+}
+
+/// What was chosen for a request.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Choice {
+    hit: Option<Hit>,
+    /// Positions of the rules that drew it for comparison, as bits.
+    controls: u16,
+    /// Positions of the rules that do nothing here but drew it for the fault, as bits.
+    observed: u16,
+}
+
+/// A fault that chose a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Hit {
+    position: usize,
+    word: u64,
+}
+
+/// What a fault does to one request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Injection<'a> {
+    /// The rule.
+    pub rule: &'a FaultRule,
+    /// On which half of the exchange.
+    pub on: ExchangeSide,
+    /// What is changed in the headers, before everything else.
+    pub headers: &'a HeaderChanges,
+    /// How long it is held back; positive.
+    pub delay: Option<Duration>,
+    /// How it ends then.
+    pub ending: Option<FaultEnding>,
+    /// What becomes of its body.
+    pub body: Option<BodyFault>,
+    word: u64,
+}
+
+#[derive(Debug)]
+struct Compiled {
+    rule: FaultRule,
+    key: ExperimentKey,
+    draw: ArmDraw,
+    does_nothing: bool,
+    requests: Option<Rules>,
+    delay: Option<Quantiles>,
+}
+
+impl Choice {
+    /// The fault that is to be injected, if any.
+    #[must_use]
+    pub const fn hit(&self) -> Option<Hit> {
+        self.hit
+    }
+
+    /// Whether no experiment has a part in the request.
+    #[must_use]
+    pub const fn is_untouched(&self) -> bool {
+        self.hit.is_none() && self.controls | self.observed == 0
+    }
+
+    /// What remains when the fault was kept out by a cap: nothing, since the request is in no arm as it should be.
+    #[must_use]
+    pub fn kept_out(self) -> Self {
+        Self::default()
+    }
+}
+
+impl Injection<'_> {
+    /// The plan for the body, if something becomes of it, under a fault that expires at `ends`.
+    #[must_use]
+    pub fn body_plan(&self, ends: Time) -> Option<BodyPlan> {
+        Some(BodyPlan::new(self.body?, self.word, ends))
+    }
+}
+
+impl Faults {
+    /// Compiles `rules` for `sidecar`. At most 16 are taken, as many as a configuration may have.
+    #[must_use]
+    pub fn new(rules: &[FaultRule], sidecar: Sidecar) -> Self {
+        let is_here = |rule: &&FaultRule| sidecar.is_among(rule.reach().sidecars, rule.seed());
+        let rules = rules.iter().filter(is_here).take(Self::RULES_MAX);
+        Self {
+            rules: rules.map(Compiled::new).collect(),
+        }
+    }
+
+    /// Rules of one scope: as many as bits in a [`Choice`].
+    const RULES_MAX: usize = 16;
+
+    /// Whether there are none.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.rules.is_empty()
+    }
+
+    /// The rules that are for this sidecar.
+    pub fn rules(&self) -> impl Iterator<Item = &FaultRule> {
+        self.rules.iter().map(|compiled| &compiled.rule)
+    }
+
+    /// Chooses for a request. `wall` is asked for the time only when something was drawn.
+    #[must_use]
+    pub fn choose(&self, facts: &Facts<'_>, wall: impl Fn() -> WallTime) -> Choice {
+        let mut choice = Choice::default();
+        for (position, rule) in self.rules.iter().enumerate() {
+            let (word, arm) = rule.arm(facts);
+            if arm == Arm::Untouched || !rule.reaches(facts, word, arm) {
+                continue;
+            }
+            if rule.rule.expires_at() <= wall() {
+                continue;
+            }
+            match (arm, rule.does_nothing) {
+                (Arm::Fault, false) => {
+                    return Choice {
+                        hit: Some(Hit { position, word }),
+                        ..Choice::default()
+                    };
+                }
+                (Arm::Fault, true) => choice.observed |= 1 << position,
+                (Arm::Control, _) => choice.controls |= 1 << position,
+                (Arm::Untouched, _) => {}
+            }
+        }
+        choice
+    }
+
+    /// What the fault that chose a request does to it.
+    #[must_use]
+    pub fn injection(&self, hit: Hit, request: Option<&Request<'_>>) -> Option<Injection<'_>> {
+        let compiled = self.rules.get(hit.position)?;
+        let effect = compiled.rule.effect();
+        let asked = match request {
+            Some(request) if effect.is_asked => {
+                Asked::read(request, hit.word, compiled.rule.share())
+            }
+            Some(_) | None => Asked {
+                delay: compiled
+                    .delay
+                    .as_ref()
+                    .map(|delay| delay.delay(word_for(Purpose::Delay, hit.word)))
+                    .filter(|delay| !delay.is_zero()),
+                ending: effect.ending,
+            },
+        };
+        Some(Injection {
+            rule: &compiled.rule,
+            on: effect.on,
+            headers: &effect.headers,
+            delay: asked.delay,
+            ending: asked.ending,
+            body: effect.body,
+            word: hit.word,
+        })
+    }
+
+    /// The rule that chose a request.
+    #[must_use]
+    pub fn rule(&self, hit: Hit) -> Option<&FaultRule> {
+        self.rules.get(hit.position).map(|compiled| &compiled.rule)
+    }
+
+    /// The arms with which a request goes on: those that it came with, and those that were drawn here.
+    #[must_use]
+    pub fn arms(&self, choice: Choice, came_with: &Arms) -> Arms {
+        let mut arms = *came_with;
+        for (compiled, arm) in self.drawn(choice) {
+            arms.remember(compiled.key, arm);
+        }
+        arms
+    }
+
+    /// The arms in which a request is counted: of experiments that compare something.
+    pub fn counted(&self, choice: Choice) -> impl Iterator<Item = (ExperimentKey, Arm)> {
+        self.drawn(choice)
+            .filter(|(compiled, _)| compiled.rule.is_experiment())
+            .map(|(compiled, arm)| (compiled.key, arm))
+    }
+
+    fn drawn(&self, choice: Choice) -> impl Iterator<Item = (&Compiled, Arm)> {
+        let rules = self.rules.iter().enumerate();
+        rules.filter_map(move |(position, compiled)| {
+            let has = |bits: u16| bits >> position & 1 == 1;
+            let is_hit = choice.hit.is_some_and(|hit| hit.position == position);
+            if is_hit || has(choice.observed) {
+                Some((compiled, Arm::Fault))
+            } else if has(choice.controls) {
+                Some((compiled, Arm::Control))
+            } else {
+                None
+            }
+        })
+    }
+}
+
+impl Compiled {
+    fn new(rule: &FaultRule) -> Self {
+        let requests = rule.reach().requests.as_ref().map(|requests| {
+            let mut rules = Rules::default();
+            rules.push(requests, ScopeId(0));
+            rules
+        });
+        Self {
+            key: rule.key(),
+            draw: ArmDraw::new(rule.seed(), rule.shares()),
+            does_nothing: rule.effect().is_nothing(),
+            requests,
+            delay: rule.delay().map(Quantiles::of),
+            rule: rule.clone(),
+        }
+    }
+
+    /// The word of a request, and its arm: that which it came with, else that which is drawn.
+    fn arm(&self, facts: &Facts<'_>) -> (u64, Arm) {
+        let word = self.draw.word(facts.trace);
+        let came_with = if facts.arms.is_empty() {
+            None
+        } else {
+            facts.arms.of(self.key)
+        };
+        (word, came_with.unwrap_or_else(|| self.draw.arm(word)))
+    }
+
+    /// Whether the rule is about a request that it has drawn.
+    fn reaches(&self, facts: &Facts<'_>, word: u64, arm: Arm) -> bool {
+        let reach = self.rule.reach();
+        let is_named = |names: &[String], name: &[u8]| {
+            names.is_empty() || names.iter().any(|known| known.as_bytes() == name)
+        };
+        let fits = is_named(&reach.callers, facts.caller)
+            && (reach.criticalities.is_empty() || reach.criticalities.contains(&facts.criticality))
+            && self.requests.as_ref().is_none_or(|rules| {
+                let request = facts.request;
+                request.is_some_and(|request| rules.find(request).is_some())
+            });
+        let is_asked = self.rule.effect().is_asked && arm == Arm::Fault;
+        fits && (!is_asked
+            || facts
+                .request
+                .is_some_and(|request| !Asked::read(request, word, self.rule.share()).is_nothing()))
+    }
+}
+
+#[cfg(test)]
+mod tests;

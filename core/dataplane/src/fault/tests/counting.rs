@@ -1,0 +1,116 @@
+//! Arms are counted apart, and only what can be compared.
+
+use super::*;
+use sloop_model::{Ended, Flags, Objective, Outcome, OwnVerdict};
+
+const SERVED: Ended = Ended {
+    verdict: OwnVerdict::Passed,
+    status: Some(200),
+    flags: Flags(0),
+    grpc: None,
+};
+
+fn objectives() -> Vec<Objective> {
+    let json = r#"[{"id": {"slo": "fast", "index": 0}, "within_us": 1000}]"#;
+    serde_json::from_str(json).unwrap()
+}
+
+fn key(number: u32) -> ExperimentKey {
+    ExperimentKey::from_bits(number)
+}
+
+#[test]
+fn arms_are_counted_apart() {
+    let mut counts = ArmCounts::default();
+    assert!(counts.is_empty());
+    let objectives = objectives();
+    for (arm, status, micros) in [
+        (Arm::Fault, 503, 5),
+        (Arm::Fault, 200, 5_000),
+        (Arm::Control, 200, 5),
+        (Arm::Untouched, 200, 5),
+    ] {
+        let ended = Ended {
+            status: Some(status),
+            ..SERVED
+        };
+        counts.add(
+            (key(1), arm),
+            &objectives,
+            &ended,
+            Duration::from_micros(micros),
+        );
+    }
+    assert!(!counts.is_empty());
+    let taken = counts.take();
+    let seen: Vec<_> = taken
+        .iter()
+        .map(|delta| {
+            (
+                delta.arm,
+                delta.requests,
+                delta.objectives[0].total,
+                delta.objectives[0].good,
+                delta.latency.len(),
+            )
+        })
+        .collect();
+    assert_eq!(seen, [(Arm::Fault, 2, 2, 0, 2), (Arm::Control, 1, 1, 1, 1)]);
+    assert_eq!(taken[0].outcomes[Outcome::ServerError.index()], 1);
+    assert!(counts.is_empty() && counts.take().is_empty());
+}
+
+#[test]
+fn experiments_have_a_maximum_and_make_room_when_they_are_over() {
+    let mut counts = ArmCounts::default();
+    let add = |counts: &mut ArmCounts, number| {
+        counts.add(
+            (key(number), Arm::Control),
+            &[],
+            &SERVED,
+            Duration::from_micros(1),
+        );
+    };
+    for number in 0..5 {
+        add(&mut counts, number);
+    }
+    assert_eq!(counts.take_over_cap(), 1);
+    assert_eq!(counts.take_over_cap(), 0);
+    assert_eq!(counts.take().len(), ArmCounts::EXPERIMENTS_MAX);
+    add(&mut counts, 1);
+    assert_eq!(counts.take().len(), 1);
+    add(&mut counts, 9);
+    assert_eq!(counts.take()[0].experiment, key(9));
+}
+
+#[test]
+fn who_is_touched_is_compared_in_that_experiment_alone() {
+    let fault = named("f", 10_000, r#"{"reset": true}"#);
+    let compared = named("g", 9_000, r#"{"reset": true, "control": 1000}"#);
+    let control = named("c", 0, r#"{"control": 10000}"#);
+    let counted = |rules: &[FaultRule]| -> Vec<(ExperimentKey, Arm)> {
+        let rules = faults(rules);
+        let choice = rules.choose(&facts(1), || wall(1));
+        rules.counted(choice).collect()
+    };
+    let of = ExperimentKey::of;
+    assert_eq!(
+        counted(&[control.clone(), fault]),
+        [],
+        "a fault without a control is no experiment"
+    );
+    assert_eq!(
+        counted(&[control.clone(), compared]),
+        [(of("g"), Arm::Fault)]
+    );
+    assert_eq!(counted(&[control]), [(of("c"), Arm::Control)]);
+}
+
+#[test]
+fn who_was_kept_out_by_a_cap_is_in_no_arm() {
+    let rules = faults(&[named("g", 9_000, r#"{"reset": true, "control": 1000}"#)]);
+    let choice = rules.choose(&facts(1), || wall(1));
+    assert!(choice.hit().is_some());
+    assert_eq!(rules.counted(choice.kept_out()).count(), 0);
+    assert!(choice.kept_out().is_untouched());
+}
