@@ -7,6 +7,7 @@
 mod breaker;
 mod config;
 mod fault;
+mod latency;
 mod matcher;
 mod names;
 mod objective;
@@ -23,6 +24,7 @@ pub use config::{
     TraceResponse, TraceSettings,
 };
 pub use fault::{Delay, FaultRule, FaultWritten, InvalidFault};
+pub use latency::{InvalidLatencies, LatencyBucket, LatencyCounts};
 pub use matcher::{HeaderMatch, InvalidMatch, PathMatch, RequestMatch};
 pub use names::{InvalidName, RouteName, ServiceName, SloName};
 pub use objective::{InvalidSelector, Judgement, Objective, ObjectiveId, Selector, StatusRange};
