@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 
-use sloop_model::{FILTER_CONFIG_VERSION, FilterConfig, Side, TraceSettings};
+use sloop_model::{FILTER_CONFIG_VERSION, FilterConfig, Side, StatsSettings, TraceSettings};
 
 use super::clusters::{APP_CLUSTER, upstream_cluster};
 use super::text::{indented, quoted, socket_address};
@@ -131,6 +131,8 @@ impl Bootstrap {
             side,
             trace: TraceSettings::default(),
             report: Some(self.report()),
+            dimensions: None,
+            stats: StatsSettings::default(),
             route_names: false,
             scopes: Vec::new(),
             optional: serde_json::Map::new(),

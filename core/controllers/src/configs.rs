@@ -22,7 +22,7 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 use sloop_model::{
     FILTER_CONFIG_VERSION, FilterConfig, Policy, ReportSettings, RouteName, Scope, ScopeConfig,
-    ServiceName, Side, TraceSettings,
+    ServiceName, Side, StatsSettings, TraceSettings,
 };
 
 use crate::RouteSet;
@@ -99,6 +99,8 @@ pub fn filter_config(
             side,
             trace: settings.trace.clone(),
             report: settings.report.clone(),
+            dimensions: None,
+            stats: StatsSettings::default(),
             route_names: making.route_names,
             scopes: making.scopes,
             optional: serde_json::Map::new(),

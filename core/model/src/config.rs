@@ -10,8 +10,10 @@
 use serde::{Deserialize, Serialize};
 
 use crate::breaker::BreakerRule;
+use crate::dimensions::{DimensionSettings, InvalidDimensions};
 use crate::matcher::InvalidMatch;
 use crate::objective::InvalidSelector;
+use crate::stats::{InvalidStats, StatsSettings};
 use crate::{
     FaultRule, Mode, Objective, RequestMatch, RouteName, ServiceName, Side, Trip, WallTime,
 };
@@ -42,6 +44,12 @@ pub struct FilterConfig {
     /// Where counts go; nowhere when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub report: Option<ReportSettings>,
+    /// By what else than routes requests are told apart; by nothing when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dimensions: Option<DimensionSettings>,
+    /// Whether counts become statistics of Envoy.
+    #[serde(default, skip_serializing_if = "StatsSettings::is_default")]
+    pub stats: StatsSettings,
     /// Whether requests that no `match` claims are told apart by Envoy's route names.
     #[serde(default)]
     pub route_names: bool,
@@ -190,6 +198,12 @@ pub enum ConfigError {
         /// What is wrong with it.
         source: InvalidSelector,
     },
+    /// Dimensions that cannot be.
+    #[error(transparent)]
+    Dimensions(#[from] InvalidDimensions),
+    /// Statistics that cannot be.
+    #[error(transparent)]
+    Stats(#[from] InvalidStats),
     /// The interval of reports is out of its bounds.
     #[error("report.interval_ms: is {given}; it must be from 100 to 60000")]
     Interval {
@@ -202,7 +216,7 @@ pub enum ConfigError {
 }
 
 impl FilterConfig {
-    /// Scopes in one configuration: each costs 12 KiB per worker once it has traffic.
+    /// Scopes in one configuration: each costs up to 5 KiB per worker once it has traffic.
     pub const SCOPES_MAX: usize = 1_024;
     /// Alternatives in one scope's `match`.
     pub const MATCHES_MAX: usize = 64;
@@ -256,6 +270,10 @@ impl FilterConfig {
                 });
             }
         }
+        if let Some(dimensions) = &self.dimensions {
+            dimensions.check()?;
+        }
+        self.stats.check()?;
         at_most("scopes", self.scopes.len(), Self::SCOPES_MAX)?;
         let mut seen = std::collections::BTreeSet::new();
         for (index, scope) in self.scopes.iter().enumerate() {

@@ -6,6 +6,7 @@
 
 mod breaker;
 mod config;
+mod dimensions;
 mod fault;
 mod latency;
 mod matcher;
@@ -15,6 +16,7 @@ mod outcome;
 mod policy;
 mod scope;
 mod share;
+mod stats;
 mod time;
 mod wilson;
 
@@ -22,6 +24,10 @@ pub use breaker::{BreakerLimits, BreakerRule, InvalidBreaker, Trip};
 pub use config::{
     BreakerConfig, ConfigError, FILTER_CONFIG_VERSION, FilterConfig, ReportSettings, ScopeConfig,
     TraceResponse, TraceSettings,
+};
+pub use dimensions::{
+    BaggageSource, CallerSource, Dimension, DimensionSettings, DimensionValue, InvalidDimensions,
+    Yes,
 };
 pub use fault::{Delay, FaultRule, FaultWritten, InvalidFault};
 pub use latency::{InvalidLatencies, LatencyBucket, LatencyCounts};
@@ -32,5 +38,6 @@ pub use outcome::{Ended, Flags, Outcome, OwnVerdict};
 pub use policy::{Mode, Policy, Rule};
 pub use scope::{Scope, Side};
 pub use share::{InvalidShare, InvalidTarget, Share, Target};
+pub use stats::{InvalidStats, StatsSettings};
 pub use time::{Time, WallTime};
 pub use wilson::ShareBounds;
