@@ -145,7 +145,11 @@ fn scope_of(side: Side, request: &Request<'_>) -> Option<ScopeId> {
 /// What Envoy says about the end. What the filter answered itself needs no words of Envoy.
 fn ending_of(exchange: &Exchange) -> Ending {
     match exchange.verdict() {
-        OwnVerdict::Refused | OwnVerdict::Faulted => Ending::default(),
+        OwnVerdict::Refused
+        | OwnVerdict::Faulted
+        | OwnVerdict::Shed
+        | OwnVerdict::Blocked
+        | OwnVerdict::DeadlinePassed => Ending::default(),
         OwnVerdict::Passed => Ending {
             status: host::number(RESPONSE_CODE).and_then(|code| u16::try_from(code).ok()),
             flags: Flags(host::number(RESPONSE_FLAGS).unwrap_or(0)),

@@ -170,7 +170,10 @@ mod tests {
                 side: Side::Server,
             },
             requests,
-            outcomes: [requests, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0],
+            outcomes: Outcome::ALL.map(|outcome| match outcome.index() {
+                0 => requests,
+                _ => 0,
+            }),
             objectives: bad.iter().map(objective).collect(),
             refused: 0,
             shadow_refused: 0,

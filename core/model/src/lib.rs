@@ -34,7 +34,7 @@ pub use latency::{InvalidLatencies, LatencyBucket, LatencyCounts};
 pub use matcher::{HeaderMatch, InvalidMatch, PathMatch, RequestMatch};
 pub use names::{InvalidName, RouteName, ServiceName, SloName};
 pub use objective::{InvalidSelector, Judgement, Objective, ObjectiveId, Selector, StatusRange};
-pub use outcome::{Ended, Flags, Outcome, OwnVerdict};
+pub use outcome::{Ended, Flags, Outcome, OutcomeClass, OwnVerdict};
 pub use policy::{Mode, Policy, Rule};
 pub use scope::{Scope, Side};
 pub use share::{InvalidShare, InvalidTarget, Share, Target};

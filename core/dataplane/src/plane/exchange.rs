@@ -185,9 +185,14 @@ impl Plane {
                 entry.counts.delayed += 1;
                 entry.counts.aborted += 1;
             }
-            (Decided::Held { .. }, OwnVerdict::Passed | OwnVerdict::Refused) => {
-                entry.counts.delayed += 1;
-            }
+            (
+                Decided::Held { .. },
+                OwnVerdict::Passed
+                | OwnVerdict::Refused
+                | OwnVerdict::Shed
+                | OwnVerdict::Blocked
+                | OwnVerdict::DeadlinePassed,
+            ) => entry.counts.delayed += 1,
             (Decided::Aborted, _) => entry.counts.aborted += 1,
             (Decided::Passed, _) => {}
         }
