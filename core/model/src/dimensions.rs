@@ -2,7 +2,7 @@
 //!
 //! Off unless configured. The values come from outside, so there are few of
 //! them: a filter keeps at most `values_max` per scope and dimension, counts what
-//! is beyond as [`DimensionValue::other`], and says how often that happened.
+//! is beyond as [`DimensionValue::OTHER`], and says how often that happened.
 
 use serde::{Deserialize, Serialize};
 

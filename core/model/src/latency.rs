@@ -43,6 +43,7 @@ impl LatencyBucket {
         clippy::cast_possible_truncation,
         reason = "the highest latency is in bucket 697"
     )]
+    #[inline]
     pub const fn of(latency_us: u64) -> Self {
         // At most 26 bits, so that Wasm works with 32.
         let held = if latency_us < Self::HIGHEST_US {
