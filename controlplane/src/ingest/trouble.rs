@@ -17,12 +17,16 @@ pub struct Trouble {
     pub reports_repeated: u64,
     /// Requests that a fault should have held back while too many others were.
     pub delays_over_cap: u64,
+    /// Requests with a value of a dimension that was no value or beyond the cap.
+    pub values_over_cap: u64,
+    /// Statistics of Envoy that were not shown because there were too many.
+    pub stats_over_cap: u64,
 }
 
 impl Trouble {
     /// Each kind by its name.
     #[must_use]
-    pub const fn kinds(&self) -> [(&'static str, u64); 6] {
+    pub const fn kinds(&self) -> [(&'static str, u64); 8] {
         [
             ("routes_over_cap", self.routes_over_cap),
             ("ends_without_beginning", self.ends_without_beginning),
@@ -30,6 +34,8 @@ impl Trouble {
             ("configs_refused", self.configs_refused),
             ("reports_repeated", self.reports_repeated),
             ("delays_over_cap", self.delays_over_cap),
+            ("values_over_cap", self.values_over_cap),
+            ("stats_over_cap", self.stats_over_cap),
         ]
     }
 }
@@ -43,6 +49,8 @@ impl From<wire::Trouble> for Trouble {
             configs_refused: trouble.configs_refused,
             reports_repeated: trouble.reports_repeated,
             delays_over_cap: trouble.delays_over_cap,
+            values_over_cap: trouble.values_over_cap,
+            stats_over_cap: trouble.stats_over_cap,
         }
     }
 }

@@ -70,6 +70,8 @@ async fn the_trouble_of_filters_is_counted_once() {
         configs_refused: 4,
         reports_repeated: 5,
         delays_over_cap: 6,
+        values_over_cap: 7,
+        stats_over_cap: 8,
     });
     for _ in 0..2 {
         client.report(troubled.clone()).await.unwrap();
@@ -81,6 +83,8 @@ async fn the_trouble_of_filters_is_counted_once() {
         ("configs_refused", 4.0),
         ("reports_repeated", 5.0),
         ("delays_over_cap", 6.0),
+        ("values_over_cap", 7.0),
+        ("stats_over_cap", 8.0),
     ] {
         let name = format!("sloop_controlplane_filter_trouble_total{{kind=\"{kind}\"}}");
         assert_eq!(sloop.metric(&name).await, Some(count), "{kind}");

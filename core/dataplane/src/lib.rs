@@ -8,9 +8,11 @@
 //! 2. [`TraceContext::continue_or_start`] gives it its place in a trace;
 //! 3. [`Plane::claim`] (or [`Plane::named`]) finds its scope;
 //! 4. [`Plane::begin`] says whether it passes, waits, or is answered here;
-//! 5. [`Plane::end`] counts how it ended and lets the breaker learn from it.
+//! 5. [`Plane::describe`] says, where this is configured, who sent it and why;
+//! 6. [`Plane::end`] counts how it ended and lets the breaker learn from it.
 //!
-//! [`Plane::report`] hands the counts over until [`Plane::acknowledge`].
+//! [`Plane::report`] hands the counts over until [`Plane::acknowledge`];
+//! [`Plane::stat_deltas`] shows them as statistics of Envoy.
 
 pub mod breaker;
 mod fault;
@@ -20,10 +22,12 @@ mod random;
 pub mod report;
 mod scope;
 mod sli;
+pub mod stats;
 mod trace;
 
 pub use headers::{HeaderMap, Request, serialised};
 pub use plane::{Arrival, Claim, Ending, Exchange, Plane, Release, Released, Verdict};
 pub use random::Random;
 pub use scope::ScopeId;
+pub use sli::{Latency, Seen, caller_uri};
 pub use trace::{Incoming, TraceContext, TraceId};
