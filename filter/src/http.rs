@@ -178,7 +178,11 @@ fn decide(
 /// What Envoy says about the end. What the filter answered itself needs no words of Envoy.
 fn ending_of(callback: &Callback, exchange: &Exchange) -> Ending {
     match exchange.verdict() {
-        OwnVerdict::Refused | OwnVerdict::Faulted => Ending::default(),
+        OwnVerdict::Refused
+        | OwnVerdict::Faulted
+        | OwnVerdict::Shed
+        | OwnVerdict::Blocked
+        | OwnVerdict::DeadlinePassed => Ending::default(),
         OwnVerdict::Passed => Ending {
             status: callback
                 .number(RESPONSE_CODE)

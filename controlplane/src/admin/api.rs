@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use sloop_controllers::{BreakerCause, BreakerState, Stage};
-use sloop_model::{RouteName, ServiceName, Side};
+use sloop_model::{Dimension, RouteName, ServiceName, Side, SloName};
 
 /// A list, and when it was true.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -42,12 +42,47 @@ pub struct ScopeStatus {
     pub latency: Option<Latency>,
     /// The breakers on it, one per Wasm VM, sorted by node. Empty where none reports.
     pub breakers: Vec<BreakerStatus>,
+    /// Attempts beyond the first that this process was told of.
+    #[serde(default)]
+    pub retries: u64,
+    /// Who asked, where filters tell requests apart by it: by dimension and value, since this
+    /// process first heard of the scope or the scope was last quiet for an hour.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub values: Vec<ValueStatus>,
     /// When the newest report about it came; absent when none came since the process began.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reported_ms: Option<u64>,
 }
 
-/// Percentiles, exact to two significant digits.
+/// What one value of a dimension counted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ValueStatus {
+    /// `caller`, `origin` or `journey`.
+    pub dimension: Dimension,
+    /// The value; `other` is all that were too many, `unknown` none.
+    pub value: String,
+    /// Requests that ended.
+    pub requests: u64,
+    /// The same by the name of the class of outcome; classes that never happened are left out.
+    pub classes: BTreeMap<String, u64>,
+    /// Requests per objective, sorted by SLO and objective.
+    pub objectives: Vec<ObjectiveTotals>,
+}
+
+/// Requests of one objective.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ObjectiveTotals {
+    /// The SLO.
+    pub slo: SloName,
+    /// Position in the SLO's list of objectives, from 0.
+    pub objective: u32,
+    /// Requests that it is about.
+    pub total: u64,
+    /// Those among them that met it.
+    pub good: u64,
+}
+
+/// Percentiles, at most 1.6 % off.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Latency {
     /// Requests with a latency.
@@ -119,6 +154,9 @@ pub struct FilterInForce {
     pub generation: u64,
     /// Since when, by the sidecar's clock.
     pub applied_ms: u64,
+    /// The version of the service that the sidecar belongs to, if it is configured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
 }
 
 /// `GET /v1/events?since=ID`: something that happened. At most the newest 10,000 are kept.

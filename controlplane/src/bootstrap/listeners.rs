@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 
-use sloop_model::{FILTER_CONFIG_VERSION, FilterConfig, Ignored, Side, TraceSettings};
+use sloop_model::{
+    FILTER_CONFIG_VERSION, FilterConfig, Ignored, Side, StatsSettings, TraceSettings,
+};
 
 use super::clusters::{APP_CLUSTER, upstream_cluster};
 use super::text::{indented, quoted, socket_address};
@@ -132,6 +134,8 @@ impl Bootstrap {
             trace: TraceSettings::default(),
             report: Some(self.report()),
             spans: None,
+            dimensions: None,
+            stats: StatsSettings::default(),
             route_names: false,
             scopes: Vec::new(),
             optional: Ignored {},

@@ -127,14 +127,18 @@ impl Fleet {
                 filters: Vec::new(),
             });
             reporter.reported = reporter.reported.max(vm.reported);
-            reporter
-                .filters
-                .extend(vm.filters.values().map(|applied| FilterInForce {
+            reporter.filters.extend(vm.filters.values().map(|applied| {
+                FilterInForce {
                     vm: name(*incarnation),
                     side: applied.side,
                     generation: applied.generation,
                     applied_ms: applied.at.as_millis(),
-                }));
+                    version: applied
+                        .version
+                        .as_ref()
+                        .map(|version| version.as_str().to_owned()),
+                }
+            }));
         }
         all
     }
@@ -155,7 +159,7 @@ impl Vm {
     fn take_filters(&mut self, report: &Report) -> Vec<Told> {
         let mut told = Vec::new();
         for applied in &report.filters {
-            let known = self.filters.insert(applied.side, *applied);
+            let known = self.filters.insert(applied.side, applied.clone());
             if known.is_none_or(|known| known.generation != applied.generation) {
                 told.push(Told {
                     at: applied.at,

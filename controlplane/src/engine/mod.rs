@@ -10,6 +10,7 @@ mod history;
 mod pace;
 mod recent;
 mod restore;
+mod values;
 mod views;
 
 pub use fleet::{Fleet, Reporter, Told};
@@ -198,12 +199,12 @@ impl Engine {
         for told in self.fleet.take(report, now) {
             self.tell(told.at, now, told.happened);
         }
-        for counts in &report.scopes {
+        for (counts, details) in report.scopes.iter().zip(&report.details) {
             if let Some(recent) = self.recent.get_mut(&counts.scope) {
-                recent.add(counts, now);
+                recent.add(counts, details, now);
             } else if self.recent.len() < RECENT_MAX {
                 let recent = self.recent.entry(counts.scope.clone()).or_default();
-                recent.add(counts, now);
+                recent.add(counts, details, now);
             }
         }
     }

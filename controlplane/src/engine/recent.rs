@@ -6,7 +6,9 @@ use std::time::Duration;
 use sloop_controllers::ScopeCounts;
 use sloop_model::{Outcome, WallTime};
 
+use super::values::Values;
 use crate::admin::api::Latency;
+use crate::ingest::Details;
 
 /// The time that readings for filters are about, as the wire contract says.
 const READING: Duration = Duration::from_secs(10);
@@ -32,14 +34,17 @@ pub struct Reading {
 pub struct Recent {
     seconds: VecDeque<(u64, Reading)>,
     latency: VecDeque<(u64, BTreeMap<u64, u64>)>,
+    /// Who asked, and how often again.
+    pub(super) values: Values,
     /// When the newest report about it came.
     pub reported: WallTime,
 }
 
 impl Recent {
     /// Takes in what a report said, at the moment when it came.
-    pub fn add(&mut self, counts: &ScopeCounts, now: WallTime) {
+    pub fn add(&mut self, counts: &ScopeCounts, details: &Details, now: WallTime) {
         self.reported = now;
+        self.values.add(details);
         let reading = reading(counts);
         let current = slot(&mut self.seconds, now, Duration::from_secs(1), READING);
         current.requests = current.requests.saturating_add(reading.requests);
@@ -152,6 +157,11 @@ mod tests {
 
     use super::*;
 
+    const NONE: Details = Details {
+        retries: 0,
+        values: Vec::new(),
+    };
+
     const NOW: WallTime = WallTime::from_millis(1_000_000);
 
     fn counts(requests: u64, bad: &[u64], latency: &[(u64, u64)]) -> ScopeCounts {
@@ -170,7 +180,10 @@ mod tests {
                 side: Side::Server,
             },
             requests,
-            outcomes: [requests, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0],
+            outcomes: Outcome::ALL.map(|outcome| match outcome.index() {
+                0 => requests,
+                _ => 0,
+            }),
             objectives: bad.iter().map(objective).collect(),
             refused: 0,
             shadow_refused: 0,
@@ -183,8 +196,12 @@ mod tests {
     #[test]
     fn a_reading_is_about_ten_seconds() {
         let mut recent = Recent::default();
-        recent.add(&counts(10, &[1, 3], &[]), NOW);
-        recent.add(&counts(10, &[], &[]), NOW.after(Duration::from_secs(5)));
+        recent.add(&counts(10, &[1, 3], &[]), &NONE, NOW);
+        recent.add(
+            &counts(10, &[], &[]),
+            &NONE,
+            NOW.after(Duration::from_secs(5)),
+        );
         let reading = |after| recent.reading(NOW.after(Duration::from_millis(after)));
         assert_eq!((reading(5_000).requests, reading(5_000).good), (20, 17));
         assert_eq!(reading(9_999).requests, 20);
@@ -196,7 +213,11 @@ mod tests {
     fn latency_is_about_a_minute() {
         let mut recent = Recent::default();
         assert_eq!(recent.latency(NOW), None);
-        recent.add(&counts(100, &[], &[(10, 50), (20, 48), (900, 2)]), NOW);
+        recent.add(
+            &counts(100, &[], &[(10, 50), (20, 48), (900, 2)]),
+            &NONE,
+            NOW,
+        );
         let latency = recent.latency(NOW).unwrap();
         assert_eq!(
             (latency.count, latency.p50_us, latency.p99_us),
@@ -204,6 +225,7 @@ mod tests {
         );
         recent.add(
             &counts(1, &[], &[(7, 1)]),
+            &NONE,
             NOW.after(Duration::from_secs(70)),
         );
         let latency = recent.latency(NOW.after(Duration::from_secs(70))).unwrap();
@@ -213,8 +235,8 @@ mod tests {
     #[test]
     fn a_clock_that_goes_backwards_does_no_harm() {
         let mut recent = Recent::default();
-        recent.add(&counts(10, &[], &[]), NOW);
-        recent.add(&counts(1, &[], &[]), WallTime::default());
+        recent.add(&counts(10, &[], &[]), &NONE, NOW);
+        recent.add(&counts(1, &[], &[]), &NONE, WallTime::default());
         assert_eq!(
             recent.reading(WallTime::default()).requests,
             0,

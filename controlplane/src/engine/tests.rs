@@ -125,6 +125,40 @@ fn documents(slos: &[SloIntent]) -> Documents {
 }
 
 #[test]
+fn who_asked_is_told_and_added_up_once() {
+    let mut process = Process::begin();
+    for (incarnation, sequence) in [(7, 1), (7, 1), (7, 2), (8, 1)] {
+        let mut report = report(incarnation, sequence, 10, 1);
+        report.scopes[0].retries = 2;
+        report.scopes[0].dimensions = vec![wire::DimensionDelta {
+            dimension: wire::Dimension::Caller.into(),
+            value: "spiffe://a/b".to_owned(),
+            classes: vec![9, 0, 1],
+            objectives: vec![10, 9],
+        }];
+        process.take(report, NOW);
+    }
+    let scope = &process.engine.scopes(NOW)[0];
+    assert_eq!(scope.retries, 6);
+    let [caller] = scope.values.as_slice() else {
+        panic!("one value: {:?}", scope.values)
+    };
+    assert_eq!(
+        (caller.value.as_str(), caller.requests),
+        ("spiffe://a/b", 30)
+    );
+    assert_eq!(
+        (caller.classes["served"], caller.classes["failed"]),
+        (27, 3)
+    );
+    let objective = &caller.objectives[0];
+    assert_eq!(
+        (objective.slo.as_str(), objective.total, objective.good),
+        ("pay", 30, 27)
+    );
+}
+
+#[test]
 fn a_report_is_taken_once() {
     let mut process = Process::begin();
     let verdict = |process: &mut Process, sequence| {
@@ -159,6 +193,7 @@ fn what_a_report_tells_is_told_once() {
         side: wire::Side::Server.into(),
         generation: 3,
         applied_at_ms: 5,
+        version: "v2".to_owned(),
     }];
     process.take(opened.clone(), NOW);
     process.take(opened, NOW);
@@ -170,6 +205,9 @@ fn what_a_report_tells_is_told_once() {
         Happened::InForce { generation: 3, .. }
     ));
     assert!(matches!(events[1].happened, Happened::Breaker { .. }));
+    let reporters = process.engine.reporters();
+    let version = &reporters["checkout-7"].filters[0].version;
+    assert_eq!(version.as_deref(), Some("v2"));
     assert_eq!(process.engine.scopes(NOW)[0].breakers.len(), 1);
 }
 

@@ -44,6 +44,8 @@ impl Engine {
                 shadow_refused_good: totals.shadow_refused_good,
                 latency: recent.and_then(|recent| recent.latency(now)),
                 breakers: breakers.remove(&totals.scope).unwrap_or_default(),
+                retries: recent.map_or(0, |recent| recent.values.retries()),
+                values: recent.map_or_else(Vec::new, |recent| recent.values.status()),
                 reported_ms: recent.map(|recent| recent.reported.as_millis()),
             }
         };

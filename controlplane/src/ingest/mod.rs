@@ -3,11 +3,13 @@
 //! A report is acknowledged when its counts and its number are durable, in one
 //! transaction. Whatever happens in between, the filter sends it again.
 
+mod details;
 mod ledger;
 mod report;
 mod service;
 mod trouble;
 
+pub use details::{Details, ValueCounts};
 pub use ledger::{FORGET_AFTER, INCARNATIONS_MAX, Ledger, Seen, Verdict};
 pub use report::{Applied, BYTES_MAX, InvalidReport, Report, SCOPES_MAX, UNNAMED};
 pub use service::{Arrival, Reports, WAITING_MAX, response};

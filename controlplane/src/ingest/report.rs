@@ -9,9 +9,13 @@ use sloop_controllers::{
     BreakerCause, BreakerChange, BreakerReading, BreakerState, ObjectiveCounts, Observation,
     ScopeCounts,
 };
-use sloop_model::{ObjectiveId, Outcome, RouteName, Scope, ServiceName, Side, SloName, WallTime};
+use sloop_model::{
+    DimensionValue, LatencyCounts, ObjectiveId, Outcome, RouteName, Scope, ServiceName, Side,
+    SloName, WallTime,
+};
 use sloop_xds_protos::report::v1 as wire;
 
+use super::details::Details;
 use super::trouble::Trouble;
 
 /// Scopes read from one report. Each of the two filters of a sidecar has at most
@@ -20,10 +24,10 @@ use super::trouble::Trouble;
 /// left out, and counted.
 pub const SCOPES_MAX: usize = 8 * sloop_model::FilterConfig::SCOPES_MAX;
 
-/// Bytes of one report. A pair of a histogram is a request that no other was like,
-/// and has about 4 bytes: this is four million of them, or the most scopes that a
-/// filter can have with 3.5 KiB each. Only thousands of scopes with all 2,500 pairs
-/// that a histogram can have are more; they are refused. As so much is decoded for
+/// Bytes of one report: the most scopes that a filter can have with 3.5 KiB each. A
+/// histogram has at most 698 buckets of about 2 bytes, an older filter's 2,500 pairs of
+/// about 4. Only thousands of scopes with all that these can have, or with hundreds of values
+/// of dimensions each, are more; they are refused. As so much is decoded for
 /// anybody who can connect, there is no more room.
 pub const BYTES_MAX: usize = 16 << 20;
 
@@ -39,7 +43,7 @@ const CHANGES_MAX: usize = 16;
 /// Filters in one VM: one for each direction.
 const FILTERS_MAX: usize = 2;
 
-/// Pairs of a latency histogram: two significant digits over 64 bits have less.
+/// Pairs of an older filter's latency histogram: two significant digits over 64 bits have less.
 const LATENCIES_MAX: usize = 8_192;
 
 /// A report that makes sense.
@@ -60,6 +64,8 @@ pub struct Report {
     pub to: WallTime,
     /// What was counted.
     pub scopes: Vec<ScopeCounts>,
+    /// What else was counted: of each of `scopes`, in their order.
+    pub details: Vec<Details>,
     /// Configurations in force.
     pub filters: Vec<Applied>,
     /// Scopes that made no sense or were too many.
@@ -69,7 +75,7 @@ pub struct Report {
 }
 
 /// A configuration that a filter says is in force.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Applied {
     /// Which filter.
     pub side: Side,
@@ -77,6 +83,8 @@ pub struct Applied {
     pub generation: u64,
     /// Since when, by the sidecar's clock.
     pub at: WallTime,
+    /// The version of the service that the sidecar belongs to, if it says so.
+    pub version: Option<DimensionValue>,
 }
 
 /// Why a report cannot come from a filter.
@@ -95,12 +103,12 @@ impl TryFrom<wire::ReportRequest> for Report {
             return Err(InvalidReport::Sequence);
         }
         let given = request.scopes.len();
-        let scopes: Vec<ScopeCounts> = request
+        let (scopes, details): (Vec<ScopeCounts>, Vec<Details>) = request
             .scopes
             .into_iter()
             .take(SCOPES_MAX)
             .filter_map(counts)
-            .collect();
+            .unzip();
         Ok(Self {
             node: named(request.node),
             group: named(request.cluster),
@@ -110,6 +118,7 @@ impl TryFrom<wire::ReportRequest> for Report {
             to: WallTime::from_millis(request.to_ms),
             scopes_dropped: u64::try_from(given - scopes.len()).unwrap_or(u64::MAX),
             scopes,
+            details,
             filters: request
                 .filters
                 .into_iter()
@@ -165,6 +174,7 @@ fn applied(status: wire::FilterStatus) -> Option<Applied> {
         side: side(status.side())?,
         generation: status.generation,
         at: WallTime::from_millis(status.applied_at_ms),
+        version: DimensionValue::try_from(status.version).ok(),
     })
 }
 
@@ -176,7 +186,7 @@ const fn side(side: wire::Side) -> Option<Side> {
     }
 }
 
-fn counts(delta: wire::ScopeDelta) -> Option<ScopeCounts> {
+fn counts(delta: wire::ScopeDelta) -> Option<(ScopeCounts, Details)> {
     let side = side(delta.side())?;
     let breaker = delta.breaker.unwrap_or_default();
     // A newer filter may know outcomes that we do not: its requests still count.
@@ -184,7 +194,14 @@ fn counts(delta: wire::ScopeDelta) -> Option<ScopeCounts> {
     for (slot, count) in outcomes.iter_mut().zip(&delta.outcomes) {
         *slot = *count;
     }
-    Some(ScopeCounts {
+    let latency = latencies(delta.latency_buckets, delta.latency)?;
+    let objectives: Vec<ObjectiveCounts> = delta
+        .objectives
+        .into_iter()
+        .map(objective)
+        .collect::<Option<_>>()?;
+    let details = Details::read(delta.retries, delta.dimensions, &objectives)?;
+    let counts = ScopeCounts {
         scope: Scope {
             service: ServiceName::try_from(delta.service).ok()?,
             route: RouteName::try_from(delta.route).ok()?,
@@ -192,17 +209,14 @@ fn counts(delta: wire::ScopeDelta) -> Option<ScopeCounts> {
         },
         requests: delta.requests,
         outcomes,
-        objectives: delta
-            .objectives
-            .into_iter()
-            .map(objective)
-            .collect::<Option<_>>()?,
+        objectives,
         refused: breaker.refused,
         shadow_refused: breaker.shadow_refused,
         shadow_refused_good: breaker.shadow_refused_good,
         breaker: reading(&breaker),
-        latency: latencies(&delta.latency.unwrap_or_default().pairs)?,
-    })
+        latency,
+    };
+    Some((counts, details))
 }
 
 fn objective(delta: wire::ObjectiveDelta) -> Option<ObjectiveCounts> {
@@ -255,8 +269,23 @@ const fn state(state: wire::BreakerState) -> Option<BreakerState> {
     }
 }
 
-/// Undoes the differences: pairs of latency in microseconds and count, ascending.
-fn latencies(pairs: &[u64]) -> Option<Vec<(u64, u64)>> {
+/// Latencies in microseconds and their counts, ascending. The middle of a bucket stands for
+/// all of it: at most 1.6 % off, and moved into a histogram of two digits or more it stays in that bucket.
+fn latencies(buckets: Vec<u8>, older: Option<wire::Histogram>) -> Option<Vec<(u64, u64)>> {
+    if buckets.is_empty() {
+        return pairs(&older.unwrap_or_default().pairs);
+    }
+    let counts = LatencyCounts::try_from(buckets).ok()?;
+    let counts = counts.iter();
+    Some(
+        counts
+            .map(|(bucket, count)| (bucket.middle_us(), count))
+            .collect(),
+    )
+}
+
+/// Undoes the differences in what an older filter sends.
+fn pairs(pairs: &[u64]) -> Option<Vec<(u64, u64)>> {
     if !pairs.len().is_multiple_of(2) || pairs.len() / 2 > LATENCIES_MAX {
         return None;
     }
@@ -274,115 +303,4 @@ fn latencies(pairs: &[u64]) -> Option<Vec<(u64, u64)>> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn request(scopes: Vec<wire::ScopeDelta>) -> wire::ReportRequest {
-        wire::ReportRequest {
-            node: "pod-1".to_owned(),
-            cluster: "checkout".to_owned(),
-            incarnation: 7,
-            sequence: 1,
-            scopes,
-            ..wire::ReportRequest::default()
-        }
-    }
-
-    fn delta() -> wire::ScopeDelta {
-        wire::ScopeDelta {
-            service: "checkout".to_owned(),
-            route: "/pay".to_owned(),
-            side: wire::Side::Server.into(),
-            requests: 3,
-            outcomes: vec![2, 0, 1],
-            latency: Some(wire::Histogram {
-                pairs: vec![100, 1, 50, 2],
-            }),
-            objectives: vec![wire::ObjectiveDelta {
-                slo: "pay".to_owned(),
-                objective: 0,
-                total: 3,
-                good: 2,
-            }],
-            ..wire::ScopeDelta::default()
-        }
-    }
-
-    #[test]
-    fn a_report_is_read_whole() {
-        let report = Report::try_from(request(vec![delta()])).unwrap();
-        let counts = &report.scopes[0];
-        assert_eq!(counts.scope.to_string(), "checkout /pay (server)");
-        assert_eq!(counts.outcomes.iter().sum::<u64>(), 3);
-        assert_eq!(counts.latency, [(100, 1), (150, 2)]);
-        assert_eq!(counts.breaker, None);
-        assert!(report.is_news());
-        assert_eq!(report.scopes_dropped, 0);
-    }
-
-    #[test]
-    fn a_sequence_of_0_cannot_come_from_a_filter() {
-        let mut request = request(vec![]);
-        request.sequence = 0;
-        assert_eq!(
-            Report::try_from(request).unwrap_err().to_string(),
-            "sequence is 0; it must be at least 1"
-        );
-    }
-
-    #[test]
-    fn a_sidecar_that_does_not_say_who_it_is_counts_all_the_same() {
-        let mut nameless = request(vec![delta()]);
-        nameless.node.clear();
-        nameless.cluster.clear();
-        let report = Report::try_from(nameless).unwrap();
-        assert_eq!(
-            (report.node.as_str(), report.group.as_str()),
-            (UNNAMED, UNNAMED)
-        );
-        assert_eq!(report.scopes.len(), 1);
-        let mut long = request(vec![]);
-        long.node = "ü".repeat(513);
-        let kept = Report::try_from(long).unwrap().node;
-        assert_eq!(kept, "ü".repeat(512));
-    }
-
-    #[test]
-    fn all_that_a_sidecar_can_have_is_read_and_what_is_beyond_is_counted() {
-        // Configured, retired, named by the filter itself, and the rest; twice.
-        let most = 2 * (1_024 + 1_024 + 256 + 1);
-        let report = Report::try_from(request(vec![delta(); most])).unwrap();
-        assert_eq!((report.scopes.len(), report.scopes_dropped), (most, 0));
-        let report = Report::try_from(request(vec![delta(); SCOPES_MAX + 3])).unwrap();
-        assert_eq!(
-            (report.scopes.len(), report.scopes_dropped),
-            (SCOPES_MAX, 3)
-        );
-    }
-
-    #[test]
-    fn a_scope_that_makes_no_sense_is_left_out_and_counted() {
-        let broken: [fn(&mut wire::ScopeDelta); 5] = [
-            |delta| delta.side = 0,
-            |delta| delta.route.clear(),
-            |delta| delta.objectives[0].good = 4,
-            |delta| delta.objectives[0].slo = "a\nb".to_owned(),
-            |delta| delta.latency = Some(wire::Histogram { pairs: vec![1] }),
-        ];
-        for change in broken {
-            let mut bad = delta();
-            change(&mut bad);
-            let report = Report::try_from(request(vec![bad, delta()])).unwrap();
-            assert_eq!((report.scopes.len(), report.scopes_dropped), (1, 1));
-        }
-    }
-
-    #[test]
-    fn outcomes_of_a_newer_filter_do_no_harm() {
-        let mut newer = delta();
-        newer.outcomes = vec![1; 20];
-        newer.requests = 20;
-        let report = Report::try_from(request(vec![newer])).unwrap();
-        assert_eq!(report.scopes[0].requests, 20);
-    }
-}
+mod tests;

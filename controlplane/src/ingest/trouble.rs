@@ -19,12 +19,16 @@ pub struct Trouble {
     pub delays_over_cap: u64,
     /// Requests that passed uncounted, because too many others were under way.
     pub requests_over_cap: u64,
+    /// Requests with a value of a dimension that was no value or beyond the cap.
+    pub values_over_cap: u64,
+    /// Statistics of Envoy that were not shown because there were too many.
+    pub stats_over_cap: u64,
 }
 
 impl Trouble {
     /// Each kind by its name.
     #[must_use]
-    pub const fn kinds(&self) -> [(&'static str, u64); 7] {
+    pub const fn kinds(&self) -> [(&'static str, u64); 9] {
         [
             ("routes_over_cap", self.routes_over_cap),
             ("ends_without_beginning", self.ends_without_beginning),
@@ -33,6 +37,8 @@ impl Trouble {
             ("reports_repeated", self.reports_repeated),
             ("delays_over_cap", self.delays_over_cap),
             ("requests_over_cap", self.requests_over_cap),
+            ("values_over_cap", self.values_over_cap),
+            ("stats_over_cap", self.stats_over_cap),
         ]
     }
 }
@@ -47,6 +53,8 @@ impl From<wire::Trouble> for Trouble {
             reports_repeated: trouble.reports_repeated,
             delays_over_cap: trouble.delays_over_cap,
             requests_over_cap: trouble.requests_over_cap,
+            values_over_cap: trouble.values_over_cap,
+            stats_over_cap: trouble.stats_over_cap,
         }
     }
 }

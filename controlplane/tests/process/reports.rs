@@ -70,7 +70,9 @@ async fn the_trouble_of_filters_is_counted_once() {
         configs_refused: 4,
         reports_repeated: 5,
         delays_over_cap: 6,
-        requests_over_cap: 7,
+        requests_over_cap: 9,
+        values_over_cap: 7,
+        stats_over_cap: 8,
     });
     for _ in 0..2 {
         client.report(troubled.clone()).await.unwrap();
@@ -82,7 +84,9 @@ async fn the_trouble_of_filters_is_counted_once() {
         ("configs_refused", 4.0),
         ("reports_repeated", 5.0),
         ("delays_over_cap", 6.0),
-        ("requests_over_cap", 7.0),
+        ("requests_over_cap", 9.0),
+        ("values_over_cap", 7.0),
+        ("stats_over_cap", 8.0),
     ] {
         let name = format!("sloop_controlplane_filter_trouble_total{{kind=\"{kind}\"}}");
         assert_eq!(sloop.metric(&name).await, Some(count), "{kind}");

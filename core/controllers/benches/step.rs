@@ -51,7 +51,11 @@ fn reports(slos: usize, second: u64) -> Vec<Observation> {
                 side: Side::Server,
             },
             requests: 100,
-            outcomes: [100, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0],
+            outcomes: {
+                let mut outcomes = [0; sloop_model::Outcome::ALL.len()];
+                outcomes[0] = 100;
+                outcomes
+            },
             objectives: vec![ObjectiveCounts {
                 id: ObjectiveId {
                     slo: SloName::try_from(format!("slo-{number}")).unwrap(),

@@ -22,7 +22,7 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 use sloop_model::{
     FILTER_CONFIG_VERSION, FilterConfig, Ignored, Policy, ReportSettings, RouteName, Scope,
-    ScopeConfig, ServiceName, Side, TraceSettings,
+    ScopeConfig, ServiceName, Side, StatsSettings, TraceSettings,
 };
 
 use crate::RouteSet;
@@ -100,6 +100,8 @@ pub fn filter_config(
             trace: settings.trace.clone(),
             report: settings.report.clone(),
             spans: None,
+            dimensions: None,
+            stats: StatsSettings::default(),
             route_names: making.route_names,
             scopes: making.scopes,
             optional: Ignored {},

@@ -8,9 +8,11 @@
 //! 2. [`TraceContext::continue_or_start`] gives it its place in a trace;
 //! 3. [`Plane::claim`] (or [`Plane::named`]) finds its scope;
 //! 4. [`Plane::begin`] says whether it passes, waits, or is answered here;
-//! 5. [`Plane::end`] counts how it ended and lets the breaker learn from it.
+//! 5. [`Plane::describe`] says, where this is configured, who sent it and why;
+//! 6. [`Plane::end`] counts how it ended and lets the breaker learn from it.
 //!
-//! [`Plane::report`] hands the counts over until [`Plane::acknowledge`].
+//! [`Plane::report`] hands the counts over until [`Plane::acknowledge`];
+//! [`Plane::stat_deltas`] shows them as statistics of Envoy.
 
 pub mod breaker;
 pub mod context;
@@ -24,6 +26,7 @@ mod scope;
 pub mod shed;
 mod sli;
 pub mod span;
+pub mod stats;
 mod table;
 
 pub use context::{Incoming, TraceContext, TraceId};
@@ -31,4 +34,5 @@ pub use headers::{HeaderMap, Request, serialised};
 pub use plane::{Arrival, Claim, Ending, Exchange, Plane, Release, Released, Verdict};
 pub use random::Random;
 pub use scope::ScopeId;
+pub use sli::{Latency, Seen, caller_uri};
 pub use table::Table;

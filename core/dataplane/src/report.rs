@@ -1,6 +1,9 @@
 //! What a VM tells the control plane, as plain values. The filter writes them as protobuf.
 
-use sloop_model::{ObjectiveId, Outcome, Scope, Side, WallTime};
+use sloop_model::{
+    Dimension, DimensionValue, LatencyCounts, ObjectiveId, Outcome, OutcomeClass, Scope, Side,
+    WallTime,
+};
 
 use crate::breaker::{BreakerState, Cause};
 
@@ -34,8 +37,8 @@ pub struct ScopeDelta {
     pub outcomes: [u64; Outcome::ALL.len()],
     /// Sorted by id; those without counts are left out.
     pub objectives: Vec<ObjectiveDelta>,
-    /// Lowest microsecond that counts as the same, ascending, and how often.
-    pub latency: Vec<(u64, u64)>,
+    /// How often which latency.
+    pub latency: LatencyCounts,
     /// Requests under way. Not a delta.
     pub in_flight: u32,
     /// What the breaker did, if there is or was one.
@@ -44,6 +47,25 @@ pub struct ScopeDelta {
     pub delayed: u64,
     /// Requests that were answered as a fault.
     pub aborted: u64,
+    /// Attempts beyond the first, where these are counted: on the server side the requests that were
+    /// one, on the client side those that Envoy made for the requests that ended.
+    pub retries: u64,
+    /// Values that had requests, by dimension, no duplicates. The requests of a dimension add up
+    /// to `requests`, but for those that began before it was configured.
+    pub dimensions: Vec<DimensionDelta>,
+}
+
+/// What ended for one value of a dimension.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DimensionDelta {
+    /// Which dimension.
+    pub dimension: Dimension,
+    /// Which value.
+    pub value: DimensionValue,
+    /// Requests by [`OutcomeClass::index`]; together all of the value.
+    pub classes: [u64; OutcomeClass::ALL.len()],
+    /// Total and good of each of the scope's [`ScopeDelta::objectives`], as many and in their order.
+    pub objectives: Vec<(u64, u64)>,
 }
 
 /// Counts for one objective.
@@ -91,7 +113,7 @@ pub struct BreakerDelta {
 }
 
 /// A configuration in force.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FilterStatus {
     /// Whose.
     pub side: Side,
@@ -99,6 +121,8 @@ pub struct FilterStatus {
     pub generation: u64,
     /// Since when.
     pub applied_at: WallTime,
+    /// The version of the service that the sidecar belongs to, if it is configured.
+    pub version: Option<DimensionValue>,
 }
 
 /// Things that should not happen, counted since the last report.
@@ -118,4 +142,40 @@ pub struct Trouble {
     pub delays_over_cap: u64,
     /// Requests that passed uncounted, because too many others were under way.
     pub requests_over_cap: u64,
+    /// Requests with a value of a dimension that was no value or beyond the cap, counted as `other`.
+    pub values_over_cap: u64,
+    /// Statistics that were not shown because there were too many.
+    pub stats_over_cap: u64,
+}
+
+impl Trouble {
+    /// How many kinds there are.
+    pub const KINDS: usize = 9;
+
+    /// Each kind by its name.
+    #[must_use]
+    pub const fn kinds(&self) -> [(&'static str, u64); Self::KINDS] {
+        let Self {
+            routes_over_cap,
+            ends_without_beginning,
+            hostcalls_failed,
+            configs_refused,
+            reports_repeated,
+            delays_over_cap,
+            requests_over_cap,
+            values_over_cap,
+            stats_over_cap,
+        } = *self;
+        [
+            ("routes_over_cap", routes_over_cap),
+            ("ends_without_beginning", ends_without_beginning),
+            ("hostcalls_failed", hostcalls_failed),
+            ("configs_refused", configs_refused),
+            ("reports_repeated", reports_repeated),
+            ("delays_over_cap", delays_over_cap),
+            ("requests_over_cap", requests_over_cap),
+            ("values_over_cap", values_over_cap),
+            ("stats_over_cap", stats_over_cap),
+        ]
+    }
 }

@@ -86,7 +86,7 @@ fn meets(faults: &Faults, headers: &Value, number: u64) -> (u64, Option<FaultEnd
         },
         request: Some(&request),
         caller: b"",
-        criticality: b"",
+        criticality: sloop_model::Criticality::Critical,
         arms: &Arms::NONE,
     };
     let Some(hit) = faults.choose(&facts, || NOW).hit() else {

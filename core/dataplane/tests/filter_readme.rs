@@ -1,21 +1,62 @@
-//! Every configuration that the filter's README shows is one.
+//! What the filter's README shows and lists is so.
+
+use std::collections::BTreeSet;
 
 use sloop_dataplane::Plane;
+use sloop_dataplane::stats::{STATS, Stat, tag_pattern};
 use sloop_model::{FilterConfig, Time};
+
+const README: &str = include_str!("../../../filter/README.md");
 
 #[test]
 fn every_example_is_taken() {
-    let readme = include_str!("../../../filter/README.md");
-    let examples: Vec<&str> = readme
+    let examples: Vec<&str> = README
         .split("```json\n")
         .skip(1)
         .filter_map(|rest| rest.split("```").next())
         .collect();
-    assert_eq!(examples.len(), 5, "one per feature");
+    assert_eq!(examples.len(), 7, "one per feature");
     for example in examples {
         match FilterConfig::parse(example.as_bytes()) {
             Ok(config) => Plane::new([1; 4]).configure(&config, Time::from_nanos(0)),
             Err(error) => panic!("{error} in {example}"),
         }
+    }
+}
+
+fn row(stat: &Stat) -> String {
+    let labels: Vec<String> = stat
+        .labels
+        .iter()
+        .map(|label| format!("`{label}`"))
+        .collect();
+    format!(
+        "| `{}` | {} | {} |",
+        stat.name,
+        labels.join(", "),
+        stat.help
+    )
+}
+
+#[test]
+fn the_table_of_statistics_is_the_list_in_the_code() {
+    let table = README
+        .split("| statistic | labels | what it counts |\n|---|---|---|\n")
+        .nth(1)
+        .expect("the table");
+    let rows: Vec<&str> = table
+        .lines()
+        .take_while(|line| line.starts_with('|'))
+        .collect();
+    let expected: Vec<String> = STATS.iter().map(row).collect();
+    assert_eq!(rows, expected);
+}
+
+#[test]
+fn every_label_has_its_pattern_in_the_bootstrap() {
+    let labels: BTreeSet<&str> = STATS.iter().flat_map(|stat| stat.labels).copied().collect();
+    for label in labels {
+        let line = format!("- {{ tag_name: {label}, regex: '{}' }}", tag_pattern(label));
+        assert!(README.contains(&line), "missing: {line}");
     }
 }

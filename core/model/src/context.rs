@@ -23,12 +23,6 @@ pub struct ContextSettings {
     /// What is done about deadlines.
     #[serde(default)]
     pub deadlines: DeadlineMode,
-    /// The baggage key whose value says where a request began; none is looked for when absent.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub origin_key: Option<BaggageKey>,
-    /// The baggage key whose value says what a person is about to do; none is looked for when absent.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub journey_key: Option<BaggageKey>,
     /// How requests of applications that forward only `x-request-id` are joined; not at all when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub join: Option<JoinSettings>,
@@ -88,63 +82,6 @@ pub enum DeadlineMode {
     Carry,
     /// Passed on, and a request whose deadline has passed is refused.
     Enforce,
-}
-
-/// A baggage key, as `token` of RFC 9110; 1 to 64 bytes.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct BaggageKey(String);
-
-/// Why a text is not a [`BaggageKey`].
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum InvalidBaggageKey {
-    /// Too short or too long.
-    #[error("the baggage key has {given} bytes; it must have 1 to {max}", max = BaggageKey::BYTES_MAX)]
-    Length {
-        /// Its length in bytes.
-        given: usize,
-    },
-    /// A character that no key may have.
-    #[error(
-        "the baggage key {given:?} is no token; letters, digits and !#$%&'*+-.^_`|~ may be in it"
-    )]
-    NoToken {
-        /// As given.
-        given: String,
-    },
-}
-
-impl BaggageKey {
-    /// Longer than any key in use; it is compared on every request.
-    pub const BYTES_MAX: usize = 64;
-
-    /// The key.
-    #[must_use]
-    pub fn as_bytes(&self) -> &[u8] {
-        self.0.as_bytes()
-    }
-}
-
-impl TryFrom<String> for BaggageKey {
-    type Error = InvalidBaggageKey;
-
-    fn try_from(given: String) -> Result<Self, InvalidBaggageKey> {
-        let is_token =
-            |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
-        if !(1..=Self::BYTES_MAX).contains(&given.len()) {
-            Err(InvalidBaggageKey::Length { given: given.len() })
-        } else if !given.bytes().all(is_token) {
-            Err(InvalidBaggageKey::NoToken { given })
-        } else {
-            Ok(Self(given))
-        }
-    }
-}
-
-impl From<BaggageKey> for String {
-    fn from(key: BaggageKey) -> Self {
-        key.0
-    }
 }
 
 /// How requests are joined by `x-request-id`.
@@ -286,7 +223,6 @@ mod tests {
     fn everything_survives_writing_and_reading() {
         let settings = read(
             r#"{"owner": "envoy", "b3": "multi", "member": "discard", "deadlines": "enforce",
-                "origin_key": "app.origin", "journey_key": "app.journey",
                 "join": {"entries": 4, "expires_ms": 600000, "reach": "sidecar"}}"#,
         )
         .unwrap();
@@ -315,15 +251,7 @@ mod tests {
                 r#"{"join": {"expires_ms": 600001}}"#,
                 Some("expires_ms is 600001"),
             ),
-            (
-                r#"{"origin_key": ""}"#,
-                Some("has 0 bytes; it must have 1 to 64"),
-            ),
-            (r#"{"origin_key": "a b"}"#, Some("\"a b\" is no token")),
-            (
-                r#"{"origins_key": "a"}"#,
-                Some("unknown field `origins_key`"),
-            ),
+            (r#"{"origins": "a"}"#, Some("unknown field `origins`")),
             (r#"{"b3": "double"}"#, Some("unknown variant `double`")),
         ] {
             match (read(json), expected) {
@@ -333,9 +261,6 @@ mod tests {
                 }
                 (answer, expected) => panic!("{json}: {answer:?}, not {expected:?}"),
             }
-        }
-        for (bytes, is_key) in [(64, true), (65, false)] {
-            assert_eq!(BaggageKey::try_from("k".repeat(bytes)).is_ok(), is_key);
         }
     }
 }

@@ -10,8 +10,10 @@ mod config;
 mod context;
 mod criticality;
 mod deny;
+mod dimensions;
 mod fault;
 mod json;
+mod latency;
 mod matcher;
 mod names;
 mod objective;
@@ -21,6 +23,7 @@ mod scope;
 mod share;
 mod shed;
 mod spans;
+mod stats;
 mod time;
 mod wilson;
 
@@ -34,24 +37,30 @@ pub use config::{
     ScopeConfig, TraceResponse, TraceSettings,
 };
 pub use context::{
-    B3Output, BaggageKey, ContextSettings, DeadlineMode, InvalidBaggageKey, InvalidJoin, JoinReach,
-    JoinSettings, JoinWritten, MemberTrust, TraceOwner,
+    B3Output, ContextSettings, DeadlineMode, InvalidJoin, JoinReach, JoinSettings, JoinWritten,
+    MemberTrust, TraceOwner,
 };
 pub use criticality::Criticality;
 pub use deny::{DenyRule, DenyWritten, InvalidDeny};
+pub use dimensions::{
+    BaggageSource, CallerSource, Dimension, DimensionSettings, DimensionValue, InvalidDimensions,
+    Yes,
+};
 pub use fault::{
     BodyFault, Delay, DelaySpread, Effect, ExchangeSide, FaultEnding, FaultRule, FaultWritten,
     HeaderChanges, InvalidFault, InvalidShape, Reach, Shape,
 };
 pub use json::{InvalidJson, Problem};
+pub use latency::{InvalidLatencies, LatencyBucket, LatencyCounts};
 pub use matcher::{HeaderMatch, InvalidMatch, PathMatch, RequestMatch};
 pub use names::{InvalidName, RouteName, ServiceName, SloName};
 pub use objective::{InvalidSelector, Judgement, Objective, ObjectiveId, Selector, StatusRange};
-pub use outcome::{Ended, Flags, Outcome, OwnVerdict};
+pub use outcome::{Ended, Flags, Outcome, OutcomeClass, OwnVerdict};
 pub use policy::{Mode, Policy, Rule};
 pub use scope::{Scope, Side};
 pub use share::{InvalidShare, InvalidTarget, Share, Target};
 pub use shed::{ClassShares, InvalidShed, ShedConfig, ShedLimits, ShedRule};
 pub use spans::{InvalidSpans, SampledFlag, SpanSettings};
+pub use stats::{InvalidStats, StatsSettings};
 pub use time::{Time, WallTime};
 pub use wilson::ShareBounds;

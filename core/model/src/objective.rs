@@ -1,7 +1,5 @@
 //! What an SLO's objective counts, and which of it is good.
 
-use core::time::Duration;
-
 use serde::{Deserialize, Serialize};
 
 use crate::{Ended, Flags, Outcome, SloName};
@@ -55,15 +53,16 @@ pub enum Judgement {
 }
 
 impl Objective {
-    /// Judges a request that ended as `ended` after `latency`.
+    /// Judges a request that ended as `ended` after `latency_us` whole microseconds.
+    ///
+    /// A number of 64 bits, made once per request: a filter judges several
+    /// objectives, and Wasm has no arithmetic of 128 bits as `Duration` uses.
     #[must_use]
-    pub fn judge(&self, ended: &Ended, outcome: Outcome, latency: Duration) -> Judgement {
-        let in_time = self
-            .within_us
-            .is_none_or(|within| latency.as_micros() <= u128::from(within));
+    pub fn judge(&self, ended: &Ended, outcome: Outcome, latency_us: u64) -> Judgement {
+        let in_time = self.within_us.is_none_or(|within| latency_us <= within);
         let gave_up = !in_time && outcome.shows_slowness() && !outcome.is_evidence();
         let counts = match &self.total {
-            Some(total) => total.selects(ended, outcome, latency),
+            Some(total) => total.selects(ended, outcome, latency_us),
             None => outcome.is_evidence() || gave_up,
         };
         let is_timed = self.within_us.is_none() || outcome.has_latency() || gave_up;
@@ -71,13 +70,13 @@ impl Objective {
             return Judgement::NotCounted;
         }
         let served = match &self.good {
-            Some(good) => good.selects(ended, outcome, latency),
+            Some(good) => good.selects(ended, outcome, latency_us),
             None => self.bad.is_some() || outcome.is_served(),
         };
         let bad = self
             .bad
             .as_ref()
-            .is_some_and(|bad| bad.selects(ended, outcome, latency));
+            .is_some_and(|bad| bad.selects(ended, outcome, latency_us));
         if served && !bad && in_time {
             Judgement::Good
         } else {
@@ -147,9 +146,9 @@ impl Selector {
     /// Conditions of one kind: there are 17 gRPC statuses, and nothing needs more ranges.
     pub const CONDITIONS_MAX: usize = 17;
 
-    /// Whether any condition holds for a request that ended as `ended` after `latency`.
+    /// Whether any condition holds for a request that ended as `ended` after `latency_us` whole microseconds.
     #[must_use]
-    pub fn selects(&self, ended: &Ended, outcome: Outcome, latency: Duration) -> bool {
+    pub fn selects(&self, ended: &Ended, outcome: Outcome, latency_us: u64) -> bool {
         let by_code = match (ended.grpc, ended.status) {
             (Some(grpc), _) => self.grpc_status.contains(&grpc),
             (None, Some(status)) => self.status.iter().any(|range| range.includes(status)),
@@ -159,9 +158,7 @@ impl Selector {
             || self.outcome.contains(&outcome)
             || ended.flags.intersects(Flags(self.flags))
             || (outcome.shows_slowness()
-                && self
-                    .slower_than_us
-                    .is_some_and(|limit| latency.as_micros() > u128::from(limit)))
+                && self.slower_than_us.is_some_and(|limit| limit < latency_us))
     }
 
     /// Checks the conditions.
@@ -248,11 +245,7 @@ mod tests {
             flags: Flags::default(),
             grpc: None,
         };
-        objective.judge(
-            &ended,
-            Outcome::of(ended),
-            Duration::from_micros(latency_us),
-        )
+        objective.judge(&ended, Outcome::of(ended), latency_us)
     }
 
     #[test]
@@ -280,7 +273,7 @@ mod tests {
                 flags: Flags::CANCELLED,
                 grpc: None,
             };
-            objective.judge(&ended, Outcome::of(ended), Duration::from_micros(after_us))
+            objective.judge(&ended, Outcome::of(ended), after_us)
         };
         assert_eq!(gave_up(&fast, 250_000), Judgement::NotCounted);
         assert_eq!(gave_up(&fast, 250_001), Judgement::Bad);

@@ -6,7 +6,8 @@
 //!
 //! | first that fits | outcome |
 //! |---|---|
-//! | the filter refused it, or aborted it as a fault | [`Refused`], [`Faulted`] |
+//! | the filter refused it: breaker, shedding, rule, no time left | [`Refused`], [`Shed`], [`Blocked`], [`DeadlinePassed`] |
+//! | the filter answered it as a fault | [`Faulted`] |
 //! | flags DC, DR: the client went away | [`ClientCancel`] |
 //! | flags UT, SI, UMSDR, DT | [`Timeout`] |
 //! | flags UF, DF | [`ConnectFailure`] |
@@ -26,7 +27,28 @@
 //! errors; RESOURCE_EXHAUSTED (8) and ABORTED (10) are counted as the server's
 //! here, since a caller cannot avoid them.
 //!
+//! What an outcome means is one table, too:
+//!
+//! | outcomes | class | served | evidence | latency | slowness |
+//! |---|---|---|---|---|---|
+//! | [`Success`] | served | yes | yes | yes | yes |
+//! | [`Upgraded`] | served | yes | yes | no | no |
+//! | [`ClientError`] | client error | yes | yes | yes | yes |
+//! | [`ServerError`], [`UpstreamReset`], [`Timeout`], [`ConnectFailure`], [`NoHealthyUpstream`], [`Truncated`] | failed | no | yes | yes | yes |
+//! | [`ClientCancel`] | cancelled | no | no | no | yes |
+//! | [`Refused`], [`Faulted`], [`Shed`], [`Blocked`], [`DeadlinePassed`] | own | no | no | no | no |
+//!
+//! What the filter answered itself never reached the service, so it says nothing
+//! about it: it is no evidence, has no latency, and counts for none of the
+//! service's objectives unless one selects it by name. The caller got no service
+//! all the same, and that is counted where it belongs: a caller whose request was
+//! refused, shed, blocked or out of time answers its own callers worse, and that
+//! is in the counts of *its* scope, seen by the sidecar in front of it.
+//!
 //! [`Refused`]: Outcome::Refused
+//! [`Shed`]: Outcome::Shed
+//! [`Blocked`]: Outcome::Blocked
+//! [`DeadlinePassed`]: Outcome::DeadlinePassed
 //! [`Faulted`]: Outcome::Faulted
 //! [`ClientCancel`]: Outcome::ClientCancel
 //! [`Timeout`]: Outcome::Timeout
@@ -70,6 +92,58 @@ pub enum Outcome {
     Truncated = 10,
     /// It became another protocol (101), of which no latency can be told.
     Upgraded = 11,
+    /// The filter refused it to leave room for what matters more.
+    Shed = 12,
+    /// A rule of the filter denies it.
+    Blocked = 13,
+    /// Nobody waits for the answer any more, so the filter did not ask for one.
+    DeadlinePassed = 14,
+}
+
+/// What kinds of outcome there are: few enough to be counted per caller, origin and journey.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[repr(u8)]
+pub enum OutcomeClass {
+    /// The service did what it is there for.
+    Served = 0,
+    /// It said, rightly, that the request was wrong.
+    ClientError = 1,
+    /// It did not do what it is there for.
+    Failed = 2,
+    /// The caller went away.
+    Cancelled = 3,
+    /// The filter answered itself.
+    Own = 4,
+}
+
+impl OutcomeClass {
+    /// All classes, in the order of their numbers.
+    pub const ALL: [Self; 5] = [
+        Self::Served,
+        Self::ClientError,
+        Self::Failed,
+        Self::Cancelled,
+        Self::Own,
+    ];
+
+    /// The number on the wire.
+    #[must_use]
+    pub const fn index(self) -> usize {
+        self as usize
+    }
+
+    /// The name in tables and JSON.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Served => "served",
+            Self::ClientError => "client_error",
+            Self::Failed => "failed",
+            Self::Cancelled => "cancelled",
+            Self::Own => "own",
+        }
+    }
 }
 
 /// Envoy's response flags, as the property `response.flags` gives them.
@@ -143,10 +217,16 @@ impl Flags {
 pub enum OwnVerdict {
     /// Let it pass.
     Passed,
-    /// Refused it.
+    /// Refused it: the breaker is open.
     Refused,
     /// Answered it as a fault.
     Faulted,
+    /// Refused it, to leave room for what matters more.
+    Shed,
+    /// Refused it: a rule denies it.
+    Blocked,
+    /// Refused it: its deadline had passed when it came.
+    DeadlinePassed,
 }
 
 /// What is known of a request when it is over.
@@ -164,7 +244,7 @@ pub struct Ended {
 
 impl Outcome {
     /// All outcomes, in the order of their numbers.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 15] = [
         Self::Success,
         Self::ClientError,
         Self::ServerError,
@@ -177,6 +257,9 @@ impl Outcome {
         Self::Faulted,
         Self::Truncated,
         Self::Upgraded,
+        Self::Shed,
+        Self::Blocked,
+        Self::DeadlinePassed,
     ];
 
     /// The outcome of what ended like this.
@@ -185,6 +268,9 @@ impl Outcome {
         match ended.verdict {
             OwnVerdict::Refused => return Self::Refused,
             OwnVerdict::Faulted => return Self::Faulted,
+            OwnVerdict::Shed => return Self::Shed,
+            OwnVerdict::Blocked => return Self::Blocked,
+            OwnVerdict::DeadlinePassed => return Self::DeadlinePassed,
             OwnVerdict::Passed => {}
         }
         let flags = ended.flags;
@@ -235,20 +321,45 @@ impl Outcome {
         self as usize
     }
 
+    /// Its row of the table: the name in documents, metrics and tables, and the class.
+    const fn row(self) -> (&'static str, OutcomeClass) {
+        match self {
+            Self::Success => ("success", OutcomeClass::Served),
+            Self::ClientError => ("client_error", OutcomeClass::ClientError),
+            Self::ServerError => ("server_error", OutcomeClass::Failed),
+            Self::UpstreamReset => ("upstream_reset", OutcomeClass::Failed),
+            Self::Timeout => ("timeout", OutcomeClass::Failed),
+            Self::ConnectFailure => ("connect_failure", OutcomeClass::Failed),
+            Self::NoHealthyUpstream => ("no_healthy_upstream", OutcomeClass::Failed),
+            Self::ClientCancel => ("client_cancel", OutcomeClass::Cancelled),
+            Self::Refused => ("refused", OutcomeClass::Own),
+            Self::Faulted => ("faulted", OutcomeClass::Own),
+            Self::Truncated => ("truncated", OutcomeClass::Failed),
+            Self::Upgraded => ("upgraded", OutcomeClass::Served),
+            Self::Shed => ("shed", OutcomeClass::Own),
+            Self::Blocked => ("blocked", OutcomeClass::Own),
+            Self::DeadlinePassed => ("deadline_passed", OutcomeClass::Own),
+        }
+    }
+
+    /// The name in documents, metrics and tables.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        self.row().0
+    }
+
+    /// What kind of outcome it is.
+    #[must_use]
+    pub const fn class(self) -> OutcomeClass {
+        self.row().1
+    }
+
     /// Whether the service did what it is there for: a caller's mistake, well answered, is served too.
     #[must_use]
     pub const fn is_served(self) -> bool {
-        match self {
-            Self::Success | Self::ClientError | Self::Upgraded => true,
-            Self::ServerError
-            | Self::UpstreamReset
-            | Self::Timeout
-            | Self::ConnectFailure
-            | Self::NoHealthyUpstream
-            | Self::ClientCancel
-            | Self::Refused
-            | Self::Faulted
-            | Self::Truncated => false,
+        match self.class() {
+            OutcomeClass::Served | OutcomeClass::ClientError => true,
+            OutcomeClass::Failed | OutcomeClass::Cancelled | OutcomeClass::Own => false,
         }
     }
 
@@ -256,17 +367,9 @@ impl Outcome {
     /// and what the filter answered itself, does not.
     #[must_use]
     pub const fn is_evidence(self) -> bool {
-        match self {
-            Self::ClientCancel | Self::Refused | Self::Faulted => false,
-            Self::Success
-            | Self::ClientError
-            | Self::ServerError
-            | Self::UpstreamReset
-            | Self::Timeout
-            | Self::ConnectFailure
-            | Self::NoHealthyUpstream
-            | Self::Truncated
-            | Self::Upgraded => true,
+        match self.class() {
+            OutcomeClass::Served | OutcomeClass::ClientError | OutcomeClass::Failed => true,
+            OutcomeClass::Cancelled | OutcomeClass::Own => false,
         }
     }
 
@@ -296,25 +399,6 @@ impl Outcome {
             index += 1;
         }
         names
-    }
-
-    /// The name in documents, metrics and tables.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Success => "success",
-            Self::ClientError => "client_error",
-            Self::ServerError => "server_error",
-            Self::UpstreamReset => "upstream_reset",
-            Self::Timeout => "timeout",
-            Self::ConnectFailure => "connect_failure",
-            Self::NoHealthyUpstream => "no_healthy_upstream",
-            Self::ClientCancel => "client_cancel",
-            Self::Refused => "refused",
-            Self::Faulted => "faulted",
-            Self::Truncated => "truncated",
-            Self::Upgraded => "upgraded",
-        }
     }
 }
 
@@ -365,19 +449,66 @@ mod tests {
 
     #[test]
     fn our_own_answer_comes_before_what_envoy_says() {
-        let ended = Ended {
-            verdict: OwnVerdict::Refused,
-            status: Some(503),
-            flags: Flags(1 << 14),
-            grpc: None,
-        };
-        assert_eq!(Outcome::of(ended), Outcome::Refused);
+        for (verdict, expected) in [
+            (OwnVerdict::Refused, Outcome::Refused),
+            (OwnVerdict::Faulted, Outcome::Faulted),
+            (OwnVerdict::Shed, Outcome::Shed),
+            (OwnVerdict::Blocked, Outcome::Blocked),
+            (OwnVerdict::DeadlinePassed, Outcome::DeadlinePassed),
+        ] {
+            let ended = Ended {
+                verdict,
+                status: Some(503),
+                flags: Flags(1 << 14),
+                grpc: Some(0),
+            };
+            assert_eq!(Outcome::of(ended), expected);
+            assert_eq!(expected.class(), OutcomeClass::Own);
+            let says_nothing =
+                !expected.is_evidence() && !expected.is_served() && !expected.shows_slowness();
+            assert!(says_nothing, "{expected:?}");
+        }
+    }
+
+    #[test]
+    fn the_table_of_the_docs_is_what_holds() {
+        let word = |is: bool| if is { "yes" } else { "no" };
+        for outcome in Outcome::ALL {
+            let name = format!("[`{outcome:?}`]");
+            let row = include_str!("outcome.rs")
+                .lines()
+                .filter_map(|line| line.strip_prefix("//! | "))
+                .find(|line| line.contains(&name) && 5 < line.matches(" | ").count() + 1)
+                .map(|line| line.split(" | ").collect::<Vec<_>>());
+            let [_, class, rest @ ..] = row.as_deref().expect("a row") else {
+                panic!("no row of {outcome:?}")
+            };
+            assert_eq!(
+                class.replace(' ', "_"),
+                outcome.class().name(),
+                "{outcome:?}"
+            );
+            let says = [
+                outcome.is_served(),
+                outcome.is_evidence(),
+                outcome.has_latency(),
+                outcome.shows_slowness(),
+            ];
+            let rest: Vec<_> = rest
+                .iter()
+                .map(|cell| cell.trim_end_matches(" |"))
+                .collect();
+            assert_eq!(rest, says.map(word), "{outcome:?}");
+        }
     }
 
     #[test]
     fn numbers_are_positions() {
         for (index, outcome) in Outcome::ALL.iter().enumerate() {
             assert_eq!(outcome.index(), index);
+        }
+        for (index, class) in OutcomeClass::ALL.iter().enumerate() {
+            assert_eq!(class.index(), index);
         }
     }
 

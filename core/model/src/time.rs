@@ -32,6 +32,12 @@ impl Time {
         Duration::from_nanos(self.0.saturating_sub(earlier.0))
     }
 
+    /// How many whole microseconds after `earlier` this moment is; zero when the clock went backwards.
+    #[must_use]
+    pub const fn micros_since(self, earlier: Self) -> u64 {
+        self.0.saturating_sub(earlier.0) / 1_000
+    }
+
     /// This moment plus `by`, held at the end of the range instead of wrapping.
     #[must_use]
     pub fn after(self, by: Duration) -> Self {
@@ -101,6 +107,7 @@ mod tests {
             Time::from_nanos(1).since(Time::from_nanos(2)),
             Duration::ZERO
         );
+        assert_eq!(Time::from_nanos(1).micros_since(Time::from_nanos(2)), 0);
         assert_eq!(
             WallTime::from_millis(1).since(WallTime::from_millis(2)),
             Duration::ZERO

@@ -2,8 +2,10 @@
 
 use prost::Message;
 use sloop_dataplane::breaker::{BreakerState, Cause};
-use sloop_dataplane::report::{BreakerDelta, ObjectiveDelta, Report, ScopeDelta, Trouble};
-use sloop_model::Side;
+use sloop_dataplane::report::{
+    BreakerDelta, DimensionDelta, ObjectiveDelta, Report, ScopeDelta, Trouble,
+};
+use sloop_model::{Dimension, DimensionValue, Side};
 use sloop_xds_protos::report::v1 as wire;
 
 use crate::host::Callback;
@@ -46,6 +48,11 @@ pub(super) fn encode(report: &Report, identity: &Identity) -> Vec<u8> {
                 side: side(filter.side).into(),
                 generation: filter.generation,
                 applied_at_ms: filter.applied_at.as_millis(),
+                version: filter
+                    .version
+                    .as_ref()
+                    .map_or("", DimensionValue::as_str)
+                    .to_owned(),
             })
             .collect(),
         trouble: Some(trouble(&report.trouble)),
@@ -54,21 +61,46 @@ pub(super) fn encode(report: &Report, identity: &Identity) -> Vec<u8> {
 }
 
 fn scope(delta: &ScopeDelta) -> wire::ScopeDelta {
-    let mut outcomes = delta.outcomes.to_vec();
-    let used = outcomes.iter().rposition(|count| *count != 0);
-    outcomes.truncate(used.map_or(0, |last| last + 1));
     wire::ScopeDelta {
         service: delta.scope.service.as_str().to_owned(),
         route: delta.scope.route.as_str().to_owned(),
         side: side(delta.scope.side).into(),
         requests: delta.requests,
-        outcomes,
+        outcomes: trimmed(delta.outcomes.to_vec()),
         objectives: delta.objectives.iter().map(objective).collect(),
-        latency: histogram(&delta.latency),
+        latency: None,
         in_flight: delta.in_flight,
         breaker: delta.breaker.as_ref().map(breaker),
         delayed: delta.delayed,
         aborted: delta.aborted,
+        latency_buckets: delta.latency.as_bytes().to_vec(),
+        retries: delta.retries,
+        dimensions: delta.dimensions.iter().map(dimension).collect(),
+    }
+}
+
+/// Without the zeros at the end.
+fn trimmed(mut counts: Vec<u64>) -> Vec<u64> {
+    let used = counts.iter().rposition(|count| *count != 0);
+    counts.truncate(used.map_or(0, |last| last + 1));
+    counts
+}
+
+fn dimension(delta: &DimensionDelta) -> wire::DimensionDelta {
+    let objectives = delta
+        .objectives
+        .iter()
+        .flat_map(|(total, good)| [*total, *good]);
+    wire::DimensionDelta {
+        dimension: match delta.dimension {
+            Dimension::Caller => wire::Dimension::Caller,
+            Dimension::Origin => wire::Dimension::Origin,
+            Dimension::Journey => wire::Dimension::Journey,
+        }
+        .into(),
+        value: delta.value.as_str().to_owned(),
+        classes: trimmed(delta.classes.to_vec()),
+        objectives: trimmed(objectives.collect()),
     }
 }
 
@@ -79,16 +111,6 @@ fn objective(delta: &ObjectiveDelta) -> wire::ObjectiveDelta {
         total: delta.total,
         good: delta.good,
     }
-}
-
-fn histogram(latency: &[(u64, u64)]) -> Option<wire::Histogram> {
-    let mut previous = 0;
-    let mut pairs = Vec::with_capacity(2 * latency.len());
-    for (value, count) in latency {
-        pairs.extend([value - previous, *count]);
-        previous = *value;
-    }
-    (!pairs.is_empty()).then_some(wire::Histogram { pairs })
 }
 
 fn breaker(delta: &BreakerDelta) -> wire::BreakerDelta {
@@ -118,6 +140,8 @@ const fn trouble(trouble: &Trouble) -> wire::Trouble {
         reports_repeated: trouble.reports_repeated,
         delays_over_cap: trouble.delays_over_cap,
         requests_over_cap: trouble.requests_over_cap,
+        values_over_cap: trouble.values_over_cap,
+        stats_over_cap: trouble.stats_over_cap,
     }
 }
 

@@ -261,7 +261,11 @@ fn scope_counts(delta: &ScopeDelta) -> ScopeCounts {
         shadow_refused: breaker.map_or(0, |breaker| breaker.shadow_refused),
         shadow_refused_good: breaker.map_or(0, |breaker| breaker.shadow_refused_good),
         breaker: breaker.map(reading),
-        latency: delta.latency.clone(),
+        latency: delta
+            .latency
+            .iter()
+            .map(|(bucket, count)| (bucket.middle_us(), count))
+            .collect(),
     }
 }
 

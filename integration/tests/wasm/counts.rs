@@ -2,7 +2,7 @@
 
 use serde_json::json;
 use sloop_integration::wasm_host::{Request, Response};
-use sloop_model::Outcome;
+use sloop_model::{LatencyBucket, LatencyCounts, Outcome};
 use sloop_xds_protos::report::v1::Side;
 
 use crate::language::{
@@ -92,6 +92,15 @@ fn objectives_are_judged_by_status_and_by_exact_latency() {
         .map(|objective| (objective.slo.as_str(), objective.total, objective.good))
         .collect();
     assert_eq!(judged, [("pay-fast", 4, 2), ("pay-served", 4, 3)]);
+    let buckets = scope(&report, "pay").unwrap().latency_buckets.clone();
+    let latencies = LatencyCounts::try_from(buckets).unwrap();
+    let in_bucket_of = |us, count| (LatencyBucket::of(us), count);
+    let expected = [
+        in_bucket_of(10_000, 1),
+        in_bucket_of(249_000, 1),
+        in_bucket_of(250_000, 2),
+    ];
+    assert_eq!(latencies.iter().collect::<Vec<_>>(), expected);
 }
 
 #[test]

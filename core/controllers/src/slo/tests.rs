@@ -66,7 +66,7 @@ fn saw(from: u64, to: u64, (total, bad): (u64, u64)) -> Observation {
                 side: Side::Server,
             },
             requests: total,
-            outcomes: [0; 12],
+            outcomes: [0; sloop_model::Outcome::ALL.len()],
             objectives: vec![ObjectiveCounts {
                 id: month(99.9).objective_id(0),
                 total,

@@ -17,7 +17,8 @@ pub struct ScopeTotals {
     pub scope: Scope,
     /// Requests that ended.
     pub requests: u64,
-    /// Requests by outcome, in the order of [`Outcome::ALL`].
+    /// Requests by outcome, in the order of [`Outcome::ALL`]. What was stored when there were fewer is read, too.
+    #[serde(deserialize_with = "outcomes")]
     pub outcomes: [u64; Outcome::ALL.len()],
     /// Requests that a breaker refused.
     pub refused: u64,
@@ -25,6 +26,18 @@ pub struct ScopeTotals {
     pub shadow_refused: u64,
     /// Among `shadow_refused`: those that met every objective all the same.
     pub shadow_refused_good: u64,
+}
+
+/// Counts by outcome, as a control plane that knew fewer or more of them stored them.
+fn outcomes<'de, D>(stored: D) -> Result<[u64; Outcome::ALL.len()], D::Error>
+where
+    D: serde::Deserializer<'de>,
+{
+    let mut outcomes = [0; Outcome::ALL.len()];
+    for (count, stored) in outcomes.iter_mut().zip(Vec::<u64>::deserialize(stored)?) {
+        *count = stored;
+    }
+    Ok(outcomes)
 }
 
 /// What is kept of a scope.
@@ -124,5 +137,28 @@ impl ScopeState {
         if let Some(breaker) = &counts.breaker {
             self.add_breaker(seen_by, breaker);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_stored_with_other_outcomes_is_read() {
+        let stored = |outcomes: &str| {
+            let json = format!(
+                r#"{{"scope": {{"service": "a", "route": "b", "side": "server"}}, "requests": 3,
+                    "outcomes": {outcomes}, "refused": 0, "shadow_refused": 0, "shadow_refused_good": 0}}"#
+            );
+            serde_json::from_str::<ScopeTotals>(&json).unwrap().outcomes
+        };
+        let fewer = stored("[1,0,2,0,0,0,0,0,0,0,0,0]");
+        assert_eq!(
+            (fewer[0], fewer[2], fewer.len()),
+            (1, 2, Outcome::ALL.len())
+        );
+        let more = format!("[{}9]", "1,".repeat(Outcome::ALL.len()));
+        assert_eq!(stored(&more), [1; Outcome::ALL.len()]);
     }
 }

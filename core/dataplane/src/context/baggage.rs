@@ -6,7 +6,7 @@
 //! value that is empty, longer than [`Word::BYTES_MAX`], no UTF-8, or has a
 //! control character in it is none: it becomes a name in reports.
 
-use sloop_model::{BaggageKey, ContextSettings};
+use sloop_model::{BaggageSource, DimensionSettings};
 
 use super::hex;
 use super::traceparent::trimmed;
@@ -15,9 +15,9 @@ use crate::headers::{Lines, Request};
 /// What baggage says about where a request comes from.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Baggage {
-    /// The value of `origin_key`.
+    /// The value of the key that `origin` names.
     pub origin: Option<Word>,
-    /// The value of `journey_key`.
+    /// The value of the key that `journey` names.
     pub journey: Option<Word>,
 }
 
@@ -34,9 +34,9 @@ const BYTES_MAX: usize = 8_192;
 impl Baggage {
     /// Looks for the values that `settings` name. Costs nothing when they name none.
     #[must_use]
-    pub fn read(request: &Request<'_>, settings: &ContextSettings) -> Self {
-        let origin_key = settings.origin_key.as_ref().map(BaggageKey::as_bytes);
-        let journey_key = settings.journey_key.as_ref().map(BaggageKey::as_bytes);
+    pub fn read(request: &Request<'_>, settings: &DimensionSettings) -> Self {
+        let origin_key = settings.origin.as_ref().map(key_of);
+        let journey_key = settings.journey.as_ref().map(key_of);
         let mut found = (None, None);
         if origin_key.is_some() || journey_key.is_some() {
             for (key, value) in members(request.baggage) {
@@ -53,6 +53,10 @@ impl Baggage {
             journey: found.1.and_then(Word::decode),
         }
     }
+}
+
+const fn key_of(source: &BaggageSource) -> &[u8] {
+    source.baggage.as_bytes()
 }
 
 impl Word {
@@ -126,16 +130,20 @@ mod tests {
     use crate::headers::{HeaderMap, serialised};
     use proptest::prelude::*;
 
-    fn settings() -> ContextSettings {
-        let key = |key: &str| Some(key.to_owned().try_into().unwrap());
-        ContextSettings {
-            origin_key: key("origin"),
-            journey_key: key("journey"),
-            ..ContextSettings::default()
+    fn settings() -> DimensionSettings {
+        let key = |key: &str| {
+            Some(BaggageSource {
+                baggage: key.to_owned(),
+            })
+        };
+        DimensionSettings {
+            origin: key("origin"),
+            journey: key("journey"),
+            ..DimensionSettings::default()
         }
     }
 
-    fn read(lines: &[&[u8]], settings: &ContextSettings) -> Baggage {
+    fn read(lines: &[&[u8]], settings: &DimensionSettings) -> Baggage {
         let headers: Vec<(&str, &[u8])> = lines.iter().map(|line| ("baggage", *line)).collect();
         let bytes = serialised(&headers);
         Baggage::read(&Request::read(HeaderMap::new(&bytes)), settings)
@@ -218,7 +226,7 @@ mod tests {
 
     #[test]
     fn nothing_is_looked_for_unless_it_is_asked_for() {
-        let baggage = read(&[b"origin=web,journey=a"], &ContextSettings::default());
+        let baggage = read(&[b"origin=web,journey=a"], &DimensionSettings::default());
         assert_eq!(baggage, Baggage::default());
     }
 

@@ -5,12 +5,10 @@
 //! experiment that drew it so. Both arms of an experiment are then free of what other
 //! experiments do, and can be compared. The untouched are the rest of the scope.
 
-use core::time::Duration;
-
-use sloop_model::{Arm, Ended, ExperimentKey, Objective, Outcome};
+use sloop_model::{Arm, Ended, ExperimentKey, LatencyCounts, Objective, Outcome};
 
 use crate::report::ObjectiveDelta;
-use crate::sli::Counts;
+use crate::sli::{Counts, Request, Slots};
 
 /// What ended in one arm of one experiment on one scope, since the last report.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,8 +23,8 @@ pub struct ArmDelta {
     pub outcomes: [u64; Outcome::ALL.len()],
     /// Sorted by id; those without counts are left out.
     pub objectives: Vec<ObjectiveDelta>,
-    /// Lowest microsecond that counts as the same, ascending, and how often.
-    pub latency: Vec<(u64, u64)>,
+    /// Latencies of requests that have one.
+    pub latency: LatencyCounts,
 }
 
 /// Counts of the experiments of one scope, at most [`ArmCounts::EXPERIMENTS_MAX`] between two reports.
@@ -47,13 +45,13 @@ impl ArmCounts {
     /// Experiments of one scope at a time: each has two histograms.
     pub const EXPERIMENTS_MAX: usize = 4;
 
-    /// Counts a request of `objectives` in an arm of the experiment `key`.
+    /// Counts a request of `objectives` in an arm of the experiment `key`. Its latency is in whole microseconds.
     pub fn add(
         &mut self,
         (key, arm): (ExperimentKey, Arm),
         objectives: &[Objective],
         ended: &Ended,
-        latency: Duration,
+        latency_us: u64,
     ) {
         let Some(experiment) = self.experiment(key) else {
             self.over_cap += 1;
@@ -64,7 +62,12 @@ impl ArmCounts {
             Arm::Control => &mut experiment.control,
             Arm::Untouched => return,
         };
-        counts.add(objectives, ended, latency);
+        counts.add(Request {
+            objectives,
+            ended,
+            latency_us,
+            slots: &Slots::default(),
+        });
     }
 
     /// Whether there is nothing to report.
@@ -120,13 +123,13 @@ impl ArmCounts {
 }
 
 fn delta(experiment: ExperimentKey, arm: Arm, counts: &mut Counts) -> ArmDelta {
-    let objectives = counts.objectives.len();
+    let taken = counts.take(counts.objectives.len());
     ArmDelta {
         experiment,
         arm,
-        requests: core::mem::take(&mut counts.requests),
-        outcomes: core::mem::take(&mut counts.outcomes),
-        objectives: counts.take_objectives(objectives),
-        latency: counts.latency.take(),
+        requests: taken.requests,
+        outcomes: taken.outcomes,
+        objectives: taken.objectives,
+        latency: taken.latency,
     }
 }

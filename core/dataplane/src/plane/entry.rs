@@ -92,22 +92,28 @@ impl Entry {
             return None;
         }
         self.in_flight_reported = self.in_flight;
-        let counts = &mut self.counts;
-        let objectives = counts.take_objectives(self.policy.objectives.len());
+        let taken = self.counts.take(self.policy.objectives.len());
         Some(ScopeDelta {
-            scope: Scope {
-                service: self.service.clone(),
-                route: self.route.clone(),
-                side,
-            },
-            requests: core::mem::take(&mut counts.requests),
-            outcomes: core::mem::take(&mut counts.outcomes),
-            objectives,
-            latency: counts.latency.take(),
+            scope: self.scope(side),
+            requests: taken.requests,
+            outcomes: taken.outcomes,
+            objectives: taken.objectives,
+            latency: taken.latency,
             in_flight: self.in_flight,
             breaker,
-            delayed: core::mem::take(&mut counts.delayed),
-            aborted: core::mem::take(&mut counts.aborted),
+            delayed: taken.delayed,
+            aborted: taken.aborted,
+            retries: taken.retries,
+            dimensions: taken.dimensions,
         })
+    }
+
+    /// Its name.
+    pub(super) fn scope(&self, side: Side) -> Scope {
+        Scope {
+            service: self.service.clone(),
+            route: self.route.clone(),
+            side,
+        }
     }
 }

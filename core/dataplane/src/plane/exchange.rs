@@ -13,7 +13,7 @@ use crate::breaker::Ticket;
 use crate::context::TraceId;
 use crate::fault::Facts;
 use crate::scope::ScopeId;
-use crate::sli::Judged;
+use crate::sli::{self, Judged, Slots};
 
 /// What is known of a request when its headers are here.
 #[derive(Clone, Copy, Debug)]
@@ -62,9 +62,12 @@ pub enum Verdict {
 #[derive(Debug)]
 #[must_use = "hand it back to `Plane::end`"]
 pub struct Exchange {
-    side: Side,
-    scope: ScopeId,
+    pub(super) side: Side,
+    pub(super) scope: ScopeId,
     policy: Rc<Policy>,
+    /// Where it counts besides its scope, and how many attempts beyond the first it stands for.
+    pub(super) slots: Slots,
+    pub(super) retries: u32,
     began: Time,
     is_grpc: bool,
     ticket: Option<Ticket>,
@@ -124,6 +127,8 @@ impl Plane {
             side,
             scope,
             policy: Rc::clone(&entry.policy),
+            slots: Slots::default(),
+            retries: 0,
             began: now,
             is_grpc: arrival.is_grpc,
             ticket: None,
@@ -169,15 +174,17 @@ impl Plane {
             flags: ending.flags,
             grpc: ending.grpc.filter(|_| exchange.is_grpc),
         };
-        let latency = now.since(exchange.began);
         let Some(entry) = self.side(exchange.side).entry(exchange.scope) else {
             return;
         };
         entry.in_flight = entry.in_flight.saturating_sub(1);
-        let Judged { outcome, is_good } =
-            entry
-                .counts
-                .add(&exchange.policy.objectives, &ended, latency);
+        let Judged { outcome, is_good } = entry.counts.add(sli::Request {
+            objectives: &exchange.policy.objectives,
+            ended: &ended,
+            latency_us: now.micros_since(exchange.began),
+            slots: &exchange.slots,
+        });
+        entry.counts.retries += u64::from(exchange.retries);
         match (&exchange.decided, verdict) {
             (Decided::Refused, _) => entry.guard.count_refused(),
             (Decided::ShadowRefused, _) => entry.guard.count_shadow_refused(is_good),
@@ -185,9 +192,14 @@ impl Plane {
                 entry.counts.delayed += 1;
                 entry.counts.aborted += 1;
             }
-            (Decided::Held { .. }, OwnVerdict::Passed | OwnVerdict::Refused) => {
-                entry.counts.delayed += 1;
-            }
+            (
+                Decided::Held { .. },
+                OwnVerdict::Passed
+                | OwnVerdict::Refused
+                | OwnVerdict::Shed
+                | OwnVerdict::Blocked
+                | OwnVerdict::DeadlinePassed,
+            ) => entry.counts.delayed += 1,
             (Decided::Aborted, _) => entry.counts.aborted += 1,
             (Decided::Passed, _) => {}
         }
@@ -213,6 +225,7 @@ impl Plane {
     pub(super) fn start(&mut self, now: Time) {
         if !self.has_traffic {
             self.has_traffic = true;
+            self.statistics.start(now);
             let interval = self.interval();
             self.outbox.start(now, self.clock.wall(now), interval);
         }

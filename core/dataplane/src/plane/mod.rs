@@ -6,12 +6,14 @@
 //! ends. Each side has one configuration, the last that arrived.
 
 mod clock;
+mod describe;
 mod entry;
 mod exchange;
 mod guard;
 mod held;
 mod outbox;
 mod side;
+mod statistics;
 
 use core::time::Duration;
 
@@ -28,6 +30,7 @@ use held::Held;
 pub use held::{Release, Released};
 use outbox::{Outbox, Step};
 use side::SideState;
+use statistics::Statistics;
 
 /// The memory of one VM.
 #[derive(Debug)]
@@ -39,6 +42,7 @@ pub struct Plane {
     held: Held,
     outbox: Outbox,
     trouble: Trouble,
+    statistics: Statistics,
     has_traffic: bool,
 }
 
@@ -67,6 +71,7 @@ impl Plane {
             held: Held::default(),
             outbox: Outbox::new(incarnation),
             trouble: Trouble::default(),
+            statistics: Statistics::default(),
             has_traffic: false,
         }
     }
@@ -167,12 +172,16 @@ impl Plane {
         self.server.report.as_ref().or(self.client.report.as_ref())
     }
 
-    /// When the shell must come back, with [`Plane::release`] and [`Plane::report`]; never, before the first request.
+    /// When the shell must come back, with [`Plane::release`], [`Plane::report`] and [`Plane::stat_deltas`]; never, before the first request.
     #[must_use]
     pub fn wake_at(&self) -> Option<Time> {
         let report =
             (self.has_traffic && self.report_settings().is_some()).then(|| self.outbox.wake_at());
-        report.into_iter().chain(self.held.next_due()).min()
+        report
+            .into_iter()
+            .chain(self.held.next_due())
+            .chain(self.stats_due())
+            .min()
     }
 
     /// The report that `sender` should send at `now`, if one is due. The same one again when it was lost.
@@ -215,6 +224,8 @@ impl Plane {
 
     /// Everything that happened since the last report.
     fn take(&mut self, now: Time) -> Report {
+        // What goes out is shown first: an objective may be forgotten with it.
+        self.show();
         let mut scopes = self.server.take(now, &self.clock);
         scopes.append(&mut self.client.take(now, &self.clock));
         scopes.sort_by(|one, other| one.scope.cmp(&other.scope));
@@ -224,11 +235,12 @@ impl Plane {
             from: WallTime::default(),
             to: WallTime::default(),
             scopes,
-            filters: [self.server.status, self.client.status]
+            filters: [&self.server.status, &self.client.status]
                 .into_iter()
                 .flatten()
+                .cloned()
                 .collect(),
-            trouble: core::mem::take(&mut self.trouble),
+            trouble: self.take_trouble(),
         }
     }
 

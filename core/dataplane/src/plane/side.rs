@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use sloop_model::{
-    FilterConfig, ReportSettings, RouteName, ServiceName, Side, Time, TraceResponse, WallTime,
+    DimensionSettings, FilterConfig, ReportSettings, RouteName, ServiceName, Side, StatsSettings,
+    Time, TraceResponse, WallTime,
 };
 
 use super::clock::Clock;
@@ -11,6 +12,8 @@ use super::entry::{Entry, Origin};
 use crate::headers::Request;
 use crate::report::{FilterStatus, ScopeDelta, Trouble};
 use crate::scope::{Rules, ScopeId};
+use crate::sli::{Seen, Slots};
+use crate::stats::StatsBook;
 
 /// What one filter of the VM knows. Empty until it is configured.
 #[derive(Debug)]
@@ -28,11 +31,13 @@ pub(super) struct SideState {
     pub(super) route_names: bool,
     pub(super) respond: TraceResponse,
     pub(super) report: Option<ReportSettings>,
+    pub(super) dimensions: Option<DimensionSettings>,
+    pub(super) stats: StatsSettings,
     pub(super) status: Option<FilterStatus>,
 }
 
 impl SideState {
-    /// Routes that only Envoy names: each costs 12 KiB per worker, and no person reads more of them.
+    /// Routes that only Envoy names: each costs up to 5 KiB per worker, and no person reads more of them.
     pub(super) const NAMED_MAX: usize = 256;
     /// Scopes that went out of the configuration with counts that nobody took yet.
     pub(super) const RETIRED_MAX: usize = 1_024;
@@ -50,6 +55,8 @@ impl SideState {
             route_names: false,
             respond: TraceResponse::default(),
             report: None,
+            dimensions: None,
+            stats: StatsSettings::default(),
             status: None,
         }
     }
@@ -65,10 +72,16 @@ impl SideState {
         self.route_names = config.route_names;
         self.respond = config.trace.respond.unwrap_or_default();
         self.report.clone_from(&config.report);
+        self.dimensions.clone_from(&config.dimensions);
+        self.stats = config.stats;
         self.status = Some(FilterStatus {
             side: self.side,
             generation: config.generation,
             applied_at: wall,
+            version: config
+                .dimensions
+                .as_ref()
+                .and_then(|one| one.version.clone()),
         });
         let other = self.enter(self.service.clone(), RouteName::other(), Origin::Other);
         self.other = Some(other);
@@ -128,6 +141,27 @@ impl SideState {
     pub(super) fn entry(&mut self, id: ScopeId) -> Option<&mut Entry> {
         let at = usize::try_from(id.0).ok()?;
         self.entries.get_mut(at)?.as_mut()
+    }
+
+    /// Where a request counts besides its scope.
+    pub(super) fn slots(&mut self, id: ScopeId, seen: &Seen<'_>, trouble: &mut Trouble) -> Slots {
+        let at = usize::try_from(id.0).unwrap_or(usize::MAX);
+        match (&self.dimensions, self.entries.get_mut(at)) {
+            (Some(settings), Some(Some(entry))) => {
+                entry
+                    .counts
+                    .slots(settings, seen, &mut trouble.values_over_cap)
+            }
+            (Some(_) | None, _) => Slots::default(),
+        }
+    }
+
+    /// Shows what was not shown yet as statistics.
+    pub(super) fn show(&mut self, book: &mut StatsBook) {
+        for entry in self.entries.iter_mut().flatten() {
+            let scope = entry.scope(self.side);
+            entry.counts.show(&scope, book);
+        }
     }
 
     /// Whether a breaker changed its state since the last report.

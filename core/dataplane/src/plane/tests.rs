@@ -1,6 +1,7 @@
 //! What the memory of a VM promises.
 
 mod counting;
+mod describing;
 mod faults;
 mod guarding;
 mod reporting;

@@ -1,13 +1,21 @@
 //! Counts of one scope since the last report.
 
+pub(crate) mod dimension;
 mod latency;
+mod tally;
 
-use core::time::Duration;
+use sloop_model::{
+    DimensionSettings, Ended, Judgement, LatencyCounts, Objective, ObjectiveId, Outcome, Scope,
+};
 
-use sloop_model::{Ended, Judgement, Objective, ObjectiveId, Outcome};
+use crate::report::{DimensionDelta, ObjectiveDelta};
+use crate::stats::{Shown, StatsBook, Values, show_objective};
+pub(crate) use dimension::{Dimensions, Slots};
+pub use dimension::{Seen, caller_uri};
+pub use latency::Latency;
+pub(crate) use tally::Tally;
 
-use crate::report::ObjectiveDelta;
-pub(crate) use latency::Latency;
+use dimension::Cells;
 
 /// What ended in one scope. Shape: `objectives` begins with those in force, in
 /// their order; behind them come those that a later configuration dropped while
@@ -16,10 +24,16 @@ pub(crate) use latency::Latency;
 pub(crate) struct Counts {
     pub(crate) requests: u64,
     pub(crate) outcomes: [u64; Outcome::ALL.len()],
-    pub(crate) objectives: Vec<ObjectiveDelta>,
+    pub(crate) objectives: Vec<Tally>,
     pub(crate) latency: Latency,
     pub(crate) delayed: u64,
     pub(crate) aborted: u64,
+    /// Attempts beyond the first.
+    pub(crate) retries: u64,
+    /// From the first request with a dimension on.
+    dimensions: Option<Box<Dimensions>>,
+    /// From the first time on that the counts were shown as statistics.
+    shown: Option<Box<Shown>>,
 }
 
 /// How a request ended, judged.
@@ -30,51 +44,92 @@ pub(crate) struct Judged {
     pub(crate) is_good: bool,
 }
 
+/// A request that ended, and where it counts.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Request<'a> {
+    /// What it is judged by: what was in force when it began.
+    pub(crate) objectives: &'a [Objective],
+    pub(crate) ended: &'a Ended,
+    /// From its headers to its end, in whole microseconds.
+    pub(crate) latency_us: u64,
+    pub(crate) slots: &'a Slots,
+}
+
+/// What was counted, to be reported.
+#[derive(Debug)]
+pub(crate) struct Taken {
+    pub(crate) requests: u64,
+    pub(crate) outcomes: [u64; Outcome::ALL.len()],
+    /// Sorted by id, those without counts left out.
+    pub(crate) objectives: Vec<ObjectiveDelta>,
+    pub(crate) latency: LatencyCounts,
+    pub(crate) delayed: u64,
+    pub(crate) aborted: u64,
+    pub(crate) retries: u64,
+    pub(crate) dimensions: Vec<DimensionDelta>,
+}
+
 impl Counts {
     /// Objectives beyond those in force: a scope whose objectives change with
     /// every push while one stream stays open must not grow for ever.
     const LEFT_MAX: usize = 64;
 
-    /// Counts a request of `objectives` that ended as `ended` after `latency`.
-    pub(crate) fn add(
+    /// Where a request counts besides the scope. `over_cap` counts values that found no room.
+    pub(crate) fn slots(
         &mut self,
-        objectives: &[Objective],
-        ended: &Ended,
-        latency: Duration,
-    ) -> Judged {
+        settings: &DimensionSettings,
+        seen: &Seen<'_>,
+        over_cap: &mut u64,
+    ) -> Slots {
+        self.dimensions
+            .get_or_insert_default()
+            .slots(settings, seen, over_cap)
+    }
+
+    /// Counts a request.
+    pub(crate) fn add(&mut self, request: Request<'_>) -> Judged {
+        let Request {
+            objectives,
+            ended,
+            latency_us,
+            slots,
+        } = request;
         let outcome = Outcome::of(*ended);
         self.requests += 1;
         if let Some(count) = self.outcomes.get_mut(outcome.index()) {
             *count += 1;
         }
         if outcome.has_latency() {
-            self.latency.record(latency);
+            self.latency.record(latency_us);
         }
+        let cells = match &mut self.dimensions {
+            Some(dimensions) if slots.is_some() => dimensions.count(slots, outcome.class()),
+            Some(_) | None => Cells::default(),
+        };
         let mut is_good = if objectives.is_empty() {
             outcome.is_served()
         } else {
             outcome.is_evidence()
         };
         for (position, objective) in objectives.iter().enumerate() {
-            let good = match objective.judge(ended, outcome, latency) {
+            let has_met = match objective.judge(ended, outcome, latency_us) {
                 Judgement::NotCounted => continue,
-                Judgement::Good => 1,
-                Judgement::Bad => 0,
+                Judgement::Good => true,
+                Judgement::Bad => false,
             };
-            is_good &= good == 1;
-            if let Some(delta) = self.objective(position, &objective.id) {
-                delta.total += 1;
-                delta.good += good;
+            is_good &= has_met;
+            if let Some(tally) = self.objective(position, &objective.id) {
+                tally.add(has_met, cells);
             }
         }
         Judged { outcome, is_good }
     }
 
     /// The counts of an objective: at its position, unless the configuration changed since the request began.
-    fn objective(&mut self, position: usize, id: &ObjectiveId) -> Option<&mut ObjectiveDelta> {
-        let is_at = |delta: &ObjectiveDelta| delta.id == *id;
+    fn objective(&mut self, position: usize, id: &ObjectiveId) -> Option<&mut Tally> {
+        let is_at = |tally: &Tally| tally.delta.id == *id;
         let found = match self.objectives.get(position) {
-            Some(delta) if is_at(delta) => Some(position),
+            Some(tally) if is_at(tally) => Some(position),
             Some(_) | None => self.objectives.iter().position(is_at),
         };
         let at = found.unwrap_or(self.objectives.len());
@@ -82,7 +137,7 @@ impl Counts {
             if Self::LEFT_MAX <= at {
                 return None;
             }
-            self.objectives.push(ObjectiveDelta::none(id.clone()));
+            self.objectives.push(Tally::none(id.clone()));
         }
         self.objectives.get_mut(at)
     }
@@ -91,13 +146,15 @@ impl Counts {
     pub(crate) fn adopt(&mut self, objectives: &[Objective]) {
         let mut before = core::mem::take(&mut self.objectives);
         for objective in objectives {
-            let known = before.iter().position(|delta| delta.id == objective.id);
+            let known = before
+                .iter()
+                .position(|tally| tally.delta.id == objective.id);
             self.objectives.push(known.map_or_else(
-                || ObjectiveDelta::none(objective.id.clone()),
+                || Tally::none(objective.id.clone()),
                 |at| before.swap_remove(at),
             ));
         }
-        before.retain(|delta| 0 < delta.total);
+        before.retain(|tally| 0 < tally.delta.total);
         self.objectives.append(&mut before);
     }
 
@@ -110,6 +167,13 @@ impl Counts {
         self.latency.fold(&other.latency);
         self.delayed += other.delayed;
         self.aborted += other.aborted;
+        self.retries += other.retries;
+        if let Some(other) = &other.dimensions {
+            self.dimensions.get_or_insert_default().fold(other);
+        }
+        if let Some(other) = &other.shown {
+            self.shown.get_or_insert_default().fold(other);
+        }
     }
 
     /// Whether there is nothing to report.
@@ -117,17 +181,67 @@ impl Counts {
         self.requests == 0
     }
 
-    /// Takes the counts out of the objectives, those without counts left out, sorted.
-    pub(crate) fn take_objectives(&mut self, in_force: usize) -> Vec<ObjectiveDelta> {
-        let mut taken: Vec<ObjectiveDelta> = self
-            .objectives
-            .iter_mut()
-            .filter(|delta| 0 < delta.total)
-            .map(ObjectiveDelta::take)
-            .collect();
+    /// Takes the counts out. The first `in_force` objectives stay.
+    pub(crate) fn take(&mut self, in_force: usize) -> Taken {
+        if self.shown.is_some() {
+            let values = self.values();
+            if let Some(shown) = &mut self.shown {
+                shown.drained(&values);
+            }
+        }
+        let dimensions = self.take_dimensions();
+        let counted = |tally: &&mut Tally| 0 < tally.delta.total;
+        let objectives = self.objectives.iter_mut().filter(counted);
+        let mut objectives: Vec<ObjectiveDelta> = objectives.map(Tally::take).collect();
+        objectives.sort_by(|one, other| one.id.cmp(&other.id));
         self.objectives.truncate(in_force);
-        taken.sort_by(|one, other| one.id.cmp(&other.id));
-        taken
+        Taken {
+            requests: core::mem::take(&mut self.requests),
+            outcomes: core::mem::take(&mut self.outcomes),
+            objectives,
+            latency: self.latency.take(),
+            delayed: core::mem::take(&mut self.delayed),
+            aborted: core::mem::take(&mut self.aborted),
+            retries: core::mem::take(&mut self.retries),
+            dimensions,
+        }
+    }
+
+    /// Takes the counts of the dimensions out, before those of the objectives.
+    fn take_dimensions(&mut self) -> Vec<DimensionDelta> {
+        let Some(dimensions) = &mut self.dimensions else {
+            return Vec::new();
+        };
+        let mut counted: Vec<&Tally> = self
+            .objectives
+            .iter()
+            .filter(|tally| 0 < tally.delta.total)
+            .collect();
+        counted.sort_by(|one, other| one.delta.id.cmp(&other.delta.id));
+        let deltas = dimensions.counted().map(|row| DimensionDelta {
+            dimension: row.dimension,
+            value: row.value,
+            classes: row.classes,
+            objectives: counted.iter().map(|tally| tally.cell(row.cell)).collect(),
+        });
+        let deltas = deltas.collect();
+        dimensions.clear();
+        deltas
+    }
+
+    /// Shows what was not shown yet as statistics of `scope`.
+    pub(crate) fn show(&mut self, scope: &Scope, book: &mut StatsBook) {
+        let values = self.values();
+        self.shown
+            .get_or_insert_default()
+            .show(scope, &values, book);
+        for tally in &mut self.objectives {
+            show_objective(tally, scope, book);
+        }
+    }
+
+    fn values(&self) -> Values {
+        Values::of(&self.outcomes, &self.latency, self.retries)
     }
 }
 

@@ -25,7 +25,16 @@ fn ended(status: u16) -> Ended {
     }
 }
 
-const MILLI: Duration = Duration::from_millis(1);
+const MILLI: u64 = 1_000;
+
+fn add(counts: &mut Counts, objectives: &[Objective], status: u16, latency_us: u64) -> Judged {
+    counts.add(Request {
+        objectives,
+        ended: &ended(status),
+        latency_us,
+        slots: &Slots::default(),
+    })
+}
 
 fn totals(deltas: &[ObjectiveDelta]) -> Vec<(&str, u64, u64)> {
     deltas
@@ -39,14 +48,14 @@ fn every_objective_is_judged_by_itself() {
     let both = [objective("up", None), objective("fast", Some(1_000))];
     let mut counts = Counts::default();
     counts.adopt(&both);
-    assert!(counts.add(&both, &ended(200), MILLI).is_good);
-    assert!(!counts.add(&both, &ended(200), MILLI * 2).is_good);
-    assert!(!counts.add(&both, &ended(500), MILLI).is_good);
+    assert!(add(&mut counts, &both, 200, MILLI).is_good);
+    assert!(!add(&mut counts, &both, 200, MILLI * 2).is_good);
+    assert!(!add(&mut counts, &both, 500, MILLI).is_good);
     assert_eq!(counts.requests, 3);
     assert_eq!(counts.outcomes[Outcome::Success.index()], 2);
-    let taken = counts.take_objectives(2);
+    let taken = counts.take(2).objectives;
     assert_eq!(totals(&taken), [("fast", 3, 1), ("up", 3, 2)]);
-    assert_eq!(totals(&counts.take_objectives(2)), []);
+    assert_eq!(totals(&counts.take(2).objectives), []);
 }
 
 #[test]
@@ -55,11 +64,11 @@ fn what_began_under_an_old_configuration_counts_for_the_old_objective() {
     let new = [objective("new", None), objective("other", None)];
     let mut counts = Counts::default();
     counts.adopt(&old);
-    counts.add(&old, &ended(200), MILLI);
+    add(&mut counts, &old, 200, MILLI);
     counts.adopt(&new);
-    counts.add(&old, &ended(500), MILLI);
-    counts.add(&new, &ended(200), MILLI);
-    let taken = counts.take_objectives(2);
+    add(&mut counts, &old, 500, MILLI);
+    add(&mut counts, &new, 200, MILLI);
+    let taken = counts.take(2).objectives;
     assert_eq!(
         totals(&taken),
         [("new", 1, 1), ("old", 2, 1), ("other", 1, 1)]
@@ -71,7 +80,7 @@ fn objectives_that_went_do_not_pile_up() {
     let mut counts = Counts::default();
     for number in 0..1_000 {
         let one = [objective(&format!("slo-{number}"), None)];
-        counts.add(&one, &ended(200), MILLI);
+        add(&mut counts, &one, 200, MILLI);
     }
     assert_eq!(counts.objectives.len(), Counts::LEFT_MAX);
     assert_eq!(counts.requests, 1_000);
@@ -80,6 +89,6 @@ fn objectives_that_went_do_not_pile_up() {
 #[test]
 fn without_objectives_served_is_good() {
     let mut counts = Counts::default();
-    assert!(counts.add(&[], &ended(404), MILLI).is_good);
-    assert!(!counts.add(&[], &ended(503), MILLI).is_good);
+    assert!(add(&mut counts, &[], 404, MILLI).is_good);
+    assert!(!add(&mut counts, &[], 503, MILLI).is_good);
 }

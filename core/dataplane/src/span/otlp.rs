@@ -284,6 +284,9 @@ const fn verdict_name(verdict: OwnVerdict) -> &'static str {
         OwnVerdict::Passed => "passed",
         OwnVerdict::Refused => "refused",
         OwnVerdict::Faulted => "faulted",
+        OwnVerdict::Shed => "shed",
+        OwnVerdict::Blocked => "blocked",
+        OwnVerdict::DeadlinePassed => "deadline_passed",
     }
 }
 

@@ -12,9 +12,11 @@ mod read;
 use serde::{Deserialize, Serialize};
 
 use crate::breaker::{BreakerMode, BreakerRule};
+use crate::dimensions::{DimensionSettings, InvalidDimensions};
 use crate::json::{FromJson as _, Json, Problem};
 use crate::matcher::InvalidMatch;
 use crate::objective::InvalidSelector;
+use crate::stats::{InvalidStats, StatsSettings};
 use crate::{
     ContextSettings, Criticality, DenyRule, FaultRule, InvalidSpans, Objective, RequestMatch,
     RouteName, ServiceName, ShedConfig, Side, SpanSettings, Trip, WallTime,
@@ -49,6 +51,12 @@ pub struct FilterConfig {
     /// Where spans go, and which; none are made when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub spans: Option<SpanSettings>,
+    /// By what else than routes requests are told apart; by nothing when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dimensions: Option<DimensionSettings>,
+    /// Whether counts become statistics of Envoy.
+    #[serde(default, skip_serializing_if = "StatsSettings::is_default")]
+    pub stats: StatsSettings,
     /// Whether requests that no `match` claims are told apart by Envoy's route names.
     #[serde(default)]
     pub route_names: bool,
@@ -214,6 +222,12 @@ pub enum ConfigError {
         /// What is wrong with it.
         source: InvalidSelector,
     },
+    /// Dimensions that cannot be.
+    #[error(transparent)]
+    Dimensions(#[from] InvalidDimensions),
+    /// Statistics that cannot be.
+    #[error(transparent)]
+    Stats(#[from] InvalidStats),
     /// The interval of reports is out of its bounds.
     #[error("report.interval_ms: is {given}; it must be from 100 to 60000")]
     Interval {
@@ -229,7 +243,7 @@ pub enum ConfigError {
 }
 
 impl FilterConfig {
-    /// Scopes in one configuration: each costs 12 KiB per worker once it has traffic.
+    /// Scopes in one configuration: each costs up to 5 KiB per worker once it has traffic.
     pub const SCOPES_MAX: usize = 1_024;
     /// Alternatives in one scope's `match`.
     pub const MATCHES_MAX: usize = 64;
@@ -285,6 +299,10 @@ impl FilterConfig {
         if let Some(spans) = &self.spans {
             spans.check().map_err(ConfigError::Spans)?;
         }
+        if let Some(dimensions) = &self.dimensions {
+            dimensions.check()?;
+        }
+        self.stats.check()?;
         at_most("scopes", self.scopes.len(), Self::SCOPES_MAX)?;
         let denied = self.scopes.iter().map(|scope| scope.deny.len());
         at_most(

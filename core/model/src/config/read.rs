@@ -14,6 +14,7 @@ macro_rules! words {
 }
 
 mod context;
+mod dimensions;
 mod faults;
 mod matches;
 mod objectives;
@@ -36,6 +37,8 @@ impl FromJson for FilterConfig {
             trace: fields.or_default("trace")?,
             report: fields.optional("report")?,
             spans: fields.optional("spans")?,
+            dimensions: fields.optional("dimensions")?,
+            stats: fields.or_default("stats")?,
             route_names: fields.or_default("route_names")?,
             deny: fields.or_default("deny")?,
             scopes: fields.or_default("scopes")?,

@@ -5,9 +5,12 @@ use super::*;
 const WHOLE: &str = r#"{
   "version": 1, "generation": 7, "service": "checkout", "side": "client",
   "trace": {"respond": "always", "context": {"owner": "envoy", "b3": "multi", "member": "discard", "deadlines": "enforce",
-    "origin_key": "app.origin", "journey_key": "app.journey", "join": {"entries": 4, "expires_ms": 100, "reach": "sidecar"}}},
+    "join": {"entries": 4, "expires_ms": 100, "reach": "sidecar"}}},
   "report": {"cluster": "sloop_control_plane", "interval_ms": 500},
   "spans": {"cluster": "otel", "sampling": 100, "sampled_flag": "decided", "interval_ms": 200, "queue_max": 60, "batch_max": 20},
+  "dimensions": {"caller": {"header": "x-caller"}, "origin": {"baggage": "o"}, "journey": {"baggage": "j"}, "version": "v2",
+    "values_max": 8, "attempts": true},
+  "stats": {"enabled": true, "metrics_max": 100},
   "route_names": true,
   "deny": [{"id": "cve-1", "mode": "shadow", "match": {"path": {"prefix": "/admin"}}, "caller": "spiffe://x", "status": 404,
             "share_max": 500, "expires_at_ms": 1700000000000}],

@@ -2,8 +2,8 @@
 
 use crate::json::{Fields, FromJson, Json, Problem};
 use crate::{
-    B3Output, BaggageKey, ContextSettings, DeadlineMode, JoinReach, JoinSettings, JoinWritten,
-    MemberTrust, TraceOwner,
+    B3Output, ContextSettings, DeadlineMode, JoinReach, JoinSettings, JoinWritten, MemberTrust,
+    TraceOwner,
 };
 
 impl FromJson for ContextSettings {
@@ -14,18 +14,10 @@ impl FromJson for ContextSettings {
             b3: fields.or_default("b3")?,
             member: fields.or_default("member")?,
             deadlines: fields.or_default("deadlines")?,
-            origin_key: fields.optional("origin_key")?,
-            journey_key: fields.optional("journey_key")?,
             join: fields.optional("join")?,
         };
         fields.end()?;
         Ok(settings)
-    }
-}
-
-impl FromJson for BaggageKey {
-    fn from_json(json: &Json<'_>) -> Result<Self, Problem> {
-        Self::try_from(String::from_json(json)?).map_err(Problem::invalid)
     }
 }
 

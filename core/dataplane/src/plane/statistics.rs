@@ -1,0 +1,94 @@
+//! Counts as Envoy's own statistics, now and then.
+
+use core::time::Duration;
+
+use sloop_model::Time;
+
+use super::Plane;
+use crate::report::Trouble;
+use crate::stats::{Metric, StatDelta, StatsBook, show_trouble};
+
+/// Prometheus asks every 15 s or more rarely; more often than this nobody sees it.
+const INTERVAL: Duration = Duration::from_secs(5);
+
+/// What of the VM's counts was shown, and when more is to be.
+#[derive(Debug)]
+pub(super) struct Statistics {
+    book: StatsBook,
+    trouble: [Metric; Trouble::KINDS],
+    due: Time,
+}
+
+impl Default for Statistics {
+    fn default() -> Self {
+        Self {
+            book: StatsBook::default(),
+            trouble: [Metric::NONE; Trouble::KINDS],
+            due: Time::default(),
+        }
+    }
+}
+
+impl Statistics {
+    /// The first request came at `now`.
+    pub(super) fn start(&mut self, now: Time) {
+        self.due = now.after(INTERVAL);
+    }
+}
+
+impl Plane {
+    /// When [`Plane::stat_deltas`] has something to say, if statistics are wanted.
+    pub(super) fn stats_due(&self) -> Option<Time> {
+        (self.has_traffic && self.shows_stats()).then_some(self.statistics.due)
+    }
+
+    /// What is to be added to Envoy's statistics at `now`, if it is time. Also after a configuration
+    /// that wants none: what was counted before is still shown, once.
+    pub fn stat_deltas(&mut self, now: Time) -> Vec<StatDelta> {
+        if self.stats_due().is_some_and(|due| due <= now) {
+            self.statistics.due = now.after(INTERVAL);
+            self.show();
+            if self.report_settings().is_none() {
+                // Nobody else takes the counts.
+                drop(self.take(now));
+            }
+        }
+        self.statistics.book.take_deltas()
+    }
+
+    /// Which statistics Envoy knows by which number.
+    pub const fn stats(&mut self) -> &mut StatsBook {
+        &mut self.statistics.book
+    }
+
+    fn shows_stats(&self) -> bool {
+        self.server.stats.enabled || self.client.stats.enabled
+    }
+
+    /// Writes into the book what was not shown yet, as long as statistics are wanted.
+    pub(super) fn show(&mut self) {
+        if !self.shows_stats() {
+            return;
+        }
+        let book = &mut self.statistics.book;
+        let mut metrics_max = 0;
+        for side in [&mut self.server, &mut self.client] {
+            if side.stats.enabled {
+                metrics_max = side.stats.metrics_max.max(metrics_max);
+                book.set_metrics_max(metrics_max);
+                side.show(book);
+            }
+        }
+        self.trouble.stats_over_cap += book.take_over_cap();
+        show_trouble(&mut self.statistics.trouble, &self.trouble, book);
+    }
+
+    /// Takes the trouble out.
+    pub(super) fn take_trouble(&mut self) -> Trouble {
+        let taken = core::mem::take(&mut self.trouble);
+        for (metric, (_, count)) in self.statistics.trouble.iter_mut().zip(taken.kinds()) {
+            metric.drained(count);
+        }
+        taken
+    }
+}

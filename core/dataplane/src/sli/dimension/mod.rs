@@ -1,0 +1,146 @@
+//! Counts by caller, origin and journey: few values of each per scope, the rest together.
+//!
+//! [`Seen`] is what a request says of itself. [`Dimensions::slots`] finds, or makes,
+//! the row of each value when the request begins; the request keeps the
+//! [`Slots`] and is counted there when it ends. A row whose value was
+//! quiet for 60 reports gives way to a new value. A slot remembers which value
+//! it was for, so a request that outlives its row counts as `other`.
+//!
+//! For each configured dimension the counts of all values add up to the scope's
+//! requests since it was configured: what came without a value is `unknown`.
+
+mod seen;
+mod table;
+mod xfcc;
+
+pub use seen::Seen;
+pub use xfcc::caller_uri;
+
+use sloop_model::{Dimension, DimensionSettings, DimensionValue, OutcomeClass};
+
+use table::{Row, Slot, Table};
+
+/// Requests by class of outcome.
+pub(crate) type Classes = [u64; OutcomeClass::ALL.len()];
+
+const DIMENSIONS: usize = Dimension::ALL.len();
+
+/// Where a request counts. Of nothing, when no dimension is configured.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Slots(Option<[Option<Slot>; DIMENSIONS]>);
+
+/// Positions in the list of all rows of a scope, in which dimensions take turns.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Cells([Option<u8>; DIMENSIONS]);
+
+impl Cells {
+    /// The positions.
+    pub(crate) fn iter(self) -> impl Iterator<Item = usize> {
+        self.0
+            .into_iter()
+            .enumerate()
+            .filter_map(|(dimension, row)| Some(position(dimension, usize::from(row?))))
+    }
+}
+
+/// Rows of the three dimensions take turns, so that the list is as long as the fullest table needs.
+const fn position(dimension: usize, row: usize) -> usize {
+    row * DIMENSIONS + dimension
+}
+
+/// The rows of one scope.
+#[derive(Debug, Default)]
+pub(crate) struct Dimensions {
+    tables: [Table; DIMENSIONS],
+}
+
+/// What one value counted.
+#[derive(Debug)]
+pub(crate) struct Counted {
+    pub(crate) dimension: Dimension,
+    pub(crate) value: DimensionValue,
+    pub(crate) classes: Classes,
+    /// Where the objectives counted it.
+    pub(crate) cell: usize,
+}
+
+impl Dimensions {
+    /// Where a request counts. `over_cap` counts values that found no row.
+    pub(crate) fn slots(
+        &mut self,
+        settings: &DimensionSettings,
+        seen: &Seen<'_>,
+        over_cap: &mut u64,
+    ) -> Slots {
+        let mut slots = [None; DIMENSIONS];
+        for ((dimension, slot), table) in Dimension::ALL
+            .into_iter()
+            .zip(&mut slots)
+            .zip(&mut self.tables)
+        {
+            if settings.includes(dimension) {
+                *slot = Some(table.slot(seen.value(dimension), settings.values_max, over_cap));
+            }
+        }
+        Slots(Some(slots))
+    }
+
+    /// Counts a request.
+    pub(crate) fn count(&mut self, slots: &Slots, class: OutcomeClass) -> Cells {
+        let mut cells = Cells::default();
+        for ((slot, cell), table) in slots
+            .0
+            .iter()
+            .flatten()
+            .zip(&mut cells.0)
+            .zip(&mut self.tables)
+        {
+            *cell = slot.map(|slot| table.count(slot, class));
+        }
+        cells
+    }
+
+    /// Adds what the rows of another scope counted.
+    pub(crate) fn fold(&mut self, other: &Self) {
+        for (table, other) in self.tables.iter_mut().zip(&other.tables) {
+            table.fold(other);
+        }
+    }
+
+    /// What was counted since the last [`Self::clear`], by dimension, `other` and `unknown` first.
+    pub(crate) fn counted(&self) -> impl Iterator<Item = Counted> {
+        Dimension::ALL
+            .into_iter()
+            .zip(&self.tables)
+            .flat_map(|(dimension, table)| {
+                let rows = table.rows().iter().enumerate();
+                rows.filter(|(_, row)| !row.is_quiet())
+                    .filter_map(move |(at, row)| {
+                        Some(Counted {
+                            dimension,
+                            value: row.value()?,
+                            classes: row.classes,
+                            cell: position(dimension.index(), at),
+                        })
+                    })
+            })
+    }
+
+    /// Begins anew, with the same rows.
+    pub(crate) fn clear(&mut self) {
+        self.tables
+            .iter_mut()
+            .flat_map(Table::rows_mut)
+            .for_each(Row::clear);
+    }
+}
+
+impl Slots {
+    /// Whether the request counts anywhere.
+    pub(crate) const fn is_some(&self) -> bool {
+        self.0.is_some()
+    }
+}
+
+#[cfg(test)]
+mod tests;
