@@ -137,6 +137,7 @@ impl Bootstrap {
             dimensions: None,
             stats: StatsSettings::default(),
             route_names: false,
+            deny: Vec::new(),
             scopes: Vec::new(),
             optional: Ignored {},
         }

@@ -103,6 +103,7 @@ pub fn filter_config(
             dimensions: None,
             stats: StatsSettings::default(),
             route_names: making.route_names,
+            deny: Vec::new(),
             scopes: making.scopes,
             optional: Ignored {},
         },

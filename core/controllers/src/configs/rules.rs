@@ -60,7 +60,10 @@ impl<'a> Rules<'a> {
             route: route.clone(),
             matches,
             objectives: self.objectives(route),
+            criticality: None,
+            deny: Vec::new(),
             breaker: self.breaker(route),
+            shed: None,
             faults: self.faults(route),
         };
         config.objectives.retain(|objective| {

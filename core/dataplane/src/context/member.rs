@@ -19,7 +19,7 @@
 //! itself and as far as 256 characters reach, so a later writer may add fields.
 //! A value of another version is not read, and is carried on untouched.
 
-use sloop_model::Criticality;
+use sloop_model::{Arm, Arms, Criticality, ExperimentKey};
 
 use super::deadline::Deadline;
 use super::hex;
@@ -37,92 +37,6 @@ pub struct Said {
     pub arms: Arms,
 }
 
-/// Arms of a few experiments, at most one for each.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Arms {
-    /// What is behind `count` means nothing, and is zero and untouched.
-    experiments: [u32; Self::MAX],
-    kinds: [ArmKind; Self::MAX],
-    count: u8,
-}
-
-/// The arm of one experiment that a trace is in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Arm {
-    /// Which experiment, as a hash of its name.
-    pub experiment: u32,
-    /// Which arm.
-    pub kind: ArmKind,
-}
-
-/// What an experiment does to a request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum ArmKind {
-    /// It meets the fault.
-    Fault,
-    /// It is compared with those that do.
-    Control,
-    /// It takes no part.
-    Untouched,
-}
-
-impl Arms {
-    /// Experiments that one trace can be in at a time: each costs 11 bytes on every request.
-    pub const MAX: usize = 4;
-
-    /// None.
-    pub const NONE: Self = Self {
-        experiments: [0; Self::MAX],
-        kinds: [ArmKind::Untouched; Self::MAX],
-        count: 0,
-    };
-
-    /// The arm in `experiment`.
-    #[must_use]
-    pub fn of(&self, experiment: u32) -> Option<ArmKind> {
-        self.iter()
-            .find(|arm| arm.experiment == experiment)
-            .map(|arm| arm.kind)
-    }
-
-    /// Adds an arm. False, and nothing changes, when the experiment has one already or there are too many.
-    pub fn add(&mut self, arm: Arm) -> bool {
-        if self.of(arm.experiment).is_some() {
-            return false;
-        }
-        let at = usize::from(self.count);
-        let (Some(experiment), Some(kind)) = (self.experiments.get_mut(at), self.kinds.get_mut(at))
-        else {
-            return false;
-        };
-        (*experiment, *kind) = (arm.experiment, arm.kind);
-        self.count += 1;
-        true
-    }
-
-    /// Whether there are none.
-    #[must_use]
-    pub const fn is_empty(&self) -> bool {
-        self.count == 0
-    }
-
-    /// All, in the order in which they were added.
-    pub fn iter(&self) -> impl Iterator<Item = Arm> {
-        let all = self.experiments.iter().zip(&self.kinds);
-        all.take(usize::from(self.count))
-            .map(|(experiment, kind)| Arm {
-                experiment: *experiment,
-                kind: *kind,
-            })
-    }
-}
-
-impl Default for Arms {
-    fn default() -> Self {
-        Self::NONE
-    }
-}
-
 /// Bytes of a value in `tracestate`.
 const VALUE_BYTES_MAX: usize = 256;
 
@@ -130,7 +44,7 @@ enum Field {
     Criticality(Criticality),
     Keep,
     Deadline(Deadline),
-    Arm(Arm),
+    Arm(ExperimentKey, Arm),
 }
 
 impl Said {
@@ -144,8 +58,8 @@ impl Said {
                 Field::Keep => said.keep = true,
                 Field::Deadline(deadline) => said.deadline = said.deadline.or(Some(deadline)),
                 // A second arm of the same experiment, or a fifth experiment, is left out.
-                Field::Arm(arm) => {
-                    said.arms.add(arm);
+                Field::Arm(experiment, arm) => {
+                    said.arms.remember(experiment, arm);
                 }
             }
         }
@@ -179,13 +93,13 @@ impl Said {
             into.push(b'-');
             push_short(deadline.stamp, into);
         }
-        for arm in self.arms.iter() {
+        for (experiment, arm) in self.arms.iter() {
             into.extend_from_slice(b".e");
-            into.extend_from_slice(&hex::digits(arm.experiment));
-            into.push(match arm.kind {
-                ArmKind::Fault => b'f',
-                ArmKind::Control => b'c',
-                ArmKind::Untouched => b'u',
+            into.extend_from_slice(&hex::digits(experiment.bits()));
+            into.push(match arm {
+                Arm::Fault => b'f',
+                Arm::Control => b'c',
+                Arm::Untouched => b'u',
             });
         }
         for field in unknown(previous) {
@@ -236,17 +150,15 @@ fn parse_field(field: &[u8]) -> Option<Field> {
             }))
         }
         b'e' => {
-            let (experiment, kind) = rest.split_first_chunk::<8>()?;
-            let kind = match kind {
-                b"f" => ArmKind::Fault,
-                b"c" => ArmKind::Control,
-                b"u" => ArmKind::Untouched,
+            let (experiment, arm) = rest.split_first_chunk::<8>()?;
+            let arm = match arm {
+                b"f" => Arm::Fault,
+                b"c" => Arm::Control,
+                b"u" => Arm::Untouched,
                 _ => return None,
             };
-            Some(Field::Arm(Arm {
-                experiment: hex::number(*experiment)?,
-                kind,
-            }))
+            let experiment = ExperimentKey::from_bits(hex::number(*experiment)?);
+            Some(Field::Arm(experiment, arm))
         }
         _ => None,
     }
@@ -279,8 +191,8 @@ mod tests {
         assert!(said.keep);
         let deadline = said.deadline.unwrap();
         assert_eq!((deadline.left_ms, deadline.stamp), (1_500, 0x8c3f_2a10));
-        assert_eq!(said.arms.of(0x0bad_cafe), Some(ArmKind::Fault));
-        assert_eq!(said.arms.of(1), None);
+        assert_eq!(said.arms.of(ExperimentKey::from_bits(0x0bad_cafe)), Some(Arm::Fault));
+        assert_eq!(said.arms.of(ExperimentKey::from_bits(1)), None);
     }
 
     #[test]
@@ -341,13 +253,13 @@ mod tests {
     fn said() -> impl Strategy<Value = Said> {
         let class = prop::option::of(prop::sample::select(&Criticality::ALL[..]));
         let deadline = prop::option::of(any::<(u32, u32)>());
-        let kinds = &[ArmKind::Fault, ArmKind::Control, ArmKind::Untouched][..];
+        let kinds = &[Arm::Fault, Arm::Control, Arm::Untouched][..];
         let arm = (any::<u32>(), prop::sample::select(kinds));
         let arms = prop::collection::vec(arm, 0..=6);
         (class, any::<bool>(), deadline, arms).prop_map(|(criticality, keep, deadline, given)| {
             let mut arms = Arms::default();
             for (experiment, kind) in given {
-                arms.add(Arm { experiment, kind });
+                arms.remember(ExperimentKey::from_bits(experiment), kind);
             }
             let deadline = deadline.map(|(left_ms, stamp)| Deadline { left_ms, stamp });
             Said {

@@ -27,7 +27,7 @@ use b3::B3Writing;
 pub use baggage::{Baggage, Word};
 pub use deadline::Deadline;
 pub use join::{JoinTable, Joined, Remembered, RequestKey};
-pub use member::{Arm, ArmKind, Arms, Said};
+pub use member::Said;
 pub use traceparent::{Incoming, Parent, TraceContext, TraceId};
 pub use tracestate::{StateMember, TraceState};
 
