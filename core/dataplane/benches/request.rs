@@ -6,7 +6,7 @@ use std::hint::black_box;
 use criterion::{Criterion, criterion_group, criterion_main};
 use sloop_dataplane::context::{Context, Reading};
 use sloop_dataplane::{
-    Arrival, Claim, Ending, HeaderMap, Plane, Random, Request, ScopeId, Verdict, serialised,
+    Arrival, Begun, Claim, Ending, HeaderMap, Plane, Random, Request, ScopeId, Verdict, serialised,
 };
 use sloop_model::{ContextSettings, FilterConfig, Flags, Side, Time, WallTime};
 
@@ -62,22 +62,25 @@ fn scope(plane: &Plane, request: &Request<'_>) -> ScopeId {
 
 fn request(plane: &mut Plane, bytes: &[u8], nanos: u64) -> Verdict {
     let request = Request::read(HeaderMap::new(bytes));
-    let trace = plane.trace(&request);
     let scope = scope(plane, &request);
     let arrival = Arrival {
-        trace: trace.id(),
+        request: &request,
         context: 1,
-        is_grpc: request.is_grpc,
+        joined: None,
         now: Time::from_nanos(nanos),
     };
-    let (exchange, verdict) = plane.begin(Side::Server, scope, arrival).unwrap();
-    black_box(trace.header());
+    let begun = plane.begin(Side::Server, scope, &arrival, |write| {
+        black_box(write);
+    });
+    let Begun {
+        exchange, verdict, ..
+    } = begun.unwrap();
     let ending = Ending {
         status: Some(200),
         flags: Flags::default(),
         grpc: None,
     };
-    plane.end(exchange, ending, Time::from_nanos(nanos + 1_000_000));
+    black_box(plane.end(exchange, ending, Time::from_nanos(nanos + 1_000_000)));
     verdict
 }
 

@@ -31,7 +31,10 @@ mod table;
 
 pub use context::{Incoming, TraceContext, TraceId};
 pub use headers::{HeaderMap, Request, serialised};
-pub use plane::{Arrival, Claim, Ending, Exchange, Plane, Release, Released, Verdict};
+pub use plane::{
+    Arrival, Begun, Claim, Ending, Exchange, HeaderWrite, Joins, Kept, Plane, Release, Released,
+    Verdict,
+};
 pub use random::Random;
 pub use scope::ScopeId;
 pub use sli::{Latency, Seen, caller_uri};

@@ -1,11 +1,14 @@
 //! What a VM tells the control plane, as plain values. The filter writes them as protobuf.
 
 use sloop_model::{
-    Dimension, DimensionValue, LatencyCounts, ObjectiveId, Outcome, OutcomeClass, Scope, Side,
-    WallTime,
+    Dimension, DimensionValue, LatencyCounts, ObjectiveId, Outcome, OutcomeClass, Scope, Share,
+    Side, WallTime,
 };
 
 use crate::breaker::{BreakerState, Cause};
+use crate::deny::DenyCounts;
+use crate::fault::ArmDelta;
+use crate::shed::ShedCounts;
 
 /// Counts since the last report that was acknowledged.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,6 +25,8 @@ pub struct Report {
     pub scopes: Vec<ScopeDelta>,
     /// The configurations in force, at most one per side.
     pub filters: Vec<FilterStatus>,
+    /// What deny rules did. Those that did nothing are left out.
+    pub denials: Vec<DenyDelta>,
     /// What should not have happened.
     pub trouble: Trouble,
 }
@@ -53,6 +58,34 @@ pub struct ScopeDelta {
     /// Values that had requests, by dimension, no duplicates. The requests of a dimension add up
     /// to `requests`, but for those that began before it was configured.
     pub dimensions: Vec<DimensionDelta>,
+    /// What shedding did, if there is any.
+    pub shed: Option<ShedDelta>,
+    /// Requests that a deny rule would have refused without its shadow mode.
+    pub shadow_denied: u64,
+    /// Of these, those that were good.
+    pub shadow_denied_good: u64,
+    /// What ended in the arms of experiments. Sorted by experiment and arm.
+    pub arms: Vec<ArmDelta>,
+}
+
+/// What shedding did on one scope.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ShedDelta {
+    /// The share of all requests that is being shed. Not a delta.
+    pub level: Share,
+    /// What was shed, and what would have been.
+    pub counts: ShedCounts,
+}
+
+/// What one deny rule did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DenyDelta {
+    /// On which side.
+    pub side: Side,
+    /// Its id.
+    pub id: Box<str>,
+    /// What it did.
+    pub counts: DenyCounts,
 }
 
 /// What ended for one value of a dimension.
@@ -146,11 +179,19 @@ pub struct Trouble {
     pub values_over_cap: u64,
     /// Statistics that were not shown because there were too many.
     pub stats_over_cap: u64,
+    /// Requests whose deadline had passed, and that passed since deadlines are not enforced.
+    pub late_passed: u64,
+    /// Requests that a fault should have touched while too many others were.
+    pub faults_over_cap: u64,
+    /// Spans that found no room in the queue.
+    pub spans_dropped: u64,
+    /// Spans that no collector took.
+    pub spans_lost: u64,
 }
 
 impl Trouble {
     /// How many kinds there are.
-    pub const KINDS: usize = 9;
+    pub const KINDS: usize = 13;
 
     /// Each kind by its name.
     #[must_use]
@@ -165,6 +206,10 @@ impl Trouble {
             requests_over_cap,
             values_over_cap,
             stats_over_cap,
+            late_passed,
+            faults_over_cap,
+            spans_dropped,
+            spans_lost,
         } = *self;
         [
             ("routes_over_cap", routes_over_cap),
@@ -176,6 +221,10 @@ impl Trouble {
             ("requests_over_cap", requests_over_cap),
             ("values_over_cap", values_over_cap),
             ("stats_over_cap", stats_over_cap),
+            ("late_passed", late_passed),
+            ("faults_over_cap", faults_over_cap),
+            ("spans_dropped", spans_dropped),
+            ("spans_lost", spans_lost),
         ]
     }
 }

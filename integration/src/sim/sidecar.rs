@@ -12,7 +12,7 @@ use sloop_controllers::{
 use sloop_dataplane::breaker::{BreakerState as State, Cause};
 use sloop_dataplane::report::{BreakerDelta, Report, ScopeDelta};
 use sloop_dataplane::{
-    Arrival, Claim, Ending, Exchange, HeaderMap, Plane, Request, TraceId, Verdict,
+    Arrival, Begun, Claim, Ending, Exchange, HeaderMap, Plane, Request, Verdict,
 };
 use sloop_model::{FilterConfig, Flags, Side, Time, WallTime};
 
@@ -94,21 +94,23 @@ impl Sidecar {
     pub(super) fn arrive(&mut self, random: &mut SmallRng, now: Time, wall: WallTime) -> Answer {
         self.plane.sync(now, wall);
         self.arrived = self.arrived.wrapping_add(1);
+        let (trace, span): (u128, u64) = (random.random(), random.random());
+        let headers = get("/pay", &format!("00-{trace:032x}-{span:016x}-03"));
+        let request = Request::read(HeaderMap::new(&headers));
         let arrival = Arrival {
-            trace: TraceId {
-                high: random.random(),
-                low: random.random(),
-            },
+            request: &request,
             context: self.arrived,
-            is_grpc: false,
+            joined: None,
             now,
         };
-        let headers = get("/pay");
-        let request = Request::read(HeaderMap::new(&headers));
         let Claim::Scope(scope) = self.plane.claim(Side::Server, &request) else {
             return Answer::Now;
         };
-        let Some((exchange, verdict)) = self.plane.begin(Side::Server, scope, arrival) else {
+        let begun = self.plane.begin(Side::Server, scope, &arrival, |_| {});
+        let Some(Begun {
+            exchange, verdict, ..
+        }) = begun
+        else {
             return Answer::Now;
         };
         let status = match verdict {
@@ -118,13 +120,21 @@ impl Sidecar {
                 self.tally.refused += 1;
                 Some(503)
             }
-            Verdict::Abort { status } => {
+            Verdict::Shed | Verdict::Block { .. } | Verdict::Late => {
+                self.tally.refused += 1;
+                Some(503)
+            }
+            Verdict::End(ending) => {
                 self.tally.faulted += 1;
-                Some(status)
+                match ending {
+                    FaultEnding::Abort { status } => Some(status),
+                    FaultEnding::AbortGrpc { .. } => Some(200),
+                    FaultEnding::Reset => Some(0),
+                }
             }
         };
         if let Some(status) = status {
-            self.plane.end(exchange, answered(status), now);
+            let _ = self.plane.end(exchange, answered(status), now);
             return Answer::Now;
         }
         let mean = self.upstream.latency;
@@ -147,7 +157,7 @@ impl Sidecar {
         } else {
             self.tally.failed += 1;
         }
-        self.plane.end(exchange, ending, now);
+        let _ = self.plane.end(exchange, ending, now);
     }
 
     /// The report that is due, with its sequence.

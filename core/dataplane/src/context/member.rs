@@ -191,7 +191,10 @@ mod tests {
         assert!(said.keep);
         let deadline = said.deadline.unwrap();
         assert_eq!((deadline.left_ms, deadline.stamp), (1_500, 0x8c3f_2a10));
-        assert_eq!(said.arms.of(ExperimentKey::from_bits(0x0bad_cafe)), Some(Arm::Fault));
+        assert_eq!(
+            said.arms.of(ExperimentKey::from_bits(0x0bad_cafe)),
+            Some(Arm::Fault)
+        );
         assert_eq!(said.arms.of(ExperimentKey::from_bits(1)), None);
     }
 

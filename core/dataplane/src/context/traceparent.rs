@@ -161,6 +161,21 @@ impl TraceContext {
         }
     }
 
+    /// The flags that are sent on.
+    #[must_use]
+    pub const fn flags(&self) -> u8 {
+        self.flags
+    }
+
+    /// Says to those behind whether it is recorded. Only where the trace begins: else it is the caller's word.
+    pub const fn set_sampled(&mut self, is_sampled: bool) {
+        self.flags = if is_sampled {
+            self.flags | Parent::SAMPLED
+        } else {
+            self.flags & !Parent::SAMPLED
+        };
+    }
+
     /// Whether the caller may have recorded it.
     #[must_use]
     pub const fn is_sampled(&self) -> bool {

@@ -82,6 +82,15 @@ pub struct DenyCounts {
     pub over_share: u64,
 }
 
+impl DenyCounts {
+    /// Adds what was done before or after.
+    pub const fn add(&mut self, more: Self) {
+        self.refused += more.refused;
+        self.shadow_refused += more.shadow_refused;
+        self.over_share += more.over_share;
+    }
+}
+
 #[derive(Debug)]
 struct Rule {
     id: Box<str>,

@@ -17,8 +17,8 @@ pub struct Active {
 }
 
 impl ActiveTotal {
-    /// A thousand in one worker are an experiment, more are an outage. As many as may be held back.
-    pub const MAX: u32 = 1_024;
+    /// Two thousand in one worker are an experiment, more are an outage. Twice as many as may be held back.
+    pub const MAX: u32 = 2_048;
 
     /// How many there are.
     #[must_use]

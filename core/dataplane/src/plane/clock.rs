@@ -23,6 +23,15 @@ impl Clock {
         after.before(self.at.since(time))
     }
 
+    /// The wall time at `time`, in nanoseconds since the Unix epoch; right to a millisecond.
+    pub(super) fn unix_nanos(&self, time: Time) -> u64 {
+        let after = u64::try_from(time.since(self.at).as_nanos()).unwrap_or(u64::MAX);
+        self.wall
+            .as_millis()
+            .saturating_mul(1_000_000)
+            .saturating_add(after)
+    }
+
     /// When the wall clock will show `wall`; at once if it has.
     pub(super) fn time(&self, wall: WallTime, now: Time) -> Time {
         let wait: Duration = wall.since(self.wall(now));

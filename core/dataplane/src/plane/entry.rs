@@ -2,20 +2,35 @@
 
 use std::rc::Rc;
 
-use sloop_model::{Objective, RouteName, Scope, ScopeConfig, ServiceName, Side, Time, WallTime};
+use sloop_model::{
+    Criticality, Objective, RouteName, Scope, ScopeConfig, ServiceName, ShedConfig, Side, Time,
+};
 
 use super::clock::Clock;
 use super::guard::Guard;
-use crate::fault::{Faults, Sidecar};
-use crate::report::ScopeDelta;
+use crate::breaker::board::ScopeKey;
+use crate::deny::DenyBudget;
+use crate::fault::{Active, ArmCounts, Faults, Sidecar};
+use crate::report::{ScopeDelta, ShedDelta};
+use crate::shed::Shedder;
 use crate::sli::Counts;
 
 /// What holds on a scope, as its requests carry it with them: what began under
 /// one configuration is judged by it, whatever came in between.
 #[derive(Debug, Default)]
 pub(super) struct Policy {
+    /// That of requests that do not say.
+    pub(super) criticality: Criticality,
     pub(super) objectives: Vec<Objective>,
     pub(super) faults: Faults,
+}
+
+/// When and where a configuration is put in force.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Adopting {
+    pub(super) now: Time,
+    pub(super) clock: Clock,
+    pub(super) sidecar: Sidecar,
 }
 
 /// Why a scope is remembered.
@@ -37,8 +52,17 @@ pub(super) struct Entry {
     pub(super) service: ServiceName,
     pub(super) route: RouteName,
     pub(super) origin: Origin,
+    /// On the server's side, and on the client's.
+    keys: (ScopeKey, ScopeKey),
     pub(super) policy: Rc<Policy>,
     pub(super) guard: Guard,
+    pub(super) shedder: Option<Box<Shedder>>,
+    pub(super) deny_budget: DenyBudget,
+    /// Requests that a deny rule in shadow mode would have refused, and those of them that were good.
+    pub(super) shadow_denied: u64,
+    pub(super) shadow_denied_good: u64,
+    pub(super) active: Active,
+    pub(super) arms: ArmCounts,
     pub(super) counts: Counts,
     pub(super) in_flight: u32,
     in_flight_reported: u32,
@@ -46,12 +70,26 @@ pub(super) struct Entry {
 
 impl Entry {
     pub(super) fn new(service: ServiceName, route: RouteName) -> Self {
+        let key = |side| {
+            ScopeKey::of(&Scope {
+                service: service.clone(),
+                route: route.clone(),
+                side,
+            })
+        };
         Self {
+            keys: (key(Side::Server), key(Side::Client)),
             service,
             route,
             origin: Origin::Retired,
             policy: Rc::default(),
             guard: Guard::default(),
+            shedder: None,
+            deny_budget: DenyBudget::default(),
+            shadow_denied: 0,
+            shadow_denied_good: 0,
+            active: Active::default(),
+            arms: ArmCounts::default(),
             counts: Counts::default(),
             in_flight: 0,
             in_flight_reported: 0,
@@ -59,16 +97,38 @@ impl Entry {
     }
 
     /// Puts a configuration in force, or none.
-    pub(super) fn adopt(&mut self, config: Option<&ScopeConfig>, now: Time, wall: WallTime) {
+    pub(super) fn adopt(&mut self, config: Option<&ScopeConfig>, adopting: Adopting) {
+        let Adopting {
+            now,
+            clock,
+            sidecar,
+        } = adopting;
         self.policy = config.map_or_else(Rc::default, |config| {
             Rc::new(Policy {
+                criticality: config.criticality.unwrap_or_default(),
                 objectives: config.objectives.clone(),
-                faults: Faults::new(&config.faults, Sidecar::UNKNOWN),
+                faults: Faults::new(&config.faults, sidecar),
             })
         });
         self.counts.adopt(&self.policy.objectives);
         let breaker = config.and_then(|config| config.breaker.as_ref());
-        self.guard.adopt(breaker, now, wall);
+        self.guard.adopt(breaker, now, clock.wall(now));
+        self.adopt_shed(config.and_then(|config| config.shed.as_ref()), now, &clock);
+    }
+
+    fn adopt_shed(&mut self, config: Option<&ShedConfig>, now: Time, clock: &Clock) {
+        let Some(config) = config else {
+            self.shedder = None;
+            return;
+        };
+        let ends = config.expires_at_ms.map(|at| clock.time(at, now));
+        match &mut self.shedder {
+            Some(shedder) => shedder.adopt(config.limits, config.mode, ends, now),
+            None => {
+                let shedder = Shedder::new(config.limits, config.mode, ends, now);
+                self.shedder = Some(Box::new(shedder));
+            }
+        }
     }
 
     /// Whether nothing would be lost without it.
@@ -77,6 +137,7 @@ impl Entry {
             && self.in_flight == 0
             && self.in_flight_reported == 0
             && self.counts.is_empty()
+            && self.arms.is_empty()
             && !self.guard.is_news(now)
     }
 
@@ -92,6 +153,10 @@ impl Entry {
             return None;
         }
         self.in_flight_reported = self.in_flight;
+        let shed = self.shedder.as_mut().map(|shedder| ShedDelta {
+            level: shedder.level(),
+            counts: shedder.take_counts(),
+        });
         let taken = self.counts.take(self.policy.objectives.len());
         Some(ScopeDelta {
             scope: self.scope(side),
@@ -105,7 +170,19 @@ impl Entry {
             aborted: taken.aborted,
             retries: taken.retries,
             dimensions: taken.dimensions,
+            shed,
+            shadow_denied: core::mem::take(&mut self.shadow_denied),
+            shadow_denied_good: core::mem::take(&mut self.shadow_denied_good),
+            arms: self.arms.take(),
         })
+    }
+
+    /// Its name among the workers.
+    pub(super) fn key(&self, side: Side) -> ScopeKey {
+        match side {
+            Side::Server => self.keys.0,
+            Side::Client => self.keys.1,
+        }
     }
 
     /// Its name.

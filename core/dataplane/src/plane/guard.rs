@@ -56,6 +56,19 @@ impl Guard {
         }
     }
 
+    /// Whether there is a breaker, unless it has just expired.
+    pub(super) const fn is_wanted(&self) -> bool {
+        self.config.is_some()
+    }
+
+    /// The breaker, as it is shared with other workers.
+    pub(super) const fn shared(&mut self) -> Option<&mut Breaker> {
+        match &self.config {
+            Some(_) => self.breaker.as_mut(),
+            None => None,
+        }
+    }
+
     /// Decides about a request that arrives. `draw` is uniform over `0..10_000`.
     pub(super) fn admit(&mut self, draw: u16, now: Time, clock: &Clock) -> Admission {
         let Some(mode) = self.mode(now, clock) else {

@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use sloop_model::{Side, Time};
+use sloop_model::{FaultEnding, Side, Time};
 
 use super::entry::Policy;
 use crate::fault::Hit;
@@ -24,8 +24,8 @@ pub(super) struct Hold {
     pub(super) policy: Rc<Policy>,
     /// The fault, in the policy.
     pub(super) fault: Hit,
-    /// What to answer when the wait is over, instead of going on.
-    pub(super) abort: Option<u16>,
+    /// How the exchange ends when the wait is over, instead of going on.
+    pub(super) ending: Option<FaultEnding>,
     pub(super) is_grpc: bool,
     pub(super) state: Rc<Cell<HoldState>>,
 }
@@ -35,7 +35,7 @@ pub(super) struct Hold {
 pub(super) enum HoldState {
     Waiting,
     Continued { at: Time },
-    Aborted,
+    Ended,
 }
 
 /// What to do with a request whose wait is over.
@@ -43,11 +43,8 @@ pub(super) enum HoldState {
 pub enum Release {
     /// Let it go on.
     Continue,
-    /// Answer it with this HTTP status.
-    Abort {
-        /// 200 to 599.
-        status: u16,
-    },
+    /// End it.
+    End(FaultEnding),
 }
 
 /// A request whose wait is over.
@@ -93,9 +90,9 @@ impl Held {
                 break;
             }
             let hold = first.remove();
-            let (state, release) = match hold.abort {
+            let (state, release) = match hold.ending {
                 None => (HoldState::Continued { at: now }, Release::Continue),
-                Some(status) => (HoldState::Aborted, Release::Abort { status }),
+                Some(ending) => (HoldState::Ended, Release::End(ending)),
             };
             hold.state.set(state);
             released.push(Released {
@@ -117,7 +114,7 @@ impl Held {
             .collect();
         for key in unwanted {
             if let Some(mut hold) = self.by_due.remove(&key) {
-                hold.abort = None;
+                hold.ending = None;
                 self.by_due.insert((now.min(key.0), key.1), hold);
             }
         }

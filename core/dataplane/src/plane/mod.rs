@@ -5,31 +5,47 @@
 //! and a request that began under an old configuration is judged by it when it
 //! ends. Each side has one configuration, the last that arrived.
 
+mod begin;
 mod clock;
 mod describe;
+mod end;
 mod entry;
 mod exchange;
 mod guard;
 mod held;
+mod inject;
+mod join;
 mod outbox;
+mod protect;
+mod sharing;
 mod side;
+mod spans;
 mod statistics;
 
 use core::time::Duration;
 
-use sloop_model::{FilterConfig, ReportSettings, Side, Time, TraceResponse, WallTime};
+use sloop_model::{FilterConfig, ReportSettings, Scope, Side, Time, TraceResponse, WallTime};
 
 use crate::context::TraceContext;
+use crate::fault::{ActiveTotal, Sidecar};
 use crate::headers::Request;
 use crate::random::Random;
 use crate::report::{Report, Trouble};
 use crate::scope::ScopeId;
+use crate::shed::FleetReading;
+pub use begin::Begun;
 use clock::Clock;
-pub use exchange::{Arrival, Ending, Exchange, Verdict};
+use entry::Adopting;
+pub use exchange::{Arrival, Ending, Exchange, HeaderWrite, Verdict};
 use held::Held;
 pub use held::{Release, Released};
+use join::Join;
+pub use join::Joins;
 use outbox::{Outbox, Step};
+use sharing::Sharing;
 use side::SideState;
+pub use spans::Kept;
+use spans::OtValue;
 use statistics::Statistics;
 
 /// The memory of one VM.
@@ -43,7 +59,15 @@ pub struct Plane {
     outbox: Outbox,
     trouble: Trouble,
     statistics: Statistics,
+    sharing: Sharing,
+    /// Requests that faults touch.
+    active: ActiveTotal,
+    join: Option<Join>,
+    sidecar: Sidecar,
     has_traffic: bool,
+    /// What is being written for one request; kept for its memory.
+    tracestate: Vec<u8>,
+    ot: OtValue,
 }
 
 /// Which scope a request belongs to, as far as its headers say.
@@ -72,7 +96,13 @@ impl Plane {
             outbox: Outbox::new(incarnation),
             trouble: Trouble::default(),
             statistics: Statistics::default(),
+            sharing: Sharing::new(),
+            active: ActiveTotal::default(),
+            join: None,
+            sidecar: Sidecar::UNKNOWN,
             has_traffic: false,
+            tracestate: Vec::new(),
+            ot: OtValue::default(),
         }
     }
 
@@ -81,15 +111,25 @@ impl Plane {
         self.clock.sync(now, wall);
     }
 
+    /// Learns which sidecar this is, by its name as Envoy's node. Before the first configuration.
+    pub fn name(&mut self, node: &[u8]) {
+        self.sidecar = Sidecar::named(node);
+    }
+
     /// Puts `config` in force on its side, at `now`.
     pub fn configure(&mut self, config: &FilterConfig, now: Time) {
-        let wall = self.clock.wall(now);
+        let adopting = Adopting {
+            now,
+            clock: self.clock,
+            sidecar: self.sidecar,
+        };
         let side = match config.side {
             Side::Server => &mut self.server,
             Side::Client => &mut self.client,
         };
-        side.configure(config, now, wall);
+        side.configure(config, adopting);
         side.sweep(now, &mut self.trouble);
+        self.adopt_join();
         let side = match config.side {
             Side::Server => &self.server,
             Side::Client => &self.client,
@@ -106,11 +146,6 @@ impl Plane {
         if self.has_traffic && side.has_changed() {
             self.outbox.hurry(now);
         }
-    }
-
-    /// The request's place in a trace.
-    pub fn trace(&mut self, request: &Request<'_>) -> TraceContext {
-        TraceContext::of(request, &mut self.random)
     }
 
     /// Whether the answer to a request of this trace says which trace it is.
@@ -161,6 +196,11 @@ impl Plane {
         &mut self.trouble
     }
 
+    /// Learns what the whole fleet counted on a scope.
+    pub fn learn(&mut self, scope: &Scope, reading: FleetReading, now: Time) {
+        self.side(scope.side).learn(scope, reading, now);
+    }
+
     /// Takes the requests whose wait is over.
     pub fn release(&mut self, now: Time) -> Vec<Released> {
         self.held.release(now)
@@ -181,6 +221,8 @@ impl Plane {
             .into_iter()
             .chain(self.held.next_due())
             .chain(self.stats_due())
+            .chain(self.spans_due())
+            .chain(self.sharing.due())
             .min()
     }
 
@@ -225,6 +267,7 @@ impl Plane {
     /// Everything that happened since the last report.
     fn take(&mut self, now: Time) -> Report {
         // What goes out is shown first: an objective may be forgotten with it.
+        self.count_spans();
         self.show();
         let mut scopes = self.server.take(now, &self.clock);
         scopes.append(&mut self.client.take(now, &self.clock));
@@ -240,6 +283,7 @@ impl Plane {
                 .flatten()
                 .cloned()
                 .collect(),
+            denials: [self.server.denials(), self.client.denials()].concat(),
             trouble: self.take_trouble(),
         }
     }

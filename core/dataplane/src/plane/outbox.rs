@@ -60,6 +60,11 @@ impl Outbox {
         }
     }
 
+    /// The VM's name.
+    pub(super) const fn incarnation(&self) -> u64 {
+        self.incarnation
+    }
+
     /// Begins to report, `interval` after `now`: the first request came.
     pub(super) fn start(&mut self, now: Time, wall: WallTime, interval: Duration) {
         self.due = now.after(interval);

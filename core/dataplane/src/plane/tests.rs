@@ -7,14 +7,18 @@ mod guarding;
 mod reporting;
 mod scopes;
 
+use std::collections::BTreeMap;
+
 use super::*;
 use crate::headers::{HeaderMap, serialised};
 use crate::report::ScopeDelta;
-use sloop_model::{Flags, Outcome};
+use sloop_model::{FaultEnding, Flags, Outcome};
 
 /// A plane and the words of the tests.
 pub(super) struct Bench {
     pub(super) plane: Plane,
+    /// Headers that the last request went on with: written, or removed.
+    pub(super) sent: BTreeMap<String, Option<String>>,
     context: u32,
 }
 
@@ -44,6 +48,7 @@ impl Bench {
     pub(super) fn new(json: &str) -> Self {
         let mut bench = Self {
             plane: Plane::new([1, 2, 3, 4]),
+            sent: BTreeMap::new(),
             context: 0,
         };
         bench.plane.sync(at(0), WallTime::from_millis(WALL));
@@ -71,17 +76,47 @@ impl Bench {
     }
 
     pub(super) fn begin(&mut self, route: &str, millis: u64) -> (Exchange, Verdict) {
+        let begun = self.begin_with(Side::Server, route, &[], millis);
+        (begun.exchange, begun.verdict)
+    }
+
+    /// As [`Bench::begin`], with headers; what was written is in `sent`.
+    pub(super) fn begin_with(
+        &mut self,
+        side: Side,
+        route: &str,
+        headers: &[(&str, &[u8])],
+        millis: u64,
+    ) -> Begun {
         self.context += 1;
-        let id = self.claim(Side::Server, route).unwrap();
-        let bytes = serialised(&[]);
-        let trace = self.plane.trace(&Request::read(HeaderMap::new(&bytes)));
-        let arrival = Arrival {
-            trace: trace.id(),
-            context: self.context,
-            is_grpc: false,
-            now: at(millis),
+        let id = self.claim(side, route).unwrap();
+        let bytes = serialised(headers);
+        let request = Request::read(HeaderMap::new(&bytes));
+        let now = at(millis);
+        let joined = match self.plane.joins(side, &request, now) {
+            Joins::To(joined) => Some(joined),
+            Joins::No | Joins::Ask(_) => None,
         };
-        self.plane.begin(Side::Server, id, arrival).unwrap()
+        let arrival = Arrival {
+            request: &request,
+            context: self.context,
+            joined,
+            now,
+        };
+        let sent = &mut self.sent;
+        sent.clear();
+        let write = |write: HeaderWrite<'_>| match write {
+            HeaderWrite::Set(name, value) => {
+                sent.insert(
+                    name.to_owned(),
+                    Some(String::from_utf8(value.to_vec()).unwrap()),
+                );
+            }
+            HeaderWrite::Remove(name) => {
+                sent.insert(name.to_owned(), None);
+            }
+        };
+        self.plane.begin(side, id, &arrival, write).unwrap()
     }
 
     pub(super) fn end(&mut self, exchange: Exchange, status: u16, millis: u64) {
@@ -90,7 +125,7 @@ impl Bench {
             flags: Flags::default(),
             grpc: Some(2),
         };
-        self.plane.end(exchange, ending, at(millis));
+        let _ = self.plane.end(exchange, ending, at(millis));
     }
 
     /// A whole request; what the filter decided about it.

@@ -115,6 +115,14 @@ pub struct Shedder {
     counts: ShedCounts,
 }
 
+impl ShedTicket {
+    /// Whether its request passes only because of the shadow mode.
+    #[must_use]
+    pub const fn would_shed(&self) -> bool {
+        self.would_shed
+    }
+}
+
 impl Shedder {
     /// Time between two steps: what `DAGOR` and `CoDel` (RFC 8289) found to be above the noise of a busy service.
     pub const PERIOD: Duration = Duration::from_millis(100);

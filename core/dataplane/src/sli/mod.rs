@@ -42,6 +42,8 @@ pub(crate) struct Judged {
     pub(crate) outcome: Outcome,
     /// Whether it met every objective of its scope; without objectives, whether it was served.
     pub(crate) is_good: bool,
+    /// Whether it broke an objective of its scope; without objectives, whether the service failed.
+    pub(crate) is_bad: bool,
 }
 
 /// A request that ended, and where it counts.
@@ -111,6 +113,7 @@ impl Counts {
         } else {
             outcome.is_evidence()
         };
+        let mut is_bad = objectives.is_empty() && outcome.is_evidence() && !outcome.is_served();
         for (position, objective) in objectives.iter().enumerate() {
             let has_met = match objective.judge(ended, outcome, latency_us) {
                 Judgement::NotCounted => continue,
@@ -118,11 +121,16 @@ impl Counts {
                 Judgement::Bad => false,
             };
             is_good &= has_met;
+            is_bad |= !has_met;
             if let Some(tally) = self.objective(position, &objective.id) {
                 tally.add(has_met, cells);
             }
         }
-        Judged { outcome, is_good }
+        Judged {
+            outcome,
+            is_good,
+            is_bad,
+        }
     }
 
     /// The counts of an objective: at its position, unless the configuration changed since the request began.

@@ -15,7 +15,7 @@ fn fault(what: &str, expires_at_ms: u64) -> String {
 fn an_abort_is_counted_apart() {
     let mut bench = Bench::new(&fault(r#""abort_status": 503"#, 10_000));
     let (exchange, verdict) = bench.begin("a", 0);
-    assert_eq!(verdict, Verdict::Abort { status: 503 });
+    assert_eq!(verdict, Verdict::End(FaultEnding::Abort { status: 503 }));
     bench.end(exchange, 503, 0);
     let scopes = bench.scopes(1_000);
     assert_eq!(scopes[0].aborted, 1);
@@ -48,7 +48,10 @@ fn an_abort_may_follow_a_delay() {
     let mut bench = Bench::new(&fault(r#""delay_ms": 100, "abort_status": 504"#, 10_000));
     let (exchange, _) = bench.begin("a", 0);
     let released = bench.plane.release(at(100));
-    assert_eq!(released[0].release, Release::Abort { status: 504 });
+    assert_eq!(
+        released[0].release,
+        Release::End(FaultEnding::Abort { status: 504 })
+    );
     assert_eq!(exchange.verdict(), OwnVerdict::Faulted);
     bench.end(exchange, 504, 100);
     let scopes = bench.scopes(1_000);

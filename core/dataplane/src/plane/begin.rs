@@ -1,0 +1,208 @@
+//! A request arrives: what is decided about it, and what goes on with it.
+
+use std::rc::Rc;
+
+use sloop_model::{B3Output, DeadlineMode, JoinReach, Side, Time, TraceOwner, WallTime};
+
+use super::Plane;
+use super::exchange::{Arrival, Decided, Exchange, HeaderWrite, Shadows, Verdict};
+use crate::context::{Baggage, Context, Reading, RequestKey, Rewrite, Timeliness, TraceContext};
+use crate::fault::Choice;
+use crate::scope::ScopeId;
+use crate::sli::{Seen, Slots};
+use crate::span::Reasons;
+
+/// A request that began.
+#[derive(Debug)]
+pub struct Begun {
+    /// The request, to be handed back.
+    pub exchange: Exchange,
+    /// What to do with it.
+    pub verdict: Verdict,
+    /// Its place in a trace.
+    pub trace: TraceContext,
+}
+
+impl Plane {
+    /// Decides about a request of `scope`, and calls `write` for each header that is to be changed for the service
+    /// to see. None when there is no such scope: let it pass, uncounted.
+    pub fn begin(
+        &mut self,
+        side: Side,
+        scope: ScopeId,
+        arrival: &Arrival<'_>,
+        mut write: impl FnMut(HeaderWrite<'_>),
+    ) -> Option<Begun> {
+        let now = arrival.now;
+        self.start(now);
+        let mut context = self.read(side, arrival);
+        let mut exchange = self.enter(side, scope, arrival)?;
+        self.draft(&mut exchange, &context);
+        let caller = self.see(&mut exchange, arrival);
+        let verdict = self.judge(&mut exchange, &mut context, arrival, caller);
+        match verdict {
+            Verdict::Pass | Verdict::Hold => {
+                self.send_on(side, &mut context, &exchange, &mut write)
+            }
+            // The service will not see it.
+            Verdict::Refuse { .. }
+            | Verdict::Shed
+            | Verdict::Block { .. }
+            | Verdict::Late
+            | Verdict::End(_) => {}
+        }
+        self.remember(side, &context, arrival);
+        Some(Begun {
+            exchange,
+            verdict,
+            trace: context.trace,
+        })
+    }
+
+    fn read<'a>(&mut self, side: Side, arrival: &Arrival<'a>) -> Context<'a> {
+        let settings = match side {
+            Side::Server => &self.server.context,
+            Side::Client => &self.client.context,
+        };
+        let wall = match settings.deadlines {
+            DeadlineMode::Ignore => WallTime::default(),
+            DeadlineMode::Carry | DeadlineMode::Enforce => self.clock.wall(arrival.now),
+        };
+        let reading = Reading {
+            settings,
+            side,
+            wall,
+        };
+        Context::read(arrival.request, reading, arrival.joined, &mut self.random)
+    }
+
+    /// The request, as one that passes.
+    fn enter(&mut self, side: Side, scope: ScopeId, arrival: &Arrival<'_>) -> Option<Exchange> {
+        let entry = self.side(side).entry(scope)?;
+        entry.in_flight = entry.in_flight.saturating_add(1);
+        Some(Exchange {
+            side,
+            scope,
+            policy: Rc::clone(&entry.policy),
+            slots: Slots::default(),
+            retries: 0,
+            began: arrival.now,
+            is_grpc: arrival.request.is_grpc,
+            ticket: None,
+            shed_ticket: None,
+            shadows: Shadows::default(),
+            choice: Choice::default(),
+            touched: None,
+            response: None,
+            span: None,
+            reasons: Reasons::NONE,
+            decided: Decided::Passed,
+        })
+    }
+
+    /// Counts the request for what it says of itself, where anybody asks, and says who sent it.
+    fn see<'a>(&mut self, exchange: &mut Exchange, arrival: &Arrival<'a>) -> Option<&'a [u8]> {
+        let settings = self.dimensions(exchange.side)?;
+        let baggage = Baggage::read(arrival.request, settings);
+        let seen = Seen {
+            origin: baggage.origin.as_ref().map(|word| word.as_str().as_bytes()),
+            journey: baggage
+                .journey
+                .as_ref()
+                .map(|word| word.as_str().as_bytes()),
+            ..Seen::read(settings, arrival.request.headers)
+        };
+        self.describe(exchange, &seen);
+        // Its value borrows from the headers alone.
+        Seen::read(self.dimensions(exchange.side)?, arrival.request.headers).caller
+    }
+
+    /// Asks each rule in turn; the first that does not let it pass decides.
+    fn judge(
+        &mut self,
+        exchange: &mut Exchange,
+        context: &mut Context<'_>,
+        arrival: &Arrival<'_>,
+        caller: Option<&[u8]>,
+    ) -> Verdict {
+        match context.timeliness() {
+            Timeliness::InTime => {}
+            Timeliness::LateButPasses => self.trouble.late_passed += 1,
+            Timeliness::Late => {
+                exchange.decided = Decided::Late;
+                return Verdict::Late;
+            }
+        }
+        let caller = caller.unwrap_or_default();
+        if let Some(blocked) = self.deny(exchange, arrival, caller) {
+            return blocked;
+        }
+        if let Some(refused) = self.guard(exchange, arrival.now) {
+            return refused;
+        }
+        if let Some(shed) = self.shed(exchange, context, arrival.now) {
+            return shed;
+        }
+        self.inject(exchange, context, arrival, caller)
+    }
+
+    /// Writes the context for whoever comes next.
+    fn send_on(
+        &mut self,
+        side: Side,
+        context: &mut Context<'_>,
+        exchange: &Exchange,
+        write: &mut impl FnMut(HeaderWrite<'_>),
+    ) {
+        let mut more = core::mem::take(&mut self.ot);
+        self.tell_sampling(side, context, &mut more);
+        let state = match side {
+            Side::Server => &self.server,
+            Side::Client => &self.client,
+        };
+        if state.context.owner == TraceOwner::Sloop {
+            write(HeaderWrite::Set("traceparent", &context.trace.header()));
+        }
+        let members = super::spans::members(&more);
+        match context.tracestate(members.as_slice(), &mut self.tracestate) {
+            Rewrite::Keep => {}
+            Rewrite::Remove => write(HeaderWrite::Remove("tracestate")),
+            Rewrite::Replace => write(HeaderWrite::Set("tracestate", &self.tracestate)),
+        }
+        if state.context.b3 != B3Output::None {
+            context.write_b3(state.context.b3, |name, value| {
+                write(value.map_or(HeaderWrite::Remove(name), |value| {
+                    HeaderWrite::Set(name, value)
+                }));
+            });
+        }
+        self.ot = more;
+        super::inject::change_headers(exchange, write);
+    }
+
+    /// Remembers an inbound request for the outbound ones that it causes.
+    fn remember(&mut self, side: Side, context: &Context<'_>, arrival: &Arrival<'_>) {
+        if side == Side::Server
+            && let Some(join) = &mut self.join
+            && let Some(key) = RequestKey::of(arrival.request)
+        {
+            let wall = self.clock.wall(arrival.now);
+            let remembered = join.table.remember(key, context.joined(), wall);
+            if join.settings.reach() == JoinReach::Sidecar {
+                join.written.clear();
+                remembered.write(&mut join.written);
+                join.key = Some(key.shared());
+            }
+        }
+    }
+
+    /// The first request begins the reports: threads without traffic have nothing to say.
+    pub(super) fn start(&mut self, now: Time) {
+        if !self.has_traffic {
+            self.has_traffic = true;
+            self.statistics.start(now);
+            let interval = self.interval();
+            self.outbox.start(now, self.clock.wall(now), interval);
+        }
+    }
+}

@@ -1,0 +1,175 @@
+//! A request is over: what is counted, and who learns from it.
+
+use core::time::Duration;
+
+use sloop_model::{Ended, Outcome, OwnVerdict, Time};
+
+use super::Plane;
+use super::entry::Entry;
+use super::exchange::{Decided, Ending, Exchange};
+use super::held::HoldState;
+use super::spans::Kept;
+use crate::shed::ShedEnding;
+use crate::sli::{self, Judged};
+use crate::span::{EndedSpan, Reasons};
+
+impl Plane {
+    /// Counts how a request ended, and lets breaker and shedder learn from it. What is returned is a span
+    /// that is to be kept: hand it to [`Plane::keep`] with the request's headers.
+    pub fn end(&mut self, mut exchange: Exchange, ending: Ending, now: Time) -> Option<Kept> {
+        let verdict = exchange.verdict();
+        let waited = self.settle(&exchange);
+        let ended = Ended {
+            verdict,
+            status: ending.status,
+            flags: ending.flags,
+            grpc: ending.grpc.filter(|_| exchange.is_grpc),
+        };
+        let state = match exchange.side {
+            sloop_model::Side::Server => &mut self.server,
+            sloop_model::Side::Client => &mut self.client,
+        };
+        let entry = state.entry(exchange.scope)?;
+        entry.in_flight = entry.in_flight.saturating_sub(1);
+        let latency_us = now.micros_since(exchange.began);
+        let judged = entry.counts.add(sli::Request {
+            objectives: &exchange.policy.objectives,
+            ended: &ended,
+            latency_us,
+            slots: &exchange.slots,
+        });
+        entry.counts.retries += u64::from(exchange.retries);
+        count_verdict(entry, &exchange, verdict, judged.is_good);
+        if !exchange.choice.is_untouched() {
+            for arm in exchange.policy.faults.counted(exchange.choice) {
+                entry
+                    .arms
+                    .add(arm, &exchange.policy.objectives, &ended, latency_us);
+            }
+        }
+        if let Some(key) = exchange.touched {
+            entry.active.end(key, &mut self.active);
+        }
+        // The wait was ours: it says nothing about the service.
+        let own = now.since(exchange.began.after(waited));
+        teach(entry, &mut exchange, (judged, own), now);
+        if entry.guard.has_changed() {
+            self.outbox.hurry(now);
+        }
+        self.kept(&exchange, ended, judged, now)
+    }
+
+    /// Forgets a request of which no end was told.
+    pub fn abandon(&mut self, exchange: Exchange) {
+        self.settle(&exchange);
+        let state = match exchange.side {
+            sloop_model::Side::Server => &mut self.server,
+            sloop_model::Side::Client => &mut self.client,
+        };
+        if let Some(entry) = state.entry(exchange.scope) {
+            entry.in_flight = entry.in_flight.saturating_sub(1);
+            if let Some(key) = exchange.touched {
+                entry.active.end(key, &mut self.active);
+            }
+            if let (Some(shedder), Some(ticket)) = (&mut entry.shedder, exchange.shed_ticket) {
+                shedder.forget(ticket);
+            }
+        }
+    }
+
+    /// Forgets that a request waits, and says how long it did.
+    fn settle(&mut self, exchange: &Exchange) -> Duration {
+        let Decided::Held { key, state } = &exchange.decided else {
+            return Duration::ZERO;
+        };
+        match state.get() {
+            HoldState::Waiting => {
+                self.held.forget(*key);
+                Duration::ZERO
+            }
+            HoldState::Continued { at } => at.since(exchange.began),
+            HoldState::Ended => Duration::ZERO,
+        }
+    }
+
+    /// The span of the request, if it is to be kept.
+    fn kept(
+        &mut self,
+        exchange: &Exchange,
+        ended: Ended,
+        judged: Judged,
+        now: Time,
+    ) -> Option<Kept> {
+        let draft = exchange.span?;
+        let missed = if judged.is_bad {
+            Reasons::OBJECTIVE
+        } else {
+            Reasons::NONE
+        };
+        let reasons = exchange.reasons.and(missed);
+        let ended_unix_nanos = self.clock.unix_nanos(now);
+        let spans = self.side(exchange.side).spans.as_mut()?;
+        if !spans.wants(&draft, reasons) {
+            return None;
+        }
+        let span = EndedSpan {
+            draft,
+            reasons,
+            began: exchange.began,
+            ended: now,
+            ended_unix_nanos,
+            status: ended.status,
+            is_grpc: exchange.is_grpc,
+            grpc: ended.grpc,
+            outcome: judged.outcome,
+            verdict: ended.verdict,
+        };
+        Some(Kept {
+            side: exchange.side,
+            scope: exchange.scope,
+            span,
+        })
+    }
+}
+
+/// Counts what the filter did to the request, or would have done.
+fn count_verdict(entry: &mut Entry, exchange: &Exchange, verdict: OwnVerdict, is_good: bool) {
+    match &exchange.decided {
+        Decided::Refused => entry.guard.count_refused(),
+        Decided::Ended => entry.counts.aborted += 1,
+        Decided::Held { .. } => {
+            entry.counts.delayed += 1;
+            entry.counts.aborted += u64::from(verdict == OwnVerdict::Faulted);
+        }
+        Decided::Passed | Decided::Shed | Decided::Blocked | Decided::Late => {}
+    }
+    if exchange.shadows.breaker {
+        entry.guard.count_shadow_refused(is_good);
+    }
+    if exchange.shadows.denied {
+        entry.shadow_denied += 1;
+        entry.shadow_denied_good += u64::from(is_good);
+    }
+}
+
+/// Lets breaker and shedder learn from the request.
+fn teach(entry: &mut Entry, exchange: &mut Exchange, (judged, own): (Judged, Duration), now: Time) {
+    let Judged {
+        outcome, is_good, ..
+    } = judged;
+    if let Some(ticket) = exchange.ticket.take() {
+        // What was shed after the breaker had let it pass proves nothing, and gives its permission back.
+        entry.guard.record(ticket, outcome, own, now);
+    }
+    if let (Some(shedder), Some(ticket)) = (&mut entry.shedder, exchange.shed_ticket.take()) {
+        let ending = ShedEnding {
+            outcome,
+            latency: own,
+            is_good,
+        };
+        shedder.record(ticket, ending, now);
+    }
+}
+
+/// An own answer says nothing about the service, so neither breaker nor shedder learns from it.
+const _: () = assert!(!Outcome::Shed.is_evidence() && !Outcome::Blocked.is_evidence());

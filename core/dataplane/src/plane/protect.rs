@@ -1,0 +1,108 @@
+//! Deny rules, breakers and shedding, as a request meets them.
+
+use sloop_model::Time;
+
+use super::Plane;
+use super::exchange::{Arrival, Decided, Exchange, Verdict};
+use super::guard::Admission;
+use crate::context::Context;
+use crate::deny::{Asked, DenyIndex, Refusal};
+use crate::shed::{self, ShedAdmit};
+use crate::span::Reasons;
+use sloop_model::Side;
+
+impl Plane {
+    /// The deny rule that refused a request, for logs; none when the rules changed since.
+    #[must_use]
+    pub fn denied_by(&self, side: Side, rule: DenyIndex) -> Option<&str> {
+        match side {
+            Side::Server => self.server.deny.id(rule),
+            Side::Client => self.client.deny.id(rule),
+        }
+    }
+
+    /// Asks the deny rules.
+    pub(super) fn deny(
+        &mut self,
+        exchange: &mut Exchange,
+        arrival: &Arrival<'_>,
+        caller: &[u8],
+    ) -> Option<Verdict> {
+        let state = self.side(exchange.side);
+        if state.deny.is_empty() {
+            return None;
+        }
+        let asked = Asked {
+            request: arrival.request,
+            scope: exchange.scope,
+            caller,
+        };
+        let denial = state.ask_deny(asked, arrival.now)?;
+        exchange.shadows.denied = denial.shadow_refused;
+        let Refusal { rule, status } = denial.refused?;
+        exchange.decided = Decided::Blocked;
+        Some(Verdict::Block { status, rule })
+    }
+
+    /// Asks the breaker.
+    pub(super) fn guard(&mut self, exchange: &mut Exchange, now: Time) -> Option<Verdict> {
+        let clock = self.clock;
+        let draw = self.random.draw();
+        let entry = self.side(exchange.side).entry(exchange.scope)?;
+        if !entry.guard.is_wanted() {
+            return None;
+        }
+        let admission = entry.guard.admit(draw, now, &clock);
+        let has_changed = entry.guard.has_changed();
+        if has_changed {
+            self.outbox.hurry(now);
+        }
+        self.sharing.has_news(now);
+        match admission {
+            Admission::Pass(ticket) => exchange.ticket = ticket,
+            Admission::Shadow => {
+                exchange.shadows.breaker = true;
+                exchange.reasons = exchange.reasons.and(Reasons::BREAKER);
+            }
+            Admission::Refuse { retry_at } => {
+                exchange.decided = Decided::Refused;
+                exchange.reasons = exchange.reasons.and(Reasons::BREAKER);
+                let wait = retry_at.since(now);
+                let whole = wait.as_secs() + u64::from(0 < wait.subsec_nanos());
+                return Some(Verdict::Refuse {
+                    retry_after_seconds: whole.max(1),
+                });
+            }
+        }
+        None
+    }
+
+    /// Asks the shedder.
+    pub(super) fn shed(
+        &mut self,
+        exchange: &mut Exchange,
+        context: &Context<'_>,
+        now: Time,
+    ) -> Option<Verdict> {
+        let entry = self.side(exchange.side).entry(exchange.scope)?;
+        let shedder = entry.shedder.as_mut()?;
+        let class = context
+            .said
+            .criticality
+            .unwrap_or(exchange.policy.criticality);
+        match shedder.admit(class, shed::draw(context.trace.id()), now) {
+            ShedAdmit::Pass(ticket) => {
+                if ticket.would_shed() {
+                    exchange.reasons = exchange.reasons.and(Reasons::SHED);
+                }
+                exchange.shed_ticket = Some(ticket);
+                None
+            }
+            ShedAdmit::Shed => {
+                exchange.decided = Decided::Shed;
+                exchange.reasons = exchange.reasons.and(Reasons::SHED);
+                Some(Verdict::Shed)
+            }
+        }
+    }
+}

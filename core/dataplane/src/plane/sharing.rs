@@ -1,0 +1,72 @@
+//! What the workers of a sidecar tell each other about their breakers.
+
+use core::time::Duration;
+
+use sloop_model::Time;
+
+use super::Plane;
+use crate::breaker::board::{Page, Peers, merge};
+
+/// When the board is to be looked at next, and what was read of it before.
+#[derive(Debug)]
+pub(super) struct Sharing {
+    peers: Option<Peers>,
+    /// None: no request came since, so there is nothing to tell, and nobody here whom the others' words concern.
+    due: Option<Time>,
+}
+
+/// Windows of a second have buckets of a tenth.
+const PERIOD: Duration = Duration::from_millis(100);
+
+impl Sharing {
+    pub(super) const fn new() -> Self {
+        Self {
+            peers: None,
+            due: None,
+        }
+    }
+
+    /// A request met a breaker.
+    pub(super) fn has_news(&mut self, now: Time) {
+        if self.due.is_none() {
+            self.due = Some(now.after(PERIOD));
+        }
+    }
+
+    pub(super) const fn due(&self) -> Option<Time> {
+        self.due
+    }
+}
+
+impl Plane {
+    /// Whether the board is to be read and written now. Calls of [`Plane::exchange_board`] follow.
+    pub fn shares(&mut self, now: Time) -> bool {
+        let is_due = self.sharing.due.is_some_and(|due| due <= now);
+        if is_due {
+            self.sharing.due = None;
+        }
+        is_due
+    }
+
+    /// Hears what is on the board, and says what is to be there instead: to be set if nobody else did
+    /// meanwhile, else to be called again with what is there then. None: leave it.
+    pub fn exchange_board(&mut self, board: &[u8], now: Time) -> Option<Vec<u8>> {
+        let vm = self.outbox.incarnation();
+        let peers = self
+            .sharing
+            .peers
+            .get_or_insert_with(|| Peers::new(vm, now));
+        let heard = peers.read(board, now);
+        let mut has_changed = false;
+        let mut lines = Vec::new();
+        for side in [&mut self.server, &mut self.client] {
+            has_changed |= side.hear(&heard, now);
+            side.tell(&mut lines, now);
+        }
+        if has_changed {
+            self.outbox.hurry(now);
+        }
+        let page = Page { vm, at: now, lines };
+        (!page.lines.is_empty()).then(|| merge(board, page, now))
+    }
+}

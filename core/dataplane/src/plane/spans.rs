@@ -1,0 +1,153 @@
+//! Spans of requests: what they begin with, what is kept of them, where they go.
+
+use sloop_model::{Side, Time};
+
+use super::Plane;
+use super::exchange::Exchange;
+use crate::context::{Context, StateMember};
+use crate::headers::HeaderMap;
+use crate::scope::ScopeId;
+use crate::span::{Batch, EndedSpan, Ot, Randomness, Reasons, SpanCounts, SpanDraft, Threshold};
+
+/// A span that is to be kept.
+#[derive(Debug)]
+pub struct Kept {
+    pub(super) side: Side,
+    pub(super) scope: ScopeId,
+    pub(super) span: EndedSpan,
+}
+
+/// The value of our `ot` member, if one is to be written.
+#[derive(Debug, Default)]
+pub(super) struct OtValue {
+    value: Vec<u8>,
+    is_set: bool,
+}
+
+impl Plane {
+    /// Begins the span of a request, where spans are wanted.
+    pub(super) fn draft(&self, exchange: &mut Exchange, context: &Context<'_>) {
+        let state = match exchange.side {
+            Side::Server => &self.server,
+            Side::Client => &self.client,
+        };
+        if state.spans.is_none() {
+            return;
+        }
+        let trace = &context.trace;
+        let ot = context.state().find(b"ot").map(Ot::parse);
+        exchange.span = Some(SpanDraft {
+            trace: trace.id(),
+            span: trace.span(),
+            parent: trace.parent().unwrap_or(0),
+            flags: trace.flags(),
+            randomness: Randomness::of(trace.id(), ot),
+        });
+        if context.said.keep {
+            exchange.reasons = exchange.reasons.and(Reasons::MARKED);
+        }
+    }
+
+    /// Says, where a trace begins, what was decided about its spans.
+    pub(super) fn tell_sampling(&self, side: Side, context: &mut Context<'_>, value: &mut OtValue) {
+        value.is_set = false;
+        let state = match side {
+            Side::Server => &self.server,
+            Side::Client => &self.client,
+        };
+        let Some(spans) = state.spans.as_ref().filter(|_| context.trace.is_origin()) else {
+            return;
+        };
+        let origin = spans.origin(Randomness::of(context.trace.id(), None));
+        context.trace.set_sampled(origin.is_sampled);
+        if let Some(threshold) = origin.threshold {
+            value.set(threshold);
+        }
+    }
+
+    /// Keeps the span of a request that is over. `headers` are those of the request as they were sent on, empty
+    /// if they cannot be read; `protocol` is Envoy's property `request.protocol`, or empty.
+    pub fn keep(&mut self, kept: &Kept, headers: HeaderMap<'_>, protocol: &[u8]) {
+        let state = match kept.side {
+            Side::Server => &mut self.server,
+            Side::Client => &mut self.client,
+        };
+        state.keep_span(kept.scope, &kept.span, headers, protocol);
+    }
+
+    /// The spans of a side that are to be sent at `now` from `sender`, as Envoy's node `instance`.
+    pub fn span_batch(
+        &mut self,
+        side: Side,
+        (sender, instance): (u32, &str),
+        now: Time,
+    ) -> Option<Batch<'_>> {
+        let spans = self.side(side).spans.as_mut()?;
+        spans.batch(sender, instance, now)
+    }
+
+    /// The collector took a batch; `answer` is the beginning of what it said.
+    pub fn spans_taken(&mut self, side: Side, number: u32, answer: &[u8]) {
+        if let Some(spans) = &mut self.side(side).spans {
+            spans.acknowledge(number, answer);
+        }
+    }
+
+    /// A batch did not arrive, with this gRPC status.
+    pub fn spans_lost(&mut self, side: Side, number: u32, status: u32, now: Time) {
+        if let Some(spans) = &mut self.side(side).spans {
+            spans.lose(number, status, now);
+        }
+    }
+
+    /// When spans are to be sent.
+    pub(super) fn spans_due(&self) -> Option<Time> {
+        let due = |spans: &Option<Box<crate::span::Spans>>| spans.as_ref()?.wake_at();
+        due(&self.server.spans)
+            .into_iter()
+            .chain(due(&self.client.spans))
+            .min()
+    }
+
+    /// Counts what became of spans.
+    pub(super) fn count_spans(&mut self) {
+        for spans in [&mut self.server.spans, &mut self.client.spans] {
+            if let Some(spans) = spans {
+                let SpanCounts {
+                    dropped,
+                    lost,
+                    rejected,
+                    kept: _,
+                    repeated: _,
+                } = spans.take_counts();
+                self.trouble.spans_dropped += dropped;
+                self.trouble.spans_lost += lost + rejected;
+            }
+        }
+    }
+}
+
+impl OtValue {
+    fn set(&mut self, threshold: Threshold) {
+        self.value.clear();
+        Ot::parse(b"").write(Some(threshold), &mut self.value);
+        // It writes the whole member.
+        if self.value.starts_with(b"ot=") {
+            self.value.drain(..3);
+        }
+        self.is_set = true;
+    }
+}
+
+/// The members of `tracestate` that are not ours alone.
+pub(super) fn members(value: &OtValue) -> Vec<StateMember<'_>> {
+    // An empty list takes no memory.
+    let mut members = Vec::new();
+    if value.is_set {
+        members.push(StateMember {
+            key: b"ot",
+            value: &value.value,
+        });
+    }
+    members
+}
