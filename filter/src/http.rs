@@ -1,6 +1,9 @@
 //! One request and its response.
 
-use sloop_dataplane::{Arrival, Claim, Ending, Exchange, HeaderMap, Request, ScopeId, Verdict};
+use sloop_dataplane::{
+    Arrival, Begun, Claim, Ending, Exchange, HeaderMap, HeaderWrite, Joins, Kept, Request, ScopeId,
+    Verdict,
+};
 use sloop_model::{Flags, OwnVerdict, Side, Time};
 
 use crate::host::{self, Callback};
@@ -10,20 +13,22 @@ use crate::vm::{self, Vm};
 
 /// Properties that a request may need, as the host wants their paths.
 const ROUTE_NAME: &[u8] = b"xds\0route_name";
+const PROTOCOL: &[u8] = b"request\0protocol";
 const RESPONSE_CODE: &[u8] = b"response\0code";
 const RESPONSE_FLAGS: &[u8] = b"response\0flags";
 const GRPC_STATUS: &[u8] = b"response\0grpc_status";
+const ATTEMPTS: &[u8] = b"upstream\0request_attempt_count";
 
 /// A request whose context Envoy has made.
 #[derive(Debug)]
 pub(crate) struct Underway {
-    side: Side,
-    root: u32,
+    pub(crate) side: Side,
+    pub(crate) root: u32,
     has_begun: bool,
-    exchange: Option<Exchange>,
+    pub(crate) exchange: Option<Exchange>,
     /// What the answer says about the trace, if it should.
     #[cfg(feature = "answers")]
-    traceresponse: Option<[u8; 55]>,
+    pub(crate) traceresponse: Option<[u8; 55]>,
 }
 
 /// What becomes of a request.
@@ -62,39 +67,27 @@ pub(crate) fn begin(callback: &Callback, context: u32) -> Flow {
     let verdict = vm::with(|vm| {
         let underway = vm.underway.get_mut(context)?;
         underway.has_begun = true;
-        let caller = Caller {
-            context,
-            root: underway.root,
-        };
-        let side = underway.side;
+        let (side, root) = (underway.side, underway.root);
         let headers = vm.count(callback.request_headers())?;
         let request = Request::read(HeaderMap::new(headers));
         let scope = scope_of(vm, callback, side, &request)?;
-        let verdict = decide(vm, context, (side, scope), &request, now)?;
-        vm.aim(caller, now);
-        match verdict {
-            Verdict::Pass | Verdict::Hold => {}
-            Verdict::Refuse {
-                retry_after_seconds,
-            } => reply::refuse(vm, retry_after_seconds, request.is_grpc),
-            Verdict::Abort { status } => reply::abort(vm, status),
-        }
+        let verdict = decide(vm, callback, (context, side, scope), &request, now)?;
+        vm.aim(Caller { context, root }, now);
+        reply::give(vm, verdict, (side, request.is_grpc));
         Some(verdict)
     });
     // What cannot be judged passes.
     match verdict.flatten() {
         None | Some(Verdict::Pass) => Flow::Continue,
-        Some(Verdict::Hold | Verdict::Refuse { .. } | Verdict::Abort { .. }) => Flow::Pause,
+        Some(
+            Verdict::Hold
+            | Verdict::Refuse { .. }
+            | Verdict::Shed
+            | Verdict::Block { .. }
+            | Verdict::Late
+            | Verdict::End(_),
+        ) => Flow::Pause,
     }
-}
-
-/// The headers of a response are here.
-#[cfg(feature = "answers")]
-pub(crate) fn respond(context: u32) {
-    vm::with(|vm| {
-        let header = vm.underway.get_mut(context)?.traceresponse.take()?;
-        vm.count(host::replace_response_header("traceresponse", &header))
-    });
 }
 
 /// A request is over.
@@ -103,7 +96,7 @@ pub(crate) fn end(callback: &Callback, context: u32) {
         let Some(underway) = vm.underway.remove(context) else {
             return;
         };
-        let Some(exchange) = underway.exchange else {
+        let Some(mut exchange) = underway.exchange else {
             if !underway.has_begun {
                 vm.plane.end_without_beginning();
             }
@@ -111,13 +104,28 @@ pub(crate) fn end(callback: &Callback, context: u32) {
         };
         let now = host::now();
         let ending = ending_of(callback, &exchange);
-        vm.plane.end(exchange, ending, now);
+        if underway.side == Side::Client && vm.plane.counts_attempts(underway.side) {
+            let attempts = callback
+                .number(ATTEMPTS)
+                .and_then(|all| all.try_into().ok());
+            exchange.attempted(attempts.unwrap_or(1));
+        }
+        if let Some(kept) = vm.plane.end(exchange, ending, now) {
+            keep(vm, callback, &kept);
+        }
         let caller = Caller {
             context,
             root: underway.root,
         };
         vm.aim(caller, now);
     });
+}
+
+/// Keeps a span. Its headers are still there, which costs one more reading for each span that is kept.
+fn keep(vm: &mut Vm, callback: &Callback, kept: &Kept) {
+    let headers = callback.request_headers().unwrap_or_default();
+    let protocol = callback.property(PROTOCOL).unwrap_or_default();
+    vm.plane.keep(kept, HeaderMap::new(headers), protocol);
 }
 
 /// The scope of a request. Only when no rule claims it is Envoy asked for the name of its route.
@@ -140,36 +148,49 @@ fn scope_of(
 /// Decides about a request and writes what its service is to see. None: let it pass, uncounted.
 fn decide(
     vm: &mut Vm,
-    context: u32,
-    (side, scope): (Side, ScopeId),
+    callback: &Callback,
+    (context, side, scope): (u32, Side, ScopeId),
     request: &Request<'_>,
     now: Time,
 ) -> Option<Verdict> {
-    let trace = vm.plane.trace(request);
+    let joined = match vm.plane.joins(side, request, now) {
+        Joins::No => None,
+        Joins::To(joined) => Some(joined),
+        Joins::Ask(key) => {
+            let (shared, _) = callback.shared(&key);
+            vm.plane.joined_by(shared, request, now)
+        }
+    };
     let arrival = Arrival {
-        trace: trace.id(),
+        request,
         context,
-        is_grpc: request.is_grpc,
+        joined,
         now,
     };
-    let (exchange, verdict) = vm.plane.begin(side, scope, arrival)?;
-    let header = trace.header();
+    let mut failed = 0;
+    let begun = vm.plane.begin(side, scope, &arrival, |write| {
+        let written = match write {
+            HeaderWrite::Set(name, value) => host::replace_request_header(name, value),
+            HeaderWrite::Remove(name) => host::remove_request_header(name),
+        };
+        failed += u64::from(written.is_err());
+    })?;
+    vm.plane.trouble().hostcalls_failed += failed;
+    if let Some((key, value)) = vm.plane.to_share() {
+        // Whoever comes last under a request id is the one that is meant.
+        let shared = host::share(&key, value, 0);
+        vm.count(shared);
+    }
+    let Begun {
+        exchange,
+        verdict,
+        trace: _trace,
+    } = begun;
     if let Some(underway) = vm.underway.get_mut(context) {
         underway.exchange = Some(exchange);
         #[cfg(feature = "answers")]
-        if vm.plane.responds(side, &trace) {
-            underway.traceresponse = Some(header);
-        }
-    }
-    match verdict {
-        // The service will not see it.
-        Verdict::Refuse { .. } | Verdict::Abort { .. } => {}
-        Verdict::Pass | Verdict::Hold => {
-            vm.count(host::replace_request_header("traceparent", &header));
-            if trace.is_origin() && request.has_tracestate {
-                // It belongs to the trace that could not be continued.
-                vm.count(host::remove_request_header("tracestate"));
-            }
+        if vm.plane.responds(side, &_trace) {
+            underway.traceresponse = Some(_trace.header());
         }
     }
     Some(verdict)

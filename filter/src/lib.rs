@@ -5,10 +5,13 @@
 //! configuration, `report` for what the control plane is told. `host` has
 //! all calls into Envoy.
 
+#[cfg(feature = "answers")]
+mod answers;
 mod host;
 mod http;
 mod reply;
 mod report;
 mod root;
+mod telemetry;
 mod ticker;
 mod vm;

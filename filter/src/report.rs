@@ -8,13 +8,12 @@ use proxy_wasm::types::LogLevel;
 use sloop_model::Time;
 
 use crate::host::{self, Callback, GrpcCall};
+use crate::root::Answered;
 use crate::vm::Vm;
-use wire::Identity;
+pub(crate) use wire::Identity;
 
 /// Long enough for a control plane that is busy. The next report waits as long.
 const TIMEOUT: Duration = Duration::from_secs(5);
-/// gRPC's OK.
-const OK: u32 = 0;
 
 /// Sends the VM's reports, one at a time.
 #[derive(Debug, Default)]
@@ -28,10 +27,7 @@ pub(crate) struct Reporter {
 
 /// Sends, from the root context in effect, the report that is due at `now`, if one is.
 pub(crate) fn send(vm: &mut Vm, callback: &Callback, context: u32, now: Time) {
-    let identity = vm
-        .reporter
-        .identity
-        .get_or_insert_with(|| Identity::of_envoy(callback));
+    vm.reporter.identity(callback);
     let Some(cluster) = vm
         .plane
         .report_settings()
@@ -39,7 +35,8 @@ pub(crate) fn send(vm: &mut Vm, callback: &Callback, context: u32, now: Time) {
     else {
         return;
     };
-    let Some(report) = vm.plane.report(context, now) else {
+    let (Some(report), Some(identity)) = (vm.plane.report(context, now), &vm.reporter.identity)
+    else {
         return;
     };
     let sequence = report.sequence;
@@ -57,20 +54,23 @@ pub(crate) fn send(vm: &mut Vm, callback: &Callback, context: u32, now: Time) {
     }
 }
 
-/// Hears how a call ended.
-pub(crate) fn answered(vm: &mut Vm, token: u32, status: u32, now: Time) {
+/// Hears how a call ended. False when it was none of a report.
+pub(crate) fn answered(vm: &mut Vm, token: u32, answer: &Answered<'_>, now: Time) -> bool {
     let sent = vm.reporter.sent.take_if(|(sent, _)| *sent == token);
     let Some((_, sequence)) = sent else {
-        return;
+        return false;
     };
-    if status == OK {
-        vm.plane.acknowledge(sequence);
-        if core::mem::replace(&mut vm.reporter.is_failing, false) {
-            host::log(LogLevel::Info, "reports arrive again");
+    match answer {
+        Answered::Ok(bytes) => {
+            vm.plane.acknowledge(sequence);
+            wire::readings(bytes, |scope, reading| vm.plane.learn(scope, reading, now));
+            if core::mem::replace(&mut vm.reporter.is_failing, false) {
+                host::log(LogLevel::Info, "reports arrive again");
+            }
         }
-    } else {
-        lose(vm, sequence, now, &format!("gRPC status {status}"));
+        Answered::Failed(status) => lose(vm, sequence, now, &format!("gRPC status {status}")),
     }
+    true
 }
 
 fn lose(vm: &mut Vm, sequence: u64, now: Time, why: &str) {
@@ -79,5 +79,13 @@ fn lose(vm: &mut Vm, sequence: u64, now: Time, why: &str) {
     if !core::mem::replace(&mut vm.reporter.is_failing, true) {
         let message = format!("reports do not arrive and are kept: {why}");
         host::log(LogLevel::Warn, &message);
+    }
+}
+
+impl Reporter {
+    /// The names of this sidecar.
+    pub(crate) fn identity(&mut self, callback: &Callback) -> &Identity {
+        self.identity
+            .get_or_insert_with(|| Identity::of_envoy(callback))
     }
 }

@@ -5,12 +5,15 @@
 
 use proxy_wasm::types::LogLevel;
 use sloop_dataplane::{Release, Released};
-use sloop_model::{ConfigError, FilterConfig, Side};
+use sloop_model::{ConfigError, FilterConfig, Side, Time};
 
-use crate::host::{self, Callback};
+use crate::host::{self, Callback, StreamType};
 use crate::ticker::Caller;
 use crate::vm::{self, Vm};
-use crate::{reply, report};
+use crate::{reply, report, telemetry};
+
+/// Envoy's name as a node.
+const NODE_ID: &[u8] = b"xds\0node\0id";
 
 /// Which root contexts are configured for which side, the latest last.
 #[derive(Debug, Default)]
@@ -61,10 +64,13 @@ pub(crate) fn configure(callback: &Callback, context: u32) -> bool {
     vm::with(|vm| {
         vm.count(bytes.map(|_| ()));
         vm.plane.sync(now, wall);
+        let node = callback.property(NODE_ID).unwrap_or_default();
+        vm.plane.name(node);
         vm.plane.configure(&config, now);
         for old in vm.roots.of(config.side) {
             // It goes with its last request, and its calls with it.
             vm.plane.lose_sender(old, now);
+            telemetry::lose_sender(vm, old, now);
         }
         vm.roots.add(context, config.side);
         vm.move_timer(context);
@@ -104,7 +110,10 @@ pub(crate) fn tick(callback: &Callback, context: u32) {
             return;
         }
         vm.plane.sync(now, wall);
+        share(vm, callback, now);
         report::send(vm, callback, context, now);
+        telemetry::export(vm, callback, context, now);
+        telemetry::show(vm, now);
         let released = vm.plane.release(now);
         release(vm, &released);
         if !released.is_empty() {
@@ -116,13 +125,47 @@ pub(crate) fn tick(callback: &Callback, context: u32) {
     });
 }
 
+/// How a call ended.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Answered<'a> {
+    /// With an answer, of which this is the beginning.
+    Ok(&'a [u8]),
+    /// With another gRPC status than OK.
+    Failed(u32),
+}
+
 /// Hears how a call of the root context ended.
-pub(crate) fn answered(context: u32, token: u32, status: u32) {
+pub(crate) fn answered(context: u32, token: u32, answer: Answered<'_>) {
     let now = host::now();
     vm::with(|vm| {
-        report::answered(vm, token, status, now);
+        if !report::answered(vm, token, &answer, now) {
+            telemetry::answered(vm, token, &answer, now);
+        }
         vm.aim(Caller::root(context), now);
     });
+}
+
+/// Under which workers share their breakers. The number changes with the format.
+const BOARD: &[u8] = b"sloop.breakers.1";
+/// How often another worker may come between. With more, the next tick tries again.
+const SHARE_TRIES: u32 = 3;
+
+/// Tells the other workers of this sidecar what the breakers saw, and hears what theirs did.
+fn share(vm: &mut Vm, callback: &Callback, now: Time) {
+    if !vm.plane.shares(now) {
+        return;
+    }
+    for _ in 0..SHARE_TRIES {
+        let (board, cas) = callback.shared(BOARD);
+        let Some(board) = vm.plane.exchange_board(board, now) else {
+            return;
+        };
+        // A failure is no mismatch, and is not tried again.
+        if vm.count(host::share(BOARD, &board, cas)) != Some(false) {
+            return;
+        }
+    }
+    vm.plane.trouble().boards_contended += 1;
 }
 
 fn release(vm: &mut Vm, released: &[Released]) {
@@ -133,9 +176,9 @@ fn release(vm: &mut Vm, released: &[Released]) {
         }
         match request.release {
             Release::Continue => {
-                vm.count(host::resume_request());
+                vm.count(host::resume(StreamType::HttpRequest));
             }
-            Release::Abort { status } => reply::abort(vm, status),
+            Release::End(ending) => reply::end(vm, ending),
         }
     }
 }

@@ -8,6 +8,7 @@ use crate::host;
 use crate::http::Underway;
 use crate::report::Reporter;
 use crate::root::Roots;
+use crate::telemetry::Exporter;
 use crate::ticker::Ticker;
 
 /// Everything that this VM remembers.
@@ -16,6 +17,7 @@ pub(crate) struct Vm {
     pub(crate) roots: Roots,
     pub(crate) ticker: Ticker,
     pub(crate) reporter: Reporter,
+    pub(crate) exporter: Exporter,
     /// Requests by the number of their context.
     pub(crate) underway: Table<Underway>,
 }
@@ -39,6 +41,7 @@ impl Vm {
             roots: Roots::default(),
             ticker: Ticker::new(),
             reporter: Reporter::default(),
+            exporter: Exporter::default(),
             underway: Table::default(),
         }
     }

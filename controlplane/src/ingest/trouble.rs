@@ -23,12 +23,22 @@ pub struct Trouble {
     pub values_over_cap: u64,
     /// Statistics of Envoy that were not shown because there were too many.
     pub stats_over_cap: u64,
+    /// Requests whose deadline had passed, and that passed since deadlines are not enforced.
+    pub late_passed: u64,
+    /// Requests that a fault should have touched while too many others were.
+    pub faults_over_cap: u64,
+    /// Spans that found no room in the queue.
+    pub spans_dropped: u64,
+    /// Spans that no collector took.
+    pub spans_lost: u64,
+    /// Ticks at which other workers were always faster to tell about their breakers.
+    pub boards_contended: u64,
 }
 
 impl Trouble {
     /// Each kind by its name.
     #[must_use]
-    pub const fn kinds(&self) -> [(&'static str, u64); 9] {
+    pub const fn kinds(&self) -> [(&'static str, u64); 14] {
         [
             ("routes_over_cap", self.routes_over_cap),
             ("ends_without_beginning", self.ends_without_beginning),
@@ -39,6 +49,11 @@ impl Trouble {
             ("requests_over_cap", self.requests_over_cap),
             ("values_over_cap", self.values_over_cap),
             ("stats_over_cap", self.stats_over_cap),
+            ("late_passed", self.late_passed),
+            ("faults_over_cap", self.faults_over_cap),
+            ("spans_dropped", self.spans_dropped),
+            ("spans_lost", self.spans_lost),
+            ("boards_contended", self.boards_contended),
         ]
     }
 }
@@ -55,6 +70,11 @@ impl From<wire::Trouble> for Trouble {
             requests_over_cap: trouble.requests_over_cap,
             values_over_cap: trouble.values_over_cap,
             stats_over_cap: trouble.stats_over_cap,
+            late_passed: trouble.late_passed,
+            faults_over_cap: trouble.faults_over_cap,
+            spans_dropped: trouble.spans_dropped,
+            spans_lost: trouble.spans_lost,
+            boards_contended: trouble.boards_contended,
         }
     }
 }

@@ -73,6 +73,11 @@ async fn the_trouble_of_filters_is_counted_once() {
         requests_over_cap: 9,
         values_over_cap: 7,
         stats_over_cap: 8,
+        late_passed: 10,
+        faults_over_cap: 11,
+        spans_dropped: 12,
+        spans_lost: 13,
+        boards_contended: 14,
     });
     for _ in 0..2 {
         client.report(troubled.clone()).await.unwrap();
@@ -87,6 +92,11 @@ async fn the_trouble_of_filters_is_counted_once() {
         ("requests_over_cap", 9.0),
         ("values_over_cap", 7.0),
         ("stats_over_cap", 8.0),
+        ("late_passed", 10.0),
+        ("faults_over_cap", 11.0),
+        ("spans_dropped", 12.0),
+        ("spans_lost", 13.0),
+        ("boards_contended", 14.0),
     ] {
         let name = format!("sloop_controlplane_filter_trouble_total{{kind=\"{kind}\"}}");
         assert_eq!(sloop.metric(&name).await, Some(count), "{kind}");

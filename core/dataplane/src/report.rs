@@ -187,11 +187,13 @@ pub struct Trouble {
     pub spans_dropped: u64,
     /// Spans that no collector took.
     pub spans_lost: u64,
+    /// Ticks at which other workers were always faster to tell about their breakers.
+    pub boards_contended: u64,
 }
 
 impl Trouble {
     /// How many kinds there are.
-    pub const KINDS: usize = 13;
+    pub const KINDS: usize = 14;
 
     /// Each kind by its name.
     #[must_use]
@@ -210,6 +212,7 @@ impl Trouble {
             faults_over_cap,
             spans_dropped,
             spans_lost,
+            boards_contended,
         } = *self;
         [
             ("routes_over_cap", routes_over_cap),
@@ -225,6 +228,7 @@ impl Trouble {
             ("faults_over_cap", faults_over_cap),
             ("spans_dropped", spans_dropped),
             ("spans_lost", spans_lost),
+            ("boards_contended", boards_contended),
         ]
     }
 }

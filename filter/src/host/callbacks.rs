@@ -10,6 +10,7 @@
 //! [`Callback`] is made once per entry, and lends what Envoy returns.
 
 use super::arena::{Callback, allocate};
+use crate::root::Answered;
 use crate::{http, root};
 
 /// The ABI's `Action`.
@@ -53,7 +54,7 @@ extern "C" fn sloop_on_request_headers(context: u32, _count: u32, _is_end: u32) 
 #[cfg(feature = "answers")]
 #[unsafe(no_mangle)]
 extern "C" fn sloop_on_response_headers(context: u32, _count: u32, _is_end: u32) -> u32 {
-    http::respond(context);
+    crate::answers::respond(context);
     CONTINUE
 }
 
@@ -62,15 +63,17 @@ extern "C" fn sloop_on_log(context: u32) {
     http::end(&Callback::enter(), context);
 }
 
-/// gRPC's OK: a unary call ended with an answer.
-const OK: u32 = 0;
+/// Readings of all scopes that a filter may have are below this. What is longer is not looked at.
+const ANSWER_BYTES_MAX: usize = 1 << 20;
 
 #[unsafe(no_mangle)]
-extern "C" fn sloop_on_grpc_receive(context: u32, token: u32, _size: u32) {
-    root::answered(context, token, OK);
+extern "C" fn sloop_on_grpc_receive(context: u32, token: u32, size: usize) {
+    let callback = Callback::enter();
+    let answer = callback.grpc_answer(size.min(ANSWER_BYTES_MAX));
+    root::answered(context, token, Answered::Ok(answer));
 }
 
 #[unsafe(no_mangle)]
 extern "C" fn sloop_on_grpc_close(context: u32, token: u32, status: u32) {
-    root::answered(context, token, status);
+    root::answered(context, token, Answered::Failed(status));
 }

@@ -18,8 +18,10 @@ use core::ptr::null_mut;
 use core::slice;
 use core::time::Duration;
 
-use proxy_wasm::types::{BufferType, LogLevel, MapType, StreamType};
+use proxy_wasm::types::{BufferType, LogLevel, MapType, MetricType};
 use sloop_model::{Time, WallTime};
+
+pub(crate) use proxy_wasm::types::StreamType;
 
 pub(crate) use arena::Callback;
 
@@ -54,6 +56,23 @@ unsafe extern "C" {
         size: *mut usize,
     ) -> u32;
     fn proxy_continue_stream(stream: u32) -> u32;
+    fn proxy_close_stream(stream: u32) -> u32;
+    fn proxy_get_shared_data(
+        key: *const u8,
+        key_size: usize,
+        data: *mut *mut u8,
+        size: *mut usize,
+        cas: *mut u32,
+    ) -> u32;
+    fn proxy_set_shared_data(
+        key: *const u8,
+        key_size: usize,
+        value: *const u8,
+        value_size: usize,
+        cas: u32,
+    ) -> u32;
+    fn proxy_define_metric(kind: u32, name: *const u8, name_size: usize, id: *mut u32) -> u32;
+    fn proxy_increment_metric(id: u32, by: i64) -> u32;
     fn proxy_set_effective_context(context: u32) -> u32;
     fn proxy_grpc_call(
         cluster: *const u8,
@@ -89,6 +108,8 @@ unsafe extern "C" {
 
 /// The ABI's `WasmResult::Ok`, and WASI's `ESUCCESS`.
 const OK: u32 = 0;
+/// The ABI's `WasmResult::CasMismatch`.
+const CAS_MISMATCH: u32 = 8;
 /// WASI's numbers of clocks.
 const REALTIME: u32 = 0;
 const MONOTONIC: u32 = 1;
@@ -185,10 +206,51 @@ pub(crate) fn set_effective_context(context: u32) -> Result<(), Failed> {
     checked(unsafe { proxy_set_effective_context(context) })
 }
 
-/// Lets the request of the effective context go on. It must be paused, or Envoy sends it twice.
-pub(crate) fn resume_request() -> Result<(), Failed> {
+/// Lets the request or the response of the effective context go on. It must be paused, or Envoy sends it twice.
+pub(crate) fn resume(stream: StreamType) -> Result<(), Failed> {
     // SAFETY: takes no pointers.
-    checked(unsafe { proxy_continue_stream(StreamType::HttpRequest as u32) })
+    checked(unsafe { proxy_continue_stream(stream as u32) })
+}
+
+/// Ends the stream of the effective context without an answer.
+pub(crate) fn close_stream(stream: StreamType) -> Result<(), Failed> {
+    // SAFETY: takes no pointers.
+    checked(unsafe { proxy_close_stream(stream as u32) })
+}
+
+/// Defines a counter, or finds the one of that name.
+pub(crate) fn define_counter(name: &str) -> Result<u32, Failed> {
+    let mut id = 0;
+    // SAFETY: pointer and length describe `name`, which the host only reads, and the host
+    // writes four bytes to `id` before the call returns.
+    checked(unsafe {
+        proxy_define_metric(
+            MetricType::Counter as u32,
+            name.as_ptr(),
+            name.len(),
+            &raw mut id,
+        )
+    })
+    .map(|()| id)
+}
+
+/// Adds to a counter. `by` must not be zero, which Envoy refuses.
+pub(crate) fn increment(id: u32, by: u64) -> Result<(), Failed> {
+    let by = i64::try_from(by).unwrap_or(i64::MAX);
+    // SAFETY: takes no pointers.
+    checked(unsafe { proxy_increment_metric(id, by) })
+}
+
+/// Puts `value` under `key` into what the VMs of this sidecar share, if nobody did since `cas` was read. False if somebody
+/// did. A `cas` of zero puts it there in any case.
+pub(crate) fn share(key: &[u8], value: &[u8], cas: u32) -> Result<bool, Failed> {
+    // SAFETY: pointers and lengths describe `key` and `value`, which the host only reads.
+    let status =
+        unsafe { proxy_set_shared_data(key.as_ptr(), key.len(), value.as_ptr(), value.len(), cas) };
+    match status {
+        CAS_MISMATCH => Ok(false),
+        _ => checked(status).map(|()| true),
+    }
 }
 
 /// An answer in place of the service's.
@@ -298,6 +360,27 @@ impl Callback {
     pub(crate) fn number(&self, path: &[u8]) -> Option<u64> {
         let bytes = self.property(path)?;
         Some(u64::from_le_bytes(bytes.try_into().ok()?))
+    }
+
+    /// The beginning, at most `size` bytes, of the answer to a gRPC call.
+    pub(crate) fn grpc_answer(&self, size: usize) -> &[u8] {
+        const WHICH: u32 = BufferType::GrpcReceiveBuffer as u32;
+        self.returned(|data, size_of| {
+            // SAFETY: `returned` gives pointers that the host may write to.
+            unsafe { proxy_get_buffer_bytes(WHICH, 0, size, data, size_of) }
+        })
+        .unwrap_or_default()
+    }
+
+    /// What the VMs of this sidecar share under `key`, and its number for [`share`]. Nothing, and zero, when there is none.
+    pub(crate) fn shared(&self, key: &[u8]) -> (&[u8], u32) {
+        let mut cas = 0;
+        let bytes = self.returned(|data, size| {
+            // SAFETY: pointer and length describe `key`, which the host only reads, `returned`
+            // gives pointers that the host may write to, and it writes four bytes to `cas`.
+            unsafe { proxy_get_shared_data(key.as_ptr(), key.len(), data, size, &raw mut cas) }
+        });
+        (bytes.unwrap_or_default(), cas)
     }
 
     /// The bytes that a host function returns through two pointers.

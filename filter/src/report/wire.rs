@@ -2,18 +2,20 @@
 
 use prost::Message;
 use sloop_dataplane::breaker::{BreakerState, Cause};
+use sloop_dataplane::fault::ArmDelta;
 use sloop_dataplane::report::{
-    BreakerDelta, DimensionDelta, ObjectiveDelta, Report, ScopeDelta, Trouble,
+    BreakerDelta, DenyDelta, DimensionDelta, ObjectiveDelta, Report, ScopeDelta, ShedDelta, Trouble,
 };
-use sloop_model::{Dimension, DimensionValue, Side};
+use sloop_dataplane::shed::FleetReading;
+use sloop_model::{Arm, Dimension, DimensionValue, Scope, Side};
 use sloop_xds_protos::report::v1 as wire;
 
 use crate::host::Callback;
 
 /// Whose reports these are.
 #[derive(Debug)]
-pub(super) struct Identity {
-    node: String,
+pub(crate) struct Identity {
+    pub(crate) node: String,
     cluster: String,
 }
 
@@ -28,6 +30,32 @@ impl Identity {
             node: text(b"xds\0node\0id"),
             cluster: text(b"xds\0node\0cluster"),
         }
+    }
+}
+
+/// What an answer says about the whole fleet. What cannot be read says nothing.
+pub(super) fn readings(answer: &[u8], mut learn: impl FnMut(&Scope, FleetReading)) {
+    let response = wire::ReportResponse::decode(answer).unwrap_or_default();
+    for reading in response.readings {
+        let side = match reading.side() {
+            wire::Side::Server => Side::Server,
+            wire::Side::Client => Side::Client,
+            wire::Side::Unspecified => continue,
+        };
+        let (Ok(service), Ok(route)) = (reading.service.try_into(), reading.route.try_into())
+        else {
+            continue;
+        };
+        let scope = Scope {
+            service,
+            route,
+            side,
+        };
+        let reading = FleetReading {
+            requests: reading.requests,
+            good: reading.good,
+        };
+        learn(&scope, reading);
     }
 }
 
@@ -56,6 +84,7 @@ pub(super) fn encode(report: &Report, identity: &Identity) -> Vec<u8> {
             })
             .collect(),
         trouble: Some(trouble(&report.trouble)),
+        denials: report.denials.iter().map(denial).collect(),
     }
     .encode_to_vec()
 }
@@ -76,6 +105,47 @@ fn scope(delta: &ScopeDelta) -> wire::ScopeDelta {
         latency_buckets: delta.latency.as_bytes().to_vec(),
         retries: delta.retries,
         dimensions: delta.dimensions.iter().map(dimension).collect(),
+        shed: delta.shed.as_ref().map(shed),
+        shadow_denied: delta.shadow_denied,
+        shadow_denied_good: delta.shadow_denied_good,
+        arms: delta.arms.iter().map(arm).collect(),
+    }
+}
+
+fn shed(delta: &ShedDelta) -> wire::ShedDelta {
+    wire::ShedDelta {
+        level: u16::from(delta.level).into(),
+        shed: trimmed(delta.counts.shed.to_vec()),
+        shadow_shed: delta.counts.shadow_shed,
+        shadow_shed_good: delta.counts.shadow_shed_good,
+        given_up: delta.counts.given_up,
+    }
+}
+
+fn arm(delta: &ArmDelta) -> wire::ArmDelta {
+    let arm = match delta.arm {
+        Arm::Fault => wire::Arm::Fault,
+        Arm::Control => wire::Arm::Control,
+        // Nobody counts these apart.
+        Arm::Untouched => wire::Arm::Unspecified,
+    };
+    wire::ArmDelta {
+        experiment: delta.experiment.bits(),
+        arm: arm.into(),
+        requests: delta.requests,
+        outcomes: trimmed(delta.outcomes.to_vec()),
+        objectives: delta.objectives.iter().map(objective).collect(),
+        latency_buckets: delta.latency.as_bytes().to_vec(),
+    }
+}
+
+fn denial(delta: &DenyDelta) -> wire::DenyDelta {
+    wire::DenyDelta {
+        side: side(delta.side).into(),
+        id: delta.id.clone().into(),
+        refused: delta.counts.refused,
+        shadow_refused: delta.counts.shadow_refused,
+        over_share: delta.counts.over_share,
     }
 }
 
@@ -142,6 +212,11 @@ const fn trouble(trouble: &Trouble) -> wire::Trouble {
         requests_over_cap: trouble.requests_over_cap,
         values_over_cap: trouble.values_over_cap,
         stats_over_cap: trouble.stats_over_cap,
+        late_passed: trouble.late_passed,
+        faults_over_cap: trouble.faults_over_cap,
+        spans_dropped: trouble.spans_dropped,
+        spans_lost: trouble.spans_lost,
+        boards_contended: trouble.boards_contended,
     }
 }
 

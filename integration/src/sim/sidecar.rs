@@ -14,7 +14,7 @@ use sloop_dataplane::report::{BreakerDelta, Report, ScopeDelta};
 use sloop_dataplane::{
     Arrival, Begun, Claim, Ending, Exchange, HeaderMap, Plane, Request, Verdict,
 };
-use sloop_model::{FilterConfig, Flags, Side, Time, WallTime};
+use sloop_model::{FaultEnding, FilterConfig, Flags, Side, Time, WallTime};
 
 use super::{Upstream, exponential};
 
@@ -213,25 +213,13 @@ impl Sub for Tally {
 }
 
 /// The header map of a request, as the host serialises it.
-fn get(path: &str) -> Vec<u8> {
-    let headers = [
-        (":method", "GET"),
-        (":authority", super::SERVICE),
-        (":path", path),
-    ];
-    let length = |text: &str| u32::try_from(text.len()).unwrap_or(0).to_le_bytes();
-    let mut bytes = 3_u32.to_le_bytes().to_vec();
-    for (name, value) in headers {
-        bytes.extend(length(name));
-        bytes.extend(length(value));
-    }
-    for (name, value) in headers {
-        for text in [name, value] {
-            bytes.extend(text.as_bytes());
-            bytes.push(0);
-        }
-    }
-    bytes
+fn get(path: &str, traceparent: &str) -> Vec<u8> {
+    sloop_dataplane::serialised(&[
+        (":method", b"GET"),
+        (":authority", super::SERVICE.as_bytes()),
+        (":path", path.as_bytes()),
+        ("traceparent", traceparent.as_bytes()),
+    ])
 }
 
 fn answered(status: u16) -> Ending {

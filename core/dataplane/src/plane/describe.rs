@@ -15,6 +15,13 @@ impl Plane {
         }
     }
 
+    /// Whether Envoy is to be asked how many attempts it made for requests of a side.
+    #[must_use]
+    pub fn counts_attempts(&self, side: Side) -> bool {
+        self.dimensions(side)
+            .is_some_and(|settings| settings.attempts)
+    }
+
     /// Says what a request that just began says of itself. Without this it counts for its scope only.
     pub fn describe(&mut self, exchange: &mut Exchange, seen: &Seen<'_>) {
         let side = match exchange.side {

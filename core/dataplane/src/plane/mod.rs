@@ -111,9 +111,11 @@ impl Plane {
         self.clock.sync(now, wall);
     }
 
-    /// Learns which sidecar this is, by its name as Envoy's node. Before the first configuration.
+    /// Learns which sidecar this is, by its name as Envoy's node; one without a name stays unknown.
     pub fn name(&mut self, node: &[u8]) {
-        self.sidecar = Sidecar::named(node);
+        if !node.is_empty() {
+            self.sidecar = Sidecar::named(node);
+        }
     }
 
     /// Puts `config` in force on its side, at `now`.

@@ -100,6 +100,16 @@ impl Plane {
         }
     }
 
+    /// Whoever sent spans as `sender` is gone, and will not hear an answer.
+    pub fn lose_span_sender(&mut self, sender: u32, now: Time) {
+        for spans in [&mut self.server.spans, &mut self.client.spans]
+            .into_iter()
+            .flatten()
+        {
+            spans.lose_sender(sender, now);
+        }
+    }
+
     /// When spans are to be sent.
     pub(super) fn spans_due(&self) -> Option<Time> {
         let due = |spans: &Option<Box<crate::span::Spans>>| spans.as_ref()?.wake_at();
