@@ -19,6 +19,8 @@ mod names;
 mod objective;
 mod outcome;
 mod policy;
+#[cfg(feature = "schema")]
+mod schema;
 mod scope;
 mod share;
 mod shed;
@@ -57,6 +59,8 @@ pub use names::{InvalidName, RouteName, ServiceName, SloName};
 pub use objective::{InvalidSelector, Judgement, Objective, ObjectiveId, Selector, StatusRange};
 pub use outcome::{Ended, Flags, Outcome, OutcomeClass, OwnVerdict};
 pub use policy::{Mode, Policy, Rule};
+#[cfg(feature = "schema")]
+pub use schema::filter_config_schema;
 pub use scope::{Scope, Side};
 pub use share::{InvalidShare, InvalidTarget, Share, Target};
 pub use shed::{ClassShares, InvalidShed, ShedConfig, ShedLimits, ShedRule};

@@ -65,6 +65,8 @@ use serde::{Deserialize, Serialize};
 
 /// How a request ended. The numbers are the wire format of reports: never reuse one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(description = "How a request ended."))]
 #[serde(rename_all = "snake_case")]
 #[repr(u8)]
 pub enum Outcome {
