@@ -202,7 +202,10 @@ impl FilterConfig {
     ///
     /// Names the first field that is wrong.
     pub fn parse(json: &[u8]) -> Result<Self, ConfigError> {
-        let config = Self::from_json(&Json::parse(json)?)?;
+        let json = Json::parse(json)?;
+        // Before all else: what has another version may look different everywhere.
+        check_version(read::version(&json)?)?;
+        let config = Self::from_json(&json)?;
         config.check()?;
         Ok(config)
     }
@@ -222,11 +225,7 @@ impl FilterConfig {
     ///
     /// Names the first field that is wrong.
     pub fn check(&self) -> Result<(), ConfigError> {
-        if self.version != FILTER_CONFIG_VERSION {
-            return Err(ConfigError::Version {
-                given: self.version,
-            });
-        }
+        check_version(self.version)?;
         if let Some(report) = &self.report {
             if report.cluster.is_empty() {
                 return Err(ConfigError::Cluster);
@@ -304,6 +303,14 @@ impl ScopeConfig {
             }
         }
         Ok(())
+    }
+}
+
+const fn check_version(given: u32) -> Result<(), ConfigError> {
+    if given == FILTER_CONFIG_VERSION {
+        Ok(())
+    } else {
+        Err(ConfigError::Version { given })
     }
 }
 

@@ -32,7 +32,7 @@ fn parsed(json: &str) -> Value {
 
 /// What the schema says against `config`, with the place; nothing when it takes it.
 fn refusal(config: &Value) -> Option<String> {
-    let error = VALIDATOR.iter_errors(config).next()?;
+    let error = VALIDATOR.validate(config).err()?;
     Some(format!("{}: {error}", error.instance_path()))
 }
 
