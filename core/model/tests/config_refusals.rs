@@ -105,86 +105,89 @@ proptest! {
     }
 }
 
+/// (what stands in the whole configuration, what stands there instead, how the refusal begins)
+const BAD: [(&str, &str, &str); 15] = [
+    (
+        r#""generation": 7"#,
+        r#""generation": "7""#,
+        "generation: is a string",
+    ),
+    (
+        r#""interval_ms": 500"#,
+        r#""interval_ms": 5"#,
+        "report.interval_ms: is 5",
+    ),
+    (
+        r#""queue_max": 60"#,
+        r#""queue_max": 0"#,
+        "spans.queue_max: is 0",
+    ),
+    (
+        r#""header": "x-caller""#,
+        r#""header": "X""#,
+        "dimensions.caller.header: is \"X\"",
+    ),
+    (
+        r#""metrics_max": 100"#,
+        r#""metrics_max": 1"#,
+        "stats.metrics_max: is 1",
+    ),
+    (
+        r#""status": 404"#,
+        r#""status": 200"#,
+        "deny[0]: status is 200",
+    ),
+    (
+        r#""b3": "multi""#,
+        r#""b3": "two""#,
+        "trace.context.b3: is \"two\"",
+    ),
+    (
+        r#""entries": 4"#,
+        r#""entries": 3"#,
+        "trace.context.join: entries is 3",
+    ),
+    (
+        r#""prefix": "/charge""#,
+        r#""prefix": "charge""#,
+        "scopes[0].match[0]: path \"charge\"",
+    ),
+    (
+        r#""flags": 4"#,
+        r#""flags": -4"#,
+        "scopes[0].objectives[0].bad.flags: is",
+    ),
+    (
+        r#""floor": 200"#,
+        r#""floor": 1"#,
+        "scopes[0].shed.limits: floor is 1",
+    ),
+    (
+        r#""wake": "on_request""#,
+        r#""wake": 1"#,
+        "scopes[0].breaker.limits.manner.wake: is a number",
+    ),
+    (
+        r#""cut_after_bytes": 10"#,
+        r#""cut_after_bytes": []"#,
+        "scopes[0].faults[2].body.cut_after_bytes: is a list",
+    ),
+    (
+        r#""shape": 1.5"#,
+        r#""shape": 0.1"#,
+        "scopes[0].faults[1].delay.pareto.shape: shape is 0.100",
+    ),
+    (
+        r#"[[10, 5], [20, 1]]"#,
+        r#"[[10, 5], [20]]"#,
+        "scopes[0].faults[2].delay.histogram[1]: is a list",
+    ),
+];
+
 #[test]
 fn every_kind_of_bad_value_is_refused_by_its_path() {
     let whole = std::str::from_utf8(WHOLE).unwrap();
-    for (from, to, expected) in [
-        (
-            r#""generation": 7"#,
-            r#""generation": "7""#,
-            "generation: is a string",
-        ),
-        (
-            r#""interval_ms": 500"#,
-            r#""interval_ms": 5"#,
-            "report.interval_ms: is 5",
-        ),
-        (
-            r#""queue_max": 60"#,
-            r#""queue_max": 0"#,
-            "spans.queue_max: is 0",
-        ),
-        (
-            r#""header": "x-caller""#,
-            r#""header": "X""#,
-            "dimensions.caller.header: is \"X\"",
-        ),
-        (
-            r#""metrics_max": 100"#,
-            r#""metrics_max": 1"#,
-            "stats.metrics_max: is 1",
-        ),
-        (
-            r#""status": 404"#,
-            r#""status": 200"#,
-            "deny[0]: status is 200",
-        ),
-        (
-            r#""b3": "multi""#,
-            r#""b3": "two""#,
-            "trace.context.b3: is \"two\"",
-        ),
-        (
-            r#""entries": 4"#,
-            r#""entries": 3"#,
-            "trace.context.join: entries is 3",
-        ),
-        (
-            r#""prefix": "/charge""#,
-            r#""prefix": "charge""#,
-            "scopes[0].match[0]: path \"charge\"",
-        ),
-        (
-            r#""flags": 4"#,
-            r#""flags": -4"#,
-            "scopes[0].objectives[0].bad.flags: is",
-        ),
-        (
-            r#""floor": 200"#,
-            r#""floor": 1"#,
-            "scopes[0].shed.limits: floor is 1",
-        ),
-        (
-            r#""wake": "on_request""#,
-            r#""wake": 1"#,
-            "scopes[0].breaker.limits.manner.wake: is a number",
-        ),
-        (
-            r#""cut_after_bytes": 10"#,
-            r#""cut_after_bytes": []"#,
-            "scopes[0].faults[2].body.cut_after_bytes: is a list",
-        ),
-        (
-            r#""shape": 1.5"#,
-            r#""shape": 0.1"#,
-            "scopes[0].faults[1].delay.pareto.shape: shape is 0.100",
-        ),
-        (
-            r#"[[10, 5], [20, 1]]"#,
-            r#"[[10, 5], [20]]"#,
-            "scopes[0].faults[2].delay.histogram[1]: is a list",
-        ),
-    ] {
+    for (from, to, expected) in BAD {
         assert!(whole.contains(from), "{from}");
         let error = refusal(whole.replacen(from, to, 1).as_bytes()).unwrap();
         assert!(error.starts_with(expected), "{error}, not {expected}");
