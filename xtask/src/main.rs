@@ -10,6 +10,7 @@ mod bench;
 mod ci;
 mod demo;
 mod run;
+mod schema;
 mod setup;
 mod test;
 mod wasm;
@@ -35,6 +36,8 @@ enum Task {
     Setup,
     /// Builds the filter into target/sloop_filter.wasm
     Wasm,
+    /// Writes the JSON Schema of the filter's configuration into filter/config.schema.json
+    Schema,
     /// Shows an SLO that changes what real sidecars do
     Demo {
         /// Passed to the demo; `cargo xtask demo -- --help` lists them
@@ -57,6 +60,7 @@ fn main() -> ExitCode {
     let done = match Arguments::parse().task {
         Task::Setup => setup::run(),
         Task::Wasm => wasm::run(),
+        Task::Schema => schema::run(),
         Task::Demo { arguments } => demo::run(&arguments),
         Task::Test { arguments } => test::run(&arguments),
         Task::Ci => ci::run(),

@@ -23,5 +23,6 @@ pub(crate) fn answers_module() -> PathBuf {
     target().join("sloop_filter_answers.wasm")
 }
 
-/// What tests need beyond what the demo does: the real Envoy, and a host for the module.
-pub(crate) const TEST_FEATURES: &str = "sloop-integration/envoy,sloop-integration/wasm-host";
+/// What tests need beyond what the demo does: the real Envoy, a host for the module, and the schema of configurations.
+pub(crate) const TEST_FEATURES: &str =
+    "sloop-integration/envoy,sloop-integration/wasm-host,sloop-model/schema";

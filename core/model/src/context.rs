@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 /// How a request's context is read and passed on.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct ContextSettings {
     /// Who writes `traceparent`.
@@ -38,6 +39,7 @@ impl ContextSettings {
 
 /// Who writes `traceparent`. There must be one owner only.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum TraceOwner {
     /// This filter.
@@ -49,6 +51,7 @@ pub enum TraceOwner {
 
 /// Which B3 headers are written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum B3Output {
     /// None. Those that came in pass as they are.
@@ -62,6 +65,7 @@ pub enum B3Output {
 
 /// What is believed of `sloop=` in `tracestate`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum MemberTrust {
     /// All of it: callers are sidecars like this one.
@@ -73,6 +77,7 @@ pub enum MemberTrust {
 
 /// What is done about deadlines.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum DeadlineMode {
     /// Nothing: neither read nor changed.
@@ -86,6 +91,7 @@ pub enum DeadlineMode {
 
 /// How requests are joined by `x-request-id`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(try_from = "JoinWritten", into = "JoinWritten")]
 pub struct JoinSettings {
     entries: u32,
@@ -95,13 +101,16 @@ pub struct JoinSettings {
 
 /// [`JoinSettings`] as written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct JoinWritten {
     /// Requests that are remembered per worker, 4 to 65,536.
     #[serde(default = "JoinWritten::entries_default")]
+    #[cfg_attr(feature = "schema", schemars(range(min = 4, max = 65_536)))]
     pub entries: u32,
     /// How long one is remembered, in milliseconds, 100 to 600,000.
     #[serde(default = "JoinWritten::expires_ms_default")]
+    #[cfg_attr(feature = "schema", schemars(range(min = 100, max = 600_000)))]
     pub expires_ms: u32,
     /// Whether a request is found by other workers.
     #[serde(default)]
@@ -110,6 +119,7 @@ pub struct JoinWritten {
 
 /// Who finds a remembered request.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum JoinReach {
     /// The worker that saw it.

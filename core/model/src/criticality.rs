@@ -10,6 +10,11 @@ use serde::{Deserialize, Serialize};
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
 )]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(
+    feature = "schema",
+    schemars(description = "How much a request matters. What is lower is shed first.")
+)]
 #[serde(rename_all = "snake_case")]
 #[repr(u8)]
 pub enum Criticality {

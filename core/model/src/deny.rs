@@ -8,9 +8,10 @@ use crate::{Mode, RequestMatch, Share, WallTime};
 /// Refuses requests that fit, up to a share of what their route receives.
 ///
 /// A rule on a scope looks at the requests of that scope; one beside the scopes
-/// looks at all. There may be at most [`DenyRule::MAX`] in a configuration, both
-/// kinds together.
+/// looks at all. There may be at most 64 in a configuration ([`DenyRule::MAX`]),
+/// both kinds together.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(try_from = "DenyWritten", into = "DenyWritten")]
 pub struct DenyRule {
     id: String,
@@ -24,9 +25,14 @@ pub struct DenyRule {
 
 /// A deny rule as it is written down. All conditions that are given must hold.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct DenyWritten {
     /// Which rule it was, for logs: 1 to 64 visible ASCII characters.
+    #[cfg_attr(
+        feature = "schema",
+        schemars(length(min = 1, max = 64), regex(pattern = "^[!-~]+$"))
+    )]
     pub id: String,
     /// Whether it refuses or only counts.
     #[serde(default)]
@@ -36,13 +42,16 @@ pub struct DenyWritten {
     pub matches: Option<RequestMatch>,
     /// Who sends it: the caller's name exactly as indicators count it, 1 to 256 bytes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(length(min = 1, max = DenyRule::CALLER_BYTES_MAX)))]
     pub caller: Option<String>,
     /// The HTTP status of the refusal, 400 to 599.
     #[serde(default = "DenyWritten::status_default")]
+    #[cfg_attr(feature = "schema", schemars(range(min = 400, max = 599)))]
     pub status: u16,
     /// The largest share of a route's requests, second by second, that may be
     /// refused when this rule adds to what all rules refused. Positive.
     #[serde(default = "DenyWritten::share_max_default")]
+    #[cfg_attr(feature = "schema", schemars(extend("minimum" = 1)))]
     pub share_max: Share,
     /// When the filter stops by itself, in milliseconds since the Unix epoch. Required: no refusal is for ever.
     pub expires_at_ms: WallTime,

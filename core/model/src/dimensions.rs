@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 /// What requests are told apart by.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct DimensionSettings {
     /// Who sent the request.
@@ -25,6 +26,7 @@ pub struct DimensionSettings {
     pub version: Option<DimensionValue>,
     /// Values kept per scope and dimension, 1 to 64.
     #[serde(default = "DimensionSettings::values_default")]
+    #[cfg_attr(feature = "schema", schemars(range(min = 1, max = Self::VALUES_MAX)))]
     pub values_max: u8,
     /// Whether attempts beyond the first are counted. Inbound from the header
     /// `x-envoy-attempt-count`, which the caller's Envoy sends when its virtual host has
@@ -49,10 +51,21 @@ impl Default for DimensionSettings {
 
 /// Where a filter reads who sent a request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum CallerSource {
     /// This header, in lower case. Whoever sends requests can write it: trust it as far as the callers.
-    Header(String),
+    Header(
+        #[cfg_attr(
+            feature = "schema",
+            schemars(length(min = 1, max = DimensionSettings::NAME_BYTES_MAX))
+        )]
+        #[cfg_attr(
+            feature = "schema",
+            schemars(regex(pattern = "^[!#$%&'*+.^_`|~0-9a-z-]+$"))
+        )]
+        String,
+    ),
     /// The URI of the client's certificate, in `x-forwarded-client-cert`. Envoy has checked the
     /// certificate; its `forward_client_cert_details` must be `SANITIZE_SET` or `APPEND_FORWARD`.
     Xfcc(Yes),
@@ -60,6 +73,8 @@ pub enum CallerSource {
 
 /// `true`, and nothing else: leave the field out to say no.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(extend("const" = true)))]
 #[serde(try_from = "bool", into = "bool")]
 pub struct Yes;
 
@@ -81,9 +96,18 @@ impl From<Yes> for bool {
 
 /// Where in the baggage a value is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct BaggageSource {
     /// The key of the member, with case.
+    #[cfg_attr(
+        feature = "schema",
+        schemars(length(min = 1, max = DimensionSettings::NAME_BYTES_MAX))
+    )]
+    #[cfg_attr(
+        feature = "schema",
+        schemars(regex(pattern = "^[!#$%&'*+.^_`|~0-9A-Za-z-]+$"))
+    )]
     pub baggage: String,
 }
 
@@ -123,6 +147,9 @@ impl Dimension {
 
 /// A value of a dimension: 1 to 256 bytes of visible ASCII, spaces allowed inside.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(extend("minLength" = 1, "maxLength" = Self::BYTES_MAX)))]
+#[cfg_attr(feature = "schema", schemars(extend("pattern" = "^[!-~]([ -~]*[!-~])?$")))]
 #[serde(try_from = "String", into = "String")]
 pub struct DimensionValue(String);
 

@@ -12,6 +12,7 @@ mod criticality;
 mod deny;
 mod dimensions;
 mod fault;
+mod flags;
 mod json;
 mod latency;
 mod matcher;
@@ -19,6 +20,8 @@ mod names;
 mod objective;
 mod outcome;
 mod policy;
+#[cfg(feature = "schema")]
+mod schema;
 mod scope;
 mod share;
 mod shed;
@@ -50,13 +53,16 @@ pub use fault::{
     BodyFault, Delay, DelaySpread, Effect, ExchangeSide, FaultEnding, FaultRule, FaultWritten,
     HeaderChanges, InvalidFault, InvalidShape, Reach, Shape,
 };
+pub use flags::Flags;
 pub use json::{InvalidJson, Problem};
 pub use latency::{InvalidLatencies, LatencyBucket, LatencyCounts};
 pub use matcher::{HeaderMatch, InvalidMatch, PathMatch, RequestMatch};
 pub use names::{InvalidName, RouteName, ServiceName, SloName};
 pub use objective::{InvalidSelector, Judgement, Objective, ObjectiveId, Selector, StatusRange};
-pub use outcome::{Ended, Flags, Outcome, OutcomeClass, OwnVerdict};
+pub use outcome::{Ended, Outcome, OutcomeClass, OwnVerdict};
 pub use policy::{Mode, Policy, Rule};
+#[cfg(feature = "schema")]
+pub use schema::filter_config_schema;
 pub use scope::{Scope, Side};
 pub use share::{InvalidShare, InvalidTarget, Share, Target};
 pub use shed::{ClassShares, InvalidShed, ShedConfig, ShedLimits, ShedRule};

@@ -6,42 +6,70 @@ use serde::{Deserialize, Serialize};
 ///
 /// Shape: at least one condition; at most [`RequestMatch::VALUES_MAX`] values in each list.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(extend("minProperties" = 1)))]
+#[cfg_attr(
+    feature = "schema",
+    schemars(description = "Conditions on a request, at least one; all that are given must hold.")
+)]
 #[serde(deny_unknown_fields)]
 pub struct RequestMatch {
     /// Authorities (`Host`), any of which fits. One without a port fits any port. Compared without case.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(feature = "schema", schemars(length(max = Self::VALUES_MAX)))]
+    #[cfg_attr(feature = "schema", schemars(inner(length(max = Self::TEXT_BYTES_MAX))))]
     pub authority: Vec<String>,
     /// Methods, any of which fits. Compared with case, as HTTP says.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(feature = "schema", schemars(length(max = Self::VALUES_MAX)))]
+    #[cfg_attr(feature = "schema", schemars(inner(length(max = Self::TEXT_BYTES_MAX))))]
     pub method: Vec<String>,
     /// The path without its query.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub path: Option<PathMatch>,
     /// Headers, all of which must fit.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(feature = "schema", schemars(length(max = Self::VALUES_MAX)))]
     pub headers: Vec<HeaderMatch>,
 }
 
 /// A condition on the path. The query (`?` and after) does not take part.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum PathMatch {
     /// The whole path.
-    Exact(String),
+    Exact(
+        #[cfg_attr(feature = "schema", schemars(length(max = RequestMatch::TEXT_BYTES_MAX)))]
+        #[cfg_attr(feature = "schema", schemars(regex(pattern = "^/")))]
+        String,
+    ),
     /// Its beginning, byte by byte.
-    Prefix(String),
+    Prefix(
+        #[cfg_attr(feature = "schema", schemars(length(max = RequestMatch::TEXT_BYTES_MAX)))]
+        #[cfg_attr(feature = "schema", schemars(regex(pattern = "^/")))]
+        String,
+    ),
     /// Segments, of which `{anything}` fits one that is not empty: `/users/{id}/orders`.
-    Template(String),
+    Template(
+        #[cfg_attr(feature = "schema", schemars(length(max = RequestMatch::TEXT_BYTES_MAX)))]
+        #[cfg_attr(feature = "schema", schemars(regex(pattern = "^/")))]
+        String,
+    ),
 }
 
 /// A condition on a header. Several lines of one header are tried one by one.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct HeaderMatch {
     /// The name, in lower case.
+    #[cfg_attr(feature = "schema", schemars(length(min = 1, max = RequestMatch::TEXT_BYTES_MAX)))]
+    #[cfg_attr(feature = "schema", schemars(regex(pattern = "^[^A-Z]+$")))]
     pub name: String,
     /// The value, exactly; any value when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(length(max = RequestMatch::TEXT_BYTES_MAX)))]
     pub exact: Option<String>,
 }
 

@@ -41,6 +41,15 @@ macro_rules! name {
     ($(#[$docs:meta])* $name:ident) => {
         $(#[$docs])*
         #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+        #[cfg_attr(
+            feature = "schema",
+            schemars(extend("minLength" = 1, "maxLength" = NAME_BYTES_MAX))
+        )]
+        #[cfg_attr(
+            feature = "schema",
+            schemars(extend("pattern" = "^[^\\u0000-\\u001f\\u007f-\\u009f]*$"))
+        )]
         #[serde(try_from = "String", into = "String")]
         pub struct $name(String);
 

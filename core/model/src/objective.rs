@@ -6,6 +6,7 @@ use crate::{Ended, Flags, Outcome, SloName};
 
 /// Names one objective of one SLO.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct ObjectiveId {
     /// The SLO.
@@ -18,11 +19,12 @@ pub struct ObjectiveId {
 ///
 /// A request counts when `total` selects it; without `total`, when its outcome
 /// is evidence ([`Outcome::is_evidence`]). Of these it is good when it was
-/// served ([`Outcome::is_served`]; or as `good` or `bad` say) and, where
+/// served ([`Outcome::is_served`]), or as `good` or `bad` say, and, where
 /// `within_us` is given, its latency was at most that: a failure is never good,
 /// however fast. With `within_us`, requests without a latency do not count, but one
 /// that its caller gave up on after that time does: it was not answered in time.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Objective {
     /// Whose counts these are.
@@ -87,18 +89,24 @@ impl Objective {
 
 /// Selects requests by how they ended: a request is selected when any of the conditions holds.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(extend("minProperties" = 1)))]
 #[serde(deny_unknown_fields)]
 pub struct Selector {
     /// HTTP status ranges. gRPC requests are selected by `grpc_status` instead.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(feature = "schema", schemars(length(max = Self::CONDITIONS_MAX)))]
     pub status: Vec<StatusRange>,
     /// gRPC statuses, `0..=16`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(feature = "schema", schemars(length(max = Self::CONDITIONS_MAX)))]
+    #[cfg_attr(feature = "schema", schemars(inner(range(max = 16))))]
     pub grpc_status: Vec<u8>,
     /// Outcomes.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(feature = "schema", schemars(length(max = Self::CONDITIONS_MAX)))]
     pub outcome: Vec<Outcome>,
-    /// Envoy's response flags as a bit mask, see [`Flags`].
+    /// Envoy's response flags as a bit mask ([`Flags`]).
     #[serde(default, skip_serializing_if = "is_zero")]
     pub flags: u64,
     /// Latency above this, in whole microseconds.
@@ -188,6 +196,8 @@ impl Selector {
 
 /// HTTP statuses from `from` to `to`, both included, within `100..=599`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(transform = crate::schema::pairs((100, 599), (100, 599))))]
 #[serde(try_from = "(u16, u16)", into = "(u16, u16)")]
 pub struct StatusRange {
     from: u16,

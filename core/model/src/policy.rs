@@ -8,6 +8,7 @@ use crate::{BreakerRule, FaultRule, Objective, Scope, Trip, WallTime};
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
 )]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Mode {
     /// Decide and act.

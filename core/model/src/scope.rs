@@ -6,6 +6,7 @@ use crate::{RouteName, ServiceName};
 
 /// Where a request is looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Side {
     /// By the sidecar of the service that is asked: inbound.

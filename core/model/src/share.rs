@@ -6,6 +6,13 @@ use serde::{Deserialize, Serialize};
 ///
 /// An integer, so that policies can be compared and hashed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(
+    feature = "schema",
+    schemars(description = "Ten-thousandths of a whole: 2000 is 20 %.")
+)]
+#[cfg_attr(feature = "schema", schemars(title = "A share, in ten-thousandths"))]
+#[cfg_attr(feature = "schema", schemars(extend("maximum" = 10_000)))]
 #[serde(try_from = "u16", into = "u16")]
 pub struct Share(u16);
 

@@ -8,6 +8,7 @@ use crate::{Criticality, Mode, Share, WallTime};
 
 /// Shedding on a scope.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct ShedConfig {
     /// Whether it sheds or only counts.
@@ -22,6 +23,8 @@ pub struct ShedConfig {
 
 /// The limits of shedding on one scope, checked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(description = ""))]
 #[serde(try_from = "ShedLimits", into = "ShedLimits")]
 pub struct ShedRule {
     limits: ShedLimits,
@@ -35,27 +38,34 @@ pub struct ShedRule {
 /// between `share_min` and `share_max` of all, the least critical first. At
 /// least one of the three must be given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct ShedLimits {
     /// The share of all requests that is shed whatever is measured. At most `share_max`.
     #[serde(default = "none", skip_serializing_if = "is_none")]
     pub share_min: Share,
     /// The largest share of all requests that is shed. Positive.
+    #[cfg_attr(feature = "schema", schemars(extend("minimum" = 1)))]
     pub share_max: Share,
     /// The share of each class that always passes, so that there is something to measure: 10 to 10,000.
     #[serde(default = "ShedLimits::floor_default")]
+    #[cfg_attr(feature = "schema", schemars(extend("minimum" = 10)))]
     pub floor: Share,
     /// What is slow: a latency above this, in microseconds, 100 to 60,000,000.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(range(min = 100, max = 60_000_000)))]
     pub slow_us: Option<u64>,
     /// The share that may be slow. Needs `slow_us`; below the whole.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(extend("maximum" = 9_999)))]
     pub slow_max: Option<Share>,
     /// The share that may fail. Below the whole.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(extend("maximum" = 9_999)))]
     pub failed_max: Option<Share>,
     /// Requests that may be under way at a time in one worker. Positive.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(range(min = 1)))]
     pub in_flight_max: Option<u32>,
     /// Narrower bounds for classes.
     #[serde(default, skip_serializing_if = "ClassShares::is_whole")]
@@ -64,15 +74,16 @@ pub struct ShedLimits {
 
 /// The largest share of each class that may be shed; the whole where nothing is said.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct ClassShares {
-    /// Of [`Criticality::Sheddable`].
+    /// Of `sheddable` requests.
     pub sheddable: Share,
-    /// Of [`Criticality::SheddablePlus`].
+    /// Of `sheddable_plus` requests.
     pub sheddable_plus: Share,
-    /// Of [`Criticality::Critical`].
+    /// Of `critical` requests.
     pub critical: Share,
-    /// Of [`Criticality::CriticalPlus`].
+    /// Of `critical_plus` requests.
     pub critical_plus: Share,
 }
 

@@ -10,9 +10,11 @@ use crate::Share;
 /// objective, that a breaker, shedding or a fault touched, or that were marked
 /// to be kept.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct SpanSettings {
     /// The Envoy cluster of a collector that takes OTLP over gRPC.
+    #[cfg_attr(feature = "schema", schemars(length(min = 1)))]
     pub cluster: String,
     /// The share of traces that are kept whatever happens in them. The whole by default, none for only what matters.
     #[serde(default = "SpanSettings::sampling_default")]
@@ -22,12 +24,15 @@ pub struct SpanSettings {
     pub sampled_flag: SampledFlag,
     /// How long a span waits for others to be sent with, in milliseconds, 100 to 60,000.
     #[serde(default = "SpanSettings::interval_default")]
+    #[cfg_attr(feature = "schema", schemars(range(min = 100, max = 60_000)))]
     pub interval_ms: u32,
     /// Spans that may wait in one worker, 1 to 4,096. Each takes about 300 bytes, at most 1,900.
     #[serde(default = "SpanSettings::queue_default")]
+    #[cfg_attr(feature = "schema", schemars(range(min = 1, max = Self::QUEUE_MAX)))]
     pub queue_max: u32,
     /// Spans in one request to the collector, 1 to 1,024; a batch is sent at once when so many wait.
     #[serde(default = "SpanSettings::batch_default")]
+    #[cfg_attr(feature = "schema", schemars(range(min = 1, max = Self::BATCH_MAX)))]
     pub batch_max: u32,
 }
 
@@ -35,6 +40,7 @@ pub struct SpanSettings {
 ///
 /// Programs behind that follow their parent record what carries the flag.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum SampledFlag {
     /// Always: spans of ours switch nobody off.

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// Counts as Envoy's own statistics, for people without our control plane.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct StatsSettings {
     /// Whether there are any.
@@ -12,6 +13,7 @@ pub struct StatsSettings {
     /// Statistics that one VM defines, 16 to 65,536. Envoy never forgets one, so there must
     /// be an end; what is beyond is not shown, and counted as trouble.
     #[serde(default = "StatsSettings::metrics_default")]
+    #[cfg_attr(feature = "schema", schemars(range(min = 16, max = 65_536)))]
     pub metrics_max: u32,
 }
 

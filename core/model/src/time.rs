@@ -56,6 +56,15 @@ impl Time {
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
 )]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(
+    feature = "schema",
+    schemars(description = "A moment, in milliseconds since the Unix epoch.")
+)]
+#[cfg_attr(
+    feature = "schema",
+    schemars(title = "Milliseconds since the Unix epoch")
+)]
 #[serde(transparent)]
 pub struct WallTime(u64);
 

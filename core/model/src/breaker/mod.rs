@@ -14,6 +14,8 @@ pub use mode::BreakerMode;
 
 /// The limits of one breaker, checked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(description = ""))]
 #[serde(try_from = "BreakerLimits", into = "BreakerLimits")]
 pub struct BreakerRule {
     limits: BreakerLimits,
@@ -50,18 +52,23 @@ pub enum BreakerWindow {
 /// all of them were served lets a growing share through over `ramp_ms`.
 /// `manner` says how, where there is more than one right way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct BreakerLimits {
     /// The window in milliseconds, 100 to 600,000. Either this or `window_calls`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(range(min = 100, max = TEN_MINUTES)))]
     pub window_ms: Option<u32>,
     /// The parts of the window in time, 1 to 120 and none shorter than 1 ms; 10 when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(range(min = 1, max = BUCKETS_MAX)))]
     pub window_buckets: Option<u32>,
     /// The window in requests, 1 to 10,000.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(range(min = 1, max = CALLS_MAX)))]
     pub window_calls: Option<u32>,
     /// Fewest ended requests in the window to judge by, 1 to 1,000,000.
+    #[cfg_attr(feature = "schema", schemars(range(min = 1, max = 1_000_000)))]
     pub calls_min: u32,
     /// Opens when more than this share failed. Below the whole.
     pub failed_max: Share,
@@ -73,15 +80,20 @@ pub struct BreakerLimits {
     pub slow_us: Option<u64>,
     /// Confidence in hundredths of a standard deviation, 0 to 1,000.
     #[serde(default)]
+    #[cfg_attr(feature = "schema", schemars(range(max = 1_000)))]
     pub sigmas_hundredths: u16,
     /// How long it stays open at first, in milliseconds, 10 to 600,000.
+    #[cfg_attr(feature = "schema", schemars(range(min = 10, max = TEN_MINUTES)))]
     pub open_ms: u32,
     /// How long it stays open at most, in milliseconds, `open_ms` to 600,000. `open_ms` itself for no back-off.
+    #[cfg_attr(feature = "schema", schemars(range(min = 10, max = TEN_MINUTES)))]
     pub open_max_ms: u32,
     /// Requests that may probe at a time, 1 to 1,000; with several workers, shared among them.
+    #[cfg_attr(feature = "schema", schemars(range(min = 1, max = 1_000)))]
     pub probes: u32,
     /// How long the share of admitted requests grows from the probes to all, in milliseconds, at most 600,000; 0 for at once.
     #[serde(default)]
+    #[cfg_attr(feature = "schema", schemars(range(max = TEN_MINUTES)))]
     pub ramp_ms: u32,
     /// How it goes about it.
     #[serde(default, skip_serializing_if = "is_default")]
@@ -259,6 +271,7 @@ fn is_default(manner: &BreakerManner) -> bool {
 
 /// An order to open: every breaker of the scope opens once for it, as if it had tripped by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Trip {
     /// Grows with each order. A breaker obeys an order once.

@@ -20,6 +20,8 @@ use crate::Mode;
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
 )]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(description = "What a breaker may do."))]
 #[serde(rename_all = "snake_case")]
 pub enum BreakerMode {
     /// Decide and act.

@@ -7,20 +7,21 @@
 //! where nothing is an error. A reader that refuses a configuration keeps the
 //! one that it had.
 
+mod error;
 mod read;
 
 use serde::{Deserialize, Serialize};
 
 use crate::breaker::{BreakerMode, BreakerRule};
-use crate::dimensions::{DimensionSettings, InvalidDimensions};
-use crate::json::{FromJson as _, Json, Problem};
-use crate::matcher::InvalidMatch;
-use crate::objective::InvalidSelector;
-use crate::stats::{InvalidStats, StatsSettings};
+use crate::dimensions::DimensionSettings;
+use crate::json::{FromJson as _, Json};
+use crate::stats::StatsSettings;
 use crate::{
-    ContextSettings, Criticality, DenyRule, FaultRule, InvalidSpans, Objective, RequestMatch,
-    RouteName, ServiceName, ShedConfig, Side, SpanSettings, Trip, WallTime,
+    ContextSettings, Criticality, DenyRule, FaultRule, Objective, RequestMatch, RouteName,
+    ServiceName, ShedConfig, Side, SpanSettings, Trip, WallTime,
 };
+
+pub use error::ConfigError;
 
 /// The version that this crate reads and writes.
 pub const FILTER_CONFIG_VERSION: u32 = 1;
@@ -31,9 +32,12 @@ pub const FILTER_CONFIG_VERSION: u32 = 1;
 /// claims it. What none claims goes to the route that Envoy chose
 /// (`xds.route_name`) when `route_names` is set, else to the route `other`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct FilterConfig {
-    /// [`FILTER_CONFIG_VERSION`].
+    /// Which rules it follows: [`FILTER_CONFIG_VERSION`].
+    #[cfg_attr(feature = "schema", schemars(extend("const" = FILTER_CONFIG_VERSION)))]
+    #[cfg_attr(feature = "schema", schemars(description = "Which rules it follows."))]
     pub version: u32,
     /// Grows with each push. Envoy ignores a push of equal content after a refusal, so content must differ.
     #[serde(default)]
@@ -62,9 +66,11 @@ pub struct FilterConfig {
     pub route_names: bool,
     /// Requests that are refused because of what they are, on every route.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(feature = "schema", schemars(length(max = DenyRule::MAX)))]
     pub deny: Vec<DenyRule>,
     /// Routes, and what holds on them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(feature = "schema", schemars(length(max = Self::SCOPES_MAX)))]
     pub scopes: Vec<ScopeConfig>,
     /// Whatever an older reader may ignore. This one ignores all of it.
     #[serde(default, skip_serializing)]
@@ -73,10 +79,12 @@ pub struct FilterConfig {
 
 /// An object that is not looked into.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Ignored {}
 
 /// How traces are carried on.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct TraceSettings {
     /// When answers carry `traceresponse`. Absent: the default, of a module that touches answers; never, of the other.
@@ -89,6 +97,7 @@ pub struct TraceSettings {
 
 /// When answers carry `traceresponse`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum TraceResponse {
     /// Where the trace began: the caller cannot know its id otherwise.
@@ -102,12 +111,15 @@ pub enum TraceResponse {
 
 /// Where counts go.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct ReportSettings {
     /// The Envoy cluster of the control plane.
+    #[cfg_attr(feature = "schema", schemars(length(min = 1)))]
     pub cluster: String,
     /// Time between reports in milliseconds, 100 to 60,000.
     #[serde(default = "ReportSettings::interval_default")]
+    #[cfg_attr(feature = "schema", schemars(range(min = 100, max = 60_000)))]
     pub interval_ms: u32,
 }
 
@@ -119,6 +131,7 @@ impl ReportSettings {
 
 /// One route of one service, and what holds on it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct ScopeConfig {
     /// The service that the requests are for.
@@ -127,15 +140,18 @@ pub struct ScopeConfig {
     pub route: RouteName,
     /// Which requests; any of them fits. Empty: only by Envoy's name, or as the route `other`.
     #[serde(default, rename = "match", skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(feature = "schema", schemars(length(max = FilterConfig::MATCHES_MAX)))]
     pub matches: Vec<RequestMatch>,
     /// What to count.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(feature = "schema", schemars(length(max = FilterConfig::OBJECTIVES_MAX)))]
     pub objectives: Vec<Objective>,
     /// How much its requests matter, where they do not say so themselves; `critical` when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub criticality: Option<Criticality>,
     /// Requests that are refused because of what they are.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(feature = "schema", schemars(length(max = DenyRule::MAX)))]
     pub deny: Vec<DenyRule>,
     /// The breaker, if one guards it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -145,11 +161,13 @@ pub struct ScopeConfig {
     pub shed: Option<ShedConfig>,
     /// Faults to inject; the first that chooses a request wins.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(feature = "schema", schemars(length(max = FilterConfig::FAULTS_MAX)))]
     pub faults: Vec<FaultRule>,
 }
 
 /// A breaker on a scope.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct BreakerConfig {
     /// What it may do: refuse, only count, or neither.
@@ -163,83 +181,6 @@ pub struct BreakerConfig {
     /// An order to open.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trip: Option<Trip>,
-}
-
-/// Why a configuration is refused.
-#[derive(Debug, thiserror::Error)]
-pub enum ConfigError {
-    /// Not JSON.
-    #[error(transparent)]
-    Syntax(#[from] serde_json::Error),
-    /// Not of the right shape, or a value out of its bounds.
-    #[error(transparent)]
-    Unreadable(#[from] Problem),
-    /// Written for another reader.
-    #[error("version: is {given}; this filter reads version {known}", known = FILTER_CONFIG_VERSION)]
-    Version {
-        /// As given.
-        given: u32,
-    },
-    /// Too many of something for a hot path.
-    #[error("{path}: has {given} entries; it may have at most {max}")]
-    TooMany {
-        /// The field.
-        path: String,
-        /// As given.
-        given: usize,
-        /// The bound.
-        max: usize,
-    },
-    /// The same scope twice.
-    #[error("scopes[{index}]: {service} {route} is there already")]
-    Duplicate {
-        /// Position of the second one.
-        index: usize,
-        /// Its service.
-        service: ServiceName,
-        /// Its route.
-        route: RouteName,
-    },
-    /// A match that cannot be.
-    #[error("scopes[{scope}].match[{index}]: {source}")]
-    Match {
-        /// Position of the scope.
-        scope: usize,
-        /// Position of the match in it.
-        index: usize,
-        /// What is wrong with it.
-        source: InvalidMatch,
-    },
-    /// A selector that cannot be.
-    #[error("scopes[{scope}].objectives[{index}].{field}: {source}")]
-    Selector {
-        /// Position of the scope.
-        scope: usize,
-        /// Position of the objective in it.
-        index: usize,
-        /// Which selector.
-        field: &'static str,
-        /// What is wrong with it.
-        source: InvalidSelector,
-    },
-    /// Dimensions that cannot be.
-    #[error(transparent)]
-    Dimensions(#[from] InvalidDimensions),
-    /// Statistics that cannot be.
-    #[error(transparent)]
-    Stats(#[from] InvalidStats),
-    /// The interval of reports is out of its bounds.
-    #[error("report.interval_ms: is {given}; it must be from 100 to 60000")]
-    Interval {
-        /// As given.
-        given: u32,
-    },
-    /// The cluster of reports has no name.
-    #[error("report.cluster: is empty; name the Envoy cluster of the control plane")]
-    Cluster,
-    /// Settings of spans that cannot be.
-    #[error("spans.{0}")]
-    Spans(#[source] InvalidSpans),
 }
 
 impl FilterConfig {
@@ -261,7 +202,10 @@ impl FilterConfig {
     ///
     /// Names the first field that is wrong.
     pub fn parse(json: &[u8]) -> Result<Self, ConfigError> {
-        let config = Self::from_json(&Json::parse(json)?)?;
+        let json = Json::parse(json)?;
+        // Before all else: what has another version may look different everywhere.
+        check_version(read::version(&json)?)?;
+        let config = Self::from_json(&json)?;
         config.check()?;
         Ok(config)
     }
@@ -281,11 +225,7 @@ impl FilterConfig {
     ///
     /// Names the first field that is wrong.
     pub fn check(&self) -> Result<(), ConfigError> {
-        if self.version != FILTER_CONFIG_VERSION {
-            return Err(ConfigError::Version {
-                given: self.version,
-            });
-        }
+        check_version(self.version)?;
         if let Some(report) = &self.report {
             if report.cluster.is_empty() {
                 return Err(ConfigError::Cluster);
@@ -363,6 +303,14 @@ impl ScopeConfig {
             }
         }
         Ok(())
+    }
+}
+
+const fn check_version(given: u32) -> Result<(), ConfigError> {
+    if given == FILTER_CONFIG_VERSION {
+        Ok(())
+    } else {
+        Err(ConfigError::Version { given })
     }
 }
 

@@ -26,6 +26,11 @@ use super::{FilterConfig, Ignored, ReportSettings, ScopeConfig, TraceResponse, T
 use crate::json::{Fields, FromJson, Json, Problem};
 use crate::{Criticality, RouteName, ServiceName, Side, SloName, WallTime};
 
+/// The version of a configuration, whatever else is in it.
+pub(super) fn version(json: &Json<'_>) -> Result<u32, Problem> {
+    Fields::of(json)?.required("version")
+}
+
 impl FromJson for FilterConfig {
     fn from_json(json: &Json<'_>) -> Result<Self, Problem> {
         let mut fields = Fields::of(json)?;

@@ -2,51 +2,8 @@
 
 use super::*;
 
-const WHOLE: &str = r#"{
-  "version": 1, "generation": 7, "service": "checkout", "side": "client",
-  "trace": {"respond": "always", "context": {"owner": "envoy", "b3": "multi", "member": "discard", "deadlines": "enforce",
-    "join": {"entries": 4, "expires_ms": 100, "reach": "sidecar"}}},
-  "report": {"cluster": "sloop_control_plane", "interval_ms": 500},
-  "spans": {"cluster": "otel", "sampling": 100, "sampled_flag": "decided", "interval_ms": 200, "queue_max": 60, "batch_max": 20},
-  "dimensions": {"caller": {"header": "x-caller"}, "origin": {"baggage": "o"}, "journey": {"baggage": "j"}, "version": "v2",
-    "values_max": 8, "attempts": true},
-  "stats": {"enabled": true, "metrics_max": 100},
-  "route_names": true,
-  "deny": [{"id": "cve-1", "mode": "shadow", "match": {"path": {"prefix": "/admin"}}, "caller": "spiffe://x", "status": 404,
-            "share_max": 500, "expires_at_ms": 1700000000000}],
-  "scopes": [{
-    "service": "payments", "route": "charge",
-    "match": [{"authority": ["payments"], "method": ["POST"], "path": {"prefix": "/charge"},
-               "headers": [{"name": "x-tenant", "exact": "a"}]}],
-    "objectives": [
-      {"id": {"slo": "payments-available", "index": 0}, "bad": {"status": [[500, 599]], "flags": 4}},
-      {"id": {"slo": "payments-fast", "index": 0}, "within_us": 250000}
-    ],
-    "criticality": "sheddable_plus",
-    "deny": [{"id": "cve-2", "caller": "a", "expires_at_ms": 1700000000000}],
-    "shed": {"mode": "shadow", "expires_at_ms": 1700000000000, "limits": {"share_min": 10, "share_max": 6000, "floor": 200,
-      "slow_us": 250000, "slow_max": 500, "failed_max": 500, "in_flight_max": 100,
-      "class_max": {"sheddable": 9000, "sheddable_plus": 8000, "critical": 7000, "critical_plus": 0}}},
-    "breaker": {
-      "mode": "shadow", "expires_at_ms": 1700000000000,
-      "limits": {"window_ms": 1000, "window_buckets": 5, "manner": {"threshold": "reached", "verdict": "ratio", "late": "counted", "wake": "on_request", "lost": "awaited"}, "calls_min": 20, "failed_max": 2000, "slow_max": 5000, "slow_us": 250000,
-                 "sigmas_hundredths": 300, "open_ms": 1000, "open_max_ms": 8000, "probes": 5, "ramp_ms": 2000},
-      "trip": {"id": 3, "until_ms": 1700000000000}
-    },
-    "faults": [{"id": "exp-1", "seed": 9, "share": 1000, "abort_status": 503, "expires_at_ms": 1700000000000},
-      {"id": "exp-2", "share": 500, "control": 500, "match": {"method": ["GET"]}, "caller": ["shop"], "criticality": ["critical"],
-       "sidecars": 1000, "delay": {"pareto": {"scale_ms": 10, "shape": 1.5}}, "abort_grpc_status": 14, "active_max": 5,
-       "active_share_max": 2000, "expires_at_ms": 1700000000000},
-      {"id": "exp-3", "share": 1, "side_of_exchange": "response", "headers": {"set": [["a", "b"]], "remove": ["c"]},
-       "delay": {"histogram": [[10, 5], [20, 1]]}, "body": {"bytes_per_second": 100, "cut_after_bytes": 10, "corrupt": 10},
-       "expires_at_ms": 1700000000000},
-      {"id": "exp-4", "share": 1, "reset": true, "delay": {"quantiles": [[5000, 1], [10000, 20]]}, "expires_at_ms": 1700000000000},
-      {"id": "exp-5", "share": 1, "by_header": true, "expires_at_ms": 1700000000000},
-      {"id": "exp-6", "share": 1, "delay": {"uniform": {"min_ms": 1, "max_ms": 2}}, "expires_at_ms": 1700000000000},
-      {"id": "exp-7", "share": 1, "delay": {"exponential": {"mean_ms": 1}}, "expires_at_ms": 1700000000000}]
-  }],
-  "optional": {"from": "the future"}
-}"#;
+/// Every field, and every way to write it that excludes no other. `tests/schema` reads it, too.
+const WHOLE: &str = include_str!("tests/whole.json");
 
 fn refusal(json: &str) -> String {
     FilterConfig::parse(json.as_bytes())

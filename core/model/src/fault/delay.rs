@@ -9,6 +9,12 @@ use crate::Share;
 
 /// How long a request is held back. Positive and at most [`Delay::MAX`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(
+    feature = "schema",
+    schemars(description = "How long a request is held back, in milliseconds.")
+)]
+#[cfg_attr(feature = "schema", schemars(extend("minimum" = 1, "maximum" = 10_000)))]
 #[serde(try_from = "u64", into = "u64")]
 pub struct Delay(Duration);
 
@@ -61,6 +67,13 @@ impl From<Delay> for u64 {
 /// How the delays of a fault are spread. Whatever it says, a delay is at most [`Delay::MAX`]:
 /// what would be longer is that long.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(
+    feature = "schema",
+    schemars(
+        description = "How the delays of a fault are spread. What would be longer than 10 s is that long."
+    )
+)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum DelaySpread {
     /// Always the same, in milliseconds.
@@ -69,27 +82,45 @@ pub enum DelaySpread {
     /// Between two bounds, each length as likely.
     Uniform {
         /// The shortest, in milliseconds.
+        #[cfg_attr(feature = "schema", schemars(range(max = 9_999)))]
         min_ms: u32,
         /// The longest, in milliseconds; more than the shortest.
+        #[cfg_attr(feature = "schema", schemars(range(min = 1, max = 10_000)))]
         max_ms: u32,
     },
     /// As waits between independent events are: `-mean * ln(1 - p)`.
     Exponential {
         /// The mean, in milliseconds.
+        #[cfg_attr(feature = "schema", schemars(range(min = 1, max = 10_000)))]
         mean_ms: u32,
     },
     /// With a heavy tail: `scale / (1 - p)^(1 / shape)`.
     Pareto {
         /// The shortest, in milliseconds.
+        #[cfg_attr(feature = "schema", schemars(range(min = 1, max = 10_000)))]
         scale_ms: u32,
         /// The smaller, the heavier the tail.
         shape: Shape,
     },
     /// By quantiles `[share, ms]`, straight lines in between: this share of delays is at most that long.
     /// Shares below the first have its delay, those above the last its.
-    Quantiles(Vec<(Share, u32)>),
+    Quantiles(
+        #[cfg_attr(feature = "schema", schemars(length(min = 1, max = DelaySpread::ENTRIES_MAX)))]
+        #[cfg_attr(
+            feature = "schema",
+            schemars(transform = crate::schema::pairs((0, 10_000), (0, 10_000)))
+        )]
+        Vec<(Share, u32)>,
+    ),
     /// By counts `[longest ms, count]`, spread evenly within each; the first begins at zero.
-    Histogram(Vec<(u32, u32)>),
+    Histogram(
+        #[cfg_attr(feature = "schema", schemars(length(min = 1, max = DelaySpread::ENTRIES_MAX)))]
+        #[cfg_attr(
+            feature = "schema",
+            schemars(transform = crate::schema::pairs((1, 10_000), (0, u32::MAX)))
+        )]
+        Vec<(u32, u32)>,
+    ),
 }
 
 /// The exponent of a Pareto distribution, in thousandths, 0.5 to 100.
@@ -97,6 +128,12 @@ pub enum DelaySpread {
 /// From 0.5 on the quantiles are known well enough from a table ([`DelaySpread`]); below it, more
 /// than one in a hundred delays would be ten thousand times the scale and more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(
+    feature = "schema",
+    schemars(description = "The exponent of a Pareto distribution.")
+)]
+#[cfg_attr(feature = "schema", schemars(extend("minimum" = 0.5, "maximum" = 100)))]
 #[serde(try_from = "f64", into = "f64")]
 pub struct Shape(u32);
 

@@ -10,6 +10,7 @@ use crate::Share;
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
 )]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum ExchangeSide {
     /// Before the service is asked.
@@ -58,10 +59,13 @@ pub enum FaultEnding {
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
 )]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(extend("minProperties" = 1)))]
 #[serde(deny_unknown_fields)]
 pub struct BodyFault {
     /// It goes on at this pace, at least 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(range(min = 1)))]
     pub bytes_per_second: Option<u32>,
     /// It ends properly after this many bytes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -71,18 +75,29 @@ pub struct BodyFault {
     pub cut_after_bytes: Option<u64>,
     /// This share of its bytes is changed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(extend("minimum" = 1)))]
     pub corrupt: Option<Share>,
 }
 
 /// What a fault does to headers. At most [`HeaderChanges::MAX`] of each.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(
+    feature = "schema",
+    schemars(description = "What a fault does to headers.")
+)]
 #[serde(deny_unknown_fields)]
 pub struct HeaderChanges {
     /// `[name, value]`: each replaces what was there.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(feature = "schema", schemars(length(max = Self::MAX)))]
+    #[cfg_attr(feature = "schema", schemars(transform = crate::schema::header_pairs))]
     pub set: Vec<(String, String)>,
     /// Names.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(feature = "schema", schemars(length(max = Self::MAX)))]
+    #[cfg_attr(feature = "schema", schemars(inner(length(min = 1, max = Self::TEXT_BYTES_MAX))))]
+    #[cfg_attr(feature = "schema", schemars(inner(regex(pattern = Self::NAME_PATTERN))))]
     pub remove: Vec<String>,
 }
 
@@ -156,6 +171,9 @@ impl HeaderChanges {
     pub const MAX: usize = 8;
     /// Bytes of a name or a value: long enough for a token or a cookie.
     pub const TEXT_BYTES_MAX: usize = 1_024;
+    /// A name: visible ASCII without capitals and colons.
+    #[cfg(feature = "schema")]
+    pub(crate) const NAME_PATTERN: &str = r"^[!-9;-@\[-~]+$";
     /// Without these, or with others, a message has another length than it says (RFC 9112, section 6).
     const FRAMING: [&str; 4] = ["connection", "content-length", "host", "transfer-encoding"];
 

@@ -24,6 +24,7 @@ use delay::bound;
 ///
 /// The same trace and seed always give the same choice, at every hop.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(try_from = "FaultWritten", into = "FaultWritten")]
 pub struct FaultRule {
     /// Who asked for it: an experiment. 1 to 64 bytes.

@@ -10,9 +10,14 @@ use crate::{ArmShares, Criticality, RequestMatch, Share, WallTime};
 
 /// A fault as it is written down.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct FaultWritten {
     /// Who asked for it: an experiment. Faults of one experiment on several scopes have the same id and seed.
+    #[cfg_attr(
+        feature = "schema",
+        schemars(length(min = 1, max = 64), regex(pattern = "^[!-~]+$"))
+    )]
     pub id: String,
     /// Mixed with the trace id to choose requests; another seed chooses others.
     #[serde(default)]
@@ -27,9 +32,16 @@ pub struct FaultWritten {
     pub requests: Option<RequestMatch>,
     /// Only requests of one of these callers.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(feature = "schema", schemars(length(max = FaultRule::NAMES_MAX)))]
+    #[cfg_attr(
+        feature = "schema",
+        schemars(inner(length(min = 1, max = FaultRule::TEXT_BYTES_MAX)))
+    )]
+    #[cfg_attr(feature = "schema", schemars(inner(regex(pattern = "^[!-~]+$"))))]
     pub caller: Vec<String>,
     /// Only requests of one of these criticalities.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(feature = "schema", schemars(length(max = Criticality::ALL.len())))]
     pub criticality: Vec<Criticality>,
     /// Only in this share of sidecars.
     #[serde(default = "whole", skip_serializing_if = "is_whole")]
@@ -39,15 +51,21 @@ pub struct FaultWritten {
     pub side_of_exchange: ExchangeSide,
     /// Hold back for this long, in milliseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(range(min = 1, max = 10_000)))]
     pub delay_ms: Option<u64>,
     /// Hold back for a time drawn from this.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub delay: Option<DelaySpread>,
     /// Answer with this HTTP status instead of asking the service; after the delay, if both are given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(
+        feature = "schema",
+        schemars(range(min = FaultEnding::STATUS_MIN, max = FaultEnding::STATUS_MAX))
+    )]
     pub abort_status: Option<u16>,
     /// Answer with this gRPC status instead.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(range(max = FaultEnding::GRPC_STATUS_MAX)))]
     pub abort_grpc_status: Option<u32>,
     /// Close the stream without an answer.
     #[serde(default, skip_serializing_if = "core::ops::Not::not")]
@@ -63,9 +81,11 @@ pub struct FaultWritten {
     pub by_header: bool,
     /// How many requests it may touch at a time, per worker.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(range(min = 1)))]
     pub active_max: Option<u32>,
     /// How large a share of the scope's requests under way it may touch, per worker.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(extend("minimum" = 1)))]
     pub active_share_max: Option<Share>,
     /// When the filter stops by itself, in milliseconds since the Unix epoch. Required: no fault is forever.
     pub expires_at_ms: WallTime,
