@@ -46,6 +46,11 @@ impl Shares {
         (!rest.is_empty()).then_some(Self { measured, rest })
     }
 
+    /// All of them.
+    pub fn all(&self) -> impl Iterator<Item = usize> {
+        self.rest.iter().copied().chain([self.measured])
+    }
+
     /// Puts the thread `measured` of `process` on its own processor, and all others of it on the rest.
     ///
     /// Threads that they start later go where their parents are.
@@ -65,7 +70,7 @@ impl Shares {
     }
 }
 
-fn pin(thread: u32, cpus: &[usize]) -> Result<(), PinError> {
+pub(crate) fn pin(thread: u32, cpus: &[usize]) -> Result<(), PinError> {
     let mut set = CpuSet::new();
     for cpu in cpus {
         set.set(*cpu);

@@ -15,11 +15,13 @@
 //! says how long it was on its processor, [`paired`] what that means.
 
 mod arrivals;
+pub mod callgrind;
 pub mod closed;
 pub mod cpus;
 mod load;
 pub mod paired;
 mod pool;
+pub mod priority;
 mod quantile;
 mod recorder;
 pub mod schedstat;

@@ -11,8 +11,8 @@ use super::variants::{NAIVE, SLOOP_ALL};
 use crate::envoy::Envoy;
 use crate::eventually::eventually;
 
-/// Sloop reports each second.
-const REPORTED_WITHIN: Duration = Duration::from_secs(15);
+/// Sloop reports each second; each minute where instructions are counted.
+const REPORTED_WITHIN: Duration = Duration::from_secs(90);
 
 /// Compares what was sent with what Envoy and the filters counted.
 pub(super) async fn settle(envoy: &Envoy, reports: &Reports, lanes: &[Lane]) -> anyhow::Result<()> {

@@ -21,7 +21,7 @@ const INDENT: &str = "          ";
 ///
 /// Statistics are flushed as seldom as Envoy allows: each flush is work for the
 /// worker that belongs to no request.
-pub(super) fn config(around: Around, listeners: &[(&Variant, SocketAddr)]) -> String {
+pub(super) fn config(around: Around, listeners: &[(Variant, SocketAddr)]) -> String {
     let mut text = format!(
         r#"admin: {{address: {{socket_address: {{address: 127.0.0.1, port_value: 0}}}}}}
 stats_flush_interval: 299s

@@ -7,7 +7,7 @@ use anyhow::{Context, bail};
 use rand::rngs::SmallRng;
 use rand::seq::SliceRandom;
 use rand::{Rng, SeedableRng};
-use sloop_bench::closed::{Closed, ECHO};
+use sloop_bench::closed::{CONNECTIONS, Closed, ECHO};
 use sloop_bench::paired::Pair;
 use sloop_bench::schedstat::Thread;
 
@@ -16,10 +16,8 @@ use super::variants::{Trace, Variant};
 /// Requests in a slice: some 20 ms, in which the machine hardly changes, and enough that
 /// reading the clock at both ends is nothing.
 pub(super) const SLICE: usize = 400;
-/// Connections of each variant, with one request under way on each.
-pub(super) const CONNECTIONS: usize = 4;
 /// Before the first slice of each variant: its connections, and those to the service, are open, memory is there.
-const WARM_UP: usize = 2_000;
+pub(super) const WARM_UP: usize = 2_000;
 /// Envoy logs and destroys a request after its caller has the answer.
 const SETTLE: Duration = Duration::from_micros(400);
 
@@ -84,10 +82,15 @@ impl Lanes {
         }
     }
 
-    pub(super) fn warm_up(&mut self) -> anyhow::Result<()> {
-        for lane in &mut self.lanes {
-            lane.send(&self.request, WARM_UP)?;
-        }
+    /// Sends requests to each variant that are not measured.
+    pub(super) fn warm_up(&mut self, count: usize) -> anyhow::Result<()> {
+        (0..self.lanes.len()).try_for_each(|index| self.send(index, count))
+    }
+
+    /// Sends `count` requests to a variant.
+    pub(super) fn send(&mut self, index: usize, count: usize) -> anyhow::Result<()> {
+        let lane = self.lanes.get_mut(index).context("there is no such lane")?;
+        lane.send(&self.request, count)?;
         std::thread::sleep(SETTLE);
         Ok(())
     }
@@ -115,10 +118,8 @@ impl Lanes {
 
     /// Nanoseconds of the worker per request.
     fn slice(&mut self, index: usize) -> anyhow::Result<f64> {
-        let lane = self.lanes.get_mut(index).context("there is no such lane")?;
         let before = self.worker.time()?;
-        lane.send(&self.request, SLICE)?;
-        std::thread::sleep(SETTLE);
+        self.send(index, SLICE)?;
         let took = self.worker.time()?.saturating_sub(before);
         Ok(took.as_secs_f64() * 1e9 / SLICE as f64)
     }
@@ -186,6 +187,7 @@ mod tests {
             filters: String::new(),
             status,
             trace,
+            vm: None,
         }
     }
 
@@ -233,7 +235,7 @@ mod tests {
         let worker = Thread::named(std::process::id(), "idle-worker").unwrap();
         let lane = |_| Lane::open(variant(Trace::Kept, 200), sink.address()).unwrap();
         let mut lanes = Lanes::new((0..3).map(lane).collect(), worker, 1);
-        lanes.warm_up().unwrap();
+        lanes.warm_up(10).unwrap();
         lanes.round().unwrap();
         drop(over);
         idle.unwrap().join().unwrap();

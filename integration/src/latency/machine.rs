@@ -19,6 +19,7 @@ pub(super) async fn of(envoy: &Envoy) -> anyhow::Result<Machine> {
             .map_or("unknown".to_owned(), |text| text.trim().to_owned()),
         envoy: version.map_or("unknown", number).to_owned(),
         shares: None,
+        is_real_time: false,
         stolen: None,
         load: read("/proc/loadavg").and_then(|text| text.split(' ').next()?.parse().ok()),
     })

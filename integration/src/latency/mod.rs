@@ -1,45 +1,46 @@
 //! `cargo xtask bench latency`: what a filter costs each request.
 //!
-//! One Envoy with one worker has one listener for each variant, so that all
+//! One Envoy with one worker has a listener for each variant, so that all
 //! share the thread, its memory and its caches. What is compared are neighbouring slices of
-//! requests, by the worker's own time on the processor: see [`sloop_bench::paired`].
+//! requests, by the worker's own time on the processor ([`sloop_bench::paired`]), or the
+//! instructions that it executes ([`sloop_bench::callgrind`]).
 //! `bench/README.md` says the method in whole.
 
 mod account;
 mod config;
+mod filters;
+mod instructions;
 mod lanes;
 mod live;
 mod machine;
+mod quiet;
 mod reports;
 mod result;
+mod stage;
 mod table;
 mod variants;
 
-use std::net::SocketAddr;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, bail};
-use sloop_bench::closed::Sink;
-use sloop_bench::cpus::Shares;
 use sloop_bench::paired::PAIRS_MIN;
-use sloop_bench::schedstat::{Stolen, Thread};
+use sloop_bench::schedstat::Stolen;
 use tokio::sync::oneshot;
 
+pub use instructions::{Counted, Instructions, instructions};
 pub use live::Live;
+pub use quiet::Priority;
 pub use result::{Machine, Report, Row, Settings};
-pub use table::table;
+pub use table::{instructions_table, table};
 pub use variants::{AGAIN, BASELINE, Modules, NAIVE, SLOOP_ALL, Trace, Variant, all, choose};
 
-use lanes::{Lane, Lanes};
-use reports::Reports;
+use lanes::{Lane, Lanes, WARM_UP};
+use quiet::Quiet;
+use stage::Stage;
 
-use crate::envoy::{Envoy, Options};
-use crate::ports::free_address;
+use crate::envoy::Options;
 
-/// What Envoy calls its first worker's thread.
-const WORKER: &str = "wrk:worker_0";
-
-/// Measures `variants`, the first of which is the baseline.
+/// Measures the processor time of `variants`, the first of which is the baseline.
 ///
 /// # Errors
 ///
@@ -56,91 +57,44 @@ pub async fn measure(
             settings.rounds
         );
     }
-    let shares = Shares::of_this_machine();
-    if let Some(shares) = &shares {
-        // Before anything is started, which then goes where this process is.
-        shares.pin(std::process::id(), None)?;
-    }
-    let sink = Sink::start().context("starting the service")?;
-    let reports = Reports::start().await?;
-    let mut stage = Stage::start(&variants, sink.address(), reports.address()).await?;
-    let (id, worker) = stage.worker()?;
-    if let Some(shares) = &shares {
-        shares.pin(id, Some(worker.id()))?;
-    }
-    let stolen = Stolen::now();
-    live.say(&format!("measuring {} variants", variants.len()));
-    let addresses = stage.listeners.clone();
-    let lanes = on_thread(move || {
-        let lanes = variants.into_iter().zip(addresses);
-        let lanes = lanes.map(|(variant, address)| Lane::open(variant, address));
-        let lanes = lanes.collect::<anyhow::Result<_>>()?;
-        run(
-            Lanes::new(lanes, worker, settings.seed),
-            settings,
-            &mut live,
-        )
-    })
-    .await?;
-    let stolen = stolen
+    let quiet = Quiet::new(settings.priority);
+    let mut stage = Stage::start(&variants, Options::default()).await?;
+    quiet.give_way(&mut stage)?;
+    let lanes = stage.lanes(settings.seed).await?;
+    let before = Stolen::now();
+    live.say(&format!(
+        "measuring {} variants; {}",
+        variants.len(),
+        quiet.describe()
+    ));
+    let lanes = on_thread(move || run(lanes, settings, &mut live)).await?;
+    let stolen = before
         .zip(Stolen::now())
         .map(|(before, after)| after.share_since(before));
-    account::settle(&stage.envoy, &reports, &lanes).await?;
+    stage.settle(&lanes).await?;
     let machine = Machine {
-        shares,
+        shares: quiet.shares.clone(),
+        is_real_time: quiet.is_real_time(),
         stolen,
         ..machine::of(&stage.envoy).await?
     };
     stage.envoy.stop().await?;
-    let since = SystemTime::now().duration_since(UNIX_EPOCH)?;
-    let made_ms = u64::try_from(since.as_millis())?;
-    Report::of(&lanes, settings, machine, made_ms).context("too few rounds for an interval")
-}
-
-/// The Envoy that is measured.
-#[derive(Debug)]
-struct Stage {
-    envoy: Envoy,
-    listeners: Vec<SocketAddr>,
-}
-
-impl Stage {
-    async fn start(
-        variants: &[Variant],
-        upstream: SocketAddr,
-        reports: SocketAddr,
-    ) -> anyhow::Result<Self> {
-        let listeners: Vec<SocketAddr> = variants
-            .iter()
-            .map(|_| free_address())
-            .collect::<anyhow::Result<_>>()?;
-        let pairs: Vec<_> = variants.iter().zip(listeners.iter().copied()).collect();
-        let config = config::config(config::Around { upstream, reports }, &pairs);
-        let options = Options {
-            name: "the measured Envoy".to_owned(),
-            concurrency: 1,
-            log_level: "warning".to_owned(),
-            ..Options::default()
-        };
-        let envoy = Envoy::start_with(&config, options).await?;
-        Ok(Self { envoy, listeners })
-    }
-
-    /// The process and its worker.
-    fn worker(&mut self) -> anyhow::Result<(u32, Thread)> {
-        let id = self.envoy.process().id();
-        Ok((id, Thread::named(id, WORKER)?))
-    }
+    Report::of(&lanes, settings, machine, made_ms()?).context("too few rounds for an interval")
 }
 
 fn run(mut lanes: Lanes, settings: Settings, live: &mut Live) -> anyhow::Result<Vec<Lane>> {
-    lanes.warm_up()?;
+    lanes.warm_up(WARM_UP)?;
     for round in 0..settings.rounds {
         lanes.round()?;
         live.round(round + 1, settings.rounds, &lanes.lanes);
     }
     live.clear();
     Ok(lanes.lanes)
+}
+
+fn made_ms() -> anyhow::Result<u64> {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH)?;
+    Ok(u64::try_from(since.as_millis())?)
 }
 
 /// Runs what blocks. When nobody waits for it any more it ends with the process.

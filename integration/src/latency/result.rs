@@ -1,9 +1,11 @@
 //! What was measured, for people and for programs.
 
+use sloop_bench::closed::CONNECTIONS;
 use sloop_bench::cpus::Shares;
 use sloop_bench::paired::{self, Estimate, Pair};
 
-use super::lanes::{CONNECTIONS, Lane, SLICE};
+use super::lanes::{Lane, SLICE};
+use super::quiet::Priority;
 use super::variants::{AGAIN, NAIVE};
 
 /// What the JSON is called: changes when a reader would have to.
@@ -45,6 +47,8 @@ pub struct Machine {
     pub envoy: String,
     /// Which processors did what; absent where there is only one.
     pub shares: Option<Shares>,
+    /// Whether what was measured ran before everything else on the machine.
+    pub is_real_time: bool,
     /// The share of the processors' time that the hypervisor gave to others meanwhile.
     pub stolen: Option<f64>,
     /// Threads that wanted to run, on average over a minute, at the end.
@@ -62,6 +66,8 @@ pub struct Settings {
     pub connections: usize,
     /// What the order of slices was drawn from.
     pub seed: u64,
+    /// What was asked for; what there was is in [`Machine`].
+    pub priority: Priority,
 }
 
 /// What one variant costs.
@@ -86,12 +92,13 @@ pub struct Row {
 impl Settings {
     /// The settings of a run with so many `rounds`.
     #[must_use]
-    pub const fn new(rounds: usize, seed: u64) -> Self {
+    pub const fn new(rounds: usize, seed: u64, priority: Priority) -> Self {
         Self {
             rounds,
             slice: SLICE,
             connections: CONNECTIONS,
             seed,
+            priority,
         }
     }
 }
@@ -199,10 +206,11 @@ pub(super) mod tests {
                 kernel: "6".into(),
                 envoy: "1.40.0".into(),
                 shares: None,
+                is_real_time: false,
                 stolen: Some(0.01),
                 load: Some(1.5),
             },
-            settings: Settings::new(100, 7),
+            settings: Settings::new(100, 7, Priority::Ordinary),
             baseline_ns: 40_000.0,
             variants: rows,
         }

@@ -1,9 +1,10 @@
-//! The table, for a terminal.
+//! The tables, for a terminal.
 
 use std::fmt::Write as _;
 
 use sloop_bench::paired::Estimate;
 
+use super::instructions::Instructions;
 use super::result::{Report, Row};
 use super::variants::{AGAIN, BASELINE};
 
@@ -22,12 +23,21 @@ pub fn table(report: &Report) -> String {
     writeln!(
         text,
         "\n  {} pairs of slices of {} requests each, {} connections; medians with 95 % intervals\n  \
-         Envoy {}, one worker{}; {} x {}, kernel {}; load {load}, stolen {stolen}",
+         Envoy {}, one worker{}{}; {} x {}, kernel {}; load {load}, stolen {stolen}",
         settings.rounds,
         settings.slice,
         settings.connections,
         machine.envoy,
-        if machine.shares.is_some() { " on a processor of its own" } else { "" },
+        if machine.shares.is_some() {
+            " on a processor of its own"
+        } else {
+            ""
+        },
+        if machine.is_real_time {
+            " with real-time priority"
+        } else {
+            ""
+        },
         machine.processors,
         machine.processor,
         machine.kernel,
@@ -75,6 +85,42 @@ pub(super) fn rows(baseline_ns: f64, rows: &[Row]) -> String {
         let cpu_ns = baseline_ns * row.ratio.median;
         line(&row.name, cpu_ns, cells, &row.about);
     }
+    text
+}
+
+/// What was counted.
+#[must_use]
+pub fn instructions_table(counted: &Instructions) -> String {
+    let rows = &counted.variants;
+    let name = rows
+        .iter()
+        .map(|row| row.name.len())
+        .max()
+        .unwrap_or(0)
+        .max(8);
+    let mut text = format!(
+        "  {:<name$}  {:>12}  {:>8}  {:>10}  {:>14}  {:>10}\n  {BASELINE:<name$}  {:>12.0}\n",
+        "", "instructions", "spread", "added", "times no filter", "of naive's", counted.baseline
+    );
+    for row in rows {
+        let spread = (row.all.high - row.all.low) / row.all.median * 100.0;
+        let share = row
+            .of_naive
+            .map_or(String::new(), |share| format!("{share:.2}"));
+        // Writing into a string cannot fail.
+        writeln!(
+            text,
+            "  {:<name$}  {:>12.0}  {spread:>6.2} %  {:>10.0}  {:>15.3}  {share:>10}  {}",
+            row.name, row.all.median, row.added, row.ratio, row.about
+        )
+        .ok();
+    }
+    writeln!(
+        text,
+        "\n  instructions of the worker per request, without the kernel's; medians of {} counts\n  Envoy {}",
+        counted.rounds, counted.envoy
+    )
+    .ok();
     text
 }
 

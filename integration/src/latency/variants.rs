@@ -3,8 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
-use serde_json::json;
 use sloop_bench::variants::{LUA, NATIVE, SLOOP, SLOOP_PLAIN, SLOOP_REFUSED};
+use sloop_model::FilterConfig;
+
+use super::filters::{Wasm, as_list};
 
 /// What everything is compared with: no filter but the router.
 pub const BASELINE: &str = "none";
@@ -28,6 +30,8 @@ pub struct Variant {
     pub status: u16,
     /// What it does to the trace of a request.
     pub trace: Trace,
+    /// The VM that it runs in, which those of the same module share; `None` for native filters.
+    pub vm: Option<String>,
 }
 
 /// What a variant does to `traceparent`.
@@ -58,6 +62,7 @@ impl Variant {
             filters,
             status: 200,
             trace: Trace::Kept,
+            vm: None,
         }
     }
 
@@ -76,7 +81,8 @@ impl Variant {
         }
     }
 
-    /// Somebody else's: `name=file.wasm`, or a file with an Envoy HTTP filter or a list of them in YAML or JSON.
+    /// Somebody else's: `name=file.wasm`, or `name=file.wasm,file` with a configuration, or `name=file` with an
+    /// Envoy HTTP filter or a list of them in YAML or JSON.
     ///
     /// # Errors
     ///
@@ -89,58 +95,95 @@ impl Variant {
         if !(1..=32).contains(&name.len()) || !name.bytes().all(is_name) {
             bail!("{name:?} is no name; use 1 to 32 letters, digits, - and _");
         }
-        let path = Path::new(file)
-            .canonicalize()
-            .with_context(|| format!("cannot read {file}"))?;
-        let filters = if path.extension().is_some_and(|end| end == "wasm") {
-            wasm(name, "", &path, "")
+        let (file, configuration) = match file.split_once(',') {
+            Some((file, configuration)) => (file, read(configuration)?),
+            None => (file, String::new()),
+        };
+        let (filters, is_wasm) = if file.ends_with(".wasm") {
+            let module = Path::new(file).canonicalize();
+            let module = module.with_context(|| format!("cannot read {file}"))?;
+            let filter = Wasm {
+                name,
+                root_id: "",
+                vm_id: name,
+                module: &module,
+                configuration: &configuration,
+            };
+            (filter.list(), true)
         } else {
-            let text =
-                std::fs::read_to_string(&path).with_context(|| format!("cannot read {file}"))?;
-            as_list(&text).with_context(|| format!("{file} is empty"))?
+            let list = as_list(&read(file)?).with_context(|| format!("{file} is empty"))?;
+            let is_wasm = list.contains("filters.http.wasm");
+            (list, is_wasm)
         };
         Ok(Self {
             trace: Trace::Unknown,
+            vm: is_wasm.then(|| name.to_owned()),
             ..Self::new(name, file, filters)
         })
     }
+
+    /// A configuration of the module `naive`, all of which share a VM.
+    fn of_naive(name: &str, about: &str, modules: &Modules) -> Self {
+        let filter = Wasm {
+            name,
+            root_id: "",
+            vm_id: NAIVE,
+            module: &modules.naive,
+            configuration: name,
+        };
+        Self {
+            vm: Some(NAIVE.to_owned()),
+            ..Self::new(name, about, filter.list())
+        }
+    }
+
+    /// Sloop with a configuration. It has one for each direction and VM, so each variant has a VM.
+    fn of_sloop(name: &str, about: &str, modules: &Modules, configuration: &str) -> Self {
+        let filter = Wasm {
+            name,
+            root_id: "sloop-inbound",
+            vm_id: name,
+            module: &modules.sloop,
+            configuration,
+        };
+        Self {
+            trace: Trace::CarriedOn,
+            vm: Some(name.to_owned()),
+            ..Self::new(name, about, filter.list())
+        }
+    }
 }
 
-/// Everything of ours, in the order of the table.
-#[must_use]
-pub fn all(modules: &Modules) -> Vec<Variant> {
-    let naive = |name| wasm(name, "", &modules.naive, name);
-    let sloop = |name, config| wasm(name, "sloop-inbound", &modules.sloop, config);
-    vec![
+/// Everything of ours, in the order of the table. Sloop reports each `report_ms`.
+///
+/// # Errors
+///
+/// When Sloop does not read its configurations.
+pub fn all(modules: &Modules, report_ms: u32) -> anyhow::Result<Vec<Variant>> {
+    let sloop = |name, about, text: &str| {
+        let mut config = FilterConfig::parse(text.as_bytes())
+            .with_context(|| format!("the configuration of {name}"))?;
+        if let Some(report) = &mut config.report {
+            report.interval_ms = report_ms;
+        }
+        let text = serde_json::to_string(&config)?;
+        anyhow::Ok(Variant::of_sloop(name, about, modules, &text))
+    };
+    let empty = Variant::of_naive("empty", "empty filter of the Rust SDK", modules);
+    let naive = Variant::of_naive(NAIVE, "trace, 3 properties, histogram, counter", modules);
+    let lua = Variant::new("lua", "the job of naive in Lua", LUA.to_owned());
+    let native = "fault 0 %, admission control, rate limit";
+    Ok(vec![
         Variant::new(BASELINE, "no filter", String::new()),
         Variant::new(AGAIN, "A/A: no filter again", String::new()),
-        Variant::new("empty", "empty filter of the Rust SDK", naive("empty")),
-        Variant::new(
-            NAIVE,
-            "trace, 3 properties, histogram, counter",
-            naive(NAIVE),
-        )
-        .carrying_on(),
-        Variant::new("lua", "the job of naive in Lua", LUA.to_owned()).carrying_on(),
-        Variant::new(
-            "native3",
-            "fault 0 %, admission control, rate limit",
-            NATIVE.to_owned(),
-        ),
-        Variant::new(SLOOP_ALL, "everything on", sloop(SLOOP_ALL, SLOOP)).carrying_on(),
-        Variant::new(
-            "sloop_plain",
-            "trace and counts",
-            sloop("sloop_plain", SLOOP_PLAIN),
-        )
-        .carrying_on(),
-        Variant::new(
-            "sloop_refused",
-            "answers itself",
-            sloop("sloop_refused", SLOOP_REFUSED),
-        )
-        .refusing(),
-    ]
+        empty,
+        naive.carrying_on(),
+        lua.carrying_on(),
+        Variant::new("native3", native, NATIVE.to_owned()),
+        sloop(SLOOP_ALL, "everything on", SLOOP)?,
+        sloop("sloop_plain", "trace and counts", SLOOP_PLAIN)?,
+        sloop("sloop_refused", "answers itself", SLOOP_REFUSED)?.refusing(),
+    ])
 }
 
 /// `ours` without what nobody asked for, and `theirs`. The baseline and its double always stay.
@@ -180,71 +223,20 @@ pub fn choose(
     Ok(chosen)
 }
 
-/// A list with one Wasm filter. The name is the id of its VM too, so that each variant has one of its own,
-/// but for two of the same module: they share the VM of the module.
-fn wasm(name: &str, root_id: &str, module: &Path, configuration: &str) -> String {
-    let vm = module.file_stem().unwrap_or_default().to_string_lossy();
-    let vm_id = if root_id.is_empty() {
-        vm.into_owned()
-    } else {
-        name.to_owned()
-    };
-    let filter = json!({
-        "name": name,
-        "typed_config": {
-            "@type": "type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm",
-            "config": {
-                "name": name,
-                "root_id": root_id,
-                "failure_policy": "FAIL_CLOSED",
-                "vm_config": {
-                    "vm_id": vm_id,
-                    "runtime": "envoy.wasm.runtime.v8",
-                    "code": {"local": {"filename": module}},
-                },
-                "configuration": {
-                    "@type": "type.googleapis.com/google.protobuf.StringValue",
-                    "value": configuration,
-                },
-            },
-        },
-    });
-    format!("- {filter}\n")
-}
-
-/// A list of filters in YAML, from a list or from one filter. `None` when there is nothing in it.
-fn as_list(text: &str) -> Option<String> {
-    let is_content = |line: &&str| {
-        let line = line.trim();
-        !(line.is_empty() || line.starts_with('#') || line == "---")
-    };
-    let lines: Vec<&str> = text.lines().skip_while(|line| !is_content(line)).collect();
-    let first = *lines.first()?;
-    let is_list = first.trim_start().starts_with("- ");
-    let mut list = String::new();
-    for (index, line) in lines.into_iter().enumerate() {
-        match (is_list, index) {
-            (true, _) => {}
-            (false, 0) => list.push_str("- "),
-            (false, _) => list.push_str("  "),
-        }
-        list.push_str(line);
-        list.push('\n');
-    }
-    Some(list)
+fn read(file: &str) -> anyhow::Result<String> {
+    std::fs::read_to_string(file).with_context(|| format!("cannot read {file}"))
 }
 
 #[cfg(test)]
 mod tests {
-    use sloop_model::FilterConfig;
-
     use super::*;
 
     fn ours() -> Vec<Variant> {
-        all(&Modules {
+        let modules = Modules {
             sloop: "/m/sloop_filter.wasm".into(),
             naive: "/m/naive.wasm".into(),
-        })
+        };
+        all(&modules, 500).unwrap()
     }
 
     fn names(variants: &[Variant]) -> Vec<&str> {
@@ -252,15 +244,32 @@ mod tests {
     }
 
     #[test]
-    fn the_configurations_of_sloop_are_read_by_sloop() {
-        for text in [SLOOP, SLOOP_PLAIN, SLOOP_REFUSED] {
-            FilterConfig::parse(text.as_bytes()).unwrap();
-        }
-        let all = FilterConfig::parse(SLOOP.as_bytes()).unwrap();
-        let pay = all.scopes.iter().find(|it| it.route.as_str() == "pay");
+    fn sloop_has_everything_on() {
+        let config = FilterConfig::parse(SLOOP.as_bytes()).unwrap();
+        let pay = config.scopes.iter().find(|it| it.route.as_str() == "pay");
         let pay = pay.unwrap();
         assert!(!pay.objectives.is_empty() && pay.breaker.is_some() && !pay.faults.is_empty());
-        assert!(all.report.is_some());
+        assert!(config.report.is_some());
+    }
+
+    #[test]
+    fn sloop_reports_as_often_as_is_asked() {
+        let ours = ours();
+        let sloop = ours.iter().find(|one| one.name == SLOOP_ALL).unwrap();
+        assert!(
+            sloop.filters.contains(r#"\"interval_ms\":500"#),
+            "{}",
+            sloop.filters
+        );
+    }
+
+    #[test]
+    fn what_is_one_module_with_one_state_shares_a_vm() {
+        let vms: Vec<_> = ours().into_iter().filter_map(|one| one.vm).collect();
+        assert_eq!(
+            vms,
+            [NAIVE, NAIVE, SLOOP_ALL, "sloop_plain", "sloop_refused"]
+        );
     }
 
     #[test]
@@ -295,14 +304,18 @@ mod tests {
         std::fs::write(&module, b"\0asm").unwrap();
         let variant = Variant::parse(&format!("mine={}", module.display())).unwrap();
         assert!(variant.filters.contains("envoy.wasm.runtime.v8"));
-    }
-
-    #[test]
-    fn one_filter_and_a_list_of_them_are_both_lists() {
-        let one = as_list("# mine\n---\nname: a\ntyped_config:\n  x: 1\n").unwrap();
-        assert_eq!(one, "- name: a\n  typed_config:\n    x: 1\n");
-        let list = "- name: a\n- name: b\n";
-        assert_eq!(as_list(list).unwrap(), list);
-        assert_eq!(as_list("# nothing\n\n"), None);
+        assert_eq!(variant.vm, Some("mine".to_owned()));
+        let config = folder.path().join("config.json");
+        std::fs::write(&config, "known").unwrap();
+        let both = format!("mine={},{}", module.display(), config.display());
+        let variant = Variant::parse(&both).unwrap();
+        assert!(variant.filters.contains(r#""value":"known""#));
+        let native = folder.path().join("native.yaml");
+        std::fs::write(&native, LUA).unwrap();
+        let variant = Variant::parse(&format!("mine={}", native.display())).unwrap();
+        assert_eq!(
+            (variant.filters.as_str(), variant.vm),
+            (as_list(LUA).unwrap().as_str(), None)
+        );
     }
 }
