@@ -92,6 +92,7 @@ impl Arguments {
         let modules = Modules {
             sloop: envoy::module()?,
             naive: naive()?,
+            raw: latency::write_raw(&folder()?)?,
         };
         let report_ms = if self.instructions {
             REPORT_INSTRUCTIONS_MS
@@ -157,14 +158,12 @@ fn show(
     table: &str,
     refusals: &[String],
 ) -> anyhow::Result<()> {
-    let folder = folder();
-    std::fs::create_dir_all(&folder).context("making target/bench")?;
     let file = if refusals.is_empty() {
         format!("{name}.json")
     } else {
         format!("{name}.refused.json")
     };
-    let path = folder.join(file);
+    let path = folder()?.join(file);
     std::fs::write(&path, serde_json::to_vec(report)?)
         .with_context(|| format!("writing {}", path.display()))?;
     let mut text = String::new();
@@ -182,11 +181,13 @@ fn show(
         .context("writing the result")
 }
 
-/// Below `target/bench` of the workspace.
-fn folder() -> PathBuf {
+/// `target/bench` of the workspace, which is there then.
+fn folder() -> anyhow::Result<PathBuf> {
     let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let workspace = workspace.canonicalize().unwrap_or(workspace);
-    workspace.join("target/bench")
+    let folder = workspace.join("target/bench");
+    std::fs::create_dir_all(&folder).context("making target/bench")?;
+    Ok(folder)
 }
 
 #[cfg(test)]

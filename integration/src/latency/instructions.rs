@@ -291,6 +291,7 @@ mod tests {
         let modules = Modules {
             sloop: "/m/sloop_filter.wasm".into(),
             naive: "/m/naive.wasm".into(),
+            raw: "/m/raw.wasm".into(),
         };
         all(&modules, 60_000).unwrap()
     }

@@ -14,12 +14,14 @@ mod lanes;
 mod live;
 mod machine;
 mod quiet;
+mod raw;
 mod reports;
 mod result;
 mod stage;
 mod table;
 mod variants;
 
+use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, bail};
@@ -39,6 +41,17 @@ use quiet::Quiet;
 use stage::Stage;
 
 use crate::envoy::Options;
+
+/// Writes the module of the variant `raw` into `folder`, and returns its path.
+///
+/// # Errors
+///
+/// When it cannot be written.
+pub fn write_raw(folder: &Path) -> anyhow::Result<PathBuf> {
+    let path = folder.join("raw.wasm");
+    std::fs::write(&path, raw::module()).with_context(|| format!("writing {}", path.display()))?;
+    Ok(path)
+}
 
 /// Measures the processor time of `variants`, the first of which is the baseline.
 ///

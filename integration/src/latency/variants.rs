@@ -14,6 +14,8 @@ pub const BASELINE: &str = "none";
 pub const AGAIN: &str = "none2";
 /// What Sloop's share is a share of.
 pub const NAIVE: &str = "naive";
+/// What no Wasm filter gets below.
+pub(super) const RAW: &str = "raw";
 /// Sloop with everything on.
 pub const SLOOP_ALL: &str = "sloop";
 
@@ -52,6 +54,8 @@ pub struct Modules {
     pub sloop: PathBuf,
     /// `bench/fixtures/naive`.
     pub naive: PathBuf,
+    /// The smallest filter there can be, from [`super::write_raw`].
+    pub raw: PathBuf,
 }
 
 impl Variant {
@@ -169,6 +173,17 @@ pub fn all(modules: &Modules, report_ms: u32) -> anyhow::Result<Vec<Variant>> {
         let text = serde_json::to_string(&config)?;
         anyhow::Ok(Variant::of_sloop(name, about, modules, &text))
     };
+    let smallest = Wasm {
+        name: RAW,
+        root_id: "",
+        vm_id: RAW,
+        module: &modules.raw,
+        configuration: "",
+    };
+    let raw = Variant {
+        vm: Some(RAW.to_owned()),
+        ..Variant::new(RAW, "smallest filter there can be", smallest.list())
+    };
     let empty = Variant::of_naive("empty", "empty filter of the Rust SDK", modules);
     let naive = Variant::of_naive(NAIVE, "trace, 3 properties, histogram, counter", modules);
     let lua = Variant::new("lua", "the job of naive in Lua", LUA.to_owned());
@@ -176,6 +191,7 @@ pub fn all(modules: &Modules, report_ms: u32) -> anyhow::Result<Vec<Variant>> {
     Ok(vec![
         Variant::new(BASELINE, "no filter", String::new()),
         Variant::new(AGAIN, "A/A: no filter again", String::new()),
+        raw,
         empty,
         naive.carrying_on(),
         lua.carrying_on(),
@@ -235,6 +251,7 @@ mod tests {
         let modules = Modules {
             sloop: "/m/sloop_filter.wasm".into(),
             naive: "/m/naive.wasm".into(),
+            raw: "/m/raw.wasm".into(),
         };
         all(&modules, 500).unwrap()
     }
@@ -268,7 +285,7 @@ mod tests {
         let vms: Vec<_> = ours().into_iter().filter_map(|one| one.vm).collect();
         assert_eq!(
             vms,
-            [NAIVE, NAIVE, SLOOP_ALL, "sloop_plain", "sloop_refused"]
+            [RAW, NAIVE, NAIVE, SLOOP_ALL, "sloop_plain", "sloop_refused"]
         );
     }
 
