@@ -15,5 +15,8 @@ pub const SLOOP_REFUSED: &str = include_str!("../variants/sloop_refused.json");
 /// Envoy's own filters for what Sloop does, a list in YAML.
 pub const NATIVE: &str = include_str!("../variants/native3.yaml");
 
+/// Envoy's own filter that answers every request itself, a list in YAML.
+pub const NATIVE_REFUSED: &str = include_str!("../variants/native_refused.yaml");
+
 /// The job of the naive filter in Lua, a list in YAML.
 pub const LUA: &str = include_str!("../variants/lua.yaml");

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
-use sloop_bench::variants::{LUA, NATIVE, SLOOP, SLOOP_PLAIN, SLOOP_REFUSED};
+use sloop_bench::variants::{LUA, NATIVE, NATIVE_REFUSED, SLOOP, SLOOP_PLAIN, SLOOP_REFUSED};
 use sloop_model::FilterConfig;
 
 use super::filters::{Wasm, as_list};
@@ -188,6 +188,11 @@ pub fn all(modules: &Modules, report_ms: u32) -> anyhow::Result<Vec<Variant>> {
     let naive = Variant::of_naive(NAIVE, "trace, 3 properties, histogram, counter", modules);
     let lua = Variant::new("lua", "the job of naive in Lua", LUA.to_owned());
     let native = "fault 0 %, admission control, rate limit";
+    let native_refused = Variant::new(
+        "native_refused",
+        "fault 100 %: answers itself",
+        NATIVE_REFUSED.to_owned(),
+    );
     Ok(vec![
         Variant::new(BASELINE, "no filter", String::new()),
         Variant::new(AGAIN, "A/A: no filter again", String::new()),
@@ -196,6 +201,7 @@ pub fn all(modules: &Modules, report_ms: u32) -> anyhow::Result<Vec<Variant>> {
         naive.carrying_on(),
         lua.carrying_on(),
         Variant::new("native3", native, NATIVE.to_owned()),
+        native_refused.refusing(),
         sloop(SLOOP_ALL, "everything on", SLOOP)?,
         sloop("sloop_plain", "trace and counts", SLOOP_PLAIN)?,
         sloop("sloop_refused", "answers itself", SLOOP_REFUSED)?.refusing(),
