@@ -10,12 +10,22 @@
 //! [`Arrivals`] says when, [`Call`] says what, [`Load`] does it over a
 //! [`Pool`] of kept-alive HTTP/1.1 connections, and a [`Recorder`] counts per
 //! route and per slice of time.
+//!
+//! What a filter costs is measured in another way: [`closed`] loads one thread evenly, [`schedstat`]
+//! says how long it was on its processor, [`paired`] what that means.
 
 mod arrivals;
+pub mod callgrind;
+pub mod closed;
+pub mod cpus;
 mod load;
+pub mod paired;
 mod pool;
+pub mod priority;
 mod quantile;
 mod recorder;
+pub mod schedstat;
+pub mod variants;
 
 pub use arrivals::{Arrival, Arrivals, InvalidRate};
 pub use load::{Call, Exchange, Lateness, Load};

@@ -1,8 +1,9 @@
-//! Harnesses that the tests and the demo share.
+//! Harnesses that the tests, the demo and the benchmarks share.
 
 pub mod demo;
 pub mod envoy;
 pub mod eventually;
+pub mod latency;
 pub mod ports;
 pub mod process;
 pub mod replay;

@@ -39,7 +39,7 @@ const IMPURE: [&str; 15] = [
 ];
 
 /// Which of our crates each may depend on, beside itself.
-const MAY_USE: [(&str, &[&str]); 7] = [
+const MAY_USE: [(&str, &[&str]); 8] = [
     ("sloop-model", &[]),
     ("sloop-xds-protos", &[]),
     ("sloop-dataplane", &["sloop-model"]),
@@ -50,6 +50,7 @@ const MAY_USE: [(&str, &[&str]); 7] = [
         &["sloop-dataplane", "sloop-model", "sloop-xds-protos"],
     ),
     ("sloop-bench", &["sloop-model"]),
+    ("sloop-fixture-naive", &[]),
 ];
 
 /// Lines of a file without its tests.

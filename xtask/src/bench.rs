@@ -1,18 +1,74 @@
-//! `cargo xtask bench`: says what can be measured, and what cannot be yet.
+//! `cargo xtask bench`: what filters cost, and what there is not yet.
 
-use std::process::ExitCode;
+use std::ffi::OsString;
+use std::process::{Command, ExitCode};
+
+use anyhow::{Context, Result};
+use clap::Subcommand;
 
 use crate::run;
+use crate::{artifact, setup, wasm, workspace};
 
 /// A benchmark that did not run must not look like one that passed, nor like one that failed.
 const NOT_THERE: u8 = 2;
 
-/// Says that the latency harness is not part of this version, and what is.
-pub(crate) fn run() -> ExitCode {
-    let say = |what| run::say("bench", what);
-    say("the latency harness is not there yet: nothing was measured");
-    say(
-        "instructions and calls per request are: cargo xtask test -- --test wasm cost -- --nocapture",
-    );
+/// The package of the filter that Sloop is compared with.
+const NAIVE: &str = "sloop-fixture-naive";
+
+/// What can be measured.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Bench {
+    /// What filters cost each request, on a real Envoy
+    Latency {
+        /// Passed to the benchmark; `cargo xtask bench latency -- --help` lists them
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<OsString>,
+    },
+    /// Useful answers under overload (not there yet)
+    Goodput,
+    /// Many sidecars and one control plane (not there yet)
+    Fleet,
+}
+
+/// Measures, or says that this cannot be measured yet.
+///
+/// # Errors
+///
+/// When something that the benchmark needs is missing, or does not compile.
+pub(crate) fn run(bench: &Bench) -> Result<ExitCode> {
+    match bench {
+        Bench::Latency { arguments } => latency(arguments).map(|()| ExitCode::SUCCESS),
+        Bench::Goodput => Ok(not_there("goodput")),
+        Bench::Fleet => Ok(not_there("fleet")),
+    }
+}
+
+/// Builds what is measured and becomes what measures it. What is on the way of a
+/// request is optimised even so: Envoy, the modules, and the generator (`profile.dev` in Cargo.toml).
+fn latency(arguments: &[OsString]) -> Result<()> {
+    let envoy = setup::envoy()?;
+    let module = wasm::build(wasm::Variant::Requests)?;
+    let naive = wasm::compile(NAIVE, "")?;
+    let mut build = run::cargo();
+    build
+        .current_dir(workspace::root())
+        .args(["build", "-p=sloop-integration", "--bin=latency"]);
+    let built = artifact::build(&mut build)?;
+    let program = built.program("latency");
+    run::become_(
+        Command::new(program.context("the workspace builds no program `latency`")?)
+            .args(arguments)
+            .env("ENVOY", envoy)
+            .env("SLOOP_MODULE", module)
+            .env("SLOOP_NAIVE_MODULE", naive),
+    )
+}
+
+fn not_there(name: &str) -> ExitCode {
+    let say = |what: &str| run::say("bench", what);
+    say(&format!(
+        "`bench {name}` is not there yet: nothing was measured"
+    ));
+    say("what filters cost each request is: cargo xtask bench latency");
     ExitCode::from(NOT_THERE)
 }

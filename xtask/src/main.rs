@@ -52,22 +52,27 @@ enum Task {
     },
     /// Runs what CI runs
     Ci,
-    /// Measures latency
-    Bench,
+    /// Measures what filters cost
+    Bench {
+        #[command(subcommand)]
+        bench: bench::Bench,
+    },
 }
 
 fn main() -> ExitCode {
+    let succeeded = |()| ExitCode::SUCCESS;
     let done = match Arguments::parse().task {
-        Task::Setup => setup::run(),
-        Task::Wasm => wasm::run(),
-        Task::Schema => schema::run(),
-        Task::Demo { arguments } => demo::run(&arguments),
-        Task::Test { arguments } => test::run(&arguments),
-        Task::Ci => ci::run(),
-        Task::Bench => return bench::run(),
+        Task::Setup => setup::run().map(succeeded),
+        Task::Wasm => wasm::run().map(succeeded),
+        Task::Schema => schema::run().map(succeeded),
+        Task::Demo { arguments } => demo::run(&arguments).map(succeeded),
+        Task::Test { arguments } => test::run(&arguments).map(succeeded),
+        Task::Ci => ci::run().map(succeeded),
+        Task::Bench { bench } => bench::run(&bench),
     };
-    let Err(error) = done else {
-        return ExitCode::SUCCESS;
+    let error = match done {
+        Ok(code) => return code,
+        Err(error) => error,
     };
     eprintln!("error: {error:#}");
     error
@@ -85,6 +90,19 @@ mod tests {
             panic!("not the demo: {line}");
         };
         arguments
+    }
+
+    #[test]
+    fn what_follows_a_benchmark_is_its_own() {
+        let line = "xtask bench latency --quick --only naive";
+        let Task::Bench {
+            bench: bench::Bench::Latency { arguments },
+        } = Arguments::try_parse_from(line.split(' ')).unwrap().task
+        else {
+            panic!("not the benchmark");
+        };
+        assert_eq!(arguments, ["--quick", "--only", "naive"]);
+        assert!(Arguments::try_parse_from(["xtask", "bench"]).is_err());
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! `cargo xtask wasm`: the module that sidecars load.
+//! `cargo xtask wasm`: the module that sidecars load, and those that it is compared with.
 
 mod strip;
 
@@ -49,18 +49,11 @@ pub(crate) fn run() -> Result<()> {
 ///
 /// As `run`.
 pub(crate) fn build(variant: Variant) -> Result<PathBuf> {
-    let way = setup::wasm_target()?;
-    let mut build = cargo(&way, "build");
-    build.args(["--quiet", "-p", "sloop-filter", "--profile", PROFILE]);
-    if variant == Variant::Answers {
-        build.args(["--features", "answers"]);
-    }
-    run::run(&mut build)?;
-
-    let built = folder()
-        .join(setup::WASM_TARGET)
-        .join(PROFILE)
-        .join("sloop_filter.wasm");
+    let features = match variant {
+        Variant::Requests => "",
+        Variant::Answers => "answers",
+    };
+    let built = compile("sloop-filter", features)?;
     let whole = fs::read(&built).with_context(|| format!("cannot read {}", built.display()))?;
     let stripped =
         strip::strip(&whole).context("the compiler made a module that cannot be read")?;
@@ -76,6 +69,22 @@ pub(crate) fn build(variant: Variant) -> Result<PathBuf> {
         ),
     );
     Ok(module)
+}
+
+/// Compiles a package of this workspace into a module, as its authors would: with the profile of the
+/// filter, and without stripping what the filter is stripped of. Returns its path.
+///
+/// # Errors
+///
+/// As `run`.
+pub(crate) fn compile(package: &str, features: &str) -> Result<PathBuf> {
+    let way = setup::wasm_target()?;
+    let mut build = cargo(&way, "build");
+    build.args(["--quiet", "-p", package, "--profile", PROFILE]);
+    build.args(["--features", features]);
+    run::run(&mut build)?;
+    let file = format!("{}.wasm", package.replace('-', "_"));
+    Ok(folder().join(setup::WASM_TARGET).join(PROFILE).join(file))
 }
 
 /// Cargo with `subcommand` for the Wasm target, in a folder of its own: the two compilers and their flags do not

@@ -36,6 +36,10 @@ pub struct Options {
     pub log: Option<PathBuf>,
     /// Its log level, as `info` or `info,wasm:debug`: a level, then levels of components.
     pub log_level: String,
+    /// A program with its arguments that runs Envoy, as `valgrind`; none when empty.
+    pub under: Vec<OsString>,
+    /// How long it may take until it is ready.
+    pub ready_within: Duration,
 }
 
 impl Default for Options {
@@ -46,6 +50,8 @@ impl Default for Options {
             log: None,
             // At `info`, Envoy begins with two hundred lines about what it was built with.
             log_level: "warning,wasm:info,config:info".to_owned(),
+            under: Vec::new(),
+            ready_within: READY_WITHIN,
         }
     }
 }
@@ -134,7 +140,10 @@ impl Envoy {
             .log_level
             .split_once(',')
             .unwrap_or((&options.log_level, ""));
-        let mut program = Program::new(&options.name, program())
+        let mut whole = options.under.into_iter().chain([program()]);
+        let first = whole.next().context("there is no program")?;
+        let mut program = Program::new(&options.name, first)
+            .args(whole)
             .arg("--disable-hot-restart")
             .args(["--concurrency", &options.concurrency.to_string()])
             .args(["--log-level", level])
@@ -146,7 +155,7 @@ impl Envoy {
             program = program.args(["--component-log-level", components]);
         }
         let mut process = program.start(log)?;
-        match wait_until_ready(&mut process, &address_file).await {
+        match wait_until_ready(&mut process, &address_file, options.ready_within).await {
             Ok(admin) => Ok(Self {
                 process,
                 admin,
@@ -225,10 +234,11 @@ fn config_file(config: &str) -> anyhow::Result<(TempDir, PathBuf)> {
 async fn wait_until_ready(
     process: &mut Guarded,
     address_file: &Path,
+    within: Duration,
 ) -> anyhow::Result<SocketAddr> {
     let name = process.name().to_owned();
     let what = format!("{name} is ready");
-    let ready = eventually(READY_WITHIN, &what, async || {
+    let ready = eventually(within, &what, async || {
         if let Ok(Some(status)) = process.ended() {
             return Some(Err(anyhow::anyhow!("{name} has ended: {status}")));
         }

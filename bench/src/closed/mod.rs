@@ -1,0 +1,213 @@
+//! Closed-loop load over plain sockets, for measuring what the other side's processor does.
+//!
+//! *Closed loop*: the next requests begin when the ones before were answered.
+//! That says nothing about latency (use [`crate::Load`] for that), but gives a
+//! server the same work again and again, which is what a comparison of
+//! processor time needs. Sockets block and nothing is parsed beyond what
+//! tells one answer from the next, so that the load is small beside what it measures.
+//!
+//! Requests come in bursts of fixed sizes. Where each connection instead sends its next request as soon as
+//! it has an answer, requests fall into step with each other in one of several ways, a server's
+//! caches see another order of work in each, and code that is larger than its
+//! caches costs a fifth more in one than in another, for seconds.
+
+mod answer;
+mod sink;
+
+use std::io::{self, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
+
+pub use answer::InvalidAnswer;
+pub use sink::{ECHO, Sink};
+
+use answer::{Answer, Scan, scan};
+
+/// How many requests are sent at once, over as many connections, one after the other for ever: as often one as two, three and four.
+const BURSTS: [usize; 8] = [3, 1, 4, 2, 2, 4, 1, 3];
+
+/// Connections of which each carries a part of every burst.
+pub const CONNECTIONS: usize = 4;
+
+/// Longer than any answer takes, even under an instrumented Envoy.
+const ANSWER_WITHIN: Duration = Duration::from_secs(60);
+
+/// The largest answer that is read.
+const ANSWER_BYTES_MAX: usize = 16 * 1024;
+
+/// Connections to one address, each with at most one request under way.
+#[derive(Debug)]
+pub struct Closed {
+    connections: Vec<Connection>,
+}
+
+/// Why a load did not go as expected.
+#[derive(Debug, thiserror::Error)]
+pub enum Broken {
+    /// The connection does.
+    #[error("the connection broke")]
+    Connection(#[from] io::Error),
+    /// The peer ended the connection in place of an answer.
+    #[error("the connection was closed in place of an answer")]
+    Closed,
+    /// The answer cannot be told from what follows.
+    #[error(transparent)]
+    Answer(#[from] InvalidAnswer),
+    /// Another status.
+    #[error("answered with status {given}; {expected} was expected")]
+    Status {
+        /// As answered.
+        given: u16,
+        /// As expected.
+        expected: u16,
+    },
+}
+
+#[derive(Debug)]
+struct Connection {
+    stream: TcpStream,
+    buffer: Box<[u8; ANSWER_BYTES_MAX]>,
+}
+
+impl Closed {
+    /// Opens `count` connections.
+    ///
+    /// # Errors
+    ///
+    /// When one cannot be opened.
+    pub fn connect(to: SocketAddr, count: usize) -> io::Result<Self> {
+        let connections = (0..count).map(|_| Connection::open(to));
+        Ok(Self {
+            connections: connections.collect::<Result<_, _>>()?,
+        })
+    }
+
+    /// Sends `request` `count` times, in [`BURSTS`], and returns when all were answered, each with `status`.
+    ///
+    /// # Errors
+    ///
+    /// At the first answer that is missing or another. The connections are useless then.
+    pub fn send(&mut self, request: &[u8], count: usize, status: u16) -> Result<(), Broken> {
+        let mut left = count;
+        let mut bursts = BURSTS.iter().cycle();
+        while let Some(burst) = bursts.next().filter(|_| 0 < left) {
+            let burst = (*burst).min(left).min(self.connections.len());
+            for connection in self.connections.iter_mut().take(burst) {
+                connection.stream.write_all(request)?;
+            }
+            for connection in self.connections.iter_mut().take(burst) {
+                connection.expect(status)?;
+            }
+            left -= burst;
+        }
+        Ok(())
+    }
+
+    /// Sends `request` once and returns the status and the whole answer as text.
+    ///
+    /// # Errors
+    ///
+    /// When it is not answered.
+    pub fn ask(&mut self, request: &[u8]) -> Result<(u16, String), Broken> {
+        let connection = self.connections.first_mut().ok_or(Broken::Closed)?;
+        connection.stream.write_all(request)?;
+        let answer = connection.read()?;
+        let whole = connection.buffer.get(..answer.length).unwrap_or_default();
+        Ok((answer.status, String::from_utf8_lossy(whole).into_owned()))
+    }
+}
+
+impl Connection {
+    fn open(to: SocketAddr) -> io::Result<Self> {
+        let stream = TcpStream::connect(to)?;
+        // Small requests must not wait for the acknowledgement of earlier ones.
+        stream.set_nodelay(true)?;
+        stream.set_read_timeout(Some(ANSWER_WITHIN))?;
+        Ok(Self {
+            stream,
+            buffer: Box::new([0; ANSWER_BYTES_MAX]),
+        })
+    }
+
+    fn expect(&mut self, expected: u16) -> Result<(), Broken> {
+        let given = self.read()?.status;
+        if given == expected {
+            Ok(())
+        } else {
+            Err(Broken::Status { given, expected })
+        }
+    }
+
+    /// Reads one answer to its end. There is nothing after it, because nothing else was asked.
+    fn read(&mut self) -> Result<Answer, Broken> {
+        let mut filled = 0;
+        loop {
+            let free = self.buffer.get_mut(filled..).unwrap_or_default();
+            if free.is_empty() {
+                return Err(InvalidAnswer::TooLong.into());
+            }
+            match self.stream.read(free)? {
+                0 => return Err(Broken::Closed),
+                more => filled += more,
+            }
+            match scan(self.buffer.get(..filled).unwrap_or_default())? {
+                Scan::Partial => {}
+                Scan::Whole(answer) => return Ok(answer),
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const REQUEST: &[u8] = b"GET /pay HTTP/1.1\r\nhost: shop\r\n\r\n";
+
+    #[test]
+    fn no_burst_is_larger_than_the_connections_carry() {
+        assert_eq!(BURSTS.iter().max(), Some(&CONNECTIONS));
+    }
+
+    #[test]
+    fn every_request_is_answered_over_the_connections_that_there_are() {
+        let sink = Sink::start().unwrap();
+        for (connections, count) in [(4, 400), (4, 3), (1, 7), (3, 0)] {
+            let mut closed = Closed::connect(sink.address(), connections).unwrap();
+            let before = sink.served();
+            closed.send(REQUEST, count, 200).unwrap();
+            closed.send(REQUEST, count, 200).unwrap();
+            let served = usize::try_from(sink.served() - before).unwrap();
+            assert_eq!(served, 2 * count, "{count} over {connections}");
+        }
+    }
+
+    #[test]
+    fn another_status_is_an_error() {
+        let sink = Sink::start().unwrap();
+        let mut closed = Closed::connect(sink.address(), 2).unwrap();
+        let error = closed.send(REQUEST, 2, 503).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "answered with status 200; 503 was expected"
+        );
+    }
+
+    #[test]
+    fn a_request_to_the_echo_comes_back() {
+        let sink = Sink::start().unwrap();
+        let mut closed = Closed::connect(sink.address(), 1).unwrap();
+        let request = format!("GET /pay{ECHO} HTTP/1.1\r\nhost: shop\r\nx-odd: 1\r\n\r\n");
+        let (status, answer) = closed.ask(request.as_bytes()).unwrap();
+        assert_eq!(status, 200);
+        assert!(answer.contains("x-odd: 1\r\n"), "{answer}");
+    }
+
+    #[test]
+    fn a_peer_that_is_gone_is_an_error() {
+        let sink = Sink::start().unwrap();
+        let mut closed = Closed::connect(sink.address(), 1).unwrap();
+        let error = closed.ask(b"POST /x HTTP/1.1\r\n\r\n").unwrap_err();
+        assert!(matches!(error, Broken::Closed), "{error}");
+    }
+}

@@ -1,0 +1,96 @@
+//! The Envoy with one listener for each variant.
+
+use std::fmt::Write as _;
+use std::net::SocketAddr;
+
+use super::variants::Variant;
+
+/// How Envoy is set up.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Around {
+    /// The service behind everything.
+    pub(super) upstream: SocketAddr,
+    /// Who takes Sloop's reports.
+    pub(super) reports: SocketAddr,
+}
+
+/// Spaces before the filters of a listener.
+const INDENT: &str = "          ";
+
+/// The configuration: all listeners share the clusters, and so the connections to the service.
+///
+/// Statistics are flushed as seldom as Envoy allows: each flush is work for the
+/// worker that belongs to no request.
+pub(super) fn config(around: Around, listeners: &[(Variant, SocketAddr)]) -> String {
+    let mut text = format!(
+        r#"admin: {{address: {{socket_address: {{address: 127.0.0.1, port_value: 0}}}}}}
+stats_flush_interval: 299s
+static_resources:
+  clusters:
+  - name: service
+    type: STATIC
+    connect_timeout: 5s
+    load_assignment: {service}
+  - name: reports
+    type: STATIC
+    connect_timeout: 5s
+    load_assignment: {reports}
+    typed_extension_protocol_options:
+      envoy.extensions.upstreams.http.v3.HttpProtocolOptions:
+        "@type": type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions
+        explicit_http_config: {{http2_protocol_options: {{}}}}
+  listeners:
+"#,
+        service = endpoint("service", around.upstream),
+        reports = endpoint("reports", around.reports),
+    );
+    for (variant, address) in listeners {
+        listener(&mut text, variant, *address);
+    }
+    text
+}
+
+fn listener(text: &mut String, variant: &Variant, address: SocketAddr) {
+    let name = &variant.name;
+    let mut filters = String::new();
+    for line in variant.filters.lines() {
+        filters.push_str(INDENT);
+        filters.push_str(line);
+        filters.push('\n');
+    }
+    // Writing into a string cannot fail.
+    writeln!(
+        text,
+        r#"  - name: {name}
+    traffic_direction: INBOUND
+    address: {{socket_address: {{address: {ip}, port_value: {port}}}}}
+    filter_chains:
+    - filters:
+      - name: envoy.filters.network.http_connection_manager
+        typed_config:
+          "@type": type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager
+          stat_prefix: {name}
+          route_config:
+            virtual_hosts:
+            - name: shop
+              domains: ["*"]
+              routes:
+              - {{name: cart, match: {{prefix: "/cart"}}, route: {{cluster: service}}}}
+              - {{name: pay, match: {{prefix: "/pay"}}, route: {{cluster: service}}}}
+              - {{name: catalog, match: {{prefix: "/"}}, route: {{cluster: service}}}}
+          http_filters:
+{filters}{INDENT}- name: envoy.filters.http.router
+{INDENT}  typed_config: {{"@type": type.googleapis.com/envoy.extensions.filters.http.router.v3.Router}}"#,
+        ip = address.ip(),
+        port = address.port(),
+    )
+    .ok();
+}
+
+fn endpoint(cluster: &str, address: SocketAddr) -> String {
+    format!(
+        "{{cluster_name: {cluster}, endpoints: [{{lb_endpoints: [{{endpoint: {{address: {{socket_address: {{address: {}, port_value: {}}}}}}}}}]}}]}}",
+        address.ip(),
+        address.port()
+    )
+}

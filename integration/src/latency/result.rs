@@ -1,0 +1,249 @@
+//! What was measured, for people and for programs.
+
+use sloop_bench::closed::CONNECTIONS;
+use sloop_bench::cpus::Shares;
+use sloop_bench::paired::{self, Estimate, Pair};
+
+use super::lanes::{Lane, SLICE};
+use super::quiet::Priority;
+use super::variants::{AGAIN, NAIVE};
+
+/// What the JSON is called: changes when a reader would have to.
+const SCHEMA: &str = "sloop-bench-latency/1";
+
+/// How far the baseline may be from itself, as a share of it. On a machine
+/// where the method works it is a third of that.
+const DISAGREEMENT_MAX: f64 = 0.015;
+
+/// Everything about one run.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct Report {
+    /// What it is.
+    pub schema: &'static str,
+    /// When it was made, in milliseconds since the Unix epoch.
+    pub made_ms: u64,
+    /// Why the numbers must not be used; empty when they may.
+    pub refusals: Vec<String>,
+    /// Where it was made.
+    pub machine: Machine,
+    /// How it was made.
+    pub settings: Settings,
+    /// Nanoseconds of the worker per request without a filter: the median of all slices.
+    pub baseline_ns: f64,
+    /// What each variant costs, in the order of the table.
+    pub variants: Vec<Row>,
+}
+
+/// Where it was made.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct Machine {
+    /// The processor, as the kernel calls it.
+    pub processor: String,
+    /// Processors.
+    pub processors: usize,
+    /// The kernel.
+    pub kernel: String,
+    /// Envoy's version.
+    pub envoy: String,
+    /// Which processors did what; absent where there is only one.
+    pub shares: Option<Shares>,
+    /// Whether what was measured ran before everything else on the machine.
+    pub is_real_time: bool,
+    /// The share of the processors' time that the hypervisor gave to others meanwhile.
+    pub stolen: Option<f64>,
+    /// Threads that wanted to run, on average over a minute, at the end.
+    pub load: Option<f64>,
+}
+
+/// How it was made.
+#[derive(Clone, Copy, Debug, serde::Serialize)]
+pub struct Settings {
+    /// Pairs of slices for each variant.
+    pub rounds: usize,
+    /// Requests in a slice.
+    pub slice: usize,
+    /// Connections of each variant.
+    pub connections: usize,
+    /// What the order of slices was drawn from.
+    pub seed: u64,
+    /// What was asked for; what there was is in [`Machine`].
+    pub priority: Priority,
+}
+
+/// What one variant costs.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct Row {
+    /// Its name.
+    pub name: String,
+    /// What it is.
+    pub about: String,
+    /// The status that its requests are answered with.
+    pub status: u16,
+    /// What it adds to a request, in nanoseconds of the worker.
+    pub added_ns: Estimate,
+    /// How many times as much a request costs.
+    pub ratio: Estimate,
+    /// What it adds as a share of what `naive` adds; absent without `naive`.
+    pub of_naive: Option<Estimate>,
+    /// Every pair, in the order of time.
+    pub pairs: Vec<Pair>,
+}
+
+impl Settings {
+    /// The settings of a run with so many `rounds`.
+    #[must_use]
+    pub const fn new(rounds: usize, seed: u64, priority: Priority) -> Self {
+        Self {
+            rounds,
+            slice: SLICE,
+            connections: CONNECTIONS,
+            seed,
+            priority,
+        }
+    }
+}
+
+impl Report {
+    /// Whether the numbers may be used.
+    #[must_use]
+    pub const fn is_usable(&self) -> bool {
+        self.refusals.is_empty()
+    }
+
+    /// `None` when there are too few rounds.
+    pub(super) fn of(
+        lanes: &[Lane],
+        settings: Settings,
+        machine: Machine,
+        made_ms: u64,
+    ) -> Option<Self> {
+        let variants = rows(lanes)?;
+        Some(Self {
+            schema: SCHEMA,
+            made_ms,
+            refusals: refusals(&variants),
+            machine,
+            settings,
+            baseline_ns: baseline(lanes)?,
+            variants,
+        })
+    }
+}
+
+/// What each variant costs by what is known so far. `None` while there are too few rounds.
+pub(super) fn rows(lanes: &[Lane]) -> Option<Vec<Row>> {
+    let naive = lanes.iter().find(|lane| lane.variant.name == NAIVE);
+    let row = |lane: &Lane| {
+        let of_naive = naive.and_then(|naive| paired::share_of(&lane.pairs, &naive.pairs));
+        Some(Row {
+            name: lane.variant.name.clone(),
+            about: lane.variant.about.clone(),
+            status: lane.variant.status,
+            added_ns: paired::estimate(&lane.pairs, Pair::added)?,
+            ratio: paired::estimate(&lane.pairs, Pair::ratio)?,
+            of_naive: of_naive.filter(|_| lane.variant.status < 500),
+            pairs: lane.pairs.clone(),
+        })
+    };
+    lanes.iter().skip(1).map(row).collect()
+}
+
+/// The median of all slices of the baseline.
+pub(super) fn baseline(lanes: &[Lane]) -> Option<f64> {
+    let slices = lanes.iter().flat_map(|lane| &lane.pairs);
+    let slices: Vec<f64> = slices.map(|pair| pair.baseline).collect();
+    paired::median(&slices)
+}
+
+/// Why the numbers must not be used, and what to do.
+fn refusals(rows: &[Row]) -> Vec<String> {
+    let mut refusals = Vec::new();
+    let again = rows.iter().find(|row| row.name == AGAIN);
+    let Some(again) = again else {
+        return vec!["there is no A/A, so nobody knows the error".to_owned()];
+    };
+    let off = again.ratio.median - 1.0;
+    if DISAGREEMENT_MAX < off.abs() {
+        refusals.push(format!(
+            "A/A is off by {:.1} %, more than {:.1} %: the machine was too busy for so few rounds. \
+             End what else runs here, or give more --rounds, and run it again",
+            off * 100.0,
+            DISAGREEMENT_MAX * 100.0
+        ));
+    }
+    refusals
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+
+    pub(in super::super) fn row(name: &str, ratio: f64) -> Row {
+        let exactly = |value| Estimate {
+            low: value,
+            median: value,
+            high: value,
+        };
+        Row {
+            name: name.into(),
+            about: "something".into(),
+            status: 200,
+            added_ns: exactly((ratio - 1.0) * 40_000.0),
+            ratio: exactly(ratio),
+            of_naive: Some(exactly(0.5)),
+            pairs: vec![],
+        }
+    }
+
+    pub(in super::super) fn report(rows: Vec<Row>) -> Report {
+        Report {
+            schema: SCHEMA,
+            made_ms: 1,
+            refusals: refusals(&rows),
+            machine: Machine {
+                processor: "one".into(),
+                processors: 2,
+                kernel: "6".into(),
+                envoy: "1.40.0".into(),
+                shares: None,
+                is_real_time: false,
+                stolen: Some(0.01),
+                load: Some(1.5),
+            },
+            settings: Settings::new(100, 7, Priority::Ordinary),
+            baseline_ns: 40_000.0,
+            variants: rows,
+        }
+    }
+
+    #[test]
+    fn numbers_are_usable_while_the_baseline_agrees_with_itself() {
+        for (ratio, is_usable) in [
+            (1.0, true),
+            (1.0149, true),
+            (0.9851, true),
+            (1.0151, false),
+            (0.9849, false),
+        ] {
+            let report = report(vec![row(AGAIN, ratio), row("sloop", 1.2)]);
+            assert_eq!(report.is_usable(), is_usable, "{ratio}");
+        }
+    }
+
+    #[test]
+    fn without_a_double_of_the_baseline_nothing_is_usable() {
+        assert!(!report(vec![row("sloop", 1.2)]).is_usable());
+    }
+
+    #[test]
+    fn a_refusal_says_what_to_do() {
+        let report = report(vec![row(AGAIN, 1.03)]);
+        let [refusal] = report.refusals.as_slice() else {
+            panic!("{:?}", report.refusals);
+        };
+        assert!(
+            refusal.contains("3.0 %") && refusal.contains("--rounds"),
+            "{refusal}"
+        );
+    }
+}

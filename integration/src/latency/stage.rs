@@ -1,0 +1,80 @@
+//! The Envoy that is measured, and what stands around it.
+
+use std::net::SocketAddr;
+
+use anyhow::Context;
+use sloop_bench::closed::Sink;
+use sloop_bench::schedstat::Thread;
+
+use super::account;
+use super::config::{Around, config};
+use super::lanes::{Lane, Lanes};
+use super::reports::Reports;
+use super::variants::Variant;
+use crate::envoy::{Envoy, Options};
+use crate::ports::free_address;
+
+/// What Envoy calls its first worker's thread.
+const WORKER: &str = "wrk:worker_0";
+
+/// A running Envoy with a listener for each variant. Dropping it ends everything.
+#[derive(Debug)]
+pub(super) struct Stage {
+    pub(super) envoy: Envoy,
+    variants: Vec<(Variant, SocketAddr)>,
+    reports: Reports,
+    _sink: Sink,
+}
+
+impl Stage {
+    /// Starts everything on the processors, and with the priority, that this process has.
+    pub(super) async fn start(variants: &[Variant], options: Options) -> anyhow::Result<Self> {
+        let sink = Sink::start().context("starting the service")?;
+        let reports = Reports::start().await?;
+        let around = Around {
+            upstream: sink.address(),
+            reports: reports.address(),
+        };
+        let listeners = variants
+            .iter()
+            .map(|one| Ok((one.clone(), free_address()?)));
+        let variants = listeners.collect::<anyhow::Result<Vec<_>>>()?;
+        let options = Options {
+            name: "the measured Envoy".to_owned(),
+            concurrency: 1,
+            log_level: "warning".to_owned(),
+            ..options
+        };
+        let envoy = Envoy::start_with(&config(around, &variants), options).await?;
+        Ok(Self {
+            envoy,
+            variants,
+            reports,
+            _sink: sink,
+        })
+    }
+
+    /// The process, and its worker.
+    pub(super) fn worker(&mut self) -> anyhow::Result<(u32, Thread)> {
+        let id = self.envoy.process().id();
+        Ok((id, Thread::named(id, WORKER)?))
+    }
+
+    /// Connects to each variant and looks at what it does. The order of slices is drawn from `seed`.
+    pub(super) async fn lanes(&mut self, seed: u64) -> anyhow::Result<Lanes> {
+        let (_, worker) = self.worker()?;
+        let variants = self.variants.clone();
+        let open = move || {
+            let lanes = variants.into_iter();
+            let lanes = lanes.map(|(variant, address)| Lane::open(variant, address));
+            lanes.collect::<anyhow::Result<_>>()
+        };
+        let lanes = super::on_thread(open).await?;
+        Ok(Lanes::new(lanes, worker, seed))
+    }
+
+    /// Sees that everything adds up.
+    pub(super) async fn settle(&self, lanes: &[Lane]) -> anyhow::Result<()> {
+        account::settle(&self.envoy, &self.reports, lanes).await
+    }
+}

@@ -1,0 +1,94 @@
+//! The benchmark of latency on a real Envoy: that it runs and adds up, not what comes out.
+#![cfg(feature = "envoy")]
+#![allow(missing_docs, clippy::unwrap_used, reason = "tests")]
+
+use sloop_integration::latency::{self, Live, Priority, Settings, Trace, Variant};
+
+/// A variant without filters, or with those of `filters`.
+fn variant(name: &str, filters: &str) -> Variant {
+    Variant {
+        name: name.into(),
+        about: String::new(),
+        filters: filters.into(),
+        status: 200,
+        trace: Trace::Kept,
+        vm: None,
+    }
+}
+
+/// Tests run beside each other, so this one neither runs first nor trusts its numbers.
+fn settings() -> Settings {
+    Settings::new(18, 7, Priority::Ordinary)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn lua_costs_more_than_nothing_and_every_request_is_accounted_for() {
+    let lua = Variant {
+        trace: Trace::CarriedOn,
+        ..variant("lua", sloop_bench::variants::LUA)
+    };
+    let variants = vec![variant("none", ""), variant("none2", ""), lua];
+    let report = latency::measure(variants, settings(), Live::default());
+    let report = report.await.unwrap();
+    let names: Vec<_> = report
+        .variants
+        .iter()
+        .map(|row| row.name.as_str())
+        .collect();
+    assert_eq!(names, ["none2", "lua"]);
+    assert!(0.0 < report.baseline_ns);
+    let lua = report.variants.last().unwrap();
+    assert!(0.0 < lua.added_ns.median, "{:?}", lua.added_ns);
+    assert_eq!(lua.pairs.len(), 18);
+}
+
+/// A filter that works for `micros` of its own processor time. `os.clock` is that of the process, whose other threads
+/// have nothing to do.
+fn working(micros: u32) -> String {
+    format!(
+        "- name: envoy.filters.http.lua
+  typed_config:
+    \"@type\": type.googleapis.com/envoy.extensions.filters.http.lua.v3.Lua
+    default_source_code:
+      inline_string: |
+        function envoy_on_request(handle)
+          local over = os.clock() + {micros} * 1e-6
+          while os.clock() < over do end
+        end
+"
+    )
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cost_that_is_known_is_found() {
+    let variants = [("none", ""), ("none2", "")]
+        .map(|(name, filters)| variant(name, filters))
+        .into_iter()
+        .chain([0, 200].map(|micros| variant(&format!("work{micros}"), &working(micros))));
+    let report = latency::measure(variants.collect(), settings(), Live::default());
+    let report = report.await.unwrap();
+    let added = |name: &str| {
+        let row = report.variants.iter().find(|row| row.name == name);
+        row.unwrap().added_ns
+    };
+    let (idle, working) = (added("work0"), added("work200"));
+    let found = working.median - idle.median;
+    // Half a reading of the clock more, and what the machine leaves open.
+    let error = 10_000.0 + (idle.high - idle.low) + (working.high - working.low);
+    assert!(
+        (found - 200_000.0).abs() < error,
+        "{found} of 200,000 ns, within {error}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_variant_that_does_not_do_its_work_is_an_error() {
+    let idle = Variant {
+        trace: Trace::CarriedOn,
+        ..variant("idle", "")
+    };
+    let variants = vec![variant("none", ""), variant("none2", ""), idle];
+    let measured = latency::measure(variants, settings(), Live::default()).await;
+    let error = measured.unwrap_err().to_string();
+    assert!(error.starts_with("idle sends on traceparent"), "{error}");
+}
