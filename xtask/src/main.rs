@@ -9,9 +9,11 @@ mod artifact;
 mod bench;
 mod ci;
 mod demo;
+mod fuzz;
 mod run;
 mod setup;
 mod test;
+mod tool;
 mod wasm;
 mod workspace;
 
@@ -49,6 +51,14 @@ enum Task {
     },
     /// Runs what CI runs
     Ci,
+    /// Fuzzes parsers of outside bytes; fails on a finding
+    Fuzz {
+        /// One of `fuzz/fuzz_targets`; all of them when absent
+        target: Option<String>,
+        /// How long each of them runs
+        #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..))]
+        seconds: u32,
+    },
     /// Measures latency
     Bench,
 }
@@ -60,6 +70,7 @@ fn main() -> ExitCode {
         Task::Demo { arguments } => demo::run(&arguments),
         Task::Test { arguments } => test::run(&arguments),
         Task::Ci => ci::run(),
+        Task::Fuzz { target, seconds } => fuzz::run(target.as_deref(), seconds),
         Task::Bench => return bench::run(),
     };
     let Err(error) = done else {
