@@ -12,6 +12,7 @@ pub mod baggage;
 pub mod board;
 pub mod client_cert;
 pub mod config;
+pub mod exchange;
 mod input;
 pub mod join_record;
 pub mod latencies;

@@ -69,7 +69,6 @@ fn check_rules(config: &FilterConfig, request: &Request<'_>, headers: HeaderMap<
     let mut plane = Plane::new([1, 2, 3, 4]);
     plane.sync(NOW, WALL);
     plane.configure(config, NOW);
-    let _trace = plane.trace(request);
     let scope = match plane.claim(Side::Server, request) {
         Claim::Scope(scope) => scope,
         Claim::ByRouteName => {
