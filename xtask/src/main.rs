@@ -9,10 +9,12 @@ mod artifact;
 mod bench;
 mod ci;
 mod demo;
+mod fuzz;
 mod run;
 mod schema;
 mod setup;
 mod test;
+mod tool;
 mod wasm;
 mod workspace;
 
@@ -57,6 +59,14 @@ enum Task {
         #[command(subcommand)]
         bench: bench::Bench,
     },
+    /// Fuzzes parsers of outside bytes; fails on a finding
+    Fuzz {
+        /// One of `fuzz/fuzz_targets`; all of them when absent
+        target: Option<String>,
+        /// How long each of them runs
+        #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..))]
+        seconds: u32,
+    },
 }
 
 fn main() -> ExitCode {
@@ -69,6 +79,7 @@ fn main() -> ExitCode {
         Task::Test { arguments } => test::run(&arguments).map(succeeded),
         Task::Ci => ci::run().map(succeeded),
         Task::Bench { bench } => bench::run(&bench),
+        Task::Fuzz { target, seconds } => fuzz::run(target.as_deref(), seconds).map(succeeded),
     };
     let error = match done {
         Ok(code) => return code,

@@ -1,13 +1,12 @@
 //! Licences, bans, sources and advisories of everything that is built, by cargo-deny (`deny.toml`).
 
-use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
 use anyhow::Result;
 
 use crate::run::{self, say};
-use crate::workspace;
+use crate::{tool, workspace};
 
 /// The version that `deny.toml` is written for. A wheel of the Python package index exists, but of an age that does
 /// not know the licence `Unicode-3.0`; so it is compiled.
@@ -22,7 +21,7 @@ const DATABASE_LIMIT: Duration = Duration::from_secs(60);
 ///
 /// When something is not allowed, or cargo-deny cannot be had.
 pub(super) fn run() -> Result<()> {
-    let program = ensure()?;
+    let program = tool::ensure("cargo-deny", VERSION, "to check licences")?;
     let deny = |arguments: &[&str]| {
         let mut command = Command::new(&program);
         command
@@ -44,29 +43,4 @@ pub(super) fn run() -> Result<()> {
         say("skip", "advisories: their database cannot be had from here");
         Ok(())
     }
-}
-
-/// The program, compiled on the first call: without optimisation, as it takes three seconds to run and minutes to optimise.
-fn ensure() -> Result<PathBuf> {
-    let tools = workspace::target().join("tools");
-    let program = tools.join("bin/cargo-deny");
-    let version = run::read(Command::new(&program).arg("--version"));
-    if version.is_ok_and(|version| version.trim().ends_with(VERSION)) {
-        return Ok(program);
-    }
-    say("get", &format!("cargo-deny {VERSION}, to check licences"));
-    run::run(
-        run::cargo()
-            .args(["install", "--quiet", "--locked", "--force", "--root"])
-            .arg(&tools)
-            .arg("--target-dir")
-            .arg(tools.join("build"))
-            .args(["--config", "profile.release.opt-level=0"])
-            .args(["--config", "profile.release.lto=false"])
-            .args(["--config", "profile.release.codegen-units=256"])
-            .arg(format!("cargo-deny@{VERSION}")),
-    )?;
-    // Hundreds of megabytes that nobody needs again; that they stay is no failure.
-    let _removed = std::fs::remove_dir_all(tools.join("build"));
-    Ok(program)
 }

@@ -208,6 +208,8 @@ pub(super) fn write(
                 put("x-b3-sampled", Some(&[sampling]));
             }
             if writing.replaces {
+                // It would be read before the others.
+                put("b3", None);
                 let other = if writing.is_debug {
                     "x-b3-sampled"
                 } else {

@@ -309,8 +309,9 @@ impl Spans {
 
     /// The batch with this number was taken; `response` is the `ExportTraceServiceResponse`, or its beginning.
     pub fn acknowledge(&mut self, number: u32, response: &[u8]) {
-        if self.queue.acknowledge(number) {
-            self.counts.rejected += otlp::rejected(response);
+        if let Some(spans) = self.queue.acknowledge(number) {
+            // Whatever the collector says, it can reject no more than it was sent.
+            self.counts.rejected += otlp::rejected(response).min(spans as u64);
         }
     }
 

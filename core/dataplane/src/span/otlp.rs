@@ -89,7 +89,8 @@ pub(super) fn rejected(mut response: &[u8]) -> u64 {
         };
         while let Some(field) = wire::next(&mut partial_success) {
             if let (1, Value::Number(spans)) = field {
-                return spans;
+                // A number below zero is none.
+                return i64::try_from(spans).map_or(0, |_| spans);
             }
         }
     }

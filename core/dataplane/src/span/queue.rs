@@ -140,15 +140,13 @@ impl Queue {
         self.records.iter().take(spans)
     }
 
-    /// The batch was taken. Whether it is the one that is under way.
-    pub(super) fn acknowledge(&mut self, number: u32) -> bool {
-        let Some(batch) = self.under_way.take_if(|batch| batch.number == number) else {
-            return false;
-        };
+    /// The batch was taken. How many spans were in it, if it is the one that is under way.
+    pub(super) fn acknowledge(&mut self, number: u32) -> Option<usize> {
+        let batch = self.under_way.take_if(|batch| batch.number == number)?;
         self.drop_oldest(batch.spans);
         self.failures = 0;
         self.not_before = Time::from_nanos(0);
-        true
+        Some(batch.spans)
     }
 
     /// The batch was not taken, as was learnt at `now`.

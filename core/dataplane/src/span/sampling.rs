@@ -132,7 +132,7 @@ impl<'a> Ot<'a> {
     /// Writes the member `ot=...` with this threshold, or without one; everything else in it stays.
     ///
     /// Writes nothing when there is nothing to say. When the value would be
-    /// longer than 256 bytes, the pairs that are not the sampling's are left out.
+    /// longer than 256 bytes, only what is about sampling goes on.
     pub fn write(&self, threshold: Option<Threshold>, out: &mut Vec<u8>) {
         let begin = out.len();
         out.extend_from_slice(b"ot=");
@@ -141,13 +141,14 @@ impl<'a> Ot<'a> {
             out.extend_from_slice(b"th:");
             threshold.write(out);
         }
-        let length = out.len() - content + self.value.len() + 1;
-        for pair in self.value.split(|byte| *byte == b';') {
-            let is_kept = pair.starts_with(b"rv:") || length <= OT_BYTES_MAX;
-            let is_small = out.len() - content + pair.len() < OT_BYTES_MAX;
-            if pair.is_empty() || pair.starts_with(b"th:") || !is_kept || !is_small {
-                continue;
-            }
+        let own = out.len() - content;
+        let length = self.others().fold(own, |length, pair| {
+            length + usize::from(0 < length) + pair.len()
+        });
+        let fits = length <= OT_BYTES_MAX;
+        let number = self.others().filter(|pair| pair.starts_with(b"rv:")).last();
+        let number = number.filter(|_| !fits && self.randomness.is_some());
+        for pair in self.others().filter(|_| fits).chain(number) {
             if content < out.len() {
                 out.push(b';');
             }
@@ -156,6 +157,12 @@ impl<'a> Ot<'a> {
         if out.len() == content {
             out.truncate(begin);
         }
+    }
+
+    /// All pairs but the threshold.
+    fn others(&self) -> impl Iterator<Item = &'a [u8]> {
+        let pairs = self.value.split(|byte| *byte == b';');
+        pairs.filter(|pair| !pair.is_empty() && !pair.starts_with(b"th:"))
     }
 }
 

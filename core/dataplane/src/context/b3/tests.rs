@@ -169,8 +169,14 @@ fn several_headers_never_contradict_those_that_came() {
     };
     assert_eq!(more(false, false), "x-b3-sampled: 1");
     assert_eq!(more(true, false), "x-b3-flags: 1");
-    assert_eq!(more(false, true), "x-b3-sampled: 1, x-b3-flags: (removed)");
-    assert_eq!(more(true, true), "x-b3-flags: 1, x-b3-sampled: (removed)");
+    assert_eq!(
+        more(false, true),
+        "x-b3-sampled: 1, b3: (removed), x-b3-flags: (removed)"
+    );
+    assert_eq!(
+        more(true, true),
+        "x-b3-flags: 1, b3: (removed), x-b3-sampled: (removed)"
+    );
     let origin = single("0");
     let all = written(&origin, B3Output::Multi, false, true);
     assert_eq!(
@@ -178,6 +184,7 @@ fn several_headers_never_contradict_those_that_came() {
         [
             "x-b3-parentspanid: (removed)",
             "x-b3-sampled: 0",
+            "b3: (removed)",
             "x-b3-flags: (removed)"
         ]
     );

@@ -164,6 +164,21 @@ fn a_value_too_long_keeps_what_sampling_needs() {
     assert_eq!(rewritten(&longer, quarter), "ot=th:c;rv:6e6d1a75832a2f");
     let random = format!("rv:{}", "6".repeat(300));
     assert_eq!(rewritten(&random, quarter), "ot=th:c");
+    // The last number is the one that counts, and has room whatever is before it.
+    let two = format!("rv:{};rv:6e6d1a75832a2f", "6".repeat(240));
+    assert_eq!(rewritten(&two, quarter), "ot=th:c;rv:6e6d1a75832a2f");
+}
+
+/// What goes on is measured, not what came in: the threshold that is replaced and semicolons too many take no room.
+#[test]
+fn a_value_that_fits_stays_as_it_is_however_often_it_is_written() {
+    let quarter = Threshold::of(share(2_500));
+    let pair = format!("k:{}", "x".repeat(249));
+    let fits = format!(";th:fd70a;;{pair};");
+    let written = rewritten(&fits, quarter);
+    assert_eq!(written, format!("ot=th:c;{pair}"));
+    let value = written.strip_prefix("ot=").unwrap();
+    assert_eq!(rewritten(value, quarter), written);
 }
 
 #[test]

@@ -206,6 +206,9 @@ fn what_a_collector_rejects_is_counted() {
         (response(0, ""), 0),
         (response(0, "careful"), 0),
         (response(3, "too old"), 3),
+        (response(500, "more than there were"), 4),
+        (response(i64::MAX, ""), 4),
+        (response(-1, ""), 0),
         (b"what is this".to_vec(), 0),
     ] {
         let mut spans = spans(Side::Server, SMALL);
