@@ -8,6 +8,11 @@
     reason = "shared by test binaries, each of which uses a part"
 )]
 
+pub mod collector;
+pub mod copier;
+pub mod fixed;
+pub mod raw;
+
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
@@ -131,6 +136,7 @@ struct Sums {
     last: BTreeMap<u64, u64>,
     scopes: BTreeMap<(String, i32), ScopeDelta>,
     filters: BTreeMap<(u64, i32), FilterStatus>,
+    all: Vec<ReportRequest>,
 }
 
 #[tonic::async_trait]
@@ -144,6 +150,7 @@ impl ReportService for Reports {
         let last = sums.last.entry(report.incarnation).or_default();
         if *last < report.sequence {
             *last = report.sequence;
+            sums.all.push(report.clone());
             for scope in report.scopes {
                 let key = (scope.route.clone(), scope.side);
                 let sum = sums.scopes.entry(key).or_default();
@@ -194,6 +201,23 @@ impl Reports {
         let sums = self.sums.lock().unwrap();
         let key = (route.to_owned(), 1);
         sums.scopes.get(&key).cloned().unwrap_or_default()
+    }
+
+    /// All reports, each once.
+    pub fn all(&self) -> Vec<ReportRequest> {
+        self.sums.lock().unwrap().all.clone()
+    }
+
+    /// Waits until `count` requests of a route on the server's side are reported, and no more.
+    pub async fn counted(&self, route: &str, count: u64) -> ScopeDelta {
+        let what = format!("{count} requests of {route} are reported");
+        let sum = eventually(SOON, &what, async || {
+            let sum = self.of(route);
+            (count <= sum.requests).then_some(sum)
+        });
+        let sum = sum.await.unwrap();
+        assert_eq!(sum.requests, count, "{route}");
+        sum
     }
 
     /// The generations that filters on the server's side run with.

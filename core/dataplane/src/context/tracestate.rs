@@ -4,10 +4,11 @@
 //! lines are one list. A list with anything invalid in it is dropped as a
 //! whole: its order is its meaning, so a part of it would be a lie.
 //!
-//! Keys are those of level 2 (they may begin with a digit), of which at most
-//! one `@` is taken, with at most 241 characters before it and 14 behind it,
-//! as level 1 and the public test suite demand. Empty members do not count
-//! towards the 32.
+//! Keys are those of level 2: they may begin with a digit, and `@` is a
+//! character like others. A key that is there twice is no reason to drop the
+//! list, since level 2 leaves it to senders that keys are unique: both pass,
+//! and the first, which was written last, is what the key says. Empty members
+//! do not count towards the 32.
 //!
 //! What is sent is one line. It is not cut to 512 characters, which the
 //! specification asks to pass on *at least*: all of a list passes, unless it
@@ -31,11 +32,9 @@ pub struct StateMember<'a> {
     pub value: &'a [u8],
 }
 
-const MEMBERS_MAX: usize = 32;
-
 impl<'a> TraceState<'a> {
     /// Members of a list, as the specification has it.
-    pub const MEMBERS_MAX: usize = MEMBERS_MAX;
+    pub const MEMBERS_MAX: usize = 32;
     /// Bytes of all lines: 32 members of 256 bytes of key and of value, with `=`, comma and a space.
     pub const BYTES_MAX: usize = Self::MEMBERS_MAX * (256 + 1 + 256 + 2);
 
@@ -53,22 +52,18 @@ impl<'a> TraceState<'a> {
                 return None;
             }
         }
-        let mut keys: [&[u8]; MEMBERS_MAX] = [b""; MEMBERS_MAX];
         let mut found = None;
         let mut count = 0;
         for mut line in lines.iter() {
             while let Some(member) = next(&mut line) {
                 let StateMember { key, value } = member?;
-                let (known, free) = keys.split_at_mut_checked(count)?;
-                if known.contains(&key) {
+                count += 1;
+                if Self::MEMBERS_MAX < count {
                     return None;
                 }
-                // There is no place for a 33rd.
-                *free.first_mut()? = key;
                 if key == wanted {
-                    found = Some(value);
+                    found = found.or(Some(value));
                 }
-                count += 1;
             }
         }
         Some((Self { lines }, found))
@@ -141,7 +136,7 @@ fn next<'a>(line: &mut &'a [u8]) -> Option<Option<StateMember<'a>>> {
 
 /// The member that `text` begins with, and what is behind it: nothing, or a comma.
 fn split(text: &[u8]) -> Option<(StateMember<'_>, &[u8])> {
-    let (key, rest) = text.split_at_checked(run(text, KEY | AT))?;
+    let (key, rest) = text.split_at_checked(run(text, KEY))?;
     let rest = rest.strip_prefix(b"=")?;
     let (value, rest) = rest.split_at_checked(run(rest, VALUE))?;
     let rest = rest.get(run(rest, SPACE)..)?;
@@ -159,8 +154,7 @@ const SPACE: u8 = 1;
 const COMMA: u8 = 2;
 const KEY: u8 = 4;
 const KEY_FIRST: u8 = 8;
-const AT: u8 = 16;
-const VALUE: u8 = 32;
+const VALUE: u8 = 16;
 
 /// The parts of each byte.
 static PARTS: [u8; 256] = {
@@ -173,9 +167,8 @@ static PARTS: [u8; 256] = {
             b'\t' => SPACE,
             b',' => COMMA,
             b'=' => 0,
-            b'@' => AT | VALUE,
             b'a'..=b'z' | b'0'..=b'9' => KEY | KEY_FIRST | VALUE,
-            b'_' | b'-' | b'*' | b'/' => KEY | VALUE,
+            b'_' | b'-' | b'*' | b'/' | b'@' => KEY | VALUE,
             b'!'..=b'~' => VALUE,
             _ => 0,
         };
@@ -198,18 +191,8 @@ fn run(text: &[u8], wanted: u8) -> usize {
         .unwrap_or(text.len())
 }
 
-/// Whether characters that a key may have are in an order that it may have.
+/// Whether characters that a key may have are one.
 fn is_key(key: &[u8]) -> bool {
-    let starts_well = |name: &[u8]| {
-        let first = name.first();
-        first.is_some_and(|first| is_part(*first, KEY_FIRST))
-    };
-    let tenant = run(key, KEY);
-    match key.get(tenant + 1..) {
-        None => starts_well(key) && key.len() <= 256,
-        Some(system) => {
-            let is_one = run(system, KEY) == system.len();
-            starts_well(key) && tenant <= 241 && is_one && starts_well(system) && system.len() <= 14
-        }
-    }
+    let first = key.first();
+    first.is_some_and(|first| is_part(*first, KEY_FIRST)) && key.len() <= 256
 }

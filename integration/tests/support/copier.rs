@@ -1,0 +1,92 @@
+//! An application that copies the headers of what it is asked to what it asks.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+
+use bytes::Bytes;
+use http::{Request, Response, StatusCode};
+use http_body_util::{Empty, Full};
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::client::legacy::Client;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use sloop_integration::envoy::Upstream;
+use tokio::net::TcpListener;
+
+use super::fixed::{Fixed, Running};
+use super::raw;
+
+/// What it copies.
+const COPIED: [&str; 4] = ["traceparent", "tracestate", "baggage", "x-request-id"];
+
+/// An Envoy, the application before which it stands, and the service that the application asks through it.
+pub struct Copying {
+    pub running: Running,
+    pub callee: Upstream,
+    application: tokio::task::JoinHandle<()>,
+}
+
+impl Copying {
+    /// With what `more` adds to the Envoy.
+    pub async fn start(more: impl FnOnce(Fixed) -> Fixed) -> Self {
+        let callee = Upstream::start().await.unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let own = listener.local_addr().unwrap();
+        let fixed = Fixed {
+            callee: callee.address(),
+            ..Fixed::of(own)
+        };
+        let running = more(fixed).start().await;
+        Self {
+            callee,
+            application: tokio::spawn(serve(listener, running.outbound)),
+            running,
+        }
+    }
+
+    /// Asks for `path` with these header lines, and returns what arrived at the service behind.
+    pub async fn ask(&self, path: &str, lines: &[(&str, &str)]) -> http::HeaderMap {
+        let lines: Vec<(&str, &[u8])> = lines.iter().map(|(n, v)| (*n, v.as_bytes())).collect();
+        let answer = raw::ask(self.running.inbound, &raw::get(path.as_bytes(), &lines)).await;
+        assert_eq!(raw::status(&answer), Some(200), "{lines:?}");
+        let mut arrived = self.callee.take();
+        assert_eq!(arrived.len(), 1, "{lines:?}");
+        arrived.remove(0).headers
+    }
+}
+
+impl Drop for Copying {
+    fn drop(&mut self) {
+        self.application.abort();
+    }
+}
+
+async fn serve(listener: TcpListener, outbound: SocketAddr) {
+    let client = Client::builder(TokioExecutor::new()).build_http();
+    while let Ok((connection, _)) = listener.accept().await {
+        let client: Client<_, Empty<Bytes>> = client.clone();
+        let service = service_fn(move |request: Request<Incoming>| {
+            let client = client.clone();
+            async move {
+                let mut asked = Request::get(format!("http://{outbound}{}", request.uri()));
+                for name in COPIED {
+                    for value in request.headers().get_all(name) {
+                        asked = asked.header(name, value);
+                    }
+                }
+                let asked = asked.body(Empty::new()).unwrap();
+                let status = match client.request(asked).await {
+                    Ok(answer) => answer.status(),
+                    Err(_) => StatusCode::BAD_GATEWAY,
+                };
+                let mut answer = Response::new(Full::new(Bytes::new()));
+                *answer.status_mut() = status;
+                Ok::<_, Infallible>(answer)
+            }
+        });
+        tokio::spawn(
+            hyper::server::conn::http1::Builder::new()
+                .serve_connection(TokioIo::new(connection), service),
+        );
+    }
+}
