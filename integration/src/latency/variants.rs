@@ -271,8 +271,15 @@ mod tests {
         let config = FilterConfig::parse(SLOOP.as_bytes()).unwrap();
         let pay = config.scopes.iter().find(|it| it.route.as_str() == "pay");
         let pay = pay.unwrap();
-        assert!(!pay.objectives.is_empty() && pay.breaker.is_some() && !pay.faults.is_empty());
-        assert!(config.report.is_some());
+        assert!(!pay.objectives.is_empty() && pay.breaker.is_some() && pay.shed.is_some());
+        assert!(!pay.faults.is_empty() && !config.deny.is_empty());
+        assert!(config.report.is_some() && config.spans.is_some());
+        assert!(config.dimensions.is_some() && config.stats.enabled);
+        // The module that sidecars load does not touch answers.
+        for text in [SLOOP, SLOOP_PLAIN, SLOOP_REFUSED] {
+            let config = FilterConfig::parse(text.as_bytes()).unwrap();
+            assert_eq!(config.asks_for_answers(), None);
+        }
     }
 
     #[test]
