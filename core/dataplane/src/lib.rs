@@ -32,8 +32,8 @@ mod table;
 pub use context::{Incoming, TraceContext, TraceId};
 pub use headers::{HeaderMap, Request, serialised};
 pub use plane::{
-    Arrival, Begun, Claim, Ending, Exchange, HeaderWrite, Joins, Kept, Plane, Release, Released,
-    Verdict,
+    Arrival, Begun, Claim, Ending, Exchange, ExchangeState, HeaderWrite, Joins, Kept, Plane,
+    Release, Released, Verdict,
 };
 pub use random::Random;
 pub use scope::ScopeId;

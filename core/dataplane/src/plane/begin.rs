@@ -5,7 +5,7 @@ use std::rc::Rc;
 use sloop_model::{B3Output, DeadlineMode, JoinReach, Side, Time, TraceOwner, WallTime};
 
 use super::Plane;
-use super::exchange::{Arrival, Decided, Exchange, HeaderWrite, Shadows, Verdict};
+use super::exchange::{Arrival, Decided, Exchange, ExchangeState, HeaderWrite, Shadows, Verdict};
 use crate::context::{Baggage, Context, Reading, RequestKey, Rewrite, Timeliness, TraceContext};
 use crate::fault::Choice;
 use crate::scope::ScopeId;
@@ -80,7 +80,7 @@ impl Plane {
     fn enter(&mut self, side: Side, scope: ScopeId, arrival: &Arrival<'_>) -> Option<Exchange> {
         let entry = self.side(side).entry(scope)?;
         entry.in_flight = entry.in_flight.saturating_add(1);
-        Some(Exchange {
+        let state = ExchangeState {
             side,
             scope,
             policy: Rc::clone(&entry.policy),
@@ -97,6 +97,15 @@ impl Plane {
             span: None,
             reasons: Reasons::NONE,
             decided: Decided::Passed,
+        };
+        Some(Exchange {
+            state: match self.spare.pop() {
+                Some(mut spare) => {
+                    *spare = state;
+                    spare
+                }
+                None => Box::new(state),
+            },
         })
     }
 

@@ -38,7 +38,7 @@ impl Plane {
 
 impl Exchange {
     /// Says, before its end, how many attempts Envoy made for this request (`upstream.request_attempt_count`).
-    pub const fn attempted(&mut self, attempts: u32) {
+    pub fn attempted(&mut self, attempts: u32) {
         self.retries = attempts.saturating_sub(1);
     }
 }

@@ -56,11 +56,23 @@ impl Plane {
         if entry.guard.has_changed() {
             self.outbox.hurry(now);
         }
-        self.kept(&exchange, ended, judged, now)
+        let kept = self.kept(&exchange, ended, judged, now);
+        self.spare(exchange);
+        kept
     }
 
+    /// Keeps the memory of a request that is over for another one.
+    fn spare(&mut self, exchange: Exchange) {
+        if self.spare.len() < Self::SPARE_MAX {
+            self.spare.push(exchange.state);
+        }
+    }
+
+    /// Requests whose memory is kept: more are seldom under way at a time in one worker, and these take 64 KiB.
+    const SPARE_MAX: usize = 256;
+
     /// Forgets a request of which no end was told.
-    pub fn abandon(&mut self, exchange: Exchange) {
+    pub fn abandon(&mut self, mut exchange: Exchange) {
         self.settle(&exchange);
         let state = match exchange.side {
             sloop_model::Side::Server => &mut self.server,
@@ -71,7 +83,8 @@ impl Plane {
             if let Some(key) = exchange.touched {
                 entry.active.end(key, &mut self.active);
             }
-            if let (Some(shedder), Some(ticket)) = (&mut entry.shedder, exchange.shed_ticket) {
+            if let (Some(shedder), Some(ticket)) = (&mut entry.shedder, exchange.shed_ticket.take())
+            {
                 shedder.forget(ticket);
             }
         }

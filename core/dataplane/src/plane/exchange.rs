@@ -1,5 +1,6 @@
 //! One request and its response, from beginning to end.
 
+use core::ops::{Deref, DerefMut};
 use std::cell::Cell;
 use std::rc::Rc;
 
@@ -78,9 +79,17 @@ pub enum Verdict {
 }
 
 /// A request that is under way. Hand it back to [`super::Plane::end`], or to [`super::Plane::abandon`].
+///
+/// It is handed around several times, so what is known of it stays where it is. The memory is used again.
 #[derive(Debug)]
 #[must_use = "hand it back to `Plane::end`"]
 pub struct Exchange {
+    pub(super) state: Box<ExchangeState>,
+}
+
+/// What is known of a request that is under way.
+#[derive(Debug)]
+pub struct ExchangeState {
     pub(super) side: Side,
     pub(super) scope: ScopeId,
     pub(super) policy: Rc<Policy>,
@@ -123,16 +132,30 @@ pub(super) enum Decided {
     },
 }
 
+impl Deref for Exchange {
+    type Target = ExchangeState;
+
+    fn deref(&self) -> &ExchangeState {
+        &self.state
+    }
+}
+
+impl DerefMut for Exchange {
+    fn deref_mut(&mut self) -> &mut ExchangeState {
+        &mut self.state
+    }
+}
+
 impl Exchange {
     /// Whether the request was gRPC.
     #[must_use]
-    pub const fn is_grpc(&self) -> bool {
+    pub fn is_grpc(&self) -> bool {
         self.is_grpc
     }
 
     /// Whether a fault waits for its response.
     #[must_use]
-    pub const fn awaits_response(&self) -> bool {
+    pub fn awaits_response(&self) -> bool {
         self.response.is_some()
     }
 

@@ -36,7 +36,7 @@ use crate::shed::FleetReading;
 pub use begin::Begun;
 use clock::Clock;
 use entry::Adopting;
-pub use exchange::{Arrival, Ending, Exchange, HeaderWrite, Verdict};
+pub use exchange::{Arrival, Ending, Exchange, ExchangeState, HeaderWrite, Verdict};
 use held::Held;
 pub use held::{Release, Released};
 use join::Join;
@@ -65,6 +65,8 @@ pub struct Plane {
     join: Option<Join>,
     sidecar: Sidecar,
     has_traffic: bool,
+    /// Memory for requests. What they hold of old configurations goes with a new one.
+    spare: Vec<Box<ExchangeState>>,
     /// What is being written for one request; kept for its memory.
     tracestate: Vec<u8>,
     ot: OtValue,
@@ -101,6 +103,7 @@ impl Plane {
             join: None,
             sidecar: Sidecar::UNKNOWN,
             has_traffic: false,
+            spare: Vec::new(),
             tracestate: Vec::new(),
             ot: OtValue::default(),
         }
@@ -120,6 +123,7 @@ impl Plane {
 
     /// Puts `config` in force on its side, at `now`.
     pub fn configure(&mut self, config: &FilterConfig, now: Time) {
+        self.spare.clear();
         let adopting = Adopting {
             now,
             clock: self.clock,

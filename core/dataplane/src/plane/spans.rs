@@ -121,18 +121,19 @@ impl Plane {
 
     /// Counts what became of spans.
     pub(super) fn count_spans(&mut self) {
-        for spans in [&mut self.server.spans, &mut self.client.spans] {
-            if let Some(spans) = spans {
-                let SpanCounts {
-                    dropped,
-                    lost,
-                    rejected,
-                    kept: _,
-                    repeated: _,
-                } = spans.take_counts();
-                self.trouble.spans_dropped += dropped;
-                self.trouble.spans_lost += lost + rejected;
-            }
+        for spans in [&mut self.server.spans, &mut self.client.spans]
+            .into_iter()
+            .flatten()
+        {
+            let SpanCounts {
+                dropped,
+                lost,
+                rejected,
+                kept: _,
+                repeated: _,
+            } = spans.take_counts();
+            self.trouble.spans_dropped += dropped;
+            self.trouble.spans_lost += lost + rejected;
         }
     }
 }
