@@ -42,7 +42,7 @@ impl Plane {
         let verdict = self.judge(&mut exchange, &mut context, arrival, caller);
         match verdict {
             Verdict::Pass | Verdict::Hold => {
-                self.send_on(side, &mut context, &exchange, &mut write)
+                self.send_on(side, &mut context, &exchange, &mut write);
             }
             // The service will not see it.
             Verdict::Refuse { .. }
@@ -98,13 +98,13 @@ impl Plane {
             reasons: Reasons::NONE,
             decided: Decided::Passed,
         };
-        Some(Exchange {
-            state: match self.spare.pop() {
-                Some(mut spare) => {
-                    *spare = state;
-                    spare
-                }
-                None => Box::new(state),
+        Some(match self.spare.pop() {
+            Some(mut spare) => {
+                *spare.state = state;
+                spare
+            }
+            None => Exchange {
+                state: Box::new(state),
             },
         })
     }

@@ -64,7 +64,7 @@ impl Plane {
     /// Keeps the memory of a request that is over for another one.
     fn spare(&mut self, exchange: Exchange) {
         if self.spare.len() < Self::SPARE_MAX {
-            self.spare.push(exchange.state);
+            self.spare.push(exchange);
         }
     }
 

@@ -66,7 +66,7 @@ pub struct Plane {
     sidecar: Sidecar,
     has_traffic: bool,
     /// Memory for requests. What they hold of old configurations goes with a new one.
-    spare: Vec<Box<ExchangeState>>,
+    spare: Vec<Exchange>,
     /// What is being written for one request; kept for its memory.
     tracestate: Vec<u8>,
     ot: OtValue,

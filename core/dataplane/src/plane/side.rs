@@ -1,22 +1,22 @@
 //! The scopes of one side, and how requests find theirs.
 
+mod rules;
+
 use std::collections::BTreeMap;
 
 use sloop_model::{
-    ContextSettings, DenyRule, DimensionSettings, FilterConfig, ReportSettings, RouteName, Scope,
-    ServiceName, Side, StatsSettings, Time, TraceResponse,
+    ContextSettings, DimensionSettings, FilterConfig, ReportSettings, RouteName, ServiceName, Side,
+    StatsSettings, Time, TraceResponse,
 };
 
 use super::clock::Clock;
 use super::entry::{Adopting, Entry, Origin};
-use crate::breaker::board::{Heard, Line};
-use crate::deny::{Asked, Denial, DenyCounts, DenyRules};
-use crate::headers::{HeaderMap, Request};
-use crate::report::{DenyDelta, FilterStatus, ScopeDelta, Trouble};
+use crate::deny::{DenyCounts, DenyRules};
+use crate::headers::Request;
+use crate::report::{FilterStatus, ScopeDelta, Trouble};
 use crate::scope::{Rules, ScopeId};
-use crate::shed::FleetReading;
 use crate::sli::{Seen, Slots};
-use crate::span::{self, EndedSpan, Spans};
+use crate::span::Spans;
 use crate::stats::StatsBook;
 
 /// What one filter of the VM knows. Empty until it is configured.
@@ -125,110 +125,6 @@ impl SideState {
             }
         }
         self.name();
-    }
-
-    fn adopt_spans(&mut self, config: &FilterConfig) {
-        match (&config.spans, &mut self.spans) {
-            (None, spans) => *spans = None,
-            (Some(settings), Some(spans)) => spans.configure(&config.service, settings),
-            (Some(settings), None) => {
-                let spans = Spans::new(self.side, &config.service, settings);
-                self.spans = Some(Box::new(spans));
-            }
-        }
-    }
-
-    fn adopt_deny(&mut self, rules: &[DenyRule], scope: Option<ScopeId>, adopting: Adopting) {
-        let Adopting { now, clock, .. } = adopting;
-        for rule in rules {
-            // The configuration was checked to have no more than there is room for.
-            self.deny
-                .push(rule, scope, clock.time(rule.expires_at(), now));
-        }
-    }
-
-    /// What the deny rules say about a request; none when its scope is gone.
-    pub(super) fn ask_deny(&mut self, asked: Asked<'_>, now: Time) -> Option<Denial> {
-        let at = usize::try_from(asked.scope.0).ok()?;
-        let entry = self.entries.get_mut(at)?.as_mut()?;
-        Some(self.deny.decide(asked, &mut entry.deny_budget, now))
-    }
-
-    /// Takes what the deny rules did, those that are no more included.
-    pub(super) fn denials(&mut self) -> Vec<DenyDelta> {
-        self.take_denials();
-        let side = self.side;
-        let taken = core::mem::take(&mut self.denied).into_iter();
-        taken
-            .map(|(id, counts)| DenyDelta { side, id, counts })
-            .collect()
-    }
-
-    /// Sets aside what the deny rules did. Bounded: there are few rules, and what has the same id adds up.
-    fn take_denials(&mut self) {
-        for (id, counts) in self.deny.take_counts() {
-            if let Some((_, all)) = self.denied.iter_mut().find(|(known, _)| *known == id) {
-                all.add(counts);
-            } else if self.denied.len() < 2 * DenyRule::MAX {
-                self.denied.push((id, counts));
-            }
-        }
-    }
-
-    /// Keeps the span of a request that is over.
-    pub(super) fn keep_span(
-        &mut self,
-        scope: ScopeId,
-        span: &EndedSpan,
-        headers: HeaderMap<'_>,
-        protocol: &[u8],
-    ) {
-        let at = usize::try_from(scope.0).unwrap_or(usize::MAX);
-        if let (Some(Some(entry)), Some(spans)) = (self.entries.get(at), &mut self.spans) {
-            let seen = span::Seen {
-                headers,
-                protocol,
-                service: &entry.service,
-                route: &entry.route,
-            };
-            spans.keep(span, &seen);
-        }
-    }
-
-    /// Gives what the other workers told to the breakers. Whether one changed its state.
-    pub(super) fn hear(&mut self, heard: &[Heard], now: Time) -> bool {
-        let mut has_changed = false;
-        for entry in self.entries.iter_mut().flatten() {
-            let key = entry.key(self.side);
-            let Some(breaker) = entry.guard.shared() else {
-                continue;
-            };
-            if let Some(heard) = heard.iter().find(|heard| heard.scope == key) {
-                breaker.hear(heard, now);
-                has_changed |= breaker.has_changed();
-            }
-        }
-        has_changed
-    }
-
-    /// Adds what the breakers tell the other workers.
-    pub(super) fn tell(&mut self, lines: &mut Vec<Line>, now: Time) {
-        for entry in self.entries.iter_mut().flatten() {
-            let scope = entry.key(self.side);
-            if let Some(told) = entry.guard.shared().and_then(|breaker| breaker.tell(now)) {
-                lines.push(Line { scope, told });
-            }
-        }
-    }
-
-    /// Lets shedders learn what the whole fleet counted on a scope.
-    pub(super) fn learn(&mut self, scope: &Scope, reading: FleetReading, now: Time) {
-        let key = (scope.service.clone(), scope.route.clone());
-        let id = self.index.get(&key).copied();
-        let entry = id.and_then(|id| self.entry(id));
-        if let Some(shedder) = entry.and_then(|entry| entry.shedder.as_mut()) {
-            shedder.learn_fleet(Some(reading), now);
-        }
     }
 
     /// The scope of the first rule that claims the request.
