@@ -7,6 +7,7 @@ mod guarding;
 mod protecting;
 mod reporting;
 mod scopes;
+mod sharing;
 
 use std::collections::BTreeMap;
 
