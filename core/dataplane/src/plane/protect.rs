@@ -60,6 +60,10 @@ impl Plane {
         self.sharing.has_news(now);
         match admission {
             Admission::Pass(ticket) => exchange.ticket = ticket,
+            Admission::Probe(ticket) => {
+                exchange.ticket = Some(ticket);
+                exchange.reasons = exchange.reasons.and(Reasons::BREAKER);
+            }
             Admission::Shadow => {
                 exchange.shadows.breaker = true;
                 exchange.reasons = exchange.reasons.and(Reasons::BREAKER);

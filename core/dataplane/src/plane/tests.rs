@@ -1,9 +1,12 @@
 //! What the memory of a VM promises.
 
+mod carrying;
 mod counting;
 mod describing;
+mod exporting;
 mod faults;
 mod guarding;
+mod joining;
 mod protecting;
 mod reporting;
 mod scopes;
