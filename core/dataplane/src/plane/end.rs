@@ -18,7 +18,7 @@ impl Plane {
     /// that is to be kept: hand it to [`Plane::keep`] with the request's headers.
     pub fn end(&mut self, mut exchange: Exchange, ending: Ending, now: Time) -> Option<Kept> {
         let verdict = exchange.verdict();
-        let waited = self.settle(&exchange);
+        let waited = self.settle(&exchange, now);
         let ended = Ended {
             verdict,
             status: ending.status,
@@ -61,7 +61,7 @@ impl Plane {
 
     /// Forgets a request of which no end was told.
     pub fn abandon(&mut self, exchange: Exchange) {
-        self.settle(&exchange);
+        self.settle(&exchange, exchange.began);
         let state = match exchange.side {
             sloop_model::Side::Server => &mut self.server,
             sloop_model::Side::Client => &mut self.client,
@@ -77,15 +77,15 @@ impl Plane {
         }
     }
 
-    /// Forgets that a request waits, and says how long it did.
-    fn settle(&mut self, exchange: &Exchange) -> Duration {
+    /// Forgets that a request that ends at `now` waits, and says how long it did.
+    fn settle(&mut self, exchange: &Exchange, now: Time) -> Duration {
         let Decided::Held { key, state } = &exchange.decided else {
             return Duration::ZERO;
         };
         match state.get() {
             HoldState::Waiting => {
                 self.held.forget(*key);
-                Duration::ZERO
+                now.since(exchange.began)
             }
             HoldState::Continued { at } => at.since(exchange.began),
             HoldState::Ended => Duration::ZERO,

@@ -3,6 +3,7 @@
 mod carrying;
 mod counting;
 mod describing;
+mod experimenting;
 mod exporting;
 mod faults;
 mod guarding;
