@@ -42,9 +42,11 @@ impl Plane {
         count_verdict(entry, &exchange, verdict, judged.is_good);
         if !exchange.choice.is_untouched() {
             for arm in exchange.policy.faults.counted(exchange.choice) {
-                entry
-                    .arms
-                    .add(arm, &exchange.policy.objectives, &ended, latency_us);
+                let is_counted =
+                    entry
+                        .arms
+                        .add(arm, &exchange.policy.objectives, &ended, latency_us);
+                self.trouble.arms_over_cap += u64::from(!is_counted);
             }
         }
         if let Some(key) = exchange.touched {
@@ -59,8 +61,9 @@ impl Plane {
         self.kept(&exchange, ended, judged, now)
     }
 
-    /// Forgets a request of which no end was told.
+    /// Forgets a request that is gone without an end.
     pub fn abandon(&mut self, exchange: Exchange) {
+        self.trouble.ends_unseen += 1;
         self.settle(&exchange, exchange.began);
         let state = match exchange.side {
             sloop_model::Side::Server => &mut self.server,
