@@ -232,6 +232,8 @@ fn property_of(stream: &Stream, path: &[u8]) -> Option<Vec<u8>> {
         b"response\0flags" if is_log => number(stream.response.flags.cast_signed()),
         b"response\0flags" => number(0),
         b"response\0code" if is_log => number(stream.status()?),
+        b"upstream\0request_attempt_count" if is_log => number(stream.response.attempts?),
+        b"request\0protocol" => Some(b"HTTP/1.1".to_vec()),
         // Envoy always has one once there are headers, and invents it for plain HTTP.
         b"response\0grpc_status" if is_log => {
             stream.status()?;
