@@ -88,14 +88,14 @@ fn only_what_matters_goes_out_where_nothing_is_sampled() {
     let refused = paid(&mut vm, 200);
     assert_eq!(refused.times_sent(), 0);
     let call = batch(&mut vm).unwrap();
-    let why: Vec<String> = spans_in(&call)
-        .iter()
-        .map(|span| {
-            let mut attributes = span.attributes.iter();
-            let kept = attributes.find(|attribute| attribute.key == "sloop.kept");
-            format!("{:?}", kept.and_then(|kept| kept.value.clone()))
-        })
-        .collect();
+    let spans = spans_in(&call);
+    let said = |span: &Span, key| {
+        let found = span.attributes.iter().find(|one| one.key == key);
+        format!("{:?}", found.and_then(|one| one.value.clone()))
+    };
+    let why: Vec<String> = spans.iter().map(|span| said(span, "sloop.kept")).collect();
+    let status = said(&spans[6], "http.response.status_code");
+    assert!(status.contains("503"), "who refused it says how: {status}");
     assert_eq!(why.len(), 7, "{why:?}");
     assert!(
         why[0].contains("marked") && why[1].contains("objective") && why[6].contains("breaker"),

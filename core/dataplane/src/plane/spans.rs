@@ -1,6 +1,6 @@
 //! Spans of requests: what they begin with, what is kept of them, where they go.
 
-use sloop_model::{Side, Time};
+use sloop_model::{OwnVerdict, Side, Time};
 
 use super::Plane;
 use super::exchange::Exchange;
@@ -22,6 +22,20 @@ pub struct Kept {
 pub(super) struct OtValue {
     value: Vec<u8>,
     is_set: bool,
+}
+
+impl Kept {
+    /// Whether the filter answered the request, so that nobody has said yet what was answered.
+    #[must_use]
+    pub fn is_answered_here(&self) -> bool {
+        self.span.verdict != OwnVerdict::Passed
+    }
+
+    /// Says what was answered: the HTTP status, and the gRPC status if it was gRPC.
+    pub fn answered(&mut self, status: Option<u16>, grpc: Option<u8>) {
+        self.span.status = status;
+        self.span.grpc = grpc.filter(|_| self.span.is_grpc);
+    }
 }
 
 impl Plane {
