@@ -133,6 +133,8 @@ impl Plane {
                 return Verdict::Late;
             }
         }
+        // Whoever comes next is told as well: it is the first to say so that knows best.
+        context.said.criticality = context.said.criticality.or(exchange.policy.criticality);
         let caller = caller.unwrap_or_default();
         if let Some(blocked) = self.deny(exchange, arrival, caller) {
             return blocked;

@@ -42,7 +42,7 @@ impl Plane {
             trace: context.trace.id(),
             request: Some(arrival.request),
             caller,
-            criticality: context.said.criticality.unwrap_or(policy.criticality),
+            criticality: context.said.criticality.unwrap_or_default(),
             arms: &arms,
         };
         let clock = self.clock;

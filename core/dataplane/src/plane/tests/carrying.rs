@@ -111,6 +111,17 @@ fn where_envoy_owns_the_trace_its_header_is_left_alone() {
 }
 
 #[test]
+fn the_first_that_says_how_much_it_matters_is_believed_behind() {
+    let mut bench = Bench::new(&config(&scope("a", r#""criticality": "sheddable""#)));
+    ask(&mut bench, Side::Server, "congo=1", &[], 0);
+    assert_eq!(bench.wrote("tracestate"), Some("sloop=1.c0,congo=1"));
+    ask(&mut bench, Side::Server, "sloop=1.c3", &[], 0);
+    assert_eq!(bench.written(), ["traceparent"]);
+    bench.request("a", 200, 0);
+    assert_eq!(bench.wrote("tracestate"), Some("sloop=1.c0"));
+}
+
+#[test]
 fn b3_goes_out_as_it_is_wanted() {
     let mut bench = carrying(r#""b3": "single""#);
     ask(&mut bench, Side::Server, "", &[], 0);
