@@ -111,7 +111,7 @@ pub(crate) fn end(callback: &Callback, context: u32) {
             exchange.attempted(attempts.unwrap_or(1));
         }
         if let Some(kept) = vm.plane.end(exchange, ending, now) {
-            keep(vm, callback, &kept);
+            keep(vm, callback, kept);
         }
         let caller = Caller {
             context,
@@ -121,11 +121,15 @@ pub(crate) fn end(callback: &Callback, context: u32) {
     });
 }
 
-/// Keeps a span. Its headers are still there, which costs one more reading for each span that is kept.
-fn keep(vm: &mut Vm, callback: &Callback, kept: &Kept) {
+/// Keeps a span. Its headers are still there, which costs one more reading for each span that is kept, and so does
+/// what was answered.
+fn keep(vm: &mut Vm, callback: &Callback, mut kept: Kept) {
+    if kept.is_answered_here() {
+        kept.answered(code(callback), grpc_status(callback));
+    }
     let headers = callback.request_headers().unwrap_or_default();
     let protocol = callback.property(PROTOCOL).unwrap_or_default();
-    vm.plane.keep(kept, HeaderMap::new(headers), protocol);
+    vm.plane.keep(&kept, HeaderMap::new(headers), protocol);
 }
 
 /// The scope of a request. Only when no rule claims it is Envoy asked for the name of its route.
@@ -205,15 +209,19 @@ fn ending_of(callback: &Callback, exchange: &Exchange) -> Ending {
         | OwnVerdict::Blocked
         | OwnVerdict::DeadlinePassed => Ending::default(),
         OwnVerdict::Passed => Ending {
-            status: callback
-                .number(RESPONSE_CODE)
-                .and_then(|code| u16::try_from(code).ok()),
+            status: code(callback),
             flags: Flags(callback.number(RESPONSE_FLAGS).unwrap_or(0)),
-            grpc: exchange
-                .is_grpc()
-                .then(|| callback.number(GRPC_STATUS))
-                .flatten()
-                .and_then(|status| u8::try_from(status).ok()),
+            grpc: exchange.is_grpc().then(|| grpc_status(callback)).flatten(),
         },
     }
+}
+
+fn code(callback: &Callback) -> Option<u16> {
+    let code = callback.number(RESPONSE_CODE)?;
+    u16::try_from(code).ok()
+}
+
+fn grpc_status(callback: &Callback) -> Option<u8> {
+    let status = callback.number(GRPC_STATUS)?;
+    u8::try_from(status).ok()
 }

@@ -22,8 +22,8 @@ pub(crate) struct Roots {
 }
 
 impl Roots {
-    /// Old ones live as long as their requests. Of more than this, pushed while requests
-    /// of the first one still run, the first are forgotten: what begins on them passes uncounted.
+    /// Old ones live as long as their requests. Of more than this that are alive, the first of the same side is
+    /// forgotten: what begins on it passes uncounted.
     const MAX: usize = 64;
 
     /// The side that the root context serves; none before it is configured.
@@ -41,10 +41,18 @@ impl Roots {
     }
 
     fn add(&mut self, context: u32, side: Side) {
-        if Self::MAX <= self.configured.len() {
-            self.configured.remove(0);
-        }
         self.configured.push((context, side));
+        if Self::MAX < self.configured.len()
+            // However many pushes come to one side, the other may live on its first.
+            && let Some(first) = self.configured.iter().position(|(_, other)| *other == side)
+        {
+            self.configured.remove(first);
+        }
+    }
+
+    /// Forgets those that are gone, so that requests find theirs at once.
+    fn retain(&mut self, is_alive: impl Fn(u32) -> bool) {
+        self.configured.retain(|(root, _)| is_alive(*root));
     }
 }
 
@@ -72,6 +80,9 @@ pub(crate) fn configure(callback: &Callback, context: u32) -> bool {
             vm.plane.lose_sender(old, now);
             telemetry::lose_sender(vm, old, now);
         }
+        vm.roots
+            .retain(|root| host::set_effective_context(root).is_ok());
+        vm.count(host::set_effective_context(context));
         vm.roots.add(context, config.side);
         vm.move_timer(context);
         vm.aim(Caller::root(context), now);
@@ -116,7 +127,7 @@ pub(crate) fn tick(callback: &Callback, context: u32) {
         telemetry::show(vm, now);
         let released = vm.plane.release(now);
         release(vm, &released);
-        if !released.is_empty() {
+        if !released.is_empty() | look_after(vm) {
             vm.count(host::set_effective_context(context));
         }
         let wake = vm.plane.wake_at();
@@ -147,7 +158,7 @@ pub(crate) fn answered(context: u32, token: u32, answer: Answered<'_>) {
 
 /// Under which workers share their breakers. The number changes with the format.
 const BOARD: &[u8] = b"sloop.breakers.1";
-/// How often another worker may come between. With more, the next tick tries again.
+/// How often another worker may come between. With more, a later tick tries again.
 const SHARE_TRIES: u32 = 3;
 
 /// Tells the other workers of this sidecar what the breakers saw, and hears what theirs did.
@@ -165,7 +176,31 @@ fn share(vm: &mut Vm, callback: &Callback, now: Time) {
             return;
         }
     }
-    vm.plane.trouble().boards_contended += 1;
+    vm.plane.board_contended(now);
+}
+
+/// Places that a tick looks at: a quiet sidecar's all within seconds, at the cost of a few calls.
+const LOOKS: usize = 16;
+
+/// Forgets a few of the requests that are gone without an end, should there be any: else they would count as
+/// under way for good. Whether another context is in effect then.
+fn look_after(vm: &mut Vm) -> bool {
+    let mut has_switched = false;
+    for _ in 0..LOOKS.min(vm.underway.places()) {
+        let place = vm.looked_at % vm.underway.places();
+        vm.looked_at = place + 1;
+        let Some(number) = vm.underway.number_in(place) else {
+            continue;
+        };
+        has_switched = true;
+        if host::set_effective_context(number).is_err()
+            && let Some(gone) = vm.underway.remove(number)
+            && let Some(exchange) = gone.exchange
+        {
+            vm.plane.abandon(exchange);
+        }
+    }
+    has_switched
 }
 
 fn release(vm: &mut Vm, released: &[Released]) {

@@ -20,6 +20,8 @@ pub(crate) struct Vm {
     pub(crate) exporter: Exporter,
     /// Requests by the number of their context.
     pub(crate) underway: Table<Underway>,
+    /// The place in `underway` that is looked at next.
+    pub(crate) looked_at: usize,
 }
 
 thread_local! {
@@ -43,6 +45,7 @@ impl Vm {
             reporter: Reporter::default(),
             exporter: Exporter::default(),
             underway: Table::default(),
+            looked_at: 0,
         }
     }
 

@@ -33,12 +33,16 @@ pub struct Trouble {
     pub spans_lost: u64,
     /// Ticks at which other workers were always faster to tell about their breakers.
     pub boards_contended: u64,
+    /// Requests that were gone without an end.
+    pub ends_unseen: u64,
+    /// Requests in an arm of an experiment that was one too many.
+    pub arms_over_cap: u64,
 }
 
 impl Trouble {
     /// Each kind by its name.
     #[must_use]
-    pub const fn kinds(&self) -> [(&'static str, u64); 14] {
+    pub const fn kinds(&self) -> [(&'static str, u64); 16] {
         [
             ("routes_over_cap", self.routes_over_cap),
             ("ends_without_beginning", self.ends_without_beginning),
@@ -54,6 +58,8 @@ impl Trouble {
             ("spans_dropped", self.spans_dropped),
             ("spans_lost", self.spans_lost),
             ("boards_contended", self.boards_contended),
+            ("ends_unseen", self.ends_unseen),
+            ("arms_over_cap", self.arms_over_cap),
         ]
     }
 }
@@ -75,6 +81,8 @@ impl From<wire::Trouble> for Trouble {
             spans_dropped: trouble.spans_dropped,
             spans_lost: trouble.spans_lost,
             boards_contended: trouble.boards_contended,
+            ends_unseen: trouble.ends_unseen,
+            arms_over_cap: trouble.arms_over_cap,
         }
     }
 }

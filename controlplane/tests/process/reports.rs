@@ -78,6 +78,8 @@ async fn the_trouble_of_filters_is_counted_once() {
         spans_dropped: 12,
         spans_lost: 13,
         boards_contended: 14,
+        ends_unseen: 15,
+        arms_over_cap: 16,
     });
     for _ in 0..2 {
         client.report(troubled.clone()).await.unwrap();
@@ -97,6 +99,8 @@ async fn the_trouble_of_filters_is_counted_once() {
         ("spans_dropped", 12.0),
         ("spans_lost", 13.0),
         ("boards_contended", 14.0),
+        ("ends_unseen", 15.0),
+        ("arms_over_cap", 16.0),
     ] {
         let name = format!("sloop_controlplane_filter_trouble_total{{kind=\"{kind}\"}}");
         assert_eq!(sloop.metric(&name).await, Some(count), "{kind}");

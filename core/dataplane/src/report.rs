@@ -189,11 +189,15 @@ pub struct Trouble {
     pub spans_lost: u64,
     /// Ticks at which other workers were always faster to tell about their breakers.
     pub boards_contended: u64,
+    /// Requests that were gone without an end.
+    pub ends_unseen: u64,
+    /// Requests in an arm of an experiment that was one too many on its scope, and so not counted apart.
+    pub arms_over_cap: u64,
 }
 
 impl Trouble {
     /// How many kinds there are.
-    pub const KINDS: usize = 14;
+    pub const KINDS: usize = 16;
 
     /// Each kind by its name.
     #[must_use]
@@ -213,6 +217,8 @@ impl Trouble {
             spans_dropped,
             spans_lost,
             boards_contended,
+            ends_unseen,
+            arms_over_cap,
         } = *self;
         [
             ("routes_over_cap", routes_over_cap),
@@ -229,6 +235,8 @@ impl Trouble {
             ("spans_dropped", spans_dropped),
             ("spans_lost", spans_lost),
             ("boards_contended", boards_contended),
+            ("ends_unseen", ends_unseen),
+            ("arms_over_cap", arms_over_cap),
         ]
     }
 }

@@ -40,6 +40,19 @@ impl<T> Table<T> {
         self.taken == 0
     }
 
+    /// How many places there are; they grow in number, and keep what is in them until then.
+    #[must_use]
+    pub const fn places(&self) -> usize {
+        self.places.len()
+    }
+
+    /// The number of the value in a place, if there is one.
+    #[must_use]
+    pub fn number_in(&self, place: usize) -> Option<u32> {
+        let (number, _) = self.places.get(place)?.as_ref()?;
+        Some(*number)
+    }
+
     /// Puts `value` at `number`, in place of what was there. False when there is no room: it is dropped.
     pub fn insert(&mut self, number: u32, value: T) -> bool {
         if let Some(old) = self.get_mut(number) {
@@ -199,6 +212,10 @@ mod tests {
                 }
                 prop_assert_eq!(table.len(), map.len());
             }
+            let mut numbers: Vec<u32> =
+                (0..table.places()).filter_map(|place| table.number_in(place)).collect();
+            numbers.sort_unstable();
+            prop_assert!(numbers.iter().eq(map.keys()));
             for (number, value) in &mut map {
                 prop_assert_eq!(table.get_mut(*number), Some(value));
             }

@@ -217,6 +217,8 @@ const fn trouble(trouble: &Trouble) -> wire::Trouble {
         spans_dropped: trouble.spans_dropped,
         spans_lost: trouble.spans_lost,
         boards_contended: trouble.boards_contended,
+        ends_unseen: trouble.ends_unseen,
+        arms_over_cap: trouble.arms_over_cap,
     }
 }
 

@@ -14,6 +14,7 @@ pub(super) enum Status {
     BadArgument = 2,
     ParseFailure = 4,
     CasMismatch = 8,
+    InternalFailure = 10,
 }
 
 /// A header map of a stream.

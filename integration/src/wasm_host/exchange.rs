@@ -69,6 +69,8 @@ pub struct Response {
     pub(super) headers: Option<Headers>,
     pub(super) flags: u64,
     pub(super) grpc_status: Option<i64>,
+    /// None when the request was not sent.
+    pub(super) attempts: Option<i64>,
 }
 
 impl Response {
@@ -83,6 +85,7 @@ impl Response {
             headers: Some(headers),
             flags: 0,
             grpc_status: None,
+            attempts: Some(1),
         }
     }
 
@@ -93,6 +96,7 @@ impl Response {
             headers: None,
             flags: 0,
             grpc_status: None,
+            attempts: None,
         }
     }
 
@@ -108,6 +112,13 @@ impl Response {
     #[must_use]
     pub const fn flags(mut self, flags: u64) -> Self {
         self.flags = flags;
+        self
+    }
+
+    /// After so many attempts of Envoy.
+    #[must_use]
+    pub const fn attempts(mut self, attempts: i64) -> Self {
+        self.attempts = Some(attempts);
         self
     }
 

@@ -1,6 +1,7 @@
 //! What the host knows: clocks, contexts, calls, and what they cost.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::stream::{Phase, Stream};
@@ -84,6 +85,20 @@ pub(super) struct Metric {
     pub(super) value: i64,
 }
 
+/// What the VMs of one Envoy share: values and their versions by key.
+pub(super) type Shared = BTreeMap<Vec<u8>, (Vec<u8>, u32)>;
+
+/// What is wrong with shared data, for one VM.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum SharedTrouble {
+    /// Nothing.
+    None,
+    /// So many times still, another VM writes between this one's reading and its writing.
+    Contended(u32),
+    /// The VM may not use it.
+    Gone,
+}
+
 /// Everything on the host's side of one VM.
 #[derive(Debug)]
 pub(super) struct Host {
@@ -101,7 +116,8 @@ pub(super) struct Host {
     pub(super) grpc_status: u32,
     pub(super) last_token: u32,
     pub(super) metrics: Vec<Metric>,
-    pub(super) shared: BTreeMap<Vec<u8>, (Vec<u8>, u32)>,
+    shared: Arc<Mutex<Shared>>,
+    pub(super) shared_trouble: SharedTrouble,
     pub(super) properties: BTreeMap<Vec<u8>, Vec<u8>>,
     pub(super) log: Vec<String>,
     pub(super) cost: Cost,
@@ -128,13 +144,29 @@ impl Host {
             grpc_status: 0,
             last_token: 0,
             metrics: Vec::new(),
-            shared: BTreeMap::new(),
+            shared: Arc::default(),
+            shared_trouble: SharedTrouble::None,
             properties: properties
                 .map(|(path, value)| (path.into(), value.into()))
                 .into(),
             log: Vec::new(),
             cost: Cost::default(),
         }
+    }
+
+    /// A VM of the same Envoy, at the same moment.
+    pub(super) fn beside(&self, seed: u64) -> Self {
+        Self {
+            since_start: self.since_start,
+            wall_set_ms: self.wall_set_ms,
+            shared: Arc::clone(&self.shared),
+            ..Self::new(seed)
+        }
+    }
+
+    /// What the VMs of this Envoy share.
+    pub(super) fn shared(&self) -> MutexGuard<'_, Shared> {
+        self.shared.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Nanoseconds of the monotonic clock.
@@ -200,6 +232,8 @@ fn property_of(stream: &Stream, path: &[u8]) -> Option<Vec<u8>> {
         b"response\0flags" if is_log => number(stream.response.flags.cast_signed()),
         b"response\0flags" => number(0),
         b"response\0code" if is_log => number(stream.status()?),
+        b"upstream\0request_attempt_count" if is_log => number(stream.response.attempts?),
+        b"request\0protocol" => Some(b"HTTP/1.1".to_vec()),
         // Envoy always has one once there are headers, and invents it for plain HTTP.
         b"response\0grpc_status" if is_log => {
             stream.status()?;

@@ -77,6 +77,14 @@ impl Vm {
         ended
     }
 
+    /// The exchange is gone without a word: no callback tells the filter.
+    #[track_caller]
+    pub fn vanish(&mut self, exchange: Exchange) {
+        let root = self.stream(exchange).root;
+        self.store.data_mut().streams.remove(&exchange.0);
+        self.end_if_unused(root);
+    }
+
     /// A whole exchange: the request, this answer if the filter lets the request through, the end.
     #[track_caller]
     pub fn exchange(&mut self, root_id: &str, request: Request, response: Response) -> Stream {

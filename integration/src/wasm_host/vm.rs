@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use wasmtime::{Instance, Linker, Store};
 
 use super::Module;
-use super::host::{Cost, Host, Root};
+use super::host::{Cost, Host, Root, SharedTrouble};
 use super::imports;
 use super::stream::Exchange;
 
@@ -34,11 +34,25 @@ impl Vm {
     ///
     /// When the module cannot be instantiated.
     pub fn start(module: &Module, seed: u64) -> anyhow::Result<Self> {
+        Self::start_in(Host::new(seed), module)
+    }
+
+    /// Starts another VM of the same Envoy, as of another worker: they share data, and their clocks show the same.
+    /// From then on, each passes by itself.
+    ///
+    /// # Errors
+    ///
+    /// As [`Vm::start`].
+    pub fn start_beside(&self, module: &Module, seed: u64) -> anyhow::Result<Self> {
+        Self::start_in(self.store.data().beside(seed), module)
+    }
+
+    fn start_in(host: Host, module: &Module) -> anyhow::Result<Self> {
         let Module(module) = module;
         let mut linker = Linker::new(module.engine());
         imports::all(&mut linker)?;
         linker.define_unknown_imports_as_traps(module)?;
-        let mut store = Store::new(module.engine(), Host::new(seed));
+        let mut store = Store::new(module.engine(), host);
         store.set_fuel(FUEL)?;
         let instance = linker.instantiate(&mut store, module)?;
         let mut vm = Self {
@@ -78,6 +92,32 @@ impl Vm {
             self.end_if_unused(old);
         }
         taken
+    }
+
+    /// Removes the listener of the filter `root_id`: its root context ends, and its timer and calls with it.
+    ///
+    /// # Panics
+    ///
+    /// When an exchange still holds it.
+    #[track_caller]
+    pub fn remove(&mut self, root_id: &str) {
+        let root = self.root(root_id);
+        let mut streams = self.store.data().streams.values();
+        let is_held = streams.any(|stream| Some(stream.root) == root);
+        assert!(!is_held, "{root_id} is in use");
+        if let Some(root) = root {
+            self.end_root(root);
+        }
+    }
+
+    /// Lets another VM come between this one's reading and writing of shared data, so many times.
+    pub fn contend(&mut self, times: u32) {
+        self.store.data_mut().shared_trouble = SharedTrouble::Contended(times);
+    }
+
+    /// Forbids the VM to use shared data, as a restriction of its capabilities does.
+    pub fn forbid_shared_data(&mut self) {
+        self.store.data_mut().shared_trouble = SharedTrouble::Gone;
     }
 
     /// Lets time pass; filters that asked for ticks get them when they are due.

@@ -1,11 +1,11 @@
 //! What clients and Envoy may throw at the filter: nothing of it ends the VM.
 
 use proptest::prelude::{ProptestConfig, any, prop, proptest};
-use serde_json::json;
-use sloop_integration::wasm_host::{Request, Response};
+use serde_json::{Value, json};
+use sloop_integration::wasm_host::{Request, Response, Vm};
 
 use crate::language::{
-    INBOUND, ask, bare, millis, next_report, paid, pay, reported, requests, started,
+    INBOUND, ask, bare, millis, next_report, paid, pay, push, reported, requests, started,
 };
 
 #[test]
@@ -30,6 +30,95 @@ fn every_byte_may_stand_in_every_header_that_is_read() {
     let ended = ask(&mut vm, passed, Response::status(200));
     let mut headers = ended.request_headers().iter();
     assert!(headers.any(|header| *header == (b"x".to_vec(), vec![0xff, 0xfe])));
+}
+
+/// Everything that reads headers, and everything that writes them.
+fn all_at_once(vm: &Vm) -> Value {
+    let expires = vm.wall_ms() + 600_000;
+    let mut configuration = pay(&json!({
+        "objectives": [{"id": {"slo": "up", "index": 0}}],
+        "breaker": {"limits": {
+            "window_ms": 1_000, "calls_min": 5, "failed_max": 5_000,
+            "open_ms": 1_000, "open_max_ms": 10_000, "probes": 1,
+        }},
+        "shed": {"limits": {"share_max": 9_000, "failed_max": 100}},
+        "faults": [
+            {"id": "asked", "share": 5_000, "by_header": true, "expires_at_ms": expires},
+            {"id": "told", "share": 5_000, "control": 5_000, "caller": ["cart"],
+             "headers": {"set": [["x-fault", "1"]]}, "expires_at_ms": expires},
+        ],
+        "deny": [{
+            "id": "wild", "caller": "wild", "match": {"headers": [{"name": "x-user", "exact": "eve"}]},
+            "expires_at_ms": expires,
+        }],
+    }));
+    configuration["dimensions"] = json!({
+        "caller": {"xfcc": true}, "origin": {"baggage": "o"}, "journey": {"baggage": "j"}, "attempts": true,
+    });
+    configuration["spans"] = json!({"cluster": "otel"});
+    configuration["stats"] = json!({"enabled": true});
+    configuration["trace"] = json!({"context": {
+        "b3": "multi", "deadlines": "enforce", "join": {"reach": "sidecar"},
+    }});
+    configuration
+}
+
+const READ: [&str; 16] = [
+    ":path",
+    ":authority",
+    ":method",
+    "traceparent",
+    "tracestate",
+    "baggage",
+    "b3",
+    "x-b3-traceid",
+    "x-request-id",
+    "grpc-timeout",
+    "x-envoy-expected-rq-timeout-ms",
+    "x-forwarded-client-cert",
+    "x-envoy-attempt-count",
+    "x-envoy-fault-delay-request",
+    "user-agent",
+    "x-user",
+];
+
+#[test]
+fn with_everything_on_every_byte_may_stand_everywhere() {
+    let mut vm = bare();
+    let configuration = all_at_once(&vm);
+    push(&mut vm, &configuration);
+    for name in READ {
+        for byte in 0..=u8::MAX {
+            let value = [b'1', byte, b'-', byte];
+            let exchange = vm.begin(INBOUND, Request::get("/pay").header(name, value));
+            assert_eq!(vm.end(exchange).misuse(), [""; 0]);
+        }
+        vm.advance(millis(500));
+    }
+}
+
+#[test]
+fn with_everything_on_headers_may_be_as_long_and_as_many_as_envoy_lets_them() {
+    let mut vm = bare();
+    let configuration = all_at_once(&vm);
+    push(&mut vm, &configuration);
+    let long = |name: &str, part: &str| {
+        Request::get("/pay").header(name, part.repeat(100_000 / part.len()))
+    };
+    let mut requests: Vec<Request> = READ.iter().map(|name| long(name, "x")).collect();
+    requests.push(long("tracestate", "a=1,"));
+    requests.push(long("baggage", "o=web,"));
+    requests.push(long("x-forwarded-client-cert", "URI=\"\\\"a\",;"));
+    requests.push(Request::of(
+        (0..1_000)
+            .map(|n: usize| (READ[n % READ.len()].into(), n.to_string().into_bytes()))
+            .collect(),
+    ));
+    for request in requests {
+        let exchange = vm.begin(INBOUND, request);
+        assert_eq!(vm.end(exchange).misuse(), [""; 0]);
+        vm.advance(millis(100));
+    }
 }
 
 #[test]

@@ -46,6 +46,14 @@ fn start(module: &Result<Module, String>, seed: u64) -> Vm {
     }
 }
 
+/// Another worker's VM in the same Envoy, without configuration.
+pub(crate) fn beside(vm: &Vm, seed: u64) -> Vm {
+    match &*MODULE {
+        Ok(module) => vm.start_beside(module, seed).unwrap(),
+        Err(error) => panic!("{error}"),
+    }
+}
+
 /// A VM with the module that touches answers, whose inbound filter is configured so.
 pub(crate) fn answering(configuration: &Value) -> Vm {
     let mut vm = start(&ANSWERS_MODULE, 1);
@@ -118,6 +126,14 @@ pub(crate) fn next_report(vm: &mut Vm) -> (GrpcCall, ReportRequest) {
         vm.advance(millis(100));
     }
     panic!("no report within two seconds; calls: {:?}", vm.calls());
+}
+
+/// The one call to a cluster that waits for an answer, if there is one.
+pub(crate) fn call_to(vm: &Vm, cluster: &str) -> Option<GrpcCall> {
+    let mut calls = vm.calls();
+    calls.retain(|call| call.cluster == cluster);
+    assert!(calls.len() <= 1, "{calls:?}");
+    calls.pop()
 }
 
 /// The next report, acknowledged.

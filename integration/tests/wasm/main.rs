@@ -14,9 +14,16 @@ mod language;
 
 mod breaker;
 mod configuration;
+mod context;
 mod cost;
 mod counts;
 mod fault;
 mod hostile;
+mod joining;
+mod protection;
 mod report;
+mod roots;
+mod sharing;
+mod spans;
+mod stats;
 mod trace;

@@ -114,6 +114,12 @@ impl Breaker {
         self.state.seen_from_outside()
     }
 
+    /// Whether the last request that was asked about was admitted, if it was, to find out how the service is.
+    #[must_use]
+    pub const fn is_probing(&self) -> bool {
+        matches!(self.state, State::Probing { .. })
+    }
+
     /// What it has seen, by which it would judge at `now`.
     pub fn seen(&mut self, now: Time) -> Tally {
         self.window.seen(now)

@@ -1,6 +1,6 @@
 //! What a breaker tells the other workers of its sidecar, and takes from them.
 
-use sloop_model::Time;
+use sloop_model::{BreakerWindow, Time};
 
 use super::Breaker;
 use super::board::{Heard, Opening, SILENCE_MAX, Told};
@@ -94,7 +94,13 @@ impl Breaker {
         if let Some(opening) = heard.opening {
             self.follow(opening, now);
         }
+        // Where this worker had nothing to do, it did not listen: what was counted meanwhile may be long over.
+        let is_recent = match self.rule.window() {
+            BreakerWindow::Time { length, .. } => heard.over <= length,
+            BreakerWindow::Calls(_) => true,
+        };
         match self.state {
+            _ if !is_recent => {}
             State::Closed | State::Ramping { .. } if heard.tally.total != 0 => {
                 self.count(heard.tally, now);
             }

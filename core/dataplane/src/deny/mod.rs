@@ -26,6 +26,8 @@ pub struct DenyRules {
     rules: Vec<Rule>,
     /// When the first of them expires.
     expires_at: Option<Time>,
+    /// What rules that expired did, and nobody took yet. At most one per rule that there was.
+    expired: Vec<(Box<str>, DenyCounts)>,
 }
 
 /// A request, as far as deny rules ask about it.
@@ -186,23 +188,29 @@ impl DenyRules {
         self.rules.get(usize::from(rule.0)).map(|rule| &*rule.id)
     }
 
-    /// Takes what each rule did since the last call: those that did something.
+    /// Takes what each rule did since the last call, those that expired included: those that did something.
     pub fn take_counts(&mut self) -> Vec<(Box<str>, DenyCounts)> {
-        self.rules
-            .iter_mut()
-            .filter(|rule| rule.counts != DenyCounts::default())
-            .map(|rule| (rule.id.clone(), core::mem::take(&mut rule.counts)))
-            .collect()
+        let mut taken = core::mem::take(&mut self.expired);
+        let active = self.rules.iter_mut().filter(|rule| rule.has_counts());
+        taken.extend(active.map(|rule| (rule.id.clone(), core::mem::take(&mut rule.counts))));
+        taken
     }
 
     #[cold]
     fn drop_expired(&mut self, now: Time) {
-        self.rules.retain(|rule| now < rule.expires_at);
+        let expired = self.rules.extract_if(.., |rule| rule.expires_at <= now);
+        let active = expired.filter(Rule::has_counts);
+        self.expired
+            .extend(active.map(|rule| (rule.id, rule.counts)));
         self.expires_at = self.rules.iter().map(|rule| rule.expires_at).min();
     }
 }
 
 impl Rule {
+    fn has_counts(&self) -> bool {
+        self.counts != DenyCounts::default()
+    }
+
     /// What is cheap to compare comes first.
     fn fits(&self, asked: Asked<'_>, host: &[u8]) -> bool {
         self.scope.is_none_or(|only| only == asked.scope)

@@ -31,7 +31,6 @@ pub struct ArmDelta {
 #[derive(Debug, Default)]
 pub struct ArmCounts {
     experiments: Vec<Experiment>,
-    over_cap: u64,
 }
 
 #[derive(Debug)]
@@ -46,21 +45,21 @@ impl ArmCounts {
     pub const EXPERIMENTS_MAX: usize = 4;
 
     /// Counts a request of `objectives` in an arm of the experiment `key`. Its latency is in whole microseconds.
+    /// False when there are too many experiments already: it is not counted.
     pub fn add(
         &mut self,
         (key, arm): (ExperimentKey, Arm),
         objectives: &[Objective],
         ended: &Ended,
         latency_us: u64,
-    ) {
+    ) -> bool {
         let Some(experiment) = self.experiment(key) else {
-            self.over_cap += 1;
-            return;
+            return false;
         };
         let counts = match arm {
             Arm::Fault => &mut experiment.fault,
             Arm::Control => &mut experiment.control,
-            Arm::Untouched => return,
+            Arm::Untouched => return true,
         };
         counts.add(Request {
             objectives,
@@ -68,13 +67,14 @@ impl ArmCounts {
             latency_us,
             slots: &Slots::default(),
         });
+        true
     }
 
     /// Whether there is nothing to report.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         let is_empty = |one: &Experiment| one.fault.is_empty() && one.control.is_empty();
-        self.over_cap == 0 && self.experiments.iter().all(is_empty)
+        self.experiments.iter().all(is_empty)
     }
 
     /// Takes what is to be reported, and forgets experiments that had no request since the last time.
@@ -98,11 +98,6 @@ impl ArmCounts {
             .collect();
         taken.sort_by_key(|delta| (delta.experiment, delta.arm));
         taken
-    }
-
-    /// Takes how many requests were in an arm of an experiment beyond the cap.
-    pub const fn take_over_cap(&mut self) -> u64 {
-        core::mem::replace(&mut self.over_cap, 0)
     }
 
     fn experiment(&mut self, key: ExperimentKey) -> Option<&mut Experiment> {

@@ -37,21 +37,21 @@ impl Plane {
         self.start(now);
         let mut context = self.read(side, arrival);
         let mut exchange = self.enter(side, scope, arrival)?;
-        self.draft(&mut exchange, &context);
+        self.draft(&mut exchange, &mut context);
         let caller = self.see(&mut exchange, arrival);
         let verdict = self.judge(&mut exchange, &mut context, arrival, caller);
         match verdict {
             Verdict::Pass | Verdict::Hold => {
-                self.send_on(side, &mut context, &exchange, &mut write);
+                self.send_on(side, &context, &exchange, &mut write);
+                self.remember(side, &context, arrival);
             }
-            // The service will not see it.
+            // The service will not see it, and so causes nothing.
             Verdict::Refuse { .. }
             | Verdict::Shed
             | Verdict::Block { .. }
             | Verdict::Late
             | Verdict::End(_) => {}
         }
-        self.remember(side, &context, arrival);
         Some(Begun {
             exchange,
             verdict,
@@ -142,6 +142,8 @@ impl Plane {
                 return Verdict::Late;
             }
         }
+        // Whoever comes next is told as well: it is the first to say so that knows best.
+        context.said.criticality = context.said.criticality.or(exchange.policy.criticality);
         let caller = caller.unwrap_or_default();
         if let Some(blocked) = self.deny(exchange, arrival, caller) {
             return blocked;
@@ -159,12 +161,10 @@ impl Plane {
     fn send_on(
         &mut self,
         side: Side,
-        context: &mut Context<'_>,
+        context: &Context<'_>,
         exchange: &Exchange,
         write: &mut impl FnMut(HeaderWrite<'_>),
     ) {
-        let mut more = core::mem::take(&mut self.ot);
-        self.tell_sampling(side, context, &mut more);
         let state = match side {
             Side::Server => &self.server,
             Side::Client => &self.client,
@@ -172,8 +172,8 @@ impl Plane {
         if state.context.owner == TraceOwner::Sloop {
             write(HeaderWrite::Set("traceparent", &context.trace.header()));
         }
-        let members = super::spans::members(&more);
-        match context.tracestate(members.as_slice(), &mut self.tracestate) {
+        let more = self.ot.member();
+        match context.tracestate(more.as_slice(), &mut self.tracestate) {
             Rewrite::Keep => {}
             Rewrite::Remove => write(HeaderWrite::Remove("tracestate")),
             Rewrite::Replace => write(HeaderWrite::Set("tracestate", &self.tracestate)),
@@ -185,7 +185,6 @@ impl Plane {
                 }));
             });
         }
-        self.ot = more;
         super::inject::change_headers(exchange, write);
     }
 

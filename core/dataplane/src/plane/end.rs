@@ -18,7 +18,7 @@ impl Plane {
     /// that is to be kept: hand it to [`Plane::keep`] with the request's headers.
     pub fn end(&mut self, mut exchange: Exchange, ending: Ending, now: Time) -> Option<Kept> {
         let verdict = exchange.verdict();
-        let waited = self.settle(&exchange);
+        let waited = self.settle(&exchange, now);
         let ended = Ended {
             verdict,
             status: ending.status,
@@ -42,9 +42,11 @@ impl Plane {
         count_verdict(entry, &exchange, verdict, judged.is_good);
         if !exchange.choice.is_untouched() {
             for arm in exchange.policy.faults.counted(exchange.choice) {
-                entry
-                    .arms
-                    .add(arm, &exchange.policy.objectives, &ended, latency_us);
+                let is_counted =
+                    entry
+                        .arms
+                        .add(arm, &exchange.policy.objectives, &ended, latency_us);
+                self.trouble.arms_over_cap += u64::from(!is_counted);
             }
         }
         if let Some(key) = exchange.touched {
@@ -71,9 +73,10 @@ impl Plane {
     /// Requests whose memory is kept: more are seldom under way at a time in one worker, and these take 64 KiB.
     const SPARE_MAX: usize = 256;
 
-    /// Forgets a request of which no end was told.
+    /// Forgets a request that is gone without an end.
     pub fn abandon(&mut self, mut exchange: Exchange) {
-        self.settle(&exchange);
+        self.trouble.ends_unseen += 1;
+        self.settle(&exchange, exchange.began);
         let state = match exchange.side {
             sloop_model::Side::Server => &mut self.server,
             sloop_model::Side::Client => &mut self.client,
@@ -90,15 +93,15 @@ impl Plane {
         }
     }
 
-    /// Forgets that a request waits, and says how long it did.
-    fn settle(&mut self, exchange: &Exchange) -> Duration {
+    /// Forgets that a request that ends at `now` waits, and says how long it did.
+    fn settle(&mut self, exchange: &Exchange, now: Time) -> Duration {
         let Decided::Held { key, state } = &exchange.decided else {
             return Duration::ZERO;
         };
         match state.get() {
             HoldState::Waiting => {
                 self.held.forget(*key);
-                Duration::ZERO
+                now.since(exchange.began)
             }
             HoldState::Continued { at } => at.since(exchange.began),
             HoldState::Ended => Duration::ZERO,

@@ -19,8 +19,8 @@ use crate::sli::Counts;
 /// one configuration is judged by it, whatever came in between.
 #[derive(Debug, Default)]
 pub(super) struct Policy {
-    /// That of requests that do not say.
-    pub(super) criticality: Criticality,
+    /// That of requests that do not say, if the configuration does.
+    pub(super) criticality: Option<Criticality>,
     pub(super) objectives: Vec<Objective>,
     pub(super) faults: Faults,
 }
@@ -105,7 +105,7 @@ impl Entry {
         } = adopting;
         self.policy = config.map_or_else(Rc::default, |config| {
             Rc::new(Policy {
-                criticality: config.criticality.unwrap_or_default(),
+                criticality: config.criticality,
                 objectives: config.objectives.clone(),
                 faults: Faults::new(&config.faults, sidecar),
             })

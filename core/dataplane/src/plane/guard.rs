@@ -25,6 +25,8 @@ pub(super) struct Guard {
 pub(super) enum Admission {
     /// It passes; with a ticket if a breaker wants to know how it ends.
     Pass(Option<Ticket>),
+    /// It passes to find out how the service is.
+    Probe(Ticket),
     /// It passes, but only because the breaker is in shadow mode.
     Shadow,
     /// It does not pass.
@@ -94,7 +96,13 @@ impl Guard {
                 | BreakerMode::MetricsOnly
                 | BreakerMode::Disabled
                 | BreakerMode::ForcedOpen,
-            ) => Admission::Pass(Some(ticket)),
+            ) => {
+                if breaker.is_probing() {
+                    Admission::Probe(ticket)
+                } else {
+                    Admission::Pass(Some(ticket))
+                }
+            }
         }
     }
 

@@ -62,13 +62,14 @@ impl Held {
     /// Held requests keep their memory in Envoy: a thousand are an experiment, more are an outage.
     pub(super) const MAX: usize = 1_024;
 
-    /// Holds `context` until `due`. False when too many are held already.
-    pub(super) fn hold(&mut self, context: u32, due: Time, hold: Hold) -> bool {
-        let has_room = self.by_due.len() < Self::MAX;
-        if has_room {
-            self.by_due.insert((due, context), hold);
-        }
-        has_room
+    /// Whether no more may be held.
+    pub(super) fn is_full(&self) -> bool {
+        Self::MAX <= self.by_due.len()
+    }
+
+    /// Holds a request until the moment in its key. Only while this is not full.
+    pub(super) fn hold(&mut self, key: (Time, u32), hold: Hold) {
+        self.by_due.insert(key, hold);
     }
 
     /// Forgets a request that ended while it waited.

@@ -11,7 +11,7 @@ use super::Plane;
 use super::exchange::{Arrival, Decided, Exchange, HeaderWrite, Verdict};
 use super::held::{Held, Hold, HoldState};
 use crate::context::Context;
-use crate::fault::{Facts, Hit};
+use crate::fault::{Facts, Hit, Injection};
 use crate::span::Reasons;
 
 /// What a fault does to a request at once.
@@ -42,26 +42,26 @@ impl Plane {
             trace: context.trace.id(),
             request: Some(arrival.request),
             caller,
-            criticality: context.said.criticality.unwrap_or(policy.criticality),
+            criticality: context.said.criticality.unwrap_or_default(),
             arms: &arms,
         };
         let clock = self.clock;
-        let mut choice = policy.faults.choose(&facts, || clock.wall(now));
+        let choice = policy.faults.choose(&facts, || clock.wall(now));
         if choice.is_untouched() {
             return Verdict::Pass;
         }
-        if let Some(hit) = choice.hit()
-            && let Some(rule) = policy.faults.rule(hit)
-            && !self.touch(exchange, rule)
+        let injection = choice
+            .hit()
+            .and_then(|hit| policy.faults.injection(hit, Some(arrival.request)));
+        if let Some(injection) = &injection
+            && !self.has_room(exchange, injection)
         {
-            choice = choice.kept_out();
+            exchange.choice = choice.kept_out();
+            return Verdict::Pass;
         }
         exchange.choice = choice;
         context.said.arms = policy.faults.arms(choice, &arms);
-        let Some(hit) = choice.hit() else {
-            return Verdict::Pass;
-        };
-        let Some(injection) = policy.faults.injection(hit, Some(arrival.request)) else {
+        let (Some(hit), Some(injection)) = (choice.hit(), injection) else {
             return Verdict::Pass;
         };
         exchange.reasons = exchange.reasons.and(Reasons::FAULT);
@@ -75,6 +75,16 @@ impl Plane {
         };
         let rule = injection.rule;
         self.strike(exchange, arrival, (hit, rule), effects)
+    }
+
+    /// Whether the fault may touch one more, and hold it back if it is to.
+    fn has_room(&mut self, exchange: &mut Exchange, injection: &Injection<'_>) -> bool {
+        let waits = injection.on == ExchangeSide::Request && injection.delay.is_some();
+        if waits && self.held.is_full() {
+            self.trouble.delays_over_cap += 1;
+            return false;
+        }
+        self.touch(exchange, injection.rule)
     }
 
     /// Whether the fault may touch one more.
@@ -123,10 +133,7 @@ impl Plane {
             is_grpc: exchange.is_grpc,
             state: Rc::clone(&state),
         };
-        if !self.held.hold(key.1, key.0, hold) {
-            self.trouble.delays_over_cap += 1;
-            return Verdict::Pass;
-        }
+        self.held.hold(key, hold);
         exchange.decided = Decided::Held { key, state };
         Verdict::Hold
     }

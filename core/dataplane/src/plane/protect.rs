@@ -60,6 +60,10 @@ impl Plane {
         self.sharing.has_news(now);
         match admission {
             Admission::Pass(ticket) => exchange.ticket = ticket,
+            Admission::Probe(ticket) => {
+                exchange.ticket = Some(ticket);
+                exchange.reasons = exchange.reasons.and(Reasons::BREAKER);
+            }
             Admission::Shadow => {
                 exchange.shadows.breaker = true;
                 exchange.reasons = exchange.reasons.and(Reasons::BREAKER);
@@ -86,10 +90,7 @@ impl Plane {
     ) -> Option<Verdict> {
         let entry = self.side(exchange.side).entry(exchange.scope)?;
         let shedder = entry.shedder.as_mut()?;
-        let class = context
-            .said
-            .criticality
-            .unwrap_or(exchange.policy.criticality);
+        let class = context.said.criticality.unwrap_or_default();
         match shedder.admit(class, shed::draw(context.trace.id()), now) {
             ShedAdmit::Pass(ticket) => {
                 if ticket.would_shed() {

@@ -13,23 +13,30 @@ pub(super) struct Sharing {
     peers: Option<Peers>,
     /// None: no request came since, so there is nothing to tell, and nobody here whom the others' words concern.
     due: Option<Time>,
+    /// When it was last looked at.
+    looked_at: Option<Time>,
 }
 
 /// Windows of a second have buckets of a tenth.
 const PERIOD: Duration = Duration::from_millis(100);
+/// A worker that had nothing to do knows nothing of the others, so it looks soon.
+const SOON: Duration = Duration::from_millis(5);
 
 impl Sharing {
     pub(super) const fn new() -> Self {
         Self {
             peers: None,
             due: None,
+            looked_at: None,
         }
     }
 
     /// A request met a breaker.
     pub(super) fn has_news(&mut self, now: Time) {
         if self.due.is_none() {
-            self.due = Some(now.after(PERIOD));
+            let soon = now.after(SOON);
+            let due = self.looked_at.map_or(soon, |at| at.after(PERIOD).max(soon));
+            self.due = Some(due);
         }
     }
 
@@ -44,8 +51,16 @@ impl Plane {
         let is_due = self.sharing.due.is_some_and(|due| due <= now);
         if is_due {
             self.sharing.due = None;
+            self.sharing.looked_at = Some(now);
         }
         is_due
+    }
+
+    /// The board could not be written, as others always came between: it is tried again soon, whether or not a
+    /// request comes.
+    pub fn board_contended(&mut self, now: Time) {
+        self.trouble.boards_contended += 1;
+        self.sharing.has_news(now);
     }
 
     /// Hears what is on the board, and says what is to be there instead: to be set if nobody else did

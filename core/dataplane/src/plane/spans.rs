@@ -1,6 +1,6 @@
 //! Spans of requests: what they begin with, what is kept of them, where they go.
 
-use sloop_model::{Side, Time};
+use sloop_model::{OwnVerdict, Side, Time};
 
 use super::Plane;
 use super::exchange::Exchange;
@@ -24,44 +24,51 @@ pub(super) struct OtValue {
     is_set: bool,
 }
 
+impl Kept {
+    /// Whether the filter answered the request, so that nobody has said yet what was answered.
+    #[must_use]
+    pub fn is_answered_here(&self) -> bool {
+        self.span.verdict != OwnVerdict::Passed
+    }
+
+    /// Says what was answered: the HTTP status, and the gRPC status if it was gRPC.
+    pub fn answered(&mut self, status: Option<u16>, grpc: Option<u8>) {
+        self.span.status = status;
+        self.span.grpc = grpc.filter(|_| self.span.is_grpc);
+    }
+}
+
 impl Plane {
-    /// Begins the span of a request, where spans are wanted.
-    pub(super) fn draft(&self, exchange: &mut Exchange, context: &Context<'_>) {
+    /// Begins the span of a request, where spans are wanted. Where its trace begins, it is decided here
+    /// what those behind are told about its spans.
+    pub(super) fn draft(&mut self, exchange: &mut Exchange, context: &mut Context<'_>) {
+        self.ot.is_set = false;
         let state = match exchange.side {
             Side::Server => &self.server,
             Side::Client => &self.client,
         };
-        if state.spans.is_none() {
+        let Some(spans) = &state.spans else {
             return;
+        };
+        let ot = context.state().find(b"ot").map(Ot::parse);
+        let randomness = Randomness::of(context.trace.id(), ot);
+        if context.trace.is_origin() {
+            let origin = spans.origin(randomness);
+            context.trace.set_sampled(origin.is_sampled);
+            if let Some(threshold) = origin.threshold {
+                self.ot.set(threshold);
+            }
         }
         let trace = &context.trace;
-        let ot = context.state().find(b"ot").map(Ot::parse);
         exchange.span = Some(SpanDraft {
             trace: trace.id(),
             span: trace.span(),
             parent: trace.parent().unwrap_or(0),
             flags: trace.flags(),
-            randomness: Randomness::of(trace.id(), ot),
+            randomness,
         });
         if context.said.keep {
             exchange.reasons = exchange.reasons.and(Reasons::MARKED);
-        }
-    }
-
-    /// Says, where a trace begins, what was decided about its spans.
-    pub(super) fn tell_sampling(&self, side: Side, context: &mut Context<'_>, value: &mut OtValue) {
-        value.is_set = false;
-        let state = match side {
-            Side::Server => &self.server,
-            Side::Client => &self.client,
-        };
-        let Some(spans) = state.spans.as_ref().filter(|_| context.trace.is_origin()) else {
-            return;
-        };
-        let origin = spans.origin(Randomness::of(context.trace.id(), None));
-        context.trace.set_sampled(origin.is_sampled);
-        if let Some(threshold) = origin.threshold {
-            value.set(threshold);
         }
     }
 
@@ -148,17 +155,12 @@ impl OtValue {
         }
         self.is_set = true;
     }
-}
 
-/// The members of `tracestate` that are not ours alone.
-pub(super) fn members(value: &OtValue) -> Vec<StateMember<'_>> {
-    // An empty list takes no memory.
-    let mut members = Vec::new();
-    if value.is_set {
-        members.push(StateMember {
+    /// The member, if it is to be written.
+    pub(super) fn member(&self) -> Option<StateMember<'_>> {
+        self.is_set.then_some(StateMember {
             key: b"ot",
-            value: &value.value,
-        });
+            value: &self.value,
+        })
     }
-    members
 }

@@ -1,11 +1,17 @@
 //! What the memory of a VM promises.
 
+mod carrying;
 mod counting;
 mod describing;
+mod experimenting;
+mod exporting;
 mod faults;
 mod guarding;
+mod joining;
+mod protecting;
 mod reporting;
 mod scopes;
+mod sharing;
 
 use std::collections::BTreeMap;
 
@@ -42,6 +48,11 @@ pub(super) fn scope(name: &str, more: &str) -> String {
     format!(
         r#"{{"service": "shop", "route": "{name}", "match": [{{"path": {{"exact": "/{name}"}}}}]{comma}{more}}}"#
     )
+}
+
+/// `json` with `fields` besides.
+pub(super) fn and(json: &str, fields: &str) -> String {
+    json.replacen('{', &format!("{{{fields}, "), 1)
 }
 
 impl Bench {
@@ -120,12 +131,32 @@ impl Bench {
     }
 
     pub(super) fn end(&mut self, exchange: Exchange, status: u16, millis: u64) {
+        let _ = self.end_kept(exchange, status, millis);
+    }
+
+    /// As [`Bench::end`], and the span that is to be kept.
+    pub(super) fn end_kept(
+        &mut self,
+        exchange: Exchange,
+        status: u16,
+        millis: u64,
+    ) -> Option<Kept> {
         let ending = Ending {
             status: Some(status),
             flags: Flags::default(),
             grpc: Some(2),
         };
-        let _ = self.plane.end(exchange, ending, at(millis));
+        self.plane.end(exchange, ending, at(millis))
+    }
+
+    /// The value that the last request went on with in this header, if it was written.
+    pub(super) fn wrote(&self, name: &str) -> Option<&str> {
+        self.sent.get(name)?.as_deref()
+    }
+
+    /// The headers that were written or removed, by name.
+    pub(super) fn written(&self) -> Vec<&str> {
+        self.sent.keys().map(String::as_str).collect()
     }
 
     /// A whole request; what the filter decided about it.

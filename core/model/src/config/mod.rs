@@ -146,7 +146,8 @@ pub struct ScopeConfig {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[cfg_attr(feature = "schema", schemars(length(max = FilterConfig::OBJECTIVES_MAX)))]
     pub objectives: Vec<Objective>,
-    /// How much its requests matter, where they do not say so themselves; `critical` when absent.
+    /// How much its requests matter, where they do not say so themselves. They carry it on, in `tracestate`.
+    /// When absent they count as `critical`, and carry nothing on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub criticality: Option<Criticality>,
     /// Requests that are refused because of what they are.

@@ -3,7 +3,7 @@
 use wasmtime::{Linker, Result};
 
 use super::{Host, Status, hostcall};
-use crate::wasm_host::host::Metric;
+use crate::wasm_host::host::{Metric, SharedTrouble};
 
 /// The ABI's number of counters among the kinds of metrics.
 const COUNTER: u32 = 0;
@@ -15,7 +15,11 @@ pub(super) fn add(linker: &mut Linker<Host>) -> Result<()> {
         "proxy_get_shared_data",
         |call, key: u32, key_size: u32, value: u32, size: u32, version_at: u32| {
             let key = call.bytes((key, key_size))?;
-            let Some((found, version)) = call.host().shared.get(&key).cloned() else {
+            if call.host().shared_trouble == SharedTrouble::Gone {
+                return Ok(Status::InternalFailure);
+            }
+            let known = call.host().shared().get(&key).cloned();
+            let Some((found, version)) = known else {
                 return Ok(Status::NotFound);
             };
             call.put(version_at, &version.to_le_bytes())?;
@@ -28,7 +32,16 @@ pub(super) fn add(linker: &mut Linker<Host>) -> Result<()> {
         |call, key: u32, key_size: u32, value: u32, size: u32, version: u32| {
             let key = call.bytes((key, key_size))?;
             let value = call.bytes((value, size))?;
-            let shared = &mut call.host().shared;
+            let host = call.host();
+            match &mut host.shared_trouble {
+                SharedTrouble::Gone => return Ok(Status::InternalFailure),
+                SharedTrouble::Contended(times) if 0 < *times => {
+                    *times -= 1;
+                    return Ok(Status::CasMismatch);
+                }
+                SharedTrouble::None | SharedTrouble::Contended(_) => {}
+            }
+            let mut shared = host.shared();
             let known = shared.get(&key).map_or(0, |(_, version)| *version);
             if version != 0 && version != known {
                 return Ok(Status::CasMismatch);
@@ -46,12 +59,17 @@ fn add_metrics(linker: &mut Linker<Host>) -> Result<()> {
         "proxy_define_metric",
         |call, kind: u32, name: u32, size: u32, id_at: u32| {
             let name = call.text((name, size))?;
-            call.host().metrics.push(Metric {
-                name,
-                is_counter: kind == COUNTER,
-                value: 0,
-            });
-            let id = u32::try_from(call.host().metrics.len())?;
+            let metrics = &mut call.host().metrics;
+            let known = metrics.iter().position(|metric| metric.name == name);
+            let at = known.unwrap_or(metrics.len());
+            if known.is_none() {
+                metrics.push(Metric {
+                    name,
+                    is_counter: kind == COUNTER,
+                    value: 0,
+                });
+            }
+            let id = u32::try_from(at + 1)?;
             call.put(id_at, &id.to_le_bytes()).map(|()| Status::Ok)
         }
     );

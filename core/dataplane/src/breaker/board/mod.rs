@@ -131,6 +131,8 @@ pub struct Heard {
     pub opening: Option<Opening>,
     /// How many workers there are with requests of this scope, this one included.
     pub workers: u32,
+    /// Over how long `tally` was counted, at most: since the board was last read.
+    pub over: Duration,
 }
 
 impl Opening {
@@ -146,7 +148,7 @@ impl Opening {
 }
 
 impl Heard {
-    const fn nothing(scope: ScopeKey) -> Self {
+    const fn nothing(scope: ScopeKey, over: Duration) -> Self {
         Self {
             scope,
             tally: Tally {
@@ -156,6 +158,7 @@ impl Heard {
             },
             opening: None,
             workers: 1,
+            over,
         }
     }
 }

@@ -13,6 +13,7 @@ pub struct Peers {
     vm: u64,
     /// Since when it reads. What was counted before is not news to anybody.
     since: Time,
+    read_at: Time,
     /// By VM and scope, what was told last, and when.
     known: BTreeMap<(u64, ScopeKey), (Time, Told)>,
 }
@@ -24,6 +25,7 @@ impl Peers {
         Self {
             vm,
             since: now,
+            read_at: now,
             known: BTreeMap::new(),
         }
     }
@@ -35,16 +37,18 @@ impl Peers {
         for page in board.pages.iter().filter(|page| page.vm != vm) {
             self.learn(page, now, &mut heard);
         }
+        self.read_at = now;
         self.known
             .retain(|_, (at, _)| now.since(*at) < FORGOTTEN_AFTER);
         heard.into_values().collect()
     }
 
     fn learn(&mut self, page: &Page, now: Time, heard: &mut BTreeMap<ScopeKey, Heard>) {
+        let over = now.since(self.read_at);
         for Line { scope, told } in &page.lines {
             let one = heard
                 .entry(*scope)
-                .or_insert_with(|| Heard::nothing(*scope));
+                .or_insert_with(|| Heard::nothing(*scope, over));
             one.workers = one.workers.saturating_add(1);
             one.opening = match (one.opening, told.opening) {
                 (Some(one), Some(other)) => Some(one.and(other)),

@@ -316,6 +316,7 @@ fn nobodys_word_keeps_it_open_longer_than_its_limits() {
         tally: Tally::default(),
         opening: Some(opening),
         workers: u32::MAX,
+        over: Duration::ZERO,
     };
     breaker.hear(&heard, at(10));
     assert_eq!(breaker.state(at(3_999)), BreakerState::Open);

@@ -61,9 +61,12 @@ fn the_wait_that_it_names_is_rounded_up() {
 fn a_change_is_told_soon() {
     let mut bench = Bench::new(&guarded(""));
     bench.request("a", 200, 0);
-    assert_eq!(bench.plane.wake_at(), Some(at(100)), "the other workers");
-    assert!(bench.plane.shares(at(100)));
+    assert_eq!(bench.plane.wake_at(), Some(at(5)), "the other workers");
+    assert!(bench.plane.shares(at(5)));
     assert_eq!(bench.plane.wake_at(), Some(at(1_000)), "the report");
+    bench.request("a", 200, 6);
+    assert_eq!(bench.plane.wake_at(), Some(at(105)), "not all the time");
+    assert!(bench.plane.shares(at(105)));
     fail(&mut bench, 4, 110);
     assert!(bench.plane.wake_at().unwrap() <= at(160));
 }

@@ -1,0 +1,185 @@
+//! Experiments: whom they reach, and what is counted of them.
+
+use super::*;
+use sloop_model::Arm;
+
+fn fault(more: &str) -> String {
+    format!(
+        r#"{{"id": "e", "seed": 7, {more}, "expires_at_ms": {}}}"#,
+        WALL + 60_000
+    )
+}
+
+fn with(faults: &str) -> String {
+    config(&scope("a", &format!(r#""faults": [{faults}]"#)))
+}
+
+fn verdict(bench: &mut Bench, headers: &[(&str, &[u8])]) -> Verdict {
+    let begun = bench.begin_with(Side::Server, "a", headers, 0);
+    bench.end(begun.exchange, 200, 0);
+    begun.verdict
+}
+
+const ABORTED: Verdict = Verdict::End(FaultEnding::Abort { status: 503 });
+
+#[test]
+fn it_is_chosen_by_header_caller_and_criticality() {
+    let parent: (&str, &[u8]) = (
+        "traceparent",
+        b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+    );
+    type Headers<'a> = &'a [(&'a str, &'a [u8])];
+    let cases: [(&str, Headers<'_>, Headers<'_>); 3] = [
+        (
+            r#""match": {"headers": [{"name": "x-user", "exact": "eve"}]}"#,
+            &[("x-user", b"eve")],
+            &[("x-user", b"ann")],
+        ),
+        (
+            r#""caller": ["cart"]"#,
+            &[("x-caller", b"cart")],
+            &[("x-caller", b"shop")],
+        ),
+        (
+            r#""criticality": ["sheddable"]"#,
+            &[parent, ("tracestate", b"sloop=1.c0")],
+            &[parent],
+        ),
+    ];
+    for (reach, met, missed) in cases {
+        let rule = fault(&format!(r#""share": 10000, "abort_status": 503, {reach}"#));
+        let caller = r#""dimensions": {"caller": {"header": "x-caller"}}"#;
+        let mut bench = Bench::new(&and(&with(&rule), caller));
+        assert_eq!(verdict(&mut bench, met), ABORTED, "{reach}");
+        assert_eq!(verdict(&mut bench, missed), Verdict::Pass, "{reach}");
+    }
+}
+
+#[test]
+fn a_request_may_ask_for_its_own_fault() {
+    let rule = fault(r#""share": 10000, "by_header": true"#);
+    let mut bench = Bench::new(&with(&rule));
+    assert_eq!(verdict(&mut bench, &[]), Verdict::Pass);
+    let asked: [(&str, &[u8]); 1] = [("x-envoy-fault-abort-request", b"503")];
+    assert_eq!(verdict(&mut bench, &asked), ABORTED);
+    let asked: [(&str, &[u8]); 1] = [("x-envoy-fault-delay-request", b"100")];
+    let begun = bench.begin_with(Side::Server, "a", &asked, 0);
+    assert_eq!(begun.verdict, Verdict::Hold);
+    assert_eq!(bench.plane.release(at(100)).len(), 1);
+    bench.end(begun.exchange, 200, 100);
+}
+
+#[test]
+fn a_share_of_sidecars_takes_part() {
+    let rule = fault(r#""share": 10000, "abort_status": 503, "sidecars": 5000"#);
+    let mut taking_part = 0;
+    for node in 0..100 {
+        let mut bench = Bench::new(&config(""));
+        bench.plane.name(format!("node-{node}").as_bytes());
+        bench.configure(&with(&rule), 0);
+        taking_part += u32::from(verdict(&mut bench, &[]) == ABORTED);
+    }
+    assert!((30..70).contains(&taking_part), "{taking_part}");
+}
+
+#[test]
+fn no_more_than_its_maximum_are_touched_at_a_time() {
+    let rule = fault(r#""share": 10000, "delay_ms": 100, "active_max": 2"#);
+    let mut bench = Bench::new(&with(&rule));
+    let began: Vec<_> = (0..3).map(|_| bench.begin("a", 0)).collect();
+    let verdicts: Vec<_> = began.iter().map(|(_, verdict)| *verdict).collect();
+    assert_eq!(verdicts, [Verdict::Hold, Verdict::Hold, Verdict::Pass]);
+    for (exchange, _) in began {
+        bench.end(exchange, 200, 10);
+    }
+    assert_eq!(bench.begin("a", 20).1, Verdict::Hold, "they are over");
+    assert_eq!(bench.report(1_000).unwrap().trouble.faults_over_cap, 1);
+}
+
+#[test]
+fn both_arms_are_counted_and_travel_with_the_trace() {
+    let rule = fault(r#""share": 5000, "control": 5000, "abort_status": 503"#);
+    let mut bench = Bench::new(&with(&rule));
+    let mut control = None;
+    for _ in 0..100 {
+        bench.request("a", 200, 0);
+        control = control.or(bench.wrote("tracestate").map(str::to_owned));
+    }
+    let scopes = bench.scopes(1_000);
+    let arms: Vec<_> = scopes[0].arms.iter().map(|one| one.arm).collect();
+    assert_eq!(arms, [Arm::Fault, Arm::Control]);
+    assert_eq!(
+        scopes[0].arms.iter().map(|one| one.requests).sum::<u64>(),
+        100
+    );
+    assert_eq!(scopes[0].arms[0].requests, scopes[0].aborted);
+    // `sloop=1.e` and eight digits of the experiment, then the arm.
+    let control = control.unwrap();
+    assert!(
+        control.starts_with("sloop=1.e") && control.ends_with('c'),
+        "{control}"
+    );
+
+    // Whatever this sidecar would draw: the arm that it came with holds.
+    for (state, expected) in [
+        (control.clone(), Verdict::Pass),
+        (format!("{}f", control.trim_end_matches('c')), ABORTED),
+    ] {
+        for trace in 1..50 {
+            let parent = format!("00-{trace:032x}-b7ad6b7169203331-01");
+            let headers = [
+                ("traceparent", parent.as_bytes()),
+                ("tracestate", state.as_bytes()),
+            ];
+            assert_eq!(verdict(&mut bench, &headers), expected, "{state}");
+        }
+    }
+}
+
+#[test]
+fn whom_nothing_could_hold_is_in_no_arm() {
+    let rule = fault(r#""share": 9999, "control": 1, "delay_ms": 100"#);
+    let mut bench = Bench::new(&with(&rule));
+    let mut held = Vec::new();
+    while held.len() < Plane::HELD_MAX {
+        let (exchange, verdict) = bench.begin("a", 0);
+        if verdict == Verdict::Hold {
+            held.push(exchange);
+        } else {
+            bench.end(exchange, 200, 0);
+        }
+    }
+    let (exchange, verdict) = bench.begin("a", 0);
+    assert_eq!((verdict, bench.wrote("tracestate")), (Verdict::Pass, None));
+    bench.end(exchange, 200, 0);
+    let report = bench.report(1_000).unwrap();
+    assert_eq!(report.trouble.delays_over_cap, 1);
+    let touched = |arm: &&crate::fault::ArmDelta| arm.arm == Arm::Fault;
+    assert_eq!(report.scopes[0].arms.iter().filter(touched).count(), 0);
+    for exchange in held {
+        bench.plane.abandon(exchange);
+    }
+}
+
+#[test]
+fn a_caller_that_leaves_while_held_proves_no_slowness() {
+    let more = r#""breaker": {"limits": {"window_ms": 1000, "calls_min": 4, "failed_max": 5000, "slow_max": 5000,
+        "slow_us": 50000, "open_ms": 1000, "open_max_ms": 4000, "probes": 1}}"#;
+    let rule = fault(r#""share": 10000, "delay_ms": 500"#);
+    let mut bench = Bench::new(&config(&scope(
+        "a",
+        &format!(r#""faults": [{rule}], {more}"#),
+    )));
+    for turn in 0..10 {
+        let (exchange, verdict) = bench.begin("a", turn * 100);
+        assert_eq!(verdict, Verdict::Hold);
+        let ending = Ending {
+            flags: Flags::CANCELLED,
+            ..Ending::default()
+        };
+        bench.plane.end(exchange, ending, at(turn * 100 + 90));
+    }
+    let delta = bench.scopes(1_000).remove(0);
+    assert_eq!(outcome(&delta, Outcome::ClientCancel), 10);
+    assert!(delta.breaker.unwrap().changes.is_empty());
+}

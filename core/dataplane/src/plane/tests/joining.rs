@@ -1,0 +1,99 @@
+//! Outbound requests of applications that forward only `x-request-id`.
+
+use super::*;
+
+const ID: (&str, &[u8]) = ("x-request-id", b"3f3c2a1e-0000-4000-8000-000000000001");
+const JOIN: &str = r#""join": {"expires_ms": 1000}"#;
+
+fn joining(context: &str, server: &str) -> Bench {
+    let trace = format!(r#""trace": {{"context": {{{context}}}}}"#);
+    let mut bench = Bench::new(&and(&config(server), &trace));
+    let client = config("").replace("server", "client");
+    bench.configure(&and(&client, &trace), 0);
+    bench
+}
+
+/// The trace and the span of the last request, as it was sent on.
+fn ids(bench: &Bench) -> (String, String) {
+    let header = bench.wrote("traceparent").unwrap();
+    (header[3..35].to_owned(), header[36..52].to_owned())
+}
+
+fn inbound(bench: &mut Bench, millis: u64) -> (String, String) {
+    let begun = bench.begin_with(Side::Server, "a", &[ID], millis);
+    bench.end(begun.exchange, 200, millis);
+    ids(bench)
+}
+
+/// The trace that an outbound request is in, and its parent.
+fn outbound(bench: &mut Bench, millis: u64) -> (String, Option<u64>) {
+    let begun = bench.begin_with(Side::Client, "b", &[ID], millis);
+    bench.end(begun.exchange, 200, millis);
+    (ids(bench).0, begun.trace.parent())
+}
+
+#[test]
+fn they_are_below_the_inbound_one() {
+    let mut bench = joining(JOIN, "");
+    let (trace, span) = inbound(&mut bench, 0);
+    let span = u64::from_str_radix(&span, 16).unwrap();
+    assert_eq!(outbound(&mut bench, 999), (trace, Some(span)));
+}
+
+#[test]
+fn but_not_for_ever() {
+    let mut bench = joining(JOIN, "");
+    let (trace, _) = inbound(&mut bench, 0);
+    let (other, parent) = outbound(&mut bench, 1_000);
+    assert_ne!(trace, other);
+    assert_eq!(parent, None);
+}
+
+#[test]
+fn nor_unless_it_is_wanted() {
+    let mut bench = joining("", "");
+    let (trace, _) = inbound(&mut bench, 0);
+    assert_ne!(outbound(&mut bench, 0).0, trace);
+    let bytes = serialised(&[ID]);
+    let request = Request::read(HeaderMap::new(&bytes));
+    assert_eq!(bench.plane.joins(Side::Client, &request, at(0)), Joins::No);
+    assert_eq!(bench.plane.to_share(), None);
+}
+
+#[test]
+fn what_was_refused_causes_nothing() {
+    let deny = format!(
+        r#""deny": [{{"id": "d", "match": {{"path": {{"prefix": "/"}}}}, "share_max": 10000,
+            "expires_at_ms": {}}}]"#,
+        WALL + 60_000
+    );
+    let sidecar = r#""join": {"expires_ms": 1000, "reach": "sidecar"}"#;
+    let mut bench = joining(sidecar, &scope("a", &deny));
+    let headers: [(&str, &[u8]); 2] = [ID, (":path", b"/a")];
+    let begun = bench.begin_with(Side::Server, "a", &headers, 0);
+    assert!(matches!(begun.verdict, Verdict::Block { .. }));
+    assert_eq!(bench.plane.to_share(), None);
+    bench.end(begun.exchange, 403, 0);
+    assert_eq!(outbound(&mut bench, 0).1, None);
+}
+
+#[test]
+fn another_worker_finds_it_where_the_sidecar_shares() {
+    let sidecar = r#""join": {"expires_ms": 1000, "reach": "sidecar"}"#;
+    let (mut here, there) = (joining(sidecar, ""), joining(sidecar, ""));
+    inbound(&mut here, 0);
+    let (key, value) = here.plane.to_share().unwrap();
+    let (key, value) = (key, value.to_vec());
+    assert_eq!(here.plane.to_share(), None, "once");
+
+    let bytes = serialised(&[ID]);
+    let request = Request::read(HeaderMap::new(&bytes));
+    assert_eq!(
+        there.plane.joins(Side::Client, &request, at(10)),
+        Joins::Ask(key)
+    );
+    let joined = |millis| there.plane.joined_by(&value, &request, at(millis));
+    let ours = |bench: &Bench| bench.plane.joins(Side::Client, &request, at(10));
+    assert_eq!(ours(&here), Joins::To(joined(10).unwrap()));
+    assert_eq!(joined(1_000), None, "expired");
+}

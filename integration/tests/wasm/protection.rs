@@ -1,0 +1,181 @@
+//! Deny rules, shedding, and what operators want of breakers.
+
+use serde_json::{Value, json};
+use sloop_integration::wasm_host::{Request, Response, Stream, Vm};
+use sloop_model::Outcome;
+use sloop_xds_protos::report::v1::{ReportResponse, ScopeReading, Side};
+
+use prost::Message;
+
+use crate::language::{ask, bare, millis, next_report, paid, pay, push, reported, scope, started};
+
+fn denied(vm: &mut Vm, more: &Value) {
+    let mut rule = json!({
+        "id": "wild", "match": {"path": {"prefix": "/pay"}}, "share_max": 10_000,
+        "expires_at_ms": vm.wall_ms() + 60_000,
+    });
+    let fields = rule.as_object_mut().unwrap();
+    fields.extend(more.as_object().unwrap().clone());
+    push(vm, &pay(&json!({"deny": [rule]})));
+}
+
+fn denying(more: &Value) -> Vm {
+    let mut vm = bare();
+    denied(&mut vm, more);
+    vm
+}
+
+#[test]
+fn who_is_denied_is_told_by_which_rule() {
+    let mut vm = denying(&json!({"status": 429}));
+    let refused = paid(&mut vm, 200);
+    assert_eq!(refused.times_sent(), 0);
+    let reply = refused.reply().unwrap();
+    assert_eq!(
+        (reply.status, reply.details.as_str()),
+        (429, "sloop_denied{wild}")
+    );
+    assert_eq!(refused.received("x-sloop-verdict").unwrap(), "blocked");
+    assert_eq!(refused.sent("traceparent"), None, "nothing was written");
+    let grpc = Request::get("/pay").header("content-type", "application/grpc");
+    let refused = ask(&mut vm, grpc, Response::status(200));
+    assert_eq!(refused.reply().unwrap().grpc_status, 7);
+}
+
+#[test]
+fn what_was_denied_is_reported_whatever_was_pushed() {
+    let mut vm = denying(&json!({}));
+    paid(&mut vm, 200);
+    denied(&mut vm, &json!({"mode": "shadow"}));
+    paid(&mut vm, 200);
+    paid(&mut vm, 500);
+    push(&mut vm, &pay(&json!({})));
+    assert_eq!(paid(&mut vm, 200).times_sent(), 1);
+    let report = reported(&mut vm);
+    let [denial] = report.denials.as_slice() else {
+        panic!("{:?}", report.denials)
+    };
+    assert_eq!(denial.id, "wild");
+    assert_eq!((denial.refused, denial.shadow_refused), (1, 2));
+    let counted = scope(&report, "pay").unwrap();
+    assert_eq!((counted.shadow_denied, counted.shadow_denied_good), (2, 1));
+    assert_eq!(counted.outcomes.get(Outcome::Blocked.index()), Some(&1));
+}
+
+#[test]
+fn a_rule_ends_by_itself() {
+    let mut vm = bare();
+    let expires = vm.wall_ms() + 2_000;
+    denied(&mut vm, &json!({"expires_at_ms": expires}));
+    assert_eq!(paid(&mut vm, 200).times_sent(), 0);
+    vm.advance(millis(2_100));
+    assert_eq!(paid(&mut vm, 200).times_sent(), 1, "nobody pushed anything");
+}
+
+fn shedding(more: &Value) -> Value {
+    let mut shed = json!({"limits": {
+        "share_min": 5_000, "share_max": 9_000, "floor": 10, "failed_max": 100,
+    }});
+    let fields = shed.as_object_mut().unwrap();
+    fields.extend(more.as_object().unwrap().clone());
+    pay(&json!({"shed": shed}))
+}
+
+/// A second of requests; those that were shed.
+fn second(vm: &mut Vm, state: &str) -> Vec<Stream> {
+    let mut shed = Vec::new();
+    for turn in 0..100_u128 {
+        let trace =
+            u128::from(vm.wall_ms()).wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835);
+        let parent = format!("00-{:032x}-b7ad6b7169203331-01", trace ^ turn);
+        let request = Request::get("/pay")
+            .header("traceparent", parent)
+            .header("tracestate", state);
+        let ended = ask(vm, request, Response::status(200));
+        if ended.times_sent() == 0 {
+            shed.push(ended);
+        }
+        vm.advance(millis(10));
+    }
+    shed
+}
+
+#[test]
+fn who_is_shed_is_told_to_come_back() {
+    let mut vm = started(&shedding(&json!({})));
+    for _ in 0..3 {
+        second(&mut vm, "sloop=1.c0");
+    }
+    let shed = second(&mut vm, "sloop=1.c0");
+    let one = shed.first().unwrap();
+    let reply = one.reply().unwrap();
+    assert_eq!((reply.status, reply.details.as_str()), (503, "sloop_shed"));
+    assert_eq!(one.received("retry-after").unwrap(), "1");
+    assert_eq!(one.received("x-sloop-verdict").unwrap(), "shed");
+}
+
+#[test]
+fn a_shadow_sheds_nobody_and_counts() {
+    let mut vm = started(&shedding(&json!({"mode": "shadow"})));
+    let shed: usize = (0..4).map(|_| second(&mut vm, "").len()).sum();
+    assert_eq!(shed, 0);
+    let report = reported(&mut vm);
+    let counted = scope(&report, "pay").unwrap().shed.clone().unwrap();
+    assert!(
+        counted.shed.is_empty() && 0 < counted.shadow_shed,
+        "{counted:?}"
+    );
+    assert_eq!(counted.level, 5_000);
+}
+
+#[test]
+fn what_the_fleet_says_in_an_answer_reaches_the_shedder() {
+    let limits = json!({"share_max": 9_000, "failed_max": 100});
+    let mut vm = started(&shedding(&json!({"limits": limits})));
+    let reading = ScopeReading {
+        service: "shop".to_owned(),
+        route: "pay".to_owned(),
+        side: Side::Server.into(),
+        requests: 1_000,
+        good: 100,
+    };
+    let answer = ReportResponse {
+        readings: vec![reading],
+    };
+    let mut level = 0;
+    for _ in 0..6 {
+        paid(&mut vm, 200);
+        let (call, report) = next_report(&mut vm);
+        let shed = scope(&report, "pay").and_then(|counted| counted.shed.clone());
+        level = shed.map_or(level, |shed| shed.level);
+        vm.answer(&call, &answer.encode_to_vec());
+    }
+    assert!(0 < level);
+}
+
+fn guarded(mode: &str) -> Value {
+    pay(&json!({"breaker": {"mode": mode, "limits": {
+        "window_ms": 1_000, "calls_min": 5, "failed_max": 5_000,
+        "open_ms": 1_000, "open_max_ms": 10_000, "probes": 1,
+    }}}))
+}
+
+#[test]
+fn operators_may_force_a_breaker_open_or_take_it_out() {
+    let mut vm = started(&guarded("forced_open"));
+    assert_eq!(
+        paid(&mut vm, 200).reply().unwrap().details,
+        "sloop_breaker_open"
+    );
+    vm.advance(millis(60_000));
+    assert_eq!(paid(&mut vm, 200).times_sent(), 0);
+    for mode in ["metrics_only", "disabled"] {
+        push(&mut vm, &guarded(mode));
+        for _ in 0..20 {
+            assert_eq!(paid(&mut vm, 500).times_sent(), 1, "{mode}");
+        }
+    }
+    push(&mut vm, &guarded("enforce"));
+    let sent = (0..20).map(|_| paid(&mut vm, 500).times_sent());
+    assert_eq!(sent.sum::<u32>(), 5);
+}
