@@ -6,6 +6,7 @@ mod faults;
 mod guarding;
 mod reporting;
 mod scopes;
+mod sharing;
 
 use std::collections::BTreeMap;
 
