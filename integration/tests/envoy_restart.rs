@@ -15,6 +15,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
 
 use sloop_controlplane::ads::Variant;
 use sloop_integration::envoy::{Caller, Upstream};
@@ -160,8 +161,13 @@ impl Load {
     }
 
     async fn flows(&self) {
-        let goal = self.sent.load(Ordering::Relaxed) + 300;
-        eventually(SOON, "300 more requests", async || {
+        self.flows_for(300, SOON).await;
+    }
+
+    async fn flows_for(&self, requests: u64, within: Duration) {
+        let goal = self.sent.load(Ordering::Relaxed) + requests;
+        let what = format!("{requests} more requests");
+        eventually(within, &what, async || {
             (goal <= self.sent.load(Ordering::Relaxed)).then_some(())
         })
         .await
@@ -241,4 +247,84 @@ async fn no_request_and_no_count_is_lost_over_delta() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_request_and_no_count_is_lost_over_state_of_the_world() {
     restarts_over(Variant::Sotw).await;
+}
+
+/// How the long run is asked for.
+const LONG: &str = "SLOOP_LONG";
+
+/// The documents, with one route more for each push: what is pushed differs each time.
+fn documents(pushes: u32) -> String {
+    let more = (0..pushes % 8).map(|number| {
+        format!("  - name: more-{pushes}-{number}\n    match:\n    - path:\n        prefix: /more/{number}\n")
+    });
+    DOCUMENTS.to_owned() + &more.collect::<String>()
+}
+
+/// Minutes long, so only when `SLOOP_LONG` is set.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_hundred_thousand_requests_are_counted_exactly() {
+    if std::env::var_os(LONG).is_none() {
+        println!("skipped: it takes minutes; set {LONG} to run it");
+        return;
+    }
+    let patience = Duration::from_secs(900);
+    let app = Arc::new(Upstream::start().await.unwrap());
+    let mut plane = ControlPlane::start().await;
+    let sidecar = Sidecar::start(app.address(), plane.listen, Variant::Delta).await;
+    eventually(SOON, "the route is known", async || {
+        sidecar.inbound.get("/pay").await.ok()?;
+        plane.counted().await
+    })
+    .await
+    .unwrap();
+    drop(app.take());
+    let before = settled(&plane).await;
+
+    let folder = plane.folder.path().join("documents");
+    let pushing = tokio::spawn(async move {
+        for pushes in 1.. {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            let new = folder.join("shop.new");
+            std::fs::write(&new, documents(pushes)).unwrap();
+            std::fs::rename(&new, folder.join("shop.yaml")).unwrap();
+        }
+    });
+    // All at once they would take a third of a gigabyte.
+    let (counting, arrived) = (Arc::clone(&app), Arc::<AtomicU64>::default());
+    let arriving = Arc::clone(&arrived);
+    let counting = tokio::spawn(async move {
+        loop {
+            let taken = u64::try_from(counting.take().len()).unwrap();
+            arriving.fetch_add(taken, Ordering::Relaxed);
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    });
+    let load = Load::start(&sidecar.inbound, 8);
+    let begun = std::time::Instant::now();
+    for _ in 0..2 {
+        load.flows_for(67_000, patience).await;
+        plane.kill_and_restart().await;
+    }
+    load.flows_for(66_000, patience).await;
+    let (sent, failed) = load.stop().await;
+    let took = begun.elapsed();
+    pushing.abort();
+    let pushed = sidecar
+        .envoy
+        .stats(r"extension_config_discovery.*config_reload$")
+        .await
+        .unwrap();
+
+    counting.abort();
+    let arrived = arrived.load(Ordering::Relaxed) + u64::try_from(app.take().len()).unwrap();
+    let expected = before + sent;
+    let counted = eventually(SOON, "all requests are counted", async || {
+        plane.counted().await.filter(|counted| expected <= *counted)
+    });
+    let counted = counted.await.unwrap() - before;
+    println!(
+        "{sent} requests in {took:?}: {arrived} arrived, {counted} counted, {failed} failed; pushes: {pushed:?}"
+    );
+    assert_eq!((failed, arrived, counted), (0, sent, sent));
+    assert!(200_000 <= sent);
 }

@@ -8,6 +8,7 @@
 //! |---|---|
 //! | the filter refused it: breaker, shedding, rule, no time left | [`Refused`], [`Shed`], [`Blocked`], [`DeadlinePassed`] |
 //! | the filter answered it as a fault | [`Faulted`] |
+//! | status 101, whoever closed it then | [`Upgraded`] |
 //! | flags DC, DR: the client went away | [`ClientCancel`] |
 //! | flags UT, SI, UMSDR, DT | [`Timeout`] |
 //! | flags UF, DF | [`ConnectFailure`] |
@@ -15,7 +16,6 @@
 //! | flags UC, UR, LR, UPE with no status or 500 and above | [`UpstreamReset`] |
 //! | the same flags with a status below 500 | [`Truncated`] |
 //! | no status at all | [`UpstreamReset`] |
-//! | status 101 | [`Upgraded`] |
 //! | gRPC status 0; 1 (client) | [`Success`]; [`ClientCancel`] |
 //! | gRPC status 3, 5, 6, 7, 9, 11, 16 | [`ClientError`] |
 //! | other gRPC status | [`ServerError`]; 4 is [`Timeout`] |
@@ -212,7 +212,10 @@ impl Outcome {
             OwnVerdict::Passed => {}
         }
         let flags = ended.flags;
-        if flags.intersects(Flags::CANCELLED) {
+        if matches!(ended.status, Some(101)) {
+            // Whoever closes a WebSocket, Envoy says UC or DC: it has no other end.
+            Self::Upgraded
+        } else if flags.intersects(Flags::CANCELLED) {
             Self::ClientCancel
         } else if flags.intersects(Flags::LATE) {
             Self::Timeout
@@ -223,8 +226,6 @@ impl Outcome {
         } else {
             match ended.status {
                 None | Some(500..) if flags.intersects(Flags::BROKEN) => Self::UpstreamReset,
-                // Envoy ends a WebSocket with UC, so 101 comes first.
-                Some(101) => Self::Upgraded,
                 Some(_) if flags.intersects(Flags::BROKEN) => Self::Truncated,
                 None => Self::UpstreamReset,
                 Some(status) => match ended.grpc {
@@ -371,6 +372,7 @@ mod tests {
             (None, 1 << 28, Outcome::ClientCancel),
             (None, 0, Outcome::UpstreamReset),
             (Some(101), 64, Outcome::Upgraded),
+            (Some(101), 1 << 14, Outcome::Upgraded),
         ] {
             assert_eq!(of(status, flags, None), expected, "{status:?} {flags:#x}");
         }

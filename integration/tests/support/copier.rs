@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
@@ -68,6 +69,10 @@ async fn serve(listener: TcpListener, outbound: SocketAddr) {
         let service = service_fn(move |request: Request<Incoming>| {
             let client = client.clone();
             async move {
+                // A path of `/wait/200` is work of 200 ms.
+                let wait = request.uri().path().strip_prefix("/wait/");
+                let wait = wait.and_then(|it| it.parse().ok()).unwrap_or(0);
+                tokio::time::sleep(Duration::from_millis(wait)).await;
                 let mut asked = Request::get(format!("http://{outbound}{}", request.uri()));
                 for name in COPIED {
                     for value in request.headers().get_all(name) {

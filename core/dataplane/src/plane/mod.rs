@@ -134,6 +134,7 @@ impl Plane {
             Side::Client => &mut self.client,
         };
         side.configure(config, adopting);
+        self.sharing.begin(now);
         side.sweep(now, &mut self.trouble);
         self.adopt_join();
         let side = match config.side {

@@ -11,6 +11,9 @@ use crate::breaker::board::{Page, Peers, merge};
 #[derive(Debug)]
 pub(super) struct Sharing {
     peers: Option<Peers>,
+    /// When this VM was first told of a breaker: what others counted since then is news to it, also before
+    /// it had a request itself.
+    since: Option<Time>,
     /// None: no request came since, so there is nothing to tell, and nobody here whom the others' words concern.
     due: Option<Time>,
     /// When it was last looked at.
@@ -26,9 +29,15 @@ impl Sharing {
     pub(super) const fn new() -> Self {
         Self {
             peers: None,
+            since: None,
             due: None,
             looked_at: None,
         }
+    }
+
+    /// There may be breakers from `now` on.
+    pub(super) fn begin(&mut self, now: Time) {
+        self.since.get_or_insert(now);
     }
 
     /// A request met a breaker.
@@ -67,10 +76,11 @@ impl Plane {
     /// meanwhile, else to be called again with what is there then. None: leave it.
     pub fn exchange_board(&mut self, board: &[u8], now: Time) -> Option<Vec<u8>> {
         let vm = self.outbox.incarnation();
+        let since = self.sharing.since.unwrap_or(now);
         let peers = self
             .sharing
             .peers
-            .get_or_insert_with(|| Peers::new(vm, now));
+            .get_or_insert_with(|| Peers::new(vm, since));
         let heard = peers.read(board, now);
         let mut has_changed = false;
         let mut lines = Vec::new();

@@ -6,6 +6,7 @@ mod describing;
 mod experimenting;
 mod exporting;
 mod faults;
+mod first_look;
 mod guarding;
 mod joining;
 mod protecting;

@@ -11,7 +11,7 @@ use crate::breaker::words::Tally;
 #[derive(Clone, Debug)]
 pub struct Peers {
     vm: u64,
-    /// Since when it reads. What was counted before is not news to anybody.
+    /// Since when it may read. What was counted before is not news to anybody.
     since: Time,
     read_at: Time,
     /// By VM and scope, what was told last, and when.
