@@ -77,8 +77,10 @@ fn random() -> Random {
 }
 
 fn joined() -> Joined {
-    let mut said = Said::default();
-    said.keep = true;
+    let said = Said {
+        keep: true,
+        ..Said::default()
+    };
     Joined {
         parent: Parent {
             trace: TraceId { high: 7, low: 8 },
