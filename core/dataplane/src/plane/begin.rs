@@ -113,17 +113,17 @@ impl Plane {
     fn see<'a>(&mut self, exchange: &mut Exchange, arrival: &Arrival<'a>) -> Option<&'a [u8]> {
         let settings = self.dimensions(exchange.side)?;
         let baggage = Baggage::read(arrival.request, settings);
+        let of_headers = Seen::read(settings, arrival.request.headers);
         let seen = Seen {
             origin: baggage.origin.as_ref().map(|word| word.as_str().as_bytes()),
             journey: baggage
                 .journey
                 .as_ref()
                 .map(|word| word.as_str().as_bytes()),
-            ..Seen::read(settings, arrival.request.headers)
+            ..of_headers
         };
         self.describe(exchange, &seen);
-        // Its value borrows from the headers alone.
-        Seen::read(self.dimensions(exchange.side)?, arrival.request.headers).caller
+        of_headers.caller
     }
 
     /// Asks each rule in turn; the first that does not let it pass decides.
