@@ -58,7 +58,7 @@ fn cases() -> Vec<Case> {
             "everything on, nothing acts",
             all_on(),
             traced(),
-            [6, 3, 3, 14_000],
+            [7, 3, 3, 13_000],
         ),
         case("gRPC", plain(), grpc, [7, 4, 3, 8_300]),
         case(
