@@ -88,6 +88,10 @@ pub fn text(attributes: &[KeyValue], key: &str) -> Option<String> {
         any_value::Value::StringValue(text) => Some(text.clone()),
         any_value::Value::IntValue(number) => Some(number.to_string()),
         any_value::Value::BoolValue(is) => Some(is.to_string()),
-        _ => None,
+        any_value::Value::DoubleValue(_)
+        | any_value::Value::ArrayValue(_)
+        | any_value::Value::KvlistValue(_)
+        | any_value::Value::BytesValue(_)
+        | any_value::Value::StringValueStrindex(_) => None,
     }
 }
