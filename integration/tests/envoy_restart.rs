@@ -264,7 +264,7 @@ fn documents(pushes: u32) -> String {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_hundred_thousand_requests_are_counted_exactly() {
     if std::env::var_os(LONG).is_none() {
-        println!("skipped: it takes minutes; set {LONG} to run it");
+        eprintln!("skipped: it takes minutes; set {LONG} to run it");
         return;
     }
     let patience = Duration::from_secs(900);
@@ -322,7 +322,7 @@ async fn two_hundred_thousand_requests_are_counted_exactly() {
         plane.counted().await.filter(|counted| expected <= *counted)
     });
     let counted = counted.await.unwrap() - before;
-    println!(
+    eprintln!(
         "{sent} requests in {took:?}: {arrived} arrived, {counted} counted, {failed} failed; pushes: {pushed:?}"
     );
     assert_eq!((failed, arrived, counted), (0, sent, sent));

@@ -125,7 +125,7 @@ async fn what_opens_one_worker_opens_the_other_soon() {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     let staleness = opened.elapsed();
-    println!("the other worker refuses {staleness:?} later, after {asked} requests");
+    eprintln!("the other worker refuses {staleness:?} later, after {asked} requests");
     assert!(asked < 90, "it did not open by itself");
     assert!(staleness < Duration::from_secs(1), "{staleness:?}");
     let seen = app.take().len();

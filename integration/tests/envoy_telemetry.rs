@@ -233,7 +233,6 @@ async fn reports_tell_callers_origins_and_journeys_apart() {
     assert_eq!(of("DIMENSION_CALLER", "unknown"), 1);
     assert_eq!(of("DIMENSION_JOURNEY", "checkout"), 1);
     assert_eq!(of("DIMENSION_JOURNEY", "unknown"), 18);
-    println!("{counts:?}");
     let versions: Vec<_> = reports
         .iter()
         .flat_map(|it| &it.filters)

@@ -33,9 +33,7 @@ fn traceparent(arrived: &HeaderMap) -> (String, String, u8) {
     let lines: Vec<_> = arrived.get_all("traceparent").iter().collect();
     assert_eq!(lines.len(), 1, "{lines:?}");
     let parts: Vec<&str> = lines[0].to_str().unwrap().split('-').collect();
-    let &[version, trace, span, flags] = parts.as_slice() else {
-        panic!("{parts:?}");
-    };
+    let [version, trace, span, flags] = parts.try_into().expect("four parts");
     let is_hex = |text: &str, digits| {
         text.len() == digits
             && text
@@ -44,7 +42,7 @@ fn traceparent(arrived: &HeaderMap) -> (String, String, u8) {
     };
     assert!(
         version == "00" && is_hex(trace, 32) && is_hex(span, 16) && is_hex(flags, 2),
-        "{parts:?}"
+        "{lines:?}"
     );
     assert!(trace.bytes().any(|it| it != b'0') && span.bytes().any(|it| it != b'0'));
     (

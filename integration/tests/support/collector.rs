@@ -84,14 +84,12 @@ impl Drop for Collector {
 /// An attribute, as text.
 pub fn text(attributes: &[KeyValue], key: &str) -> Option<String> {
     let found = attributes.iter().find(|it| it.key == key)?;
-    match found.value.as_ref()?.value.as_ref()? {
-        any_value::Value::StringValue(text) => Some(text.clone()),
-        any_value::Value::IntValue(number) => Some(number.to_string()),
-        any_value::Value::BoolValue(is) => Some(is.to_string()),
-        any_value::Value::DoubleValue(_)
-        | any_value::Value::ArrayValue(_)
-        | any_value::Value::KvlistValue(_)
-        | any_value::Value::BytesValue(_)
-        | any_value::Value::StringValueStrindex(_) => None,
+    let value = found.value.as_ref()?.value.as_ref()?;
+    if let any_value::Value::StringValue(text) = value {
+        return Some(text.clone());
     }
+    if let any_value::Value::IntValue(number) = value {
+        return Some(number.to_string());
+    }
+    None
 }

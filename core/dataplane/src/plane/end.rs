@@ -54,7 +54,12 @@ impl Plane {
         }
         // The wait was ours: it says nothing about the service.
         let own = now.since(exchange.began.after(waited));
+        let is_news = exchange.ticket.is_some();
         teach(entry, &mut exchange, (judged, own), now);
+        if is_news {
+            // The others are told although no other request may come.
+            self.sharing.has_news(now);
+        }
         if entry.guard.has_changed() {
             self.outbox.hurry(now);
         }

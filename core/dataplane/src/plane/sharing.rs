@@ -40,7 +40,7 @@ impl Sharing {
         self.since.get_or_insert(now);
     }
 
-    /// A request met a breaker.
+    /// A request met a breaker, or one that did has ended.
     pub(super) fn has_news(&mut self, now: Time) {
         if self.due.is_none() {
             let soon = now.after(SOON);

@@ -130,3 +130,20 @@ fn who_always_came_too_late_tries_again_without_a_request() {
     let delta = sidecar.workers[0].scopes(900).remove(0);
     assert_eq!(delta.breaker.unwrap().state, BreakerState::Open);
 }
+
+/// A service that hangs fails its requests long after they came, and perhaps no other comes.
+#[test]
+fn what_ends_after_the_last_look_is_told_without_another_request() {
+    let mut sidecar = Sidecar::new();
+    let begun: Vec<_> = (0..8).map(|_| sidecar.workers[0].begin("a", 0).0).collect();
+    sidecar.fail(1, 1, 0);
+    sidecar.tick(0, 100);
+    sidecar.tick(1, 100);
+    for exchange in begun {
+        sidecar.workers[0].end(exchange, 503, 150);
+    }
+    sidecar.tick(0, 200);
+    assert!(!sidecar.is_open(1, 201));
+    sidecar.tick(1, 301);
+    assert!(sidecar.is_open(1, 302));
+}
