@@ -9,7 +9,8 @@
 //! 3. [`Plane::claim`] (or [`Plane::named`]) finds its scope;
 //! 4. [`Plane::begin`] says whether it passes, waits, or is answered here;
 //! 5. [`Plane::describe`] says, where this is configured, who sent it and why;
-//! 6. [`Plane::end`] counts how it ended and lets the breaker learn from it.
+//! 6. [`Plane::respond`] and [`Plane::body`], in a module that touches answers, inject what waits for them;
+//! 7. [`Plane::end`] counts how it ended and lets the breaker learn from it.
 //!
 //! [`Plane::report`] hands the counts over until [`Plane::acknowledge`];
 //! [`Plane::stat_deltas`] shows them as statistics of Envoy.
@@ -32,8 +33,8 @@ mod table;
 pub use context::{Incoming, TraceContext, TraceId};
 pub use headers::{HeaderMap, Request, serialised};
 pub use plane::{
-    Arrival, Begun, Claim, Ending, Exchange, ExchangeState, HeaderWrite, Joins, Kept, Plane,
-    Release, Released, Verdict,
+    Answer, Arrival, Begun, BodyPart, BodyVerdict, Claim, Ending, Exchange, ExchangeState,
+    HeaderWrite, Joins, Kept, Plane, Release, Released, Struck, Verdict,
 };
 pub use random::Random;
 pub use scope::ScopeId;

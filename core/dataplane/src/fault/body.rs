@@ -125,6 +125,22 @@ impl BodyPlan {
         }
     }
 
+    /// How many bytes are held.
+    #[must_use]
+    pub const fn held(&self) -> u64 {
+        self.held
+    }
+
+    /// Learns that `bytes` are held, whatever [`BodyPlan::step`] wanted.
+    pub const fn hold(&mut self, bytes: u64) {
+        self.held = bytes;
+    }
+
+    /// Learns that the fault is no more, since `now`.
+    pub fn withdraw(&mut self, now: Time) {
+        self.ends = self.ends.min(now);
+    }
+
     /// Learns that what was held went on.
     pub const fn release(&mut self) {
         self.held = 0;

@@ -93,7 +93,7 @@ impl Plane {
             shadows: Shadows::default(),
             choice: Choice::default(),
             touched: None,
-            response: None,
+            fault: None,
             span: None,
             reasons: Reasons::NONE,
             decided: Decided::Passed,

@@ -7,7 +7,6 @@ use sloop_model::{Ended, Outcome, OwnVerdict, Time};
 use super::Plane;
 use super::entry::Entry;
 use super::exchange::{Decided, Ending, Exchange};
-use super::held::HoldState;
 use super::spans::Kept;
 use crate::shed::ShedEnding;
 use crate::sli::{self, Judged};
@@ -18,7 +17,7 @@ impl Plane {
     /// that is to be kept: hand it to [`Plane::keep`] with the request's headers.
     pub fn end(&mut self, mut exchange: Exchange, ending: Ending, now: Time) -> Option<Kept> {
         let verdict = exchange.verdict();
-        let waited = self.settle(&exchange, now);
+        let waited = self.settle(&mut exchange, now);
         let ended = Ended {
             verdict,
             status: ending.status,
@@ -52,7 +51,7 @@ impl Plane {
         if let Some(key) = exchange.touched {
             entry.active.end(key, &mut self.active);
         }
-        // The wait was ours: it says nothing about the service.
+        // The waits were ours: they say nothing about the service.
         let own = now.since(exchange.began.after(waited));
         let is_news = exchange.ticket.is_some();
         teach(entry, &mut exchange, (judged, own), now);
@@ -81,7 +80,8 @@ impl Plane {
     /// Forgets a request that is gone without an end.
     pub fn abandon(&mut self, mut exchange: Exchange) {
         self.trouble.ends_unseen += 1;
-        self.settle(&exchange, exchange.began);
+        let began = exchange.began;
+        self.settle(&mut exchange, began);
         let state = match exchange.side {
             sloop_model::Side::Server => &mut self.server,
             sloop_model::Side::Client => &mut self.client,
@@ -95,21 +95,6 @@ impl Plane {
             {
                 shedder.forget(ticket);
             }
-        }
-    }
-
-    /// Forgets that a request that ends at `now` waits, and says how long it did.
-    fn settle(&mut self, exchange: &Exchange, now: Time) -> Duration {
-        let Decided::Held { key, state } = &exchange.decided else {
-            return Duration::ZERO;
-        };
-        match state.get() {
-            HoldState::Waiting => {
-                self.held.forget(*key);
-                now.since(exchange.began)
-            }
-            HoldState::Continued { at } => at.since(exchange.began),
-            HoldState::Ended => Duration::ZERO,
         }
     }
 
@@ -157,12 +142,11 @@ impl Plane {
 fn count_verdict(entry: &mut Entry, exchange: &Exchange, verdict: OwnVerdict, is_good: bool) {
     match &exchange.decided {
         Decided::Refused => entry.guard.count_refused(),
-        Decided::Ended => entry.counts.aborted += 1,
-        Decided::Held { .. } => {
-            entry.counts.delayed += 1;
-            entry.counts.aborted += u64::from(verdict == OwnVerdict::Faulted);
-        }
-        Decided::Passed | Decided::Shed | Decided::Blocked | Decided::Late => {}
+        Decided::Ended | Decided::Passed | Decided::Shed | Decided::Blocked | Decided::Late => {}
+    }
+    if let Some(fault) = &exchange.fault {
+        entry.counts.delayed += u64::from(fault.was_held);
+        entry.counts.aborted += u64::from(verdict == OwnVerdict::Faulted);
     }
     if exchange.shadows.breaker {
         entry.guard.count_shadow_refused(is_good);

@@ -1,17 +1,16 @@
 //! One request and its response, from beginning to end.
 
 use core::ops::{Deref, DerefMut};
-use std::cell::Cell;
 use std::rc::Rc;
 
 use sloop_model::{ExperimentKey, FaultEnding, Flags, OwnVerdict, Side, Time};
 
 use super::entry::Policy;
-use super::held::HoldState;
+use super::wait::UnderFault;
 use crate::breaker::Ticket;
 use crate::context::Joined;
 use crate::deny::DenyIndex;
-use crate::fault::{Choice, Hit};
+use crate::fault::Choice;
 use crate::headers::Request;
 use crate::scope::ScopeId;
 use crate::shed::ShedTicket;
@@ -104,8 +103,8 @@ pub struct ExchangeState {
     pub(super) choice: Choice,
     /// The experiment whose fault touches it.
     pub(super) touched: Option<ExperimentKey>,
-    /// The fault that waits for the response.
-    pub(super) response: Option<Hit>,
+    /// The fault, and what became of it.
+    pub(super) fault: Option<Box<UnderFault>>,
     pub(super) span: Option<SpanDraft>,
     pub(super) reasons: Reasons,
     pub(super) decided: Decided,
@@ -126,10 +125,6 @@ pub(super) enum Decided {
     Blocked,
     Late,
     Ended,
-    Held {
-        key: (Time, u32),
-        state: Rc<Cell<HoldState>>,
-    },
 }
 
 impl Deref for Exchange {
@@ -156,23 +151,26 @@ impl Exchange {
     /// Whether a fault waits for its response.
     #[must_use]
     pub fn awaits_response(&self) -> bool {
-        self.response.is_some()
+        let fault = self.fault.as_ref();
+        fault.is_some_and(|fault| fault.awaits_response)
     }
 
     /// What the filter did to it.
     #[must_use]
     pub fn verdict(&self) -> OwnVerdict {
         match &self.decided {
+            Decided::Passed if self.has_ended() => OwnVerdict::Faulted,
             Decided::Passed => OwnVerdict::Passed,
             Decided::Refused => OwnVerdict::Refused,
             Decided::Shed => OwnVerdict::Shed,
             Decided::Blocked => OwnVerdict::Blocked,
             Decided::Late => OwnVerdict::DeadlinePassed,
             Decided::Ended => OwnVerdict::Faulted,
-            Decided::Held { state, .. } => match state.get() {
-                HoldState::Waiting | HoldState::Continued { .. } => OwnVerdict::Passed,
-                HoldState::Ended => OwnVerdict::Faulted,
-            },
         }
+    }
+
+    /// Whether a fault ended it after a wait.
+    fn has_ended(&self) -> bool {
+        self.fault.as_ref().is_some_and(|fault| fault.has_ended())
     }
 }

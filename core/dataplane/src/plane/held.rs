@@ -1,22 +1,24 @@
-//! Requests that are held back as a fault.
+//! What is held back as a fault.
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use sloop_model::{FaultEnding, Side, Time};
+use core::time::Duration;
+
+use sloop_model::{ExchangeSide, FaultEnding, Side, Time};
 
 use super::entry::Policy;
 use crate::fault::Hit;
 use crate::scope::ScopeId;
 
-/// Requests that wait, by the moment at which they go on.
+/// Exchanges that wait, by the moment at which they go on. Each waits at one place at a time.
 #[derive(Debug, Default)]
 pub(super) struct Held {
     by_due: BTreeMap<(Time, u32), Hold>,
 }
 
-/// One request that waits.
+/// One exchange that waits.
 #[derive(Debug)]
 pub(super) struct Hold {
     pub(super) side: Side,
@@ -24,21 +26,64 @@ pub(super) struct Hold {
     pub(super) policy: Rc<Policy>,
     /// The fault, in the policy.
     pub(super) fault: Hit,
+    pub(super) half: ExchangeSide,
+    pub(super) part: Part,
     /// How the exchange ends when the wait is over, instead of going on.
     pub(super) ending: Option<FaultEnding>,
     pub(super) is_grpc: bool,
     pub(super) state: Rc<Cell<HoldState>>,
 }
 
-/// What became of a wait. The request's [`super::Exchange`] shares it.
+/// What is held back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Part {
+    /// The headers, and all that comes behind them.
+    Headers,
+    /// A part of the body.
+    Body,
+    /// A part of the body that the host would lose if it were not held.
+    Flush,
+    /// As [`Part::Flush`]; what comes behind is [`Part::Cut`].
+    FlushThenCut,
+    /// What comes behind a body that was cut off.
+    Cut,
+}
+
+impl Part {
+    /// Whether the host must hold it, whatever else it holds.
+    const fn must_be_held(self) -> bool {
+        match self {
+            Self::Headers | Self::Body => false,
+            Self::Flush | Self::FlushThenCut | Self::Cut => true,
+        }
+    }
+
+    /// Whether it stays held when the fault is withdrawn: a gap in a body cannot be closed.
+    const fn is_final(self) -> bool {
+        match self {
+            Self::Headers | Self::Body | Self::Flush => false,
+            Self::FlushThenCut | Self::Cut => true,
+        }
+    }
+
+    /// Whether it comes later than without the fault.
+    pub(super) const fn is_delayed(self) -> bool {
+        match self {
+            Self::Headers | Self::Body | Self::Flush | Self::FlushThenCut => true,
+            Self::Cut => false,
+        }
+    }
+}
+
+/// What became of a wait. The [`super::Exchange`] shares it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum HoldState {
-    Waiting,
+    Waiting { due: Time },
     Continued { at: Time },
     Ended,
 }
 
-/// What to do with a request whose wait is over.
+/// What to do with an exchange whose wait is over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Release {
     /// Let it go on.
@@ -47,11 +92,13 @@ pub enum Release {
     End(FaultEnding),
 }
 
-/// A request whose wait is over.
+/// An exchange whose wait is over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Released {
     /// Which one, by its number at the host.
     pub context: u32,
+    /// Which half of it waited.
+    pub half: ExchangeSide,
     /// What to do with it.
     pub release: Release,
     /// Whether it is a gRPC request.
@@ -61,15 +108,22 @@ pub struct Released {
 impl Held {
     /// Held requests keep their memory in Envoy: a thousand are an experiment, more are an outage.
     pub(super) const MAX: usize = 1_024;
+    /// What is sent is out by then.
+    const AFTER_FLUSH: Duration = Duration::from_millis(1);
 
     /// Whether no more may be held.
     pub(super) fn is_full(&self) -> bool {
         Self::MAX <= self.by_due.len()
     }
 
-    /// Holds a request until the moment in its key. Only while this is not full.
-    pub(super) fn hold(&mut self, key: (Time, u32), hold: Hold) {
-        self.by_due.insert(key, hold);
+    /// Holds `context` until `due`. False when too many are held already; what must be held is in any case, and
+    /// so at most as many as faults touch ([`crate::fault::ActiveTotal::MAX`]).
+    pub(super) fn hold(&mut self, context: u32, due: Time, hold: Hold) -> bool {
+        let has_room = !self.is_full() || hold.part.must_be_held();
+        if has_room {
+            self.by_due.insert((due, context), hold);
+        }
+        has_room
     }
 
     /// Forgets a request that ended while it waited.
@@ -95,14 +149,30 @@ impl Held {
                 None => (HoldState::Continued { at: now }, Release::Continue),
                 Some(ending) => (HoldState::Ended, Release::End(ending)),
             };
-            hold.state.set(state);
             released.push(Released {
                 context,
+                half: hold.half,
                 release,
                 is_grpc: hold.is_grpc,
             });
+            if hold.part == Part::FlushThenCut {
+                self.cut(context, now.after(Self::AFTER_FLUSH), hold);
+            } else {
+                hold.state.set(state);
+            }
         }
         released
+    }
+
+    /// Resets the stream at `due`.
+    fn cut(&mut self, context: u32, due: Time, hold: Hold) {
+        hold.state.set(HoldState::Waiting { due });
+        let hold = Hold {
+            part: Part::Cut,
+            ending: Some(FaultEnding::Reset),
+            ..hold
+        };
+        self.by_due.insert((due, context), hold);
     }
 
     /// Lets go, at `now` and without an answer, what waits for a fault that is no longer wanted.
@@ -110,13 +180,15 @@ impl Held {
         let unwanted: Vec<(Time, u32)> = self
             .by_due
             .iter()
-            .filter(|(_, hold)| !is_wanted(hold))
+            .filter(|(_, hold)| !hold.part.is_final() && !is_wanted(hold))
             .map(|(key, _)| *key)
             .collect();
         for key in unwanted {
             if let Some(mut hold) = self.by_due.remove(&key) {
+                let due = now.min(key.0);
                 hold.ending = None;
-                self.by_due.insert((now.min(key.0), key.1), hold);
+                hold.state.set(HoldState::Waiting { due });
+                self.by_due.insert((due, key.1), hold);
             }
         }
     }

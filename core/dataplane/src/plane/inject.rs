@@ -1,24 +1,17 @@
 //! Faults, as a request meets them.
 
-use std::cell::Cell;
 use std::rc::Rc;
 
-use core::time::Duration;
-
-use sloop_model::{ExchangeSide, FaultEnding, FaultRule};
+use sloop_model::{ExchangeSide, FaultRule};
 
 use super::Plane;
-use super::exchange::{Arrival, Decided, Exchange, HeaderWrite, Verdict};
-use super::held::{Held, Hold, HoldState};
+use super::exchange::{Arrival, Exchange, HeaderWrite, Verdict};
+use super::held::Held;
+use super::respond::{self, Struck};
+use super::wait::{Place, UnderFault};
 use crate::context::Context;
-use crate::fault::{Facts, Hit, Injection};
+use crate::fault::{Facts, Injection};
 use crate::span::Reasons;
-
-/// What a fault does to a request at once.
-struct Effects {
-    delay: Option<Duration>,
-    ending: Option<FaultEnding>,
-}
 
 impl Plane {
     /// How many requests may be held back at a time.
@@ -65,16 +58,24 @@ impl Plane {
             return Verdict::Pass;
         };
         exchange.reasons = exchange.reasons.and(Reasons::FAULT);
-        if injection.on == ExchangeSide::Response {
-            exchange.response = Some(hit);
+        let mut fault = Box::new(UnderFault::new(hit));
+        fault.awaits_response = injection.on == ExchangeSide::Response;
+        let awaits_response = fault.awaits_response;
+        exchange.fault = Some(fault);
+        if awaits_response {
             return Verdict::Pass;
         }
-        let effects = Effects {
-            delay: injection.delay,
-            ending: injection.ending,
+        self.plan_body(exchange, &injection, now);
+        let place = Place {
+            context: arrival.context,
+            half: ExchangeSide::Request,
+            now,
         };
-        let rule = injection.rule;
-        self.strike(exchange, arrival, (hit, rule), effects)
+        match self.strike(exchange, place, &injection) {
+            Struck::Pass => Verdict::Pass,
+            Struck::Hold => Verdict::Hold,
+            Struck::End(ending) => Verdict::End(ending),
+        }
     }
 
     /// Whether the fault may touch one more, and hold it back if it is to.
@@ -104,39 +105,6 @@ impl Plane {
         }
         is_in
     }
-
-    fn strike(
-        &mut self,
-        exchange: &mut Exchange,
-        arrival: &Arrival<'_>,
-        (hit, rule): (Hit, &FaultRule),
-        effects: Effects,
-    ) -> Verdict {
-        let Some(delay) = effects.delay else {
-            return effects.ending.map_or(Verdict::Pass, |ending| {
-                exchange.decided = Decided::Ended;
-                Verdict::End(ending)
-            });
-        };
-        // Nothing that was injected outlives the fault, so the wait ends with it.
-        let now = arrival.now;
-        let wanted = now.after(delay);
-        let expiry = self.clock.time(rule.expires_at(), now);
-        let key = (wanted.min(expiry), arrival.context);
-        let state = Rc::new(Cell::new(HoldState::Waiting));
-        let hold = Hold {
-            side: exchange.side,
-            scope: exchange.scope,
-            policy: Rc::clone(&exchange.policy),
-            fault: hit,
-            ending: effects.ending.filter(|_| wanted < expiry),
-            is_grpc: exchange.is_grpc,
-            state: Rc::clone(&state),
-        };
-        self.held.hold(key, hold);
-        exchange.decided = Decided::Held { key, state };
-        Verdict::Hold
-    }
 }
 
 /// Writes the headers that a fault on the request changes.
@@ -148,11 +116,7 @@ pub(super) fn change_headers(exchange: &Exchange, write: &mut impl FnMut(HeaderW
         return;
     };
     if injection.on == ExchangeSide::Request {
-        for (name, value) in &injection.headers.set {
-            write(HeaderWrite::Set(name, value.as_bytes()));
-        }
-        for name in &injection.headers.remove {
-            write(HeaderWrite::Remove(name));
-        }
+        respond::change_headers(&injection, write);
+        respond::unframe(exchange, write);
     }
 }

@@ -6,6 +6,7 @@
 //! ends. Each side has one configuration, the last that arrived.
 
 mod begin;
+mod body;
 mod clock;
 mod describe;
 mod end;
@@ -17,10 +18,12 @@ mod inject;
 mod join;
 mod outbox;
 mod protect;
+mod respond;
 mod sharing;
 mod side;
 mod spans;
 mod statistics;
+mod wait;
 
 use core::time::Duration;
 
@@ -34,6 +37,7 @@ use crate::report::{Report, Trouble};
 use crate::scope::ScopeId;
 use crate::shed::FleetReading;
 pub use begin::Begun;
+pub use body::{BodyPart, BodyVerdict};
 use clock::Clock;
 use entry::Adopting;
 pub use exchange::{Arrival, Ending, Exchange, ExchangeState, HeaderWrite, Verdict};
@@ -42,6 +46,7 @@ pub use held::{Release, Released};
 use join::Join;
 pub use join::Joins;
 use outbox::{Outbox, Step};
+pub use respond::{Answer, Struck};
 use sharing::Sharing;
 use side::SideState;
 pub use spans::Kept;
@@ -208,7 +213,7 @@ impl Plane {
         self.side(scope.side).learn(scope, reading, now);
     }
 
-    /// Takes the requests whose wait is over.
+    /// Takes the exchanges whose wait is over.
     pub fn release(&mut self, now: Time) -> Vec<Released> {
         self.held.release(now)
     }

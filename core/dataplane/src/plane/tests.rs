@@ -1,5 +1,6 @@
 //! What the memory of a VM promises.
 
+mod answering;
 mod carrying;
 mod counting;
 mod describing;

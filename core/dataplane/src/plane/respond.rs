@@ -1,0 +1,152 @@
+//! A response arrives: what the fault that waits for it does.
+
+use core::time::Duration;
+use std::rc::Rc;
+
+use sloop_model::{ExchangeSide, FaultEnding, FaultRule, Side, Time};
+
+use super::Plane;
+use super::exchange::{Decided, Exchange, HeaderWrite};
+use super::held::Part;
+use super::wait::{Body, Place, Wish};
+use crate::fault::Injection;
+
+/// What is known of a response when its headers are here.
+#[derive(Clone, Copy, Debug)]
+pub struct Answer {
+    /// The exchange's number at the host, to find it again when it is held back.
+    pub context: u32,
+    /// Whether it has no body.
+    pub is_end: bool,
+    /// When it came.
+    pub now: Time,
+}
+
+/// What to do with one half of an exchange.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Struck {
+    /// Let it pass.
+    Pass,
+    /// Hold it back until [`Plane::release`] names it.
+    Hold,
+    /// End the exchange.
+    End(FaultEnding),
+}
+
+impl Plane {
+    /// Decides about the response of `exchange`, and calls `write` for each of its headers that is to be changed.
+    pub fn respond(
+        &mut self,
+        exchange: &mut Exchange,
+        answer: Answer,
+        mut write: impl FnMut(HeaderWrite<'_>),
+    ) -> Struck {
+        let Answer {
+            context,
+            is_end,
+            now,
+        } = answer;
+        let Some(fault) = &mut exchange.fault else {
+            return Struck::Pass;
+        };
+        fault.catch_up();
+        if !core::mem::take(&mut fault.awaits_response) {
+            return Struck::Pass;
+        }
+        let hit = fault.hit;
+        let policy = Rc::clone(&exchange.policy);
+        let Some(injection) = policy.faults.injection(hit, None) else {
+            return Struck::Pass;
+        };
+        if !self.is_wanted(exchange, injection.rule, now) {
+            return Struck::Pass;
+        }
+        change_headers(&injection, &mut write);
+        if !is_end {
+            self.plan_body(exchange, &injection, now);
+            unframe(exchange, &mut write);
+        }
+        let place = Place {
+            context,
+            half: ExchangeSide::Response,
+            now,
+        };
+        self.strike(exchange, place, &injection)
+    }
+
+    /// Whether a fault that chose a request earlier still holds.
+    pub(super) fn is_wanted(&self, exchange: &Exchange, rule: &FaultRule, now: Time) -> bool {
+        let side = match exchange.side {
+            Side::Server => &self.server,
+            Side::Client => &self.client,
+        };
+        self.clock.wall(now) < rule.expires_at() && side.has_fault(exchange.scope, rule.id())
+    }
+
+    /// Remembers what is to become of a body, if something is.
+    pub(super) fn plan_body(&self, exchange: &mut Exchange, injection: &Injection<'_>, now: Time) {
+        let ends = self.clock.time(injection.rule.expires_at(), now);
+        if let Some(fault) = &mut exchange.fault {
+            let half = injection.on;
+            fault.body = injection.body_plan(ends).map(|plan| Body {
+                half,
+                plan,
+                is_resumed: false,
+                is_cut: false,
+            });
+        }
+    }
+
+    /// Holds back and ends, as the fault asks for.
+    pub(super) fn strike(
+        &mut self,
+        exchange: &mut Exchange,
+        place: Place,
+        injection: &Injection<'_>,
+    ) -> Struck {
+        let ending = injection.ending;
+        let Some(delay) = injection.delay else {
+            return ending.map_or(Struck::Pass, |ending| {
+                exchange.decided = Decided::Ended;
+                Struck::End(ending)
+            });
+        };
+        let (due, is_cut_short) = self.until(delay, injection.rule, place.now);
+        let wish = Wish {
+            part: Part::Headers,
+            due,
+            ending: ending.filter(|_| !is_cut_short),
+        };
+        if self.hold(exchange, place, wish) {
+            Struck::Hold
+        } else {
+            Struck::Pass
+        }
+    }
+
+    /// When a wait is over, and whether the fault expires before: nothing that was injected outlives it.
+    fn until(&self, delay: Duration, rule: &FaultRule, now: Time) -> (Time, bool) {
+        let wanted = now.after(delay);
+        let expiry = self.clock.time(rule.expires_at(), now);
+        (wanted.min(expiry), expiry <= wanted)
+    }
+}
+
+/// Writes the headers that a fault changes.
+pub(super) fn change_headers(injection: &Injection<'_>, write: &mut impl FnMut(HeaderWrite<'_>)) {
+    for (name, value) in &injection.headers.set {
+        write(HeaderWrite::Set(name, value.as_bytes()));
+    }
+    for name in &injection.headers.remove {
+        write(HeaderWrite::Remove(name));
+    }
+}
+
+/// Removes the length of a body that will have another.
+pub(super) fn unframe(exchange: &Exchange, write: &mut impl FnMut(HeaderWrite<'_>)) {
+    let fault = exchange.fault.as_ref();
+    let body = fault.and_then(|fault| fault.body.as_ref());
+    if body.is_some_and(|body| body.plan.changes_length()) {
+        write(HeaderWrite::Remove("content-length"));
+    }
+}
