@@ -73,7 +73,7 @@ pub(crate) fn begin(callback: &Callback, context: u32) -> Flow {
         let scope = scope_of(vm, callback, side, &request)?;
         let verdict = decide(vm, callback, (context, side, scope), &request, now)?;
         vm.aim(Caller { context, root }, now);
-        reply::give(vm, verdict, (side, request.is_grpc));
+        reply::give(vm, verdict, (context, side, request.is_grpc));
         Some(verdict)
     });
     // What cannot be judged passes.

@@ -1,7 +1,7 @@
 //! Answers in place of the service's, so that callers, access logs and people can tell who spoke.
 
 use sloop_dataplane::{Verdict, serialised};
-use sloop_model::{FaultEnding, Side};
+use sloop_model::{ExchangeSide, FaultEnding, Side};
 
 use crate::host::{self, LocalResponse, StreamType};
 use crate::vm::Vm;
@@ -14,7 +14,7 @@ const PERMISSION_DENIED: u8 = 7;
 const UNAVAILABLE: u8 = 14;
 
 /// Does what the verdict asks for, if it asks for an answer.
-pub(crate) fn give(vm: &mut Vm, verdict: Verdict, (side, is_grpc): (Side, bool)) {
+pub(crate) fn give(vm: &mut Vm, verdict: Verdict, (context, side, is_grpc): (u32, Side, bool)) {
     match verdict {
         Verdict::Pass | Verdict::Hold => {}
         Verdict::Refuse {
@@ -27,7 +27,7 @@ pub(crate) fn give(vm: &mut Vm, verdict: Verdict, (side, is_grpc): (Side, bool))
             let details = format!("sloop_denied{{{rule}}}");
             block(vm, (status, &details), is_grpc);
         }
-        Verdict::End(ending) => end(vm, ending),
+        Verdict::End(ending) => end(vm, ending, context, ExchangeSide::Request),
     }
 }
 
@@ -78,21 +78,46 @@ fn block(vm: &mut Vm, (status, details): (u16, &str), is_grpc: bool) {
     }));
 }
 
-/// Ends a request as a fault. A gRPC request is answered with the gRPC status that belongs to an HTTP status.
-pub(crate) fn end(vm: &mut Vm, ending: FaultEnding) {
+/// Ends an exchange as a fault, on this half. A gRPC request is answered with the gRPC status that belongs to an HTTP status.
+pub(crate) fn end(vm: &mut Vm, ending: FaultEnding, context: u32, half: ExchangeSide) {
     let (status, grpc_status) = match ending {
         FaultEnding::Abort { status } => (status, None),
         FaultEnding::AbortGrpc { status } => (200, u8::try_from(status).ok()),
         FaultEnding::Reset => {
-            vm.count(host::close_stream(StreamType::HttpRequest));
+            vm.count(host::close_stream(stream(half)));
             return;
         }
     };
+    let headers = fault_headers(vm, context, half);
     vm.count(host::send_local_response(LocalResponse {
         status,
         details: "sloop_fault_abort",
         body: "sloop: a fault was injected",
-        headers: &serialised(&[(VERDICT, b"fault")]),
+        headers: &headers,
         grpc_status,
     }));
+}
+
+/// An answer on the request's half gets its `traceresponse` when it comes by as a response; one in place of a response does not.
+#[cfg(feature = "answers")]
+fn fault_headers(vm: &mut Vm, context: u32, half: ExchangeSide) -> Vec<u8> {
+    match (half, vm.traceresponse(context)) {
+        (ExchangeSide::Response, Some(header)) => {
+            serialised(&[(VERDICT, b"fault"), ("traceresponse", &header)])
+        }
+        (ExchangeSide::Request | ExchangeSide::Response, _) => serialised(&[(VERDICT, b"fault")]),
+    }
+}
+
+#[cfg(not(feature = "answers"))]
+fn fault_headers(_vm: &mut Vm, _context: u32, _half: ExchangeSide) -> Vec<u8> {
+    serialised(&[(VERDICT, b"fault")])
+}
+
+/// The host's word for a half of an exchange.
+pub(crate) const fn stream(half: ExchangeSide) -> StreamType {
+    match half {
+        ExchangeSide::Request => StreamType::HttpRequest,
+        ExchangeSide::Response => StreamType::HttpResponse,
+    }
 }

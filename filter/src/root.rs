@@ -7,7 +7,7 @@ use proxy_wasm::types::LogLevel;
 use sloop_dataplane::{Release, Released};
 use sloop_model::{ConfigError, FilterConfig, Side, Time};
 
-use crate::host::{self, Callback, StreamType};
+use crate::host::{self, Callback};
 use crate::ticker::Caller;
 use crate::vm::{self, Vm};
 use crate::{reply, report, telemetry};
@@ -98,7 +98,7 @@ enum Refused {
     /// It would be obeyed by half.
     #[cfg(not(feature = "answers"))]
     #[error("{field}: this module leaves answers alone; load sloop_filter_answers.wasm for it")]
-    Answers { field: &'static str },
+    Answers { field: String },
 }
 
 fn read(bytes: &[u8]) -> Result<FilterConfig, Refused> {
@@ -204,16 +204,16 @@ fn look_after(vm: &mut Vm) -> bool {
 }
 
 fn release(vm: &mut Vm, released: &[Released]) {
-    for request in released {
+    for exchange in released {
         // One that is gone ended meanwhile; nothing is left to do for it.
-        if host::set_effective_context(request.context).is_err() {
+        if host::set_effective_context(exchange.context).is_err() {
             continue;
         }
-        match request.release {
+        match exchange.release {
             Release::Continue => {
-                vm.count(host::resume(StreamType::HttpRequest));
+                vm.count(host::resume(reply::stream(exchange.half)));
             }
-            Release::End(ending) => reply::end(vm, ending),
+            Release::End(ending) => reply::end(vm, ending, exchange.context, exchange.half),
         }
     }
 }

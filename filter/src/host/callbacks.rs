@@ -20,6 +20,13 @@ const PAUSE: u32 = 1;
 /// A callback's parent that is none: the context is a root.
 const NO_PARENT: u32 = 0;
 
+const fn action(flow: http::Flow) -> u32 {
+    match flow {
+        http::Flow::Continue => CONTINUE,
+        http::Flow::Pause => PAUSE,
+    }
+}
+
 #[unsafe(no_mangle)]
 extern "C" fn sloop_on_memory_allocate(size: usize) -> *mut u8 {
     allocate(size)
@@ -44,18 +51,46 @@ extern "C" fn sloop_on_tick(context: u32) {
 
 #[unsafe(no_mangle)]
 extern "C" fn sloop_on_request_headers(context: u32, _count: u32, _is_end: u32) -> u32 {
-    match http::begin(&Callback::enter(), context) {
-        http::Flow::Continue => CONTINUE,
-        http::Flow::Pause => PAUSE,
-    }
+    action(http::begin(&Callback::enter(), context))
 }
 
-/// Only where answers are touched: an entry for each of them.
+/// Only where responses and bodies are touched: an entry for each of them, and for each part of a body.
 #[cfg(feature = "answers")]
-#[unsafe(no_mangle)]
-extern "C" fn sloop_on_response_headers(context: u32, _count: u32, _is_end: u32) -> u32 {
-    crate::answers::respond(context);
-    CONTINUE
+mod answers {
+    use sloop_model::ExchangeSide::{self, Request, Response};
+
+    use super::{Callback, action};
+    use crate::answers;
+
+    #[unsafe(no_mangle)]
+    extern "C" fn sloop_on_response_headers(context: u32, _count: u32, is_end: u32) -> u32 {
+        action(answers::respond(context, is_end != 0))
+    }
+
+    #[unsafe(no_mangle)]
+    extern "C" fn sloop_on_request_body(context: u32, size: usize, is_end: u32) -> u32 {
+        body(context, Request, size, is_end)
+    }
+
+    #[unsafe(no_mangle)]
+    extern "C" fn sloop_on_response_body(context: u32, size: usize, is_end: u32) -> u32 {
+        body(context, Response, size, is_end)
+    }
+
+    #[unsafe(no_mangle)]
+    extern "C" fn sloop_on_request_trailers(context: u32, _count: u32) -> u32 {
+        action(answers::trailers(context, Request))
+    }
+
+    #[unsafe(no_mangle)]
+    extern "C" fn sloop_on_response_trailers(context: u32, _count: u32) -> u32 {
+        action(answers::trailers(context, Response))
+    }
+
+    fn body(context: u32, half: ExchangeSide, size: usize, is_end: u32) -> u32 {
+        let part = (size, is_end != 0);
+        action(answers::body(&Callback::enter(), context, half, part))
+    }
 }
 
 #[unsafe(no_mangle)]

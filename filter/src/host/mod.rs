@@ -12,6 +12,8 @@
 #![expect(unsafe_code, reason = "the boundary to the host")]
 
 mod arena;
+#[cfg(feature = "answers")]
+mod body;
 mod callbacks;
 
 use core::ptr::null_mut;
@@ -24,6 +26,8 @@ use sloop_model::{Time, WallTime};
 pub(crate) use proxy_wasm::types::StreamType;
 
 pub(crate) use arena::Callback;
+#[cfg(feature = "answers")]
+pub(crate) use body::Body;
 
 proxy_wasm::main! {{
     proxy_wasm::set_log_level(LogLevel::Info);
@@ -39,6 +43,14 @@ unsafe extern "C" {
         size_max: usize,
         data: *mut *mut u8,
         size: *mut usize,
+    ) -> u32;
+    #[cfg(feature = "answers")]
+    fn proxy_set_buffer_bytes(
+        buffer: u32,
+        start: usize,
+        size: usize,
+        data: *const u8,
+        data_size: usize,
     ) -> u32;
     fn proxy_get_header_map_pairs(map: u32, data: *mut *mut u8, size: *mut usize) -> u32;
     fn proxy_replace_header_map_value(
@@ -175,8 +187,8 @@ pub(crate) fn replace_request_header(name: &str, value: &[u8]) -> Result<(), Fai
     replace_header(MapType::HttpRequestHeaders as u32, name, value)
 }
 
-#[cfg(feature = "answers")]
 /// Puts a response header in the place of all of that name.
+#[cfg(feature = "answers")]
 pub(crate) fn replace_response_header(name: &str, value: &[u8]) -> Result<(), Failed> {
     replace_header(MapType::HttpResponseHeaders as u32, name, value)
 }
@@ -190,14 +202,18 @@ fn replace_header(map: u32, name: &str, value: &[u8]) -> Result<(), Failed> {
 
 /// Removes a request header.
 pub(crate) fn remove_request_header(name: &str) -> Result<(), Failed> {
+    remove_header(MapType::HttpRequestHeaders as u32, name)
+}
+
+/// Removes a response header.
+#[cfg(feature = "answers")]
+pub(crate) fn remove_response_header(name: &str) -> Result<(), Failed> {
+    remove_header(MapType::HttpResponseHeaders as u32, name)
+}
+
+fn remove_header(map: u32, name: &str) -> Result<(), Failed> {
     // SAFETY: pointer and length describe `name`, which the host only reads.
-    checked(unsafe {
-        proxy_remove_header_map_value(
-            MapType::HttpRequestHeaders as u32,
-            name.as_ptr(),
-            name.len(),
-        )
-    })
+    checked(unsafe { proxy_remove_header_map_value(map, name.as_ptr(), name.len()) })
 }
 
 /// Makes further calls concern the context of this number. Fails when it is gone.

@@ -213,11 +213,20 @@ impl FilterConfig {
 
     /// The field that asks for something that only the module that touches answers can do.
     #[must_use]
-    pub const fn asks_for_answers(&self) -> Option<&'static str> {
+    pub fn asks_for_answers(&self) -> Option<String> {
         match self.trace.respond {
-            Some(TraceResponse::Origin | TraceResponse::Always) => Some("trace.respond"),
-            Some(TraceResponse::Never) | None => None,
+            Some(TraceResponse::Origin | TraceResponse::Always) => {
+                return Some("trace.respond".to_owned());
+            }
+            Some(TraceResponse::Never) | None => {}
         }
+        self.scopes.iter().enumerate().find_map(|(scope, config)| {
+            let mut faults = config.faults.iter().enumerate();
+            faults.find_map(|(fault, rule)| {
+                let field = rule.effect().asks_for_answers()?;
+                Some(format!("scopes[{scope}].faults[{fault}].{field}"))
+            })
+        })
     }
 
     /// Checks what the types alone do not hold. [`FilterConfig::parse`] has done it.

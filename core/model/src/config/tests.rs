@@ -28,6 +28,41 @@ fn the_smallest_configuration_counts_everything_as_other() {
 }
 
 #[test]
+fn what_needs_more_than_the_headers_of_requests_is_named() {
+    let asks = |trace: &str, faults: &str| {
+        let json = format!(
+            r#"{{"version": 1, "service": "a", "side": "server", "trace": {{{trace}}}, "scopes": [
+                {{"service": "a", "route": "b"}},
+                {{"service": "a", "route": "c", "faults": [
+                    {{"id": "d", "share": 1, "abort_status": 500, "expires_at_ms": 1}}{faults}]}}]}}"#
+        );
+        FilterConfig::parse(json.as_bytes())
+            .unwrap()
+            .asks_for_answers()
+    };
+    let fault = |what: &str| format!(r#", {{"id": "e", "share": 1, "expires_at_ms": 1, {what}}}"#);
+    assert_eq!(asks("", ""), None);
+    assert_eq!(asks(r#""respond": "never""#, ""), None);
+    for respond in ["origin", "always"] {
+        let trace = format!(r#""respond": "{respond}""#);
+        assert_eq!(asks(&trace, "").as_deref(), Some("trace.respond"));
+    }
+    assert_eq!(asks("", &fault(r#""headers": {"remove": ["x"]}"#)), None);
+    assert_eq!(
+        asks("", &fault(r#""body": {"corrupt": 1}"#)).as_deref(),
+        Some("scopes[1].faults[1].body")
+    );
+    assert_eq!(
+        asks(
+            "",
+            &fault(r#""side_of_exchange": "response", "delay_ms": 1"#)
+        )
+        .as_deref(),
+        Some("scopes[1].faults[1].side_of_exchange")
+    );
+}
+
+#[test]
 fn a_refusal_names_field_value_and_bound() {
     for (from, to, expected) in [
         (

@@ -191,6 +191,14 @@ impl Effect {
             }
     }
 
+    /// The field that asks for more than the headers of requests: a response, or a body.
+    pub(crate) fn asks_for_answers(&self) -> Option<&'static str> {
+        if self.body.is_some() {
+            return Some("body");
+        }
+        (self.on == ExchangeSide::Response).then_some("side_of_exchange")
+    }
+
     fn check(&self) -> Result<(), InvalidFault> {
         self.headers.check()?;
         if let Some(delay) = &self.delay {
