@@ -39,6 +39,10 @@ pub(super) const STREAM_REQUEST: u32 = 0;
 /// The answer's way.
 pub(super) const STREAM_RESPONSE: u32 = 1;
 
+/// What is visible of a request's body.
+pub(super) const BUFFER_REQUEST: u32 = 0;
+/// What is visible of a response's body.
+pub(super) const BUFFER_RESPONSE: u32 = 1;
 /// The answer of a gRPC call.
 pub(super) const BUFFER_GRPC: u32 = 5;
 /// The configuration of the VM, which is always empty here.

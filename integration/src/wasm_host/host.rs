@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::stream::{Phase, Stream};
+use super::way::Half;
 
 /// The wall clock's first moment: an ordinary day, 2026-01-01T00:00:00Z in milliseconds since the Unix epoch.
 const WALL_BEGINS_MS: u64 = 1_767_225_600_000;
@@ -110,6 +111,8 @@ pub(super) struct Host {
     pub(super) roots: BTreeMap<u32, Root>,
     pub(super) streams: BTreeMap<u32, Stream>,
     pub(super) replied: Vec<u32>,
+    /// Halves that the filter let go on, in the callback that runs.
+    pub(super) resumed: Vec<(u32, Half)>,
     pub(super) calls: BTreeMap<u32, GrpcCall>,
     pub(super) clusters_gone: BTreeSet<String>,
     pub(super) grpc_answer: Vec<u8>,
@@ -138,6 +141,7 @@ impl Host {
             roots: BTreeMap::new(),
             streams: BTreeMap::new(),
             replied: Vec::new(),
+            resumed: Vec::new(),
             calls: BTreeMap::new(),
             clusters_gone: BTreeSet::new(),
             grpc_answer: Vec::new(),

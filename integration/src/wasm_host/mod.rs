@@ -21,12 +21,14 @@
 //! one has failed.
 
 mod abi;
+mod body;
 mod exchange;
 mod host;
 mod imports;
 mod stream;
 mod traffic;
 mod vm;
+mod way;
 
 use std::path::Path;
 
@@ -37,6 +39,7 @@ pub use exchange::{Request, Response};
 pub use host::{Cost, GrpcCall};
 pub use stream::{Exchange, Reply, Stream};
 pub use vm::Vm;
+pub use way::Half;
 
 /// A compiled module, from which any number of VMs can start.
 #[derive(Clone, Debug)]

@@ -1,6 +1,7 @@
 //! One request and its answer, as Envoy sees them: what a filter may read when.
 
-use super::abi::{Headers, Map, STREAM_REQUEST, STREAM_RESPONSE, Status};
+use super::abi::{Headers, Map, Status};
+use super::way::{Half, Stop, Way};
 use super::{Request, Response};
 
 /// Names an exchange in its VM: the id of its context.
@@ -40,26 +41,33 @@ pub struct Stream {
     /// Whether the guest knows of it.
     pub(super) created: bool,
     pub(super) phase: Phase,
-    pub(super) paused: bool,
     pub(super) request: Request,
     pub(super) response: Response,
     pub(super) reply: Option<Reply>,
+    request_way: Way,
+    response_way: Way,
     sent: u32,
+    /// Whether the service's response came.
+    pub(super) is_responding: bool,
+    answered: u32,
     closed: bool,
     misuse: Vec<&'static str>,
 }
 
 impl Stream {
-    pub(super) const fn new(root: u32, request: Request) -> Self {
+    pub(super) fn new(root: u32, request: Request) -> Self {
         Self {
             root,
             created: false,
             phase: Phase::Between,
-            paused: false,
             request,
             response: Response::none(),
             reply: None,
+            request_way: Way::default(),
+            response_way: Way::default(),
             sent: 0,
+            is_responding: false,
+            answered: 0,
             closed: false,
             misuse: Vec::new(),
         }
@@ -89,10 +97,40 @@ impl Stream {
         self.sent
     }
 
+    /// How often the client was sent headers of a response.
+    #[must_use]
+    pub const fn times_answered(&self) -> u32 {
+        self.answered
+    }
+
     /// Whether the filter holds the request back.
     #[must_use]
     pub const fn is_paused(&self) -> bool {
-        self.paused
+        self.request_way.stop.is_some()
+    }
+
+    /// Whether the filter holds the response back.
+    #[must_use]
+    pub const fn is_response_paused(&self) -> bool {
+        self.response_way.stop.is_some()
+    }
+
+    /// What went on of a body.
+    #[must_use]
+    pub fn passed(&self, half: Half) -> &[u8] {
+        match half {
+            Half::Request => self.request_way.passed(),
+            Half::Response => self.response_way.passed(),
+        }
+    }
+
+    /// Whether all of a half went on, its end included.
+    #[must_use]
+    pub const fn is_over(&self, half: Half) -> bool {
+        match half {
+            Half::Request => self.request_way.is_over,
+            Half::Response => self.response_way.is_over,
+        }
     }
 
     /// Whether the filter closed the stream without an answer.
@@ -132,26 +170,44 @@ impl Stream {
         }
     }
 
-    /// The request goes on to the service.
-    pub(super) const fn send(&mut self) {
-        self.paused = false;
-        self.phase = Phase::Between;
-        self.sent += 1;
+    pub(super) const fn way(&mut self, half: Half) -> &mut Way {
+        match half {
+            Half::Request => &mut self.request_way,
+            Half::Response => &mut self.response_way,
+        }
     }
 
-    /// The filter says that the stream may go on.
-    pub(super) fn resume(&mut self, way: u32) -> Status {
-        if way == STREAM_RESPONSE {
-            return Status::Ok;
+    pub(super) fn misused(&mut self, how: &'static str) {
+        self.misuse.push(how);
+    }
+
+    /// The headers of a half go on.
+    pub(super) const fn send_headers(&mut self, half: Half) {
+        self.phase = Phase::Between;
+        match half {
+            Half::Request => self.sent += 1,
+            Half::Response => self.answered += 1,
         }
-        if way != STREAM_REQUEST {
-            return Status::BadArgument;
+    }
+
+    /// The filter stops a half at its headers.
+    pub(super) const fn stop(&mut self, half: Half) {
+        self.way(half).stop = Some(Stop::Headers);
+    }
+
+    /// The filter says that a half may go on. Whether it does.
+    pub(super) fn resume(&mut self, half: Half) -> bool {
+        let is_stopped = self.way(half).stop.is_some();
+        if !is_stopped {
+            self.misuse.push(match half {
+                Half::Request => "resumed a request that was not paused",
+                Half::Response => "resumed a response that was not paused",
+            });
+            if half == Half::Request {
+                self.send_headers(half);
+            }
         }
-        if !self.paused {
-            self.misuse.push("resumed a request that was not paused");
-        }
-        self.send();
-        Status::Ok
+        is_stopped
     }
 
     /// The filter closes the stream.
@@ -166,7 +222,9 @@ impl Stream {
             self.misuse.push("answered twice");
             return;
         }
-        if self.sent != 0 {
+        if self.answered != 0 {
+            self.misuse.push("answered after the service");
+        } else if self.sent != 0 && !self.is_responding {
             self.misuse
                 .push("answered a request that went to the service");
         }
@@ -176,8 +234,13 @@ impl Stream {
         );
         self.response.headers = Some(headers);
         self.reply = Some(reply);
-        self.paused = false;
+        self.request_way.stop = None;
+        self.response_way.stop = None;
         self.phase = Phase::Between;
+        if self.is_responding {
+            // The filter is not shown what takes the place of a response that it saw.
+            self.answered += 1;
+        }
     }
 
     /// The HTTP status that the client was sent.

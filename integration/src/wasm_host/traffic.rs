@@ -3,6 +3,7 @@
 use super::abi::CONTINUE;
 use super::host::GrpcCall;
 use super::stream::{Exchange, Phase, Stream};
+use super::way::Half;
 use super::{Request, Response, Vm};
 
 /// Exchanges.
@@ -15,21 +16,8 @@ impl Vm {
     #[track_caller]
     pub fn begin(&mut self, root_id: &str, request: Request) -> Exchange {
         let exchange = self.begin_unseen(root_id, request);
-        self.create_if_new(exchange);
-        let Exchange(context) = exchange;
-        let stream = self.stream_mut(exchange);
-        stream.phase = Phase::Request;
-        let count = u32::try_from(stream.request.headers.len()).unwrap_or(u32::MAX);
-        let action = self.enter(context, "proxy_on_request_headers", &[context, count, 1]);
-        let stream = self.stream_mut(exchange);
-        if stream.reply().is_some() || stream.is_closed() {
-            return exchange;
-        }
-        if action.is_none_or(|action| action == CONTINUE) {
-            stream.send();
-        } else {
-            stream.paused = true;
-        }
+        self.stream_mut(exchange).way(Half::Request).has_ended = true;
+        self.request_headers(exchange, 1);
         exchange
     }
 
@@ -58,7 +46,8 @@ impl Vm {
     pub fn respond(&mut self, exchange: Exchange, response: Response) {
         self.stream_mut(exchange).response = response;
         if self.stream(exchange).response.headers.is_some() {
-            self.response_headers(exchange);
+            self.stream_mut(exchange).way(Half::Response).has_ended = true;
+            self.response_headers(exchange, 1);
         }
     }
 
@@ -161,21 +150,56 @@ impl Vm {
     }
 
     #[track_caller]
-    pub(super) fn response_headers(&mut self, exchange: Exchange) {
+    pub(super) fn request_headers(&mut self, exchange: Exchange, is_end: u32) {
+        self.create_if_new(exchange);
+        let Exchange(context) = exchange;
+        let stream = self.stream_mut(exchange);
+        stream.phase = Phase::Request;
+        let count = u32::try_from(stream.request.headers.len()).unwrap_or(u32::MAX);
+        let arguments = [context, count, is_end];
+        let action = self.enter(context, "proxy_on_request_headers", &arguments);
+        let stream = self.stream_mut(exchange);
+        if stream.reply().is_some() || stream.is_closed() {
+            return;
+        }
+        self.act(exchange, Half::Request, action);
+    }
+
+    #[track_caller]
+    pub(super) fn response_headers(&mut self, exchange: Exchange, is_end: u32) {
         let Exchange(context) = exchange;
         self.create_if_new(exchange);
         let stream = self.stream_mut(exchange);
         stream.phase = Phase::Response;
+        stream.is_responding = true;
+        let was_replied = stream.reply().is_some();
         let headers = stream.response.headers.as_ref();
         let count = headers.and_then(|headers| u32::try_from(headers.len()).ok());
-        let arguments = [context, count.unwrap_or_default(), 1];
-        self.enter(context, "proxy_on_response_headers", &arguments);
-        self.stream_mut(exchange).phase = Phase::Between;
+        let arguments = [context, count.unwrap_or_default(), is_end];
+        let action = self.enter(context, "proxy_on_response_headers", &arguments);
+        let stream = self.stream_mut(exchange);
+        if stream.is_closed() || stream.reply().is_some() != was_replied {
+            return;
+        }
+        self.act(exchange, Half::Response, action);
+    }
+
+    /// Does what the filter answered to headers.
+    #[track_caller]
+    fn act(&mut self, exchange: Exchange, half: Half, action: Option<u32>) {
+        let stream = self.stream_mut(exchange);
+        if action.is_none_or(|action| action == CONTINUE) {
+            stream.send_headers(half);
+            let way = stream.way(half);
+            way.is_over = way.has_ended;
+        } else {
+            stream.stop(half);
+        }
     }
 
     #[track_caller]
     #[expect(clippy::panic, reason = "a mistake in a test")]
-    fn stream_mut(&mut self, exchange: Exchange) -> &mut Stream {
+    pub(super) fn stream_mut(&mut self, exchange: Exchange) -> &mut Stream {
         match self.store.data_mut().streams.get_mut(&exchange.0) {
             Some(stream) => stream,
             None => panic!("{exchange:?} is over"),

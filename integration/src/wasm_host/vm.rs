@@ -205,7 +205,12 @@ impl Vm {
         };
         for replied in std::mem::take(&mut self.store.data_mut().replied) {
             if self.store.data().streams.contains_key(&replied) {
-                self.response_headers(Exchange(replied));
+                self.response_headers(Exchange(replied), 1);
+            }
+        }
+        for (resumed, half) in std::mem::take(&mut self.store.data_mut().resumed) {
+            if self.store.data().streams.contains_key(&resumed) {
+                self.resume(Exchange(resumed), half);
             }
         }
         result

@@ -12,6 +12,7 @@
 
 mod language;
 
+mod answers;
 mod breaker;
 mod configuration;
 mod context;

@@ -3,15 +3,28 @@
 use wasmtime::{Linker, Result};
 
 use super::{Call, Host, Status, Text, hostcall};
-use crate::wasm_host::abi::{self, Headers, Map};
+use crate::wasm_host::abi::{self, Headers, Map, STREAM_REQUEST, STREAM_RESPONSE};
 use crate::wasm_host::stream::{Phase, Reply};
+use crate::wasm_host::way::Half;
 
 pub(super) fn add(linker: &mut Linker<Host>) -> Result<()> {
     add_reading(linker)?;
     add_writing(linker)?;
     hostcall!(linker, "proxy_continue_stream", |call, way: u32| {
-        let stream = call.host().stream_mut();
-        Ok(stream.map_or(Status::BadArgument, |stream| stream.resume(way)))
+        let half = match way {
+            STREAM_REQUEST => Half::Request,
+            STREAM_RESPONSE => Half::Response,
+            _ => return Ok(Status::BadArgument),
+        };
+        let host = call.host();
+        let context = host.effective;
+        let Some(stream) = host.stream_mut() else {
+            return Ok(Status::BadArgument);
+        };
+        if stream.resume(half) {
+            host.resumed.push((context, half));
+        }
+        Ok(Status::Ok)
     });
     hostcall!(linker, "proxy_close_stream", |call, _way: u32| {
         let stream = call.host().stream_mut();
@@ -44,8 +57,11 @@ pub(super) fn add(linker: &mut Linker<Host>) -> Result<()> {
             let Some(stream) = host.stream_mut() else {
                 return Ok(Status::BadArgument);
             };
+            let is_shown = !stream.is_responding;
             stream.answer(reply, headers);
-            host.replied.push(context);
+            if is_shown {
+                host.replied.push(context);
+            }
             Ok(Status::Ok)
         }
     );

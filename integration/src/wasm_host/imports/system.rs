@@ -3,7 +3,10 @@
 use wasmtime::{Caller, Linker, Result};
 
 use super::{Call, Host, Status, hostcall};
-use crate::wasm_host::abi::{BUFFER_GRPC, BUFFER_PLUGIN, BUFFER_VM};
+use crate::wasm_host::abi::{
+    BUFFER_GRPC, BUFFER_PLUGIN, BUFFER_REQUEST, BUFFER_RESPONSE, BUFFER_VM,
+};
+use crate::wasm_host::way::Half;
 use std::time::Duration;
 
 /// Level 2 of the ABI is `info`.
@@ -14,6 +17,7 @@ const LOG_LEVELS: [&str; 6] = ["trace", "debug", "info", "warn", "error", "criti
 pub(super) fn add(linker: &mut Linker<Host>) -> Result<()> {
     add_time(linker)?;
     add_log(linker)?;
+    add_buffers(linker)?;
     hostcall!(
         linker,
         "proxy_get_property",
@@ -22,31 +26,6 @@ pub(super) fn add(linker: &mut Linker<Host>) -> Result<()> {
             match call.host().property(&path) {
                 Some(found) => call.give(&found, (value, size)),
                 None => Ok(Status::NotFound),
-            }
-        }
-    );
-    hostcall!(
-        linker,
-        "proxy_get_buffer_bytes",
-        |call, kind: u32, start: u32, most: u32, value: u32, size: u32| {
-            let host = call.host();
-            let whole = match kind {
-                BUFFER_GRPC => host.grpc_answer.clone(),
-                BUFFER_VM => Vec::new(),
-                BUFFER_PLUGIN => {
-                    let root = host.roots.get(&host.root_id());
-                    root.map(|root| root.configuration.clone())
-                        .unwrap_or_default()
-                }
-                _ => return Ok(Status::BadArgument),
-            };
-            let start = usize::try_from(start)?;
-            let end = start
-                .saturating_add(usize::try_from(most)?)
-                .min(whole.len());
-            match whole.get(start..end) {
-                Some(part) => call.give(part, (value, size)),
-                None => Ok(Status::BadArgument),
             }
         }
     );
@@ -78,6 +57,70 @@ pub(super) fn add(linker: &mut Linker<Host>) -> Result<()> {
         }
     );
     Ok(())
+}
+
+fn add_buffers(linker: &mut Linker<Host>) -> Result<()> {
+    hostcall!(
+        linker,
+        "proxy_get_buffer_bytes",
+        |call, kind: u32, start: u32, most: u32, value: u32, size: u32| {
+            let host = call.host();
+            let whole = match kind {
+                BUFFER_GRPC => host.grpc_answer.clone(),
+                BUFFER_REQUEST | BUFFER_RESPONSE => match body(host, kind) {
+                    Some(body) => body.clone(),
+                    None => return Ok(Status::NotFound),
+                },
+                BUFFER_VM => Vec::new(),
+                BUFFER_PLUGIN => {
+                    let root = host.roots.get(&host.root_id());
+                    root.map(|root| root.configuration.clone())
+                        .unwrap_or_default()
+                }
+                _ => return Ok(Status::BadArgument),
+            };
+            let start = usize::try_from(start)?;
+            let end = start
+                .saturating_add(usize::try_from(most)?)
+                .min(whole.len());
+            match whole.get(start..end) {
+                Some(part) => call.give(part, (value, size)),
+                None => Ok(Status::BadArgument),
+            }
+        }
+    );
+    hostcall!(
+        linker,
+        "proxy_set_buffer_bytes",
+        |call, kind: u32, start: u32, most: u32, bytes: u32, size: u32| {
+            let bytes = call.bytes((bytes, size))?;
+            let Some(body) = body(call.host(), kind) else {
+                return Ok(Status::NotFound);
+            };
+            // The host replaces a beginning or adds to the end.
+            let start = usize::try_from(start)?;
+            if start == 0 {
+                let count = usize::try_from(most)?.min(body.len());
+                body.splice(..count, bytes);
+            } else if body.len() <= start {
+                body.extend(bytes);
+            } else {
+                return Ok(Status::BadArgument);
+            }
+            Ok(Status::Ok)
+        }
+    );
+    Ok(())
+}
+
+/// What is visible of a body.
+fn body(host: &mut Host, kind: u32) -> Option<&mut Vec<u8>> {
+    let half = match kind {
+        BUFFER_REQUEST => Half::Request,
+        BUFFER_RESPONSE => Half::Response,
+        _ => return None,
+    };
+    Some(host.stream_mut()?.way(half).visible())
 }
 
 fn add_time(linker: &mut Linker<Host>) -> Result<()> {
