@@ -370,6 +370,4 @@ pub const fn draw(trace: TraceId) -> u16 {
 }
 
 #[cfg(test)]
-mod simulation;
-#[cfg(test)]
 mod tests;

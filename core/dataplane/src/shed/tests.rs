@@ -1,5 +1,7 @@
 //! What the shedder promises.
 
+mod simulation;
+
 use super::*;
 use proptest::prelude::*;
 use sloop_model::{ClassShares, ShedLimits};

@@ -10,7 +10,7 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-use super::*;
+use super::super::*;
 use crate::random::Random;
 use sloop_model::{ClassShares, ShedLimits};
 
