@@ -1,7 +1,7 @@
 //! W3C `tracestate`, read in the plainest way: what the parser of the filter is compared with.
 //!
-//! <https://www.w3.org/TR/trace-context-2/#tracestate-header-field-values>, with the rules on `@` that
-//! `core/dataplane/src/context/tracestate.rs` states.
+//! <https://www.w3.org/TR/trace-context-2/#tracestate-header-field-values>. A key may be there twice; why is said in
+//! `core/dataplane/src/context/tracestate.rs`.
 
 /// A member: key and value.
 pub(crate) type Member<'a> = (&'a [u8], &'a [u8]);
@@ -9,7 +9,7 @@ pub(crate) type Member<'a> = (&'a [u8], &'a [u8]);
 /// Longer lists are taken for invalid: 32 members with 256 bytes of key and value each, and what is between them.
 const BYTES_MAX: usize = 32 * 515;
 
-/// The list in `lines`. None if anything in it is invalid.
+/// The list in `lines`. None if anything in it is invalid. The first of two equal keys counts.
 pub(crate) fn list<'a>(lines: &[&'a [u8]]) -> Option<Vec<Member<'a>>> {
     if BYTES_MAX < lines.iter().map(|line| line.len() + 1).sum() {
         return None;
@@ -21,11 +21,7 @@ pub(crate) fn list<'a>(lines: &[&'a [u8]]) -> Option<Vec<Member<'a>>> {
         .map(without_blanks)
         .filter(|member| !member.is_empty());
     let list: Vec<Member<'a>> = members.map(member).collect::<Option<_>>()?;
-    let is_short = list.len() <= 32;
-    let mut keys: Vec<_> = list.iter().map(|(key, _)| *key).collect();
-    keys.sort_unstable();
-    keys.dedup();
-    (is_short && keys.len() == list.len()).then_some(list)
+    (list.len() <= 32).then_some(list)
 }
 
 /// Without spaces and tabs around it.
@@ -45,16 +41,7 @@ fn member(text: &[u8]) -> Option<Member<'_>> {
 }
 
 fn is_key(key: &[u8]) -> bool {
-    let mut parts = key.split(|byte| *byte == b'@');
-    match (parts.next(), parts.next(), parts.next()) {
-        (Some(simple), None, None) => is_name(simple, 256),
-        (Some(tenant), Some(system), None) => is_name(tenant, 241) && is_name(system, 14),
-        _ => false,
-    }
-}
-
-fn is_name(name: &[u8], bytes_max: usize) -> bool {
     let is_first = |byte: &u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9');
-    let is_other = |byte: &u8| is_first(byte) || b"_-*/".contains(byte);
-    name.first().is_some_and(is_first) && name.iter().all(is_other) && name.len() <= bytes_max
+    let is_other = |byte: &u8| is_first(byte) || b"_-*/@".contains(byte);
+    key.first().is_some_and(is_first) && key.iter().all(is_other) && key.len() <= 256
 }
