@@ -133,3 +133,13 @@ fn an_ordinary_request_costs_no_more_than_this() {
     }
     assert!(dear.is_empty(), "dearer than allowed: {dear:?}");
 }
+
+#[test]
+fn the_readme_says_what_a_request_costs() {
+    let readme = include_str!("../../../filter/README.md");
+    for Case { name, most, .. } in cases() {
+        let [calls, values, entries, fuel] = most;
+        let row = format!("| {name} | {calls} | {values} | {entries} | {fuel} |");
+        assert!(readme.contains(&row), "{row}");
+    }
+}
