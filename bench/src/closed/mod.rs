@@ -82,7 +82,7 @@ impl Closed {
         })
     }
 
-    /// Sends `request` `count` times, in [`BURSTS`], and returns when all were answered, each with `status`.
+    /// Sends `request` `count` times, in bursts of one to four, and returns when all were answered, each with `status`.
     ///
     /// # Errors
     ///

@@ -23,7 +23,7 @@ const BLOCK_PAIRS_MIN: usize = 3;
 const MISS_MAX: f64 = 0.05;
 
 /// The fewest pairs that have an interval: with less than six blocks even the
-/// smallest and the largest estimate miss the median more often than [`MISS_MAX`].
+/// smallest and the largest estimate miss the median more often than is allowed.
 pub const PAIRS_MIN: usize = 6 * BLOCK_PAIRS_MIN;
 
 /// Two neighbouring slices, in nanoseconds of the worker per request.
