@@ -28,10 +28,11 @@ async fn obeying_with(module: String, scopes: &str) -> (Upstream, Plane, Sidecar
     let app = Upstream::start().await.unwrap();
     let plane = Plane::start().await;
     plane.hub.open();
-    plane.push(&[
+    let configs = [
         config(Side::Server, 1, scopes),
         config(Side::Client, 1, "[]"),
-    ]);
+    ];
+    plane.push_with(&module, &configs);
     let sidecar = Sidecar::start_with(module, app.address(), plane.address, Variant::Delta).await;
     plane.has(2).await;
     (app, plane, sidecar)

@@ -72,11 +72,15 @@ impl Plane {
 
     /// Publishes `configs` for the service `shop`. The answer is their version.
     pub fn push(&self, configs: &[FilterConfig]) -> String {
-        let module = module();
+        self.push_with(&module(), configs)
+    }
+
+    /// As [`Plane::push`], for sidecars with this module.
+    pub fn push_with(&self, module: &str, configs: &[FilterConfig]) -> String {
         let snapshot = configs
             .iter()
             .fold(Snapshot::builder(), |builder, config| {
-                builder.with(plugin::resource(&module, config))
+                builder.with(plugin::resource(module, config))
             })
             .build();
         let filters = snapshot.of_type(Kind::EXTENSION);
