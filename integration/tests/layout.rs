@@ -12,8 +12,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Crates that know nothing of clocks, networks, files and threads.
-const PURE: [&str; 4] = [
+const PURE: [&str; 5] = [
     "sloop-model",
+    "sloop-page",
     "sloop-dataplane",
     "sloop-controllers",
     "sloop-xds",
@@ -39,8 +40,9 @@ const IMPURE: [&str; 15] = [
 ];
 
 /// Which of our crates each may depend on, beside itself.
-const MAY_USE: [(&str, &[&str]); 8] = [
+const MAY_USE: [(&str, &[&str]); 9] = [
     ("sloop-model", &[]),
+    ("sloop-page", &[]),
     ("sloop-xds-protos", &[]),
     ("sloop-dataplane", &["sloop-model"]),
     ("sloop-controllers", &["sloop-model"]),

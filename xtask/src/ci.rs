@@ -16,8 +16,9 @@ use crate::run::{self, say};
 use crate::{setup, wasm, workspace};
 
 /// The crates that must know nothing of clocks, networks and files: they compile where there are none.
-const PURE: [&str; 4] = [
+const PURE: [&str; 5] = [
     "sloop-model",
+    "sloop-page",
     "sloop-dataplane",
     "sloop-controllers",
     "sloop-xds",

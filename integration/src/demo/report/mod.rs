@@ -2,10 +2,9 @@
 //!
 //! No script and no resource from elsewhere, so that it can be mailed and
 //! opened on any machine. Charts of both runs stand side by side on the same
-//! scales. [`chart`] knows axes, [`charts`] knows what to draw, [`text`] says
-//! it in words, [`tables`] in numbers.
+//! scales. [`charts`] knows what to draw, [`text`] says
+//! it in words, [`tables`] in numbers; how a report looks is in [`sloop_page`].
 
-mod chart;
 mod charts;
 mod tables;
 mod text;
@@ -18,13 +17,13 @@ const STYLE: &str = include_str!("style.css");
 #[must_use]
 pub(super) fn html(report: &Report) -> String {
     let chart = |title, why, legend: String, draw: &dyn Fn(&Run) -> String| {
-        format!(
-            "<section><h2>{title}</h2><p class=why>{why}</p>{legend}\
-             <div class=pair><figure><figcaption>without enforcement</figcaption>{}</figure>\
-             <figure><figcaption>with enforcement</figcaption>{}</figure></div></section>\n",
+        let pair = format!(
+            "{legend}<div class=pair><figure><figcaption>without enforcement</figcaption>{}</figure>\
+             <figure><figcaption>with enforcement</figcaption>{}</figure></div>",
             draw(&report.shadow),
             draw(&report.enforced)
-        )
+        );
+        sloop_page::section(title, why, &pair)
     };
     let mut sections = String::new();
     sections += &chart(
@@ -52,25 +51,18 @@ pub(super) fn html(report: &Report) -> String {
         charts::bands_legend(),
         &charts::bands,
     );
-    format!(
-        "<!doctype html>\n<html lang=en><head><meta charset=utf-8>\
-         <meta name=viewport content=\"width=device-width,initial-scale=1\">\
-         <meta name=color-scheme content=\"light dark\">\
-         <title>Sloop: what happened when payments broke</title><style>{STYLE}</style></head>\n\
-         <body><main>\n{}{}{sections}{}{}</main></body></html>\n",
+    let body = [
         text::head(report),
         text::headlines(report),
+        sections,
         tables::all(report),
         text::notes(report),
+    ];
+    sloop_page::page(
+        "Sloop: what happened when payments broke",
+        STYLE,
+        &body.concat(),
     )
-}
-
-/// `text` for HTML.
-fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;")
-        .replace('<', "&lt;")
-        .replace('>', "&gt;")
-        .replace('"', "&quot;")
 }
 
 #[cfg(test)]

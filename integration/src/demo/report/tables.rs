@@ -1,8 +1,9 @@
 //! What the report says in numbers.
 
+use sloop_page::{escaped, section};
+
 use super::super::observed::BreakerCause;
 use super::super::result::{Report, Run, Summary};
-use super::escaped;
 use super::text::seconds;
 
 /// All tables.
@@ -11,28 +12,7 @@ pub(super) fn all(report: &Report) -> String {
 }
 
 fn table(title: &str, why: &str, head: &[&str], rows: &[Vec<String>]) -> String {
-    let head: String = head
-        .iter()
-        .map(|name| format!("<th scope=col>{}</th>", escaped(name)))
-        .collect();
-    let rows: String = rows
-        .iter()
-        .map(|row| {
-            let cells: String = row
-                .iter()
-                .enumerate()
-                .map(|(column, cell)| match column {
-                    0 => format!("<th scope=row>{cell}</th>"),
-                    _ => format!("<td>{cell}</td>"),
-                })
-                .collect();
-            format!("<tr>{cells}</tr>")
-        })
-        .collect();
-    format!(
-        "<section><h2>{title}</h2><p class=why>{why}</p><div class=scroll><table>\
-         <thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div></section>\n"
-    )
+    section(title, why, &sloop_page::table(head, rows))
 }
 
 fn troubles(report: &Report) -> String {

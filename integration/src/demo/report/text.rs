@@ -1,18 +1,19 @@
 //! What the report says in words.
 
+use sloop_page::Card;
+
 use super::super::result::{Mitigation, Report, Run};
-use super::escaped;
 
 /// Title and what it is about.
 pub(super) fn head(report: &Report) -> String {
     let seconds = report.enforced.whole.lasting_ms / 1_000;
-    format!(
-        "<header><div class=brand>Sloop</div><h1>What happened when payments broke</h1>\
-         <p class=lead>A shop of three services, one of them twice, behind real Envoy sidecars; {:.0} requests of users per second. In {seconds} seconds \
+    let lead = format!(
+        "A shop of three services, one of them twice, behind real Envoy sidecars; {:.0} requests of users per second. In {seconds} seconds \
          payments breaks three times, each time in another way, and heals. The same story is told twice with the same requests: once Sloop only watches, \
-         once it acts on the declared objectives.</p></header>\n",
+         once it acts on the declared objectives.",
         report.rate
-    )
+    );
+    sloop_page::header("What happened when payments broke", &lead)
 }
 
 /// The four numbers that matter.
@@ -63,13 +64,12 @@ pub(super) fn headlines(report: &Report) -> String {
             ),
         ),
     ];
-    let cards: String = cards
-        .into_iter()
-        .map(|(title, big, text)| {
-            format!("<li><h3>{title}</h3><div class=big>{big}</div><p>{text}</p></li>")
-        })
-        .collect();
-    format!("<ul class=cards>{cards}</ul>\n")
+    let cards = cards.map(|(title, big, text)| Card {
+        title: title.to_owned(),
+        big,
+        text,
+    });
+    sloop_page::cards(&cards)
 }
 
 /// A duration for people.
@@ -101,9 +101,5 @@ pub(super) fn notes(report: &Report) -> String {
         format!("Of {} orders that were accepted without a charge, {} had been charged when the run ended; {} still waited.", enforced.orders.accepted, enforced.orders.charged_later, enforced.orders.waiting),
         format!("Seed of the arrivals: {}. All numbers are in report.json beside this file.", report.seed),
     ];
-    let notes: String = notes
-        .iter()
-        .map(|note| format!("<li>{}</li>", escaped(note)))
-        .collect();
-    format!("<section class=notes><h2>How this was measured</h2><ul>{notes}</ul></section>\n")
+    sloop_page::notes("How this was measured", &notes)
 }
