@@ -63,11 +63,29 @@ impl Kind {
         matches!(self.type_url.as_str(), Self::CLUSTER | Self::LISTENER)
     }
 
-    /// The kind of which same-named resources must be sent again after this one's.
+    /// The kind of which the resources must be sent again that belong to a resource of this one.
     ///
     /// Envoy waits up to 15 s for the endpoints of a changed cluster, also when it has them.
     pub(crate) fn repeats_after(&self) -> Option<Self> {
         (self.type_url == Self::CLUSTER).then(|| Self::of(Self::ENDPOINTS))
+    }
+
+    /// What must be in force before resources of this kind are sent, as they may refer to it.
+    ///
+    /// Envoy takes a route to a cluster that it does not have, and answers 503 on it.
+    pub(crate) fn follows(&self) -> &'static [&'static str] {
+        match self.type_url.as_str() {
+            Self::LISTENER | Self::ROUTES => &[Self::CLUSTER],
+            _ => &[],
+        }
+    }
+
+    /// What must be in force before resources of this kind are taken away, as it may have referred to them.
+    pub(crate) fn outlives(&self) -> &'static [&'static str] {
+        match self.type_url.as_str() {
+            Self::CLUSTER => &[Self::LISTENER, Self::ROUTES, Self::EXTENSION],
+            _ => &[],
+        }
     }
 }
 

@@ -5,7 +5,7 @@
 //! [`SotwStream`] (state of the world) and [`DeltaStream`] (incremental). It
 //! holds for any type URL; what differs between types is in [`Kind`].
 //!
-//! The rules are those of Envoy's [xDS protocol], and two of our own:
+//! The rules are those of Envoy's [xDS protocol], and three of our own:
 //! - At most one response per type and stream is not yet acknowledged. What
 //!   becomes true meanwhile waits behind it, and only the latest is sent, so
 //!   that a refusal always belongs to the version that caused it.
@@ -13,6 +13,8 @@
 //!   of the kinds whose responses are full sets. It takes an explicit
 //!   [`SnapshotBuilder::delete`]: a control plane that forgot must not take
 //!   down what it configured.
+//! - Between the types of one stream, make before break: what refers to clusters
+//!   follows them, and clusters go when nothing refers to them any more.
 //!
 //! Left out: TTLs and heartbeats, resource locators, and authorisation.
 //!

@@ -28,6 +28,16 @@ impl Version {
         Self(text.into())
     }
 
+    /// What a set of resources contains; they come sorted by name.
+    pub(crate) fn of_set<'a>(resources: impl IntoIterator<Item = &'a Resource>) -> Self {
+        Self::of(resources.into_iter().flat_map(|resource| {
+            [
+                resource.name().as_bytes(),
+                resource.version().as_str().as_bytes(),
+            ]
+        }))
+    }
+
     /// Hashes `parts`, each with its length, so that no two lists of parts run into one.
     pub(crate) fn of<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> Self {
         let mut hash = Sha256::new();
@@ -57,6 +67,8 @@ pub struct Resource {
     type_url: Arc<str>,
     name: Arc<str>,
     version: Version,
+    /// Of a cluster: what its endpoints are called, where that is not its own name.
+    endpoints: Option<Arc<str>>,
     /// Field 2 of `DeltaDiscoveryResponse`, with its tag.
     delta: Bytes,
     /// Field 2 of `DiscoveryResponse`, with its tag: the end of `delta`.
@@ -87,9 +99,24 @@ impl Resource {
             type_url: type_url.into(),
             name: name.into(),
             version,
+            endpoints: None,
             sotw: delta.slice(sotw_at..),
             delta,
         }
+    }
+
+    /// A cluster whose endpoints go by another name (`eds_cluster_config.service_name`).
+    #[must_use]
+    pub fn with_endpoints(self, name: &str) -> Self {
+        Self {
+            endpoints: Some(name.into()),
+            ..self
+        }
+    }
+
+    /// What the endpoints of this cluster are called.
+    pub(crate) fn endpoints(&self) -> &str {
+        self.endpoints.as_deref().unwrap_or(&self.name)
     }
 
     /// The type URL.

@@ -103,12 +103,7 @@ impl SnapshotBuilder {
             .types
             .into_iter()
             .map(|(type_url, (resources, deleted))| {
-                let version = Version::of(resources.values().flat_map(|resource| {
-                    [
-                        resource.name().as_bytes(),
-                        resource.version().as_str().as_bytes(),
-                    ]
-                }));
+                let version = Version::of_set(resources.values());
                 let of_type = TypeSnapshot {
                     resources,
                     deleted,

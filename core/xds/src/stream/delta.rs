@@ -7,6 +7,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::order::{Standing, may_remove, must_wait};
 use super::{Nonces, Response, Sent, Stream, StreamLimits, Verdict, Violation};
 use crate::subscription::{Subscription, WILDCARD};
 use crate::{
@@ -20,6 +21,8 @@ pub struct DeltaStream {
     legacy: LegacyWildcard,
     nonces: Nonces,
     types: BTreeMap<Kind, TypeState>,
+    /// Endpoints of clusters that were sent before the client said which endpoints it has.
+    owed: BTreeSet<String>,
 }
 
 #[derive(Debug, Default)]
@@ -31,7 +34,17 @@ struct TypeState {
     due: BTreeSet<String>,
     /// Whether even an empty answer is owed: a client that begins with the wildcard waits for one.
     owes_answer: bool,
+    /// Whether the client brought something along and has answered nothing yet: what else it
+    /// brings it may not have said, but will have before its first answer.
+    is_arriving: bool,
+    is_refusing: bool,
     in_flight: Option<Sent>,
+}
+
+/// What is to be sent of one type.
+struct News<'a> {
+    with: Vec<&'a Resource>,
+    removed: Vec<String>,
 }
 
 impl DeltaStream {
@@ -61,6 +74,32 @@ impl DeltaStream {
                 .map(String::as_str),
         )
     }
+
+    /// The first type of which something is to be sent and may be.
+    fn due<'a>(&self, snapshot: &'a Snapshot) -> Option<(Kind, &'a TypeSnapshot, News<'a>)> {
+        self.types.iter().find_map(|(kind, state)| {
+            let of_type = snapshot.of_type(kind.type_url())?;
+            let may_remove = || may_remove(kind, &self.types, snapshot);
+            let news = state.news(kind, of_type, may_remove)?;
+            (!must_wait(kind, &self.types, snapshot)).then(|| (kind.clone(), of_type, news))
+        })
+    }
+
+    /// The endpoints of clusters go again after them.
+    fn repeat(&mut self, kind: &Kind, sent: &[&Resource]) {
+        let Some(dependent) = kind.repeats_after() else {
+            return;
+        };
+        let names = sent.iter().map(|resource| resource.endpoints());
+        match self.types.get_mut(&dependent) {
+            Some(state) => {
+                let had = names.filter(|name| state.has.contains_key(*name));
+                let had: Vec<String> = had.map(str::to_owned).collect();
+                state.due.extend(had);
+            }
+            None => self.owed.extend(names.map(str::to_owned)),
+        }
+    }
 }
 
 impl Stream for DeltaStream {
@@ -68,6 +107,10 @@ impl Stream for DeltaStream {
 
     fn node(request: &DeltaDiscoveryRequest) -> Option<&Node> {
         request.node.as_ref()
+    }
+
+    fn type_url(request: &mut DeltaDiscoveryRequest) -> &mut String {
+        &mut request.type_url
     }
 
     fn take(&mut self, request: DeltaDiscoveryRequest) -> Result<Option<Verdict>, Violation> {
@@ -80,8 +123,17 @@ impl Stream for DeltaStream {
         let settled = state
             .in_flight
             .take_if(|sent| sent.nonce == request.response_nonce);
+        if settled.is_some() {
+            state.is_refusing = request.error_detail.is_some();
+            state.is_arriving = false;
+        }
         if is_new {
             state.begin(&request, &kind, self.legacy);
+            if kind.type_url() == Kind::ENDPOINTS {
+                let owed = std::mem::take(&mut self.owed);
+                let had = owed.into_iter().filter(|name| state.has.contains_key(name));
+                state.due.extend(had);
+            }
         } else {
             state.change(&request);
         }
@@ -91,20 +143,10 @@ impl Stream for DeltaStream {
     }
 
     fn next(&mut self, snapshot: &Snapshot) -> Option<Response> {
-        let nonces = &mut self.nonces;
-        let (kind, response) = self.types.iter_mut().find_map(|(kind, state)| {
-            let of_type = snapshot.of_type(kind.type_url())?;
-            let response = state.next(kind, of_type, nonces)?;
-            Some((kind.clone(), response))
-        })?;
-        if let Some(dependent) = kind.repeats_after()
-            && let Some(state) = self.types.get_mut(&dependent)
-        {
-            let names = response.sent.resources.iter().map(|(name, _)| name);
-            let had = names.filter(|name| state.has.contains_key(*name)).cloned();
-            state.due.extend(had.collect::<Vec<_>>());
-        }
-        Some(response)
+        let (kind, of_type, news) = self.due(snapshot)?;
+        self.repeat(&kind, &news.with);
+        let state = self.types.get_mut(&kind)?;
+        Some(state.send(&kind, of_type.version(), news, self.nonces.draw()))
     }
 }
 
@@ -128,6 +170,7 @@ impl TypeState {
         self.owes_answer = self.subscription.is_wildcard() && self.has.is_empty();
         let wanted = &self.subscription;
         self.has.retain(|name, _| wanted.covers(name));
+        self.is_arriving = !kind.outlives().is_empty() && !self.has.is_empty();
     }
 
     fn change(&mut self, request: &DeltaDiscoveryRequest) {
@@ -148,37 +191,54 @@ impl TypeState {
         self.due.retain(|name| wanted.covers(name));
     }
 
-    fn next(
-        &mut self,
-        kind: &Kind,
-        of_type: &TypeSnapshot,
-        nonces: &mut Nonces,
-    ) -> Option<Response> {
-        if self.in_flight.is_some() {
-            return None;
-        }
-        let with: Vec<&Resource> = of_type
-            .resources()
-            .filter(|resource| self.subscription.covers(resource.name()))
-            .filter(|resource| self.is_news(resource))
-            .collect();
-        let removed = self.removed(kind, of_type);
-        self.due.clear();
-        if with.is_empty() && removed.is_empty() && !self.owes_answer {
-            return None;
-        }
+    fn send(&mut self, kind: &Kind, version: &Version, news: News<'_>, nonce: String) -> Response {
         self.owes_answer = false;
-        for resource in &with {
+        self.is_refusing = false;
+        for resource in &news.with {
+            self.due.remove(resource.name());
             self.has
                 .insert(resource.name().to_owned(), resource.version().clone());
         }
-        for name in &removed {
+        for name in &news.removed {
+            self.due.remove(name);
             self.has.remove(name);
         }
-        let version = of_type.version();
-        let response = Response::delta(kind.type_url(), version, nonces.draw(), &with, removed);
+        let response = Response::delta(kind.type_url(), version, nonce, &news.with, news.removed);
         self.in_flight = Some(response.sent.clone());
-        Some(response)
+        response
+    }
+
+    /// What is to be sent, if anything. `may_remove` says whether what is gone may be taken away.
+    fn news<'a>(
+        &self,
+        kind: &Kind,
+        of_type: &'a TypeSnapshot,
+        may_remove: impl FnOnce() -> bool,
+    ) -> Option<News<'a>> {
+        if self.in_flight.is_some() {
+            return None;
+        }
+        let with: Vec<&Resource> = self.wanted(of_type).filter(|it| self.is_news(it)).collect();
+        let mut removed: BTreeSet<&String> = self.missing(of_type).collect();
+        let has_surplus = self.has_surplus(kind, of_type);
+        if has_surplus && !self.is_arriving && may_remove() {
+            removed.extend(self.surplus(kind, of_type));
+        }
+        // An empty response asks for an answer.
+        let asks = self.owes_answer || (has_surplus && self.is_arriving);
+        if with.is_empty() && removed.is_empty() && !asks {
+            return None;
+        }
+        Some(News {
+            with,
+            removed: removed.into_iter().cloned().collect(),
+        })
+    }
+
+    fn wanted<'a>(&self, of_type: &'a TypeSnapshot) -> impl Iterator<Item = &'a Resource> {
+        of_type
+            .resources()
+            .filter(|resource| self.subscription.covers(resource.name()))
     }
 
     fn is_news(&self, resource: &Resource) -> bool {
@@ -186,17 +246,34 @@ impl TypeState {
             || self.due.contains(resource.name())
     }
 
-    /// What the client must drop, and what it asked for in vain.
-    fn removed(&self, kind: &Kind, of_type: &TypeSnapshot) -> Vec<String> {
-        let lost = self
-            .has
+    /// What the client asked for in vain.
+    fn missing(&self, of_type: &TypeSnapshot) -> impl Iterator<Item = &String> {
+        self.due
+            .iter()
+            .filter(|name| !self.has.contains_key(*name) && of_type.get(name).is_none())
+    }
+
+    /// What the client has and must drop.
+    fn surplus(&self, kind: &Kind, of_type: &TypeSnapshot) -> impl Iterator<Item = &String> {
+        let goes = |name: &str| kind.is_full_set() || of_type.is_deleted(name);
+        self.has
             .keys()
-            .filter(|name| kind.is_full_set() || of_type.is_deleted(name));
-        let missing = self.due.iter().filter(|name| !self.has.contains_key(*name));
-        let names: BTreeSet<&String> = lost
-            .chain(missing)
-            .filter(|name| of_type.get(name).is_none())
-            .collect();
-        names.into_iter().cloned().collect()
+            .filter(move |name| of_type.get(name).is_none() && goes(name))
+    }
+}
+
+impl Standing for TypeState {
+    fn is_behind(&self, _: &Kind, of_type: &TypeSnapshot) -> bool {
+        if self.subscription.is_empty() {
+            return false;
+        }
+        self.in_flight.is_some()
+            || self.is_refusing
+            || self.owes_answer
+            || self.wanted(of_type).any(|resource| self.is_news(resource))
+    }
+
+    fn has_surplus(&self, kind: &Kind, of_type: &TypeSnapshot) -> bool {
+        self.surplus(kind, of_type).next().is_some()
     }
 }

@@ -7,6 +7,7 @@
 //! of sending, so a slow reader costs no memory and gets only the latest state.
 
 mod delta;
+mod order;
 mod response;
 mod sotw;
 
@@ -23,6 +24,28 @@ pub trait Stream {
 
     /// Who sends it, if it says so.
     fn node(request: &Self::Request) -> Option<&Node>;
+
+    /// The type that it is about.
+    fn type_url(request: &mut Self::Request) -> &mut String;
+
+    /// A request on a stream that carries one type only, where it may leave out which.
+    ///
+    /// # Errors
+    ///
+    /// When it names another type.
+    fn confined(mut request: Self::Request, only: &str) -> Result<Self::Request, Violation> {
+        let type_url = Self::type_url(&mut request);
+        if type_url.is_empty() {
+            only.clone_into(type_url);
+        }
+        if type_url != only {
+            return Err(Violation::OtherType {
+                given: type_url.clone(),
+                only: only.to_owned(),
+            });
+        }
+        Ok(request)
+    }
 
     /// Takes one request. Says what it acknowledged or refused, if anything.
     ///
@@ -63,6 +86,14 @@ pub enum Violation {
     /// An aggregated stream carries many types, so each request must name its own.
     #[error("type_url is empty; it must name the type of the resources")]
     TypeUrlMissing,
+    /// A stream of one type carries no other.
+    #[error("type_url is {given:?}; this service is for {only:?}")]
+    OtherType {
+        /// As given.
+        given: String,
+        /// The one.
+        only: String,
+    },
     /// Too many types.
     #[error("{given} types on one stream; there may be at most {max}")]
     TooManyTypes {

@@ -8,10 +8,13 @@
 //!
 //! A refusal is known by its error alone. The version in a request is no
 //! evidence: Envoy answers several responses at once with the version of the
-//! last and the error of another.
+//! last and the error of another. It counts in one place only, the first
+//! request of a full set on a stream: a client that comes back with the
+//! version of the whole set has the whole set.
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::order::{Standing, may_remove, must_wait};
 use super::{Nonces, Response, Sent, Stream, StreamLimits, Verdict, Violation};
 use crate::subscription::Subscription;
 use crate::{
@@ -32,12 +35,24 @@ struct TypeState {
     subscription: Subscription,
     /// What the client was sent, refused or not: none of it is sent again unasked.
     sent: BTreeMap<String, Version>,
+    /// The same of a kind that outlives others, to be sent again while something may refer to it.
+    kept: BTreeMap<String, Resource>,
     /// To be sent although unchanged.
     due: BTreeSet<String>,
+    /// The version that the client came back with, until it is compared.
+    brought: String,
     /// Whether a full set was ever sent.
     has_set: bool,
+    is_refusing: bool,
     nonce: String,
     in_flight: Option<Sent>,
+}
+
+/// What is to be sent of one type.
+struct News {
+    version: Version,
+    /// Sorted by name.
+    with: Vec<Resource>,
 }
 
 impl SotwStream {
@@ -54,7 +69,30 @@ impl SotwStream {
     fn check(&self, request: &DiscoveryRequest) -> Result<(), Violation> {
         let names = &request.resource_names;
         self.limits.check_count(&request.type_url, names.len())?;
-        self.limits.check_names(names.iter().map(String::as_str))
+        let texts = names.iter().chain([&request.version_info]);
+        self.limits.check_names(texts.map(String::as_str))
+    }
+
+    /// The first type of which something is to be sent and may be.
+    fn due(&self, snapshot: &Snapshot) -> Option<(Kind, News)> {
+        self.types.iter().find_map(|(kind, state)| {
+            let of_type = snapshot.of_type(kind.type_url())?;
+            let may_remove = || may_remove(kind, &self.types, snapshot);
+            let news = state.news(kind, of_type, may_remove)?;
+            (!must_wait(kind, &self.types, snapshot)).then(|| (kind.clone(), news))
+        })
+    }
+
+    /// The endpoints of clusters go again after them.
+    fn repeat(&mut self, kind: &Kind, changed: &[Resource]) {
+        if let Some(dependent) = kind.repeats_after()
+            && let Some(state) = self.types.get_mut(&dependent)
+        {
+            let names = changed.iter().map(Resource::endpoints);
+            let had = names.filter(|name| state.sent.contains_key(*name));
+            let had: Vec<String> = had.map(str::to_owned).collect();
+            state.due.extend(had);
+        }
     }
 }
 
@@ -63,6 +101,10 @@ impl Stream for SotwStream {
 
     fn node(request: &DiscoveryRequest) -> Option<&Node> {
         request.node.as_ref()
+    }
+
+    fn type_url(request: &mut DiscoveryRequest) -> &mut String {
+        &mut request.type_url
     }
 
     fn take(&mut self, request: DiscoveryRequest) -> Result<Option<Verdict>, Violation> {
@@ -78,6 +120,12 @@ impl Stream for SotwStream {
         let settled = state
             .in_flight
             .take_if(|_| !request.response_nonce.is_empty());
+        if is_new && kind.is_full_set() {
+            state.brought = request.version_info;
+        }
+        if settled.is_some() {
+            state.is_refusing = request.error_detail.is_some();
+        }
         state
             .subscription
             .replace(&request.resource_names, &kind, self.legacy);
@@ -86,19 +134,21 @@ impl Stream for SotwStream {
     }
 
     fn next(&mut self, snapshot: &Snapshot) -> Option<Response> {
-        let nonces = &mut self.nonces;
-        let (kind, response) = self.types.iter_mut().find_map(|(kind, state)| {
-            let of_type = snapshot.of_type(kind.type_url())?;
-            let response = state.next(kind, of_type, nonces)?;
-            Some((kind.clone(), response))
-        })?;
-        if let Some(dependent) = kind.repeats_after()
-            && let Some(state) = self.types.get_mut(&dependent)
-        {
-            let names = response.sent.resources.iter().map(|(name, _)| name);
-            let had = names.filter(|name| state.sent.contains_key(*name)).cloned();
-            state.due.extend(had.collect::<Vec<_>>());
+        for (kind, state) in &mut self.types {
+            if let Some(of_type) = snapshot.of_type(kind.type_url()) {
+                state.adopt(of_type);
+            }
         }
+        let (kind, news) = self.due(snapshot)?;
+        let state = self.types.get_mut(&kind)?;
+        let changed: Vec<Resource> = news
+            .with
+            .iter()
+            .filter(|resource| !state.has(resource))
+            .cloned()
+            .collect();
+        let response = state.send(&kind, news, self.nonces.draw());
+        self.repeat(&kind, &changed);
         Some(response)
     }
 }
@@ -108,55 +158,101 @@ impl TypeState {
     fn forget_unwanted(&mut self) {
         let wanted = &self.subscription;
         self.sent.retain(|name, _| wanted.covers(name));
+        self.kept.retain(|name, _| wanted.covers(name));
         self.due.retain(|name| wanted.covers(name));
         self.has_set &= !wanted.is_empty();
     }
 
-    fn next(
-        &mut self,
-        kind: &Kind,
-        of_type: &TypeSnapshot,
-        nonces: &mut Nonces,
-    ) -> Option<Response> {
-        if self.in_flight.is_some() || self.subscription.is_empty() {
-            return None;
+    /// Takes a client that came back with exactly this set for one that was sent it.
+    fn adopt(&mut self, of_type: &TypeSnapshot) {
+        let brought = std::mem::take(&mut self.brought);
+        if self.has_set || !self.subscription.is_wildcard() || brought != of_type.version().as_str()
+        {
+            return;
         }
-        let with = if kind.is_full_set() {
-            self.full_set(of_type)?
-        } else {
-            self.changed(of_type)?
-        };
+        self.has_set = true;
+        for resource in of_type.resources() {
+            self.note(resource);
+        }
+    }
+
+    fn note(&mut self, resource: &Resource) {
+        let name = resource.name().to_owned();
+        self.kept.insert(name.clone(), resource.clone());
+        self.sent.insert(name, resource.version().clone());
+    }
+
+    fn send(&mut self, kind: &Kind, news: News, nonce: String) -> Response {
         if kind.is_full_set() {
             self.has_set = true;
             self.sent.clear();
+            self.kept.clear();
         }
-        for resource in &with {
-            self.sent
-                .insert(resource.name().to_owned(), resource.version().clone());
+        for resource in &news.with {
             self.due.remove(resource.name());
+            if kind.is_full_set() {
+                self.note(resource);
+            } else {
+                let name = resource.name().to_owned();
+                self.sent.insert(name, resource.version().clone());
+            }
         }
-        let response = Response::sotw(kind.type_url(), of_type.version(), nonces.draw(), &with);
+        let with: Vec<&Resource> = news.with.iter().collect();
+        let response = Response::sotw(kind.type_url(), &news.version, nonce, &with);
         self.nonce.clone_from(&response.sent.nonce);
+        self.is_refusing = false;
         self.in_flight = Some(response.sent.clone());
-        Some(response)
+        response
+    }
+
+    /// What is to be sent, if anything. `may_remove` says whether what is gone may be left out.
+    fn news(
+        &self,
+        kind: &Kind,
+        of_type: &TypeSnapshot,
+        may_remove: impl FnOnce() -> bool,
+    ) -> Option<News> {
+        if self.in_flight.is_some() || self.subscription.is_empty() {
+            return None;
+        }
+        if kind.is_full_set() {
+            self.full_set(of_type, may_remove)
+        } else {
+            self.changed(of_type)
+        }
     }
 
     /// Everything wanted, if it differs from what the client was sent.
-    fn full_set<'a>(&self, of_type: &'a TypeSnapshot) -> Option<Vec<&'a Resource>> {
-        let wanted: Vec<&Resource> = self.wanted(of_type).collect();
+    fn full_set(&self, of_type: &TypeSnapshot, may_remove: impl FnOnce() -> bool) -> Option<News> {
+        let mut with: Vec<&Resource> = self.wanted(of_type).collect();
+        let mut surplus = self.surplus(of_type).peekable();
+        let stays = surplus.peek().is_some() && !may_remove();
+        let mut version = of_type.version().clone();
+        if stays {
+            with.extend(surplus);
+            with.sort_by_key(|resource| resource.name());
+            version = Version::of_set(with.iter().copied());
+        }
         let is_known = self.has_set
-            && wanted.len() == self.sent.len()
-            && wanted.iter().all(|resource| self.has(resource));
-        (!is_known).then_some(wanted)
+            && with.len() == self.sent.len()
+            && with.iter().all(|resource| self.has(resource));
+        (!is_known).then(|| News {
+            version,
+            with: with.into_iter().cloned().collect(),
+        })
     }
 
     /// What is wanted and not known, if anything.
-    fn changed<'a>(&self, of_type: &'a TypeSnapshot) -> Option<Vec<&'a Resource>> {
-        let news: Vec<&Resource> = self
+    fn changed(&self, of_type: &TypeSnapshot) -> Option<News> {
+        let with: Vec<Resource> = self
             .wanted(of_type)
-            .filter(|resource| !self.has(resource) || self.due.contains(resource.name()))
+            .filter(|resource| self.is_due(resource))
+            .cloned()
             .collect();
-        (!news.is_empty()).then_some(news)
+        (!with.is_empty()).then(|| News {
+            version: of_type.version().clone(),
+            with,
+        })
     }
 
     fn wanted<'a>(&self, of_type: &'a TypeSnapshot) -> impl Iterator<Item = &'a Resource> {
@@ -165,7 +261,34 @@ impl TypeState {
             .filter(|resource| self.subscription.covers(resource.name()))
     }
 
+    /// What the client was sent and the snapshot does not have.
+    fn surplus(&self, of_type: &TypeSnapshot) -> impl Iterator<Item = &Resource> {
+        self.kept
+            .values()
+            .filter(|resource| of_type.get(resource.name()).is_none())
+    }
+
     fn has(&self, resource: &Resource) -> bool {
         self.sent.get(resource.name()) == Some(resource.version())
+    }
+
+    fn is_due(&self, resource: &Resource) -> bool {
+        !self.has(resource) || self.due.contains(resource.name())
+    }
+}
+
+impl Standing for TypeState {
+    fn is_behind(&self, kind: &Kind, of_type: &TypeSnapshot) -> bool {
+        if self.subscription.is_empty() {
+            return false;
+        }
+        self.in_flight.is_some()
+            || self.is_refusing
+            || (kind.is_full_set() && !self.has_set)
+            || self.wanted(of_type).any(|resource| self.is_due(resource))
+    }
+
+    fn has_surplus(&self, _: &Kind, of_type: &TypeSnapshot) -> bool {
+        self.surplus(of_type).next().is_some()
     }
 }

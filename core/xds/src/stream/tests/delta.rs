@@ -193,5 +193,61 @@ fn a_type_that_is_not_managed_is_left_alone() {
     let mut client = DeltaClient::new("cds");
     client.begin("", &had);
     assert_eq!(client.hears(&snapshot("ecds=")), "");
-    assert_eq!(client.hears(&snapshot("cds=")), "1: -a");
+    assert_eq!(client.hears(&snapshot("cds=")), "1: ", "what else has it?");
+    client.change("", "1");
+    assert_eq!(client.hears(&snapshot("cds=")), "2: -a");
+}
+
+/// Case 12: a client says type by type what it brings along.
+#[test]
+fn a_client_that_comes_back_keeps_a_cluster_until_its_routes_are_known() {
+    let had = snapshot("cds=a:1 b:1; rds=r:b");
+    let now = snapshot("cds=a:1; rds=r:a");
+    let mut client = DeltaClient::new("cds");
+    client.begin("", &had);
+    assert_eq!(client.hears(&now), "1: ", "nothing is taken away");
+    client.type_url = Kind::ROUTES;
+    client.begin("r", &had);
+    client.type_url = Kind::CLUSTER;
+    client.change("", "1");
+    assert_eq!(client.hears(&now), "2: r");
+    assert_eq!(client.hears(&now), "");
+    client.type_url = Kind::ROUTES;
+    client.change("", "2");
+    assert_eq!(client.hears(&now), "3: -b");
+}
+
+/// Case 8.
+#[test]
+fn grpc_clients_that_name_nothing_get_nothing() {
+    let at = snapshot("cds=a:1");
+    let mut client = DeltaClient::new("cds");
+    client.stream = DeltaStream::new(StreamLimits::default(), LegacyWildcard::Off);
+    client.change("", "");
+    assert_eq!(client.hears(&at), "");
+    client.change("a", "");
+    assert_eq!(client.hears(&at), "1: a");
+}
+
+/// Case 8: names that go with the wildcard stay when it goes.
+#[test]
+fn a_name_outlives_the_wildcard() {
+    let mut client = DeltaClient::new("cds");
+    client.change("* a", "");
+    assert_eq!(client.hears(&snapshot("cds=a:1 b:1")), "1: a b");
+    client.change("-*", "1");
+    assert_eq!(client.hears(&snapshot("cds=a:2 b:2")), "2: a");
+}
+
+/// Case 11: the server answers clusters before it hears that the client has endpoints.
+#[test]
+fn endpoints_that_a_client_brings_along_go_again_after_a_changed_cluster() {
+    let had = snapshot("cds=a:1 b:1; eds=a:1 b:1");
+    let now = snapshot("cds=a:2 b:1; eds=a:1 b:1");
+    let mut client = DeltaClient::new("cds");
+    client.begin("", &had);
+    assert_eq!(client.hears(&now), "1: a");
+    client.type_url = Kind::ENDPOINTS;
+    client.begin("a b", &had);
+    assert_eq!(client.hears(&now), "2: a");
 }

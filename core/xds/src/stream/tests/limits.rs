@@ -38,6 +38,19 @@ fn a_request_names_its_type() {
     assert_eq!(delta(SMALL, &[("", &[])]), Err(Violation::TypeUrlMissing));
 }
 
+#[test]
+fn a_stream_of_one_type_may_leave_it_out_and_carries_no_other() {
+    let of = |type_url: &str| DiscoveryRequest {
+        type_url: type_url.to_owned(),
+        ..DiscoveryRequest::default()
+    };
+    let cds = |type_url: &str| SotwStream::confined(of(type_url), Kind::CLUSTER);
+    assert_eq!(cds(""), Ok(of(Kind::CLUSTER)));
+    assert_eq!(cds(Kind::CLUSTER), Ok(of(Kind::CLUSTER)));
+    let other = cds(Kind::ROUTES).unwrap_err().to_string();
+    assert!(other.contains(Kind::ROUTES) && other.contains(Kind::CLUSTER));
+}
+
 /// Case 20.
 #[test]
 fn types_names_and_bytes_have_bounds() {

@@ -1,7 +1,9 @@
 //! The cases that every control plane must get right, by the numbers of our conformance list.
 
 mod delta;
+mod fleet;
 mod limits;
+mod order;
 mod property;
 mod sotw;
 
@@ -35,6 +37,7 @@ fn url(short: &str) -> &'static str {
     match short {
         "cds" => Kind::CLUSTER,
         "eds" => Kind::ENDPOINTS,
+        "lds" => Kind::LISTENER,
         "rds" => Kind::ROUTES,
         "ecds" => Kind::EXTENSION,
         _ => panic!("no such type: {short}"),
@@ -83,6 +86,17 @@ impl SotwClient {
             ..DiscoveryRequest::default()
         };
         self.stream.take(request).unwrap()
+    }
+
+    /// Asks on a new stream, with the version of what it has from the last one.
+    fn come_back(&mut self, wanted: &str, has: &Snapshot) {
+        let request = DiscoveryRequest {
+            version_info: has.of_type(self.type_url).unwrap().version().to_string(),
+            type_url: self.type_url.to_owned(),
+            resource_names: names(wanted),
+            ..DiscoveryRequest::default()
+        };
+        self.stream.take(request).unwrap();
     }
 
     /// The next response, as `nonce: names`; empty when there is none.

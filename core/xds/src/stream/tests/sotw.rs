@@ -188,7 +188,7 @@ fn the_endpoints_of_a_changed_cluster_are_sent_again_after_it() {
     let changed = snapshot("cds=a:2 b:1; eds=a:1 b:1");
     assert_eq!(client.hears(&changed), "3: a b");
     // Before the clusters are acknowledged: Envoy does that only when it has the endpoints.
-    assert_eq!(client.hears(&changed), "4: a b");
+    assert_eq!(client.hears(&changed), "4: a");
     assert_eq!(client.hears(&changed), "");
 }
 
@@ -236,4 +236,37 @@ fn an_unknown_type_is_not_answered_and_disturbs_nobody() {
     client.type_url = Kind::EXTENSION;
     client.ask("a", "", None);
     assert_eq!(client.hears(&snapshot("ecds=a:1")), "1: a");
+}
+
+/// Case 14: a version is the hash of the whole set, so a client that brings it has the set.
+#[test]
+fn a_client_that_comes_back_with_the_whole_set_hears_nothing() {
+    let at = snapshot("cds=a:1 b:1; ecds=a:1");
+    let mut client = SotwClient::new("cds");
+    client.come_back("", &at);
+    assert_eq!(client.hears(&at), "");
+    assert_eq!(client.hears(&snapshot("cds=a:1 b:2")), "1: a b");
+    let mut other = SotwClient::new("cds");
+    other.come_back("", &at);
+    assert_eq!(other.hears(&snapshot("cds=b:1")), "1: b");
+    // Of the others a version says nothing about which names came with it.
+    let mut extensions = SotwClient::new("ecds");
+    extensions.come_back("a", &at);
+    assert_eq!(extensions.hears(&at), "1: a");
+}
+
+/// Case 8: the specification's steps, one after the other.
+#[test]
+fn the_wildcard_of_silence_ends_when_names_are_given() {
+    let at = snapshot("cds=a:1 b:1");
+    let mut client = SotwClient::new("cds");
+    client.ask("", "", None);
+    assert_eq!(client.hears(&at), "1: a b");
+    client.ask("* a", "1", None);
+    assert_eq!(client.hears(&at), "", "the wildcard stays");
+    client.ask("a", "1", None);
+    assert_eq!(client.hears(&at), "", "it has let go of b itself");
+    assert_eq!(client.hears(&snapshot("cds=a:2 b:2")), "2: a");
+    client.ask("", "2", None);
+    assert_eq!(client.hears(&snapshot("cds=a:3 b:3")), "", "unsubscribed");
 }

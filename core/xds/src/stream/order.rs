@@ -1,0 +1,54 @@
+//! What waits for what, between the types of one stream.
+//!
+//! Envoy takes routes to clusters that it does not have, lets go of clusters
+//! that routes still lead to, and answers 503 on both. So whoever serves it
+//! makes before it breaks: clusters and then, when they are accepted, what
+//! refers to them; and what does not refer to them any more before clusters go.
+//!
+//! Types that the client did not ask for, or that are not managed, hold up
+//! nothing. A refusal does: what a client refused it does not have.
+
+use std::collections::BTreeMap;
+
+use crate::{Kind, Snapshot, TypeSnapshot};
+
+/// How a client stands with one type.
+pub(super) trait Standing {
+    /// Whether something that it should have is not in force: not sent, not answered, or refused.
+    fn is_behind(&self, kind: &Kind, of_type: &TypeSnapshot) -> bool;
+
+    /// Whether it has something that it should not have.
+    fn has_surplus(&self, kind: &Kind, of_type: &TypeSnapshot) -> bool;
+}
+
+/// Whether resources of `kind` must wait until what they may refer to is in force.
+pub(super) fn must_wait<S: Standing>(
+    kind: &Kind,
+    types: &BTreeMap<Kind, S>,
+    snapshot: &Snapshot,
+) -> bool {
+    standing(kind.follows(), types, snapshot).any(|(kind, it, now)| it.is_behind(kind, now))
+}
+
+/// Whether nothing refers to resources of `kind` any more that are not in the snapshot.
+pub(super) fn may_remove<S: Standing>(
+    kind: &Kind,
+    types: &BTreeMap<Kind, S>,
+    snapshot: &Snapshot,
+) -> bool {
+    !standing(kind.outlives(), types, snapshot)
+        .any(|(kind, it, now)| it.is_behind(kind, now) || it.has_surplus(kind, now))
+}
+
+/// How the client stands with the types among `urls` that it asked for and that are managed.
+fn standing<'a, S>(
+    urls: &'static [&'static str],
+    types: &'a BTreeMap<Kind, S>,
+    snapshot: &'a Snapshot,
+) -> impl Iterator<Item = (&'a Kind, &'a S, &'a TypeSnapshot)> {
+    types
+        .iter()
+        .filter(move |_| !urls.is_empty())
+        .filter(|(kind, _)| urls.contains(&kind.type_url()))
+        .filter_map(|(kind, it)| Some((kind, it, snapshot.of_type(kind.type_url())?)))
+}

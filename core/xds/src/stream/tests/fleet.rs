@@ -1,0 +1,281 @@
+//! Random fleets: whatever comes in whatever order, no route leads nowhere.
+
+use proptest::prelude::*;
+
+use super::*;
+
+/// What happens next to three clusters, the endpoints of each, and one table of routes.
+#[derive(Clone, Debug)]
+enum Event {
+    /// The operator wants these clusters (bits), and routes to the `n`th of them.
+    Want(u8, usize),
+    /// Cluster `n` gets another content.
+    Touch(usize),
+    /// The connection has room for a response.
+    Flush,
+    /// The client takes over the response in flight of type `n`, and says so.
+    Settle(usize),
+    /// The client comes back on a new stream, with what it has. In state of the world it cannot say
+    /// what that is, so there it begins anew.
+    Reconnect,
+    /// It asks for the next type.
+    Ask,
+}
+
+fn event() -> impl Strategy<Value = Event> {
+    prop_oneof![
+        2 => (1..8_u8, 0..3_usize).prop_map(|(clusters, to)| Event::Want(clusters, to)),
+        1 => (0..3_usize).prop_map(Event::Touch),
+        4 => Just(Event::Flush),
+        4 => (0..3_usize).prop_map(Event::Settle),
+        1 => Just(Event::Reconnect),
+        2 => Just(Event::Ask),
+    ]
+}
+
+const TYPES: [&str; 3] = [Kind::CLUSTER, Kind::ENDPOINTS, Kind::ROUTES];
+const CLUSTERS: [&str; 3] = ["a", "b", "c"];
+
+/// A client that speaks one variant: wants all clusters, their endpoints and the routes `r`.
+trait Client: Stream + Default {
+    const IS_DELTA: bool;
+    fn begin(type_url: &str, has: &BTreeMap<String, String>) -> Self::Request;
+    fn acknowledge(type_url: &str, nonce: &str) -> Self::Request;
+}
+
+/// What it names of a type; silence asks for all clusters.
+fn named(type_url: &str) -> Vec<String> {
+    match type_url {
+        Kind::ENDPOINTS => CLUSTERS.map(str::to_owned).to_vec(),
+        Kind::ROUTES => names("r"),
+        _ => Vec::new(),
+    }
+}
+
+impl Client for SotwStream {
+    const IS_DELTA: bool = false;
+
+    fn begin(type_url: &str, _: &BTreeMap<String, String>) -> DiscoveryRequest {
+        Self::acknowledge(type_url, "")
+    }
+
+    fn acknowledge(type_url: &str, nonce: &str) -> DiscoveryRequest {
+        DiscoveryRequest {
+            type_url: type_url.to_owned(),
+            resource_names: named(type_url),
+            response_nonce: nonce.to_owned(),
+            ..DiscoveryRequest::default()
+        }
+    }
+}
+
+impl Client for DeltaStream {
+    const IS_DELTA: bool = true;
+
+    fn begin(type_url: &str, has: &BTreeMap<String, String>) -> DeltaDiscoveryRequest {
+        DeltaDiscoveryRequest {
+            resource_names_subscribe: named(type_url),
+            initial_resource_versions: has.clone(),
+            ..Self::acknowledge(type_url, "")
+        }
+    }
+
+    fn acknowledge(type_url: &str, nonce: &str) -> DeltaDiscoveryRequest {
+        DeltaDiscoveryRequest {
+            type_url: type_url.to_owned(),
+            response_nonce: nonce.to_owned(),
+            ..DeltaDiscoveryRequest::default()
+        }
+    }
+}
+
+struct Run<C> {
+    stream: C,
+    /// What the operator wants: the content of each cluster, and where routes lead.
+    clusters: BTreeMap<&'static str, u32>,
+    route: &'static str,
+    contents: u32,
+    /// Where the routes of each version that there ever was lead.
+    leads: BTreeMap<String, &'static str>,
+    /// What the client has, by type: versions by name.
+    has: BTreeMap<&'static str, BTreeMap<String, String>>,
+    in_flight: BTreeMap<&'static str, Response>,
+    /// Clusters that wait for endpoints that come after them.
+    warming: BTreeSet<String>,
+    /// Types that it has not asked for yet on this stream; it does before its first answer.
+    unsaid: Vec<&'static str>,
+}
+
+impl<C: Client> Run<C> {
+    fn begin() -> Self {
+        let mut run = Self {
+            stream: C::default(),
+            clusters: BTreeMap::from([("a", 0)]),
+            route: "a",
+            contents: 0,
+            leads: BTreeMap::new(),
+            has: TYPES.map(|it| (it, BTreeMap::new())).into(),
+            in_flight: BTreeMap::new(),
+            warming: BTreeSet::new(),
+            unsaid: Vec::new(),
+        };
+        run.take(&Event::Reconnect);
+        run
+    }
+
+    fn present(&mut self) -> Snapshot {
+        let route = Resource::new(Kind::ROUTES, "r", self.route.as_bytes());
+        self.leads.insert(route.version().to_string(), self.route);
+        let start = Snapshot::builder().manage(Kind::CLUSTER).with(route);
+        let clusters = self.clusters.iter();
+        clusters
+            .fold(start, |builder, (name, content)| {
+                builder
+                    .with(Resource::new(Kind::CLUSTER, name, &content.to_be_bytes()))
+                    .with(Resource::new(Kind::ENDPOINTS, name, name.as_bytes()))
+            })
+            .build()
+    }
+
+    fn take(&mut self, event: &Event) {
+        match event {
+            Event::Want(bits, to) => {
+                let wanted = CLUSTERS.into_iter().enumerate();
+                let wanted: Vec<_> = wanted.filter(|(n, _)| bits >> n & 1 == 1).collect();
+                let old = std::mem::take(&mut self.clusters);
+                let content = |name| old.get(name).copied().unwrap_or_default();
+                self.route = wanted[to % wanted.len()].1;
+                self.clusters = wanted
+                    .into_iter()
+                    .map(|(_, name)| (name, content(name)))
+                    .collect();
+            }
+            Event::Touch(n) => {
+                self.contents += 1;
+                if let Some(content) = self.clusters.get_mut(CLUSTERS[*n]) {
+                    *content = self.contents;
+                }
+            }
+            Event::Flush => self.flush(),
+            Event::Settle(n) => self.settle(TYPES[*n]),
+            Event::Reconnect => {
+                self.stream = C::default();
+                self.in_flight.clear();
+                self.warming.clear();
+                if !C::IS_DELTA {
+                    self.has.values_mut().for_each(BTreeMap::clear);
+                }
+                self.unsaid = TYPES.to_vec();
+                self.ask(1);
+            }
+            Event::Ask => self.ask(1),
+        }
+    }
+
+    fn ask(&mut self, count: usize) {
+        for type_url in self.unsaid.drain(..count.min(self.unsaid.len())) {
+            let request = C::begin(type_url, &self.has[type_url]);
+            self.stream.take(request).unwrap();
+        }
+    }
+
+    fn flush(&mut self) {
+        let now = self.present();
+        if let Some(response) = self.stream.next(&now) {
+            let url = TYPES.into_iter().find(|it| *it == response.sent.type_url);
+            if url == Some(Kind::CLUSTER) {
+                let changed = response.sent.resources.iter();
+                let changed = changed.filter(|(name, version)| {
+                    self.has[Kind::CLUSTER].get(name) != Some(&version.to_string())
+                });
+                self.warming.extend(changed.map(|(name, _)| name.clone()));
+            }
+            if url == Some(Kind::ENDPOINTS) {
+                let came = response.sent.resources.iter().map(|(name, _)| name);
+                for name in came {
+                    self.warming.remove(name);
+                }
+            }
+            let earlier = self.in_flight.insert(url.unwrap(), response);
+            assert!(earlier.is_none(), "two responses in flight");
+        }
+    }
+
+    fn settle(&mut self, type_url: &'static str) {
+        let Some(response) = self.in_flight.remove(type_url) else {
+            return;
+        };
+        self.ask(TYPES.len());
+        let has = self.has.get_mut(type_url).unwrap();
+        if type_url == Kind::CLUSTER && !C::IS_DELTA {
+            has.clear();
+        }
+        let resources = response.sent.resources.iter();
+        has.extend(resources.map(|(name, version)| (name.clone(), version.to_string())));
+        for name in &response.sent.removed {
+            has.remove(name);
+        }
+        self.leads_somewhere();
+        let request = C::acknowledge(type_url, &response.sent.nonce);
+        assert!(self.stream.take(request).unwrap().is_some());
+    }
+
+    /// The promise.
+    fn leads_somewhere(&self) {
+        if let Some(version) = self.has[Kind::ROUTES].get("r") {
+            let cluster = self.leads[version];
+            let clusters = &self.has[Kind::CLUSTER];
+            assert!(clusters.contains_key(cluster), "no cluster {cluster}");
+        }
+    }
+
+    fn converges(&mut self) {
+        self.ask(TYPES.len());
+        for _ in 0..20 {
+            self.flush();
+            TYPES.into_iter().for_each(|it| self.settle(it));
+        }
+        let now = self.present();
+        assert_eq!(self.stream.next(&now), None, "it never falls silent");
+        assert_eq!(self.has[Kind::CLUSTER], versions(&now, Kind::CLUSTER));
+        assert_eq!(self.has[Kind::ROUTES], versions(&now, Kind::ROUTES));
+        assert!(
+            self.warming
+                .iter()
+                .all(|it| !self.clusters.contains_key(it.as_str())),
+            "no endpoints came after {:?}",
+            self.warming
+        );
+    }
+}
+
+fn versions(snapshot: &Snapshot, type_url: &str) -> BTreeMap<String, String> {
+    let resources = snapshot.of_type(type_url).unwrap().resources();
+    resources
+        .map(|it| (it.name().to_owned(), it.version().to_string()))
+        .collect()
+}
+
+fn runs<C: Client>(events: &[Event]) {
+    let mut run = Run::<C>::begin();
+    for event in events {
+        run.take(event);
+    }
+    run.converges();
+}
+
+proptest! {
+    #[test]
+    fn routes_never_lead_nowhere_in_state_of_the_world(
+        events in proptest::collection::vec(event(), 0..80),
+    ) {
+        runs::<SotwStream>(&events);
+    }
+
+    #[test]
+    fn routes_never_lead_nowhere_in_delta(
+        events in proptest::collection::vec(event(), 0..80),
+    ) {
+        runs::<DeltaStream>(&events);
+    }
+}

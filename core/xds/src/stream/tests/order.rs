@@ -1,0 +1,212 @@
+//! Case 12: between types, make before break.
+
+use super::*;
+
+/// A client of both variants that asks for clusters, listeners and the routes `r`.
+trait Asks {
+    fn ask(&mut self, short: &str, wanted: &str);
+    fn answer(&mut self, short: &str, nonce: &str, error: Option<Status>);
+    fn hears(&mut self, snapshot: &Snapshot) -> String;
+
+    fn asks_for_all() -> Self
+    where
+        Self: Default,
+    {
+        let mut client = Self::default();
+        client.ask("cds", "");
+        client.ask("lds", "");
+        client.ask("rds", "r");
+        client
+    }
+
+    fn acknowledge(&mut self, short: &str, nonce: &str) {
+        self.answer(short, nonce, None);
+    }
+}
+
+impl Asks for SotwClient {
+    fn ask(&mut self, short: &str, wanted: &str) {
+        self.type_url = url(short);
+        Self::ask(self, wanted, "", None);
+    }
+
+    fn answer(&mut self, short: &str, nonce: &str, error: Option<Status>) {
+        self.type_url = url(short);
+        let wanted = if short == "rds" { "r" } else { "" };
+        assert!(Self::ask(self, wanted, nonce, error).is_some());
+    }
+
+    fn hears(&mut self, snapshot: &Snapshot) -> String {
+        Self::hears(self, snapshot)
+    }
+}
+
+impl Asks for DeltaClient {
+    fn ask(&mut self, short: &str, wanted: &str) {
+        self.type_url = url(short);
+        self.change(wanted, "");
+    }
+
+    fn answer(&mut self, short: &str, nonce: &str, error: Option<Status>) {
+        self.type_url = url(short);
+        assert!(Self::answer(self, "", nonce, error).is_some());
+    }
+
+    fn hears(&mut self, snapshot: &Snapshot) -> String {
+        Self::hears(self, snapshot)
+    }
+}
+
+impl Default for SotwClient {
+    fn default() -> Self {
+        Self::new("cds")
+    }
+}
+
+impl Default for DeltaClient {
+    fn default() -> Self {
+        Self::new("cds")
+    }
+}
+
+/// A client that has everything of `snapshot`: the next nonce is 4.
+fn settled<C: Asks + Default>(snapshot: &Snapshot) -> C {
+    let mut client = C::asks_for_all();
+    for (nonce, short) in [("1", "cds"), ("2", "lds"), ("3", "rds")] {
+        assert!(client.hears(snapshot).starts_with(nonce), "{short}");
+        client.acknowledge(short, nonce);
+    }
+    assert_eq!(client.hears(snapshot), "");
+    client
+}
+
+fn a_route_follows_its_cluster<C: Asks + Default>(all: &str) {
+    let mut client: C = settled(&snapshot("cds=a:1; lds=l:1; rds=r:a"));
+    let now = snapshot("cds=a:1 b:1; lds=l:1; rds=r:b");
+    assert_eq!(client.hears(&now), format!("4: {all}"));
+    assert_eq!(client.hears(&now), "", "the client has no cluster b yet");
+    client.acknowledge("cds", "4");
+    assert_eq!(client.hears(&now), "5: r");
+}
+
+#[test]
+fn a_route_follows_its_cluster_in_both_variants() {
+    a_route_follows_its_cluster::<SotwClient>("a b");
+    a_route_follows_its_cluster::<DeltaClient>("b");
+}
+
+fn a_cluster_outlives_its_routes<C: Asks + Default>(gone: &str) {
+    let mut client: C = settled(&snapshot("cds=a:1 b:1; lds=l:1; rds=r:b"));
+    let now = snapshot("cds=a:1; lds=l:1; rds=r:a");
+    assert_eq!(client.hears(&now), "4: r");
+    assert_eq!(client.hears(&now), "", "the routes may still lead to b");
+    client.acknowledge("rds", "4");
+    assert_eq!(client.hears(&now), format!("5: {gone}"));
+    client.acknowledge("cds", "5");
+    assert_eq!(client.hears(&now), "");
+}
+
+#[test]
+fn a_cluster_outlives_its_routes_in_both_variants() {
+    a_cluster_outlives_its_routes::<SotwClient>("a");
+    a_cluster_outlives_its_routes::<DeltaClient>("-b");
+}
+
+fn a_cluster_outlives_its_listener<C: Asks + Default>(left: &str, gone: &str) {
+    let mut client: C = settled(&snapshot("cds=a:1 b:1; lds=l:1 m:b; rds=r:a"));
+    let now = snapshot("cds=a:1; lds=l:1; rds=r:a");
+    assert_eq!(client.hears(&now), format!("4: {left}"));
+    assert_eq!(client.hears(&now), "");
+    client.acknowledge("lds", "4");
+    assert_eq!(client.hears(&now), format!("5: {gone}"));
+}
+
+#[test]
+fn a_cluster_outlives_its_listener_in_both_variants() {
+    a_cluster_outlives_its_listener::<SotwClient>("l", "a");
+    a_cluster_outlives_its_listener::<DeltaClient>("-m", "-b");
+}
+
+fn what_changes_all_at_once_is_made_and_then_broken<C: Asks + Default>(steps: [&str; 3]) {
+    let mut client: C = settled(&snapshot("cds=a:1; lds=l:1; rds=r:a"));
+    let now = snapshot("cds=b:1; lds=l:1; rds=r:b");
+    for (nonce, (short, step)) in (4..).zip(["cds", "rds", "cds"].into_iter().zip(steps)) {
+        assert_eq!(client.hears(&now), format!("{nonce}: {step}"));
+        assert_eq!(client.hears(&now), "", "{short} is in flight");
+        client.acknowledge(short, &nonce.to_string());
+    }
+    assert_eq!(client.hears(&now), "");
+}
+
+#[test]
+fn what_changes_all_at_once_is_made_and_then_broken_in_both_variants() {
+    what_changes_all_at_once_is_made_and_then_broken::<SotwClient>(["a b", "r", "b"]);
+    what_changes_all_at_once_is_made_and_then_broken::<DeltaClient>(["b", "r", "-a"]);
+}
+
+fn a_refusal_holds_up_what_depends_on_it<C: Asks + Default>(mended: &str, gone: &str) {
+    let mut client: C = settled(&snapshot("cds=a:1; lds=l:1; rds=r:a"));
+    let now = snapshot("cds=b:bad; lds=l:1; rds=r:b");
+    client.hears(&now);
+    client.answer("cds", "4", refusal("no"));
+    assert_eq!(client.hears(&now), "", "it has no cluster b");
+    let now = snapshot("cds=b:good; lds=l:1; rds=r:b");
+    assert_eq!(client.hears(&now), format!("5: {mended}"));
+    client.acknowledge("cds", "5");
+    assert_eq!(client.hears(&now), "6: r");
+    client.answer("rds", "6", refusal("no"));
+    assert_eq!(client.hears(&now), "", "its routes still lead to a");
+    let now = snapshot("cds=b:good; lds=l:1; rds=r:also-b");
+    assert_eq!(client.hears(&now), "7: r");
+    client.acknowledge("rds", "7");
+    assert_eq!(client.hears(&now), format!("8: {gone}"));
+}
+
+#[test]
+fn a_refusal_holds_up_what_depends_on_it_in_both_variants() {
+    a_refusal_holds_up_what_depends_on_it::<SotwClient>("a b", "b");
+    a_refusal_holds_up_what_depends_on_it::<DeltaClient>("b", "-a");
+}
+
+/// Beside another control plane, extensions are all that is managed.
+#[test]
+fn what_is_not_managed_or_not_asked_for_holds_up_nothing() {
+    let mut client: SotwClient = Asks::asks_for_all();
+    assert_eq!(Asks::hears(&mut client, &snapshot("rds=r:a")), "1: r");
+    let mut client = DeltaClient::new("rds");
+    client.change("r", "");
+    assert_eq!(client.hears(&snapshot("cds=a:1; rds=r:a")), "1: r");
+}
+
+/// The version of a set that is not that of the snapshot is its own.
+#[test]
+fn a_set_with_what_must_still_stay_has_a_version_of_its_own() {
+    let mut client: SotwClient = settled(&snapshot("cds=a:1; lds=l:1; rds=r:a"));
+    let now = snapshot("cds=b:1; lds=l:1; rds=r:b");
+    let both = client.stream.next(&now).unwrap().sent.version;
+    let whole = snapshot("cds=a:1 b:1");
+    assert_eq!(&both, whole.of_type(Kind::CLUSTER).unwrap().version());
+}
+
+#[test]
+fn endpoints_go_by_the_name_that_their_cluster_gives() {
+    let cluster = |content: &str| {
+        Resource::new(Kind::CLUSTER, "a", content.as_bytes()).with_endpoints("pool")
+    };
+    let at = |content: &str| {
+        Snapshot::builder()
+            .with(cluster(content))
+            .with(Resource::new(Kind::ENDPOINTS, "pool", b"1"))
+            .build()
+    };
+    let mut client = DeltaClient::new("cds");
+    client.change("", "");
+    assert_eq!(client.hears(&at("1")), "1: a");
+    client.change("", "1");
+    client.type_url = Kind::ENDPOINTS;
+    client.change("pool", "");
+    assert_eq!(client.hears(&at("1")), "2: pool");
+    client.change("", "2");
+    assert_eq!(client.hears(&at("2")), "3: a");
+    assert_eq!(client.hears(&at("2")), "4: pool");
+}
