@@ -25,6 +25,9 @@ use tokio::net::TcpListener;
 use tokio::sync::{broadcast, mpsc};
 use tokio::time::timeout;
 use tokio_stream::wrappers::{ReceiverStream, TcpListenerStream};
+use tonic::client::Grpc;
+use tonic::codegen::http::uri::PathAndQuery;
+use tonic::transport::Endpoint;
 use tonic::{Code, Status, Streaming};
 
 const SOON: Duration = Duration::from_secs(10);
@@ -42,7 +45,7 @@ impl Server {
         let hub = Hub::new(limits, clock::wall);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let router = limits.server().add_service(hub.service());
+        let router = limits.server().add_routes(hub.routes());
         tokio::spawn(router.serve_with_incoming(TcpListenerStream::new(listener)));
         Self {
             events: hub.events(),
@@ -409,4 +412,190 @@ async fn a_slow_reader_gets_only_the_latest() {
     client.send(yes).await;
     let last = client.hears().await.unwrap();
     assert_eq!(last.resources[0].resource.as_ref().unwrap().value, b"100");
+}
+
+/// Every service of one type by its path, without the variant, and its type.
+const OF_ONE_TYPE: [(&str, &str, &str); 6] = [
+    (
+        "cluster.v3.ClusterDiscoveryService",
+        "Clusters",
+        Kind::CLUSTER,
+    ),
+    (
+        "endpoint.v3.EndpointDiscoveryService",
+        "Endpoints",
+        Kind::ENDPOINTS,
+    ),
+    (
+        "listener.v3.ListenerDiscoveryService",
+        "Listeners",
+        Kind::LISTENER,
+    ),
+    ("route.v3.RouteDiscoveryService", "Routes", Kind::ROUTES),
+    (
+        "extension.v3.ExtensionConfigDiscoveryService",
+        "ExtensionConfigs",
+        Kind::EXTENSION,
+    ),
+    (
+        "runtime.v3.RuntimeDiscoveryService",
+        "Runtime",
+        Kind::RUNTIME,
+    ),
+];
+
+impl Server {
+    /// A stream of the method at `path` below `envoy.service.`.
+    async fn stream<Q, R>(&self, path: &str) -> Client<Q, R>
+    where
+        Q: prost::Message + Default + Send + Sync + 'static,
+        R: prost::Message + Default + Send + Sync + 'static,
+    {
+        let (requests, from_client) = mpsc::channel(1_000);
+        let requested = tonic::Request::new(ReceiverStream::new(from_client));
+        let endpoint = Endpoint::from_shared(format!("http://{}", self.address)).unwrap();
+        let mut grpc = Grpc::new(endpoint.connect().await.unwrap());
+        grpc.ready().await.unwrap();
+        let path: PathAndQuery = format!("/envoy.service.{path}").parse().unwrap();
+        let codec = tonic_prost::ProstCodec::<Q, R>::default();
+        let answer = grpc.streaming(requested, path, codec).await;
+        Client {
+            requests,
+            responses: answer.unwrap().into_inner(),
+        }
+    }
+}
+
+#[tokio::test]
+async fn every_type_has_a_service_of_its_own_in_both_variants() {
+    let server = Server::open().await;
+    let all = OF_ONE_TYPE.into_iter();
+    let all = all.fold(Snapshot::builder(), |builder, (_, _, type_url)| {
+        builder.with(Resource::new(type_url, "a", type_url.as_bytes()))
+    });
+    server.hub.publish("shop", Arc::new(all.build()));
+    for (service, method, type_url) in OF_ONE_TYPE {
+        let mut client: Client<DiscoveryRequest, DiscoveryResponse> =
+            server.stream(&format!("{service}/Stream{method}")).await;
+        let unsaid = DiscoveryRequest {
+            type_url: String::new(),
+            ..sotw(&["a"])
+        };
+        client.send(unsaid).await;
+        let heard = client.hears().await.unwrap();
+        assert_eq!(heard.type_url, type_url);
+        assert_eq!(heard.resources[0].value, type_url.as_bytes());
+
+        let mut client: Client<DeltaDiscoveryRequest, DeltaDiscoveryResponse> =
+            server.stream(&format!("{service}/Delta{method}")).await;
+        let said = DeltaDiscoveryRequest {
+            type_url: type_url.to_owned(),
+            ..delta(&["a"])
+        };
+        client.send(said).await;
+        let heard = client.hears().await.unwrap();
+        assert_eq!(heard.type_url, type_url);
+        assert_eq!(heard.resources[0].name, "a");
+        let other = DeltaDiscoveryRequest {
+            type_url: "another".to_owned(),
+            ..delta(&["a"])
+        };
+        client.send(other).await;
+        let refused = client.hears().await.unwrap_err();
+        assert_eq!(refused.code(), Code::InvalidArgument, "{refused}");
+    }
+}
+
+/// Cases 4 to 7 and 22, as gRPC's own client does it: all while the first answer is on its way.
+#[tokio::test]
+async fn subscriptions_change_while_responses_are_on_their_way() {
+    let server = Server::open().await;
+    let of = |name: &str| Resource::new(Kind::CLUSTER, name, name.as_bytes());
+    let all = Snapshot::builder()
+        .with(of("ga"))
+        .with(of("gb"))
+        .with(Resource::new(Kind::EXTENSION, "a", b"1"));
+    server.hub.publish("shop", Arc::new(all.build()));
+    let mut client = server.sotw().await;
+    let clusters = |names: &[&str], nonce: &str| DiscoveryRequest {
+        type_url: Kind::CLUSTER.into(),
+        response_nonce: nonce.to_owned(),
+        ..sotw(names)
+    };
+    client.send(clusters(&["ga"], "")).await;
+    client.send(clusters(&["ga", "gb"], "")).await;
+    client.send(sotw(&["a"])).await;
+    let mut nonces = HashMap::new();
+    for _ in 0..2 {
+        let heard = client.hears().await.unwrap();
+        nonces.insert(heard.type_url.clone(), heard.nonce);
+    }
+    let stale = nonces[Kind::EXTENSION].clone();
+    client.send(clusters(&["none"], &stale)).await;
+    client
+        .send(clusters(&["ga", "gb"], &nonces[Kind::CLUSTER]))
+        .await;
+    // When the first request was answered before the second one came, the second is answered too.
+    let last = timeout(SILENCE, client.responses.message()).await;
+    if let Ok(last) = last {
+        let last = last.unwrap().unwrap();
+        assert_eq!(
+            (last.type_url.as_str(), last.resources.len()),
+            (Kind::CLUSTER, 2)
+        );
+    }
+    client.hears_nothing().await;
+}
+
+/// Case 16: what a real Envoy says about itself has 61 KB; and of a type that nobody knows nothing is said.
+#[tokio::test]
+async fn a_large_node_and_an_unknown_type_disturb_nobody() {
+    use sloop_xds_protos::envoy::envoy::config::core::v3::Extension;
+    let server = Server::open().await;
+    server.publish(&[("a", "1")]);
+    let extension = |number: usize| Extension {
+        name: format!("envoy.filters.http.number_{number}"),
+        category: "envoy.filters.http".into(),
+        type_urls: vec![format!(
+            "envoy.extensions.filters.http.number_{number}.v3.Message"
+        )],
+        ..Extension::default()
+    };
+    let node = Node {
+        extensions: (0..600).map(extension).collect(),
+        ..node().unwrap()
+    };
+    let mut client = server.delta().await;
+    let unknown = DeltaDiscoveryRequest {
+        node: Some(node),
+        type_url: "type.googleapis.com/of.tomorrow".into(),
+        ..delta(&["a"])
+    };
+    assert!(60_000 < prost::Message::encoded_len(&unknown));
+    client.send(unknown).await;
+    client.send(delta(&["a"])).await;
+    let heard = client.hears().await.unwrap();
+    assert_eq!(heard.type_url, Kind::EXTENSION);
+    client.hears_nothing().await;
+}
+
+/// Cases 14 and 24: another replica, which knows nothing of the first one's past.
+#[tokio::test]
+async fn another_replica_sends_only_what_differs() {
+    let (first, second) = (Server::open().await, Server::open().await);
+    first.publish(&[("same", "1"), ("changed", "1")]);
+    second.publish(&[("changed", "2"), ("same", "1")]);
+    let mut client = first.delta().await;
+    client.send(delta(&["same", "changed"])).await;
+    let had = client.hears().await.unwrap().resources.into_iter();
+    let had = had.map(|it| (it.name, it.version)).collect();
+    let mut client = second.delta().await;
+    let request = DeltaDiscoveryRequest {
+        initial_resource_versions: had,
+        ..delta(&["same", "changed"])
+    };
+    client.send(request).await;
+    let heard = client.hears().await.unwrap();
+    let names: Vec<_> = heard.resources.iter().map(|it| it.name.as_str()).collect();
+    assert_eq!((names, heard.removed_resources.len()), (vec!["changed"], 0));
 }

@@ -7,9 +7,10 @@ use sloop_model::WallTime;
 use sloop_xds::{Node, Sent, Snapshot, Verdict};
 use tokio::sync::{broadcast, watch};
 use tonic::Status;
+use tonic::service::Routes;
 
 use super::limits::AdsLimits;
-use super::service::{AdsService, ExtensionService};
+use super::service::{self, AdsService, ExtensionService};
 use super::status::{Event, NodeStatus, Refusal, StreamId, Variant, What};
 
 /// Events that a listener may be behind before it misses some.
@@ -68,6 +69,12 @@ impl Hub {
     #[must_use]
     pub fn extension_service(&self) -> ExtensionService {
         ExtensionService::new(self.clone())
+    }
+
+    /// All services of discovery: the aggregated one, and one per type.
+    #[must_use]
+    pub fn routes(&self) -> Routes {
+        service::routes(self)
     }
 
     /// Begins to answer. Call it when the store is loaded and the known groups are published.

@@ -19,5 +19,8 @@ mod status;
 
 pub use hub::Hub;
 pub use limits::AdsLimits;
-pub use service::{AdsService, ExtensionService};
+pub use service::{
+    AdsService, Aggregated, Clusters, DiscoveryService, Endpoints, ExtensionService, Extensions,
+    Listeners, RouteTables, RuntimeLayers, Which,
+};
 pub use status::{Event, NodeStatus, Refusal, StreamId, TypeStatus, Variant, What};

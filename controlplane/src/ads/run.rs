@@ -11,11 +11,28 @@ use super::hub::{Connection, Hub};
 
 type ToClient = mpsc::Sender<Result<Response, Status>>;
 
+/// What kind of stream it is.
+#[derive(Debug)]
+pub(super) struct Manner<S> {
+    /// Begins its state, once it is known who is on it.
+    pub(super) begin: fn(StreamLimits, LegacyWildcard) -> S,
+    /// The one type that it carries; any when absent.
+    pub(super) only: Option<&'static str>,
+}
+
+impl<S> Clone for Manner<S> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<S> Copy for Manner<S> {}
+
 /// Serves a stream until the client ends it, breaks a rule or is gone.
 pub(super) async fn run<S: Stream>(
     hub: &Hub,
     connection: &Connection,
-    begin: impl Fn(StreamLimits, LegacyWildcard) -> S,
+    manner: Manner<S>,
     mut requests: Streaming<S::Request>,
     to_client: &ToClient,
 ) -> Result<(), Status> {
@@ -25,12 +42,12 @@ pub(super) async fn run<S: Stream>(
     let node = S::node(&first)
         .ok_or_else(|| Status::invalid_argument("node is missing in the first request"))?;
     let mut snapshots = connection.introduce(node)?;
-    let mut stream = begin(hub.limits().stream, legacy_wildcard(node));
+    let mut stream = (manner.begin)(hub.limits().stream, legacy_wildcard(node));
     let mut gate = hub.gate();
     let limits = hub.limits();
     let mut allowance =
         Allowance::new(limits.requests_burst, limits.requests_per_second, hub.now());
-    take(&mut stream, first, connection)?;
+    take(&mut stream, first, manner, connection)?;
     // Whether a response may be due. Checked when the connection has room for one.
     let mut may_owe = true;
     loop {
@@ -40,7 +57,7 @@ pub(super) async fn run<S: Stream>(
                 if !allowance.take(hub.now()) {
                     return Err(Status::resource_exhausted("too many requests"));
                 }
-                take(&mut stream, request, connection)?;
+                take(&mut stream, request, manner, connection)?;
                 may_owe = true;
             }
             Ok(()) = snapshots.changed() => may_owe = true,
@@ -62,8 +79,13 @@ pub(super) async fn run<S: Stream>(
 fn take<S: Stream>(
     stream: &mut S,
     request: S::Request,
+    manner: Manner<S>,
     connection: &Connection,
 ) -> Result<(), Status> {
+    let request = match manner.only {
+        Some(only) => S::confined(request, only).map_err(refuse)?,
+        None => request,
+    };
     if let Some(verdict) = stream.take(request).map_err(refuse)? {
         connection.settled(verdict);
     }
@@ -93,7 +115,7 @@ fn legacy_wildcard(node: &Node) -> LegacyWildcard {
 fn refuse(violation: Violation) -> Status {
     let text = violation.to_string();
     match violation {
-        Violation::TypeUrlMissing => Status::invalid_argument(text),
+        Violation::TypeUrlMissing | Violation::OtherType { .. } => Status::invalid_argument(text),
         Violation::TooManyTypes { .. }
         | Violation::TooManyNames { .. }
         | Violation::NameTooLong { .. } => Status::resource_exhausted(text),

@@ -1,57 +1,115 @@
-//! The gRPC service, mounted by hand so that it can write shared bytes.
+//! The gRPC services, mounted by hand so that it can write shared bytes.
 
 use std::convert::Infallible;
+use std::marker::PhantomData;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use sloop_xds::{DeltaStream, LegacyWildcard, Response, SotwStream, Stream};
+use sloop_xds::{DeltaStream, Kind, Response, SotwStream, Stream};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::body::Body;
 use tonic::codegen::{BoxFuture, Service};
 use tonic::server::{Grpc, NamedService, StreamingService};
+use tonic::service::Routes;
 use tonic::{Code, Request, Status, Streaming};
 
 use super::codec::Pieces;
 use super::hub::Hub;
-use super::run::run;
+use super::run::{Manner, run};
 use super::status::Variant;
 
-/// `envoy.service.discovery.v3.AggregatedDiscoveryService`, both methods.
-#[derive(Clone, Debug)]
-pub struct AdsService {
+/// A service of discovery. `T` says which one.
+#[derive(Debug)]
+pub struct DiscoveryService<T> {
     hub: Hub,
+    which: PhantomData<fn() -> T>,
 }
+
+/// `envoy.service.discovery.v3.AggregatedDiscoveryService`, both methods.
+pub type AdsService = DiscoveryService<Aggregated>;
 
 /// `envoy.service.extension.v3.ExtensionConfigDiscoveryService`, both methods.
 ///
 /// For Envoys that have another control plane, such as Istio's, on their
 /// aggregated stream: they ask for each filter on a stream of its own.
-#[derive(Clone, Debug)]
-pub struct ExtensionService {
-    hub: Hub,
+pub type ExtensionService = DiscoveryService<Extensions>;
+
+/// One of Envoy's services of discovery. They differ in names and in what their streams carry.
+pub trait Which: 'static {
+    /// The service, as in paths.
+    const NAME: &'static str;
+    /// What follows `Stream` and `Delta` in the names of its methods.
+    const METHODS: &'static str;
+    /// The one type that its streams carry; any when absent.
+    const ONLY: Option<&'static str>;
 }
 
-impl AdsService {
+macro_rules! which {
+    ($($(#[$doc:meta])* $which:ident: $name:literal, $methods:literal, $only:expr;)*) => {
+        $(
+            $(#[$doc])*
+            #[derive(Clone, Copy, Debug)]
+            pub enum $which {}
+
+            impl Which for $which {
+                const NAME: &'static str = $name;
+                const METHODS: &'static str = $methods;
+                const ONLY: Option<&'static str> = $only;
+            }
+        )*
+    };
+}
+
+which! {
+    /// All types on one stream, in the order in which they are needed.
+    Aggregated: "envoy.service.discovery.v3.AggregatedDiscoveryService", "AggregatedResources", None;
+    /// Clusters.
+    Clusters: "envoy.service.cluster.v3.ClusterDiscoveryService", "Clusters", Some(Kind::CLUSTER);
+    /// Endpoints.
+    Endpoints: "envoy.service.endpoint.v3.EndpointDiscoveryService", "Endpoints", Some(Kind::ENDPOINTS);
+    /// Listeners.
+    Listeners: "envoy.service.listener.v3.ListenerDiscoveryService", "Listeners", Some(Kind::LISTENER);
+    /// Route tables.
+    RouteTables: "envoy.service.route.v3.RouteDiscoveryService", "Routes", Some(Kind::ROUTES);
+    /// Extensions.
+    Extensions: "envoy.service.extension.v3.ExtensionConfigDiscoveryService", "ExtensionConfigs", Some(Kind::EXTENSION);
+    /// Runtime layers.
+    RuntimeLayers: "envoy.service.runtime.v3.RuntimeDiscoveryService", "Runtime", Some(Kind::RUNTIME);
+}
+
+/// All services of `hub`: the aggregated one, and one per type.
+///
+/// What waits for what between types holds within a stream, so on the aggregated one only.
+pub(super) fn routes(hub: &Hub) -> Routes {
+    Routes::new(DiscoveryService::<Aggregated>::new(hub.clone()))
+        .add_service(DiscoveryService::<Clusters>::new(hub.clone()))
+        .add_service(DiscoveryService::<Endpoints>::new(hub.clone()))
+        .add_service(DiscoveryService::<Listeners>::new(hub.clone()))
+        .add_service(DiscoveryService::<RouteTables>::new(hub.clone()))
+        .add_service(DiscoveryService::<Extensions>::new(hub.clone()))
+        .add_service(DiscoveryService::<RuntimeLayers>::new(hub.clone()))
+}
+
+impl<T> DiscoveryService<T> {
     pub(super) const fn new(hub: Hub) -> Self {
-        Self { hub }
+        Self {
+            hub,
+            which: PhantomData,
+        }
     }
 }
 
-impl ExtensionService {
-    pub(super) const fn new(hub: Hub) -> Self {
-        Self { hub }
+impl<T> Clone for DiscoveryService<T> {
+    fn clone(&self) -> Self {
+        Self::new(self.hub.clone())
     }
 }
 
-impl NamedService for AdsService {
-    const NAME: &'static str = "envoy.service.discovery.v3.AggregatedDiscoveryService";
+impl<T: Which> NamedService for DiscoveryService<T> {
+    const NAME: &'static str = T::NAME;
 }
 
-impl NamedService for ExtensionService {
-    const NAME: &'static str = "envoy.service.extension.v3.ExtensionConfigDiscoveryService";
-}
-
-impl Service<http::Request<Body>> for AdsService {
+impl<T: Which> Service<http::Request<Body>> for DiscoveryService<T> {
     type Response = http::Response<Body>;
     type Error = Infallible;
     type Future = BoxFuture<Self::Response, Infallible>;
@@ -61,55 +119,48 @@ impl Service<http::Request<Body>> for AdsService {
     }
 
     fn call(&mut self, request: http::Request<Body>) -> Self::Future {
-        Box::pin(answer(self.hub.clone(), request))
+        Box::pin(answer::<T>(self.hub.clone(), request))
     }
 }
 
-impl Service<http::Request<Body>> for ExtensionService {
-    type Response = http::Response<Body>;
-    type Error = Infallible;
-    type Future = BoxFuture<Self::Response, Infallible>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, request: http::Request<Body>) -> Self::Future {
-        Box::pin(answer(self.hub.clone(), request))
-    }
-}
-
-/// The services differ in the names of their methods only.
-async fn answer(
+async fn answer<T: Which>(
     hub: Hub,
     request: http::Request<Body>,
 ) -> Result<http::Response<Body>, Infallible> {
-    let response = match request.uri().path().rsplit('/').next() {
-        Some("StreamAggregatedResources" | "StreamExtensionConfigs") => {
-            serve(hub, Variant::Sotw, SotwStream::new, request).await
+    let method = request.uri().path().rsplit('/').next().unwrap_or_default();
+    let response = match method.strip_suffix(T::METHODS) {
+        Some("Stream") => {
+            let begin = SotwStream::new;
+            let manner = Manner {
+                begin,
+                only: T::ONLY,
+            };
+            serve(hub, Variant::Sotw, manner, request).await
         }
-        Some("DeltaAggregatedResources" | "DeltaExtensionConfigs") => {
-            serve(hub, Variant::Delta, DeltaStream::new, request).await
+        Some("Delta") => {
+            let begin = DeltaStream::new;
+            let manner = Manner {
+                begin,
+                only: T::ONLY,
+            };
+            serve(hub, Variant::Delta, manner, request).await
         }
         _ => Status::new(Code::Unimplemented, "no such method").into_http(),
     };
     Ok(response)
 }
 
-/// Begins the state of a stream, once it is known who is on it.
-type Begin<S> = fn(sloop_xds::StreamLimits, LegacyWildcard) -> S;
-
 async fn serve<S: Stream + Send + 'static>(
     hub: Hub,
     variant: Variant,
-    begin: Begin<S>,
+    manner: Manner<S>,
     request: http::Request<Body>,
 ) -> http::Response<Body> {
     let request_bytes_max = hub.limits().request_bytes_max;
     let method = Method {
         hub,
         variant,
-        begin,
+        manner,
     };
     Grpc::new(Pieces::<S::Request>::default())
         .max_decoding_message_size(request_bytes_max)
@@ -120,7 +171,7 @@ async fn serve<S: Stream + Send + 'static>(
 struct Method<S> {
     hub: Hub,
     variant: Variant,
-    begin: Begin<S>,
+    manner: Manner<S>,
 }
 
 impl<S: Stream + Send + 'static> StreamingService<S::Request> for Method<S> {
@@ -131,14 +182,14 @@ impl<S: Stream + Send + 'static> StreamingService<S::Request> for Method<S> {
 
     fn call(&mut self, requests: Request<Streaming<S::Request>>) -> Self::Future {
         let connection = self.hub.admit(self.variant);
-        let (hub, begin) = (self.hub.clone(), self.begin);
+        let (hub, manner) = (self.hub.clone(), self.manner);
         Box::pin(async move {
             let connection = connection?;
             // Room for one: the next response is made when this one is on its way.
             let (to_client, responses) = tokio::sync::mpsc::channel(1);
             tokio::spawn(async move {
                 let requests = requests.into_inner();
-                if let Err(status) = run(&hub, &connection, begin, requests, &to_client).await {
+                if let Err(status) = run(&hub, &connection, manner, requests, &to_client).await {
                     drop(to_client.send(Err(status)).await);
                 }
             });

@@ -281,8 +281,7 @@ async fn serve_grpc(
     let (hub, reports) = services;
     limits
         .server()
-        .add_service(hub.service())
-        .add_service(hub.extension_service())
+        .add_routes(hub.routes())
         .add_service(reports)
         .serve_with_incoming_shutdown(TcpIncoming::from(listener).with_nodelay(Some(true)), stop)
         .await
