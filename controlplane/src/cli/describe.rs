@@ -3,7 +3,9 @@
 use std::io::{self, Write};
 
 use clap::{Args, ValueEnum};
-use sloop_controllers::{BurnStatus, ObjectiveStatus, PairStatus, SloStatus};
+use sloop_controllers::{
+    BudgetStatus, BudgetUnit, BurnStatus, CompositeStatus, ObjectiveStatus, PairStatus, SloStatus,
+};
 
 use super::policy::sentence;
 use super::table::{Table, percent};
@@ -58,6 +60,9 @@ fn describe(slo: &SloStatus, out: &mut dyn Write) -> io::Result<()> {
     for objective in &slo.objectives {
         describe_objective(objective, out)?;
     }
+    if let Some(composite) = &slo.composite {
+        describe_composite(composite, out)?;
+    }
     section("Policies in force", out)?;
     for policy in &slo.policies {
         writeln!(out, "  {}", sentence(policy, slo.at))?;
@@ -78,6 +83,9 @@ fn describe_objective(objective: &ObjectiveStatus, out: &mut dyn Write) -> io::R
     let mut table = Table::plain();
     let mut line = |name: &str, value: String| table.row(vec![format!("  {name}:"), value]);
     line("Target", percent(Some(objective.target)));
+    if let Some(slices) = &objective.slices {
+        line("Budget of", slices.clone());
+    }
     let source = objective.source.as_deref();
     line("Counts", source.unwrap_or("not evaluated here").to_owned());
     if let Some(counts) = objective.counts {
@@ -99,17 +107,14 @@ fn describe_objective(objective: &ObjectiveStatus, out: &mut dyn Write) -> io::R
         line(
             "Budget",
             format!(
-                "{} left: {} of {} allowed bad requests spent",
+                "{} left: {} of {} allowed bad {} spent",
                 percent(Some(budget.left_share)),
                 budget.spent,
-                allowed(budget.allowed)
+                allowed(budget.allowed),
+                unit(budget.unit)
             ),
         );
-        let exhausted = budget.exhausted_in_s.map_or_else(
-            || "not at the burn of the last hour".to_owned(),
-            |seconds| format!("in {}", rough_span(seconds.saturating_mul(1_000))),
-        );
-        line("Exhausted", exhausted);
+        line("Exhausted", exhausted(budget));
     } else if objective.source.is_some() {
         line("Budget", "not known".to_owned());
     }
@@ -127,6 +132,50 @@ fn describe_objective(objective: &ObjectiveStatus, out: &mut dyn Write) -> io::R
     );
     table.print(out)?;
     print_burn(objective, out)
+}
+
+fn describe_composite(composite: &CompositeStatus, out: &mut dyn Write) -> io::Result<()> {
+    section("Composite", out)?;
+    let bound = if composite.is_complete {
+        ""
+    } else {
+        " at most: not all objectives are known"
+    };
+    let left = composite.left_share.map_or_else(
+        || "not known".to_owned(),
+        |left| format!("{} left{bound}", percent(Some(left))),
+    );
+    writeln!(out, "  Budget: {left}")?;
+    for burn in &composite.burn {
+        if let Some(rate) = burn.burn {
+            writeln!(out, "  burn over {}: {rate:.2}", span(burn.window_ms))?;
+        }
+    }
+    Ok(())
+}
+
+const fn unit(unit: BudgetUnit) -> &'static str {
+    match unit {
+        BudgetUnit::Requests => "requests",
+        BudgetUnit::Slices => "slices",
+    }
+}
+
+/// When nothing will be left, with what is surely known of it.
+fn exhausted(budget: &BudgetStatus) -> String {
+    let span = |seconds: u64| rough_span(seconds.saturating_mul(1_000));
+    let within = match (budget.exhausted_earliest_s, budget.exhausted_latest_s) {
+        (None | Some(0), _) => String::new(),
+        (Some(earliest), Some(latest)) => {
+            format!("; surely between {} and {}", span(earliest), span(latest))
+        }
+        (Some(earliest), None) => format!("; not before {}, perhaps never", span(earliest)),
+    };
+    match budget.exhausted_in_s {
+        Some(0) => "nothing is left".to_owned(),
+        Some(seconds) => format!("in {} as it went of late{within}", span(seconds)),
+        None => format!("not as it went of late{within}"),
+    }
 }
 
 /// How many requests may be bad; of few also the fraction.

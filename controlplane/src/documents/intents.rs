@@ -2,12 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use sloop_controllers::{BudgetingMethod, SloIntent, SloMode, SloObjective, SloSource, SloWindow};
+use sloop_controllers::{
+    BudgetingMethod, Slicing, SloIntent, SloMode, SloObjective, SloSource, SloWindow, Weight,
+};
 use sloop_model::{SloName, Target, WallTime};
 
 use super::indicator::{Meaning, meaning};
 use super::openslo::{Indicator, Objective, Sli, Slo};
-use super::reader::{Sink, Spot};
+use super::reader::{Finding, Sink, Spot};
 
 /// Counts are kept for 90 days.
 const ROLLING_MS_KEPT: u64 = 90 * 24 * 60 * 60 * 1_000;
@@ -34,10 +36,16 @@ pub(super) fn slo(slo: &Slo, context: &Context<'_>, sink: &Sink) -> Option<SloIn
         if let (Some(_), Err(why)) = (&source, &window) {
             sink.note(slo.window.spot.says(format!("not evaluated here: {why}")));
         }
-        let source = source.filter(|_| window.is_ok());
+        let slicing = slicing(slo, objective);
+        if let (Some(_), Err(why)) = (&source, &slicing) {
+            sink.note(why.clone());
+        }
+        let source = source.filter(|_| window.is_ok() && slicing.is_ok());
         objectives.push(SloObjective {
             display_name: objective.display_name.clone(),
             target: target(objective, source.is_some(), sink)?,
+            slicing: slicing.unwrap_or_default(),
+            weight: weight(objective, sink),
             source,
         });
     }
@@ -93,6 +101,42 @@ fn source(
     }
 }
 
+/// The slices that the budget of an objective counts; nothing when it counts requests.
+/// When they cannot be, why.
+fn slicing(slo: &Slo, objective: &Objective) -> Result<Option<Slicing>, Finding> {
+    let Some((spot, duration)) = &objective.slice else {
+        return Ok(None);
+    };
+    let length = duration.length();
+    let slicing = match slo.budgeting {
+        BudgetingMethod::Occurrences => return Ok(None),
+        BudgetingMethod::Timeslices => {
+            Slicing::whole(length, objective.slice_target.unwrap_or_default())
+        }
+        BudgetingMethod::RatioTimeslices => Slicing::ratio(length),
+    };
+    if slo.window.length() < length {
+        let why = format!("not evaluated here: {duration} is longer than the SLO's window");
+        return Err(spot.says(why));
+    }
+    slicing
+        .map(Some)
+        .map_err(|error| spot.says(format!("not evaluated here: {error}")))
+}
+
+/// What an objective weighs in a composite; nothing when there is none.
+fn weight(objective: &Objective, sink: &Sink) -> Option<Weight> {
+    objective.indicator.as_ref()?;
+    let weight = Weight::nearest(objective.weight);
+    let difference = (weight.factor() - objective.weight).abs();
+    if 1e-3 * objective.weight < difference {
+        let spot = objective.spot.field("compositeWeight");
+        let why = format!("is {}; it is held at {}", objective.weight, weight.factor());
+        sink.note(spot.says(why));
+    }
+    Some(weight)
+}
+
 fn target(objective: &Objective, is_counted: bool, sink: &Sink) -> Option<Target> {
     match Target::parse(objective.target) {
         Ok(target) => Some(target),
@@ -125,18 +169,6 @@ fn say_what_is_not_done(
             );
         }
         return;
-    }
-    if slo
-        .objectives
-        .iter()
-        .any(|objective| objective.indicator.is_some())
-    {
-        let why = "each objective is evaluated for itself; their composite is not evaluated here";
-        sink.note(slo.spot.says(why));
-    }
-    if slo.budgeting != BudgetingMethod::Occurrences {
-        let why = "slices are not evaluated here; good requests are counted, as for Occurrences";
-        sink.note(slo.budgeting_spot.says(why));
     }
     if let Some(SloWindow::Rolling(millis)) = window
         && ROLLING_MS_KEPT < *millis

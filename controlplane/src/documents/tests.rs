@@ -1,7 +1,8 @@
 use std::fs;
+use std::time::Duration;
 
 use sloop_controllers::{
-    BudgetingMethod, CircuitBreakerIntent, FaultInjectionIntent, SloIntent, SloMode, SloWindow,
+    CircuitBreakerIntent, FaultInjectionIntent, Slicing, SloIntent, SloMode, SloWindow, Weight,
 };
 use sloop_model::{Mode, Share, Side};
 
@@ -204,13 +205,13 @@ fn what_is_not_evaluated_is_accepted_and_said() {
     )
     .replace("Occurrences", "Timeslices");
     assert!(noted(
-        &load(&[("a.yaml", &slices)]),
-        "slices are not evaluated"
+        &load(&[("a.yaml", &slices.replace("1m}", "29d}"))]),
+        "29d is longer than the SLO's window"
     ));
-    assert_eq!(
-        intent::<SloIntent>(&slices).budgeting,
-        BudgetingMethod::Timeslices
-    );
+    assert!(noted(
+        &load(&[("a.yaml", &slices.replace("1m}", "0m}"))]),
+        "a slice has 0 minutes"
+    ));
     let empty = slo(
         "a",
         &threshold("{unit: s}"),
@@ -220,6 +221,42 @@ fn what_is_not_evaluated_is_accepted_and_said() {
     assert!(noted(
         &load(&[("a.yaml", &empty)]),
         "the window 0d is empty"
+    ));
+}
+
+#[test]
+fn slices_of_time_are_read() {
+    let text = slo(
+        "a",
+        &threshold("{unit: s}"),
+        "{op: lt, value: 1, target: 0.9, timeSliceTarget: 0.95, timeSliceWindow: 5m}",
+    );
+    let slicing = |method: &str| {
+        let intent = intent::<SloIntent>(&text.replace("Occurrences", method));
+        intent.objectives[0].slicing
+    };
+    let five = Duration::from_secs(300);
+    assert_eq!(slicing("Timeslices"), Slicing::whole(five, 0.95).ok());
+    assert_eq!(slicing("RatioTimeslices"), Slicing::ratio(five).ok());
+    assert_eq!(slicing("Occurrences"), None, "they mean nothing there");
+}
+
+#[test]
+fn objectives_of_a_composite_have_weights() {
+    let objective = |rest: &str| {
+        format!(
+            "{{target: 0.9, {rest} indicator: {{metadata: {{name: i}}, spec: {{ratioMetric: {{counter: true, \
+             total: {{metricSource: {{type: sloop, spec: {{route: '*'}}}}}}, good: {{metricSource: {{type: sloop, spec: {{side: server}}}}}}}}}}}}}}"
+        )
+    };
+    let objectives = format!("{}, {}", objective(""), objective("compositeWeight: 2.5,"));
+    let text = slo("a", "", &objectives);
+    let intent = intent::<SloIntent>(&text);
+    let weights: Vec<_> = intent.objectives.iter().map(|it| it.weight).collect();
+    assert_eq!(weights, [Some(Weight::ONE), Some(Weight::nearest(2.5))]);
+    assert!(noted(
+        &load(&[("a.yaml", &text.replace("2.5", "1e-30"))]),
+        "it is held at"
     ));
 }
 

@@ -111,6 +111,9 @@ impl Engine {
     #[must_use]
     pub fn changes(&mut self) -> Batch {
         let mut batch = Batch::default();
+        for key in self.world.take_gone() {
+            restore::delete_cell(&mut batch, &key);
+        }
         for cell in self.world.take_changes() {
             restore::put_cell(&mut batch, &cell);
         }

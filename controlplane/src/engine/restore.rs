@@ -94,6 +94,11 @@ pub(super) fn put_cell(batch: &mut Batch, cell: &Cell) {
     put(batch, &format!("{CELL}{}", cell.key()), cell);
 }
 
+/// Drops what is stored under a cell's key.
+pub(super) fn delete_cell(batch: &mut Batch, key: &str) {
+    batch.delete(format!("{CELL}{key}"));
+}
+
 pub(super) fn put_seen(batch: &mut Batch, incarnation: u64, seen: Option<Seen>) {
     let key = format!("{SEEN}{incarnation:016x}");
     match seen {

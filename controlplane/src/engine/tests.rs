@@ -103,6 +103,8 @@ fn slo(name: &str, mode: SloMode, target: f64) -> SloIntent {
         objectives: vec![SloObjective {
             display_name: None,
             target: Target::parse(target).unwrap(),
+            slicing: None,
+            weight: None,
             source: Some(SloSource {
                 service,
                 route: RouteSelector::Named(RouteName::try_from("pay").unwrap()),

@@ -160,6 +160,12 @@ impl StepMetrics {
         for (reason, count) in [
             ("over_cap", after.over_cap.saturating_sub(before.over_cap)),
             ("too_late", after.too_late.saturating_sub(before.too_late)),
+            (
+                "too_late_for_slices",
+                after
+                    .too_late_for_slices
+                    .saturating_sub(before.too_late_for_slices),
+            ),
         ] {
             if count > 0 {
                 self.lost.add(count, &[KeyValue::new("reason", reason)]);

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use sloop_model::{Policy, WallTime};
 
-use crate::slo::describe;
+use crate::slo::{cuts, describe};
 use crate::{Controller, Decision, IntentId, Slo, SloStatus, Stage, World, merge};
 
 /// All controllers, each with its intents and what it remembers of them.
@@ -101,6 +101,7 @@ impl Controllers {
     /// Steps every intent once, stage by stage.
     pub fn step(&mut self, world: &mut World) -> Step {
         let mut step = Step::default();
+        world.cut(&cuts(self.intents::<Slo>().map(|(_, intent)| intent)));
         for ((stage, kind), slot) in &mut self.loops {
             let decisions = slot.step(world);
             world.add_signals(

@@ -19,7 +19,7 @@ mod slo;
 mod words;
 mod world;
 
-pub use budget::{Cell, Counts, Resolution};
+pub use budget::{Cell, Counts, InvalidSlicing, Resolution, Slicing};
 pub use circuit_break::{CircuitBreak, CircuitBreakerIntent, DerivedBreak, Orders};
 pub use configs::{ConfigSettings, Configured, filter_config};
 pub use fault_injection::{FaultInjection, FaultInjectionIntent, LastBurned};
@@ -31,8 +31,9 @@ pub use observation::{
 };
 pub use route_set::{NamedRoute, RouteSelector, RouteSet};
 pub use slo::{
-    Acted, BudgetStatus, BudgetingMethod, BurnStatus, Indicator, ObjectiveStatus, PairStatus, Slo,
-    SloIntent, SloMode, SloObjective, SloSource, SloStatus, SloWindow, TripStatus,
+    Acted, BudgetStatus, BudgetUnit, BudgetingMethod, BurnStatus, CompositeBurn, CompositeStatus,
+    Indicator, ObjectiveStatus, PairStatus, Slo, SloIntent, SloMode, SloObjective, SloSource,
+    SloStatus, SloWindow, TripStatus, Weight,
 };
 pub use world::{Lost, ScopeTotals, Signal, Speed, World};
 

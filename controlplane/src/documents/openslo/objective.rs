@@ -3,7 +3,7 @@
 use sloop_controllers::BudgetingMethod;
 
 use super::super::reader::{At, Fields, Spot};
-use super::duration;
+use super::duration::{self, Shorthand};
 use super::sli::{Metric, Sli};
 use super::slo::{Indicator, has_indicator, read_indicator};
 
@@ -22,6 +22,12 @@ pub(in crate::documents) struct Objective {
     pub(in crate::documents) value: Option<f64>,
     /// Its own, in a composite.
     pub(in crate::documents) indicator: Option<Indicator>,
+    /// Its weight in a composite, above 0 there; 1 when none is given.
+    pub(in crate::documents) weight: f64,
+    /// Where `timeSliceWindow` is, and what it says.
+    pub(in crate::documents) slice: Option<(Spot, Shorthand)>,
+    /// The share of a slice's requests that makes it good, `0.0..=1.0` without zero for `Timeslices`.
+    pub(in crate::documents) slice_target: Option<f64>,
 }
 
 /// Reads `objectives`. `sli` is the SLO's inline indicator, if it has one.
@@ -42,11 +48,22 @@ pub(super) fn read_all(
     objectives
         .iter()
         .filter_map(|fields| {
-            check_weight(fields, is_composite);
-            check_slices(fields, budgeting);
+            let weight = read_weight(fields, is_composite);
+            let (slice, slice_target) = read_slices(fields, budgeting);
             check_comparison(fields, sli);
             let indicator = read_indicator(fields);
-            read(fields, indicator)
+            let display_name = fields.text("displayName");
+            Some(Objective {
+                spot: fields.at().spot().clone(),
+                display_name: (!display_name.is_empty()).then(|| display_name.to_owned()),
+                target: read_target(fields)?,
+                op: fields.text("op").to_owned(),
+                value: fields.get("value").and_then(|at| at.number()),
+                indicator,
+                weight,
+                slice,
+                slice_target,
+            })
         })
         .collect()
 }
@@ -63,18 +80,6 @@ const FIELDS: &[&str] = &[
     "indicatorRef",
     "compositeWeight",
 ];
-
-fn read(fields: &Fields<'_>, indicator: Option<Indicator>) -> Option<Objective> {
-    let display_name = fields.text("displayName");
-    Some(Objective {
-        spot: fields.at().spot().clone(),
-        display_name: (!display_name.is_empty()).then(|| display_name.to_owned()),
-        target: read_target(fields)?,
-        op: fields.text("op").to_owned(),
-        value: fields.get("value").and_then(|at| at.number()),
-        indicator,
-    })
-}
 
 fn read_target(fields: &Fields<'_>) -> Option<f64> {
     match (fields.get("target"), fields.get("targetPercent")) {
@@ -104,18 +109,23 @@ fn below(at: &At<'_>, whole: f64) -> Option<f64> {
 }
 
 /// The weight matters in a composite only; elsewhere any number will do.
-fn check_weight(fields: &Fields<'_>, is_composite: bool) {
+fn read_weight(fields: &Fields<'_>, is_composite: bool) -> f64 {
+    const USUAL: f64 = 1.0;
     let weight = fields.get("compositeWeight");
     let Some((at, number)) = weight.and_then(|at| Some((at.clone(), at.number()?))) else {
-        return;
+        return USUAL;
     };
     if is_composite && number <= 0.0 {
         at.refuse(format!("is {number}; it must be above 0"));
     }
+    number
 }
 
-/// What each budgeting method needs.
-fn check_slices(fields: &Fields<'_>, budgeting: Option<BudgetingMethod>) {
+/// What each budgeting method needs: the slices' length with its place, and their target.
+fn read_slices(
+    fields: &Fields<'_>,
+    budgeting: Option<BudgetingMethod>,
+) -> (Option<(Spot, Shorthand)>, Option<f64>) {
     let (needs_window, needs_target) = match budgeting {
         Some(BudgetingMethod::Timeslices) => (true, true),
         Some(BudgetingMethod::RatioTimeslices) => (true, false),
@@ -126,20 +136,19 @@ fn check_slices(fields: &Fields<'_>, budgeting: Option<BudgetingMethod>) {
     } else {
         fields.get("timeSliceWindow")
     };
-    if let Some(at) = window {
-        duration::read(&at);
-    }
+    let window = window.and_then(|at| Some((at.spot().clone(), duration::read(&at)?)));
     let target = if needs_target {
         fields.required("timeSliceTarget")
     } else {
         fields.get("timeSliceTarget")
     };
     let Some((at, share)) = target.and_then(|at| Some((at.clone(), at.number()?))) else {
-        return;
+        return (window, None);
     };
     if needs_target && !(0.0 < share && share <= 1.0) {
         at.refuse(format!("is {share}; it must be above 0 and at most 1"));
     }
+    (window, Some(share))
 }
 
 /// A threshold metric needs something to compare with, a ratio has no use for it.

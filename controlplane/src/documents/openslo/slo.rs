@@ -20,7 +20,6 @@ pub(in crate::documents) struct Slo {
     pub(in crate::documents) service: ServiceName,
     pub(in crate::documents) window: Window,
     pub(in crate::documents) budgeting: BudgetingMethod,
-    pub(in crate::documents) budgeting_spot: Spot,
     /// For all objectives; nothing when each has its own (a composite).
     pub(in crate::documents) indicator: Option<Indicator>,
     pub(in crate::documents) objectives: Vec<Objective>,
@@ -72,7 +71,6 @@ pub(super) fn read(document: &Fields<'_>, metadata: Metadata<'_>) -> Option<Slo>
         service: service?,
         window: window?,
         budgeting: budgeting?,
-        budgeting_spot: method?.spot().clone(),
         indicator,
         objectives,
     })

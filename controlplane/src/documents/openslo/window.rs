@@ -1,5 +1,8 @@
 //! The time that an SLO's error budget is for.
 
+use std::num::NonZeroU64;
+use std::time::Duration;
+
 use jiff::Span;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
@@ -34,9 +37,6 @@ pub(in crate::documents) enum Unmeasurable {
     /// No time at all.
     #[error("the window {0} is empty")]
     Empty(String),
-    /// Shorter than what is listed ahead can cover.
-    #[error("the calendar window {0} is shorter than a day")]
-    TooShort(String),
     /// Outside of the calendar, which ends with the year 9999.
     #[error("the calendar has no window {0} now")]
     NoMoment(String),
@@ -129,6 +129,11 @@ fn read_zone(at: &At<'_>) -> Option<TimeZone> {
 }
 
 impl Window {
+    /// Its length where no calendar is at hand.
+    pub(in crate::documents) fn length(&self) -> Duration {
+        self.duration.length()
+    }
+
     /// The window as the controllers know it, seen at `now`.
     ///
     /// # Errors
@@ -144,18 +149,17 @@ impl Window {
                 u64::try_from(millis).unwrap_or(u64::MAX),
             ));
         };
+        let zone = calendar.zone.iana_name().unwrap_or_default();
+        let text = format!("{} from {}, {zone}", self.duration, calendar.start);
+        let never = || Unmeasurable::NoMoment(self.duration.to_string());
         if matches!(self.duration.unit, Unit::Minute | Unit::Hour) {
-            return Err(Unmeasurable::TooShort(self.duration.to_string()));
+            return calendar.fixed(self.duration, text).ok_or_else(never);
         }
         let starts = calendar.starts(self.duration, now);
         if starts.is_empty() {
-            return Err(Unmeasurable::NoMoment(self.duration.to_string()));
+            return Err(never());
         }
-        let zone = calendar.zone.iana_name().unwrap_or_default();
-        Ok(SloWindow::Calendar {
-            text: format!("{} from {}, {zone}", self.duration, calendar.start),
-            starts,
-        })
+        Ok(SloWindow::Calendar { text, starts })
     }
 }
 
@@ -169,6 +173,25 @@ impl Calendar {
             .filter_map(|millis| u64::try_from(millis).ok())
             .map(WallTime::from_millis)
             .collect()
+    }
+
+    /// Windows of minutes or hours: equally long whatever the clocks do.
+    fn fixed(&self, duration: Shorthand, text: String) -> Option<SloWindow> {
+        let from = self.zone.to_zoned(self.start).ok()?.timestamp();
+        let from = i128::from(from.as_millisecond());
+        let length_ms = u64::try_from(duration.length().as_millis()).ok()?;
+        let length_ms = NonZeroU64::new(length_ms)?;
+        // Of windows that began before the epoch, the first that begins after it.
+        let from = if from < 0 {
+            from.rem_euclid(length_ms.get().into())
+        } else {
+            from
+        };
+        Some(SloWindow::Fixed {
+            text,
+            from: WallTime::from_millis(u64::try_from(from).ok()?),
+            length_ms,
+        })
     }
 
     /// When the window number `index` begins, in Unix milliseconds. Counted from the

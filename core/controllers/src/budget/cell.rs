@@ -5,6 +5,7 @@ use core::time::Duration;
 use serde::{Deserialize, Serialize};
 use sloop_model::{ObjectiveId, WallTime};
 
+use super::Slicing;
 use crate::ScopeTotals;
 
 /// Requests, and those among them that were good.
@@ -40,11 +41,16 @@ impl Counts {
         if cells <= 1 {
             return self;
         }
-        let until = |amount: u64, end: u64| {
-            let part = u128::from(amount) * u128::from(end) / u128::from(cells);
-            u64::try_from(part).unwrap_or(amount)
+        self.until(place + 1, cells).minus(self.until(place, cells))
+    }
+
+    /// What was counted in the first `part` of a time of length `whole`, when spread evenly over
+    /// it: good and bad requests each in whole ones.
+    pub(crate) fn until(self, part: u64, whole: u64) -> Self {
+        let share = |amount: u64| {
+            let share = u128::from(amount) * u128::from(part) / u128::from(whole.max(1));
+            u64::try_from(share).unwrap_or(amount)
         };
-        let share = |amount| until(amount, place + 1) - until(amount, place);
         let good = share(self.good);
         Self {
             total: good + share(self.bad()),
@@ -96,6 +102,32 @@ pub enum Cell {
         /// Seconds of it that somebody reported on.
         known_s: u32,
     },
+    /// What the slices of an objective that ended in one cell of time add up to.
+    Slices {
+        /// Whose slices these are.
+        objective: ObjectiveId,
+        /// How they are cut.
+        slicing: Slicing,
+        /// How long the cell is.
+        resolution: Resolution,
+        /// When it begins.
+        start: WallTime,
+        /// How many slices, and how many of them were good; in billionths of slices where each counts with its ratio.
+        sum: Counts,
+    },
+    /// What was counted in one slice that a late report may still change.
+    Slice {
+        /// Whose slice it is.
+        objective: ObjectiveId,
+        /// How they are cut.
+        slicing: Slicing,
+        /// When it begins.
+        start: WallTime,
+        /// What was counted in it.
+        counts: Counts,
+        /// Whether it is over, and so among [`Cell::Slices`].
+        is_over: bool,
+    },
     /// What happened on a scope since counting began.
     Scope(ScopeTotals),
 }
@@ -116,6 +148,27 @@ impl Cell {
                     "budget\n{}\n{}\n{resolution:?}\n{slot}",
                     objective.slo, objective.index
                 )
+            }
+            Self::Slices {
+                objective,
+                resolution,
+                start,
+                ..
+            } => {
+                let slot = resolution.slot(*start);
+                format!(
+                    "slices\n{}\n{}\n{resolution:?}\n{slot}",
+                    objective.slo, objective.index
+                )
+            }
+            Self::Slice {
+                objective,
+                slicing,
+                start,
+                ..
+            } => {
+                let slot = slicing.slot(*start);
+                format!("slice\n{}\n{}\n{slot}", objective.slo, objective.index)
             }
             Self::Scope(totals) => {
                 let scope = &totals.scope;

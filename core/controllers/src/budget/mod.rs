@@ -18,16 +18,22 @@
 //!   that fast windows do not see a burst that never was.
 //! - A second that nobody reported on is not known. That is not the same as
 //!   nothing counted, and a window without any known second has no reading.
+//!
+//! Objectives that are budgeted by slices of time ([`Slicing`]) have these besides, in [`Slices`].
 
 mod cell;
 mod fleet;
 mod ring;
 mod series;
+mod slices;
+mod slicing;
 mod wilson;
 
 pub use cell::{Cell, Counts, Resolution};
 pub(crate) use fleet::{FLEET_WINDOW_MAX, Fleet, SeenBy};
 pub(crate) use series::{Reading, Series};
+pub(crate) use slices::Slices;
+pub use slicing::{InvalidSlicing, Slicing};
 pub(crate) use wilson::{SIGMAS, bounds, surely_above, surely_below};
 
 #[cfg(test)]

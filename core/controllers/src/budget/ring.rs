@@ -58,6 +58,11 @@ impl Ring {
 
     /// Adds to the cell `number`. False when the ring does not reach back to it.
     pub(super) fn add(&mut self, number: u64, sum: Sum) -> bool {
+        self.change(number, Sum::default(), sum)
+    }
+
+    /// Puts `after` in the place of `before`, which is part of the cell `number`. False when the ring does not reach back to it.
+    pub(super) fn change(&mut self, number: u64, before: Sum, after: Sum) -> bool {
         if self.sums.is_empty() {
             self.sums.push_back(self.base);
             self.head = number;
@@ -70,7 +75,7 @@ impl Ring {
         self.reach_back(age);
         let first = self.sums.len().saturating_sub(to_usize(age) + 1);
         for cell in self.sums.range_mut(first..) {
-            *cell = cell.plus(sum);
+            *cell = cell.plus(after).minus(before);
         }
         true
     }
@@ -84,6 +89,16 @@ impl Ring {
             .checked_sub(1)
             .map_or(self.base, |last| self.up_to(last));
         self.up_to(to).minus(before)
+    }
+
+    /// The numbers of the cells, oldest first.
+    pub(super) fn numbers(&self) -> core::ops::Range<u64> {
+        let end = if self.sums.is_empty() {
+            0
+        } else {
+            self.head + 1
+        };
+        end.saturating_sub(self.sums.len() as u64)..end
     }
 
     /// Moves what lies after the cell `number` into it. Returns the numbers of the cells that are gone.

@@ -119,6 +119,30 @@ impl Series {
         })
     }
 
+    /// Whether anybody reported on the time from `start` to `end`, of the last six hours to the
+    /// minute and of earlier ones to the hour. Nothing when not.
+    pub(crate) fn is_known(&self, (start, end): (WallTime, WallTime)) -> Option<()> {
+        let is_known = |resolution: Resolution| {
+            let first = start.as_millis() / resolution.cell_ms();
+            let last = end.as_millis().saturating_sub(1) / resolution.cell_ms();
+            self.ring(resolution).between(first, last).known_s != 0
+        };
+        let resolution = if end.since(start) < Duration::from_secs(3_600) {
+            Resolution::Minute
+        } else {
+            Resolution::Hour
+        };
+        is_known(resolution).then_some(())
+    }
+
+    /// When each of the last minutes begins, oldest first, and what was counted in it.
+    pub(crate) fn minutes(&self) -> impl Iterator<Item = (WallTime, Counts)> {
+        self.minutes.numbers().map(|number| {
+            let start = WallTime::from_millis(number * Resolution::Minute.cell_ms());
+            (start, self.minutes.between(number, number).counts)
+        })
+    }
+
     /// Until when the newest report counted, and for how long.
     pub(crate) const fn reported(&self) -> Option<(WallTime, Duration)> {
         self.reported

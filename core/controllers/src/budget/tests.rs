@@ -5,6 +5,8 @@ use sloop_model::{ObjectiveId, SloName, WallTime};
 
 use super::*;
 
+mod slices;
+
 fn at(second: u64) -> WallTime {
     WallTime::from_millis(second * 1_000)
 }
@@ -51,7 +53,7 @@ fn restored(series: &mut Series) -> Series {
     cells.reverse();
     cells.sort_by_key(|cell| match cell {
         Cell::Budget { start, .. } => *start,
-        Cell::Scope(_) => WallTime::default(),
+        Cell::Slices { .. } | Cell::Slice { .. } | Cell::Scope(_) => WallTime::default(),
     });
     let mut other = Series::default();
     for cell in cells {
@@ -219,6 +221,7 @@ fn bounds_hold_for_few_requests() {
         "chance gives that every 23rd time"
     );
     assert!(surely_above(2, 3, 0.0144), "and that once in 1,600");
+    assert!(!surely_above(1, 1, 0.001), "one alone is never sure");
     assert!(surely_above(100, 1_000, 0.0144));
     assert!(!surely_above(0, 10, 0.0) && surely_above(10, 10, 0.0));
 }
@@ -263,7 +266,7 @@ proptest! {
                     let mut cells: Vec<Cell> = stored.values().cloned().collect();
                     cells.sort_by_key(|cell| match cell {
                         Cell::Budget { start, .. } => *start,
-                        Cell::Scope(_) => WallTime::default(),
+                        Cell::Slices { .. } | Cell::Slice { .. } | Cell::Scope(_) => WallTime::default(),
                     });
                     seen = Series::default();
                     for cell in cells {

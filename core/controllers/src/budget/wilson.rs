@@ -17,9 +17,11 @@ pub(crate) fn bounds(part: u64, whole: u64) -> Option<ShareBounds> {
 /// Of few cases Wilson's lower end says too much when the level is small: one of
 /// three is "surely" more than 1.44 %, although chance alone gives that every
 /// 23rd time. So few cases must also be as unlikely at the level as three
-/// standard deviations are, by the binomial distribution itself.
+/// standard deviations are, by the binomial distribution itself. And one case alone is never
+/// sure: the first request of a service that fails would be, at a level of 0.1 %.
 pub(crate) fn surely_above(part: u64, whole: u64, level: f64) -> bool {
-    bounds(part, whole).is_some_and(|bounds| level < bounds.low)
+    1 < part
+        && bounds(part, whole).is_some_and(|bounds| level < bounds.low)
         && (FEW <= part || chance_of(part, whole, level) <= CHANCE_MAX)
 }
 

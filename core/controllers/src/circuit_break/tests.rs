@@ -37,6 +37,8 @@ fn slo(mode: SloMode, target: f64) -> SloIntent {
         objectives: vec![SloObjective {
             display_name: None,
             target: Target::parse(target).unwrap(),
+            slicing: None,
+            weight: None,
             source: Some(SloSource {
                 service: scope().service,
                 route: RouteSelector::Any,

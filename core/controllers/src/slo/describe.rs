@@ -2,9 +2,11 @@
 
 use sloop_model::{Rule, Scope};
 
+use super::composite::composite;
 use super::intent::{BudgetingMethod, SloIntent, SloMode, SloObjective, SloSource, SloWindow};
 use super::measure::Measured;
 use super::status::{Acted, ObjectiveStatus, SloStatus};
+use crate::budget::Slicing;
 use crate::circuit_break::trip_status;
 use crate::words::{Length, Percent};
 use crate::{Decided, World};
@@ -24,6 +26,7 @@ pub(crate) fn describe(intent: &SloIntent, world: &World, decisions: &[&Decided]
             .zip(&intent.objectives)
             .map(|(index, objective)| objective_status(intent, index, objective, world))
             .collect(),
+        composite: composite(intent, world),
         policies: own()
             .flat_map(|decided| &decided.decision.policies)
             .filter(|policy| !matches!(policy.rule, Rule::Count(_)))
@@ -42,7 +45,7 @@ fn objective_status(
     objective: &SloObjective,
     world: &World,
 ) -> ObjectiveStatus {
-    let measured = Measured::new(intent, index, objective.target, world);
+    let measured = Measured::new(intent, index, objective, world);
     let reading = measured.reading();
     let source = objective.source.as_ref();
     let trip = source
@@ -52,6 +55,7 @@ fn objective_status(
         index,
         display_name: objective.display_name.clone(),
         target: objective.target.as_fraction(),
+        slices: objective.slicing.map(slices_in_words),
         source: source.map(in_words),
         counts: reading.map(|reading| reading.counts),
         covered: reading.map_or(0.0, |reading| reading.covered),
@@ -76,6 +80,17 @@ fn in_words(source: &SloSource) -> String {
     text
 }
 
+fn slices_in_words(slicing: Slicing) -> String {
+    let length = Length(slicing.length());
+    match slicing.target() {
+        Some(target) => format!(
+            "slices of {length}, good with {} of their requests",
+            Percent(target)
+        ),
+        None => format!("slices of {length}, each with its share of good requests"),
+    }
+}
+
 fn acted(source: &SloSource, world: &World) -> Acted {
     let mut acted = Acted::default();
     let covered = |scope: &Scope| source.covers(scope);
@@ -92,11 +107,17 @@ fn acted(source: &SloSource, world: &World) -> Acted {
 /// What a reader must know to not misread the numbers.
 fn notes(intent: &SloIntent, world: &World) -> Vec<String> {
     let mut notes = Vec::new();
-    match intent.budgeting {
-        BudgetingMethod::Occurrences => {}
-        BudgetingMethod::Timeslices | BudgetingMethod::RatioTimeslices => notes.push(
-            "the document budgets by slices of time; what is shown counts occurrences".to_owned(),
-        ),
+    if intent.budgeting == BudgetingMethod::Timeslices
+        && intent.weighed().next().is_some()
+        && composite(intent, world).is_none()
+    {
+        notes.push(
+            "the composite is not evaluated: its objectives have slices of different lengths"
+                .to_owned(),
+        );
+    }
+    if intent.window.start(world.now()).is_none() {
+        notes.push("the first window has not begun: there is no budget yet".to_owned());
     }
     if let SloWindow::Rolling(_) = intent.window
         && SloWindow::KEPT < intent.window.declared()
@@ -104,7 +125,7 @@ fn notes(intent: &SloIntent, world: &World) -> Vec<String> {
         notes.push("counts are kept for 90 days, so only those are known".to_owned());
     }
     for (index, objective, _) in intent.counted() {
-        let measured = Measured::new(intent, index, objective.target, world);
+        let measured = Measured::new(intent, index, objective, world);
         if let Some(reading) = measured.reading().filter(|reading| reading.covered < 0.99) {
             notes.push(format!(
                 "objective {index}: somebody reported on {} of the window; the rest is not known",

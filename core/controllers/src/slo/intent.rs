@@ -8,6 +8,7 @@ use sloop_model::{
 };
 
 use crate::RouteSelector;
+use crate::budget::Slicing;
 use crate::words::Length;
 
 /// One SLO: which share of which requests must be good, over which time.
@@ -25,7 +26,7 @@ pub struct SloIntent {
     pub mode: SloMode,
     /// The time that its error budget is for.
     pub window: SloWindow,
-    /// How good is summed up over time.
+    /// How good is summed up over time. What slices there are is in each objective.
     pub budgeting: BudgetingMethod,
     /// Its objectives; the position is the index in [`ObjectiveId`].
     pub objectives: Vec<SloObjective>,
@@ -60,6 +61,16 @@ pub enum SloWindow {
         /// When windows begin, ascending, at least one. The last one never ends.
         starts: Vec<WallTime>,
     },
+    /// From one moment to the next, always equally far apart: calendar windows of minutes and
+    /// hours, which no time zone makes longer or shorter.
+    Fixed {
+        /// How a person would say it, as `6h from 2026-01-01T00:00:00, Europe/Paris`.
+        text: String,
+        /// When the first window begins.
+        from: WallTime,
+        /// Their length in milliseconds.
+        length_ms: core::num::NonZeroU64,
+    },
 }
 
 /// How good is summed up over time, in OpenSLO's words.
@@ -68,9 +79,9 @@ pub enum SloWindow {
 pub enum BudgetingMethod {
     /// Good requests among all.
     Occurrences,
-    /// Good slices of time among all. Counted as [`BudgetingMethod::Occurrences`]; the status says so.
+    /// Good slices of time among all.
     Timeslices,
-    /// The mean of the slices' ratios. Counted as [`BudgetingMethod::Occurrences`]; the status says so.
+    /// The mean of the slices' ratios.
     RatioTimeslices,
 }
 
@@ -83,10 +94,22 @@ pub struct SloObjective {
     pub display_name: Option<String>,
     /// The share of requests that must be good.
     pub target: Target,
+    /// The slices of time that its budget is counted in, and then `target` is about slices;
+    /// nothing when requests are counted themselves ([`BudgetingMethod::Occurrences`]).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub slicing: Option<Slicing>,
+    /// What it weighs in the SLO's composite; nothing when the SLO is no composite.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub weight: Option<Weight>,
     /// What is counted; nothing when the document names a source that is not ours ("not evaluated here").
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source: Option<SloSource>,
 }
+
+/// How much an objective matters in a composite, in millionths, at least one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Weight(core::num::NonZeroU64);
 
 /// Which requests an objective counts, and which of them are good.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -120,7 +143,53 @@ pub struct Indicator {
     pub within_us: Option<u64>,
 }
 
+impl Weight {
+    /// What OpenSLO takes when none is given.
+    pub const ONE: Self = match core::num::NonZeroU64::new(1_000_000) {
+        Some(millionths) => Self(millionths),
+        None => Self(core::num::NonZeroU64::MIN),
+    };
+    /// The heaviest: a billion times the usual one.
+    const MAX: f64 = 1e15;
+
+    /// The weight nearest to `factor`, which must be above 0: between a millionth and a
+    /// billion times the usual one.
+    #[must_use]
+    pub fn nearest(factor: f64) -> Self {
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "held in a range of whole numbers"
+        )]
+        let millionths = (factor * 1e6).round().clamp(1.0, Self::MAX) as u64;
+        Self(core::num::NonZeroU64::new(millionths).unwrap_or(core::num::NonZeroU64::MIN))
+    }
+
+    /// The number to multiply with.
+    #[must_use]
+    pub fn factor(self) -> f64 {
+        #[expect(clippy::cast_precision_loss, reason = "at most 10^15")]
+        let millionths = self.0.get() as f64;
+        millionths / 1e6
+    }
+}
+
 impl SloIntent {
+    /// Stands for the composite of all objectives where an index of one is asked for.
+    const COMPOSITE: u32 = u32::MAX;
+
+    /// The name under which the slices of its composite are kept.
+    pub(crate) fn composite_id(&self) -> ObjectiveId {
+        self.objective_id(Self::COMPOSITE)
+    }
+
+    /// The objectives of a composite with their positions and weights; none when it is no composite.
+    pub(crate) fn weighed(&self) -> impl Iterator<Item = (u32, &SloObjective, Weight)> {
+        (0..)
+            .zip(&self.objectives)
+            .filter_map(|(index, objective)| Some((index, objective, objective.weight?)))
+    }
+
     /// The name of the objective at `index`.
     #[must_use]
     pub fn objective_id(&self, index: u32) -> ObjectiveId {
@@ -146,16 +215,36 @@ impl SloWindow {
     /// A calendar window that never ends is judged like the workbook's.
     const USUAL: Duration = Duration::from_secs(30 * 86_400);
 
-    /// When the window that `now` lies in began.
-    pub(crate) fn start(&self, now: WallTime) -> WallTime {
+    /// When the window that `now` lies in began; nothing before the first one.
+    pub(crate) fn start(&self, now: WallTime) -> Option<WallTime> {
         match self {
-            Self::Rolling(_) => now.before(self.length(now)),
-            Self::Calendar { starts, .. } => starts
-                .iter()
-                .rev()
-                .find(|start| **start <= now)
-                .copied()
-                .unwrap_or(now),
+            Self::Rolling(_) => Some(now.before(self.length(now))),
+            Self::Calendar { starts, .. } => {
+                starts.iter().rev().find(|start| **start <= now).copied()
+            }
+            Self::Fixed {
+                from, length_ms, ..
+            } => {
+                let length_ms = length_ms.get();
+                let past = now.as_millis().checked_sub(from.as_millis())?;
+                let begun = from.as_millis() + past / length_ms * length_ms;
+                Some(WallTime::from_millis(begun))
+            }
+        }
+    }
+
+    /// When the window that `now` lies in ends; nothing for one that never does, and before the first one.
+    pub(crate) fn end(&self, now: WallTime) -> Option<WallTime> {
+        match self {
+            Self::Rolling(_) => None,
+            Self::Calendar { starts, .. } => {
+                self.start(now)?;
+                starts.iter().find(|start| now < **start).copied()
+            }
+            Self::Fixed { length_ms, .. } => {
+                let length = Duration::from_millis(length_ms.get());
+                Some(self.start(now)?.after(length))
+            }
         }
     }
 
@@ -163,10 +252,11 @@ impl SloWindow {
     pub(crate) fn length(&self, now: WallTime) -> Duration {
         let length = match self {
             Self::Rolling(_) => self.declared(),
-            Self::Calendar { starts, .. } => starts
-                .iter()
-                .find(|start| now < **start)
-                .map_or(Self::USUAL, |end| end.since(self.start(now))),
+            Self::Calendar { .. } => match (self.start(now), self.end(now)) {
+                (Some(start), Some(end)) => end.since(start),
+                (None, _) | (_, None) => Self::USUAL,
+            },
+            Self::Fixed { length_ms, .. } => Duration::from_millis(length_ms.get()),
         };
         length.clamp(Self::SHORTEST, Self::KEPT)
     }
@@ -175,7 +265,7 @@ impl SloWindow {
     pub(crate) const fn declared(&self) -> Duration {
         match self {
             Self::Rolling(length_ms) => Duration::from_millis(*length_ms),
-            Self::Calendar { .. } => Duration::ZERO,
+            Self::Calendar { .. } | Self::Fixed { .. } => Duration::ZERO,
         }
     }
 }
@@ -184,7 +274,7 @@ impl core::fmt::Display for SloWindow {
     fn fmt(&self, formatter: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         match self {
             Self::Rolling(_) => write!(formatter, "rolling {}", Length(self.declared())),
-            Self::Calendar { text, .. } => formatter.write_str(text),
+            Self::Calendar { text, .. } | Self::Fixed { text, .. } => formatter.write_str(text),
         }
     }
 }

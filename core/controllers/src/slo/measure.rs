@@ -2,13 +2,15 @@
 
 use core::time::Duration;
 
-use sloop_model::{ObjectiveId, Target};
+use sloop_model::{ObjectiveId, Target, WallTime};
 
-use super::intent::{SloIntent, SloWindow};
+use super::forecast::{Lately, budget};
+use super::intent::{SloIntent, SloObjective, SloWindow};
 use super::status::{BudgetStatus, BurnStatus, PairStatus};
+use super::tally::Tally;
 use super::windows::{FAST, Pair, bad_share, pairs};
-use crate::budget::{Reading, bounds, surely_above};
-use crate::{Counts, Speed, World};
+use crate::budget::{Reading, Slicing, surely_above};
+use crate::{Speed, World};
 
 /// An objective with what is needed to read the world about it.
 #[derive(Debug)]
@@ -16,32 +18,51 @@ pub(crate) struct Measured<'a> {
     pub(crate) id: ObjectiveId,
     pub(crate) target: Target,
     pub(crate) window: &'a SloWindow,
-    pub(crate) world: &'a World,
+    slicing: Option<Slicing>,
+    world: &'a World,
 }
 
 impl<'a> Measured<'a> {
     /// The objective at `index` of `intent`, seen in `world`.
-    pub(crate) fn new(intent: &'a SloIntent, index: u32, target: Target, world: &'a World) -> Self {
+    pub(crate) fn new(
+        intent: &'a SloIntent,
+        index: u32,
+        objective: &SloObjective,
+        world: &'a World,
+    ) -> Self {
         Self {
             id: intent.objective_id(index),
-            target,
+            target: objective.target,
             window: &intent.window,
+            slicing: objective.slicing,
             world,
         }
     }
 
-    /// What is known of the SLO's own window.
+    /// What is known of the SLO's own window; nothing before it begins.
     pub(crate) fn reading(&self) -> Option<Reading> {
-        let now = self.world.now();
-        self.world.reading(&self.id, self.window.start(now))
+        let start = self.window.start(self.world.now())?;
+        self.world.reading(&self.id, start)
     }
 
     /// The error budget of the SLO's window; nothing when not known.
     pub(crate) fn budget(&self) -> Option<BudgetStatus> {
-        let counts = self.reading()?.counts;
+        let start = self.window.start(self.world.now())?;
+        let tally = self.tally(start)?.0;
         let hour = self.pairs().first().map(|pair| pair.long)?;
-        let burn = self.burn(hour).burn;
-        Some(budget(counts, self.target, burn, self.length()))
+        Some(budget(&tally, self.target, self.lately(hour)))
+    }
+
+    /// How many of the slices of the SLO's window were good, as `57 of 60`.
+    pub(crate) fn slices_in_words(&self) -> String {
+        let start = self.window.start(self.world.now());
+        let Some((tally, _)) = start.and_then(|start| self.tally(start)) else {
+            return "0 of 0".to_owned();
+        };
+        let (units, worth) = (tally.units(), tally.worth());
+        let bad = units.bad().div_ceil(worth);
+        let total = units.total / worth;
+        format!("{} of {total}", total.saturating_sub(bad))
     }
 
     /// The pairs of windows for this SLO.
@@ -51,7 +72,7 @@ impl<'a> Measured<'a> {
 
     /// How fast the budget burned in the last `length`.
     pub(crate) fn burn(&self, length: Duration) -> BurnStatus {
-        burn(length, self.counts(length), self.target)
+        burn(length, self.last(length), self.target)
     }
 
     /// Burn rates over all windows that matter, shortest first.
@@ -69,9 +90,9 @@ impl<'a> Measured<'a> {
     /// Whether both windows of `pair` surely burn too fast; nothing when one of them is not known.
     pub(crate) fn fires(&self, pair: &Pair) -> Option<bool> {
         let limit = bad_share(pair.factor, self.target);
-        let long = self.counts(pair.long)?;
-        let short = self.counts(pair.short)?;
-        Some(is_above(long, limit) && is_above(short, limit))
+        let long = self.last(pair.long)?;
+        let short = self.last(pair.short)?;
+        Some(long.surely_exceeds(limit) && short.surely_exceeds(limit))
     }
 
     /// What people see of `pair`.
@@ -86,10 +107,11 @@ impl<'a> Measured<'a> {
 
     /// How fast the budget burns; nothing when it does not, or when nobody knows.
     pub(crate) fn speed(&self) -> Option<Speed> {
+        let limit = self.limit_now();
         let now = FAST.iter().take(2).any(|length| {
-            let limit = bad_share(NOW_FACTOR, self.target);
-            self.counts(*length)
-                .is_some_and(|counts| is_above(counts, limit))
+            self.world
+                .counts(&self.id, *length)
+                .is_some_and(|counts| surely_above(counts.bad(), counts.total, limit))
         });
         if now {
             return Some(Speed::Now);
@@ -100,8 +122,48 @@ impl<'a> Measured<'a> {
             .map(|pair| pair.speed)
     }
 
-    fn counts(&self, length: Duration) -> Option<Counts> {
-        self.world.counts(&self.id, length)
+    /// The share of requests above which seconds are enough to say that the budget burns.
+    ///
+    /// No slice is over within seconds. So few bad requests that a slice with them is good burn
+    /// nothing; so few that it is bad, but a budget of requests would not burn fast, must
+    /// last for some slices first.
+    fn limit_now(&self) -> f64 {
+        let limit = bad_share(NOW_FACTOR, self.target);
+        let slice = self.slicing.and_then(|slicing| slicing.target());
+        slice.map_or(limit, |target| limit.max(1.0 - target))
+    }
+
+    /// What was counted in the last `length`, in the unit of the budget; nothing when not known.
+    fn last(&self, length: Duration) -> Option<Tally> {
+        Some(self.tally(self.world.now().before(length))?.0)
+    }
+
+    /// What was counted since `start`, and the share of that time that somebody reported on.
+    fn tally(&self, start: WallTime) -> Option<(Tally, f64)> {
+        let Reading { counts, covered } = self.world.reading(&self.id, start)?;
+        let tally = match self.slicing {
+            None => Tally::of_requests(counts),
+            Some(slicing) => {
+                let sum = self.world.slices(&self.id)?.since(self.world.now(), start);
+                Tally::of_slices(counts, sum, slicing)
+            }
+        };
+        Some((tally, covered))
+    }
+
+    fn lately(&self, length: Duration) -> Option<Lately> {
+        let now = self.world.now();
+        let (tally, covered) = self.tally(now.before(length))?;
+        let ends_in = self.window.end(now).map(|end| end.since(now));
+        let is_known = self
+            .reading()
+            .is_some_and(|reading| 0.99 <= reading.covered);
+        Some(Lately {
+            tally,
+            known: length.mul_f64(covered),
+            is_filling: ends_in.is_some() || !is_known,
+            ends_in,
+        })
     }
 
     fn length(&self) -> Duration {
@@ -112,84 +174,21 @@ impl<'a> Measured<'a> {
 /// The workbook's fastest factor, over the windows of seconds.
 const NOW_FACTOR: f64 = 14.4;
 
-/// The error budget that `counts` leave. `burn` is its rate of late, for a window of `length`.
-pub(crate) fn budget(
-    counts: Counts,
-    target: Target,
-    burn: Option<f64>,
-    length: Duration,
-) -> BudgetStatus {
-    let allowed = billionths(target.allowed_bad_billionths(counts.total));
-    let spent = counts.bad();
-    // In whole billionths first: `allowed - spent` in floats has no exact zero.
-    let left = target.allowed_bad_billionths(counts.total);
-    let spent_billionths = u128::from(spent) * u128::from(Target::WHOLE);
-    let left = if spent_billionths <= left {
-        billionths(left - spent_billionths)
-    } else {
-        -billionths(spent_billionths - left)
-    };
-    let left_share = if counts.total == 0 {
-        1.0
-    } else {
-        left / allowed
-    };
-    let exhausted_in_s = match burn {
-        _ if left <= 0.0 => Some(0),
-        Some(burn) if 1.0 < burn => {
-            Duration::try_from_secs_f64(length.as_secs_f64() * left_share / burn)
-                .map(|time| time.as_secs())
-                .ok()
-        }
-        Some(_) | None => None,
-    };
-    BudgetStatus {
-        allowed,
-        spent,
-        left,
-        left_share,
-        exhausted_in_s: exhausted_in_s.filter(|_| counts.total != 0),
-    }
-}
-
-/// How fast `counts`, of the last `length`, burned the budget of `target`.
-pub(crate) fn burn(length: Duration, counts: Option<Counts>, target: Target) -> BurnStatus {
-    let seen = counts.filter(|counts| counts.total != 0);
-    let bounds = seen.and_then(|counts| bounds(counts.bad(), counts.total));
+/// How fast what was counted in the last `length` burned the budget of `target`.
+pub(crate) fn burn(length: Duration, tally: Option<Tally>, target: Target) -> BurnStatus {
+    let bounds = tally.and_then(|tally| tally.bounds());
     let budget = target.budget_fraction();
     BurnStatus {
         window_ms: millis(length),
-        counts,
-        burn: seen.map(|counts| share(counts.bad(), counts.total) / budget),
+        counts: tally.map(|tally| tally.requests),
+        burn: tally
+            .and_then(|tally| tally.bad_share())
+            .map(|bad| bad / budget),
         low: bounds.map(|bounds| bounds.low / budget),
         high: bounds.map(|bounds| bounds.high / budget),
     }
 }
 
-/// `part / whole`; zero when there is nothing.
-#[expect(
-    clippy::cast_precision_loss,
-    reason = "for formulas and people: 15 digits are enough"
-)]
-pub(crate) fn share(part: u64, whole: u64) -> f64 {
-    if whole == 0 {
-        return 0.0;
-    }
-    part as f64 / whole as f64
-}
-
-fn is_above(counts: Counts, limit: f64) -> bool {
-    surely_above(counts.bad(), counts.total, limit)
-}
-
-#[expect(
-    clippy::cast_precision_loss,
-    reason = "for people: 15 digits are enough"
-)]
-fn billionths(amount: u128) -> f64 {
-    amount as f64 / f64::from(Target::WHOLE)
-}
-
-fn millis(length: Duration) -> u64 {
+pub(super) fn millis(length: Duration) -> u64 {
     u64::try_from(length.as_millis()).unwrap_or(u64::MAX)
 }

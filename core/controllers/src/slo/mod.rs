@@ -5,20 +5,25 @@
 //! An objective of which nobody reported anything neither burns nor has a budget: not
 //! known is neither good nor bad. Until when it is known says [`crate::Signal::Watched`].
 
+mod composite;
 mod describe;
+mod forecast;
 mod intent;
 mod measure;
 mod status;
+mod tally;
 mod windows;
 
+pub(crate) use composite::cuts;
 pub(crate) use describe::describe;
 pub use intent::{
-    BudgetingMethod, Indicator, SloIntent, SloMode, SloObjective, SloSource, SloWindow,
+    BudgetingMethod, Indicator, SloIntent, SloMode, SloObjective, SloSource, SloWindow, Weight,
 };
-pub(crate) use measure::share;
 pub use status::{
-    Acted, BudgetStatus, BurnStatus, ObjectiveStatus, PairStatus, SloStatus, TripStatus,
+    Acted, BudgetStatus, BudgetUnit, BurnStatus, CompositeBurn, CompositeStatus, ObjectiveStatus,
+    PairStatus, SloStatus, TripStatus,
 };
+pub(crate) use tally::share;
 
 use core::time::Duration;
 
@@ -42,7 +47,7 @@ impl Controller for Slo {
         let mut decision = Decision::default();
         let mut because = Vec::new();
         for (index, objective, source) in intent.counted() {
-            let measured = Measured::new(intent, index, objective.target, world);
+            let measured = Measured::new(intent, index, objective, world);
             decision.policies.push(Policy {
                 scope: source.scope(),
                 rule: Rule::Count(Box::new(source.indicator.objective(measured.id.clone()))),
@@ -87,13 +92,16 @@ fn explain(measured: &Measured<'_>, speed: Option<Speed>) -> String {
     let good = Percent(share(counts.good, counts.total));
     let left = Percent(budget.left_share);
     let window = measured.window;
-    let so_far = if counts.total == 0 {
-        format!("target {target}: no request in {window}")
-    } else {
-        format!(
+    let so_far = match budget.unit {
+        _ if counts.total == 0 => format!("target {target}: no request in {window}"),
+        BudgetUnit::Requests => format!(
             "target {target}: {good} of {} requests were good in {window}, {left} of the budget is left",
             counts.total
-        )
+        ),
+        BudgetUnit::Slices => format!(
+            "target {target}: {} slices were good in {window}, {left} of the budget is left",
+            measured.slices_in_words(),
+        ),
     };
     let Some(speed) = speed else {
         return format!("{so_far}; no window surely burns too fast");

@@ -25,6 +25,9 @@ pub struct SloStatus {
     pub at: WallTime,
     /// Its objectives, in the order of the document.
     pub objectives: Vec<ObjectiveStatus>,
+    /// All of them together; nothing when the SLO is no composite.
+    #[serde(default)]
+    pub composite: Option<CompositeStatus>,
     /// The policies in force because of it, counting left out.
     pub policies: Vec<Policy>,
     /// Why, one sentence per controller that decided about it.
@@ -42,9 +45,12 @@ pub struct ObjectiveStatus {
     pub display_name: Option<String>,
     /// The share of requests that must be good, `0.0..1.0`.
     pub target: f64,
+    /// The slices of time that the budget counts, in words; nothing when it counts requests.
+    #[serde(default)]
+    pub slices: Option<String>,
     /// What is counted, in words; nothing when it is not evaluated here.
     pub source: Option<String>,
-    /// Counts over the SLO's window; nothing when not known.
+    /// Requests over the SLO's window; nothing when not known.
     pub counts: Option<Counts>,
     /// The share of the window's time so far that somebody reported on, `0.0..=1.0`.
     pub covered: f64,
@@ -60,19 +66,72 @@ pub struct ObjectiveStatus {
     pub acted: Acted,
 }
 
-/// An error budget: how many requests may be bad.
+/// An error budget: how much may be bad, in its unit.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct BudgetStatus {
-    /// Requests that may be bad among those of the window.
+    /// What is counted.
+    #[serde(default)]
+    pub unit: BudgetUnit,
+    /// How many may be bad among those of the window so far.
     pub allowed: f64,
-    /// Requests that were bad.
+    /// How many were bad; of shares of slices the sum, rounded up.
     pub spent: u64,
-    /// `allowed - spent`; negative when overspent.
+    /// `allowed` without what was spent; negative when overspent.
     pub left: f64,
     /// `left / allowed`; 1 when nothing was counted.
     pub left_share: f64,
-    /// At the burn of the last hour, when nothing will be left, in seconds from now; nothing when it will last.
+    /// When nothing will be left if what happened in the last hour (for a window of 30 days, for
+    /// others as much of them) goes on, in seconds from now; nothing when it will last, to the
+    /// window's end for a calendar window. Of a rolling window, nothing is taken to recover by
+    /// bad ones leaving it, so it may last longer.
     pub exhausted_in_s: Option<u64>,
+    /// The same with the most that the burn may really be (`high` in [`BurnStatus`]).
+    #[serde(default)]
+    pub exhausted_earliest_s: Option<u64>,
+    /// The same with the least that it may really be; nothing when it may well last.
+    #[serde(default)]
+    pub exhausted_latest_s: Option<u64>,
+}
+
+/// What an error budget counts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BudgetUnit {
+    /// Requests.
+    #[default]
+    Requests,
+    /// Slices of time in which something was counted, and that are over.
+    Slices,
+}
+
+/// All objectives of a composite SLO together.
+///
+/// OpenSLO v1 says how objectives add up (notes on composite SLOs) and gives a composite no
+/// target of its own, so `1` is the whole budget:
+///
+/// - `Occurrences`: each objective burns it at its own rate times its weight.
+/// - `Timeslices`: a slice is bad when it was for any objective, whatever its weight; the budget
+///   is that of the strictest objective.
+/// - `RatioTimeslices`: what the objectives miss, times their weights, adds up to at most
+///   everything; the budget is that of the strictest objective.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CompositeStatus {
+    /// The share of the budget that is left, at most 1; negative when overspent; nothing when not known.
+    pub left_share: Option<f64>,
+    /// Burn rates, shortest window first.
+    pub burn: Vec<CompositeBurn>,
+    /// Whether all of its objectives are known. When not, rates are lower bounds and
+    /// `left_share` is an upper one: what is not known is not good.
+    pub is_complete: bool,
+}
+
+/// How fast a composite's budget is spent: 1 is exactly as fast as allowed.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CompositeBurn {
+    /// The window up to now, in milliseconds.
+    pub window_ms: u64,
+    /// The rate; nothing when not known or nothing was counted.
+    pub burn: Option<f64>,
 }
 
 /// How fast the budget is spent: 1 is exactly as fast as allowed.
@@ -80,9 +139,10 @@ pub struct BudgetStatus {
 pub struct BurnStatus {
     /// The window up to now, in milliseconds.
     pub window_ms: u64,
-    /// Counts in it; nothing when not known.
+    /// Requests in it; nothing when not known.
     pub counts: Option<Counts>,
-    /// The rate; nothing when not known or nothing was counted.
+    /// The rate; nothing when not known or nothing was counted. By slices when the budget
+    /// counts them, and then windows shorter than a slice have none.
     pub burn: Option<f64>,
     /// Lower end of what it may be (Wilson, three standard deviations).
     pub low: Option<f64>,

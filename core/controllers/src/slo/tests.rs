@@ -4,11 +4,17 @@ use serde_json::Value;
 use sloop_model::{RouteName, Scope, ServiceName, Side, SloName, Target, WallTime};
 
 use super::*;
-use crate::slo::measure::{budget, burn};
+use crate::slo::forecast::{Lately, budget};
+use crate::slo::measure::burn;
+use crate::slo::tally::Tally;
 use crate::slo::windows::{bad_share, pairs};
 use crate::{
     Controllers, Counts, IntentId, ObjectiveCounts, Observation, RouteSelector, ScopeCounts,
 };
+
+mod forecasts;
+mod slices;
+mod traffic;
 
 const DAY: u64 = 86_400;
 /// At the end of a cell of every ring.
@@ -38,6 +44,8 @@ fn slo(percent: f64, window: SloWindow) -> SloIntent {
         objectives: vec![SloObjective {
             display_name: None,
             target: target(percent),
+            slicing: None,
+            weight: None,
             source: Some(SloSource {
                 service,
                 route: RouteSelector::Any,
@@ -136,8 +144,9 @@ fn budgets_are_the_golden_ones() {
             total,
             good: total - bad,
         };
-        let burn = burn(seconds(60), Some(counts), target);
-        let left = budget(counts, target, burn.burn, seconds(30 * DAY));
+        let tally = Tally::of_requests(counts);
+        let burn = burn(seconds(60), Some(tally), target);
+        let left = budget(&tally, target, None);
         assert!(
             close(
                 left.allowed,
@@ -237,7 +246,7 @@ fn pairs_fire_as_the_golden_ones() {
         ];
         let world = world(&seen);
         let intent = month(percent);
-        let measured = Measured::new(&intent, 0, target(percent), &world);
+        let measured = Measured::new(&intent, 0, &intent.objectives[0], &world);
         let names = ["page-quick", "page-slow", "ticket-quick", "ticket-slow"];
         let firing: Vec<&str> = measured
             .pairs()
@@ -254,33 +263,6 @@ fn pairs_fire_as_the_golden_ones() {
             .collect();
         assert_eq!(firing, expected, "{case}");
     }
-}
-
-/// The complaints of users of others: slok/sloth #666 and pyrra #1925 (one error pages), and its inverse.
-#[test]
-fn little_traffic_neither_pages_nor_hides() {
-    let one_error: Vec<_> = (0..1_800)
-        .map(|i| (2 * i, 2 * i + 2, 1, u64::from(i == 1_799)))
-        .collect();
-    assert_eq!(
-        speed(&month(99.9), &world(&one_error)),
-        None,
-        "one error at half a request per second"
-    );
-    let mostly_failing: Vec<_> = (0..1_800)
-        .map(|i| (2 * i, 2 * i + 2, 1, u64::from(i % 10 != 0)))
-        .collect();
-    let speed = speed(&month(99.9), &world(&mostly_failing));
-    assert_eq!(speed, Some(Speed::Now), "nine in ten fail");
-}
-
-#[test]
-fn an_objective_below_93_percent_can_burn() {
-    let outage = [(0, 600, 60_000, 0), (600, 4_200, 360_000, 360_000)];
-    let intent = month(90.0);
-    let world = world(&outage);
-    let measured = Measured::new(&intent, 0, target(90.0), &world);
-    assert_eq!(measured.fires(&measured.pairs()[0]), Some(true));
 }
 
 #[test]
@@ -385,18 +367,6 @@ fn people_see_all_of_it() {
     let text = serde_json::to_string(status).unwrap();
     let read: SloStatus = serde_json::from_str(&text).unwrap();
     assert_eq!(read.because, status.because);
-}
-
-#[test]
-fn a_budget_lasts_as_long_as_the_golden_one() {
-    let counts = Counts {
-        total: 1_000_000,
-        good: 1_000_000,
-    };
-    let left = budget(counts, target(99.9), Some(14.4), seconds(30 * DAY));
-    assert_eq!(left.exhausted_in_s, Some(180_000), "50 hours");
-    let left = budget(counts, target(99.9), Some(1.0), seconds(30 * DAY));
-    assert_eq!(left.exhausted_in_s, None, "it lasts");
 }
 
 #[test]

@@ -2,9 +2,11 @@
 
 mod scopes;
 mod signal;
+mod sliced;
 
 pub use scopes::ScopeTotals;
 pub use signal::{Signal, Speed};
+pub(crate) use sliced::Cut;
 
 use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet};
@@ -12,10 +14,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 use sloop_model::{ObjectiveId, Scope, ServiceName, WallTime};
 
-use crate::budget::{Fleet, Reading, SeenBy, Series};
+use crate::budget::{Fleet, Reading, SeenBy, Series, Slices};
 use crate::observation::ScopeCounts;
 use crate::{BreakerState, Cell, Counts, Observation};
 use scopes::ScopeState;
+use sliced::Sliced;
 
 /// Everything that a controller may look at.
 ///
@@ -26,6 +29,7 @@ pub struct World {
     now: WallTime,
     signals: Vec<Signal>,
     series: BTreeMap<ObjectiveId, Series>,
+    sliced: Sliced,
     scopes: BTreeMap<Scope, ScopeState>,
     vms: BTreeMap<(String, u64), Vm>,
     lost: Lost,
@@ -38,6 +42,10 @@ pub struct Lost {
     pub over_cap: u64,
     /// Requests that came later than any window reaches back.
     pub too_late: u64,
+    /// Requests that came when what became of their slice of time had been settled. They count
+    /// as requests all the same.
+    #[serde(default)]
+    pub too_late_for_slices: u64,
 }
 
 /// What is remembered of one VM of a sidecar.
@@ -78,6 +86,8 @@ impl World {
             self.rewind();
         }
         if before.as_millis() / 60_000 != now.as_millis() / 60_000 {
+            // Slices are whole minutes long.
+            self.sliced.close(&self.series, now);
             self.forget_idle();
         }
     }
@@ -137,6 +147,7 @@ impl World {
         for (id, series) in &mut self.series {
             cells.extend(series.take_changes(id));
         }
+        self.sliced.take_changes(&mut cells);
         for state in self.scopes.values_mut().filter(|state| state.is_changed) {
             state.is_changed = false;
             cells.push(Cell::Scope(state.totals.clone()));
@@ -144,10 +155,19 @@ impl World {
         cells
     }
 
+    /// Takes the keys ([`Cell::key`]) of what is stored and no longer wanted, to be deleted
+    /// before what [`World::take_changes`] gives is stored.
+    #[must_use]
+    pub fn take_gone(&mut self) -> Vec<String> {
+        self.sliced.take_gone()
+    }
+
     /// Takes back what was stored, in any order, before the first observation.
     pub fn restore(&mut self, mut cells: Vec<Cell>) {
         cells.sort_by_key(|cell| match cell {
-            Cell::Budget { start, .. } => *start,
+            Cell::Budget { start, .. } | Cell::Slices { start, .. } | Cell::Slice { start, .. } => {
+                *start
+            }
             Cell::Scope(_) => WallTime::default(),
         });
         for cell in cells {
@@ -164,6 +184,28 @@ impl World {
                         start,
                         (counts, known_s),
                     );
+                }
+                Cell::Slices {
+                    objective,
+                    slicing,
+                    resolution,
+                    start,
+                    sum,
+                } => {
+                    if let Some(slices) = self.sliced.restored(objective, slicing) {
+                        slices.restore_sum(resolution, start, sum);
+                    }
+                }
+                Cell::Slice {
+                    objective,
+                    slicing,
+                    start,
+                    counts,
+                    is_over,
+                } => {
+                    if let Some(slices) = self.sliced.restored(objective, slicing) {
+                        slices.restore(start, counts, is_over);
+                    }
                 }
                 Cell::Scope(totals) => {
                     self.scopes
@@ -254,6 +296,16 @@ impl World {
         self.series.get(objective)?.since(self.now, start)
     }
 
+    /// What the slices of an objective add up to; nothing when it is not budgeted by slices.
+    pub(crate) fn slices(&self, objective: &ObjectiveId) -> Option<&Slices> {
+        self.sliced.get(objective)
+    }
+
+    /// Cuts the time of exactly the objectives in `wanted` into slices.
+    pub(crate) fn cut(&mut self, wanted: &BTreeMap<ObjectiveId, Cut>) {
+        self.sliced.cut(wanted, &self.series, self.now);
+    }
+
     /// The scopes that an objective was lately counted on, and who saw what.
     pub(crate) fn fleets(&self, objective: &ObjectiveId) -> impl Iterator<Item = (&Scope, &Fleet)> {
         self.series
@@ -309,6 +361,8 @@ impl World {
             self.lost.too_late = self.lost.too_late.saturating_add(seen.total);
         }
         series.add_to_fleet(scope, seen_by, seen);
+        let late = self.sliced.add(id, (seen_by.from, seen_by.to), seen);
+        self.lost.too_late_for_slices = self.lost.too_late_for_slices.saturating_add(late);
         true
     }
 
@@ -316,6 +370,7 @@ impl World {
         for series in self.series.values_mut() {
             series.rewind(self.now);
         }
+        self.sliced.rewind(self.now);
         for state in self.scopes.values_mut() {
             state.fleet.rewind(self.now);
         }

@@ -101,3 +101,22 @@ fn a_beginning_to_come_and_one_long_past_are_fine() {
     assert_eq!(starts.len(), 402, "ascending and bounded");
     assert!(starts.is_sorted());
 }
+
+#[test]
+fn windows_of_hours_are_equally_long_whatever_the_clocks_do() {
+    let window = |start: &str, count, unit| {
+        let from = calendar(start, "Europe/Paris");
+        match from.fixed(shorthand(count, unit), String::new()) {
+            Some(SloWindow::Fixed {
+                from, length_ms, ..
+            }) => (from, length_ms.get()),
+            other => panic!("fixed: {other:?}"),
+        }
+    };
+    assert_eq!(
+        window("2026-03-28 18:00:00", 6, Unit::Hour),
+        (moment("2026-03-28T17:00:00Z"), 6 * 3_600_000)
+    );
+    let (from, length_ms) = window("1969-12-31 23:10:00", 30, Unit::Minute);
+    assert_eq!((from.as_millis(), length_ms), (600_000, 1_800_000));
+}

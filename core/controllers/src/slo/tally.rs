@@ -1,0 +1,91 @@
+//! What was counted in a window, in the unit of an error budget.
+
+use sloop_model::ShareBounds;
+
+use super::status::BudgetUnit;
+use crate::Counts;
+use crate::budget::{Slicing, bounds, surely_above};
+
+/// What was counted in a window.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Tally {
+    /// Requests.
+    pub(crate) requests: Counts,
+    /// What the budget counts.
+    units: Counts,
+    /// What one slice is worth in `units`; nothing when they are requests.
+    slice: Option<u64>,
+}
+
+impl Tally {
+    /// Requests are counted themselves.
+    pub(crate) const fn of_requests(requests: Counts) -> Self {
+        Self {
+            requests,
+            units: requests,
+            slice: None,
+        }
+    }
+
+    /// `requests` are counted by slices, which add up to `sum`.
+    pub(crate) const fn of_slices(requests: Counts, sum: Counts, slicing: Slicing) -> Self {
+        Self {
+            requests,
+            units: sum,
+            slice: Some(slicing.worth()),
+        }
+    }
+
+    /// What the budget counts.
+    pub(crate) const fn unit(&self) -> BudgetUnit {
+        match self.slice {
+            None => BudgetUnit::Requests,
+            Some(_) => BudgetUnit::Slices,
+        }
+    }
+
+    /// What is counted, and how much of it was good, in [`Tally::worth`]s of a request or slice.
+    pub(crate) const fn units(&self) -> Counts {
+        self.units
+    }
+
+    /// What one request or slice is worth in [`Tally::units`].
+    pub(crate) fn worth(&self) -> u64 {
+        self.slice.unwrap_or(1)
+    }
+
+    /// The share that was bad; nothing when nothing was counted.
+    pub(crate) fn bad_share(&self) -> Option<f64> {
+        (self.units.total != 0).then(|| share(self.units.bad(), self.units.total))
+    }
+
+    /// What that share may really be. Each request, or each slice, is one case.
+    pub(crate) fn bounds(&self) -> Option<ShareBounds> {
+        let worth = self.worth();
+        let nearest = |amount: u64| amount.saturating_add(worth / 2) / worth;
+        bounds(nearest(self.units.bad()), nearest(self.units.total))
+    }
+
+    /// Whether surely more than `limit` was bad. Shares of slices are as sure as the requests behind them.
+    pub(crate) fn surely_exceeds(&self, limit: f64) -> bool {
+        let exceeds = self.bad_share().is_some_and(|bad| limit < bad);
+        let cases = if self.worth() == 1 {
+            self.units
+        } else {
+            self.requests
+        };
+        exceeds && surely_above(cases.bad(), cases.total, limit)
+    }
+}
+
+/// `part / whole`; zero when there is nothing.
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "for formulas and people: 15 digits are enough"
+)]
+pub(crate) fn share(part: u64, whole: u64) -> f64 {
+    if whole == 0 {
+        return 0.0;
+    }
+    part as f64 / whole as f64
+}

@@ -1,0 +1,245 @@
+use super::*;
+use crate::Cell;
+use crate::budget::Slicing;
+
+fn sliced(percent: f64, method: BudgetingMethod, slicing: Slicing) -> SloIntent {
+    let mut intent = month(percent);
+    intent.budgeting = method;
+    intent.objectives[0].slicing = Some(slicing);
+    intent
+}
+
+/// Minutes, good with 95 % of their requests.
+fn whole(percent: f64) -> SloIntent {
+    let slicing = Slicing::whole(seconds(60), 0.95).unwrap();
+    sliced(percent, BudgetingMethod::Timeslices, slicing)
+}
+
+fn ratio(percent: f64) -> SloIntent {
+    let slicing = Slicing::ratio(seconds(60)).unwrap();
+    sliced(percent, BudgetingMethod::RatioTimeslices, slicing)
+}
+
+/// An SLO of several objectives, like that of `one`, with these weights.
+fn composite(one: &SloIntent, weights: &[f64]) -> SloIntent {
+    let mut intent = one.clone();
+    intent.objectives = weights
+        .iter()
+        .map(|weight| SloObjective {
+            weight: Some(Weight::nearest(*weight)),
+            ..one.objectives[0].clone()
+        })
+        .collect();
+    intent
+}
+
+/// Lets `intent` see the minutes of an hour: (bad ones of 100 requests) per objective. Stands at the end of it.
+fn hour(intent: &SloIntent, bad: impl Fn(u64, u32) -> Option<u64>) -> SloStatus {
+    let mut controllers = Controllers::with_all();
+    let body = serde_json::to_string(intent).unwrap();
+    let id = IntentId("SLO/pay".into());
+    controllers.put(&id, Slo::KIND, &body).unwrap();
+    let mut world = World::default();
+    for minute in 0..60 {
+        for tenth in 0..6 {
+            let second = minute * 60 + tenth * 10;
+            world.begin_step(at(second + 9));
+            controllers.step(&mut world);
+            let mut report = saw(second, second + 9, (0, 0));
+            report.scopes[0].objectives = (0..)
+                .take(intent.objectives.len())
+                .filter_map(|index| {
+                    let bad = bad(minute, index)?;
+                    Some(ObjectiveCounts {
+                        id: intent.objective_id(index),
+                        total: 100,
+                        good: 100 - bad,
+                    })
+                })
+                .collect();
+            world.observe(report);
+        }
+    }
+    world.begin_step(at(3_600));
+    let step = controllers.step(&mut world);
+    controllers.slo_statuses(&world, &step).remove(0)
+}
+
+#[test]
+fn a_budget_of_slices_counts_slices() {
+    // Four bad ones of a hundred spend nothing, six spend a minute.
+    let status = hour(&whole(90.0), |minute, _| {
+        Some(if minute < 3 { 6 } else { 4 })
+    });
+    let budget = status.objectives[0].budget.unwrap();
+    assert_eq!((budget.unit, budget.spent), (BudgetUnit::Slices, 3));
+    assert!(
+        close(budget.allowed, 6.0) && close(budget.left_share, 0.5),
+        "{budget:?}"
+    );
+    assert_eq!(
+        status.objectives[0].counts.unwrap().bad(),
+        6 * (3 * 6 + 57 * 4)
+    );
+    let words = status.objectives[0].slices.as_deref();
+    assert_eq!(
+        words,
+        Some("slices of 1 min, good with 95 % of their requests")
+    );
+    let hour = status.objectives[0]
+        .burn
+        .iter()
+        .find(|burn| burn.window_ms == 3_600_000);
+    assert!(
+        close(hour.unwrap().burn.unwrap(), 0.5),
+        "3 of 60 slices, 6 allowed"
+    );
+    assert!(
+        status.because[0].contains("57 of 60 slices"),
+        "{:?}",
+        status.because
+    );
+}
+
+#[test]
+fn shares_of_slices_are_averaged() {
+    // By requests it would be the same; so let the bad slices have most requests of all.
+    let status = hour(&ratio(90.0), |minute, _| {
+        Some(if minute < 3 { 50 } else { 0 })
+    });
+    let budget = status.objectives[0].budget.unwrap();
+    assert_eq!(
+        (budget.unit, budget.spent),
+        (BudgetUnit::Slices, 2),
+        "1.5, rounded up"
+    );
+    assert!(
+        close(budget.left, 4.5) && close(budget.left_share, 0.75),
+        "{budget:?}"
+    );
+}
+
+#[test]
+fn seconds_tell_that_slices_are_going_bad() {
+    let burns = |bad: u64| {
+        let intent = whole(99.9);
+        let mut world = world(&[(0, 20, 2_000, 0)]);
+        world.cut(&cuts([&intent].into_iter()));
+        world.begin_step(at(30));
+        world.observe(saw(20, 30, (1_000, bad)));
+        speed(&intent, &world)
+    };
+    assert_eq!(burns(30), None, "3 % leave a slice good");
+    assert_eq!(burns(200), Some(Speed::Now));
+}
+
+#[test]
+fn slices_that_are_cut_anew_know_the_last_six_hours() {
+    let mut world = world(&[(30, 50, 100, 0), (70, 90, 100, 50), (130, 150, 100, 0)]);
+    let intent = whole(90.0);
+    world.begin_step(at(3_600));
+    world.cut(&cuts([&intent].into_iter()));
+    let measured = Measured::new(&intent, 0, &intent.objectives[0], &world);
+    let budget = measured.budget().unwrap();
+    assert_eq!(budget.spent, 1);
+    assert!(close(budget.allowed, 0.3), "three slices: {budget:?}");
+}
+
+#[test]
+fn what_is_no_longer_cut_is_no_longer_stored() {
+    let intent = whole(90.0);
+    let mut world = World::default();
+    world.cut(&cuts([&intent].into_iter()));
+    world.begin_step(at(30));
+    world.observe(saw(20, 30, (1_000, 10)));
+    world.begin_step(at(61));
+    let stored: Vec<String> = world.take_changes().iter().map(Cell::key).collect();
+    assert!(world.take_gone().is_empty());
+    world.cut(&cuts([&month(90.0)].into_iter()));
+    let gone = world.take_gone();
+    let sliced = stored.iter().filter(|key| key.starts_with("slice"));
+    assert_eq!(
+        sliced.clone().count(),
+        3,
+        "a slice, and its minute and hour: {stored:?}"
+    );
+    assert!(sliced.into_iter().all(|key| gone.contains(key)), "{gone:?}");
+}
+
+#[test]
+fn objectives_burn_the_budget_of_their_composite_by_weight() {
+    let intent = composite(&month(99.0), &[1.0, 0.5]);
+    let status = hour(&intent, |_, index| Some(if index == 0 { 1 } else { 2 }));
+    let composite = status.composite.unwrap();
+    // Burns of 1 and of 2, the second at half its weight.
+    let hour = composite
+        .burn
+        .iter()
+        .find(|burn| burn.window_ms == 3_600_000);
+    assert!(close(hour.unwrap().burn.unwrap(), 2.0), "{composite:?}");
+    assert!(close(composite.left_share.unwrap(), -1.0), "{composite:?}");
+    assert!(composite.is_complete);
+}
+
+#[test]
+fn a_slice_of_a_composite_is_bad_when_any_objectives_was() {
+    let intent = composite(&whole(90.0), &[1.0, 100.0]);
+    // Minutes 0 to 2 are bad for one, 2 and 3 for the other: four for both.
+    let status = hour(&intent, |minute, index| {
+        let bad = if index == 0 { 0..3 } else { 2..4 };
+        Some(if bad.contains(&minute) { 6 } else { 0 })
+    });
+    let composite = status.composite.unwrap();
+    assert!(
+        close(composite.left_share.unwrap(), 1.0 - 4.0 / 6.0),
+        "{composite:?}"
+    );
+}
+
+#[test]
+fn what_objectives_miss_adds_up() {
+    // OpenSLO's example: 95 % and 95 % are 90 % together.
+    let intent = composite(&ratio(80.0), &[1.0, 1.0]);
+    let status = hour(&intent, |_, _| Some(5));
+    let left = status.composite.unwrap().left_share.unwrap();
+    assert!(
+        close(left, 0.5),
+        "10 % of the 20 % that may be missed: {left}"
+    );
+}
+
+#[test]
+fn a_composite_of_which_not_all_is_known_says_so() {
+    let intent = composite(&month(99.0), &[1.0, 1.0]);
+    let status = hour(&intent, |_, index| (index == 0).then_some(1));
+    let composite = status.composite.unwrap();
+    assert!(!composite.is_complete);
+    assert!(close(composite.left_share.unwrap(), 0.0), "at most");
+    let intent = self::composite(&whole(90.0), &[1.0, 1.0]);
+    let status = hour(&intent, |minute, index| {
+        (index == 0).then_some(if minute < 3 { 6 } else { 0 })
+    });
+    let burn = status.composite.unwrap().left_share.unwrap();
+    assert!(burn < -8.0, "only the bad slices are known: {burn}");
+}
+
+#[test]
+fn no_composite_is_made_of_slices_of_different_lengths() {
+    let mut intent = composite(&whole(90.0), &[1.0, 1.0]);
+    intent.objectives[1].slicing = Some(Slicing::whole(seconds(120), 0.95).unwrap());
+    let status = hour(&intent, |_, _| Some(0));
+    assert_eq!(status.composite, None);
+    assert!(
+        status
+            .notes
+            .iter()
+            .any(|note| note.contains("different lengths")),
+        "{:?}",
+        status.notes
+    );
+    assert_eq!(
+        hour(&month(99.0), |_, _| Some(0)).composite,
+        None,
+        "one objective is none"
+    );
+}

@@ -1,0 +1,180 @@
+//! Objectives that are budgeted by slices of time, and composites of them.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use sloop_model::{ObjectiveId, WallTime};
+
+use crate::budget::{Series, Slices, Slicing};
+use crate::{Cell, Counts};
+
+/// How the slices of an objective are cut.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Cut {
+    pub(crate) slicing: Slicing,
+    /// For a composite: the objectives that it is made of, which are cut alike. Empty otherwise.
+    pub(crate) members: Vec<ObjectiveId>,
+}
+
+/// The slices of all objectives that have some.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Sliced {
+    slices: BTreeMap<ObjectiveId, Slices>,
+    /// The members of each composite.
+    members: BTreeMap<ObjectiveId, Vec<ObjectiveId>>,
+    /// Keys of what is stored and no longer wanted.
+    gone: Vec<String>,
+}
+
+/// The counts that slices are cut from.
+type AllSeries = BTreeMap<ObjectiveId, Series>;
+
+impl Sliced {
+    /// Makes the slices of exactly the objectives in `wanted`. One that is cut anew knows
+    /// what the last six hours tell by the minute.
+    pub(super) fn cut(
+        &mut self,
+        wanted: &BTreeMap<ObjectiveId, Cut>,
+        series: &AllSeries,
+        now: WallTime,
+    ) {
+        let is_wanted = |id: &ObjectiveId, slices: &Slices| {
+            wanted.get(id).map(|cut| cut.slicing) == Some(slices.slicing())
+        };
+        let unwanted: Vec<ObjectiveId> = self
+            .slices
+            .iter()
+            .filter(|(id, slices)| !is_wanted(id, slices))
+            .map(|(id, _)| id.clone())
+            .collect();
+        for id in unwanted {
+            if let Some(slices) = self.slices.remove(&id) {
+                self.gone.extend(slices.keys(&id));
+            }
+        }
+        for (id, cut) in wanted {
+            if self.slices.contains_key(id) {
+                continue;
+            }
+            let mut slices = Slices::new(cut.slicing);
+            if let Some(series) = series.get(id) {
+                slices.rebuild(series.minutes());
+                slices.close(now);
+            }
+            self.slices.insert(id.clone(), slices);
+        }
+        self.combine(wanted, series);
+    }
+
+    /// Adds what was counted after `from` up to `to`. Returns how many requests came too late.
+    pub(super) fn add(
+        &mut self,
+        id: &ObjectiveId,
+        (from, to): (WallTime, WallTime),
+        counts: Counts,
+    ) -> u64 {
+        self.slices
+            .get_mut(id)
+            .map_or(0, |slices| slices.add(from, to, counts))
+    }
+
+    /// Lets the slices count that are over at `now`, and composites follow their members.
+    pub(super) fn close(&mut self, series: &AllSeries, now: WallTime) {
+        let mut over: BTreeMap<ObjectiveId, BTreeSet<u64>> = BTreeMap::new();
+        for (id, slices) in &mut self.slices {
+            let mut numbers = slices.take_touched();
+            numbers.extend(slices.close(now));
+            if !self.members.is_empty() && !numbers.is_empty() {
+                over.insert(id.clone(), numbers);
+            }
+        }
+        for (id, members) in &self.members {
+            let numbers = members.iter().filter_map(|member| over.get(member));
+            let numbers: BTreeSet<u64> = numbers.flatten().copied().collect();
+            combine(&mut self.slices, series, (id, members), &numbers);
+        }
+    }
+
+    /// The slices of an objective, if it has some.
+    pub(super) fn get(&self, id: &ObjectiveId) -> Option<&Slices> {
+        self.slices.get(id)
+    }
+
+    /// Puts right what lies ahead after the clock stepped back to `now`.
+    pub(super) fn rewind(&mut self, now: WallTime) {
+        for slices in self.slices.values_mut() {
+            slices.rewind(now);
+        }
+    }
+
+    /// Takes the cells that changed since the last call.
+    pub(super) fn take_changes(&mut self, cells: &mut Vec<Cell>) {
+        for (id, slices) in &mut self.slices {
+            slices.take_changes(id, cells);
+        }
+    }
+
+    /// Takes the keys of what is stored and no longer wanted.
+    pub(super) fn take_gone(&mut self) -> Vec<String> {
+        core::mem::take(&mut self.gone)
+    }
+
+    /// The slices to restore what was stored of `id` into; nothing when that was cut in another way.
+    pub(super) fn restored(&mut self, id: ObjectiveId, slicing: Slicing) -> Option<&mut Slices> {
+        let slices = self
+            .slices
+            .entry(id)
+            .or_insert_with(|| Slices::new(slicing));
+        (slices.slicing() == slicing).then_some(slices)
+    }
+
+    /// Notes which composites there are, and works out those that have other members than before.
+    fn combine(&mut self, wanted: &BTreeMap<ObjectiveId, Cut>, series: &AllSeries) {
+        let composites = wanted.iter().filter(|(_, cut)| !cut.members.is_empty());
+        let members: BTreeMap<ObjectiveId, Vec<ObjectiveId>> = composites
+            .map(|(id, cut)| (id.clone(), cut.members.clone()))
+            .collect();
+        for (id, members) in &members {
+            if self.members.get(id) == Some(members) {
+                continue;
+            }
+            let slices = members.iter().filter_map(|member| self.slices.get(member));
+            let numbers: BTreeSet<u64> = slices.flat_map(Slices::numbers).collect();
+            combine(&mut self.slices, series, (id, members), &numbers);
+        }
+        self.members = members;
+    }
+}
+
+/// Works out the slices `numbers` of a composite from those of its members: bad when any
+/// member's was (OpenSLO v1, notes on composite SLOs), and good only when it is
+/// known of every member that it was not.
+fn combine(
+    slices: &mut BTreeMap<ObjectiveId, Slices>,
+    series: &AllSeries,
+    (id, members): (&ObjectiveId, &[ObjectiveId]),
+    numbers: &BTreeSet<u64>,
+) {
+    let Some(mut composite) = slices.remove(id) else {
+        return;
+    };
+    for &number in numbers {
+        let judged = members.iter().map(|member| {
+            let slice = slices.get(member)?.was_good(number);
+            let known = || series.get(member)?.is_known(composite.span(number));
+            match slice {
+                Some(good) => Some(Some(good)),
+                None => known().map(|()| None),
+            }
+        });
+        let judged: Vec<Option<Option<bool>>> = judged.collect();
+        let is_bad = judged.contains(&Some(Some(false)));
+        let is_good = judged.contains(&Some(Some(true))) && !judged.contains(&None);
+        let counts = Counts {
+            total: u64::from(is_bad || is_good),
+            good: u64::from(!is_bad && is_good),
+        };
+        composite.set(number, counts);
+    }
+    composite.take_touched();
+    slices.insert(id.clone(), composite);
+}
