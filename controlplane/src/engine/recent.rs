@@ -190,6 +190,7 @@ mod tests {
             shadow_refused_good: 0,
             breaker: None,
             latency: latency.to_vec(),
+            arms: Vec::new(),
         }
     }
 

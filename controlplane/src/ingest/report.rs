@@ -6,12 +6,12 @@
 //! not say who it is counts, too, under the name [`UNNAMED`].
 
 use sloop_controllers::{
-    BreakerCause, BreakerChange, BreakerReading, BreakerState, ObjectiveCounts, Observation,
-    ScopeCounts,
+    ArmCounts, BreakerCause, BreakerChange, BreakerReading, BreakerState, ObjectiveCounts,
+    Observation, ScopeCounts,
 };
 use sloop_model::{
-    DimensionValue, LatencyCounts, ObjectiveId, Outcome, RouteName, Scope, ServiceName, Side,
-    SloName, WallTime,
+    Arm, DimensionValue, ExperimentKey, LatencyCounts, ObjectiveId, Outcome, RouteName, Scope,
+    ServiceName, Side, SloName, WallTime,
 };
 use sloop_xds_protos::report::v1 as wire;
 
@@ -200,6 +200,8 @@ fn counts(delta: wire::ScopeDelta) -> Option<(ScopeCounts, Details)> {
         .into_iter()
         .map(objective)
         .collect::<Option<_>>()?;
+    let arms = delta.arms.into_iter().take(ScopeCounts::ARMS_MAX);
+    let arms = arms.filter_map(arm_counts).collect();
     let details = Details::read(delta.retries, delta.dimensions, &objectives)?;
     let counts = ScopeCounts {
         scope: Scope {
@@ -215,6 +217,7 @@ fn counts(delta: wire::ScopeDelta) -> Option<(ScopeCounts, Details)> {
         shadow_refused_good: breaker.shadow_refused_good,
         breaker: reading(&breaker),
         latency,
+        arms,
     };
     Some((counts, details))
 }
@@ -228,6 +231,31 @@ fn objective(delta: wire::ObjectiveDelta) -> Option<ObjectiveCounts> {
         id,
         total: delta.total,
         good: delta.good,
+    })
+}
+
+/// None where it makes no sense: the rest of the scope counts all the same.
+fn arm_counts(delta: wire::ArmDelta) -> Option<ArmCounts> {
+    let arm = match delta.arm() {
+        wire::Arm::Fault => Arm::Fault,
+        wire::Arm::Control => Arm::Control,
+        wire::Arm::Unspecified => return None,
+    };
+    let mut outcomes = [0; Outcome::ALL.len()];
+    for (slot, count) in outcomes.iter_mut().zip(&delta.outcomes) {
+        *slot = *count;
+    }
+    Some(ArmCounts {
+        experiment: ExperimentKey::from_bits(delta.experiment),
+        arm,
+        requests: delta.requests,
+        outcomes,
+        objectives: delta
+            .objectives
+            .into_iter()
+            .map(objective)
+            .collect::<Option<_>>()?,
+        latency: latencies(delta.latency_buckets, None)?,
     })
 }
 

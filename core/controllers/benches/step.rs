@@ -69,6 +69,7 @@ fn reports(slos: usize, second: u64) -> Vec<Observation> {
             shadow_refused_good: 0,
             breaker: None,
             latency: Vec::new(),
+            arms: Vec::new(),
         }],
     };
     (0..slos)

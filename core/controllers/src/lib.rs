@@ -26,8 +26,8 @@ pub use fault_injection::{FaultInjection, FaultInjectionIntent, LastBurned};
 pub use harness::{Controllers, Decided, InvalidIntent, Step};
 pub use merge::merge;
 pub use observation::{
-    BreakerCause, BreakerChange, BreakerReading, BreakerState, ObjectiveCounts, Observation,
-    ScopeCounts,
+    ArmCounts, BreakerCause, BreakerChange, BreakerReading, BreakerState, ObjectiveCounts,
+    Observation, ScopeCounts,
 };
 pub use route_set::{NamedRoute, RouteSelector, RouteSet};
 pub use slo::{
@@ -35,7 +35,7 @@ pub use slo::{
     Indicator, ObjectiveStatus, PairStatus, Slo, SloIntent, SloMode, SloObjective, SloSource,
     SloStatus, SloWindow, TripStatus, Weight,
 };
-pub use world::{Lost, ScopeTotals, Signal, Speed, World};
+pub use world::{ArmBlock, Lost, ScopeTotals, Signal, Speed, World};
 
 use core::fmt::Debug;
 

@@ -1,7 +1,7 @@
 //! What the filters saw, as the control plane takes it in.
 
 use serde::{Deserialize, Serialize};
-use sloop_model::{ObjectiveId, Outcome, Scope, WallTime};
+use sloop_model::{Arm, ExperimentKey, ObjectiveId, Outcome, Scope, WallTime};
 
 /// One report of one VM of a sidecar, after repeats were dropped: every count in it is new.
 ///
@@ -39,6 +39,31 @@ pub struct ScopeCounts {
     pub shadow_refused_good: u64,
     /// The breaker, if one guards the scope.
     pub breaker: Option<BreakerReading>,
+    /// Latencies in microseconds and how many requests had them, ascending.
+    pub latency: Vec<(u64, u64)>,
+    /// What ended in the arms of experiments, at most [`ScopeCounts::ARMS_MAX`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub arms: Vec<ArmCounts>,
+}
+
+impl ScopeCounts {
+    /// Arms of one scope in one report: two of each of four experiments.
+    pub const ARMS_MAX: usize = 8;
+}
+
+/// What ended in one arm of one experiment on a scope since the node's last report.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ArmCounts {
+    /// The experiment.
+    pub experiment: ExperimentKey,
+    /// [`Arm::Fault`] or [`Arm::Control`].
+    pub arm: Arm,
+    /// Requests that ended.
+    pub requests: u64,
+    /// Requests by outcome, in the order of [`Outcome::ALL`].
+    pub outcomes: [u64; Outcome::ALL.len()],
+    /// Requests per objective.
+    pub objectives: Vec<ObjectiveCounts>,
     /// Latencies in microseconds and how many requests had them, ascending.
     pub latency: Vec<(u64, u64)>,
 }

@@ -6,10 +6,13 @@
 //! the trace, so that it stays the same while shares or seeds change: what a
 //! request came with wins over what would be drawn here.
 
+use serde::{Deserialize, Serialize};
+
 use crate::Share;
 
 /// What an experiment does to a request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Arm {
     /// It meets the fault.
     Fault,
@@ -24,7 +27,10 @@ pub enum Arm {
 /// FNV-1a (Fowler, Noll and Vo, <http://www.isthe.com/chongo/tech/comp/fnv/>) with the published basis
 /// and prime. Two experiments that are in force together share a key with a chance of one
 /// in four thousand million; they would then share arms, which is a worse experiment and no harm.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+#[serde(transparent)]
 pub struct ExperimentKey(u32);
 
 impl ExperimentKey {

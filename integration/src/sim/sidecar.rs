@@ -6,11 +6,12 @@ use core::time::Duration;
 use rand::Rng;
 use rand::rngs::SmallRng;
 use sloop_controllers::{
-    BreakerCause, BreakerChange, BreakerReading, BreakerState, ObjectiveCounts, Observation,
-    ScopeCounts,
+    ArmCounts, BreakerCause, BreakerChange, BreakerReading, BreakerState, ObjectiveCounts,
+    Observation, ScopeCounts,
 };
 use sloop_dataplane::breaker::{BreakerState as State, Cause};
-use sloop_dataplane::report::{BreakerDelta, Report, ScopeDelta};
+use sloop_dataplane::fault::ArmDelta;
+use sloop_dataplane::report::{BreakerDelta, ObjectiveDelta, Report, ScopeDelta};
 use sloop_dataplane::{
     Arrival, Begun, Claim, Ending, Exchange, HeaderMap, Plane, Request, Verdict,
 };
@@ -250,15 +251,7 @@ fn scope_counts(delta: &ScopeDelta) -> ScopeCounts {
         scope: delta.scope.clone(),
         requests: delta.requests,
         outcomes: delta.outcomes,
-        objectives: delta
-            .objectives
-            .iter()
-            .map(|objective| ObjectiveCounts {
-                id: objective.id.clone(),
-                total: objective.total,
-                good: objective.good,
-            })
-            .collect(),
+        objectives: delta.objectives.iter().map(objective_counts).collect(),
         refused: breaker.map_or(0, |breaker| breaker.refused),
         shadow_refused: breaker.map_or(0, |breaker| breaker.shadow_refused),
         shadow_refused_good: breaker.map_or(0, |breaker| breaker.shadow_refused_good),
@@ -268,6 +261,29 @@ fn scope_counts(delta: &ScopeDelta) -> ScopeCounts {
             .iter()
             .map(|(bucket, count)| (bucket.middle_us(), count))
             .collect(),
+        arms: delta.arms.iter().map(arm_counts).collect(),
+    }
+}
+
+fn arm_counts(delta: &ArmDelta) -> ArmCounts {
+    let latency = delta.latency.iter();
+    ArmCounts {
+        experiment: delta.experiment,
+        arm: delta.arm,
+        requests: delta.requests,
+        outcomes: delta.outcomes,
+        objectives: delta.objectives.iter().map(objective_counts).collect(),
+        latency: latency
+            .map(|(bucket, count)| (bucket.middle_us(), count))
+            .collect(),
+    }
+}
+
+fn objective_counts(delta: &ObjectiveDelta) -> ObjectiveCounts {
+    ObjectiveCounts {
+        id: delta.id.clone(),
+        total: delta.total,
+        good: delta.good,
     }
 }
 

@@ -48,6 +48,42 @@ fn a_report_is_read_whole() {
 }
 
 #[test]
+fn arms_of_experiments_are_read_and_those_without_sense_left_out() {
+    let arm = |arm: wire::Arm, good| wire::ArmDelta {
+        experiment: ExperimentKey::of("e").bits(),
+        arm: arm.into(),
+        requests: 2,
+        outcomes: vec![1, 0, 1],
+        objectives: vec![wire::ObjectiveDelta {
+            slo: "pay".to_owned(),
+            objective: 0,
+            total: 2,
+            good,
+        }],
+        latency_buckets: LatencyCounts::of([(LatencyBucket::of(7), 2)])
+            .as_bytes()
+            .to_vec(),
+    };
+    let mut one = delta();
+    one.arms = vec![
+        arm(wire::Arm::Fault, 1),
+        arm(wire::Arm::Unspecified, 1),
+        arm(wire::Arm::Control, 3),
+    ];
+    one.arms.resize(100, arm(wire::Arm::Control, 2));
+    let report = Report::try_from(request(vec![one])).unwrap();
+    let arms = &report.scopes[0].arms;
+    assert_eq!(arms.len(), ScopeCounts::ARMS_MAX - 2);
+    assert_eq!(
+        (arms[0].arm, arms[0].experiment),
+        (Arm::Fault, ExperimentKey::of("e"))
+    );
+    assert_eq!(arms[0].objectives[0].good, 1);
+    assert_eq!(arms[0].latency, [(7, 2)]);
+    assert_eq!(arms[1].arm, Arm::Control);
+}
+
+#[test]
 fn latencies_come_as_buckets_and_from_older_filters_as_pairs() {
     let mut both = delta();
     let bucket = LatencyBucket::of(50_000);

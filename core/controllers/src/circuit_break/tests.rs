@@ -76,6 +76,7 @@ fn saw(node: &str, second: u64, (total, bad): (u64, u64)) -> Observation {
             shadow_refused_good: 0,
             breaker: None,
             latency: Vec::new(),
+            arms: Vec::new(),
         }],
     }
 }

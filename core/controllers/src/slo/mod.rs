@@ -66,6 +66,12 @@ impl Controller for Slo {
                 until: world.fresh_until(&measured.id),
             });
             let budget = measured.budget();
+            decision.signals.push(Signal::Objective {
+                objective: measured.id.clone(),
+                scope: source.scope(),
+                target: objective.target,
+                left: budget.map(|budget| budget.left),
+            });
             if let Some(budget) = budget {
                 decision.signals.push(Signal::BudgetLeft {
                     objective: measured.id.clone(),

@@ -85,6 +85,7 @@ fn saw(from: u64, to: u64, (total, bad): (u64, u64)) -> Observation {
             shadow_refused_good: 1,
             breaker: None,
             latency: Vec::new(),
+            arms: Vec::new(),
         }],
     }
 }
@@ -103,7 +104,10 @@ fn speed(intent: &SloIntent, world: &World) -> Option<Speed> {
     let decision = Slo.step(intent, &mut (), world);
     decision.signals.iter().find_map(|signal| match signal {
         Signal::Burning { speed, .. } => Some(*speed),
-        Signal::Watched { .. } | Signal::BudgetLeft { .. } => None,
+        Signal::Watched { .. }
+        | Signal::Objective { .. }
+        | Signal::Experimenting { .. }
+        | Signal::BudgetLeft { .. } => None,
     })
 }
 
@@ -272,7 +276,10 @@ fn what_nobody_reported_neither_burns_nor_has_a_budget() {
     world.begin_step(at(100 * DAY));
     let decision = Slo.step(&month(99.9), &mut (), &world);
     assert!(
-        matches!(decision.signals[..], [Signal::Watched { until, .. }] if until < at(DAY)),
+        matches!(
+            decision.signals[..],
+            [Signal::Watched { until, .. }, Signal::Objective { left: None, .. }] if until < at(DAY)
+        ),
         "{:?}",
         decision.signals
     );

@@ -1,9 +1,12 @@
 //! What is known, and since when.
 
+mod arms;
+mod experiments;
 mod scopes;
 mod signal;
 mod sliced;
 
+pub use arms::ArmBlock;
 pub use scopes::ScopeTotals;
 pub use signal::{Signal, Speed};
 pub(crate) use sliced::Cut;
@@ -17,6 +20,8 @@ use sloop_model::{ObjectiveId, Scope, ServiceName, WallTime};
 use crate::budget::{Fleet, Reading, SeenBy, Series, Slices};
 use crate::observation::ScopeCounts;
 use crate::{BreakerState, Cell, Counts, Observation};
+use arms::Blocks;
+use experiments::Experiments;
 use scopes::ScopeState;
 use sliced::Sliced;
 
@@ -33,6 +38,8 @@ pub struct World {
     scopes: BTreeMap<Scope, ScopeState>,
     vms: BTreeMap<(String, u64), Vm>,
     lost: Lost,
+    arms: Blocks,
+    experiments: Experiments,
 }
 
 /// What the world could not take in.
@@ -81,6 +88,7 @@ impl World {
     pub fn begin_step(&mut self, now: WallTime) {
         let before = self.now;
         self.now = now;
+        self.experiments.begin_step(&self.signals);
         self.signals.clear();
         if Self::STEP_BACK_MIN < before.since(now) {
             self.rewind();
@@ -109,6 +117,7 @@ impl World {
         let mut vm = self.vms.remove(&name).unwrap_or_default();
         for counts in observation.scopes {
             self.observe_scope(seen_by, &counts);
+            self.arms.add(seen_by, &counts);
             for objective in counts.objectives {
                 let seen = Counts {
                     total: objective.total.min(Self::COUNT_MAX),
@@ -250,38 +259,6 @@ impl World {
         &self.signals
     }
 
-    /// How fast objectives about `service` burn, by the fastest; nothing when none does.
-    #[must_use]
-    pub fn burning(&self, service: &ServiceName) -> Option<(&ObjectiveId, Speed)> {
-        let burning = |signal| match signal {
-            &Signal::Burning {
-                ref objective,
-                service: ref burning,
-                speed,
-            } if burning == service => Some((objective, speed)),
-            Signal::Burning { .. } | Signal::Watched { .. } | Signal::BudgetLeft { .. } => None,
-        };
-        self.signals
-            .iter()
-            .filter_map(burning)
-            .max_by_key(|(_, speed)| *speed)
-    }
-
-    /// Until when it is known how `service` is, by the objectives about it. Before
-    /// now when nobody reported on any of them lately, and nothing when there is none.
-    #[must_use]
-    pub fn watched_until(&self, service: &ServiceName) -> Option<WallTime> {
-        let until = |signal: &Signal| match signal {
-            Signal::Watched {
-                service: watched,
-                until,
-                ..
-            } if watched == service => Some(*until),
-            Signal::Burning { .. } | Signal::Watched { .. } | Signal::BudgetLeft { .. } => None,
-        };
-        self.signals.iter().filter_map(until).max()
-    }
-
     /// Until when the newest report on an objective is fresh: its interval and
     /// [`Self::REPORT_DELAY_MAX`] after it. Long ago when there is none.
     pub(crate) fn fresh_until(&self, objective: &ObjectiveId) -> WallTime {
@@ -389,5 +366,6 @@ impl World {
         for state in self.scopes.values_mut() {
             state.forget_idle(now);
         }
+        self.arms.forget(now);
     }
 }

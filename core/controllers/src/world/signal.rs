@@ -1,7 +1,9 @@
 //! Facts that one stage derives for the later ones.
 
 use serde::{Deserialize, Serialize};
-use sloop_model::{ObjectiveId, ServiceName, WallTime};
+use sloop_model::{ObjectiveId, Scope, ServiceName, Target, WallTime};
+
+use crate::World;
 
 /// A fact that one stage derived for the later ones and for people.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -25,6 +27,26 @@ pub enum Signal {
         /// Until when its newest report says how the service is; long ago when there is none.
         until: WallTime,
     },
+    /// The objective is evaluated here.
+    Objective {
+        /// Which objective.
+        objective: ObjectiveId,
+        /// What it is counted on.
+        scope: Scope,
+        /// The share of requests that must be good.
+        target: Target,
+        /// Requests that may still be bad; nothing when not known, negative when overspent.
+        left: Option<f64>,
+    },
+    /// An experiment injects faults.
+    Experimenting {
+        /// Its name.
+        name: String,
+        /// Since when.
+        since: WallTime,
+        /// The objectives that it is about.
+        objectives: Vec<ObjectiveId>,
+    },
     /// How much of the objective's error budget is left.
     BudgetLeft {
         /// Which objective.
@@ -46,4 +68,46 @@ pub enum Speed {
     Page,
     /// The windows of seconds: no person could react.
     Now,
+}
+
+impl World {
+    /// How fast objectives about `service` burn, by the fastest; nothing when none does.
+    #[must_use]
+    pub fn burning(&self, service: &ServiceName) -> Option<(&ObjectiveId, Speed)> {
+        let burning = |signal| match signal {
+            &Signal::Burning {
+                ref objective,
+                service: ref burning,
+                speed,
+            } if burning == service => Some((objective, speed)),
+            Signal::Burning { .. }
+            | Signal::Watched { .. }
+            | Signal::Objective { .. }
+            | Signal::Experimenting { .. }
+            | Signal::BudgetLeft { .. } => None,
+        };
+        self.signals
+            .iter()
+            .filter_map(burning)
+            .max_by_key(|(_, speed)| *speed)
+    }
+
+    /// Until when it is known how `service` is, by the objectives about it. Before
+    /// now when nobody reported on any of them lately, and nothing when there is none.
+    #[must_use]
+    pub fn watched_until(&self, service: &ServiceName) -> Option<WallTime> {
+        let until = |signal: &Signal| match signal {
+            Signal::Watched {
+                service: watched,
+                until,
+                ..
+            } if watched == service => Some(*until),
+            Signal::Burning { .. }
+            | Signal::Watched { .. }
+            | Signal::Objective { .. }
+            | Signal::Experimenting { .. }
+            | Signal::BudgetLeft { .. } => None,
+        };
+        self.signals.iter().filter_map(until).max()
+    }
 }
