@@ -1,6 +1,6 @@
 //! The list of all controllers.
 
-use crate::{CircuitBreak, Controllers, DerivedBreak, FaultInjection, Slo};
+use crate::{Chaos, CircuitBreak, Controllers, DerivedBreak, FaultInjection, Slo};
 
 impl Controllers {
     /// All controllers that there are, without intents.
@@ -11,5 +11,6 @@ impl Controllers {
             .with(DerivedBreak)
             .with(CircuitBreak)
             .with(FaultInjection)
+            .with(Chaos)
     }
 }

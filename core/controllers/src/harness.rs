@@ -7,7 +7,9 @@ use std::collections::BTreeMap;
 use sloop_model::{Policy, WallTime};
 
 use crate::slo::{cuts, describe};
-use crate::{Controller, Decision, IntentId, Slo, SloStatus, Stage, World, merge};
+use crate::{
+    Chaos, Controller, Decision, ExperimentStatus, IntentId, Slo, SloStatus, Stage, World, merge,
+};
 
 /// All controllers, each with its intents and what it remembers of them.
 #[derive(Debug, Default)]
@@ -130,11 +132,24 @@ impl Controllers {
     pub fn intents<C: Controller + 'static>(
         &self,
     ) -> impl Iterator<Item = (&IntentId, &C::Intent)> {
-        self.loops
-            .get(&(C::STAGE, C::KIND))
-            .and_then(|slot| slot.as_any().downcast_ref::<Slot<C>>())
+        self.slot::<C>()
             .into_iter()
             .flat_map(|slot| slot.intents.iter().map(|(id, (intent, _))| (id, intent)))
+    }
+
+    fn slot<C: Controller + 'static>(&self) -> Option<&Slot<C>> {
+        let slot = self.loops.get(&(C::STAGE, C::KIND))?;
+        slot.as_any().downcast_ref()
+    }
+
+    /// What people see of the newest run of every experiment after a step, in the order of intents.
+    #[must_use]
+    pub fn experiments(&self, world: &World) -> Vec<ExperimentStatus> {
+        self.slot::<Chaos>()
+            .into_iter()
+            .flat_map(|slot| slot.intents.values())
+            .filter_map(|(intent, memory)| memory.status(intent, world))
+            .collect()
     }
 
     /// What people see of every SLO after `step`, in the order of intents.

@@ -7,6 +7,7 @@
 
 mod all;
 mod budget;
+mod chaos;
 mod circuit_break;
 mod configs;
 mod fault_injection;
@@ -20,6 +21,12 @@ mod words;
 mod world;
 
 pub use budget::{Cell, Counts, InvalidSlicing, Resolution, Slicing};
+pub use chaos::{
+    AbortConditions, ArmsPoint, BudgetSpent, Chaos, ChaosIntent, ChaosMemory, ChaosSchedule,
+    ChaosSpec, ChaosTarget, ComparisonStatus, Ends, ExperimentEvent, ExperimentPhase,
+    ExperimentPlan, ExperimentStatus, ExperimentVerdict, FaultStatus, Hypothesis, Interval,
+    InvalidExperiment, QuantileBand, RouteEffect,
+};
 pub use circuit_break::{CircuitBreak, CircuitBreakerIntent, DerivedBreak, Orders};
 pub use configs::{ConfigSettings, Configured, filter_config};
 pub use fault_injection::{FaultInjection, FaultInjectionIntent, LastBurned};

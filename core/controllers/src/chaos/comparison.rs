@@ -1,0 +1,258 @@
+//! One fault compared with its control arm, for one hypothesis, as reports come in.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use sloop_model::{ObjectiveId, Scope, WallTime};
+
+use super::stats::{self, ALPHA, Block, Clustering, Evidence, bands, needed};
+use super::status::{ArmsPoint, ComparisonStatus, ExperimentVerdict};
+use crate::budget::surely_above;
+use crate::world::ArmBlock;
+use crate::{ArmCounts, Counts};
+
+/// What is known of one comparison.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct Comparison {
+    /// Position of the fault.
+    pub(super) fault: usize,
+    /// The objective.
+    pub(super) objective: ObjectiveId,
+    tolerance: f64,
+    /// Counts of the objective before the run.
+    before: Counts,
+    all: Gathering,
+    clustering: Clustering,
+    /// By scope, in words: whether there is an effect at all.
+    pub(super) routes: BTreeMap<String, Gathering>,
+    faulted: Counts,
+    control: Counts,
+    faulted_latency: BTreeMap<u64, u64>,
+    control_latency: BTreeMap<u64, u64>,
+    points: BTreeMap<u64, (Counts, Counts)>,
+}
+
+/// Evidence, and what has gathered for the next bet.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct Gathering {
+    pub(super) evidence: Evidence,
+    next: Block,
+}
+
+/// A bet on fewer requests than this of an arm is hardly one. How many gather depends on how many come, not
+/// on how they end, as the proof asks.
+const GATHERED_MIN: f64 = 8.0;
+/// Routes compared for one hypothesis.
+const ROUTES_MAX: usize = 64;
+/// Points of a chart: one is at least a second, and a run has at most so many.
+pub(super) const POINTS_MAX: u64 = 240;
+
+impl Gathering {
+    const fn new(evidence: Evidence) -> Self {
+        Self {
+            evidence,
+            next: Block {
+                control: stats::Arm {
+                    total: 0.0,
+                    bad: 0.0,
+                },
+                fault: stats::Arm {
+                    total: 0.0,
+                    bad: 0.0,
+                },
+            },
+        }
+    }
+
+    fn take(&mut self, block: Block) {
+        self.next = self.next.plus(block);
+    }
+
+    /// Bets on what has gathered, if it is enough.
+    fn settle(&mut self, clustering: f64, at_least: f64) {
+        if at_least <= self.next.control.total.min(self.next.fault.total) {
+            self.evidence.take(self.next, clustering);
+            self.next = Block::default();
+        }
+    }
+}
+
+impl Comparison {
+    /// Nothing is known yet. `before` was counted before the run.
+    pub(super) fn new(
+        fault: usize,
+        objective: ObjectiveId,
+        tolerance: f64,
+        before: Counts,
+    ) -> Self {
+        Self {
+            fault,
+            objective,
+            tolerance,
+            before,
+            all: Gathering::new(Evidence::with_interval(tolerance)),
+            clustering: Clustering::default(),
+            routes: BTreeMap::new(),
+            faulted: Counts::default(),
+            control: Counts::default(),
+            faulted_latency: BTreeMap::new(),
+            control_latency: BTreeMap::new(),
+            points: BTreeMap::new(),
+        }
+    }
+
+    /// Takes a block in, which lies in the part of the run with the number `point`.
+    pub(super) fn take(&mut self, block: &ArmBlock, point: u64) {
+        let of = |arm: Option<&ArmCounts>| {
+            let mut objectives = arm.into_iter().flat_map(|arm| &arm.objectives);
+            let counts = objectives.find(|one| one.id == self.objective);
+            counts.map_or_else(Counts::default, |one| {
+                Counts {
+                    total: one.total,
+                    good: one.good,
+                }
+                .held()
+            })
+        };
+        let (faulted, control) = (of(block.fault.as_ref()), of(block.control.as_ref()));
+        // The scope counts nothing for this objective, or nothing of it ended.
+        if faulted.total == 0 && control.total == 0 {
+            return;
+        }
+        self.faulted = self.faulted.plus(faulted);
+        self.control = self.control.plus(control);
+        let (one, other) = self.points.entry(point).or_default();
+        (*one, *other) = (one.plus(faulted), other.plus(control));
+        for (arm, latencies) in [
+            (&block.fault, &mut self.faulted_latency),
+            (&block.control, &mut self.control_latency),
+        ] {
+            for (us, count) in arm.iter().flat_map(|arm| &arm.latency) {
+                let sum = latencies.entry(*us).or_default();
+                *sum = sum.saturating_add(*count);
+            }
+        }
+        let pair = |counts: Counts| (counts.total, counts.bad());
+        let counted = Block::of(pair(control), pair(faulted));
+        self.clustering.take(counted);
+        self.all.take(counted);
+        self.take_route(&block.scope, counted);
+    }
+
+    fn take_route(&mut self, scope: &Scope, counted: Block) {
+        let name = scope.to_string();
+        if self.routes.len() < ROUTES_MAX || self.routes.contains_key(&name) {
+            self.routes
+                .entry(name)
+                .or_insert_with(|| Gathering::new(Evidence::against(0.0)))
+                .take(counted);
+        }
+    }
+
+    /// Bets on what has gathered. `is_last` bets on the rest, too.
+    pub(super) fn settle(&mut self, is_last: bool) {
+        let clustering = self.clustering.effect();
+        let at_least = if is_last { 1.0 } else { GATHERED_MIN };
+        self.all.settle(clustering, at_least);
+        for route in self.routes.values_mut() {
+            route.settle(clustering, at_least);
+        }
+    }
+
+    /// The e-value against "the effect is at most the tolerance", its highest, as a logarithm.
+    pub(super) const fn broken(&self) -> f64 {
+        self.all.evidence.above.best()
+    }
+
+    /// Whether the effect is surely below the tolerance.
+    pub(super) fn is_held(&self) -> bool {
+        self.all.evidence.below.is_sure(ALPHA)
+    }
+
+    /// Bad requests in the arm of the fault.
+    pub(super) const fn spent(&self) -> u64 {
+        self.faulted.bad()
+    }
+
+    /// Whether surely more than `share` of the fault's arm is bad.
+    pub(super) fn is_worse_than(&self, share: f64) -> bool {
+        surely_above(self.faulted.bad(), self.faulted.total, share)
+    }
+
+    /// What people see of it. `verdict` is what all comparisons together say of it.
+    pub(super) fn status(
+        &self,
+        verdict: Option<ExperimentVerdict>,
+        point_at: impl Fn(u64) -> WallTime,
+    ) -> ComparisonStatus {
+        let seen = self.all.evidence.seen();
+        let effect = share(self.faulted).zip(share(self.control));
+        let effect = effect.map(|(faulted, control)| faulted - control);
+        let control_bad = share(self.control).unwrap_or(0.0);
+        ComparisonStatus {
+            fault: self.fault,
+            objective: self.objective.clone(),
+            tolerance: self.tolerance,
+            faulted: self.faulted,
+            control: self.control,
+            effect,
+            interval: self.all.evidence.interval(),
+            evidence_broken: self.broken().min(700.0).exp(),
+            evidence_held: self.all.evidence.below.best().min(700.0).exp(),
+            verdict,
+            design_effect: self.clustering.effect(),
+            absorbed: effect
+                .filter(|_| control_bad < 1.0)
+                .map(|effect| 1.0 - effect / (1.0 - control_bad)),
+            contamination: self.contamination(),
+            needed: effect.filter(|_| verdict.is_none()).and_then(|effect| {
+                let ratio = seen.control.total / seen.fault.total.max(1.0);
+                let all = needed(
+                    (control_bad, effect),
+                    self.tolerance,
+                    ratio.max(0.01),
+                    ALPHA,
+                )?;
+                Some((all * self.clustering.effect() - seen.fault.total).max(0.0))
+            }),
+            faulted_latency: bands(&self.faulted_latency),
+            control_latency: bands(&self.control_latency),
+            points: self
+                .points
+                .iter()
+                .map(|(point, (faulted, control))| ArmsPoint {
+                    at: point_at(*point),
+                    faulted: *faulted,
+                    control: *control,
+                })
+                .collect(),
+            latencies: both(&self.faulted_latency, &self.control_latency),
+        }
+    }
+
+    /// How much worse the control arm is than it was before, if it surely is.
+    fn contamination(&self) -> Option<f64> {
+        let before = share(self.before)?;
+        let high = crate::budget::bounds(self.before.bad(), self.before.total)?.high;
+        surely_above(self.control.bad(), self.control.total, high)
+            .then(|| share(self.control).unwrap_or(0.0) - before)
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "counts below 2^52")]
+fn share(counts: Counts) -> Option<f64> {
+    (0 < counts.total).then(|| counts.bad() as f64 / counts.total as f64)
+}
+
+fn both(faulted: &BTreeMap<u64, u64>, control: &BTreeMap<u64, u64>) -> Vec<(u64, u64, u64)> {
+    let mut all: BTreeMap<u64, (u64, u64)> = BTreeMap::new();
+    for (us, count) in faulted {
+        all.entry(*us).or_default().0 = *count;
+    }
+    for (us, count) in control {
+        all.entry(*us).or_default().1 = *count;
+    }
+    all.into_iter()
+        .map(|(us, (faulted, control))| (us, faulted, control))
+        .collect()
+}

@@ -1,0 +1,339 @@
+//! One run of an experiment: from when it is due until its result stands.
+
+mod shown;
+
+use core::time::Duration;
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+use sloop_model::{ObjectiveId, Scope, WallTime};
+
+use super::comparison::{Comparison, POINTS_MAX};
+use super::intent::{ChaosIntent, ChaosSpec, Ends};
+use super::preflight::{self, Ready};
+use super::stats::{ALPHA, discoveries};
+use super::status::{
+    BudgetSpent, ExperimentEvent, ExperimentPhase, ExperimentPlan, ExperimentVerdict,
+};
+use super::targets::{chosen, key, rule_id};
+use crate::World;
+use crate::words::{Length, Percent};
+
+/// What is remembered of a run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct Run {
+    /// When it was due.
+    pub(super) due_at: WallTime,
+    /// When it was first looked at.
+    begun_at: WallTime,
+    pub(super) phase: ExperimentPhase,
+    pub(super) started_at: Option<WallTime>,
+    ended_at: Option<WallTime>,
+    pub(super) because: String,
+    verdict: Option<ExperimentVerdict>,
+    plan: Option<ExperimentPlan>,
+    /// The newest block taken in, by fault.
+    seen: Vec<u64>,
+    /// When the newest block was seen.
+    heard_at: WallTime,
+    comparisons: Vec<Comparison>,
+    budgets: Vec<BudgetSpent>,
+    /// The scopes that hypotheses are about, in the order of `budgets`.
+    scopes: Vec<Scope>,
+    events: Vec<ExperimentEvent>,
+    /// Shadow breakers of the scopes when it began: refused, and good among them.
+    shadow: Vec<(Scope, u64, u64)>,
+}
+
+/// How long a run waits until it may begin: two reports and a push after documents and sidecars are there, and more than a short trouble.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// How long the last reports are waited for: requests under way, and two intervals.
+const DRAIN: Duration = Duration::from_secs(3);
+/// How long nothing may be heard of the arms while faults are in force: a push, and several intervals of reports.
+const SILENCE_MAX: Duration = Duration::from_secs(10);
+/// Events of one run.
+const EVENTS_MAX: usize = 100;
+
+impl Run {
+    /// A run that is due.
+    pub(super) fn new(due_at: WallTime, now: WallTime) -> Self {
+        Self {
+            due_at,
+            begun_at: now,
+            phase: ExperimentPhase::Preflight,
+            started_at: None,
+            ended_at: None,
+            because: String::new(),
+            verdict: None,
+            plan: None,
+            seen: Vec::new(),
+            heard_at: now,
+            comparisons: Vec::new(),
+            budgets: Vec::new(),
+            scopes: Vec::new(),
+            events: Vec::new(),
+            shadow: Vec::new(),
+        }
+    }
+
+    /// Moves on to `world.now()`.
+    pub(super) fn step(&mut self, intent: &ChaosIntent, world: &World) {
+        let now = world.now();
+        if intent.spec().stopped_at.is_some_and(|at| self.due_at <= at) {
+            match self.phase {
+                ExperimentPhase::Preflight => {
+                    self.refuse(now, "somebody stopped it before it began".to_owned());
+                }
+                ExperimentPhase::Running => self.end(now, "somebody stopped it".to_owned()),
+                ExperimentPhase::Draining | ExperimentPhase::Over => {}
+            }
+        }
+        match self.phase {
+            ExperimentPhase::Preflight => match preflight::check(intent, world) {
+                Ok(ready) => self.start(intent.spec(), ready, world),
+                Err(why) if now.since(self.begun_at) < PATIENCE => {
+                    self.because = format!("waiting: {why}");
+                }
+                Err(why) => self.refuse(now, format!("it did not begin: {why}")),
+            },
+            ExperimentPhase::Running => {
+                self.learn(intent.spec(), world, false);
+                if let Some(why) = self.reason_to_end(intent.spec(), world) {
+                    self.end(now, why);
+                }
+            }
+            ExperimentPhase::Draining => {
+                self.learn(intent.spec(), world, false);
+                if self.ended_at.is_none_or(|at| DRAIN <= now.since(at)) {
+                    self.conclude(intent.spec(), world);
+                }
+            }
+            ExperimentPhase::Over => {}
+        }
+    }
+
+    /// The scopes that hypotheses are about.
+    pub(super) fn watched(&self) -> BTreeSet<Scope> {
+        self.scopes.iter().cloned().collect()
+    }
+
+    fn start(&mut self, spec: &ChaosSpec, ready: Ready, world: &World) {
+        let now = world.now();
+        let newest = |index| world.arm_blocks(key(spec, index), 0).last();
+        self.seen = (0..spec.faults.len())
+            .map(|index| newest(index).map_or(0, |block| block.number))
+            .collect();
+        for known in ready.known {
+            for fault in 0..spec.faults.len() {
+                let id = known.id.clone();
+                self.comparisons
+                    .push(Comparison::new(fault, id, known.tolerance, known.before));
+            }
+            self.budgets.push(BudgetSpent {
+                objective: known.id,
+                left: known.left,
+                cap: known.left * spec.budget.as_fraction(),
+                spent: 0,
+            });
+            self.scopes.push(known.scope);
+        }
+        self.comparisons.sort_by_key(|one| one.fault);
+        self.shadow = self.shadows(spec, world);
+        self.plan = Some(ready.plan);
+        self.started_at = Some(now);
+        self.heard_at = now;
+        self.phase = ExperimentPhase::Running;
+        let expected = ready.plan.expected_s.map_or_else(
+            || "no number of requests decides it".to_owned(),
+            |seconds| format!("decided in about {seconds:.0} s"),
+        );
+        self.tell(
+            now,
+            format!(
+                "faults begin; {expected} at {:.1} requests a second",
+                ready.plan.rate
+            ),
+        );
+    }
+
+    /// Takes in what was reported since the last step.
+    fn learn(&mut self, spec: &ChaosSpec, world: &World, is_last: bool) {
+        let started_at = self.started_at.unwrap_or(world.now());
+        let width = point_ms(spec);
+        for (fault, seen) in self.seen.iter_mut().enumerate() {
+            for block in world.arm_blocks(key(spec, fault), *seen) {
+                *seen = block.number;
+                self.heard_at = self.heard_at.max(block.at);
+                let elapsed = block.at.since(started_at).as_millis();
+                let point = u64::try_from(elapsed).unwrap_or(u64::MAX) / width;
+                let here = self.comparisons.iter_mut().filter(|one| one.fault == fault);
+                for comparison in here {
+                    comparison.take(block, point);
+                }
+            }
+        }
+        for comparison in &mut self.comparisons {
+            comparison.settle(is_last);
+        }
+        for budget in &mut self.budgets {
+            let about = self
+                .comparisons
+                .iter()
+                .filter(|one| one.objective == budget.objective);
+            budget.spent = about.map(Comparison::spent).sum();
+        }
+        if self.phase == ExperimentPhase::Running {
+            self.because = self.progress(world.now());
+        }
+    }
+
+    /// Why faults must end now.
+    fn reason_to_end(&self, spec: &ChaosSpec, world: &World) -> Option<String> {
+        let now = world.now();
+        let started_at = self.started_at.unwrap_or(now);
+        let known: Result<Vec<_>, String> = spec
+            .hypothesis
+            .iter()
+            .map(|hypothesis| preflight::objective(hypothesis, world))
+            .collect();
+        let known = match known {
+            Ok(known) => known,
+            Err(why) => return Some(why),
+        };
+        if let Some(why) = preflight::trouble(spec, &known, spec.abort.burning, world) {
+            return Some(why);
+        }
+        if let Some(other) = world.experimenting_before(&spec.name, started_at) {
+            return Some(format!("the experiment {other} began before it"));
+        }
+        #[expect(clippy::cast_precision_loss, reason = "counts below 2^52")]
+        let is_spent = |budget: &&BudgetSpent| budget.cap <= budget.spent as f64;
+        if let Some(budget) = self.budgets.iter().find(is_spent) {
+            return Some(format!(
+                "its budget is spent: {} requests of SLO {} were bad in the arms of faults, of {:.1} that it may spend",
+                budget.spent, budget.objective.slo, budget.cap
+            ));
+        }
+        if let Some(max) = spec.abort.bad_max.map(sloop_model::Share::as_fraction)
+            && let Some(worse) = self.comparisons.iter().find(|one| one.is_worse_than(max))
+        {
+            return Some(format!(
+                "surely more than {} of the requests of SLO {} were bad in the arm of {}",
+                Percent(max),
+                worse.objective.slo,
+                rule_id(spec, worse.fault)
+            ));
+        }
+        if SILENCE_MAX < now.since(self.heard_at) {
+            return Some(format!(
+                "not enough is known: no sidecar reported on its arms in the last {}",
+                Length(SILENCE_MAX)
+            ));
+        }
+        match (self.decided(), spec.ends) {
+            (Some(ExperimentVerdict::Broken), Ends::WhenDecided) => {
+                return Some("a hypothesis is surely broken".to_owned());
+            }
+            (Some(ExperimentVerdict::Held), Ends::WhenDecided) => {
+                return Some("all hypotheses surely hold".to_owned());
+            }
+            _ => {}
+        }
+        let lasting = Duration::from_millis(spec.lasting_ms);
+        (lasting <= now.since(started_at)).then(|| "its time is over".to_owned())
+    }
+
+    /// What all comparisons say together.
+    ///
+    /// Broken: a comparison of the primary hypothesis by itself, at a level that faults share; or one of
+    /// all by e-BH, so that many hypotheses do not break one by chance. Held: all of them hold, each at the full
+    /// level: to say "all" wrongly, the one that does not hold must be wrong.
+    fn decided(&self) -> Option<ExperimentVerdict> {
+        if self.comparisons.is_empty() {
+            return None;
+        }
+        if self.broken().into_iter().any(|is_broken| is_broken) {
+            Some(ExperimentVerdict::Broken)
+        } else if self.comparisons.iter().all(Comparison::is_held) {
+            Some(ExperimentVerdict::Held)
+        } else {
+            None
+        }
+    }
+
+    /// Which comparisons are surely broken, in their order.
+    fn broken(&self) -> Vec<bool> {
+        let logs: Vec<f64> = self.comparisons.iter().map(Comparison::broken).collect();
+        let found = discoveries(&logs, ALPHA);
+        let primary = self.budgets.first().map(|budget| &budget.objective);
+        #[expect(clippy::cast_precision_loss, reason = "at most four faults")]
+        let level = (self.seen.len().max(1) as f64 / ALPHA).ln();
+        let all = self.comparisons.iter().zip(found);
+        all.map(|(one, found)| found || (Some(&one.objective) == primary && level <= one.broken()))
+            .collect()
+    }
+
+    fn end(&mut self, now: WallTime, why: String) {
+        self.phase = ExperimentPhase::Draining;
+        self.ended_at = Some(now);
+        self.tell(now, format!("faults end: {why}"));
+    }
+
+    fn refuse(&mut self, now: WallTime, why: String) {
+        self.phase = ExperimentPhase::Over;
+        self.verdict = Some(ExperimentVerdict::Inconclusive);
+        self.tell(now, why);
+    }
+
+    fn conclude(&mut self, spec: &ChaosSpec, world: &World) {
+        self.learn(spec, world, true);
+        let verdict = self.decided().unwrap_or(ExperimentVerdict::Inconclusive);
+        self.verdict = Some(verdict);
+        self.phase = ExperimentPhase::Over;
+        let word = match verdict {
+            ExperimentVerdict::Held => "held",
+            ExperimentVerdict::Broken => "broken",
+            ExperimentVerdict::Inconclusive => "inconclusive",
+        };
+        let progress = self.progress(world.now());
+        self.tell(world.now(), format!("{word}: {progress}"));
+    }
+
+    fn tell(&mut self, at: WallTime, what: String) {
+        if self.events.len() < EVENTS_MAX {
+            self.events.push(ExperimentEvent {
+                at,
+                what: what.clone(),
+            });
+        }
+        self.because = what;
+    }
+
+    /// What breakers in shadow mode would have refused, by scope.
+    fn shadows(&self, spec: &ChaosSpec, world: &World) -> Vec<(Scope, u64, u64)> {
+        let mut services: BTreeSet<_> = self.scopes.iter().map(|scope| &scope.service).collect();
+        services.extend(chosen(spec).into_iter().map(|target| &target.service));
+        let scopes = world
+            .scopes()
+            .filter(|one| services.contains(&one.scope.service));
+        scopes
+            .map(|one| {
+                (
+                    one.scope.clone(),
+                    one.shadow_refused,
+                    one.shadow_refused_good,
+                )
+            })
+            .collect()
+    }
+
+    /// The objectives that it is about.
+    pub(super) fn objectives(&self) -> impl Iterator<Item = &ObjectiveId> {
+        self.budgets.iter().map(|budget| &budget.objective)
+    }
+}
+
+/// How long a point of a chart is.
+fn point_ms(spec: &ChaosSpec) -> u64 {
+    spec.lasting_ms.div_ceil(POINTS_MAX).max(1_000)
+}
