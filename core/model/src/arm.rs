@@ -74,6 +74,12 @@ pub struct InvalidArmShares {
 }
 
 impl ArmShares {
+    /// All requests are untouched.
+    pub(crate) const NONE: Self = Self {
+        fault: Share::NONE,
+        control: Share::NONE,
+    };
+
     /// The shares of the arms [`Arm::Fault`] and [`Arm::Control`]; the rest is untouched.
     ///
     /// # Errors

@@ -160,6 +160,15 @@ impl JoinWritten {
 }
 
 impl JoinSettings {
+    /// Stands for what cannot be read.
+    pub(crate) const fn unread() -> Self {
+        Self {
+            entries: JoinWritten::entries_default(),
+            expires_ms: JoinWritten::expires_ms_default(),
+            reach: JoinReach::Worker,
+        }
+    }
+
     /// Requests that are remembered per worker, 4 to 65,536.
     #[must_use]
     pub const fn entries(self) -> u32 {

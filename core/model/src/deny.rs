@@ -105,6 +105,19 @@ impl DenyWritten {
 }
 
 impl DenyRule {
+    /// Stands for what cannot be read.
+    pub(crate) const fn unread() -> Self {
+        Self {
+            id: String::new(),
+            mode: Mode::Enforce,
+            matches: None,
+            caller: None,
+            status: DenyWritten::status_default(),
+            share_max: Share::NONE,
+            expires_at: WallTime::from_millis(0),
+        }
+    }
+
     /// Rules in one configuration: all may be looked at for every request.
     pub const MAX: usize = 64;
     /// Longer than the SPIFFE names that meshes give.

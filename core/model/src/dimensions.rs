@@ -154,6 +154,11 @@ impl Dimension {
 pub struct DimensionValue(String);
 
 impl DimensionValue {
+    /// Stands for what cannot be read.
+    pub(crate) const fn unread() -> Self {
+        Self(String::new())
+    }
+
     /// A SPIFFE id of Istio with names as long as Kubernetes labels has 160 bytes.
     pub const BYTES_MAX: usize = 256;
 

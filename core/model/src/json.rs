@@ -8,30 +8,57 @@
 
 mod error;
 mod fields;
+mod reader;
 mod value;
 
 pub use error::{InvalidJson, Problem};
 pub(crate) use fields::Fields;
+pub(crate) use reader::Reader;
 pub(crate) use value::Json;
+
+use reader::Problems;
 
 /// What can be made from JSON.
 pub(crate) trait FromJson: Sized {
-    /// Reads it.
-    fn from_json(json: &Json<'_>) -> Result<Self, Problem>;
+    /// Reads it. What is wrong is said to the reader; what is returned then is of no meaning.
+    fn from_json(reader: Reader<'_>) -> Self;
+}
+
+/// Makes a value from JSON.
+///
+/// # Errors
+///
+/// Names the first field that is wrong.
+pub(crate) fn read<T: FromJson>(json: &Json<'_>) -> Result<T, Problem> {
+    read_by(json, T::from_json)
+}
+
+/// As [`read`], with a reader of one's own.
+pub(crate) fn read_by<T>(
+    json: &Json<'_>,
+    read: impl FnOnce(Reader<'_>) -> T,
+) -> Result<T, Problem> {
+    let problems = Problems::default();
+    let value = read(Reader::of(json, &problems));
+    match problems.into_first() {
+        None => Ok(value),
+        Some(problem) => Err(problem),
+    }
 }
 
 impl FromJson for bool {
-    fn from_json(json: &Json<'_>) -> Result<Self, Problem> {
-        let Json::Bool(value) = json else {
-            return Err(json.is_not("true or false"));
-        };
-        Ok(*value)
+    fn from_json(reader: Reader<'_>) -> Self {
+        if let Json::Bool(value) = reader.json() {
+            return *value;
+        }
+        reader.wants("true or false");
+        false
     }
 }
 
 impl FromJson for u64 {
-    fn from_json(json: &Json<'_>) -> Result<Self, Problem> {
-        json.number(Self::MAX)
+    fn from_json(reader: Reader<'_>) -> Self {
+        reader.number(Self::MAX)
     }
 }
 
@@ -40,23 +67,17 @@ impl FromJson for f64 {
         clippy::cast_precision_loss,
         reason = "where a fraction may be, 53 bits are enough"
     )]
-    fn from_json(json: &Json<'_>) -> Result<Self, Problem> {
-        if let Json::OtherNumber(number) = json {
-            return Ok(*number);
+    fn from_json(reader: Reader<'_>) -> Self {
+        if let Json::OtherNumber(number) = reader.json() {
+            return *number;
         }
-        json.number(u64::MAX).map(|number| number as Self)
+        reader.number(u64::MAX) as Self
     }
 }
 
 impl<T: FromJson, U: FromJson> FromJson for (T, U) {
-    fn from_json(json: &Json<'_>) -> Result<Self, Problem> {
-        let [one, other] = json.list()? else {
-            return Err(json.is_not("a list of two"));
-        };
-        Ok((
-            T::from_json(one).map_err(|problem| problem.in_item(0))?,
-            U::from_json(other).map_err(|problem| problem.in_item(1))?,
-        ))
+    fn from_json(reader: Reader<'_>) -> Self {
+        reader.pair()
     }
 }
 
@@ -64,9 +85,9 @@ impl<T: FromJson, U: FromJson> FromJson for (T, U) {
 macro_rules! number {
     ($($number:ty),+) => {$(
         impl FromJson for $number {
-            fn from_json(json: &Json<'_>) -> Result<Self, Problem> {
-                let number = json.number(u64::from(Self::MAX))?;
-                Self::try_from(number).map_err(Problem::invalid)
+            fn from_json(reader: Reader<'_>) -> Self {
+                let number = reader.number(u64::from(Self::MAX));
+                Self::try_from(number).unwrap_or(Self::MAX)
             }
         }
     )+};
@@ -74,18 +95,16 @@ macro_rules! number {
 number!(u8, u16, u32);
 
 impl FromJson for String {
-    fn from_json(json: &Json<'_>) -> Result<Self, Problem> {
-        json.text().map(str::to_owned)
+    fn from_json(reader: Reader<'_>) -> Self {
+        reader.text().to_owned()
     }
 }
 
 impl<T: FromJson> FromJson for Vec<T> {
-    fn from_json(json: &Json<'_>) -> Result<Self, Problem> {
+    fn from_json(reader: Reader<'_>) -> Self {
         let mut list = Self::new();
-        for (index, item) in json.list()?.iter().enumerate() {
-            list.push(T::from_json(item).map_err(|problem| problem.in_item(index))?);
-        }
-        Ok(list)
+        reader.each(&mut |item| list.push(T::from_json(item)));
+        list
     }
 }
 

@@ -205,6 +205,11 @@ pub struct StatusRange {
 }
 
 impl StatusRange {
+    /// Stands for what cannot be read.
+    pub(crate) const fn unread() -> Self {
+        Self { from: 100, to: 599 }
+    }
+
     /// Whether `status` lies in the range.
     #[must_use]
     pub const fn includes(self, status: u16) -> bool {

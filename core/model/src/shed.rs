@@ -213,6 +213,11 @@ impl From<ShedRule> for ShedLimits {
 }
 
 impl ShedRule {
+    /// Stands for what cannot be read.
+    pub(crate) const fn unread(limits: ShedLimits) -> Self {
+        Self { limits }
+    }
+
     /// The limits.
     #[must_use]
     pub const fn limits(&self) -> &ShedLimits {

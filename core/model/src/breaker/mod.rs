@@ -210,6 +210,12 @@ impl From<BreakerRule> for BreakerLimits {
 }
 
 impl BreakerRule {
+    /// Stands for what cannot be read.
+    pub(crate) const fn unread(limits: BreakerLimits) -> Self {
+        let window = BreakerWindow::Calls(1);
+        Self { limits, window }
+    }
+
     /// The limits.
     #[must_use]
     pub const fn limits(&self) -> &BreakerLimits {

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::breaker::{BreakerMode, BreakerRule};
 use crate::dimensions::DimensionSettings;
-use crate::json::{FromJson as _, Json};
+use crate::json::{self, Json};
 use crate::stats::StatsSettings;
 use crate::{
     ContextSettings, Criticality, DenyRule, FaultRule, Objective, RequestMatch, RouteName,
@@ -206,7 +206,7 @@ impl FilterConfig {
         let json = Json::parse(json)?;
         // Before all else: what has another version may look different everywhere.
         check_version(read::version(&json)?)?;
-        let config = Self::from_json(&json)?;
+        let config: Self = json::read(&json)?;
         config.check()?;
         Ok(config)
     }

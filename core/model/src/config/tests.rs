@@ -182,7 +182,7 @@ fn both_readers_read_the_same() {
             let mut changed = whole.clone();
             *changed.pointer_mut(&pointer).unwrap() = serde_json::from_str(instead).unwrap();
             let text = changed.to_string();
-            let ours = FilterConfig::from_json(&Json::parse(text.as_bytes()).unwrap());
+            let ours = json::read::<FilterConfig>(&Json::parse(text.as_bytes()).unwrap());
             let serdes = serde_json::from_str::<FilterConfig>(&text);
             match (&ours, &serdes) {
                 (Ok(ours), Ok(serdes)) => {

@@ -19,6 +19,11 @@ use crate::Share;
 pub struct Delay(Duration);
 
 impl Delay {
+    /// Stands for what cannot be read.
+    pub(crate) const fn unread() -> Self {
+        Self(Self::MAX)
+    }
+
     /// Envoy's default route timeout (`RouteAction.timeout`) is 15 s; stay below it.
     pub const MAX: Duration = Duration::from_secs(10);
 
@@ -157,6 +162,11 @@ impl core::fmt::Display for InvalidShape {
 }
 
 impl Shape {
+    /// Stands for what cannot be read.
+    pub(crate) const fn unread() -> Self {
+        Self(1_000)
+    }
+
     /// The exponent, in thousandths.
     #[must_use]
     pub const fn thousandths(self) -> u32 {

@@ -68,6 +68,20 @@ impl FaultRule {
     /// Bytes of the name of a caller: a SPIFFE id may have 2,048, those in use are far shorter.
     pub const TEXT_BYTES_MAX: usize = 256;
 
+    /// Stands for what cannot be read.
+    pub(crate) fn unread() -> Self {
+        Self {
+            id: String::new(),
+            seed: 0,
+            shares: ArmShares::NONE,
+            reach: Box::default(),
+            effect: Box::default(),
+            active_max: None,
+            active_share_max: None,
+            expires_at: WallTime::default(),
+        }
+    }
+
     /// Who asked for it.
     #[must_use]
     pub fn id(&self) -> &str {

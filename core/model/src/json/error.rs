@@ -66,39 +66,6 @@ pub enum InvalidJson {
     Value(Box<dyn Error + Send + Sync>),
 }
 
-impl Problem {
-    /// A value that breaks a rule of its type.
-    pub(crate) fn invalid(error: impl Error + Send + Sync + 'static) -> Self {
-        InvalidJson::Value(Box::new(error)).into()
-    }
-
-    /// The problem seen from the object that has the field `name`.
-    pub(crate) fn in_field(self, name: &str) -> Self {
-        let joint = match self.path.chars().next() {
-            None | Some('[') => "",
-            Some(_) => ".",
-        };
-        Self {
-            path: format!("{name}{joint}{}", self.path),
-            what: self.what,
-        }
-    }
-
-    /// The problem seen from the list that has it at `index`.
-    pub(crate) fn in_item(self, index: usize) -> Self {
-        self.in_field(&format!("[{index}]"))
-    }
-}
-
-impl From<InvalidJson> for Problem {
-    fn from(what: InvalidJson) -> Self {
-        Self {
-            path: String::new(),
-            what,
-        }
-    }
-}
-
 fn at(path: &str) -> Cow<'_, str> {
     if path.is_empty() {
         Cow::Borrowed("")

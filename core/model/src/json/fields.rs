@@ -3,85 +3,95 @@
 use std::borrow::Cow;
 
 use super::error::InvalidJson;
-use super::{FromJson, Json, Problem};
+use super::{FromJson, Json, Reader};
 
 /// An object whose fields are asked for one by one. What nobody asked for is an error.
-pub(crate) struct Fields<'j, 'a> {
-    members: &'j [(Cow<'a, str>, Json<'a>)],
+pub(crate) struct Fields<'r> {
+    reader: Reader<'r>,
+    members: &'r [(Cow<'r, str>, Json<'r>)],
     known: Vec<&'static str>,
 }
 
-impl<'j, 'a> Fields<'j, 'a> {
-    /// The fields of `json`, which must be an object.
-    pub(crate) fn of(json: &'j Json<'a>) -> Result<Self, Problem> {
-        Ok(Self {
-            members: json.members()?,
+impl<'r> Fields<'r> {
+    /// The fields of the value, which must be an object.
+    pub(crate) fn of(reader: Reader<'r>) -> Self {
+        let members = if let Json::Object(members) = reader.json() {
+            &**members
+        } else {
+            reader.wants("an object");
+            &[]
+        };
+        Self {
+            reader,
+            members,
             known: Vec::new(),
-        })
+        }
     }
 
     /// A field that must be there.
-    pub(crate) fn required<T: FromJson>(&mut self, name: &'static str) -> Result<T, Problem> {
-        match self.find(name)? {
-            Some(json) => T::from_json(json).map_err(|problem| problem.in_field(name)),
-            None => Err(InvalidJson::Missing { name }.into()),
-        }
+    pub(crate) fn required<T: FromJson>(&mut self, name: &'static str) -> T {
+        T::from_json(self.must(name))
     }
 
     /// A field that may be missing, or null.
-    pub(crate) fn optional<T: FromJson>(
-        &mut self,
-        name: &'static str,
-    ) -> Result<Option<T>, Problem> {
-        match self.find(name)? {
-            Some(Json::Null) | None => Ok(None),
-            Some(json) => {
-                let read = T::from_json(json).map_err(|problem| problem.in_field(name));
-                read.map(Some)
-            }
+    pub(crate) fn optional<T: FromJson>(&mut self, name: &'static str) -> Option<T> {
+        let found = self.find(name)?;
+        if matches!(found.json(), Json::Null) {
+            return None;
         }
+        Some(T::from_json(found))
     }
 
     /// A field with a default.
-    pub(crate) fn or_default<T: FromJson + Default>(
-        &mut self,
-        name: &'static str,
-    ) -> Result<T, Problem> {
+    pub(crate) fn or_default<T: FromJson + Default>(&mut self, name: &'static str) -> T {
         self.or(name, T::default())
     }
 
     /// A field that is `default` when it is missing.
-    pub(crate) fn or<T: FromJson>(&mut self, name: &'static str, default: T) -> Result<T, Problem> {
-        match self.find(name)? {
-            Some(json) => T::from_json(json).map_err(|problem| problem.in_field(name)),
-            None => Ok(default),
+    pub(crate) fn or<T: FromJson>(&mut self, name: &'static str, default: T) -> T {
+        match self.find(name) {
+            Some(found) => T::from_json(found),
+            None => default,
         }
     }
 
-    /// The field as it is, if it is there.
-    pub(crate) fn find(&mut self, name: &'static str) -> Result<Option<&'j Json<'a>>, Problem> {
+    #[inline(never)]
+    fn must(&mut self, name: &'static str) -> Reader<'_> {
+        match self.member(name) {
+            Some(json) => self.reader.field(name, json),
+            None => {
+                self.reader.refuse(InvalidJson::Missing { name });
+                self.reader.nothing()
+            }
+        }
+    }
+
+    #[inline(never)]
+    fn find(&mut self, name: &'static str) -> Option<Reader<'_>> {
+        let json = self.member(name)?;
+        Some(self.reader.field(name, json))
+    }
+
+    fn member(&mut self, name: &'static str) -> Option<&'r Json<'r>> {
         self.known.push(name);
         let mut found = self.members.iter().filter(|(other, _)| other == name);
         let first = found.next();
         if found.next().is_some() {
-            return Err(InvalidJson::Twice {
-                name: name.to_owned(),
-            }
-            .into());
+            let name = name.to_owned();
+            self.reader.refuse(InvalidJson::Twice { name });
         }
-        Ok(first.map(|(_, json)| json))
+        first.map(|(_, json)| json)
     }
 
     /// Checks that every field was asked for.
-    pub(crate) fn end(self) -> Result<(), Problem> {
+    #[inline(never)]
+    pub(crate) fn end(self) {
         let known = |name: &str| self.known.contains(&name);
-        match self.members.iter().find(|(name, _)| !known(name)) {
-            None => Ok(()),
-            Some((name, _)) => Err(InvalidJson::Unknown {
+        if let Some((name, _)) = self.members.iter().find(|(name, _)| !known(name)) {
+            self.reader.refuse(InvalidJson::Unknown {
                 name: name.clone().into_owned(),
                 known: self.known,
-            }
-            .into()),
+            });
         }
     }
 }

@@ -5,9 +5,6 @@ use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 
-use super::Problem;
-use super::error::InvalidJson;
-
 /// Any JSON. Members keep their order, and what is there twice stays there twice.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Json<'a> {
@@ -30,57 +27,9 @@ impl<'a> Json<'a> {
         Ok(json)
     }
 
-    /// The number, at most `max`.
-    pub(super) fn number(&self, max: u64) -> Result<u64, Problem> {
+    /// What kind of value it is, in words.
+    pub(super) const fn kind(&self) -> &'static str {
         match self {
-            Self::Number(number) if *number <= max => Ok(*number),
-            Self::Number(given) => Err(InvalidJson::TooLarge { given: *given, max }.into()),
-            Self::Null
-            | Self::Bool(_)
-            | Self::OtherNumber(_)
-            | Self::Text(_)
-            | Self::List(_)
-            | Self::Object(_) => Err(self.is_not("a whole number that is not negative")),
-        }
-    }
-
-    pub(crate) fn text(&self) -> Result<&str, Problem> {
-        let Self::Text(text) = self else {
-            return Err(self.is_not("a string"));
-        };
-        Ok(text)
-    }
-
-    pub(crate) fn list(&self) -> Result<&[Self], Problem> {
-        let Self::List(items) = self else {
-            return Err(self.is_not("a list"));
-        };
-        Ok(items)
-    }
-
-    pub(crate) fn members(&self) -> Result<&[(Cow<'a, str>, Self)], Problem> {
-        let Self::Object(members) = self else {
-            return Err(self.is_not("an object"));
-        };
-        Ok(members)
-    }
-
-    /// The position of the text among `words`.
-    pub(crate) fn word(&self, words: &'static [&'static str]) -> Result<usize, Problem> {
-        let given = self.text()?;
-        let known = words.iter().position(|word| *word == given);
-        known.ok_or_else(|| {
-            InvalidJson::Word {
-                given: given.to_owned(),
-                words,
-            }
-            .into()
-        })
-    }
-
-    /// That something else was wanted.
-    pub(crate) fn is_not(&self, wanted: &'static str) -> Problem {
-        let found = match self {
             Self::Null => "null",
             Self::Bool(_) => "true or false",
             Self::Number(_) => "a number",
@@ -88,8 +37,7 @@ impl<'a> Json<'a> {
             Self::Text(_) => "a string",
             Self::List(_) => "a list",
             Self::Object(_) => "an object",
-        };
-        InvalidJson::Kind { found, wanted }.into()
+        }
     }
 }
 

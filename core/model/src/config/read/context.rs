@@ -1,36 +1,36 @@
 //! What travels with a request.
 
-use crate::json::{Fields, FromJson, Json, Problem};
+use crate::json::{Fields, FromJson, Reader};
 use crate::{
     B3Output, ContextSettings, DeadlineMode, JoinReach, JoinSettings, JoinWritten, MemberTrust,
     TraceOwner,
 };
 
 impl FromJson for ContextSettings {
-    fn from_json(json: &Json<'_>) -> Result<Self, Problem> {
-        let mut fields = Fields::of(json)?;
+    fn from_json(reader: Reader<'_>) -> Self {
+        let mut fields = Fields::of(reader);
         let settings = Self {
-            owner: fields.or_default("owner")?,
-            b3: fields.or_default("b3")?,
-            member: fields.or_default("member")?,
-            deadlines: fields.or_default("deadlines")?,
-            join: fields.optional("join")?,
+            owner: fields.or_default("owner"),
+            b3: fields.or_default("b3"),
+            member: fields.or_default("member"),
+            deadlines: fields.or_default("deadlines"),
+            join: fields.optional("join"),
         };
-        fields.end()?;
-        Ok(settings)
+        fields.end();
+        settings
     }
 }
 
 impl FromJson for JoinSettings {
-    fn from_json(json: &Json<'_>) -> Result<Self, Problem> {
-        let mut fields = Fields::of(json)?;
+    fn from_json(reader: Reader<'_>) -> Self {
+        let mut fields = Fields::of(reader);
         let written = JoinWritten {
-            entries: fields.or("entries", JoinWritten::entries_default())?,
-            expires_ms: fields.or("expires_ms", JoinWritten::expires_ms_default())?,
-            reach: fields.or_default("reach")?,
+            entries: fields.or("entries", JoinWritten::entries_default()),
+            expires_ms: fields.or("expires_ms", JoinWritten::expires_ms_default()),
+            reach: fields.or_default("reach"),
         };
-        fields.end()?;
-        written.try_into().map_err(Problem::invalid)
+        fields.end();
+        reader.valid(written.try_into(), Self::unread)
     }
 }
 

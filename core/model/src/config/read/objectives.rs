@@ -1,61 +1,60 @@
 //! What is counted, and what of it is good.
 
-use crate::json::{Fields, FromJson, Json, Problem};
+use crate::json::{Fields, FromJson, Reader};
 use crate::{Objective, ObjectiveId, Outcome, Selector, StatusRange};
 
 impl FromJson for Objective {
-    fn from_json(json: &Json<'_>) -> Result<Self, Problem> {
-        let mut fields = Fields::of(json)?;
+    fn from_json(reader: Reader<'_>) -> Self {
+        let mut fields = Fields::of(reader);
         let objective = Self {
-            id: fields.required("id")?,
-            total: fields.optional("total")?,
-            good: fields.optional("good")?,
-            bad: fields.optional("bad")?,
-            within_us: fields.optional("within_us")?,
+            id: fields.required("id"),
+            total: fields.optional("total"),
+            good: fields.optional("good"),
+            bad: fields.optional("bad"),
+            within_us: fields.optional("within_us"),
         };
-        fields.end()?;
-        Ok(objective)
+        fields.end();
+        objective
     }
 }
 
 impl FromJson for ObjectiveId {
-    fn from_json(json: &Json<'_>) -> Result<Self, Problem> {
-        let mut fields = Fields::of(json)?;
+    fn from_json(reader: Reader<'_>) -> Self {
+        let mut fields = Fields::of(reader);
         let id = Self {
-            slo: fields.required("slo")?,
-            index: fields.required("index")?,
+            slo: fields.required("slo"),
+            index: fields.required("index"),
         };
-        fields.end()?;
-        Ok(id)
+        fields.end();
+        id
     }
 }
 
 impl FromJson for Selector {
-    fn from_json(json: &Json<'_>) -> Result<Self, Problem> {
-        let mut fields = Fields::of(json)?;
+    fn from_json(reader: Reader<'_>) -> Self {
+        let mut fields = Fields::of(reader);
         let selector = Self {
-            status: fields.or_default("status")?,
-            grpc_status: fields.or_default("grpc_status")?,
-            outcome: fields.or_default("outcome")?,
-            flags: fields.or_default("flags")?,
-            slower_than_us: fields.optional("slower_than_us")?,
+            status: fields.or_default("status"),
+            grpc_status: fields.or_default("grpc_status"),
+            outcome: fields.or_default("outcome"),
+            flags: fields.or_default("flags"),
+            slower_than_us: fields.optional("slower_than_us"),
         };
-        fields.end()?;
-        Ok(selector)
+        fields.end();
+        selector
     }
 }
 
 impl FromJson for StatusRange {
-    fn from_json(json: &Json<'_>) -> Result<Self, Problem> {
-        Self::try_from(<(u16, u16)>::from_json(json)?).map_err(Problem::invalid)
+    fn from_json(reader: Reader<'_>) -> Self {
+        reader.valid(Self::try_from(reader.pair()), Self::unread)
     }
 }
 
 impl FromJson for Outcome {
-    fn from_json(json: &Json<'_>) -> Result<Self, Problem> {
+    fn from_json(reader: Reader<'_>) -> Self {
         const NAMES: [&str; Outcome::ALL.len()] = Outcome::names();
-        let index = json.word(&NAMES)?;
-        let outcome = Self::ALL.get(index);
-        outcome.copied().ok_or_else(|| json.is_not("an outcome"))
+        let outcome = Self::ALL.get(reader.word(&NAMES));
+        outcome.copied().unwrap_or(Self::Success)
     }
 }
