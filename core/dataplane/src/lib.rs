@@ -26,6 +26,7 @@ pub mod report;
 mod scope;
 pub mod shed;
 mod sli;
+mod sorted;
 pub mod span;
 pub mod stats;
 mod table;

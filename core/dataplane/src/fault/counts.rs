@@ -9,6 +9,7 @@ use sloop_model::{Arm, Ended, ExperimentKey, LatencyCounts, Objective, Outcome};
 
 use crate::report::ObjectiveDelta;
 use crate::sli::{Counts, Request, Slots};
+use crate::sorted::sort_few;
 
 /// What ended in one arm of one experiment on one scope, since the last report.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -96,7 +97,9 @@ impl ArmCounts {
                 .collect::<Vec<_>>()
             })
             .collect();
-        taken.sort_by_key(|delta| (delta.experiment, delta.arm));
+        sort_few(&mut taken, |one, other| {
+            (one.experiment, one.arm).cmp(&(other.experiment, other.arm))
+        });
         taken
     }
 

@@ -1,7 +1,6 @@
 //! What is held back as a fault.
 
 use std::cell::Cell;
-use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use core::time::Duration;
@@ -11,11 +10,12 @@ use sloop_model::{ExchangeSide, FaultEnding, Side, Time};
 use super::entry::Policy;
 use crate::fault::Hit;
 use crate::scope::ScopeId;
+use crate::sorted::SortedMap;
 
 /// Exchanges that wait, by the moment at which they go on. Each waits at one place at a time.
 #[derive(Debug, Default)]
 pub(super) struct Held {
-    by_due: BTreeMap<(Time, u32), Hold>,
+    by_due: SortedMap<(Time, u32), Hold>,
 }
 
 /// One exchange that waits.
@@ -133,18 +133,14 @@ impl Held {
 
     /// When the next one goes on.
     pub(super) fn next_due(&self) -> Option<Time> {
-        self.by_due.first_key_value().map(|((due, _), _)| *due)
+        self.by_due.iter().next().map(|((due, _), _)| *due)
     }
 
     /// Takes those whose wait is over at `now`.
     pub(super) fn release(&mut self, now: Time) -> Vec<Released> {
         let mut released = Vec::new();
-        while let Some(first) = self.by_due.first_entry() {
-            let (due, context) = *first.key();
-            if now < due {
-                break;
-            }
-            let hold = first.remove();
+        // What is cut off below is due later.
+        for ((_, context), hold) in self.by_due.take_before(|(due, _)| now < *due) {
             let (state, release) = match hold.ending {
                 None => (HoldState::Continued { at: now }, Release::Continue),
                 Some(ending) => (HoldState::Ended, Release::End(ending)),

@@ -36,6 +36,7 @@ use crate::random::Random;
 use crate::report::{Report, Trouble};
 use crate::scope::ScopeId;
 use crate::shed::FleetReading;
+use crate::sorted::merged;
 pub use begin::Begun;
 pub use body::{BodyPart, BodyVerdict};
 use clock::Clock;
@@ -281,9 +282,9 @@ impl Plane {
         // What goes out is shown first: an objective may be forgotten with it.
         self.count_spans();
         self.show();
-        let mut scopes = self.server.take(now, &self.clock);
-        scopes.append(&mut self.client.take(now, &self.clock));
-        scopes.sort_by(|one, other| one.scope.cmp(&other.scope));
+        let served = self.server.take(now, &self.clock);
+        let called = self.client.take(now, &self.clock);
+        let scopes = merged(served, called, |one, other| one.scope.cmp(&other.scope));
         Report {
             incarnation: 0,
             sequence: 0,

@@ -2,8 +2,6 @@
 
 mod rules;
 
-use std::collections::BTreeMap;
-
 use sloop_model::{
     ContextSettings, DimensionSettings, FilterConfig, ReportSettings, RouteName, ServiceName, Side,
     StatsSettings, Time, TraceResponse,
@@ -16,6 +14,7 @@ use crate::headers::Request;
 use crate::report::{FilterStatus, ScopeDelta, Trouble};
 use crate::scope::{Rules, ScopeId};
 use crate::sli::{Seen, Slots};
+use crate::sorted::SortedMap;
 use crate::span::Spans;
 use crate::stats::StatsBook;
 
@@ -24,10 +23,9 @@ use crate::stats::StatsBook;
 pub(super) struct SideState {
     side: Side,
     entries: Vec<Option<Entry>>,
-    index: BTreeMap<(ServiceName, RouteName), ScopeId>,
+    /// Of all scopes that are remembered.
+    index: SortedMap<(ServiceName, RouteName), ScopeId>,
     rules: Rules,
-    /// Scopes by Envoy's name of the route.
-    names: BTreeMap<Box<[u8]>, ScopeId>,
     named: usize,
     other: Option<ScopeId>,
     /// The service of requests that no rule claims.
@@ -55,9 +53,8 @@ impl SideState {
         Self {
             side,
             entries: Vec::new(),
-            index: BTreeMap::new(),
+            index: SortedMap::new(),
             rules: Rules::default(),
-            names: BTreeMap::new(),
             named: 0,
             other: None,
             service: ServiceName::unknown(),
@@ -124,7 +121,7 @@ impl SideState {
                 entry.adopt(None, adopting);
             }
         }
-        self.name();
+        self.count_named();
     }
 
     /// The scope of the first rule that claims the request.
@@ -139,8 +136,8 @@ impl SideState {
 
     /// The scope of the route that Envoy calls `name`, which may be new.
     pub(super) fn named(&mut self, name: &[u8], trouble: &mut Trouble) -> Option<ScopeId> {
-        if let Some(id) = self.names.get(name) {
-            return Some(*id);
+        if let Some(id) = self.find_named(name) {
+            return Some(id);
         }
         let route = core::str::from_utf8(name)
             .ok()
@@ -153,7 +150,6 @@ impl SideState {
             return self.other;
         }
         let id = self.enter(self.service.clone(), route, Origin::Named);
-        self.names.insert(name.into(), id);
         self.named += 1;
         Some(id)
     }
@@ -198,14 +194,16 @@ impl SideState {
             .is_some_and(|entry| entry.policy.faults.rules().any(|fault| fault.id() == id))
     }
 
-    /// Takes what is to be reported.
+    /// Takes what is to be reported, sorted by service and route.
     pub(super) fn take(&mut self, now: Time, clock: &Clock) -> Vec<ScopeDelta> {
-        let side = self.side;
-        self.entries
-            .iter_mut()
-            .flatten()
-            .filter_map(|entry| entry.take(side, now, clock))
-            .collect()
+        let mut taken = Vec::new();
+        for (_, id) in self.index.iter() {
+            let at = usize::try_from(id.0).unwrap_or(usize::MAX);
+            if let Some(Some(entry)) = self.entries.get_mut(at) {
+                taken.extend(entry.take(self.side, now, clock));
+            }
+        }
+        taken
     }
 
     /// Forgets scopes that have no reason left; if too many still have counts, counts those as `other`.
@@ -267,27 +265,23 @@ impl SideState {
         id
     }
 
-    /// Lists the scopes that Envoy's names lead to.
-    fn name(&mut self) {
-        self.names.clear();
-        self.named = 0;
-        for ((service, route), id) in &self.index {
-            let at = usize::try_from(id.0).unwrap_or(usize::MAX);
-            let Some(Some(entry)) = self.entries.get(at) else {
-                continue;
-            };
-            let is_in_force = match entry.origin {
-                Origin::Configured | Origin::Other => true,
-                Origin::Named => {
-                    self.named += 1;
-                    true
-                }
-                Origin::Retired => false,
-            };
-            if is_in_force && *service == self.service {
-                self.names.insert(route.as_str().as_bytes().into(), *id);
-            }
-        }
+    /// The scope in force of the route that Envoy calls `name`.
+    fn find_named(&self, name: &[u8]) -> Option<ScopeId> {
+        let id = *self.index.get_by(|(service, route)| {
+            let order = route.as_str().as_bytes().cmp(name);
+            service.cmp(&self.service).then(order)
+        })?;
+        let at = usize::try_from(id.0).ok()?;
+        let entry = self.entries.get(at)?.as_ref()?;
+        (entry.origin != Origin::Retired).then_some(id)
+    }
+
+    /// Counts the scopes that are there because Envoy named them.
+    fn count_named(&mut self) {
+        let entries = self.entries.iter().flatten();
+        self.named = entries
+            .filter(|entry| entry.origin == Origin::Named)
+            .count();
     }
 }
 

@@ -9,6 +9,7 @@ use sloop_model::{
 };
 
 use crate::report::{DimensionDelta, ObjectiveDelta};
+use crate::sorted::sort_few;
 use crate::stats::{Shown, StatsBook, Values, show_objective};
 pub(crate) use dimension::{Dimensions, Slots};
 pub use dimension::{Seen, caller_uri};
@@ -201,7 +202,7 @@ impl Counts {
         let counted = |tally: &&mut Tally| 0 < tally.delta.total;
         let objectives = self.objectives.iter_mut().filter(counted);
         let mut objectives: Vec<ObjectiveDelta> = objectives.map(Tally::take).collect();
-        objectives.sort_by(|one, other| one.id.cmp(&other.id));
+        sort_few(&mut objectives, |one, other| one.id.cmp(&other.id));
         self.objectives.truncate(in_force);
         Taken {
             requests: core::mem::take(&mut self.requests),
@@ -225,7 +226,7 @@ impl Counts {
             .iter()
             .filter(|tally| 0 < tally.delta.total)
             .collect();
-        counted.sort_by(|one, other| one.delta.id.cmp(&other.delta.id));
+        sort_few(&mut counted, |one, other| one.delta.id.cmp(&other.delta.id));
         let deltas = dimensions.counted().map(|row| DimensionDelta {
             dimension: row.dimension,
             value: row.value,

@@ -1,15 +1,12 @@
 //! Which statistics Envoy knows already, and what is to be added to them.
 
-use std::collections::BTreeMap;
-
 /// Statistics by the number that Envoy gave them, and what is to be added.
 ///
 /// Once per tick: the plane writes differences into the book, the shell takes
 /// them ([`StatsBook::take_deltas`]) and makes one call each, one more where a name is given.
 #[derive(Debug, Default)]
 pub struct StatsBook {
-    /// Positions by a hash of the name; the names themselves would be the largest thing in the VM.
-    known: BTreeMap<u64, u32>,
+    known: Known,
     /// Envoy's numbers by position.
     defined: Vec<Option<u32>>,
     deltas: Vec<StatDelta>,
@@ -47,8 +44,8 @@ impl StatsBook {
     /// Where the statistic with this name is.
     pub(crate) fn place(&mut self, name: &str) -> Place {
         let hash = hash_of(name);
-        if let Some(at) = self.known.get(&hash) {
-            return Place::At(*at);
+        if let Some(at) = self.known.position(hash) {
+            return Place::At(at);
         }
         if self.metrics_max <= self.defined.len() {
             self.over_cap += 1;
@@ -56,7 +53,7 @@ impl StatsBook {
         }
         let at = u32::try_from(self.defined.len()).unwrap_or(u32::MAX);
         self.defined.push(None);
-        self.known.insert(hash, at);
+        self.known.push(hash);
         Place::At(at)
     }
 
@@ -88,6 +85,76 @@ impl StatsBook {
     /// Statistics that found no room since this was last asked.
     pub(crate) const fn take_over_cap(&mut self) -> u64 {
         core::mem::replace(&mut self.over_cap, 0)
+    }
+}
+
+/// Positions by a hash of the name; the names themselves would be the largest thing in the VM.
+///
+/// Shape: a power of two of places, at most half of them taken. A position is at the lowest bits of its hash or
+/// behind, without a gap.
+#[derive(Debug, Default)]
+struct Known {
+    /// By position.
+    hashes: Vec<u64>,
+    /// One more than the position, 0 for none.
+    places: Vec<u32>,
+}
+
+impl Known {
+    /// Places at first.
+    const FIRST: usize = 64;
+
+    fn position(&self, hash: u64) -> Option<u32> {
+        let mut at = self.home(hash);
+        loop {
+            let position = self.places.get(at)?.checked_sub(1)?;
+            if self.hashes.get(usize::try_from(position).ok()?) == Some(&hash) {
+                return Some(position);
+            }
+            at = self.behind(at);
+        }
+    }
+
+    /// Gives the next position to `hash`, which is new.
+    fn push(&mut self, hash: u64) {
+        self.hashes.push(hash);
+        let first = if self.places.len() < 2 * self.hashes.len() {
+            let places = (2 * self.places.len()).max(Self::FIRST);
+            self.places.clear();
+            self.places.resize(places, 0);
+            0
+        } else {
+            self.hashes.len() - 1
+        };
+        for position in first..self.hashes.len() {
+            self.put(position);
+        }
+    }
+
+    fn put(&mut self, position: usize) {
+        let Some(hash) = self.hashes.get(position) else {
+            return;
+        };
+        let mut at = self.home(*hash);
+        // There is a gap, as half of them are.
+        while self.places.get(at).is_some_and(|place| *place != 0) {
+            at = self.behind(at);
+        }
+        if let Some(place) = self.places.get_mut(at) {
+            *place = u32::try_from(position + 1).unwrap_or(u32::MAX);
+        }
+    }
+
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "the lowest bits are what is wanted"
+    )]
+    const fn home(&self, hash: u64) -> usize {
+        hash as usize & self.places.len().wrapping_sub(1)
+    }
+
+    const fn behind(&self, at: usize) -> usize {
+        (at + 1) & self.places.len().wrapping_sub(1)
     }
 }
 

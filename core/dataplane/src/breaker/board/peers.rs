@@ -1,11 +1,10 @@
 //! What one VM has read of the others.
 
-use std::collections::BTreeMap;
-
 use sloop_model::Time;
 
 use super::{Board, FORGOTTEN_AFTER, Heard, Line, Page, ScopeKey, Told};
 use crate::breaker::words::Tally;
+use crate::sorted::SortedMap;
 
 /// What one VM knows of the others, so that it counts nothing twice.
 #[derive(Clone, Debug)]
@@ -15,7 +14,7 @@ pub struct Peers {
     since: Time,
     read_at: Time,
     /// By VM and scope, what was told last, and when.
-    known: BTreeMap<(u64, ScopeKey), (Time, Told)>,
+    known: SortedMap<(u64, ScopeKey), (Time, Told)>,
 }
 
 impl Peers {
@@ -26,29 +25,30 @@ impl Peers {
             vm,
             since: now,
             read_at: now,
-            known: BTreeMap::new(),
+            known: SortedMap::new(),
         }
     }
 
     /// Learns what is on the board, and says what is to be heard of it, sorted by scope.
     pub fn read(&mut self, bytes: &[u8], now: Time) -> Vec<Heard> {
-        let mut heard = BTreeMap::new();
+        let mut heard = SortedMap::new();
         let (board, vm) = (Board::read(bytes, now), self.vm);
         for page in board.pages.iter().filter(|page| page.vm != vm) {
             self.learn(page, now, &mut heard);
         }
         self.read_at = now;
         self.known
-            .retain(|_, (at, _)| now.since(*at) < FORGOTTEN_AFTER);
-        heard.into_values().collect()
+            .retain(|(_, (at, _))| now.since(*at) < FORGOTTEN_AFTER);
+        let heard = heard.into_entries().into_iter();
+        heard.map(|(_, heard)| heard).collect()
     }
 
-    fn learn(&mut self, page: &Page, now: Time, heard: &mut BTreeMap<ScopeKey, Heard>) {
+    fn learn(&mut self, page: &Page, now: Time, heard: &mut SortedMap<ScopeKey, Heard>) {
         let over = now.since(self.read_at);
         for Line { scope, told } in &page.lines {
-            let one = heard
-                .entry(*scope)
-                .or_insert_with(|| Heard::nothing(*scope, over));
+            let Some(one) = heard.get_or_insert(*scope, || Heard::nothing(*scope, over)) else {
+                continue;
+            };
             one.workers = one.workers.saturating_add(1);
             one.opening = match (one.opening, told.opening) {
                 (Some(one), Some(other)) => Some(one.and(other)),
