@@ -1,16 +1,14 @@
 //! Sends reports and hears whether they arrived.
 
-mod wire;
-
 use core::time::Duration;
 
 use proxy_wasm::types::LogLevel;
+use sloop_dataplane::report::{Report, readings};
 use sloop_model::Time;
 
 use crate::host::{self, Callback, GrpcCall};
 use crate::root::Answered;
 use crate::vm::Vm;
-pub(crate) use wire::Identity;
 
 /// Long enough for a control plane that is busy. The next report waits as long.
 const TIMEOUT: Duration = Duration::from_secs(5);
@@ -40,11 +38,11 @@ pub(crate) fn send(vm: &mut Vm, callback: &Callback, context: u32, now: Time) {
         return;
     };
     let sequence = report.sequence;
-    let message = wire::encode(report, identity);
+    let message = report.encode(&identity.node, &identity.cluster);
     let call = host::call(GrpcCall {
         cluster: &cluster,
-        service: "sloop.report.v1.ReportService",
-        method: "Report",
+        service: Report::SERVICE,
+        method: Report::METHOD,
         message: &message,
         timeout: TIMEOUT,
     });
@@ -63,7 +61,9 @@ pub(crate) fn answered(vm: &mut Vm, token: u32, answer: &Answered<'_>, now: Time
     match answer {
         Answered::Ok(bytes) => {
             vm.plane.acknowledge(sequence);
-            wire::readings(bytes, |scope, reading| vm.plane.learn(scope, reading, now));
+            readings(bytes, &mut |scope, reading| {
+                vm.plane.learn(scope, reading, now);
+            });
             if core::mem::replace(&mut vm.reporter.is_failing, false) {
                 host::log(LogLevel::Info, "reports arrive again");
             }
@@ -79,6 +79,26 @@ fn lose(vm: &mut Vm, sequence: u64, now: Time, why: &str) {
     if !core::mem::replace(&mut vm.reporter.is_failing, true) {
         let message = format!("reports do not arrive and are kept: {why}");
         host::log(LogLevel::Warn, &message);
+    }
+}
+
+/// Whose reports these are: the names that Envoy was started with, empty when it was started without.
+#[derive(Debug)]
+pub(crate) struct Identity {
+    pub(crate) node: String,
+    cluster: String,
+}
+
+impl Identity {
+    fn of_envoy(callback: &Callback) -> Self {
+        let text = |path| {
+            let bytes = callback.property(path).unwrap_or_default();
+            String::from_utf8_lossy(bytes).into_owned()
+        };
+        Self {
+            node: text(b"xds\0node\0id"),
+            cluster: text(b"xds\0node\0cluster"),
+        }
     }
 }
 

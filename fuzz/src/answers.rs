@@ -4,10 +4,12 @@
 
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceResponse;
 use prost::Message;
+use sloop_dataplane::report::readings;
+use sloop_dataplane::shed::FleetReading;
 use sloop_dataplane::span::{EndedSpan, Randomness, Reasons, Seen, SpanDraft, Spans};
 use sloop_dataplane::{HeaderMap, TraceId};
 use sloop_model::{
-    FilterConfig, Outcome, OwnVerdict, RouteName, ServiceName, Side, SpanSettings, Time,
+    FilterConfig, Outcome, OwnVerdict, RouteName, Scope, ServiceName, Side, SpanSettings, Time,
 };
 use sloop_xds_protos::report::v1 as report;
 
@@ -112,23 +114,37 @@ fn keep(spans: &mut Spans, now: Time) {
 
 /// Readings are taken as they are, or not at all.
 fn check_report(answer: &[u8]) {
+    heard(answer);
     let Ok(answer) = report::ReportResponse::decode(answer) else {
         return;
     };
-    let written = answer.encode_to_vec();
-    assert_eq!(
-        report::ReportResponse::decode(&*written).as_ref(),
-        Ok(&answer)
-    );
-    for reading in answer.readings {
-        let _side = report::Side::try_from(reading.side);
-        let names = (
-            ServiceName::try_from(reading.service.clone()),
-            RouteName::try_from(reading.route.clone()),
-        );
-        if let (Ok(service), Ok(route)) = names {
-            assert_eq!(service.as_str(), reading.service);
-            assert_eq!(route.as_str(), reading.route);
-        }
-    }
+    let expected: Vec<_> = answer.readings.iter().filter_map(reading).collect();
+    assert_eq!(heard(&answer.encode_to_vec()), expected);
+}
+
+fn heard(answer: &[u8]) -> Vec<(Scope, FleetReading)> {
+    let mut heard = Vec::new();
+    readings(answer, &mut |scope, reading| {
+        heard.push((scope.clone(), reading));
+    });
+    heard
+}
+
+/// As the types say it that are generated from the protocol.
+fn reading(reading: &report::ScopeReading) -> Option<(Scope, FleetReading)> {
+    let side = match report::Side::try_from(reading.side).ok()? {
+        report::Side::Server => Side::Server,
+        report::Side::Client => Side::Client,
+        report::Side::Unspecified => return None,
+    };
+    let scope = Scope {
+        service: ServiceName::try_from(reading.service.clone()).ok()?,
+        route: RouteName::try_from(reading.route.clone()).ok()?,
+        side,
+    };
+    let reading = FleetReading {
+        requests: reading.requests,
+        good: reading.good,
+    };
+    Some((scope, reading))
 }

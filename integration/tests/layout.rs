@@ -47,10 +47,7 @@ const MAY_USE: [(&str, &[&str]); 9] = [
     ("sloop-dataplane", &["sloop-model"]),
     ("sloop-controllers", &["sloop-model"]),
     ("sloop-xds", &["sloop-model", "sloop-xds-protos"]),
-    (
-        "sloop-filter",
-        &["sloop-dataplane", "sloop-model", "sloop-xds-protos"],
-    ),
+    ("sloop-filter", &["sloop-dataplane", "sloop-model"]),
     ("sloop-bench", &["sloop-model"]),
     ("sloop-fixture-naive", &[]),
 ];

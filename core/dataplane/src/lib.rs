@@ -21,6 +21,7 @@ pub mod deny;
 pub mod fault;
 mod headers;
 mod plane;
+mod protobuf;
 mod random;
 pub mod report;
 mod scope;

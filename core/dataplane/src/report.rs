@@ -1,4 +1,6 @@
-//! What a VM tells the control plane, as plain values. The filter writes them as protobuf.
+//! What a VM tells the control plane, as plain values, and how they travel.
+
+mod wire;
 
 use sloop_model::{
     Dimension, DimensionValue, LatencyCounts, ObjectiveId, Outcome, OutcomeClass, Scope, Share,
@@ -9,6 +11,8 @@ use crate::breaker::{BreakerState, Cause};
 use crate::deny::DenyCounts;
 use crate::fault::ArmDelta;
 use crate::shed::ShedCounts;
+
+pub use wire::readings;
 
 /// Counts since the last report that was acknowledged.
 #[derive(Clone, Debug, PartialEq, Eq)]

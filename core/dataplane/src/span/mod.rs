@@ -29,31 +29,12 @@
 //! one read per kept span and nothing per request. Texts are bounded, and so is
 //! the queue; ordinary spans leave its last quarter to those that matter. Once
 //! it is full spans are dropped and counted.
-//!
-//! # Why the protobuf is written by hand
-//!
-//! It is the smallest. The same spans in the same module for Wasm, which
-//! encodes a report by prost already (opt-level 3, LTO, one codegen unit,
-//! stripped), by
-//!
-//! | | bytes of module | more than without |
-//! |---|---|---|
-//! | no spans | 17,443 | |
-//! | a writer of our own | 22,031 | 4,588 |
-//! | prost, with just the messages and fields that are needed | 30,179 | 12,736 |
-//! | `opentelemetry-proto` 0.33 | does not build | |
-//!
-//! The last brings the SDK along, and that a source of randomness that
-//! `wasm32-unknown-unknown` does not have. Our writer writes a dozen kinds of
-//! messages and reads two fields; the tests read what it writes with the types
-//! of `opentelemetry-proto`.
 
 mod otlp;
 mod queue;
 mod record;
 mod request;
 mod sampling;
-mod wire;
 
 use core::time::Duration;
 

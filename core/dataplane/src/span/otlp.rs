@@ -20,7 +20,7 @@ use sloop_model::{Outcome, OwnVerdict, Side};
 use super::Reasons;
 use super::record::{Record, Text};
 use super::request;
-use super::wire::{self, Value, Writer};
+use crate::protobuf::{self, Value, Writer};
 
 /// The version of the conventions whose names are used. It is the last in
 /// which gRPC's status is `rpc.response.status_code`; they are a release candidate for RPC, stable for HTTP.
@@ -83,11 +83,11 @@ pub(super) fn request<'a>(
 
 /// How many spans a collector says that it did not take, in an `ExportTraceServiceResponse`.
 pub(super) fn rejected(mut response: &[u8]) -> u64 {
-    while let Some(field) = wire::next(&mut response) {
+    while let Some(field) = protobuf::next(&mut response) {
         let (1, Value::Bytes(mut partial_success)) = field else {
             continue;
         };
-        while let Some(field) = wire::next(&mut partial_success) {
+        while let Some(field) = protobuf::next(&mut partial_success) {
             if let (1, Value::Number(spans)) = field {
                 // A number below zero is none.
                 return i64::try_from(spans).map_or(0, |_| spans);
