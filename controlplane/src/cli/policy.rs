@@ -1,8 +1,8 @@
 //! Policies as sentences.
 
 use sloop_model::{
-    BreakerRule, BreakerWindow, DelaySpread, ExchangeSide, FaultEnding, FaultRule, Mode, Policy,
-    Rule, Share, WallTime,
+    BreakerMode, BreakerRule, BreakerWindow, DelaySpread, ExchangeSide, FaultEnding, FaultRule,
+    Policy, Rule, Share, WallTime,
 };
 
 use super::table::percent;
@@ -17,15 +17,18 @@ pub(super) fn sentence(policy: &Policy, now: WallTime) -> String {
             limits,
             expires_at_ms,
         } => {
-            let mode = match mode {
-                Mode::Enforce => "a breaker",
-                Mode::Shadow => "a breaker in shadow, which only counts,",
+            let does = match mode {
+                BreakerMode::Enforce => format!("a breaker opens {}", breaker(limits)),
+                BreakerMode::Shadow => format!(
+                    "a breaker in shadow, which only counts, opens {}",
+                    breaker(limits)
+                ),
+                BreakerMode::MetricsOnly => "a breaker counts and never opens".to_owned(),
+                BreakerMode::Disabled => "no breaker, as declared".to_owned(),
+                BreakerMode::ForcedOpen => "a breaker refuses everything, as declared".to_owned(),
             };
             let left = left(*expires_at_ms, now);
-            format!(
-                "{mode} opens {}; the lease ends in {left} unless renewed",
-                breaker(limits)
-            )
+            format!("{does}; the lease ends in {left} unless renewed")
         }
         Rule::Trip(trip) => format!(
             "every breaker opens once (order {}); the order ends in {}",

@@ -6,6 +6,7 @@
 //! a whole, and what was made of it is never used. As in JSON readers of Go,
 //! `null` is the same as leaving the field out.
 
+mod below;
 mod finding;
 mod words;
 
@@ -73,7 +74,8 @@ impl<'a> At<'a> {
     /// This value as a mapping with any keys.
     pub(super) fn any_fields(&self) -> Option<Fields<'a>> {
         let Value::Map(entries) = &self.node.value else {
-            return self.mismatch("a mapping");
+            self.mismatch("a mapping");
+            return None;
         };
         Some(Fields {
             at: self.clone(),
@@ -88,7 +90,8 @@ impl<'a> At<'a> {
         } else if self.node.value == Value::Null {
             &[]
         } else {
-            return self.mismatch("a list");
+            self.mismatch("a list");
+            return None;
         };
         if max < items.len() {
             let given = items.len();
@@ -119,14 +122,16 @@ impl<'a> At<'a> {
         } else if self.node.value == Value::Null {
             Some("")
         } else {
-            self.mismatch("a text")
+            self.mismatch("a text");
+            None
         }
     }
 
     /// This value as `true` or `false`.
     pub(super) fn bool(&self) -> Option<bool> {
         let Value::Bool(value) = self.node.value else {
-            return self.mismatch("true or false");
+            self.mismatch("true or false");
+            return None;
         };
         Some(value)
     }
@@ -145,7 +150,8 @@ impl<'a> At<'a> {
         {
             return Some(value);
         }
-        self.mismatch("a finite number")
+        self.mismatch("a finite number");
+        None
     }
 
     /// This value as a whole number of the type `T`.
@@ -155,7 +161,8 @@ impl<'a> At<'a> {
         {
             return Some(value);
         }
-        self.mismatch(&format!("a whole number from 0 to {}", T::MAX_TEXT))
+        self.mismatch(&format!("a whole number from 0 to {}", T::MAX_TEXT));
+        None
     }
 
     /// This value as a text that is one of `known`, each with its meaning.
@@ -186,10 +193,10 @@ impl<'a> At<'a> {
         self.accept(T::try_from(self.text()?))
     }
 
-    fn mismatch<T>(&self, wanted: &str) -> Option<T> {
+    /// Complains that this value should be something else.
+    pub(super) fn mismatch(&self, wanted: &str) {
         let given = described(&self.node.value);
         self.refuse(format!("is {given}; it must be {wanted}"));
-        None
     }
 
     fn at_key(mut self, place: Place) -> Self {

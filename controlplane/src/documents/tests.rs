@@ -4,7 +4,7 @@ use std::time::Duration;
 use sloop_controllers::{
     CircuitBreakerIntent, FaultInjectionIntent, Slicing, SloIntent, SloMode, SloWindow, Weight,
 };
-use sloop_model::{Mode, Share, Side};
+use sloop_model::{BreakerMode, Share, Side};
 
 use super::*;
 
@@ -266,7 +266,7 @@ fn our_own_kinds_are_read() {
         "{apiVersion: sloop.dev/v1, kind: CircuitBreaker, metadata: {name: b}, spec: {service: s, mode: shadow, limits: \
          {window_ms: 1000, calls_min: 20, failed_max: 12.5%, open_ms: 500, open_max_ms: 10000, probes: 5}}}",
     );
-    assert_eq!(breaker.mode, Mode::Shadow);
+    assert_eq!(breaker.mode, BreakerMode::Shadow);
     assert_eq!(
         breaker.limits.limits().failed_max,
         Share::try_from(1_250).unwrap()

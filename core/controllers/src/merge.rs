@@ -3,18 +3,19 @@
 //! | rule | what holds |
 //! |---|---|
 //! | count | all: the union, by objective |
-//! | break | an explicit document's, else the stricter of what SLOs imply; enforced before shadow |
-//! | trip | the order with the highest id, unless only a shadow gave it and the breaker is enforced |
+//! | break | an explicit document's, else the stricter of what SLOs imply; forced open before disabled, enforced, shadow, and metrics only |
+//! | trip | the order with the highest id, unless only a shadow gave it and the breaker is enforced, or the breaker obeys none |
 //! | fault | all, up to what a scope may have; the surplus is said |
 //!
 //! The route `*` stands for all routes of a service, so what holds on it also
 //! takes part in what holds on each named route: there the named document comes
 //! first among explicit ones, and among SLOs the stricter.
 
+use core::cmp::Ordering;
 use std::collections::BTreeMap;
 
 use sloop_model::{
-    BreakerRule, FilterConfig, Mode, Policy, RouteName, Rule, Scope, Trip, WallTime,
+    BreakerMode, BreakerRule, FilterConfig, Policy, RouteName, Rule, Scope, Trip, WallTime,
 };
 
 use crate::circuit_break::stricter;
@@ -35,7 +36,7 @@ pub fn merge(decisions: &[Decided]) -> (Vec<Policy>, Vec<String>) {
 /// A breaker that somebody wants.
 #[derive(Clone, Copy, Debug)]
 struct Wanted {
-    mode: Mode,
+    mode: BreakerMode,
     limits: BreakerRule,
     expires_at: WallTime,
 }
@@ -47,7 +48,7 @@ struct Merging {
     explicit: BTreeMap<Scope, Wanted>,
     derived: BTreeMap<Scope, Wanted>,
     /// Orders with the mode of the breaker that they were given for.
-    trips: BTreeMap<Scope, Vec<(Trip, Mode)>>,
+    trips: BTreeMap<Scope, Vec<(Trip, BreakerMode)>>,
 }
 
 impl Merging {
@@ -122,12 +123,10 @@ impl Merging {
             }
         }
         for (scope, orders) in &self.trips {
-            let enforced = self
-                .breaker(scope)
-                .is_some_and(|wanted| wanted.mode == Mode::Enforce);
+            let guarding = self.breaker(scope).map(|wanted| wanted.mode);
             let trip = orders
                 .iter()
-                .filter(|(_, mode)| *mode == Mode::Enforce || !enforced)
+                .filter(|(_, mode)| is_obeyed(*mode, guarding))
                 .map(|(trip, _)| *trip)
                 .max();
             self.policies.extend(trip.map(|trip| Policy {
@@ -158,10 +157,10 @@ impl Merging {
 impl Wanted {
     /// What satisfies both: a breaker that only watches must not make an enforced one stricter.
     fn and(self, other: Self) -> Self {
-        match (self.mode, other.mode) {
-            (Mode::Enforce, Mode::Shadow) => self,
-            (Mode::Shadow, Mode::Enforce) => other,
-            (Mode::Enforce, Mode::Enforce) | (Mode::Shadow, Mode::Shadow) => Self {
+        match weight(self.mode).cmp(&weight(other.mode)) {
+            Ordering::Greater => self,
+            Ordering::Less => other,
+            Ordering::Equal => Self {
                 mode: self.mode,
                 limits: stricter(self.limits, other.limits),
                 expires_at: self.expires_at.max(other.expires_at),
@@ -170,8 +169,29 @@ impl Wanted {
     }
 }
 
+/// Which of two modes on one scope holds, the heavier: what a person forces comes before what a breaker
+/// decides, and that before what only counts.
+const fn weight(mode: BreakerMode) -> u8 {
+    match mode {
+        BreakerMode::ForcedOpen => 4,
+        BreakerMode::Disabled => 3,
+        BreakerMode::Enforce => 2,
+        BreakerMode::Shadow => 1,
+        BreakerMode::MetricsOnly => 0,
+    }
+}
+
+/// Whether an order for a breaker in mode `given_for` means something to the one in mode `guarding`.
+fn is_obeyed(given_for: BreakerMode, guarding: Option<BreakerMode>) -> bool {
+    match guarding {
+        Some(BreakerMode::Enforce) => given_for == BreakerMode::Enforce,
+        Some(BreakerMode::Shadow) | None => true,
+        Some(BreakerMode::MetricsOnly | BreakerMode::Disabled | BreakerMode::ForcedOpen) => false,
+    }
+}
+
 /// The mode of the breaker that a decision wants on `scope`.
-fn mode_on(decided: &Decided, scope: &Scope) -> Mode {
+fn mode_on(decided: &Decided, scope: &Scope) -> BreakerMode {
     let covers = |policy: &Policy| {
         policy.scope.service == scope.service
             && policy.scope.side == scope.side
@@ -186,7 +206,7 @@ fn mode_on(decided: &Decided, scope: &Scope) -> Mode {
             Rule::Break { mode, .. } => Some(mode),
             Rule::Count(_) | Rule::Trip(_) | Rule::Fault(_) => None,
         })
-        .unwrap_or(Mode::Shadow)
+        .unwrap_or(BreakerMode::Shadow)
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{BreakerRule, FaultRule, Objective, Scope, Trip, WallTime};
+use crate::{BreakerMode, BreakerRule, FaultRule, Objective, Scope, Trip, WallTime};
 
 /// Whether a rule acts, or only says what it would have done.
 #[derive(
@@ -36,8 +36,8 @@ pub enum Rule {
     Count(Box<Objective>),
     /// Guard with a breaker.
     Break {
-        /// Whether it refuses or only counts.
-        mode: Mode,
+        /// What it may do.
+        mode: BreakerMode,
         /// When it opens and closes.
         limits: BreakerRule,
         /// When the filter drops it.

@@ -4,7 +4,9 @@
 //! that its configuration gives them.
 
 mod circuit_breaker;
+mod expiry;
 mod fault_injection;
+mod part;
 mod route_set;
 mod target;
 
@@ -35,3 +37,6 @@ pub(super) fn read(
             .map(|fault| Body::FaultInjection(Box::new(fault))),
     }
 }
+
+#[cfg(test)]
+mod tests;

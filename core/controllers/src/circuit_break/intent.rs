@@ -1,7 +1,7 @@
 //! What an operator declares with a `CircuitBreaker`.
 
 use serde::{Deserialize, Serialize};
-use sloop_model::{BreakerRule, Mode, ServiceName, Side};
+use sloop_model::{BreakerMode, BreakerRule, ServiceName, Side};
 
 use crate::RouteSelector;
 
@@ -17,9 +17,9 @@ pub struct CircuitBreakerIntent {
     pub route: RouteSelector,
     /// Whose sidecars refuse.
     pub side: Side,
-    /// Whether it refuses or only counts.
+    /// What it may do. Orders to open are given in the first two modes only.
     #[serde(default)]
-    pub mode: Mode,
+    pub mode: BreakerMode,
     /// When it opens and closes.
     pub limits: BreakerRule,
 }

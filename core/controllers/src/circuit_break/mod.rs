@@ -20,7 +20,7 @@ pub use orders::Orders;
 use std::collections::BTreeMap;
 
 use orders::{Opened, QUORUM_WINDOW, Verdict, quorum};
-use sloop_model::{BreakerRule, Mode, Policy, Rule, Scope, Share};
+use sloop_model::{BreakerMode, BreakerRule, Policy, Rule, Scope, Share};
 
 use crate::budget::{FLEET_WINDOW_MAX, Fleet};
 use crate::lease;
@@ -50,8 +50,8 @@ impl Controller for DerivedBreak {
                     ..Decision::default()
                 };
             }
-            SloMode::Shadow => Mode::Shadow,
-            SloMode::Actionable => Mode::Enforce,
+            SloMode::Shadow => BreakerMode::Shadow,
+            SloMode::Actionable => BreakerMode::Enforce,
         };
         let mut guard = Guard::new(mode, memory, world);
         let mut rules: BTreeMap<Scope, BreakerRule> = BTreeMap::new();
@@ -82,7 +82,8 @@ impl Controller for CircuitBreak {
     fn step(&self, intent: &CircuitBreakerIntent, memory: &mut Orders, world: &World) -> Decision {
         let mut guard = Guard::new(intent.mode, memory, world);
         for (scope, fleet) in world.service_fleets(&intent.service) {
-            if scope.side == intent.side && intent.route.covers(&scope.route) {
+            let is_meant = scope.side == intent.side && intent.route.covers(&scope.route);
+            if is_meant && obeys_orders(intent.mode) {
                 guard.judge(scope, fleet, intent.limits);
             }
         }
@@ -98,14 +99,22 @@ impl Controller for CircuitBreak {
 /// One step over the scopes of one intent.
 #[derive(Debug)]
 struct Guard<'a> {
-    mode: Mode,
+    mode: BreakerMode,
     orders: &'a mut Orders,
     world: &'a World,
     because: Vec<String>,
 }
 
+/// Whether a breaker in `mode` does something when it is ordered to open.
+const fn obeys_orders(mode: BreakerMode) -> bool {
+    match mode {
+        BreakerMode::Enforce | BreakerMode::Shadow => true,
+        BreakerMode::MetricsOnly | BreakerMode::Disabled | BreakerMode::ForcedOpen => false,
+    }
+}
+
 impl<'a> Guard<'a> {
-    const fn new(mode: Mode, orders: &'a mut Orders, world: &'a World) -> Self {
+    const fn new(mode: BreakerMode, orders: &'a mut Orders, world: &'a World) -> Self {
         Self {
             mode,
             orders,
@@ -167,18 +176,23 @@ impl<'a> Guard<'a> {
         let mut because = self.because;
         if because.is_empty() {
             let acts = match self.mode {
-                Mode::Enforce => "breakers are in force",
-                Mode::Shadow => "breakers decide and count, and let everything pass",
+                BreakerMode::Enforce => "breakers are in force",
+                BreakerMode::Shadow => "breakers decide and count, and let everything pass",
+                BreakerMode::MetricsOnly => "breakers only count, as declared,",
+                BreakerMode::Disabled => "breakers do nothing, as declared,",
+                BreakerMode::ForcedOpen => "breakers refuse everything, as declared,",
             };
             let on = if rules.is_empty() {
                 "nothing can be broken: no objective has a source of ours that may not fail always"
                     .to_owned()
             } else {
                 let scopes: Vec<String> = rules.keys().map(ToString::to_string).collect();
-                format!(
-                    "{acts} on {}; the fleet is well, or too little is known to order anything",
-                    scopes.join(", ")
-                )
+                let fleet = if obeys_orders(self.mode) {
+                    "; the fleet is well, or too little is known to order anything"
+                } else {
+                    ""
+                };
+                format!("{acts} on {}{fleet}", scopes.join(", "))
             };
             because.push(on);
         }

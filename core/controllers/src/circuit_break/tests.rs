@@ -244,8 +244,8 @@ fn monitored_slos_are_left_alone_and_shadow_ones_only_watched() {
     };
     assert!(decide(SloMode::Monitored).policies.is_empty());
     for (mode, expected) in [
-        (SloMode::Shadow, Mode::Shadow),
-        (SloMode::Actionable, Mode::Enforce),
+        (SloMode::Shadow, BreakerMode::Shadow),
+        (SloMode::Actionable, BreakerMode::Enforce),
     ] {
         let policies = decide(mode).policies;
         assert!(
@@ -263,7 +263,7 @@ fn an_explicit_breaker_is_taken_as_written() {
         service: scope().service,
         route: RouteSelector::Named(scope().route),
         side: Side::Server,
-        mode: Mode::Enforce,
+        mode: BreakerMode::Enforce,
         limits,
     };
     let mut world = World::default();
@@ -280,6 +280,35 @@ fn an_explicit_breaker_is_taken_as_written() {
     let decision = CircuitBreak.step(&intent, &mut memory, &world);
     assert!(trip(&decision).is_some(), "{}", decision.because);
     assert_eq!(decision.policies[0].scope, scope());
+}
+
+#[test]
+fn a_breaker_that_obeys_no_orders_is_given_none() {
+    let limits = derive::limits(Target::parse(0.5).unwrap(), None).unwrap();
+    for (mode, obeys) in [
+        (BreakerMode::Enforce, true),
+        (BreakerMode::Shadow, true),
+        (BreakerMode::MetricsOnly, false),
+        (BreakerMode::Disabled, false),
+        (BreakerMode::ForcedOpen, false),
+    ] {
+        let intent = CircuitBreakerIntent {
+            name: "a".into(),
+            service: scope().service,
+            route: RouteSelector::Any,
+            side: Side::Server,
+            mode,
+            limits,
+        };
+        let mut world = World::default();
+        world.begin_step(at(1));
+        world.observe(saw("a", 1, (60, 60)));
+        let decision = CircuitBreak.step(&intent, &mut Orders::default(), &world);
+        assert_eq!(trip(&decision).is_some(), obeys, "{}", decision.because);
+        assert!(decision.policies.iter().any(|policy| {
+            matches!(policy.rule, Rule::Break { mode: given, .. } if given == mode)
+        }));
+    }
 }
 
 #[test]

@@ -117,7 +117,7 @@ impl<'a> Rules<'a> {
                     limits,
                     expires_at_ms,
                 } if policy.scope.route.is_any() == is_any => Some(BreakerConfig {
-                    mode: mode.into(),
+                    mode,
                     expires_at_ms: Some(expires_at_ms),
                     limits,
                     trip: None,

@@ -1,6 +1,6 @@
 use sloop_model::{
-    BreakerRule, Mode, Objective, ObjectiveId, PathMatch, RequestMatch, Rule, SloName, Target,
-    Trip, WallTime,
+    BreakerMode, BreakerRule, Objective, ObjectiveId, PathMatch, RequestMatch, Rule, SloName,
+    Target, Trip, WallTime,
 };
 
 use super::*;
@@ -62,7 +62,7 @@ fn limits(target: f64) -> BreakerRule {
 
 fn breaks(target: f64) -> Rule {
     Rule::Break {
-        mode: Mode::Enforce,
+        mode: BreakerMode::Enforce,
         limits: limits(target),
         expires_at_ms: WallTime::from_millis(9),
     }

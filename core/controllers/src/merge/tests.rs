@@ -15,7 +15,7 @@ fn limits(target: f64) -> BreakerRule {
     crate::circuit_break::derived_limits(Target::parse(target).unwrap(), None).unwrap()
 }
 
-fn breaks(route: &str, mode: Mode, target: f64) -> Policy {
+fn breaks(route: &str, mode: BreakerMode, target: f64) -> Policy {
     Policy {
         scope: scope(route),
         rule: Rule::Break {
@@ -58,8 +58,8 @@ const EXPLICIT: &str = CircuitBreak::KIND;
 #[test]
 fn the_stricter_breaker_holds() {
     let (strict, lenient) = (
-        breaks("a", Mode::Enforce, 0.999),
-        breaks("a", Mode::Enforce, 0.95),
+        breaks("a", BreakerMode::Enforce, 0.999),
+        breaks("a", BreakerMode::Enforce, 0.95),
     );
     let both = merged(&[decided(SLO, &[lenient]), decided(SLO, &[strict])]);
     let [
@@ -76,8 +76,8 @@ fn the_stricter_breaker_holds() {
 
 #[test]
 fn what_only_watches_does_not_tighten_what_acts() {
-    let acts = breaks("a", Mode::Enforce, 0.9);
-    let watches = [breaks("a", Mode::Shadow, 0.999), trips("a", 7)];
+    let acts = breaks("a", BreakerMode::Enforce, 0.9);
+    let watches = [breaks("a", BreakerMode::Shadow, 0.999), trips("a", 7)];
     assert_eq!(
         merged(&[
             decided(SLO, &watches),
@@ -95,8 +95,8 @@ fn what_only_watches_does_not_tighten_what_acts() {
 
 #[test]
 fn an_explicit_document_replaces_what_slos_imply() {
-    let derived = breaks("a", Mode::Enforce, 0.999);
-    let explicit = breaks("a", Mode::Shadow, 0.5);
+    let derived = breaks("a", BreakerMode::Enforce, 0.999);
+    let explicit = breaks("a", BreakerMode::Shadow, 0.5);
     assert_eq!(
         merged(&[
             decided(SLO, std::slice::from_ref(&derived)),
@@ -104,7 +104,7 @@ fn an_explicit_document_replaces_what_slos_imply() {
         ]),
         [explicit]
     );
-    let for_all = breaks("*", Mode::Enforce, 0.5);
+    let for_all = breaks("*", BreakerMode::Enforce, 0.5);
     let both = merged(&[
         decided(SLO, &[derived]),
         decided(EXPLICIT, std::slice::from_ref(&for_all)),
@@ -117,8 +117,8 @@ fn an_explicit_document_replaces_what_slos_imply() {
 
 #[test]
 fn what_holds_on_all_routes_takes_part_on_each() {
-    let all = breaks("*", Mode::Enforce, 0.999);
-    let one = breaks("a", Mode::Shadow, 0.9);
+    let all = breaks("*", BreakerMode::Enforce, 0.999);
+    let one = breaks("a", BreakerMode::Shadow, 0.9);
     let both = merged(&[
         decided(SLO, std::slice::from_ref(&all)),
         decided(SLO, &[one]),
@@ -131,9 +131,42 @@ fn what_holds_on_all_routes_takes_part_on_each() {
 }
 
 #[test]
+fn what_a_person_forces_holds_and_obeys_no_order() {
+    let derived = [breaks("a", BreakerMode::Enforce, 0.999), trips("a", 7)];
+    for forced in [
+        BreakerMode::ForcedOpen,
+        BreakerMode::Disabled,
+        BreakerMode::MetricsOnly,
+    ] {
+        let explicit = breaks("a", forced, 0.5);
+        assert_eq!(
+            merged(&[
+                decided(SLO, &derived),
+                decided(EXPLICIT, std::slice::from_ref(&explicit))
+            ]),
+            [explicit]
+        );
+    }
+    let all = [
+        BreakerMode::MetricsOnly,
+        BreakerMode::Shadow,
+        BreakerMode::Enforce,
+        BreakerMode::Disabled,
+        BreakerMode::ForcedOpen,
+    ];
+    for (index, mode) in all.into_iter().enumerate() {
+        let documents = all[..=index]
+            .iter()
+            .map(|mode| decided(EXPLICIT, &[breaks("a", *mode, 0.5)]))
+            .collect::<Vec<_>>();
+        assert_eq!(merged(&documents), [breaks("a", mode, 0.5)]);
+    }
+}
+
+#[test]
 fn the_highest_order_holds() {
-    let one = [breaks("a", Mode::Enforce, 0.9), trips("a", 7)];
-    let other = [breaks("a", Mode::Enforce, 0.9), trips("a", 9)];
+    let one = [breaks("a", BreakerMode::Enforce, 0.9), trips("a", 7)];
+    let other = [breaks("a", BreakerMode::Enforce, 0.9), trips("a", 9)];
     let both = merged(&[decided(SLO, &one), decided(SLO, &other)]);
     assert_eq!(both, other);
 }
