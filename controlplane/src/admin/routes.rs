@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use sloop_controllers::SloStatus;
 use tokio::sync::{mpsc, oneshot};
 
-use super::api::{DecisionTaken, DocumentFile, Event, List, NodeStatus, ScopeStatus};
+use super::api::{DecisionTaken, DenialStatus, DocumentFile, Event, List, NodeStatus, ScopeStatus};
 use super::nodes::nodes;
 use super::problem::Refusal;
 use crate::ads::Hub;
@@ -85,6 +85,7 @@ pub fn router(admin: Admin) -> Router {
         .route("/v1/nodes", get(all_nodes))
         .route("/v1/events", get(events))
         .route("/v1/decisions", get(decisions))
+        .route("/v1/denials", get(denials))
         .route("/v1/documents", get(documents))
         .fallback(|uri: Uri| async move { Refusal::NoSuchPath(uri.path().to_owned()) })
         .with_state(admin)
@@ -122,6 +123,10 @@ async fn slo(
 
 async fn scopes(State(admin): State<Admin>) -> Answer<ScopeStatus> {
     admin.list(|engine| engine.scopes(clock::wall())).await
+}
+
+async fn denials(State(admin): State<Admin>) -> Answer<DenialStatus> {
+    admin.list(Engine::denials).await
 }
 
 async fn all_nodes(State(admin): State<Admin>) -> Answer<NodeStatus> {

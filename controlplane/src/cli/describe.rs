@@ -9,11 +9,12 @@ use sloop_controllers::{
 
 use super::policy::sentence;
 use super::table::{Table, percent};
-use super::{AdminArgs, CliError, client, get};
+use super::{AdminArgs, CliError, client, get, scope};
 use crate::metrics::{rough_span, span};
 
 const EXAMPLE: &str = "Example:
-  sloop describe slo checkout-availability";
+  sloop describe slo checkout-availability
+  sloop describe scope checkout/pay";
 
 /// What to describe.
 #[derive(Args, Debug)]
@@ -22,7 +23,7 @@ pub(super) struct DescribeArgs {
     /// The kind of thing.
     #[arg(value_enum)]
     kind: Kind,
-    /// Its name.
+    /// Its name; of scopes SERVICE, or SERVICE/ROUTE.
     name: String,
     #[command(flatten)]
     admin: AdminArgs,
@@ -33,6 +34,8 @@ pub(super) struct DescribeArgs {
 enum Kind {
     /// An SLO: objectives, budget, burn, policies in force, and why.
     Slo,
+    /// The routes of a service: outcomes, breakers, shedding, faults, callers, arms of experiments.
+    Scope,
 }
 
 pub(super) fn run(args: &DescribeArgs, out: &mut dyn Write) -> Result<(), CliError> {
@@ -42,6 +45,7 @@ pub(super) fn run(args: &DescribeArgs, out: &mut dyn Write) -> Result<(), CliErr
             let slo: SloStatus = client::get(&args.admin.admin, &path)?;
             Ok(describe(&slo, out)?)
         }
+        Kind::Scope => scope::run(&args.admin.admin, &args.name, out),
     }
 }
 

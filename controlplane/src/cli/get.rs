@@ -1,5 +1,6 @@
 //! `sloop get`.
 
+use std::collections::BTreeMap;
 use std::io::Write;
 
 use clap::{Args, ValueEnum};
@@ -10,7 +11,8 @@ use sloop_controllers::SloStatus;
 use super::table::{Table, ago, latency, percent};
 use super::{AdminArgs, CliError, client};
 use crate::admin::api::{
-    BreakerStatus, DecisionTaken, DocumentFile, List, NodeStatus, ScopeStatus,
+    BreakerStatus, DecisionTaken, DenialStatus, DocumentFile, FaultTotals, List, NodeStatus,
+    ScopeStatus,
 };
 use crate::metrics::span;
 
@@ -45,6 +47,9 @@ enum Kind {
     /// Routes of services, and what was counted on them.
     #[value(alias = "scope")]
     Scopes,
+    /// What deny rules did.
+    #[value(alias = "denial")]
+    Denials,
     /// What controllers decided lately, and why.
     #[value(alias = "decision")]
     Decisions,
@@ -77,6 +82,7 @@ pub(super) fn run(args: &GetArgs, out: &mut dyn Write) -> Result<(), CliError> {
         Kind::Slo => slos(&list(args)?, wide),
         Kind::Nodes => nodes(&list(args)?, wide),
         Kind::Scopes => scopes(&list(args)?, wide),
+        Kind::Denials => denials(&list(args)?),
         Kind::Decisions => decisions(&list(args)?),
         Kind::Documents => documents(&list(args)?),
         // Events differ too much for columns.
@@ -90,6 +96,7 @@ const fn path(kind: Kind) -> &'static str {
         Kind::Slo => "/v1/slos",
         Kind::Nodes => "/v1/nodes",
         Kind::Scopes => "/v1/scopes",
+        Kind::Denials => "/v1/denials",
         Kind::Decisions => "/v1/decisions",
         Kind::Documents => "/v1/documents",
         Kind::Events => "/v1/events",
@@ -230,7 +237,9 @@ fn scopes(list: &List<ScopeStatus>, wide: bool) -> Table {
         "SERVICE", "ROUTE", "SIDE", "REQUESTS", "P50", "P99", "BREAKERS",
     ];
     if wide {
-        headings.extend(["REPORTED", "REFUSED", "SHADOW", "OUTCOMES"]);
+        headings.extend([
+            "REPORTED", "REFUSED", "SHADOW", "RETRIES", "SHED", "FAULTS", "OUTCOMES",
+        ]);
     }
     let mut table = Table::of(&headings);
     for scope in &list.items {
@@ -249,15 +258,14 @@ fn scopes(list: &List<ScopeStatus>, wide: bool) -> Table {
             breakers(&scope.breakers),
         ];
         if wide {
-            let outcomes = scope.outcomes.iter();
-            let outcomes: Vec<_> = outcomes
-                .map(|(name, count)| format!("{name}={count}"))
-                .collect();
             row.extend([
                 ago(list.at_ms, scope.reported_ms),
                 scope.refused.to_string(),
                 scope.shadow_refused.to_string(),
-                outcomes.join(" "),
+                scope.retries.to_string(),
+                shed(scope),
+                faults(scope.faults),
+                counts(&scope.outcomes),
             ]);
         }
         table.row(row);
@@ -265,9 +273,61 @@ fn scopes(list: &List<ScopeStatus>, wide: bool) -> Table {
     table
 }
 
+/// Counts by name; `-` when there are none.
+pub(super) fn counts(counts: &BTreeMap<String, u64>) -> String {
+    let counts = counts.iter();
+    let texts: Vec<String> = counts
+        .map(|(name, count)| format!("{name}={count}"))
+        .collect();
+    if texts.is_empty() {
+        "-".to_owned()
+    } else {
+        texts.join(" ")
+    }
+}
+
+/// Requests that were shed, and the largest share that a VM sheds.
+fn shed(scope: &ScopeStatus) -> String {
+    let Some(shed) = &scope.shed else {
+        return "-".to_owned();
+    };
+    let requests = shed
+        .by_class
+        .values()
+        .fold(0_u64, |sum, count| sum.saturating_add(*count));
+    let largest = scope.shed_levels.iter().map(|level| level.share).max();
+    match largest {
+        Some(share) => format!("{requests} (up to {})", percent(Some(share.as_fraction()))),
+        None => requests.to_string(),
+    }
+}
+
+/// Requests that faults met.
+pub(super) fn faults(faults: Option<FaultTotals>) -> String {
+    faults.map_or_else(
+        || "-".to_owned(),
+        |it| format!("{} delayed, {} aborted", it.delayed, it.aborted),
+    )
+}
+
+fn denials(list: &List<DenialStatus>) -> Table {
+    let mut table = Table::of(&["SERVICE", "SIDE", "RULE", "REFUSED", "SHADOW", "OVER SHARE"]);
+    for denial in &list.items {
+        table.row(vec![
+            denial.group.clone(),
+            denial.side.to_string(),
+            denial.id.clone(),
+            denial.refused.to_string(),
+            denial.shadow_refused.to_string(),
+            denial.over_share.to_string(),
+        ]);
+    }
+    table
+}
+
 /// How many breakers are in each state.
-fn breakers(breakers: &[BreakerStatus]) -> String {
-    let mut counts = std::collections::BTreeMap::new();
+pub(super) fn breakers(breakers: &[BreakerStatus]) -> String {
+    let mut counts = BTreeMap::new();
     for breaker in breakers {
         *counts.entry(breaker.state).or_insert(0_usize) += 1;
     }

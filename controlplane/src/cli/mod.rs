@@ -10,6 +10,7 @@ mod describe;
 mod get;
 mod output;
 mod policy;
+mod scope;
 mod serve;
 mod table;
 mod validate;

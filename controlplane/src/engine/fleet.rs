@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use sloop_controllers::BreakerState;
-use sloop_model::{Scope, Side, WallTime};
+use sloop_model::{Scope, Share, Side, WallTime};
 
-use crate::admin::api::{BreakerStatus, FilterInForce, Happened};
+use crate::admin::api::{BreakerStatus, FilterInForce, Happened, ShedLevel};
 use crate::ingest::{Applied, Report};
 
 /// A VM that was quiet for this long is gone: filters report every interval, a minute at most,
@@ -32,6 +32,8 @@ struct Vm {
     reported: WallTime,
     filters: BTreeMap<Side, Applied>,
     breakers: BTreeMap<Scope, Guard>,
+    /// The share that is being shed on a scope, and when that was said.
+    levels: BTreeMap<Scope, (Share, WallTime)>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -73,9 +75,11 @@ impl Fleet {
             reported: now,
             filters: BTreeMap::new(),
             breakers: BTreeMap::new(),
+            levels: BTreeMap::new(),
         });
         vm.reported = now;
         let mut told = vm.take_filters(report);
+        vm.take_levels(report);
         for counts in &report.scopes {
             if let Some(reading) = &counts.breaker {
                 told.extend(vm.take_breaker(report.incarnation, &counts.scope, reading));
@@ -93,6 +97,8 @@ impl Fleet {
         for vm in self.vms.values_mut() {
             vm.breakers
                 .retain(|_, guard| now.since(guard.mentioned) < BREAKER_KEPT);
+            vm.levels
+                .retain(|_, (_, said)| now.since(*said) < BREAKER_KEPT);
         }
     }
 
@@ -112,6 +118,25 @@ impl Fleet {
         }
         for breakers in all.values_mut() {
             breakers.sort_by(|a, b| (&a.node, &a.vm).cmp(&(&b.node, &b.vm)));
+        }
+        all
+    }
+
+    /// What is being shed on each scope by the last word of each VM, sorted by node; VMs that shed nothing are left out.
+    #[must_use]
+    pub fn shed_levels(&self) -> BTreeMap<&Scope, Vec<ShedLevel>> {
+        let mut all: BTreeMap<&Scope, Vec<ShedLevel>> = BTreeMap::new();
+        for (incarnation, vm) in &self.vms {
+            for (scope, (level, _)) in &vm.levels {
+                all.entry(scope).or_default().push(ShedLevel {
+                    node: vm.node.clone(),
+                    vm: name(*incarnation),
+                    share: *level,
+                });
+            }
+        }
+        for levels in all.values_mut() {
+            levels.sort_by(|a, b| (&a.node, &a.vm).cmp(&(&b.node, &b.vm)));
         }
         all
     }
@@ -173,6 +198,19 @@ impl Vm {
             }
         }
         told
+    }
+
+    fn take_levels(&mut self, report: &Report) {
+        for (counts, details) in report.scopes.iter().zip(&report.details) {
+            let level = details.effects.shed.and_then(|shed| shed.level);
+            match level {
+                Some(level) => drop(
+                    self.levels
+                        .insert(counts.scope.clone(), (level, self.reported)),
+                ),
+                None => drop(self.levels.remove(&counts.scope)),
+            }
+        }
     }
 
     fn take_breaker(

@@ -5,6 +5,8 @@
 //! and the ledger that keeps them from being counted twice are always written
 //! together.
 
+mod denials;
+mod effects;
 mod fleet;
 mod history;
 mod pace;
@@ -24,11 +26,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use sloop_controllers::{Controllers, IntentId, RouteSet, SloStatus, Stage, Step, World};
-use sloop_model::{Policy, Rule, Scope, WallTime};
+use sloop_model::{ExperimentKey, Policy, Rule, Scope, WallTime};
 
 use crate::admin::api::{DecisionTaken, DocumentFile, Event, Happened};
 use crate::ingest::{Ledger, Report, Verdict};
 use crate::store::Batch;
+use denials::Denials;
 
 /// Events kept. Each has about 200 bytes; a fleet of a hundred that trips and recovers makes a thousand.
 const EVENTS_MAX: usize = 10_000;
@@ -44,6 +47,9 @@ const RECENT_MAX: usize = 50_000;
 /// any more but when the newest report came.
 const RECENT_KEPT: Duration = Duration::from_secs(60 * 60);
 
+/// Experiments whose names are kept: reports only have their keys.
+const EXPERIMENTS_MAX: usize = 1_000;
+
 /// What the process knows.
 #[derive(Debug)]
 pub struct Engine {
@@ -53,6 +59,8 @@ pub struct Engine {
     noted: BTreeSet<u64>,
     fleet: Fleet,
     recent: BTreeMap<Scope, Recent>,
+    denials: Denials,
+    experiments: BTreeMap<ExperimentKey, String>,
     documents: Documents,
     bodies: BTreeMap<IntentId, (&'static str, String)>,
     step: Step,
@@ -129,6 +137,7 @@ impl Engine {
         self.step = self.controllers.step(&mut self.world);
         self.slos = self.controllers.slo_statuses(&self.world, &self.step);
         self.remember_decisions(now);
+        self.remember_experiments();
         &self.step
     }
 
@@ -202,6 +211,7 @@ impl Engine {
         for told in self.fleet.take(report, now) {
             self.tell(told.at, now, told.happened);
         }
+        self.denials.add(&report.group, &report.denials);
         for (counts, details) in report.scopes.iter().zip(&report.details) {
             if let Some(recent) = self.recent.get_mut(&counts.scope) {
                 recent.add(counts, details, now);
@@ -210,6 +220,23 @@ impl Engine {
                 recent.add(counts, details, now);
             }
         }
+    }
+
+    /// Keeps the names of faults, also after they were withdrawn: their last counts come later.
+    fn remember_experiments(&mut self) {
+        let faults = self
+            .step
+            .policies
+            .iter()
+            .filter_map(|policy| match &policy.rule {
+                Rule::Fault(fault) => Some((fault.key(), fault.id().to_owned())),
+                Rule::Break { .. } | Rule::Count(_) | Rule::Trip(_) => None,
+            });
+        let current: Vec<_> = faults.take(EXPERIMENTS_MAX).collect();
+        if EXPERIMENTS_MAX < self.experiments.len() + current.len() {
+            self.experiments.clear();
+        }
+        self.experiments.extend(current);
     }
 
     /// Adds to the history what was decided differently from the last step.

@@ -6,6 +6,7 @@ use std::time::Duration;
 use sloop_controllers::ScopeCounts;
 use sloop_model::{Outcome, WallTime};
 
+use super::effects::Effected;
 use super::values::Values;
 use crate::admin::api::Latency;
 use crate::ingest::Details;
@@ -36,6 +37,8 @@ pub struct Recent {
     latency: VecDeque<(u64, BTreeMap<u64, u64>)>,
     /// Who asked, and how often again.
     pub(super) values: Values,
+    /// What was done on purpose, and how experiments went.
+    pub(super) effected: Effected,
     /// When the newest report about it came.
     pub reported: WallTime,
 }
@@ -45,6 +48,7 @@ impl Recent {
     pub fn add(&mut self, counts: &ScopeCounts, details: &Details, now: WallTime) {
         self.reported = now;
         self.values.add(details);
+        self.effected.add(&details.effects, &counts.arms);
         let reading = reading(counts);
         let current = slot(&mut self.seconds, now, Duration::from_secs(1), READING);
         current.requests = current.requests.saturating_add(reading.requests);
@@ -141,7 +145,7 @@ fn millis(duration: Duration) -> u64 {
 }
 
 /// The smallest value that `percent` of `count` values do not exceed.
-fn percentile(counts: &BTreeMap<u64, u64>, count: u64, percent: u64) -> Option<u64> {
+pub(super) fn percentile(counts: &BTreeMap<u64, u64>, count: u64, percent: u64) -> Option<u64> {
     let rank = (u128::from(count) * u128::from(percent)).div_ceil(100);
     let mut seen = 0_u128;
     counts.iter().find_map(|(&value, &one)| {
@@ -156,10 +160,18 @@ mod tests {
     use sloop_model::{ObjectiveId, RouteName, Scope, ServiceName, Side, SloName};
 
     use super::*;
+    use crate::ingest::Effects;
 
     const NONE: Details = Details {
         retries: 0,
         values: Vec::new(),
+        effects: Effects {
+            delayed: 0,
+            aborted: 0,
+            shed: None,
+            shadow_denied: 0,
+            shadow_denied_good: 0,
+        },
     };
 
     const NOW: WallTime = WallTime::from_millis(1_000_000);

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use sloop_controllers::{Cell, Controllers, Step, World};
 use sloop_model::WallTime;
 
-use super::{DECISIONS_MAX, Documents, EVENTS_MAX, Engine, Fleet, History};
+use super::{DECISIONS_MAX, Denials, Documents, EVENTS_MAX, Engine, Fleet, History};
 use crate::ingest::{Ledger, Seen};
 use crate::store::{Batch, Store, StoreError};
 
@@ -79,6 +79,8 @@ impl Engine {
             noted: std::collections::BTreeSet::new(),
             fleet: Fleet::default(),
             recent: std::collections::BTreeMap::new(),
+            denials: Denials::default(),
+            experiments: std::collections::BTreeMap::new(),
             documents: Documents::default(),
             bodies: std::collections::BTreeMap::new(),
             step: Step::default(),

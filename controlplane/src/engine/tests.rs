@@ -161,6 +161,57 @@ fn who_asked_is_told_and_added_up_once() {
 }
 
 #[test]
+fn what_was_done_on_purpose_is_shown() {
+    let mut process = Process::begin();
+    let fault = r#"{"name": "slow", "service": "checkout", "route": "any", "side": "server", "fault":
+        {"id": "slow", "share": 500, "control": 500, "delay_ms": 300, "expires_at_ms": 1767229200000}}"#;
+    let id = IntentId("FaultInjection/slow".to_owned());
+    let documents = Documents {
+        intents: BTreeMap::from([(id, ("fault_injection", fault.to_owned()))]),
+        ..Documents::default()
+    };
+    assert_eq!(process.engine.set_documents(documents, NOW), [""; 0]);
+    process.engine.step(NOW);
+    for (incarnation, level) in [(7, 2_500), (8, 0)] {
+        let mut report = report(incarnation, 1, 10, 1);
+        report.scopes[0].delayed = 2;
+        report.scopes[0].shed = Some(wire::ShedDelta {
+            level,
+            shed: vec![3],
+            ..wire::ShedDelta::default()
+        });
+        report.scopes[0].arms = vec![wire::ArmDelta {
+            experiment: ExperimentKey::of("slow").bits(),
+            arm: wire::Arm::Control.into(),
+            requests: 4,
+            ..wire::ArmDelta::default()
+        }];
+        report.denials = vec![wire::DenyDelta {
+            side: wire::Side::Server.into(),
+            id: "batch".to_owned(),
+            refused: 5,
+            ..wire::DenyDelta::default()
+        }];
+        process.take(report, NOW);
+    }
+    let scope = &process.engine.scopes(NOW)[0];
+    assert_eq!(scope.faults.unwrap().delayed, 4);
+    assert_eq!(scope.shed.as_ref().unwrap().by_class["sheddable"], 6);
+    let levels: Vec<_> = scope
+        .shed_levels
+        .iter()
+        .map(|it| it.node.as_str())
+        .collect();
+    assert_eq!(levels, ["checkout-7"], "who sheds nothing is left out");
+    let [arm] = scope.arms.as_slice() else {
+        panic!("one arm: {:?}", scope.arms)
+    };
+    assert_eq!((arm.experiment.as_str(), arm.requests), ("slow", 8));
+    let denials = process.engine.denials();
+    assert_eq!((denials[0].id.as_str(), denials[0].refused), ("batch", 10));
+}
+
+#[test]
 fn a_report_is_taken_once() {
     let mut process = Process::begin();
     let verdict = |process: &mut Process, sequence| {

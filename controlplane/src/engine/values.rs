@@ -109,10 +109,12 @@ impl Totals {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ingest::Effects;
 
     fn details(value: &str) -> Details {
         Details {
             retries: 1,
+            effects: Effects::default(),
             values: vec![ValueCounts {
                 dimension: Dimension::Caller,
                 value: DimensionValue::try_from(value.to_owned()).unwrap(),

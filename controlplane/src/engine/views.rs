@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use sloop_controllers::{Lost, ScopeTotals, SloStatus};
 use sloop_model::{Outcome, WallTime};
 
+use super::effects::Effected;
 use super::{Engine, Reporter};
-use crate::admin::api::{DecisionTaken, DocumentFile, Event, ScopeStatus};
+use crate::admin::api::{DecisionTaken, DenialStatus, DocumentFile, Event, ScopeStatus};
 
 impl Engine {
     /// The moment of the last step or report.
@@ -31,8 +32,12 @@ impl Engine {
     #[must_use]
     pub fn scopes(&self, now: WallTime) -> Vec<ScopeStatus> {
         let mut breakers = self.fleet.breakers();
+        let mut levels = self.fleet.shed_levels();
         let status = |totals: &ScopeTotals| {
             let recent = self.recent.get(&totals.scope);
+            let effected = recent.map(|recent| &recent.effected);
+            let (shadow_denied, shadow_denied_good) =
+                effected.map_or((0, 0), Effected::shadow_denied);
             ScopeStatus {
                 service: totals.scope.service.clone(),
                 route: totals.scope.route.clone(),
@@ -46,10 +51,22 @@ impl Engine {
                 breakers: breakers.remove(&totals.scope).unwrap_or_default(),
                 retries: recent.map_or(0, |recent| recent.values.retries()),
                 values: recent.map_or_else(Vec::new, |recent| recent.values.status()),
+                faults: effected.and_then(Effected::faults),
+                shed: effected.and_then(Effected::shed),
+                shed_levels: levels.remove(&totals.scope).unwrap_or_default(),
+                shadow_denied,
+                shadow_denied_good,
+                arms: effected.map_or_else(Vec::new, |it| it.arms(&self.experiments)),
                 reported_ms: recent.map(|recent| recent.reported.as_millis()),
             }
         };
         self.world.scopes().map(status).collect()
+    }
+
+    /// What deny rules did.
+    #[must_use]
+    pub fn denials(&self) -> Vec<DenialStatus> {
+        self.denials.status()
     }
 
     /// The nodes that report, by id.

@@ -1,10 +1,12 @@
-//! What a report says about a scope beyond what decisions need: retries, and who asked.
+//! What a report says about a scope beyond what decisions need: retries, who asked, what was done on purpose.
 //!
 //! For people to look at, not for controllers, so it is neither stored nor replayed.
 
 use sloop_controllers::ObjectiveCounts;
 use sloop_model::{Dimension, DimensionSettings, DimensionValue, OutcomeClass};
 use sloop_xds_protos::report::v1 as wire;
+
+use super::effects::Effects;
 
 /// Values of all dimensions in one scope of a report: the cap of the configuration, `other` and `unknown`.
 const VALUES_MAX: usize = Dimension::ALL.len() * (DimensionSettings::VALUES_MAX as usize + 2);
@@ -16,6 +18,8 @@ pub struct Details {
     pub retries: u64,
     /// What was counted by value.
     pub values: Vec<ValueCounts>,
+    /// What was done on purpose.
+    pub effects: Effects,
 }
 
 /// What was counted for one value of a dimension.
@@ -36,6 +40,7 @@ impl Details {
     /// make no sense. Dimensions and classes that this reader does not know are left out.
     pub(super) fn read(
         retries: u64,
+        effects: Effects,
         deltas: Vec<wire::DimensionDelta>,
         objectives: &[ObjectiveCounts],
     ) -> Option<Self> {
@@ -48,7 +53,11 @@ impl Details {
                 values.push(value(dimension, delta, objectives)?);
             }
         }
-        Some(Self { retries, values })
+        Some(Self {
+            retries,
+            values,
+            effects,
+        })
     }
 }
 
@@ -127,7 +136,7 @@ mod tests {
     }
 
     fn read(delta: wire::DimensionDelta) -> Option<Details> {
-        Details::read(1, vec![delta], &[objective(4, 3)])
+        Details::read(1, Effects::default(), vec![delta], &[objective(4, 3)])
     }
 
     #[test]
@@ -180,7 +189,23 @@ mod tests {
             change(&mut bad);
             assert_eq!(read(bad.clone()), None, "{bad:?}");
         }
-        assert!(Details::read(0, vec![delta(); VALUES_MAX], &[objective(4, 3)]).is_some());
-        assert!(Details::read(0, vec![delta(); VALUES_MAX + 1], &[objective(4, 3)]).is_none());
+        assert!(
+            Details::read(
+                0,
+                Effects::default(),
+                vec![delta(); VALUES_MAX],
+                &[objective(4, 3)]
+            )
+            .is_some()
+        );
+        assert!(
+            Details::read(
+                0,
+                Effects::default(),
+                vec![delta(); VALUES_MAX + 1],
+                &[objective(4, 3)]
+            )
+            .is_none()
+        );
     }
 }

@@ -4,12 +4,14 @@
 //! transaction. Whatever happens in between, the filter sends it again.
 
 mod details;
+mod effects;
 mod ledger;
 mod report;
 mod service;
 mod trouble;
 
 pub use details::{Details, ValueCounts};
+pub use effects::{Denied, Effects, Shed};
 pub use ledger::{FORGET_AFTER, INCARNATIONS_MAX, Ledger, Seen, Verdict};
 pub use report::{Applied, BYTES_MAX, InvalidReport, Report, SCOPES_MAX, UNNAMED};
 pub use service::{Arrival, Reports, WAITING_MAX, response};

@@ -16,6 +16,7 @@ use sloop_model::{
 use sloop_xds_protos::report::v1 as wire;
 
 use super::details::Details;
+use super::effects::{Denied, Effects, denials};
 use super::trouble::Trouble;
 
 /// Scopes read from one report. Each of the two filters of a sidecar has at most
@@ -70,6 +71,8 @@ pub struct Report {
     pub filters: Vec<Applied>,
     /// Scopes that made no sense or were too many.
     pub scopes_dropped: u64,
+    /// What deny rules did; those that did nothing are not mentioned.
+    pub denials: Vec<Denied>,
     /// What the filters count as trouble.
     pub trouble: Trouble,
 }
@@ -125,6 +128,7 @@ impl TryFrom<wire::ReportRequest> for Report {
                 .take(FILTERS_MAX)
                 .filter_map(applied)
                 .collect(),
+            denials: denials(request.denials),
             trouble: request.trouble.map(Trouble::from).unwrap_or_default(),
         })
     }
@@ -188,12 +192,8 @@ const fn side(side: wire::Side) -> Option<Side> {
 
 fn counts(delta: wire::ScopeDelta) -> Option<(ScopeCounts, Details)> {
     let side = side(delta.side())?;
+    let effects = Effects::read(&delta);
     let breaker = delta.breaker.unwrap_or_default();
-    // A newer filter may know outcomes that we do not: its requests still count.
-    let mut outcomes = [0; Outcome::ALL.len()];
-    for (slot, count) in outcomes.iter_mut().zip(&delta.outcomes) {
-        *slot = *count;
-    }
     let latency = latencies(delta.latency_buckets, delta.latency)?;
     let objectives: Vec<ObjectiveCounts> = delta
         .objectives
@@ -202,7 +202,7 @@ fn counts(delta: wire::ScopeDelta) -> Option<(ScopeCounts, Details)> {
         .collect::<Option<_>>()?;
     let arms = delta.arms.into_iter().take(ScopeCounts::ARMS_MAX);
     let arms = arms.filter_map(arm_counts).collect();
-    let details = Details::read(delta.retries, delta.dimensions, &objectives)?;
+    let details = Details::read(delta.retries, effects, delta.dimensions, &objectives)?;
     let counts = ScopeCounts {
         scope: Scope {
             service: ServiceName::try_from(delta.service).ok()?,
@@ -210,7 +210,7 @@ fn counts(delta: wire::ScopeDelta) -> Option<(ScopeCounts, Details)> {
             side,
         },
         requests: delta.requests,
-        outcomes,
+        outcomes: outcomes(&delta.outcomes),
         objectives,
         refused: breaker.refused,
         shadow_refused: breaker.shadow_refused,
@@ -220,6 +220,15 @@ fn counts(delta: wire::ScopeDelta) -> Option<(ScopeCounts, Details)> {
         arms,
     };
     Some((counts, details))
+}
+
+/// A newer filter may know outcomes that we do not: its requests still count.
+fn outcomes(counts: &[u64]) -> [u64; Outcome::ALL.len()] {
+    let mut outcomes = [0; Outcome::ALL.len()];
+    for (slot, count) in outcomes.iter_mut().zip(counts) {
+        *slot = *count;
+    }
+    outcomes
 }
 
 fn objective(delta: wire::ObjectiveDelta) -> Option<ObjectiveCounts> {
@@ -241,15 +250,11 @@ fn arm_counts(delta: wire::ArmDelta) -> Option<ArmCounts> {
         wire::Arm::Control => Arm::Control,
         wire::Arm::Unspecified => return None,
     };
-    let mut outcomes = [0; Outcome::ALL.len()];
-    for (slot, count) in outcomes.iter_mut().zip(&delta.outcomes) {
-        *slot = *count;
-    }
     Some(ArmCounts {
         experiment: ExperimentKey::from_bits(delta.experiment),
         arm,
         requests: delta.requests,
-        outcomes,
+        outcomes: outcomes(&delta.outcomes),
         objectives: delta
             .objectives
             .into_iter()

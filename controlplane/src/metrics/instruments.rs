@@ -6,7 +6,8 @@ use opentelemetry::KeyValue;
 use opentelemetry::metrics::{Counter, Gauge, Histogram, Meter};
 use sloop_controllers::Lost;
 
-use crate::ingest::Trouble;
+use super::effects::EffectMetrics;
+use crate::ingest::{Report, Trouble};
 
 /// From a quiet memory operation to a disk that hangs; a factor of about three each.
 const SECONDS: [f64; 10] = [
@@ -40,6 +41,7 @@ pub struct IngestMetrics {
     trouble: Counter<u64>,
     commits_failed: Counter<u64>,
     commit: Histogram<f64>,
+    effects: EffectMetrics,
 }
 
 impl IngestMetrics {
@@ -77,6 +79,7 @@ impl IngestMetrics {
                 "store.commit.duration",
                 "Time to make a batch of changes durable.",
             ),
+            effects: EffectMetrics::register(meter),
         }
     }
 
@@ -117,6 +120,11 @@ impl IngestMetrics {
                 self.trouble.add(count, &[KeyValue::new("kind", kind)]);
             }
         }
+    }
+
+    /// A report that was counted tells what was done to requests on purpose.
+    pub fn effects(&self, report: &Report) {
+        self.effects.add(report);
     }
 
     /// A batch was made durable in `took`.

@@ -4,6 +4,7 @@
 //! nothing is global. Labels are words of an enum or names from documents,
 //! never nodes or anything from traffic.
 
+mod effects;
 mod instruments;
 mod observed;
 

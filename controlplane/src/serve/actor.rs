@@ -212,6 +212,7 @@ impl Actor {
             if taken.verdict != Verdict::Repeated {
                 ingest.scopes_dropped(report.scopes_dropped);
                 ingest.trouble(&report.trouble);
+                ingest.effects(&report);
                 if report.is_news() {
                     self.steps.want();
                 }
