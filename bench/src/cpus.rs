@@ -3,11 +3,14 @@
 use rustix::io::Errno;
 use rustix::process::Pid;
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use crate::schedstat::{ThreadError, ids};
 
 /// How the processors are shared between what is measured and the rest.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Shares {
     /// The one of the thread that is measured.
     pub measured: usize,

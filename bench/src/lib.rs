@@ -11,6 +11,8 @@
 //! [`Pool`] of kept-alive HTTP/1.1 connections, and a [`Recorder`] counts per
 //! route and per slice of time.
 //!
+//! [`open`] does the same for GET requests over HTTP/1.1 with as little as possible between the schedule and the kernel.
+//!
 //! What a filter costs is measured in another way: [`closed`] loads one thread evenly, [`schedstat`]
 //! says how long it was on its processor, [`paired`] what that means.
 
@@ -19,6 +21,7 @@ pub mod callgrind;
 pub mod closed;
 pub mod cpus;
 mod load;
+pub mod open;
 pub mod paired;
 mod pool;
 pub mod priority;

@@ -1,12 +1,26 @@
 //! Where an HTTP/1.1 answer ends, and with which status. Nothing else is looked at.
 
+use super::Broken;
+
 /// An answer that is all there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Answer {
+pub(crate) struct Answer {
     /// Its status.
     pub(super) status: u16,
     /// Bytes of head and body.
     pub(super) length: usize,
+}
+
+impl Answer {
+    /// Nothing, when it has the status `expected`.
+    pub(crate) const fn expect(self, expected: u16) -> Result<(), Broken> {
+        let given = self.status;
+        if given == expected {
+            Ok(())
+        } else {
+            Err(Broken::Status { given, expected })
+        }
+    }
 }
 
 /// What the bytes that have arrived are.

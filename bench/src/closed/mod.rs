@@ -63,8 +63,9 @@ pub enum Broken {
     },
 }
 
+/// A connection that carries one request at a time.
 #[derive(Debug)]
-struct Connection {
+pub(crate) struct Connection {
     stream: TcpStream,
     buffer: Box<[u8; ANSWER_BYTES_MAX]>,
 }
@@ -76,7 +77,12 @@ impl Closed {
     ///
     /// When one cannot be opened.
     pub fn connect(to: SocketAddr, count: usize) -> io::Result<Self> {
-        let connections = (0..count).map(|_| Connection::open(to));
+        let connections = (0..count).map(|_| {
+            let connection = Connection::open(to)?;
+            let stream = &connection.stream;
+            stream.set_read_timeout(Some(ANSWER_WITHIN))?;
+            Ok::<_, io::Error>(connection)
+        });
         Ok(Self {
             connections: connections.collect::<Result<_, _>>()?,
         })
@@ -96,7 +102,11 @@ impl Closed {
                 connection.stream.write_all(request)?;
             }
             for connection in self.connections.iter_mut().take(burst) {
-                connection.expect(status)?;
+                connection.read()?.expect(status)?;
+            }
+            // The next burst goes over those that have been idle for longest; where one burst fills all, each keeps its place.
+            if CONNECTIONS < self.connections.len() {
+                self.connections.rotate_left(burst);
             }
             left -= burst;
         }
@@ -118,28 +128,23 @@ impl Closed {
 }
 
 impl Connection {
-    fn open(to: SocketAddr) -> io::Result<Self> {
+    pub(crate) fn open(to: SocketAddr) -> io::Result<Self> {
         let stream = TcpStream::connect(to)?;
         // Small requests must not wait for the acknowledgement of earlier ones.
         stream.set_nodelay(true)?;
-        stream.set_read_timeout(Some(ANSWER_WITHIN))?;
         Ok(Self {
             stream,
             buffer: Box::new([0; ANSWER_BYTES_MAX]),
         })
     }
 
-    fn expect(&mut self, expected: u16) -> Result<(), Broken> {
-        let given = self.read()?.status;
-        if given == expected {
-            Ok(())
-        } else {
-            Err(Broken::Status { given, expected })
-        }
+    /// The same connection, for writing.
+    pub(crate) fn writer(&self) -> io::Result<TcpStream> {
+        self.stream.try_clone()
     }
 
     /// Reads one answer to its end. There is nothing after it, because nothing else was asked.
-    fn read(&mut self) -> Result<Answer, Broken> {
+    pub(crate) fn read(&mut self) -> Result<Answer, Broken> {
         let mut filled = 0;
         loop {
             let free = self.buffer.get_mut(filled..).unwrap_or_default();
@@ -172,7 +177,7 @@ mod tests {
     #[test]
     fn every_request_is_answered_over_the_connections_that_there_are() {
         let sink = Sink::start().unwrap();
-        for (connections, count) in [(4, 400), (4, 3), (1, 7), (3, 0)] {
+        for (connections, count) in [(4, 400), (4, 3), (1, 7), (3, 0), (9, 40)] {
             let mut closed = Closed::connect(sink.address(), connections).unwrap();
             let before = sink.served();
             closed.send(REQUEST, count, 200).unwrap();

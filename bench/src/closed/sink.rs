@@ -1,10 +1,11 @@
-//! The service behind what is measured: answers at once and always the same.
+//! The service behind what is measured: answers always the same, at once or after delays that are known.
 
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 /// What a path ends with whose answer is the head of the request, for looking at what arrives.
 pub const ECHO: &str = "?echo";
@@ -26,6 +27,8 @@ pub struct Sink {
 struct Shared {
     served: AtomicU64,
     is_over: AtomicBool,
+    /// For one request after the other, for ever; empty for none.
+    delays: Vec<Duration>,
 }
 
 impl Sink {
@@ -35,9 +38,22 @@ impl Sink {
     ///
     /// When it cannot listen.
     pub fn start() -> io::Result<Self> {
+        Self::delaying(Vec::new())
+    }
+
+    /// As [`Self::start`], but it waits before it answers: by `delays`, for one request after the other in the order in which
+    /// they arrive, and from the beginning again.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot listen.
+    pub fn delaying(delays: Vec<Duration>) -> io::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
         let address = listener.local_addr()?;
-        let shared = Arc::new(Shared::default());
+        let shared = Arc::new(Shared {
+            delays,
+            ..Shared::default()
+        });
         let for_thread = Arc::clone(&shared);
         let accepting = std::thread::spawn(move || accept(&listener, &for_thread));
         Ok(Self {
@@ -57,6 +73,16 @@ impl Sink {
     #[must_use]
     pub fn served(&self) -> u64 {
         self.shared.served.load(Ordering::Relaxed)
+    }
+}
+
+impl Shared {
+    /// Counts a request, and says how long it has to wait.
+    fn serves(&self) -> Duration {
+        let before = self.served.fetch_add(1, Ordering::Relaxed);
+        let before = usize::try_from(before).unwrap_or(0);
+        let index = before.checked_rem(self.delays.len()).unwrap_or(0);
+        self.delays.get(index).copied().unwrap_or_default()
     }
 }
 
@@ -103,7 +129,10 @@ fn serve(mut stream: TcpStream, shared: &Shared) -> io::Result<()> {
         let Some(rest) = head.strip_prefix(b"GET ") else {
             return Ok(());
         };
-        shared.served.fetch_add(1, Ordering::Relaxed);
+        let delay = shared.serves();
+        if !delay.is_zero() {
+            std::thread::sleep(delay);
+        }
         let path = rest.split(|byte| *byte == b' ').next().unwrap_or_default();
         if path.ends_with(ECHO.as_bytes()) {
             let begin = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", head.len());

@@ -11,6 +11,9 @@
 //! such that it holds the true median with at least 95 % whatever their
 //! distribution is (H. A. David, H. N. Nagaraja, Order Statistics, 3rd ed., 7.1).
 
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
 /// Blocks that the pairs are cut into, at most.
 ///
 /// With 20, the 6th and the 15th estimate hold the median with 95.9 %.
@@ -27,7 +30,8 @@ const MISS_MAX: f64 = 0.05;
 pub const PAIRS_MIN: usize = 6 * BLOCK_PAIRS_MIN;
 
 /// Two neighbouring slices, in nanoseconds of the worker per request.
-#[derive(Clone, Copy, Debug, PartialEq, serde::Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Pair {
     /// Without the variant.
     pub baseline: f64,
@@ -36,7 +40,8 @@ pub struct Pair {
 }
 
 /// An estimate and the interval that holds the true value with 95 %.
-#[derive(Clone, Copy, Debug, PartialEq, serde::Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Estimate {
     /// The lower end.
     pub low: f64,
@@ -79,8 +84,14 @@ pub fn median(values: &[f64]) -> Option<f64> {
 #[must_use]
 pub fn estimate(pairs: &[Pair], of: impl Fn(Pair) -> f64) -> Option<Estimate> {
     let values: Vec<f64> = pairs.iter().map(|pair| of(*pair)).collect();
-    let blocks: Option<Vec<f64>> = blocks(&values).map(median).collect();
-    around(median(&values)?, blocks?)
+    estimate_of(&values)
+}
+
+/// The median of values that are in the order of time. `None` for fewer than [`PAIRS_MIN`].
+#[must_use]
+pub fn estimate_of(values: &[f64]) -> Option<Estimate> {
+    let blocks: Option<Vec<f64>> = blocks(values).map(median).collect();
+    around(median(values)?, blocks?)
 }
 
 /// What `variant` adds, as a share of what `reference` adds.
