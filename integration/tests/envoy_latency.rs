@@ -2,7 +2,9 @@
 #![cfg(feature = "envoy")]
 #![allow(missing_docs, clippy::unwrap_used, reason = "tests")]
 
-use sloop_integration::latency::{self, Live, Priority, Settings, Trace, Variant};
+use sloop_integration::latency::{
+    self, Live, OpenSettings, Plan, Priority, Report, Settings, Trace, Variant,
+};
 
 /// A variant without filters, or with those of `filters`.
 fn variant(name: &str, filters: &str) -> Variant {
@@ -21,6 +23,16 @@ fn settings() -> Settings {
     Settings::new(18, 7, Priority::Ordinary)
 }
 
+async fn measure(variants: Vec<Variant>) -> anyhow::Result<Report> {
+    let plan = Plan {
+        variants,
+        open: vec![],
+        modules: None,
+        settings: settings(),
+    };
+    latency::measure(plan, Live::default()).await
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn lua_costs_more_than_nothing_and_every_request_is_accounted_for() {
     let lua = Variant {
@@ -28,8 +40,7 @@ async fn lua_costs_more_than_nothing_and_every_request_is_accounted_for() {
         ..variant("lua", sloop_bench::variants::LUA)
     };
     let variants = vec![variant("none", ""), variant("none2", ""), lua];
-    let report = latency::measure(variants, settings(), Live::default());
-    let report = report.await.unwrap();
+    let report = measure(variants).await.unwrap();
     let names: Vec<_> = report
         .variants
         .iter()
@@ -65,8 +76,7 @@ async fn a_cost_that_is_known_is_found() {
         .map(|(name, filters)| variant(name, filters))
         .into_iter()
         .chain([0, 200].map(|micros| variant(&format!("work{micros}"), &working(micros))));
-    let report = latency::measure(variants.collect(), settings(), Live::default());
-    let report = report.await.unwrap();
+    let report = measure(variants.collect()).await.unwrap();
     let added = |name: &str| {
         let row = report.variants.iter().find(|row| row.name == name);
         row.unwrap().added_ns
@@ -82,13 +92,44 @@ async fn a_cost_that_is_known_is_found() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn latency_is_measured_over_the_same_listeners_and_accounted_for() {
+    let plan = Plan {
+        variants: vec![
+            variant("none", ""),
+            variant("none2", ""),
+            variant("work2000", &working(2_000)),
+        ],
+        open: ["none", "none2", "work2000"].map(str::to_owned).to_vec(),
+        modules: None,
+        settings: Settings {
+            open: Some(OpenSettings {
+                rate: 100.0,
+                ..OpenSettings::new(18, 100)
+            }),
+            ..settings()
+        },
+    };
+    // Where others are busy the first part may be refused; then there is no second one.
+    let report = latency::measure(plan, Live::default()).await.unwrap();
+    let Some(open) = report.latency else {
+        assert!(!report.is_usable());
+        return;
+    };
+    let names: Vec<_> = open.variants.iter().map(|row| row.name.as_str()).collect();
+    assert_eq!(names, ["none", "none2", "work2000"]);
+    // Nobody waits less than the filter works, whatever else the machine does.
+    let worked = open.variants.last().unwrap();
+    assert!(2_000_000.0 <= worked.all.p50, "{:?}", worked.all);
+    assert_eq!(worked.pairs.len(), 18);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_variant_that_does_not_do_its_work_is_an_error() {
     let idle = Variant {
         trace: Trace::CarriedOn,
         ..variant("idle", "")
     };
     let variants = vec![variant("none", ""), variant("none2", ""), idle];
-    let measured = latency::measure(variants, settings(), Live::default()).await;
-    let error = measured.unwrap_err().to_string();
+    let error = measure(variants).await.unwrap_err().to_string();
     assert!(error.starts_with("idle sends on traceparent"), "{error}");
 }

@@ -1,6 +1,7 @@
 //! `cargo xtask bench`: what filters cost, and what there is not yet.
 
 use std::ffi::OsString;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
 use anyhow::{Context, Result};
@@ -24,6 +25,13 @@ pub(crate) enum Bench {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<OsString>,
     },
+    /// What changed between two runs of `latency`, beyond the noise; exit code 4 when something got worse
+    Compare {
+        /// `latency.json` or `instructions.json` of before
+        old: PathBuf,
+        /// The same of after
+        new: PathBuf,
+    },
     /// Useful answers under overload (not there yet)
     Goodput,
     /// Many sidecars and one control plane (not there yet)
@@ -38,6 +46,7 @@ pub(crate) enum Bench {
 pub(crate) fn run(bench: &Bench) -> Result<ExitCode> {
     match bench {
         Bench::Latency { arguments } => latency(arguments).map(|()| ExitCode::SUCCESS),
+        Bench::Compare { old, new } => compare(old, new).map(|()| ExitCode::SUCCESS),
         Bench::Goodput => Ok(not_there("goodput")),
         Bench::Fleet => Ok(not_there("fleet")),
     }
@@ -49,19 +58,28 @@ fn latency(arguments: &[OsString]) -> Result<()> {
     let envoy = setup::envoy()?;
     let module = wasm::build(wasm::Variant::Requests)?;
     let naive = wasm::compile(NAIVE, "")?;
-    let mut build = run::cargo();
-    build
-        .current_dir(workspace::root())
-        .args(["build", "-p=sloop-integration", "--bin=latency"]);
-    let built = artifact::build(&mut build)?;
-    let program = built.program("latency");
     run::become_(
-        Command::new(program.context("the workspace builds no program `latency`")?)
+        Command::new(program()?)
             .args(arguments)
             .env("ENVOY", envoy)
             .env("SLOOP_MODULE", module)
             .env("SLOOP_NAIVE_MODULE", naive),
     )
+}
+
+/// Becomes what compares. Paths are those of the caller's folder.
+fn compare(old: &Path, new: &Path) -> Result<()> {
+    run::become_(Command::new(program()?).arg("compare").args([old, new]))
+}
+
+/// Builds the program that measures and compares.
+fn program() -> Result<PathBuf> {
+    let mut build = run::cargo();
+    build
+        .current_dir(workspace::root())
+        .args(["build", "-p=sloop-integration", "--bin=latency"]);
+    let program = artifact::build(&mut build)?.program("latency");
+    program.context("the workspace builds no program `latency`")
 }
 
 fn not_there(name: &str) -> ExitCode {

@@ -5,21 +5,51 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context;
-use clap::Parser;
+use clap::{Parser, Subcommand};
 use sloop_integration::envoy;
-use sloop_integration::latency::{self, Live, Modules, Priority, Settings, Variant};
+use sloop_integration::latency::{
+    self, Beside, Live, Modules, OpenSettings, Plan, Priority, Report, SLOOP_ALL, Settings, Variant,
+};
 use sloop_integration::process::become_guard_if_asked;
 
 /// It ran, but its numbers must not be used.
 const REFUSED: u8 = 3;
+/// Something costs more than before.
+const WORSE: u8 = 4;
 
-/// Pairs of slices when nothing else is said: a minute or two, and an error of half a percent.
-const ROUNDS: usize = 120;
-/// Enough for differences of a percent or two, in half a minute.
-const ROUNDS_QUICK: usize = 30;
-/// Counts for each variant; they differ by a few thousandths.
-const COUNTS: usize = 5;
-const COUNTS_QUICK: usize = 3;
+/// How much of everything is measured.
+struct Amount {
+    /// Pairs of slices of 400 requests for each variant.
+    rounds: usize,
+    /// Counts for each variant with --instructions; they differ by a few thousandths.
+    counts: usize,
+    /// Pairs of slices for latency, and how long these are in milliseconds.
+    open: (usize, u64),
+    beside: Beside,
+}
+
+/// When nothing else is said: within ten minutes, and an error of half a percent.
+const WHOLE: Amount = Amount {
+    rounds: 120,
+    counts: 5,
+    open: (45, 600),
+    beside: Beside {
+        growth_rounds: 30,
+        starts: 5,
+        pushes: 40,
+    },
+};
+/// Enough for differences of a percent or two, within three minutes.
+const QUICK: Amount = Amount {
+    rounds: 30,
+    counts: 3,
+    open: (18, 300),
+    beside: Beside {
+        growth_rounds: 18,
+        starts: 2,
+        pushes: 15,
+    },
+};
 
 /// Sloop's default.
 const REPORT_MS: u32 = 1_000;
@@ -32,15 +62,21 @@ const REPORT_INSTRUCTIONS_MS: u32 = 60_000;
 #[derive(Debug, Parser)]
 #[command(
     name = "cargo xtask bench latency",
+    args_conflicts_with_subcommands = true,
     after_help = "Example: cargo xtask bench latency --quick --only naive,sloop --variant mine=my.wasm"
 )]
 struct Arguments {
+    #[command(subcommand)]
+    command: Option<Command>,
     /// Pairs of slices of 400 requests for each variant [default: 120], or counts with --instructions [default: 5]
     #[arg(long)]
     rounds: Option<usize>,
-    /// Only 30 rounds, or 3 counts
-    #[arg(long, conflicts_with = "rounds")]
+    /// A quarter of everything, or 3 counts
+    #[arg(long)]
     quick: bool,
+    /// Processor time alone: no latency, nothing beside the variants
+    #[arg(long)]
+    cpu: bool,
     /// Counts instructions instead, by Valgrind: takes longer, and neighbours do not matter
     #[arg(long)]
     instructions: bool,
@@ -58,6 +94,19 @@ struct Arguments {
     seed: u64,
 }
 
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Says what changed between two runs, beyond the noise
+    ///
+    /// Exit codes: 0 nothing got worse, 1 the files cannot be compared, 4 something got worse.
+    Compare {
+        /// `latency.json` or `instructions.json` of before
+        old: PathBuf,
+        /// The same of after
+        new: PathBuf,
+    },
+}
+
 fn main() -> ExitCode {
     become_guard_if_asked();
     let arguments = Arguments::parse();
@@ -68,8 +117,7 @@ fn main() -> ExitCode {
         .context("starting")
         .and_then(|runtime| runtime.block_on(run(arguments)));
     match done {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::from(REFUSED),
+        Ok(code) => code,
         Err(error) => {
             eprintln!("error: {error:#}");
             ExitCode::FAILURE
@@ -78,22 +126,21 @@ fn main() -> ExitCode {
 }
 
 impl Arguments {
-    fn rounds(&self) -> usize {
-        match (self.rounds, self.instructions, self.quick) {
-            (Some(rounds), _, _) => rounds,
-            (None, false, false) => ROUNDS,
-            (None, false, true) => ROUNDS_QUICK,
-            (None, true, false) => COUNTS,
-            (None, true, true) => COUNTS_QUICK,
-        }
+    const fn amount(&self) -> &'static Amount {
+        if self.quick { &QUICK } else { &WHOLE }
     }
 
-    fn variants(&self) -> anyhow::Result<Vec<Variant>> {
-        let modules = Modules {
+    fn modules(&self) -> anyhow::Result<Modules> {
+        Ok(Modules {
             sloop: envoy::module()?,
             naive: naive()?,
             raw: latency::write_raw(&folder()?)?,
-        };
+        })
+    }
+
+    /// What is measured, of ours and of others.
+    fn plan(&self) -> anyhow::Result<Plan> {
+        let modules = self.modules()?;
         let report_ms = if self.instructions {
             REPORT_INSTRUCTIONS_MS
         } else {
@@ -101,12 +148,43 @@ impl Arguments {
         };
         let ours = latency::all(&modules, report_ms)?;
         let theirs = self.variant.iter().map(|text| Variant::parse(text));
-        latency::choose(ours, &self.only, theirs.collect::<anyhow::Result<_>>()?)
+        let theirs = theirs.collect::<anyhow::Result<_>>()?;
+        let variants = latency::choose(ours.clone(), &self.only, theirs)?;
+        // What is measured beside the variants is Sloop's.
+        let has_sloop = variants.iter().any(|one| one.name == SLOOP_ALL);
+        Ok(Plan {
+            open: latency::usual(&variants, &ours, self.quick),
+            modules: has_sloop.then_some(modules),
+            variants,
+            settings: self.settings(),
+        })
+    }
+
+    fn settings(&self) -> Settings {
+        let priority = if self.polite {
+            Priority::Ordinary
+        } else {
+            Priority::RealTime
+        };
+        let amount = self.amount();
+        let rounds = self.rounds.unwrap_or(amount.rounds);
+        let settings = Settings::new(rounds, self.seed, priority);
+        if self.cpu {
+            return settings;
+        }
+        let (open_rounds, slice_ms) = amount.open;
+        Settings {
+            open: Some(OpenSettings::new(open_rounds, slice_ms)),
+            beside: amount.beside,
+            ..settings
+        }
     }
 }
 
-/// Whether the numbers may be used.
-async fn run(arguments: Arguments) -> anyhow::Result<bool> {
+async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
+    if let Some(Command::Compare { old, new }) = &arguments.command {
+        return compare(old, new);
+    }
     // Whatever was started ends when the future is dropped.
     tokio::select! {
         measured = measure(&arguments) => measured,
@@ -117,29 +195,56 @@ async fn run(arguments: Arguments) -> anyhow::Result<bool> {
     }
 }
 
-async fn measure(arguments: &Arguments) -> anyhow::Result<bool> {
-    let variants = arguments.variants()?;
-    let (rounds, live) = (arguments.rounds(), Live::default());
+async fn measure(arguments: &Arguments) -> anyhow::Result<ExitCode> {
+    let plan = arguments.plan()?;
+    let live = Live::default();
     if arguments.instructions {
-        let counted = latency::instructions(variants, rounds, live).await?;
+        let counts = arguments.rounds.unwrap_or(arguments.amount().counts);
+        let counted = latency::instructions(plan.variants, counts, live).await?;
+        let name = if counted.is_usable() {
+            "instructions.json"
+        } else {
+            "instructions.refused.json"
+        };
+        let path = write(name, &serde_json::to_string(&counted)?)?;
         let table = latency::instructions_table(&counted);
-        show("instructions", &counted, &table, &counted.refusals)?;
-        return Ok(counted.is_usable());
+        return show(&table, &counted.refusals, &[path]);
     }
-    let priority = if arguments.polite {
-        Priority::Ordinary
-    } else {
-        Priority::RealTime
+    let report = latency::measure(plan, live).await?;
+    let files = files(&report)?;
+    show(&latency::table(&report), &report.refusals, &files)
+}
+
+/// Writes everything that a run is kept in. Numbers that must not be used are kept apart, and nothing is made of them.
+fn files(report: &Report) -> anyhow::Result<Vec<PathBuf>> {
+    let json = serde_json::to_string(report)?;
+    if !report.is_usable() {
+        return Ok(vec![write("latency.refused.json", &json)?]);
+    }
+    let mut files = vec![
+        ("latency.json".to_owned(), json),
+        ("latency.md".to_owned(), latency::markdown(report)),
+    ];
+    let latency = report.latency.as_ref().filter(|open| open.is_usable());
+    for row in latency.into_iter().flat_map(|open| &open.variants) {
+        files.push((format!("latency-{}.hgrm", row.name), latency::hgrm(row)));
+    }
+    let html = latency::html(report, &files);
+    files.push(("latency.html".to_owned(), html));
+    files.iter().map(|(name, text)| write(name, text)).collect()
+}
+
+fn compare(old: &Path, new: &Path) -> anyhow::Result<ExitCode> {
+    let read = |path: &Path| {
+        std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))
     };
-    let settings = Settings::new(rounds, arguments.seed, priority);
-    let report = latency::measure(variants, settings, live).await?;
-    show(
-        "latency",
-        &report,
-        &latency::table(&report),
-        &report.refusals,
-    )?;
-    Ok(report.is_usable())
+    let comparison = latency::compare(&read(old)?, &read(new)?)?;
+    say(&comparison.table())?;
+    Ok(if comparison.is_worse() {
+        ExitCode::from(WORSE)
+    } else {
+        ExitCode::SUCCESS
+    })
 }
 
 /// `$SLOOP_NAIVE_MODULE`, which `cargo xtask` sets.
@@ -151,21 +256,8 @@ fn naive() -> anyhow::Result<PathBuf> {
         .with_context(|| format!("cannot read {}", path.display()))
 }
 
-/// Numbers that must not be used are kept apart, and no table is shown of them.
-fn show(
-    name: &str,
-    report: &impl serde::Serialize,
-    table: &str,
-    refusals: &[String],
-) -> anyhow::Result<()> {
-    let file = if refusals.is_empty() {
-        format!("{name}.json")
-    } else {
-        format!("{name}.refused.json")
-    };
-    let path = folder()?.join(file);
-    std::fs::write(&path, serde_json::to_vec(report)?)
-        .with_context(|| format!("writing {}", path.display()))?;
+/// Says what came out: the table, or why there is none, and where everything is.
+fn show(table: &str, refusals: &[String], files: &[PathBuf]) -> anyhow::Result<ExitCode> {
     let mut text = String::new();
     if refusals.is_empty() {
         text.push_str(table);
@@ -173,12 +265,30 @@ fn show(
     for refusal in refusals {
         text.push_str(&format!("  no result: {refusal}\n"));
     }
-    text.push_str(&format!("\n  every number: {}\n", path.display()));
+    text.push('\n');
+    for file in files {
+        text.push_str(&format!("  {}\n", file.display()));
+    }
+    say(&text)?;
+    Ok(if refusals.is_empty() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::from(REFUSED)
+    })
+}
+
+fn say(text: &str) -> anyhow::Result<()> {
     let mut output = std::io::stdout();
     output
         .write_all(text.as_bytes())
         .and_then(|()| output.flush())
         .context("writing the result")
+}
+
+fn write(name: &str, text: &str) -> anyhow::Result<PathBuf> {
+    let path = folder()?.join(name);
+    std::fs::write(&path, text).with_context(|| format!("writing {}", path.display()))?;
+    Ok(path)
 }
 
 /// `target/bench` of the workspace, which is there then.
@@ -194,15 +304,28 @@ fn folder() -> anyhow::Result<PathBuf> {
 mod tests {
     use super::*;
 
+    fn parse(words: &[&str]) -> Result<Arguments, clap::Error> {
+        Arguments::try_parse_from(["latency"].iter().chain(words))
+    }
+
     #[test]
-    fn quick_is_a_number_of_rounds() {
-        let parse = |words: &[&str]| Arguments::try_parse_from(words);
-        assert!(parse(&["latency", "--quick", "--rounds", "9"]).is_err());
-        let quick = parse(&["latency", "--quick"]).unwrap();
-        assert_eq!(quick.rounds(), ROUNDS_QUICK);
-        let counts = parse(&["latency", "--instructions"]).unwrap();
-        assert_eq!(counts.rounds(), COUNTS);
-        let named = parse(&["latency", "--only", "naive,sloop"]).unwrap();
-        assert_eq!(named.only, ["naive", "sloop"]);
+    fn quick_is_a_quarter_of_everything_and_rounds_are_what_is_said() {
+        let settings = |words: &[&str]| parse(words).unwrap().settings();
+        assert_eq!(settings(&["--quick"]).rounds, QUICK.rounds);
+        assert_eq!(settings(&["--quick", "--rounds", "19"]).rounds, 19);
+        assert_eq!(settings(&[]).open.unwrap().rounds, 45);
+        let cpu = settings(&["--cpu"]);
+        assert_eq!((cpu.open, cpu.beside), (None, Beside::default()));
+        assert_eq!(
+            parse(&["--only", "naive,sloop"]).unwrap().only,
+            ["naive", "sloop"]
+        );
+    }
+
+    #[test]
+    fn comparing_takes_two_files_and_nothing_else() {
+        assert!(parse(&["compare", "a.json", "b.json"]).is_ok());
+        assert!(parse(&["compare", "a.json"]).is_err());
+        assert!(parse(&["--quick", "compare", "a.json", "b.json"]).is_err());
     }
 }

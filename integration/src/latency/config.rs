@@ -1,7 +1,7 @@
 //! The Envoy with one listener for each variant.
 
 use std::fmt::Write as _;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use super::variants::Variant;
 
@@ -13,6 +13,9 @@ pub(super) struct Around {
     /// Who takes Sloop's reports.
     pub(super) reports: SocketAddr,
 }
+
+/// Where nobody listens: the port of `tcpmux` (RFC 1078), below those that are given out.
+const NOBODY: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 1);
 
 /// Spaces before the filters of a listener.
 const INDENT: &str = "          ";
@@ -31,18 +34,24 @@ static_resources:
     type: STATIC
     connect_timeout: 5s
     load_assignment: {service}
+  - name: nobody
+    type: STATIC
+    connect_timeout: 1s
+    load_assignment: {nobody}
+    typed_extension_protocol_options: &http2
+      envoy.extensions.upstreams.http.v3.HttpProtocolOptions:
+        "@type": type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions
+        explicit_http_config: {{http2_protocol_options: {{}}}}
   - name: reports
     type: STATIC
     connect_timeout: 5s
     load_assignment: {reports}
-    typed_extension_protocol_options:
-      envoy.extensions.upstreams.http.v3.HttpProtocolOptions:
-        "@type": type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions
-        explicit_http_config: {{http2_protocol_options: {{}}}}
+    typed_extension_protocol_options: *http2
   listeners:
 "#,
         service = endpoint("service", around.upstream),
         reports = endpoint("reports", around.reports),
+        nobody = endpoint("nobody", NOBODY),
     );
     for (variant, address) in listeners {
         listener(&mut text, variant, *address);

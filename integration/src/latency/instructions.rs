@@ -18,7 +18,7 @@ use super::{machine, made_ms, on_thread};
 use crate::envoy::Options;
 
 /// What the JSON is called: changes when a reader would have to.
-const SCHEMA: &str = "sloop-bench-instructions/1";
+pub(super) const SCHEMA: &str = "sloop-bench-instructions/1";
 
 /// Requests of a variant between two counts.
 const SLICE: usize = 200;
@@ -31,13 +31,13 @@ const VMS_MAX: usize = 3;
 /// Starting V8 and compiling three modules takes two minutes of a processor that is shared by others.
 const READY_WITHIN: Duration = Duration::from_secs(1_200);
 /// How far the baseline may be from itself, as a share of it: ten times of what is usual.
-const DISAGREEMENT_MAX: f64 = 0.002;
+pub(super) const DISAGREEMENT_MAX: f64 = 0.002;
 
 /// What was counted.
-#[derive(Clone, Debug, serde::Serialize)]
+#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
 pub struct Instructions {
     /// What it is.
-    pub schema: &'static str,
+    pub schema: String,
     /// When it was made, in milliseconds since the Unix epoch.
     pub made_ms: u64,
     /// Why the numbers must not be used; empty when they may.
@@ -53,7 +53,7 @@ pub struct Instructions {
 }
 
 /// What one variant costs, in instructions per request.
-#[derive(Clone, Debug, serde::Serialize)]
+#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
 pub struct Counted {
     /// Its name.
     pub name: String,
@@ -109,7 +109,7 @@ pub async fn instructions(
     }
     share_of_naive(&mut counted);
     Ok(Instructions {
-        schema: SCHEMA,
+        schema: SCHEMA.to_owned(),
         made_ms: made_ms()?,
         refusals: refusals(&counted),
         envoy,

@@ -7,7 +7,7 @@ use anyhow::{Context, bail};
 use rand::rngs::SmallRng;
 use rand::seq::SliceRandom;
 use rand::{Rng, SeedableRng};
-use sloop_bench::closed::{CONNECTIONS, Closed, ECHO};
+use sloop_bench::closed::{Closed, ECHO};
 use sloop_bench::paired::Pair;
 use sloop_bench::schedstat::Thread;
 
@@ -47,8 +47,12 @@ pub(super) struct Lanes {
 
 impl Lane {
     /// Connects to the listener of `variant` and sees that it does what it is said to do.
-    pub(super) fn open(variant: Variant, address: SocketAddr) -> anyhow::Result<Self> {
-        let mut closed = Closed::connect(address, CONNECTIONS).context("connecting")?;
+    pub(super) fn open(
+        variant: Variant,
+        address: SocketAddr,
+        connections: usize,
+    ) -> anyhow::Result<Self> {
+        let mut closed = Closed::connect(address, connections).context("connecting")?;
         let (status, answer) = closed.ask(&request(ECHO))?;
         look(&variant, status, &answer)?;
         Ok(Self {
@@ -68,6 +72,30 @@ impl Lane {
             .with_context(|| format!("{} failed", variant.name))?;
         self.sent += u64::try_from(count)?;
         Ok(())
+    }
+}
+
+/// One connection to a listener, for one request after the other.
+#[derive(Debug)]
+pub(super) struct Asker {
+    closed: Closed,
+    request: Vec<u8>,
+    status: u16,
+}
+
+impl Asker {
+    /// Connects to the listener of `variant`, and sends nothing yet.
+    pub(super) fn connect(variant: &Variant, address: SocketAddr) -> anyhow::Result<Self> {
+        Ok(Self {
+            closed: Closed::connect(address, 1).context("connecting")?,
+            request: request(""),
+            status: variant.status,
+        })
+    }
+
+    /// Sends a request, and returns when it was answered.
+    pub(super) fn ask(&mut self) -> anyhow::Result<()> {
+        Ok(self.closed.send(&self.request, 1, self.status)?)
     }
 }
 
@@ -126,7 +154,7 @@ impl Lanes {
 }
 
 /// A request with nine headers. `end` goes to the end of its path.
-fn request(end: &str) -> Vec<u8> {
+pub(super) fn request(end: &str) -> Vec<u8> {
     format!(
         "GET /pay/orders/17{end} HTTP/1.1\r\n\
          host: shop.example\r\n\
@@ -233,7 +261,7 @@ mod tests {
         // It has its name once it has said so.
         is_ready.recv().unwrap();
         let worker = Thread::named(std::process::id(), "idle-worker").unwrap();
-        let lane = |_| Lane::open(variant(Trace::Kept, 200), sink.address()).unwrap();
+        let lane = |_| Lane::open(variant(Trace::Kept, 200), sink.address(), 4).unwrap();
         let mut lanes = Lanes::new((0..3).map(lane).collect(), worker, 1);
         lanes.warm_up(10).unwrap();
         lanes.round().unwrap();

@@ -69,6 +69,11 @@ impl Live {
         self.write(&text);
     }
 
+    /// So many of `rounds` are over, of something without a table.
+    pub(super) fn progress(&mut self, done: usize, rounds: usize) {
+        self.round(done, rounds, &[]);
+    }
+
     /// Takes the table away.
     pub(super) fn clear(&mut self) {
         if 0 < self.lines {

@@ -7,16 +7,23 @@
 //! `bench/README.md` says the method in whole.
 
 mod account;
+mod compare;
 mod config;
 mod filters;
+mod first;
+mod growth;
 mod instructions;
 mod lanes;
 mod live;
 mod machine;
+mod open;
+mod push;
 mod quiet;
 mod raw;
 mod reports;
 mod result;
+mod schema;
+mod shown;
 mod stage;
 mod table;
 mod variants;
@@ -29,10 +36,19 @@ use sloop_bench::paired::PAIRS_MIN;
 use sloop_bench::schedstat::Stolen;
 use tokio::sync::oneshot;
 
+pub use compare::{Compared, Comparison, Verdict, compare};
+pub use first::First;
+pub use growth::{Growth, Point};
 pub use instructions::{Counted, Instructions, instructions};
 pub use live::Live;
+pub use open::{
+    Check, OpenPair, OpenReport, OpenRow, OpenSettings, Percentiles, Spread, Told, usual,
+};
+pub use push::{PushReport, Pushed};
 pub use quiet::Priority;
-pub use result::{Machine, Report, Row, Settings};
+pub use result::{Beside, Machine, Report, Row, Settings};
+pub use schema::schema;
+pub use shown::{hgrm, html, markdown};
 pub use table::{instructions_table, table};
 pub use variants::{AGAIN, BASELINE, Modules, NAIVE, SLOOP_ALL, Trace, Variant, all, choose};
 
@@ -53,56 +69,138 @@ pub fn write_raw(folder: &Path) -> anyhow::Result<PathBuf> {
     Ok(path)
 }
 
-/// Measures the processor time of `variants`, the first of which is the baseline.
+/// What to measure.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// What is compared; the first is the baseline.
+    pub variants: Vec<Variant>,
+    /// Names of those whose latency is measured too, the baseline among them.
+    pub open: Vec<String>,
+    /// The modules that what is beside the variants needs; without them it is left out.
+    pub modules: Option<Modules>,
+    /// How to measure.
+    pub settings: Settings,
+}
+
+/// Measures what a plan says. When processor time cannot be told, the rest is not measured.
 ///
 /// # Errors
 ///
 /// When Envoy does not start, or a variant does not do what it is said to do. Numbers
 /// that cannot be used are no error, but said in the report.
-pub async fn measure(
-    variants: Vec<Variant>,
-    settings: Settings,
-    mut live: Live,
-) -> anyhow::Result<Report> {
-    if settings.rounds < PAIRS_MIN {
-        bail!(
-            "{} rounds are too few; at least {PAIRS_MIN} are needed",
-            settings.rounds
-        );
+pub async fn measure(plan: Plan, mut live: Live) -> anyhow::Result<Report> {
+    let settings = plan.settings;
+    let beside = settings.beside.growth_rounds;
+    let asked = [
+        Some(settings.rounds),
+        settings.open.map(|open| open.rounds),
+        (0 < beside).then_some(beside),
+    ];
+    let few = asked
+        .into_iter()
+        .flatten()
+        .find(|rounds| *rounds < PAIRS_MIN);
+    if let Some(rounds) = few {
+        bail!("{rounds} rounds are too few; at least {PAIRS_MIN} are needed");
     }
     let quiet = Quiet::new(settings.priority);
-    let mut stage = Stage::start(&variants, Options::default()).await?;
+    let mut stage = Stage::start(&plan.variants, Options::default()).await?;
     quiet.give_way(&mut stage)?;
     let lanes = stage.lanes(settings.seed).await?;
     let before = Stolen::now();
     live.say(&format!(
         "measuring {} variants; {}",
-        variants.len(),
+        plan.variants.len(),
         quiet.describe()
     ));
-    let lanes = on_thread(move || run(lanes, settings, &mut live)).await?;
-    let stolen = before
-        .zip(Stolen::now())
-        .map(|(before, after)| after.share_since(before));
-    stage.settle(&lanes).await?;
+    let (mut lanes, mut live) = on_thread(move || run(lanes, settings, live)).await?;
     let machine = Machine {
         shares: quiet.shares.clone(),
         is_real_time: quiet.is_real_time(),
-        stolen,
+        stolen: stolen_since(before),
         ..machine::of(&stage.envoy).await?
     };
+    let report = Report::of(&lanes, settings, machine, made_ms()?);
+    let mut report = report.context("too few rounds for an interval")?;
+    if let Some(open) = settings.open.filter(|_| report.is_usable()) {
+        let (latency, back) = open_loop(&stage, &mut lanes, &plan, open, live).await?;
+        report.latency = Some(latency);
+        live = back;
+    }
+    stage.settle(&lanes).await?;
     stage.envoy.stop().await?;
-    Report::of(&lanes, settings, machine, made_ms()?).context("too few rounds for an interval")
+    if let Some(modules) = plan.modules.as_ref().filter(|_| report.is_usable()) {
+        beside_of(&mut report, &plan.variants, modules, &quiet, &mut live).await?;
+    }
+    report.see_what_was_stolen(stolen_since(before));
+    Ok(report)
 }
 
-fn run(mut lanes: Lanes, settings: Settings, live: &mut Live) -> anyhow::Result<Vec<Lane>> {
+/// The latency of the variants that are in the plan, over the listeners of `stage`; what they were sent is added to `lanes`.
+async fn open_loop(
+    stage: &Stage,
+    lanes: &mut [Lane],
+    plan: &Plan,
+    settings: OpenSettings,
+    mut live: Live,
+) -> anyhow::Result<(OpenReport, Live)> {
+    let variants = stage.addresses(&plan.open);
+    let names: Vec<String> = variants.iter().map(|(one, _)| one.name.clone()).collect();
+    live.say(&format!(
+        "measuring the latency of {} variants at {} requests a second",
+        names.len(),
+        settings.rate
+    ));
+    let seed = plan.settings.seed;
+    let (report, sent, live) = on_thread(move || {
+        let request = lanes::request("");
+        let (report, sent) = open::measure(variants, &request, settings, seed, &mut live)?;
+        Ok((report, sent, live))
+    })
+    .await?;
+    for (name, sent) in names.iter().zip(sent) {
+        let lane = lanes.iter_mut().find(|lane| lane.variant.name == *name);
+        if let Some(lane) = lane {
+            lane.sent += sent;
+        }
+    }
+    Ok((report, live))
+}
+
+/// What is measured beside the variants, each on Envoys of its own.
+async fn beside_of(
+    report: &mut Report,
+    variants: &[Variant],
+    modules: &Modules,
+    quiet: &Quiet,
+    live: &mut Live,
+) -> anyhow::Result<()> {
+    let (beside, seed) = (report.settings.beside, report.settings.seed);
+    if 0 < beside.growth_rounds {
+        report.growth = growth::measure(modules, beside.growth_rounds, seed, quiet, live).await?;
+    }
+    if 0 < beside.starts {
+        report.first = first::measure(variants, beside.starts, quiet, live).await?;
+    }
+    if 0 < beside.pushes {
+        report.push = Some(push::measure(modules, beside.pushes, seed, quiet, live).await?);
+    }
+    Ok(())
+}
+
+fn run(mut lanes: Lanes, settings: Settings, mut live: Live) -> anyhow::Result<(Vec<Lane>, Live)> {
     lanes.warm_up(WARM_UP)?;
     for round in 0..settings.rounds {
         lanes.round()?;
         live.round(round + 1, settings.rounds, &lanes.lanes);
     }
     live.clear();
-    Ok(lanes.lanes)
+    Ok((lanes.lanes, live))
+}
+
+fn stolen_since(before: Option<Stolen>) -> Option<f64> {
+    let (before, now) = before.zip(Stolen::now())?;
+    Some(now.share_since(before))
 }
 
 fn made_ms() -> anyhow::Result<u64> {

@@ -1,12 +1,14 @@
 //! As much quiet as this machine gives.
 
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use sloop_bench::cpus::Shares;
 use sloop_bench::priority::{Policy, PriorityError, Spinners};
 
 use super::stage::Stage;
 
 /// Which priority is asked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Priority {
     /// Before everything else on the machine, where that is allowed.
@@ -41,12 +43,17 @@ impl Quiet {
     /// Gives the worker its processor and its priority. Envoy's other threads are ordinary ones, on the other processors.
     pub(super) fn give_way(&self, stage: &mut Stage) -> anyhow::Result<()> {
         let (id, worker) = stage.worker()?;
+        self.give_way_to(id, worker.id())
+    }
+
+    /// The same for the Envoy with the process `id`.
+    pub(super) fn give_way_to(&self, id: u32, worker: u32) -> anyhow::Result<()> {
         if let Some(shares) = &self.shares {
-            shares.pin(id, Some(worker.id()))?;
+            shares.pin(id, Some(worker))?;
         }
         if self.is_real_time() {
             Policy::Ordinary.set_all(id)?;
-            Policy::RealTime.set(worker.id())?;
+            Policy::RealTime.set(worker)?;
         }
         Ok(())
     }

@@ -1,25 +1,35 @@
 //! What was measured, for people and for programs.
 
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use sloop_bench::closed::CONNECTIONS;
 use sloop_bench::cpus::Shares;
 use sloop_bench::paired::{self, Estimate, Pair};
 
+use super::first::First;
+use super::growth::Growth;
 use super::lanes::{Lane, SLICE};
+use super::open::{OpenReport, OpenSettings};
+use super::push::PushReport;
 use super::quiet::Priority;
 use super::variants::{AGAIN, NAIVE};
 
 /// What the JSON is called: changes when a reader would have to.
-const SCHEMA: &str = "sloop-bench-latency/1";
+pub(super) const SCHEMA: &str = "sloop-bench-latency/2";
 
 /// How far the baseline may be from itself, as a share of it. On a machine
 /// where the method works it is a third of that.
-const DISAGREEMENT_MAX: f64 = 0.015;
+pub(super) const DISAGREEMENT_MAX: f64 = 0.015;
+
+/// How much of the processors' time the hypervisor may give to others. What it takes, it takes from slices.
+const STOLEN_MAX: f64 = 0.03;
 
 /// Everything about one run.
-#[derive(Clone, Debug, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Report {
     /// What it is.
-    pub schema: &'static str,
+    pub schema: String,
     /// When it was made, in milliseconds since the Unix epoch.
     pub made_ms: u64,
     /// Why the numbers must not be used; empty when they may.
@@ -32,10 +42,19 @@ pub struct Report {
     pub baseline_ns: f64,
     /// What each variant costs, in the order of the table.
     pub variants: Vec<Row>,
+    /// What it does to latency; absent when that was not measured.
+    pub latency: Option<OpenReport>,
+    /// What more of something costs.
+    pub growth: Vec<Growth>,
+    /// How long the first request after a start takes.
+    pub first: Vec<First>,
+    /// From a push to its being in force; absent when that was not measured.
+    pub push: Option<PushReport>,
 }
 
 /// Where it was made.
-#[derive(Clone, Debug, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Machine {
     /// The processor, as the kernel calls it.
     pub processor: String,
@@ -56,7 +75,8 @@ pub struct Machine {
 }
 
 /// How it was made.
-#[derive(Clone, Copy, Debug, serde::Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Settings {
     /// Pairs of slices for each variant.
     pub rounds: usize,
@@ -68,10 +88,27 @@ pub struct Settings {
     pub seed: u64,
     /// What was asked for; what there was is in [`Machine`].
     pub priority: Priority,
+    /// How latency is measured; absent when it is not.
+    pub open: Option<OpenSettings>,
+    /// What else is measured.
+    pub beside: Beside,
+}
+
+/// What is measured beside the variants.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Beside {
+    /// Pairs of slices for each point of what grows; 0 for none.
+    pub growth_rounds: usize,
+    /// How often Envoy is started for the first request of each variant; 0 for never.
+    pub starts: usize,
+    /// Pushes of each kind; 0 for none.
+    pub pushes: usize,
 }
 
 /// What one variant costs.
-#[derive(Clone, Debug, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Row {
     /// Its name.
     pub name: String,
@@ -99,6 +136,12 @@ impl Settings {
             connections: CONNECTIONS,
             seed,
             priority,
+            open: None,
+            beside: Beside {
+                growth_rounds: 0,
+                starts: 0,
+                pushes: 0,
+            },
         }
     }
 }
@@ -110,6 +153,12 @@ impl Report {
         self.refusals.is_empty()
     }
 
+    /// Takes in how much was stolen in all of the run.
+    pub(super) fn see_what_was_stolen(&mut self, stolen: Option<f64>) {
+        self.machine.stolen = stolen;
+        self.refusals = refusals(&self.variants, stolen);
+    }
+
     /// `None` when there are too few rounds.
     pub(super) fn of(
         lanes: &[Lane],
@@ -119,13 +168,17 @@ impl Report {
     ) -> Option<Self> {
         let variants = rows(lanes)?;
         Some(Self {
-            schema: SCHEMA,
+            schema: SCHEMA.to_owned(),
             made_ms,
-            refusals: refusals(&variants),
+            refusals: refusals(&variants, machine.stolen),
             machine,
             settings,
             baseline_ns: baseline(lanes)?,
             variants,
+            latency: None,
+            growth: Vec::new(),
+            first: Vec::new(),
+            push: None,
         })
     }
 }
@@ -156,7 +209,7 @@ pub(super) fn baseline(lanes: &[Lane]) -> Option<f64> {
 }
 
 /// Why the numbers must not be used, and what to do.
-fn refusals(rows: &[Row]) -> Vec<String> {
+fn refusals(rows: &[Row], stolen: Option<f64>) -> Vec<String> {
     let mut refusals = Vec::new();
     let again = rows.iter().find(|row| row.name == AGAIN);
     let Some(again) = again else {
@@ -169,6 +222,14 @@ fn refusals(rows: &[Row]) -> Vec<String> {
              End what else runs here, or give more --rounds, and run it again",
             off * 100.0,
             DISAGREEMENT_MAX * 100.0
+        ));
+    }
+    if let Some(stolen) = stolen.filter(|stolen| STOLEN_MAX < *stolen) {
+        refusals.push(format!(
+            "the hypervisor gave {:.1} % of the time to others, more than {:.0} %: what they took is missing from slices. \
+             Run it again later, or on a machine of your own",
+            stolen * 100.0,
+            STOLEN_MAX * 100.0
         ));
     }
     refusals
@@ -197,9 +258,9 @@ pub(super) mod tests {
 
     pub(in super::super) fn report(rows: Vec<Row>) -> Report {
         Report {
-            schema: SCHEMA,
+            schema: SCHEMA.to_owned(),
             made_ms: 1,
-            refusals: refusals(&rows),
+            refusals: refusals(&rows, Some(0.01)),
             machine: Machine {
                 processor: "one".into(),
                 processors: 2,
@@ -213,6 +274,10 @@ pub(super) mod tests {
             settings: Settings::new(100, 7, Priority::Ordinary),
             baseline_ns: 40_000.0,
             variants: rows,
+            latency: None,
+            growth: vec![],
+            first: vec![],
+            push: None,
         }
     }
 
@@ -233,6 +298,15 @@ pub(super) mod tests {
     #[test]
     fn without_a_double_of_the_baseline_nothing_is_usable() {
         assert!(!report(vec![row("sloop", 1.2)]).is_usable());
+    }
+
+    #[test]
+    fn numbers_of_a_machine_that_others_took_are_refused() {
+        let rows = [row(AGAIN, 1.0)];
+        assert!(refusals(&rows, None).is_empty());
+        assert!(refusals(&rows, Some(0.03)).is_empty());
+        let refused = refusals(&rows, Some(0.031));
+        assert!(refused[0].contains("3.1 %"), "{refused:?}");
     }
 
     #[test]

@@ -3,12 +3,12 @@
 use std::net::SocketAddr;
 
 use anyhow::Context;
-use sloop_bench::closed::Sink;
+use sloop_bench::closed::{CONNECTIONS, Sink};
 use sloop_bench::schedstat::Thread;
 
 use super::account;
 use super::config::{Around, config};
-use super::lanes::{Lane, Lanes};
+use super::lanes::{Asker, Lane, Lanes};
 use super::reports::Reports;
 use super::variants::Variant;
 use crate::envoy::{Envoy, Options};
@@ -16,6 +16,11 @@ use crate::ports::free_address;
 
 /// What Envoy calls its first worker's thread.
 const WORKER: &str = "wrk:worker_0";
+
+/// The first worker of the Envoy with the process `id`.
+pub(super) fn worker(id: u32) -> anyhow::Result<Thread> {
+    Ok(Thread::named(id, WORKER)?)
+}
 
 /// A running Envoy with a listener for each variant. Dropping it ends everything.
 #[derive(Debug)]
@@ -57,20 +62,48 @@ impl Stage {
     /// The process, and its worker.
     pub(super) fn worker(&mut self) -> anyhow::Result<(u32, Thread)> {
         let id = self.envoy.process().id();
-        Ok((id, Thread::named(id, WORKER)?))
+        Ok((id, worker(id)?))
     }
 
     /// Connects to each variant and looks at what it does. The order of slices is drawn from `seed`.
     pub(super) async fn lanes(&mut self, seed: u64) -> anyhow::Result<Lanes> {
+        let names: Vec<String> = self
+            .variants
+            .iter()
+            .map(|(one, _)| one.name.clone())
+            .collect();
+        self.lanes_of(&names, CONNECTIONS, seed).await
+    }
+
+    /// As [`Self::lanes`], with so many connections to each of the variants with these `names`.
+    pub(super) async fn lanes_of(
+        &mut self,
+        names: &[String],
+        connections: usize,
+        seed: u64,
+    ) -> anyhow::Result<Lanes> {
         let (_, worker) = self.worker()?;
-        let variants = self.variants.clone();
+        let variants = self.addresses(names);
         let open = move || {
             let lanes = variants.into_iter();
-            let lanes = lanes.map(|(variant, address)| Lane::open(variant, address));
+            let lanes = lanes.map(|(variant, address)| Lane::open(variant, address, connections));
             lanes.collect::<anyhow::Result<_>>()
         };
         let lanes = super::on_thread(open).await?;
         Ok(Lanes::new(lanes, worker, seed))
+    }
+
+    /// The variants with these `names`, in the order of their listeners, and where they listen.
+    pub(super) fn addresses(&self, names: &[String]) -> Vec<(Variant, SocketAddr)> {
+        let variants = self.variants.iter();
+        let named = variants.filter(|(one, _)| names.contains(&one.name));
+        named.cloned().collect()
+    }
+
+    /// A connection to the only variant.
+    pub(super) fn asker(&self) -> anyhow::Result<Asker> {
+        let (variant, address) = self.variants.first().context("there is no variant")?;
+        Asker::connect(variant, *address)
     }
 
     /// Sees that everything adds up.

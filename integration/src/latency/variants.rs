@@ -142,7 +142,12 @@ impl Variant {
     }
 
     /// Sloop with a configuration. It has one for each direction and VM, so each variant has a VM.
-    fn of_sloop(name: &str, about: &str, modules: &Modules, configuration: &str) -> Self {
+    pub(super) fn of_sloop(
+        name: &str,
+        about: &str,
+        modules: &Modules,
+        configuration: &str,
+    ) -> Self {
         let filter = Wasm {
             name,
             root_id: "sloop-inbound",
@@ -193,9 +198,8 @@ pub fn all(modules: &Modules, report_ms: u32) -> anyhow::Result<Vec<Variant>> {
         "fault 100 %: answers itself",
         NATIVE_REFUSED.to_owned(),
     );
-    Ok(vec![
-        Variant::new(BASELINE, "no filter", String::new()),
-        Variant::new(AGAIN, "A/A: no filter again", String::new()),
+    let mut all = baselines();
+    all.extend([
         raw,
         empty,
         naive.carrying_on(),
@@ -205,7 +209,16 @@ pub fn all(modules: &Modules, report_ms: u32) -> anyhow::Result<Vec<Variant>> {
         sloop(SLOOP_ALL, "everything on", SLOOP)?,
         sloop("sloop_plain", "trace and counts", SLOOP_PLAIN)?,
         sloop("sloop_refused", "answers itself", SLOOP_REFUSED)?.refusing(),
-    ])
+    ]);
+    Ok(all)
+}
+
+/// What everything is compared with, twice.
+pub(super) fn baselines() -> Vec<Variant> {
+    vec![
+        Variant::new(BASELINE, "no filter", String::new()),
+        Variant::new(AGAIN, "A/A: no filter again", String::new()),
+    ]
 }
 
 /// `ours` without what nobody asked for, and `theirs`. The baseline and its double always stay.
