@@ -62,6 +62,9 @@ impl Plane {
         if entry.guard.has_changed() {
             self.outbox.hurry(now);
         }
+        if judged.is_bad {
+            self.outbox.stir(now);
+        }
         let kept = self.kept(&exchange, ended, judged, now);
         self.spare(exchange);
         kept

@@ -1,4 +1,9 @@
 //! One report at a time, until it is acknowledged.
+//!
+//! Reports are an interval apart while nothing happens. What misses an objective
+//! is told sooner: after [`HURRY`], and then every [`BRISK`], so that the control
+//! plane sees a change while it happens. How often that may be is bounded
+//! ([`EARLY_MAX`]): a fleet in lasting trouble must not overrun the control plane.
 
 use core::time::Duration;
 
@@ -15,6 +20,12 @@ pub(super) struct Outbox {
     frozen: Option<Frozen>,
     /// When the next report is to be made.
     due: Time,
+    /// Whether that is sooner than the interval would have it, because something was bad.
+    is_early: bool,
+    /// When the last one was made.
+    made_at: Time,
+    /// How many may still be made early, and when that was last reckoned.
+    early: (u32, Time),
     /// Until when the last one counted.
     until: WallTime,
 }
@@ -40,6 +51,13 @@ enum Sending {
 const ANSWER_MAX: Duration = Duration::from_secs(6);
 /// A change of state is told at once, but a few of them together.
 const HURRY: Duration = Duration::from_millis(5);
+/// Between reports while requests go bad: a tenth of a second of a fleet's requests are enough to judge by.
+const BRISK: Duration = Duration::from_millis(100);
+/// Early reports in a row: ten seconds, within which the fleet has been judged.
+const EARLY_MAX: u32 = 100;
+/// An early report is given back in this time: a service with two failures per second and worker tells of
+/// each at once for good, one with more soon of few.
+const EARLY_BACK: Duration = Duration::from_millis(500);
 
 /// What is to be done now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,6 +74,9 @@ impl Outbox {
             sequence: 0,
             frozen: None,
             due: Time::from_nanos(u64::MAX),
+            is_early: false,
+            made_at: Time::from_nanos(0),
+            early: (EARLY_MAX, Time::from_nanos(0)),
             until: WallTime::from_millis(0),
         }
     }
@@ -74,6 +95,30 @@ impl Outbox {
     /// Makes the next report soon: something moved.
     pub(super) fn hurry(&mut self, now: Time) {
         self.due = self.due.min(now.after(HURRY));
+    }
+
+    /// Makes the next report early, if not too many were: a request was bad.
+    pub(super) fn stir(&mut self, now: Time) {
+        let soon = now.after(HURRY).max(self.made_at.after(BRISK));
+        if soon < self.due && 0 < self.early_left(now) {
+            self.due = soon;
+            self.is_early = true;
+        }
+    }
+
+    /// How many early reports may be made at `now`.
+    fn early_left(&mut self, now: Time) -> u32 {
+        let (left, since) = self.early;
+        let back = now.since(since).as_millis() / EARLY_BACK.as_millis();
+        if back == 0 {
+            return left;
+        }
+        let left = u32::try_from(back)
+            .unwrap_or(EARLY_MAX)
+            .saturating_add(left)
+            .min(EARLY_MAX);
+        self.early = (left, now);
+        left
     }
 
     /// When something is to be done.
@@ -105,6 +150,10 @@ impl Outbox {
 
     /// Takes a report that was made at `now`, all but its names and times, which are given here.
     pub(super) fn freeze(&mut self, mut report: Report, now: Time, wall: WallTime) {
+        if core::mem::replace(&mut self.is_early, false) {
+            self.early.0 = self.early_left(now).saturating_sub(1);
+        }
+        self.made_at = now;
         self.sequence += 1;
         report.incarnation = self.incarnation;
         report.sequence = self.sequence;

@@ -41,6 +41,46 @@ fn one_is_under_way_at_a_time() {
     assert_eq!(routes(&second.scopes), [("a", 1)]);
 }
 
+/// When reports are made, in milliseconds, when each is acknowledged at once and requests of `status` come
+/// every `gap` milliseconds from one second after the first on.
+fn reported(status: u16, gap: u64, until: u64) -> Vec<u64> {
+    let mut bench = Bench::new(&config(""));
+    bench.request("a", 200, 0);
+    let mut made = Vec::new();
+    for ms in 1..=until {
+        if 1_500 <= ms && (ms - 1_500).is_multiple_of(gap) {
+            bench.request("a", status, ms);
+        }
+        if let Some(report) = bench.report(ms) {
+            bench.plane.acknowledge(report.sequence);
+            made.push(ms);
+        }
+    }
+    made
+}
+
+#[test]
+fn what_is_bad_is_told_at_once_and_then_every_tenth_of_a_second() {
+    assert_eq!(reported(200, 10, 4_000), [1_000, 2_000, 3_000, 4_000]);
+    let bad = reported(500, 10, 2_000);
+    assert_eq!(bad, [1_000, 1_505, 1_605, 1_705, 1_805, 1_905]);
+    let rare = reported(500, 10_000, 4_000);
+    assert_eq!(rare, [1_000, 1_505, 2_505, 3_505], "one is told once");
+}
+
+#[test]
+fn lasting_trouble_is_told_less_often() {
+    let made = reported(500, 10, 60_000);
+    let within = |from: u64, to: u64| made.iter().filter(|ms| (from..to).contains(ms)).count();
+    assert_eq!(
+        within(1_500, 11_500),
+        100,
+        "every tenth of a second at first"
+    );
+    let later = within(50_000, 60_000);
+    assert!((20..=35).contains(&later), "{later} in ten seconds");
+}
+
 #[test]
 fn a_lost_report_is_sent_again_as_it_was() {
     let mut bench = Bench::new(&config(""));
