@@ -10,6 +10,7 @@ mod budget;
 mod chaos;
 mod circuit_break;
 mod configs;
+mod detect;
 mod fault_injection;
 mod harness;
 mod lease;
@@ -38,9 +39,9 @@ pub use observation::{
 };
 pub use route_set::{NamedRoute, RouteSelector, RouteSet};
 pub use slo::{
-    Acted, BudgetStatus, BudgetUnit, BudgetingMethod, BurnStatus, CompositeBurn, CompositeStatus,
-    Indicator, ObjectiveStatus, PairStatus, Slo, SloIntent, SloMode, SloObjective, SloSource,
-    SloStatus, SloWindow, TripStatus, Weight,
+    Acted, BudgetStatus, BudgetUnit, BudgetingMethod, BurnStatus, ChangeStatus, CompositeBurn,
+    CompositeStatus, Indicator, ObjectiveStatus, PairStatus, Slo, SloIntent, SloMemory, SloMode,
+    SloObjective, SloSource, SloStatus, SloWindow, TripStatus, Weight,
 };
 pub use world::{ArmBlock, Lost, ScopeTotals, Signal, Speed, World};
 

@@ -12,7 +12,16 @@ use super::ring::{Ring, Sum};
 #[derive(Clone, Debug)]
 pub(crate) struct Fleet {
     all: Ring,
-    nodes: BTreeMap<String, Ring>,
+    /// All that was added. Only differences mean anything.
+    ever: Counts,
+    nodes: BTreeMap<String, Node>,
+}
+
+/// What one sidecar saw.
+#[derive(Clone, Debug)]
+struct Node {
+    ring: Ring,
+    ever: Counts,
 }
 
 /// Who saw something, and when.
@@ -54,6 +63,7 @@ impl Fleet {
     pub(crate) const fn new() -> Self {
         Self {
             all: Ring::new(CELLS),
+            ever: Counts { total: 0, good: 0 },
             nodes: BTreeMap::new(),
         }
     }
@@ -69,13 +79,28 @@ impl Fleet {
         if !self.all.add(number, sum) {
             return;
         }
-        if let Some(ring) = self.nodes.get_mut(node) {
-            ring.add(number, sum);
+        self.ever = self.ever.plus(counts);
+        if let Some(node) = self.nodes.get_mut(node) {
+            node.ring.add(number, sum);
+            node.ever = node.ever.plus(counts);
         } else if self.nodes.len() < NODES_MAX {
             let mut ring = Ring::new(CELLS);
             ring.add(number, sum);
-            self.nodes.insert(node.to_owned(), ring);
+            let ever = counts;
+            self.nodes.insert(node.to_owned(), Node { ring, ever });
         }
+    }
+
+    /// All that was added since the process began, so that whoever looks again sees what is new.
+    pub(crate) const fn ever(&self) -> Counts {
+        self.ever
+    }
+
+    /// The same of each sidecar, since it was last idle.
+    pub(crate) fn nodes_ever(&self) -> impl Iterator<Item = (&str, Counts)> {
+        self.nodes
+            .iter()
+            .map(|(name, node)| (name.as_str(), node.ever))
     }
 
     /// What all sidecars saw in the last `length`.
@@ -89,7 +114,7 @@ impl Fleet {
         let seen = || {
             self.nodes
                 .values()
-                .map(|ring| counts(ring, now, length))
+                .map(|node| counts(&node.ring, now, length))
                 .filter(|counts| 0 < counts.total)
         };
         let worst = seen().max_by_key(Counts::bad)?;
@@ -100,22 +125,22 @@ impl Fleet {
     pub(crate) fn nodes(&self, now: WallTime, length: Duration) -> usize {
         self.nodes
             .values()
-            .filter(|ring| 0 < counts(ring, now, length).total)
+            .filter(|node| 0 < counts(&node.ring, now, length).total)
             .count()
     }
 
     /// Forgets sidecars that saw nothing lately.
     pub(crate) fn forget_idle(&mut self, now: WallTime) {
         self.nodes
-            .retain(|_, ring| 0 < counts(ring, now, FLEET_WINDOW_MAX).total);
+            .retain(|_, node| 0 < counts(&node.ring, now, FLEET_WINDOW_MAX).total);
     }
 
     /// Forgets what lies ahead after the clock stepped back to `now`.
     pub(crate) fn rewind(&mut self, now: WallTime) {
         let number = now.as_millis() / 1_000;
         self.all.forget_after(number);
-        for ring in self.nodes.values_mut() {
-            ring.forget_after(number);
+        for node in self.nodes.values_mut() {
+            node.ring.forget_after(number);
         }
     }
 }

@@ -110,6 +110,7 @@ pub(super) fn objective(hypothesis: &Hypothesis, world: &World) -> Result<Known,
         } if *objective == id => Some((scope.clone(), *target, *left)),
         Signal::Objective { .. }
         | Signal::Burning { .. }
+        | Signal::Changed { .. }
         | Signal::Watched { .. }
         | Signal::Experimenting { .. }
         | Signal::BudgetLeft { .. } => None,

@@ -1,8 +1,8 @@
 //! Guards scopes with breakers, and opens them all when the whole fleet sees trouble.
 //!
 //! A breaker in the filter judges by what its own sidecar sees, within a second.
-//! The fleet's counts, a report later, see what no single sidecar can be sure of;
-//! then an order ([`orders`]) opens all of them. What counts as trouble is derived
+//! The fleet's counts, a report later, see what no single sidecar can be sure of:
+//! a sudden change ([`watch`]), or too much in a window. Then an order ([`orders`]) opens all of them. What counts as trouble is derived
 //! from the objective ([`derive`]), or declared with a [`CircuitBreakerIntent`].
 //!
 //! Missing readings give no order and withdraw none: not known is neither good nor bad.
@@ -10,6 +10,7 @@
 mod derive;
 mod intent;
 mod orders;
+mod watch;
 
 #[cfg(test)]
 pub(crate) use derive::limits as derived_limits;
@@ -21,8 +22,10 @@ use std::collections::BTreeMap;
 
 use orders::{Opened, QUORUM_WINDOW, Verdict, quorum};
 use sloop_model::{BreakerMode, BreakerRule, Policy, Rule, Scope, Share};
+use watch::Subject;
 
-use crate::budget::{FLEET_WINDOW_MAX, Fleet};
+use crate::budget::FLEET_WINDOW_MAX;
+use crate::detect::Hypotheses;
 use crate::lease;
 use crate::slo::share;
 use crate::words::{Length, Percent};
@@ -63,9 +66,17 @@ impl Controller for DerivedBreak {
                 .entry(source.scope())
                 .and_modify(|known| *known = stricter(*known, rule))
                 .or_insert(rule);
+            let Some(hypotheses) = Hypotheses::of(objective.target) else {
+                continue;
+            };
             for (scope, fleet) in world.fleets(&intent.objective_id(index)) {
                 if source.covers(scope) {
-                    guard.judge(scope, fleet, rule);
+                    let subject = Subject {
+                        scope,
+                        objective: Some(index),
+                        fleet,
+                    };
+                    guard.judge(subject, &hypotheses, rule);
                 }
             }
         }
@@ -81,10 +92,16 @@ impl Controller for CircuitBreak {
 
     fn step(&self, intent: &CircuitBreakerIntent, memory: &mut Orders, world: &World) -> Decision {
         let mut guard = Guard::new(intent.mode, memory, world);
+        let hypotheses = Hypotheses::below(intent.limits.limits().failed_max);
         for (scope, fleet) in world.service_fleets(&intent.service) {
             let is_meant = scope.side == intent.side && intent.route.covers(&scope.route);
             if is_meant && obeys_orders(intent.mode) {
-                guard.judge(scope, fleet, intent.limits);
+                let subject = Subject {
+                    scope,
+                    objective: None,
+                    fleet,
+                };
+                guard.judge(subject, &hypotheses, intent.limits);
             }
         }
         let scope = Scope {
@@ -123,10 +140,12 @@ impl<'a> Guard<'a> {
         }
     }
 
-    /// Orders the breakers of `scope` to open when the fleet sees too much trouble.
-    fn judge(&mut self, scope: &Scope, fleet: &Fleet, rule: BreakerRule) {
+    /// Orders the breakers of a scope to open when the fleet sees too much trouble.
+    fn judge(&mut self, subject: Subject<'_>, hypotheses: &Hypotheses, rule: BreakerRule) {
         let now = self.world.now();
+        let Subject { scope, fleet, .. } = subject;
         let level: Share = rule.limits().failed_max;
+        let change = self.orders.watches.look(subject, hypotheses, &rule, now);
         let opened = self.world.opened_by_themselves(scope, QUORUM_WINDOW);
         let callers = fleet.nodes(now, FLEET_WINDOW_MAX).max(opened);
         if quorum(callers) <= opened {
@@ -136,25 +155,27 @@ impl<'a> Guard<'a> {
             );
             return self.order(scope, &saw);
         }
-        match Verdict::of(fleet, level, rule.limits().calls_min, now) {
-            Verdict::Unclear => {}
-            Verdict::Good => self.orders.recovered(scope),
-            Verdict::Bad(counts, window) => {
-                let saw = format!(
-                    "{} of {} requests ({}) were bad in the last {}, seen by {}, surely more than {}",
-                    counts.bad(),
-                    counts.total,
-                    Percent(share(counts.bad(), counts.total)),
-                    Length(window),
-                    match fleet.nodes(now, window) {
-                        1 => "one sidecar".to_owned(),
-                        nodes => format!("{nodes} sidecars"),
-                    },
-                    Percent(level.as_fraction()),
-                );
-                self.order(scope, &saw);
-            }
-        }
+        let (counts, window) = match change {
+            Some(change) => (change.counts, now.since(change.at)),
+            None => match Verdict::of(fleet, level, rule.limits().calls_min, now) {
+                Verdict::Unclear => return,
+                Verdict::Good => return self.orders.recovered(scope),
+                Verdict::Bad(counts, window) => (counts, window),
+            },
+        };
+        let saw = format!(
+            "{} of {} requests ({}) were bad in the last {}, seen by {}, surely more than {}",
+            counts.bad(),
+            counts.total,
+            Percent(share(counts.bad(), counts.total)),
+            Length(window),
+            match fleet.nodes(now, window) {
+                1 => "one sidecar".to_owned(),
+                nodes => format!("{nodes} sidecars"),
+            },
+            Percent(level.as_fraction()),
+        );
+        self.order(scope, &saw);
     }
 
     fn order(&mut self, scope: &Scope, saw: &str) {

@@ -1,6 +1,7 @@
 //! Orders to open, with hysteresis.
 //!
-//! Two things make an order: the fleet's counts ([`Verdict`]), which see what no
+//! Three things make an order: the fleet's counts since a sudden change
+//! ([`super::watch`]) and in windows ([`Verdict`]), which see what no
 //! sidecar can be sure of alone, and a [`quorum`] of sidecars whose breakers have
 //! opened by themselves, which is sooner in a sudden outage, because an open
 //! breaker leaves few bad requests to count.
@@ -19,13 +20,17 @@ use core::time::Duration;
 use serde::{Deserialize, Serialize};
 use sloop_model::{Scope, Share, Trip, WallTime};
 
-use crate::budget::{Fleet, surely_above, surely_below};
+use super::watch::Watches;
+use crate::budget::{FLEET_WINDOW_MAX, Fleet, surely_above, surely_below};
 use crate::{Counts, lease};
 
-/// The orders of one intent. At most one per scope.
+/// The orders of one intent, at most one per scope, and what it watches.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Orders {
     orders: Vec<Order>,
+    /// What they are based on, beside windows.
+    #[serde(default)]
+    pub(super) watches: Watches,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -102,12 +107,14 @@ impl Verdict {
             return Self::Unclear;
         };
         let is_bad = |counts: Counts| surely_above(counts.bad(), counts.total, limit);
+        // Who sees nothing bad reports less often, and may not yet be in a short window.
+        let is_alone = fleet.nodes(now, FLEET_WINDOW_MAX) <= 1;
         if level.exceeded_by(newest.bad(), newest.total) {
             for window in WINDOWS {
                 let counts = fleet.all(now, window);
                 if u64::from(calls_min) <= counts.total
                     && is_bad(counts)
-                    && fleet.without_worst(now, window).is_none_or(is_bad)
+                    && fleet.without_worst(now, window).map_or(is_alone, is_bad)
                 {
                     return Self::Bad(counts, window);
                 }

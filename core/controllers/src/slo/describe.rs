@@ -1,15 +1,15 @@
 //! Puts together all that people see of an SLO.
 
-use sloop_model::{Rule, Scope};
+use sloop_model::{ObjectiveId, Rule};
 
 use super::composite::composite;
 use super::intent::{BudgetingMethod, SloIntent, SloMode, SloObjective, SloSource, SloWindow};
 use super::measure::Measured;
-use super::status::{Acted, ObjectiveStatus, SloStatus};
+use super::status::{Acted, ChangeStatus, ObjectiveStatus, SloStatus};
 use crate::budget::Slicing;
 use crate::circuit_break::trip_status;
 use crate::words::{Length, Percent};
-use crate::{Decided, World};
+use crate::{Decided, Signal, World};
 
 /// The status of `intent` after `decisions`, which are those about it.
 pub(crate) fn describe(intent: &SloIntent, world: &World, decisions: &[&Decided]) -> SloStatus {
@@ -24,7 +24,10 @@ pub(crate) fn describe(intent: &SloIntent, world: &World, decisions: &[&Decided]
         at: world.now(),
         objectives: (0..)
             .zip(&intent.objectives)
-            .map(|(index, objective)| objective_status(intent, index, objective, world))
+            .map(|(index, objective)| {
+                let change = changed(decisions, &intent.objective_id(index));
+                objective_status((intent, index), objective, change, world)
+            })
             .collect(),
         composite: composite(intent, world),
         policies: own()
@@ -39,10 +42,29 @@ pub(crate) fn describe(intent: &SloIntent, world: &World, decisions: &[&Decided]
     }
 }
 
+/// The change that the decisions say an objective had.
+fn changed(decisions: &[&Decided], id: &ObjectiveId) -> Option<ChangeStatus> {
+    let signals = decisions
+        .iter()
+        .flat_map(|decided| &decided.decision.signals);
+    let mut changes = signals.filter_map(|signal| match signal {
+        Signal::Changed {
+            objective, change, ..
+        } if objective == id => Some(*change),
+        Signal::Changed { .. }
+        | Signal::Burning { .. }
+        | Signal::Watched { .. }
+        | Signal::Objective { .. }
+        | Signal::Experimenting { .. }
+        | Signal::BudgetLeft { .. } => None,
+    });
+    changes.next()
+}
+
 fn objective_status(
-    intent: &SloIntent,
-    index: u32,
+    (intent, index): (&SloIntent, u32),
     objective: &SloObjective,
+    change: Option<ChangeStatus>,
     world: &World,
 ) -> ObjectiveStatus {
     let measured = Measured::new(intent, index, objective, world);
@@ -60,6 +82,7 @@ fn objective_status(
         counts: reading.map(|reading| reading.counts),
         covered: reading.map_or(0.0, |reading| reading.covered),
         budget: measured.budget(),
+        change,
         burn: measured.burns(),
         pairs: measured
             .pairs()
@@ -92,16 +115,11 @@ fn slices_in_words(slicing: Slicing) -> String {
 }
 
 fn acted(source: &SloSource, world: &World) -> Acted {
-    let mut acted = Acted::default();
-    let covered = |scope: &Scope| source.covers(scope);
-    for totals in world.scopes().filter(|totals| covered(&totals.scope)) {
-        acted.refused = acted.refused.saturating_add(totals.refused);
-        acted.shadow_refused = acted.shadow_refused.saturating_add(totals.shadow_refused);
-        acted.shadow_refused_good = acted
-            .shadow_refused_good
-            .saturating_add(totals.shadow_refused_good);
-    }
-    acted
+    let scopes = world.scopes();
+    scopes
+        .filter(|totals| source.covers(&totals.scope))
+        .map(Acted::of)
+        .fold(Acted::default(), Acted::plus)
 }
 
 /// What a reader must know to not misread the numbers.

@@ -39,6 +39,11 @@ impl<'a> Measured<'a> {
         }
     }
 
+    /// The moment that it is seen at.
+    pub(super) const fn now(&self) -> WallTime {
+        self.world.now()
+    }
+
     /// What is known of the SLO's own window; nothing before it begins.
     pub(crate) fn reading(&self) -> Option<Reading> {
         let start = self.window.start(self.world.now())?;

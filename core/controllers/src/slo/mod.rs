@@ -4,12 +4,16 @@
 //! objective that burns ([`crate::Signal::Burning`]) and for what is left of its budget.
 //! An objective of which nobody reported anything neither burns nor has a budget: not
 //! known is neither good nor bad. Until when it is known says [`crate::Signal::Watched`].
+//!
+//! Beside the windows a detector ([`crate::detect`]) sees within tens of requests
+//! that the rate of failures changed ([`crate::Signal::Changed`]); then the objective burns, too.
 
 mod composite;
 mod describe;
 mod forecast;
 mod intent;
 mod measure;
+mod memory;
 mod status;
 mod tally;
 mod windows;
@@ -19,9 +23,10 @@ pub(crate) use describe::describe;
 pub use intent::{
     BudgetingMethod, Indicator, SloIntent, SloMode, SloObjective, SloSource, SloWindow, Weight,
 };
+pub use memory::SloMemory;
 pub use status::{
-    Acted, BudgetStatus, BudgetUnit, BurnStatus, CompositeBurn, CompositeStatus, ObjectiveStatus,
-    PairStatus, SloStatus, TripStatus,
+    Acted, BudgetStatus, BudgetUnit, BurnStatus, ChangeStatus, CompositeBurn, CompositeStatus,
+    ObjectiveStatus, PairStatus, SloStatus, TripStatus,
 };
 pub(crate) use tally::share;
 
@@ -30,6 +35,7 @@ use core::time::Duration;
 use measure::Measured;
 use sloop_model::{Policy, Rule};
 
+use crate::detect::Change;
 use crate::words::{Length, Percent};
 use crate::{Controller, Decision, Signal, Speed, Stage, World};
 
@@ -39,11 +45,11 @@ pub struct Slo;
 
 impl Controller for Slo {
     type Intent = SloIntent;
-    type Memory = ();
+    type Memory = SloMemory;
     const KIND: &'static str = "slo";
     const STAGE: Stage = Stage::Measure;
 
-    fn step(&self, intent: &SloIntent, (): &mut (), world: &World) -> Decision {
+    fn step(&self, intent: &SloIntent, memory: &mut SloMemory, world: &World) -> Decision {
         let mut decision = Decision::default();
         let mut because = Vec::new();
         for (index, objective, source) in intent.counted() {
@@ -52,7 +58,22 @@ impl Controller for Slo {
                 scope: source.scope(),
                 rule: Rule::Count(Box::new(source.indicator.objective(measured.id.clone()))),
             });
-            let speed = measured.speed();
+            // A slice may be bad by one failure: of their share the rate of failures says too little.
+            let change = match intent.budgeting {
+                BudgetingMethod::Occurrences => {
+                    memory.look(index, &measured.id, objective.target, world)
+                }
+                BudgetingMethod::Timeslices | BudgetingMethod::RatioTimeslices => None,
+            };
+            let sudden = change.map(|change| memory::speed(change, objective.target));
+            let speed = measured.speed().max(sudden);
+            if let Some(change) = change {
+                decision.signals.push(Signal::Changed {
+                    objective: measured.id.clone(),
+                    service: source.service.clone(),
+                    change: memory::status(change, objective.target),
+                });
+            }
             if let Some(speed) = speed {
                 decision.signals.push(Signal::Burning {
                     objective: measured.id.clone(),
@@ -78,7 +99,7 @@ impl Controller for Slo {
                     share: budget.left_share,
                 });
             }
-            because.push(explain(&measured, speed));
+            because.push(explain(&measured, (speed, change)));
         }
         if because.is_empty() {
             because.push("not evaluated here: no objective has a source of ours".to_owned());
@@ -89,7 +110,7 @@ impl Controller for Slo {
 }
 
 /// Why an objective burns or not, with the numbers.
-fn explain(measured: &Measured<'_>, speed: Option<Speed>) -> String {
+fn explain(measured: &Measured<'_>, (speed, change): (Option<Speed>, Option<Change>)) -> String {
     let target = Percent(measured.target.as_fraction());
     let Some((reading, budget)) = measured.reading().zip(measured.budget()) else {
         return format!("target {target}: not known, nobody has reported on it");
@@ -112,6 +133,16 @@ fn explain(measured: &Measured<'_>, speed: Option<Speed>) -> String {
     let Some(speed) = speed else {
         return format!("{so_far}; no window surely burns too fast");
     };
+    if let Some(change) = change {
+        let Change { at, counts } = change;
+        return format!(
+            "{so_far}; the rate of failures changed: {} of {} requests ({}) were bad in the last {}",
+            counts.bad(),
+            counts.total,
+            Percent(share(counts.bad(), counts.total)),
+            Length(measured.now().since(at)),
+        );
+    }
     let window = match speed {
         Speed::Now => Duration::from_secs(5),
         Speed::Page | Speed::Fast | Speed::Slow => measured

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use sloop_model::{Policy, ServiceName, SloName, WallTime};
 
 use super::intent::{BudgetingMethod, SloMode};
-use crate::Counts;
+use crate::{Counts, ScopeTotals};
 
 /// All that `sloop describe slo NAME` shows.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -56,6 +56,9 @@ pub struct ObjectiveStatus {
     pub covered: f64,
     /// The error budget; nothing when not known.
     pub budget: Option<BudgetStatus>,
+    /// A sudden change for the worse that goes on; nothing when there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub change: Option<ChangeStatus>,
     /// Burn rates, shortest window first.
     pub burn: Vec<BurnStatus>,
     /// The pairs of windows that people are woken by.
@@ -150,6 +153,19 @@ pub struct BurnStatus {
     pub high: Option<f64>,
 }
 
+/// A sudden change of the rate of failures, found without waiting for a window.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ChangeStatus {
+    /// When it most likely was.
+    pub since_ms: WallTime,
+    /// What was counted since.
+    pub counts: Counts,
+    /// How fast the budget burned since.
+    pub burn: f64,
+    /// Lower end of what that may be (Wilson, three standard deviations).
+    pub low: f64,
+}
+
 /// Two windows that must both burn.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PairStatus {
@@ -181,4 +197,60 @@ pub struct Acted {
     pub shadow_refused: u64,
     /// Among those: requests that met every objective, so that refusing would have cost.
     pub shadow_refused_good: u64,
+    /// Among `refused`: requests that would have been bad, so that refusing saved. An estimate, by what passed at the same time.
+    #[serde(default)]
+    pub refused_bad: u64,
+    /// Among `refused`: requests of which that is not known.
+    #[serde(default)]
+    pub refused_unknown: u64,
+}
+
+impl Acted {
+    /// What happened on a scope, since counting began.
+    #[must_use]
+    pub const fn of(totals: &ScopeTotals) -> Self {
+        Self {
+            refused: totals.refused,
+            shadow_refused: totals.shadow_refused,
+            shadow_refused_good: totals.shadow_refused_good,
+            refused_bad: totals.refused_bad_thousandths.saturating_add(500) / 1_000,
+            refused_unknown: totals.refused_unknown,
+        }
+    }
+
+    /// Among `refused`: requests that would have been good, so that refusing cost.
+    #[must_use]
+    pub const fn refused_good(&self) -> u64 {
+        self.refused
+            .saturating_sub(self.refused_bad)
+            .saturating_sub(self.refused_unknown)
+    }
+
+    /// Both together.
+    #[must_use]
+    pub const fn plus(self, other: Self) -> Self {
+        Self {
+            refused: self.refused.saturating_add(other.refused),
+            shadow_refused: self.shadow_refused.saturating_add(other.shadow_refused),
+            shadow_refused_good: self
+                .shadow_refused_good
+                .saturating_add(other.shadow_refused_good),
+            refused_bad: self.refused_bad.saturating_add(other.refused_bad),
+            refused_unknown: self.refused_unknown.saturating_add(other.refused_unknown),
+        }
+    }
+
+    /// What happened since `before`.
+    #[must_use]
+    pub const fn since(self, before: Self) -> Self {
+        Self {
+            refused: self.refused.saturating_sub(before.refused),
+            shadow_refused: self.shadow_refused.saturating_sub(before.shadow_refused),
+            shadow_refused_good: self
+                .shadow_refused_good
+                .saturating_sub(before.shadow_refused_good),
+            refused_bad: self.refused_bad.saturating_sub(before.refused_bad),
+            refused_unknown: self.refused_unknown.saturating_sub(before.refused_unknown),
+        }
+    }
 }

@@ -101,10 +101,11 @@ fn world(seen: &[(u64, u64, u64, u64)]) -> World {
 }
 
 fn speed(intent: &SloIntent, world: &World) -> Option<Speed> {
-    let decision = Slo.step(intent, &mut (), world);
+    let decision = Slo.step(intent, &mut SloMemory::default(), world);
     decision.signals.iter().find_map(|signal| match signal {
         Signal::Burning { speed, .. } => Some(*speed),
-        Signal::Watched { .. }
+        Signal::Changed { .. }
+        | Signal::Watched { .. }
         | Signal::Objective { .. }
         | Signal::Experimenting { .. }
         | Signal::BudgetLeft { .. } => None,
@@ -274,7 +275,7 @@ fn what_nobody_reported_neither_burns_nor_has_a_budget() {
     let mut world = world(&[(0, 10, 1_000, 500)]);
     assert!(speed(&month(99.9), &world).is_some());
     world.begin_step(at(100 * DAY));
-    let decision = Slo.step(&month(99.9), &mut (), &world);
+    let decision = Slo.step(&month(99.9), &mut SloMemory::default(), &world);
     assert!(
         matches!(
             decision.signals[..],
@@ -356,7 +357,9 @@ fn people_see_all_of_it() {
         Acted {
             refused: 6,
             shadow_refused: 4,
-            shadow_refused_good: 2
+            shadow_refused_good: 2,
+            refused_bad: 0,
+            refused_unknown: 6,
         }
     );
     assert_eq!(objective.burn.len(), 10);
@@ -394,7 +397,7 @@ fn one_absurd_report_does_not_freeze_a_budget() {
 fn an_objective_is_watched_for_an_interval_and_a_little_after_its_report() {
     let until = |world: &World| {
         let service = ServiceName::try_from("payments").unwrap();
-        let decision = Slo.step(&month(99.9), &mut (), world);
+        let decision = Slo.step(&month(99.9), &mut SloMemory::default(), world);
         let mut seen = World::default();
         seen.add_signals(decision.signals);
         assert_eq!(

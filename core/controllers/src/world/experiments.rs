@@ -26,6 +26,7 @@ impl Experiments {
                     self.running.insert(name.clone(), *since);
                 }
                 Signal::Burning { .. }
+                | Signal::Changed { .. }
                 | Signal::Watched { .. }
                 | Signal::Objective { .. }
                 | Signal::BudgetLeft { .. } => {}

@@ -229,6 +229,12 @@ impl World {
         self.scopes.values().map(|state| &state.totals)
     }
 
+    /// What happened on one scope since counting began; nothing when nobody reported on it.
+    #[must_use]
+    pub fn totals(&self, scope: &Scope) -> Option<&ScopeTotals> {
+        Some(&self.scopes.get(scope)?.totals)
+    }
+
     /// The states of a scope's breakers by sidecar, as last reported, of VMs that are there: a sidecar has one per VM.
     pub fn breakers(&self, scope: &Scope) -> impl Iterator<Item = (&str, BreakerState)> {
         self.vms

@@ -26,6 +26,13 @@ pub struct ScopeTotals {
     pub shadow_refused: u64,
     /// Among `shadow_refused`: those that met every objective all the same.
     pub shadow_refused_good: u64,
+    /// Among `refused`, an estimate in thousandths of a request: those that would have been bad, by the
+    /// share of bad ones among the requests that passed in the same seconds (probes and the ramp among them).
+    #[serde(default)]
+    pub refused_bad_thousandths: u64,
+    /// Among `refused`: those of which nobody knows, because nothing passed.
+    #[serde(default)]
+    pub refused_unknown: u64,
 }
 
 /// Counts by outcome, as a control plane that knew fewer or more of them stored them.
@@ -39,6 +46,13 @@ where
     }
     Ok(outcomes)
 }
+
+/// By what passed in how long a time it is estimated what became of refused requests: the shortest in which anything did.
+const PASSED_WINDOWS: [Duration; 3] = [
+    Duration::from_secs(1),
+    Duration::from_secs(5),
+    FLEET_WINDOW_MAX,
+];
 
 /// What is kept of a scope.
 #[derive(Clone, Debug)]
@@ -65,6 +79,8 @@ impl ScopeState {
             refused: 0,
             shadow_refused: 0,
             shadow_refused_good: 0,
+            refused_bad_thousandths: 0,
+            refused_unknown: 0,
         })
     }
 
@@ -108,6 +124,27 @@ impl ScopeState {
         }
     }
 
+    /// Estimates what would have become of `refused` requests, by what passed lately.
+    fn weigh(&mut self, refused: u64, now: WallTime) {
+        if refused == 0 {
+            return;
+        }
+        let windows = PASSED_WINDOWS.into_iter();
+        let passed = windows
+            .map(|window| self.fleet.all(now, window))
+            .find(|counts| 0 < counts.total);
+        let totals = &mut self.totals;
+        match passed {
+            None => totals.refused_unknown = totals.refused_unknown.saturating_add(refused),
+            Some(passed) => {
+                let bad = u128::from(refused) * 1_000 * u128::from(passed.bad());
+                let bad = bad / u128::from(passed.total).max(1);
+                let bad = u64::try_from(bad).unwrap_or(u64::MAX);
+                totals.refused_bad_thousandths = totals.refused_bad_thousandths.saturating_add(bad);
+            }
+        }
+    }
+
     /// Adds what a VM saw.
     pub(super) fn add(&mut self, seen_by: SeenBy<'_>, counts: &ScopeCounts) {
         let totals = &mut self.totals;
@@ -134,6 +171,7 @@ impl ScopeState {
         }
         self.is_changed = true;
         self.fleet.add(seen_by, evidence.held());
+        self.weigh(counts.refused.min(World::COUNT_MAX), seen_by.to);
         if let Some(breaker) = &counts.breaker {
             self.add_breaker(seen_by, breaker);
         }
@@ -143,6 +181,56 @@ impl ScopeState {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn scope() -> Scope {
+        serde_json::from_str(r#"{"service": "a", "route": "b", "side": "server"}"#).unwrap()
+    }
+
+    /// What `reports` of (second, passed, bad, refused) say of the refused: bad in thousandths, and not known.
+    fn weighed(reports: &[(u64, u64, u64, u64)]) -> (u64, u64) {
+        let mut state = ScopeState::new(scope());
+        for &(second, passed, bad, refused) in reports {
+            let to = WallTime::from_millis(1_700_000_000_000 + second * 1_000);
+            let seen_by = SeenBy {
+                node: "n",
+                from: to.before(Duration::from_secs(1)),
+                to,
+            };
+            let mut outcomes = [0; Outcome::ALL.len()];
+            outcomes[Outcome::Success.index()] = passed - bad;
+            outcomes[Outcome::ServerError.index()] = bad;
+            state.add(
+                seen_by,
+                &ScopeCounts {
+                    scope: scope(),
+                    requests: passed + refused,
+                    outcomes,
+                    objectives: Vec::new(),
+                    refused,
+                    shadow_refused: 0,
+                    shadow_refused_good: 0,
+                    breaker: None,
+                    latency: Vec::new(),
+                    arms: Vec::new(),
+                },
+            );
+        }
+        let totals = &state.totals;
+        (totals.refused_bad_thousandths, totals.refused_unknown)
+    }
+
+    #[test]
+    fn what_was_refused_is_weighed_by_what_passed_at_the_same_time() {
+        assert_eq!(weighed(&[(0, 100, 0, 0)]), (0, 0));
+        assert_eq!(weighed(&[(0, 4, 3, 100)]), (75_000, 0));
+        assert_eq!(
+            weighed(&[(0, 1_000, 0, 0), (3, 2, 2, 100)]),
+            (100_000, 0),
+            "long before is not at the same time"
+        );
+        assert_eq!(weighed(&[(0, 2, 2, 0), (20, 0, 0, 100)]), (100_000, 0));
+        assert_eq!(weighed(&[(0, 2, 2, 0), (40, 0, 0, 100)]), (0, 100));
+    }
 
     #[test]
     fn what_was_stored_with_other_outcomes_is_read() {

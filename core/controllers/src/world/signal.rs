@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use sloop_model::{ObjectiveId, Scope, ServiceName, Target, WallTime};
 
-use crate::World;
+use crate::{ChangeStatus, World};
 
 /// A fact that one stage derived for the later ones and for people.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -17,6 +17,15 @@ pub enum Signal {
         service: ServiceName,
         /// How fast it will be gone.
         speed: Speed,
+    },
+    /// The rate of failures changed for the worse, and that goes on.
+    Changed {
+        /// Of which objective.
+        objective: ObjectiveId,
+        /// The service that is asked.
+        service: ServiceName,
+        /// When, and what was counted since.
+        change: ChangeStatus,
     },
     /// The objective is about the service, so it would burn if the service were unwell.
     Watched {
@@ -81,6 +90,7 @@ impl World {
                 speed,
             } if burning == service => Some((objective, speed)),
             Signal::Burning { .. }
+            | Signal::Changed { .. }
             | Signal::Watched { .. }
             | Signal::Objective { .. }
             | Signal::Experimenting { .. }
@@ -103,6 +113,7 @@ impl World {
                 ..
             } if watched == service => Some(*until),
             Signal::Burning { .. }
+            | Signal::Changed { .. }
             | Signal::Watched { .. }
             | Signal::Objective { .. }
             | Signal::Experimenting { .. }
