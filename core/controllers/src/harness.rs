@@ -4,6 +4,7 @@ use core::any::Any;
 use core::fmt::Debug;
 use std::collections::BTreeMap;
 
+use serde::Serialize;
 use sloop_model::{Policy, WallTime};
 
 use crate::slo::{cuts, describe};
@@ -18,7 +19,7 @@ pub struct Controllers {
 }
 
 /// The outcome of one step over all intents.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Step {
     /// What was decided for each intent, earlier stages first.
     pub decisions: Vec<Decided>,
@@ -31,7 +32,7 @@ pub struct Step {
 }
 
 /// What one controller decided for one intent.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Decided {
     /// For what.
     pub intent: IntentId,

@@ -16,6 +16,7 @@ mod harness;
 mod lease;
 mod merge;
 mod observation;
+mod replay;
 mod route_set;
 mod slo;
 mod words;
@@ -37,6 +38,7 @@ pub use observation::{
     ArmCounts, BreakerCause, BreakerChange, BreakerReading, BreakerState, ObjectiveCounts,
     Observation, ScopeCounts,
 };
+pub use replay::{Brain, Input};
 pub use route_set::{NamedRoute, RouteSelector, RouteSet};
 pub use slo::{
     Acted, BudgetStatus, BudgetUnit, BudgetingMethod, BurnStatus, ChangeStatus, CompositeBurn,
