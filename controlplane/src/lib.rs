@@ -14,5 +14,6 @@ pub mod engine;
 pub mod ingest;
 pub mod metrics;
 pub mod publish;
+pub mod record;
 pub mod serve;
 pub mod store;

@@ -6,8 +6,8 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use sloop_controllers::{BreakerCause, BreakerState, Stage};
-use sloop_model::{Arm, Dimension, RouteName, ServiceName, Share, Side, SloName};
+use sloop_controllers::{Acted, BreakerCause, BreakerState, ObjectiveStatus, Signal, Stage};
+use sloop_model::{Arm, Dimension, Policy, RouteName, Scope, ServiceName, Share, Side, SloName};
 
 /// A list, and when it was true.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -355,6 +355,9 @@ pub enum Happened {
 /// `GET /v1/decisions`: a controller changed its mind about an intent. At most the newest 1,000 are kept.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DecisionTaken {
+    /// Its number. Numbers only grow, also over restarts.
+    #[serde(default)]
+    pub id: u64,
     /// When.
     pub at_ms: u64,
     /// The intent: kind and name of the document, as `SLO/checkout`.
@@ -365,6 +368,40 @@ pub struct DecisionTaken {
     pub policies: usize,
     /// Why.
     pub because: String,
+}
+
+/// `GET /v1/decisions/{id}`: one decision, what it was decided by, and what became of it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DecisionExplained {
+    /// The decision.
+    #[serde(flatten)]
+    pub decision: DecisionTaken,
+    /// Policies that hold since.
+    pub given: Vec<Policy>,
+    /// Policies that held until then.
+    pub withdrawn: Vec<Policy>,
+    /// What the controller found out.
+    pub signals: Vec<Signal>,
+    /// How the objectives of an SLO stood at that moment: counts, burn per window, change.
+    pub objectives: Vec<ObjectiveStatus>,
+    /// Where it refuses requests, what that did. At most 64 scopes; those without requests so far are left out.
+    pub effects: Vec<DecisionEffect>,
+}
+
+/// What a decision did on one scope, as long as it held.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DecisionEffect {
+    /// Where.
+    pub scope: Scope,
+    /// From when on.
+    pub since_ms: u64,
+    /// Until when; absent while it holds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until_ms: Option<u64>,
+    /// What was counted when it began.
+    pub before: Acted,
+    /// What was counted while it held.
+    pub acted: Acted,
 }
 
 /// `GET /v1/documents`: one file.

@@ -10,7 +10,10 @@ use serde::{Deserialize, Serialize};
 use sloop_controllers::SloStatus;
 use tokio::sync::{mpsc, oneshot};
 
-use super::api::{DecisionTaken, DenialStatus, DocumentFile, Event, List, NodeStatus, ScopeStatus};
+use super::api::{
+    DecisionExplained, DecisionTaken, DenialStatus, DocumentFile, Event, List, NodeStatus,
+    ScopeStatus,
+};
 use super::nodes::nodes;
 use super::problem::Refusal;
 use crate::ads::Hub;
@@ -86,6 +89,7 @@ pub fn router(admin: Admin) -> Router {
         .route("/v1/events", get(events))
         .route("/v1/decisions", get(decisions))
         .route("/v1/denials", get(denials))
+        .route("/v1/decisions/{id}", get(decision))
         .route("/v1/documents", get(documents))
         .fallback(|uri: Uri| async move { Refusal::NoSuchPath(uri.path().to_owned()) })
         .with_state(admin)
@@ -153,6 +157,19 @@ async fn events(
 
 async fn decisions(State(admin): State<Admin>) -> Answer<DecisionTaken> {
     admin.list(Engine::decisions).await
+}
+
+async fn decision(
+    State(admin): State<Admin>,
+    Path(name): Path<String>,
+) -> Result<Json<DecisionExplained>, Refusal> {
+    let number: Option<u64> = name.parse().ok();
+    let found = match number {
+        Some(number) => admin.view(move |engine| engine.explain(number)).await?,
+        None => None,
+    };
+    let kind = "decision";
+    found.map(Json).ok_or(Refusal::NoSuch { kind, name })
 }
 
 async fn documents(State(admin): State<Admin>) -> Answer<DocumentFile> {

@@ -4,9 +4,11 @@ use std::io::{self, Write};
 
 use clap::{Args, ValueEnum};
 use sloop_controllers::{
-    BudgetStatus, BudgetUnit, BurnStatus, CompositeStatus, ObjectiveStatus, PairStatus, SloStatus,
+    BudgetStatus, BudgetUnit, BurnStatus, ChangeStatus, CompositeStatus, ObjectiveStatus,
+    PairStatus, SloStatus,
 };
 
+use super::explain::balance;
 use super::policy::sentence;
 use super::table::{Table, percent};
 use super::{AdminArgs, CliError, client, get, scope};
@@ -78,7 +80,10 @@ fn describe(slo: &SloStatus, out: &mut dyn Write) -> io::Result<()> {
     paragraphs("Notes", &slo.notes, out)
 }
 
-fn describe_objective(objective: &ObjectiveStatus, out: &mut dyn Write) -> io::Result<()> {
+pub(super) fn describe_objective(
+    objective: &ObjectiveStatus,
+    out: &mut dyn Write,
+) -> io::Result<()> {
     let title = match &objective.display_name {
         Some(name) => format!("Objective {}: {name}", objective.index),
         None => format!("Objective {}", objective.index),
@@ -126,14 +131,10 @@ fn describe_objective(objective: &ObjectiveStatus, out: &mut dyn Write) -> io::R
         line("Trips above", percent(Some(trip.level)));
         line("Derived", trip.derivation.clone());
     }
-    let acted = objective.acted;
-    line(
-        "Refused",
-        format!(
-            "{}; {} in shadow, of which {} would have been good",
-            acted.refused, acted.shadow_refused, acted.shadow_refused_good
-        ),
-    );
+    line("Acting", balance(objective.acted));
+    if let Some(change) = &objective.change {
+        line("Changed", changed(change));
+    }
     table.print(out)?;
     print_burn(objective, out)
 }
@@ -180,6 +181,15 @@ fn exhausted(budget: &BudgetStatus) -> String {
         Some(seconds) => format!("in {} as it went of late{within}", span(seconds)),
         None => format!("not as it went of late{within}"),
     }
+}
+
+fn changed(change: &ChangeStatus) -> String {
+    let counts = change.counts;
+    let bad = counts.total.saturating_sub(counts.good);
+    format!(
+        "for the worse: {bad} of {} requests were bad since, {:.1} times the budget, surely {:.1}",
+        counts.total, change.burn, change.low
+    )
 }
 
 /// How many requests may be bad; of few also the fraction.
@@ -233,11 +243,11 @@ fn pair_line(pair: &PairStatus) -> String {
     )
 }
 
-fn section(title: &str, out: &mut dyn Write) -> io::Result<()> {
+pub(super) fn section(title: &str, out: &mut dyn Write) -> io::Result<()> {
     writeln!(out, "\n{}", title)
 }
 
-fn paragraphs(title: &str, texts: &[String], out: &mut dyn Write) -> io::Result<()> {
+pub(super) fn paragraphs(title: &str, texts: &[String], out: &mut dyn Write) -> io::Result<()> {
     if texts.is_empty() {
         return Ok(());
     }

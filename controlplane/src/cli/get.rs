@@ -343,9 +343,10 @@ pub(super) fn breakers(breakers: &[BreakerStatus]) -> String {
 }
 
 fn decisions(list: &List<DecisionTaken>) -> Table {
-    let mut table = Table::of(&["AGO", "INTENT", "STAGE", "POLICIES", "BECAUSE"]);
+    let mut table = Table::of(&["NUMBER", "AGO", "INTENT", "STAGE", "POLICIES", "BECAUSE"]);
     for decision in &list.items {
         table.row(vec![
+            decision.id.to_string(),
             ago(list.at_ms, Some(decision.at_ms)),
             decision.intent.clone(),
             format!("{:?}", decision.stage).to_lowercase(),

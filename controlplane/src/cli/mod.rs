@@ -7,9 +7,11 @@
 mod bootstrap;
 mod client;
 mod describe;
+mod explain;
 mod get;
 mod output;
 mod policy;
+mod replay;
 mod scope;
 mod serve;
 mod table;
@@ -43,6 +45,10 @@ enum Command {
     Get(get::GetArgs),
     /// Show all about one thing, and why.
     Describe(describe::DescribeArgs),
+    /// Show why a decision was made, and what became of it.
+    Explain(explain::ExplainArgs),
+    /// Decide again what a record says, and compare.
+    Replay(replay::ReplayArgs),
     /// Print a complete Envoy configuration for a sidecar.
     Bootstrap(bootstrap::BootstrapArgs),
     /// Check documents without a control plane.
@@ -88,6 +94,8 @@ impl Cli {
             Command::Serve(args) => serve::run(args)?,
             Command::Get(args) => get::run(&args, out)?,
             Command::Describe(args) => describe::run(&args, out)?,
+            Command::Explain(args) => explain::run(&args, out)?,
+            Command::Replay(args) => return replay::run(&args, out),
             Command::Bootstrap(args) => bootstrap::run(args, out)?,
             Command::Validate(args) => return Ok(validate::run(&args, clock::wall(), out)?),
         }

@@ -14,6 +14,14 @@ pub enum CliError {
     /// The output cannot be written.
     #[error("the output cannot be written")]
     Output(#[from] std::io::Error),
+    /// A record cannot be replayed.
+    #[error("{} cannot be replayed", file.display())]
+    Record {
+        /// The file.
+        file: std::path::PathBuf,
+        /// What is wrong.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
     /// The control plane cannot be reached.
     #[error("no answer from {url}; is the control plane running, and is --admin right?")]
     Unreachable {

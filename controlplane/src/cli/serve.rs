@@ -13,7 +13,7 @@ use tracing_subscriber::EnvFilter;
 use super::output::CliError;
 use crate::bootstrap::CONTROL_PLANE_CLUSTER;
 use crate::publish::PublishSettings;
-use crate::serve::{ServeSettings, serve};
+use crate::serve::{RecordSettings, ServeSettings, serve};
 
 const EXAMPLE: &str = "Example:
   sloop serve --documents slos/ --store /var/lib/sloop/store --module /etc/sloop/sloop_filter.wasm
@@ -55,6 +55,12 @@ pub(super) struct ServeArgs {
     /// Envoy cluster that leads to this control plane. The same as in the sidecars' bootstrap.
     #[arg(long, value_name = "NAME", default_value = CONTROL_PLANE_CLUSTER, value_parser = clap::builder::NonEmptyStringValueParser::new())]
     report_cluster: String,
+    /// Record all that is decided by in this file, for `sloop replay`; it is replaced.
+    #[arg(long, value_name = "FILE")]
+    record: Option<PathBuf>,
+    /// How large the record may be, in MiB; then it ends.
+    #[arg(long, value_name = "MIB", default_value_t = 1_024, value_parser = clap::value_parser!(u64).range(1..=1_048_576))]
+    record_max: u64,
     /// Form of the log on standard error. What is logged: `SLOOP_LOG=debug`.
     #[arg(long, value_enum, default_value_t = LogForm::Text)]
     log: LogForm,
@@ -86,6 +92,10 @@ impl From<ServeArgs> for ServeSettings {
                 },
                 module: args.module,
             },
+            record: args.record.map(|file| RecordSettings {
+                file,
+                bytes_max: args.record_max << 20,
+            }),
         }
     }
 }

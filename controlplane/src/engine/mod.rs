@@ -5,6 +5,7 @@
 //! and the ledger that keeps them from being counted twice are always written
 //! together.
 
+mod decisions;
 mod denials;
 mod effects;
 mod fleet;
@@ -25,19 +26,18 @@ pub(crate) use restore::{put, read};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use sloop_controllers::{Controllers, IntentId, RouteSet, SloStatus, Stage, Step, World};
-use sloop_model::{ExperimentKey, Policy, Rule, Scope, WallTime};
+use sloop_controllers::{Controllers, Input, IntentId, RouteSet, SloStatus, Step, World};
+use sloop_model::{ExperimentKey, Rule, Scope, WallTime};
 
-use crate::admin::api::{DecisionTaken, DocumentFile, Event, Happened};
+use crate::admin::api::{DocumentFile, Event, Happened};
 use crate::ingest::{Ledger, Report, Verdict};
-use crate::store::Batch;
+use crate::record::{self, Line};
+use crate::store::{Batch, Store};
+use decisions::Decisions;
 use denials::Denials;
 
 /// Events kept. Each has about 200 bytes; a fleet of a hundred that trips and recovers makes a thousand.
 const EVENTS_MAX: usize = 10_000;
-
-/// Decisions kept.
-const DECISIONS_MAX: usize = 1_000;
 
 /// Scopes of which recent readings are kept, beyond which newer ones have none:
 /// a service mesh of a thousand services with fifty routes each.
@@ -66,8 +66,9 @@ pub struct Engine {
     step: Step,
     slos: Vec<SloStatus>,
     events: History<Event>,
-    decisions: History<DecisionTaken>,
-    decided: BTreeMap<(Stage, IntentId), Vec<Policy>>,
+    decisions: Decisions,
+    /// What happened since it was last taken, if it is to be recorded.
+    recorded: Option<Vec<Line>>,
 }
 
 /// What the documents say together.
@@ -93,6 +94,7 @@ pub struct Taken {
 impl Engine {
     /// Moves the clock. What is taken in afterwards happens at `now`.
     pub fn advance(&mut self, now: WallTime) {
+        self.record(|| Input::Now(now));
         self.world.begin_step(now);
     }
 
@@ -128,15 +130,47 @@ impl Engine {
         for incarnation in std::mem::take(&mut self.noted) {
             restore::put_seen(&mut batch, incarnation, self.ledger.seen(incarnation));
         }
+        for (place, decision) in self.decisions.take_changes() {
+            restore::put_decision(&mut batch, place, &decision);
+        }
         batch
+    }
+
+    /// Begins to record what happens: what is in the store, and everything from now on.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot be read.
+    pub fn begin_record(&mut self, store: &dyn Store) -> Result<(), RestoreError> {
+        let cells = restore::cells(store)?;
+        self.recorded = Some(vec![Line::Input(Input::Restore(cells))]);
+        Ok(())
+    }
+
+    /// Takes what happened since the last call; nothing when nothing is recorded.
+    #[must_use]
+    pub fn take_record(&mut self) -> Vec<Line> {
+        let recorded = self.recorded.as_mut();
+        recorded.map(std::mem::take).unwrap_or_default()
+    }
+
+    fn record(&mut self, input: impl FnOnce() -> Input) {
+        if let Some(recorded) = &mut self.recorded {
+            recorded.push(Line::Input(input()));
+        }
     }
 
     /// Lets all controllers decide for `now`. Returns the policies that should hold.
     pub fn step(&mut self, now: WallTime) -> &Step {
+        self.record(|| Input::Step(now));
         self.world.begin_step(now);
         self.step = self.controllers.step(&mut self.world);
         self.slos = self.controllers.slo_statuses(&self.world, &self.step);
-        self.remember_decisions(now);
+        let new = self.decisions.remember(&self.step, &self.slos, &self.world);
+        if let Some(recorded) = &mut self.recorded {
+            let sha256 = record::digest(&self.step);
+            recorded.push(Line::Decided { sha256, new });
+        }
         self.remember_experiments();
         &self.step
     }
@@ -154,6 +188,7 @@ impl Engine {
         for id in gone {
             self.controllers.remove(&id);
             self.bodies.remove(&id);
+            self.record(|| Input::Remove(id.clone()));
         }
         for (id, intent) in &documents.intents {
             if self.bodies.get(id) == Some(intent) {
@@ -161,7 +196,14 @@ impl Engine {
             }
             let (kind, body) = intent;
             match self.controllers.put(id, kind, body) {
-                Ok(()) => drop(self.bodies.insert(id.clone(), intent.clone())),
+                Ok(()) => {
+                    self.bodies.insert(id.clone(), intent.clone());
+                    self.record(|| Input::Put {
+                        id: id.clone(),
+                        kind: (*kind).to_owned(),
+                        body: body.clone(),
+                    });
+                }
                 Err(error) => refused.push(format!("{}: {error}", id.0)),
             }
         }
@@ -207,7 +249,9 @@ impl Engine {
         if self.ledger.is_crowded() {
             self.noted.extend(self.ledger.forget(now));
         }
-        self.world.observe(report.observation());
+        let observation = report.observation();
+        self.record(|| Input::Observe(Box::new(observation.clone())));
+        self.world.observe(observation);
         for told in self.fleet.take(report, now) {
             self.tell(told.at, now, told.happened);
         }
@@ -238,37 +282,6 @@ impl Engine {
         }
         self.experiments.extend(current);
     }
-
-    /// Adds to the history what was decided differently from the last step.
-    fn remember_decisions(&mut self, now: WallTime) {
-        let mut decided = BTreeMap::new();
-        for one in &self.step.decisions {
-            let key = (one.stage, one.intent.clone());
-            let policies: Vec<Policy> = one.decision.policies.iter().map(lasting).collect();
-            if self.decided.get(&key) != Some(&policies) {
-                self.decisions.add(|_| DecisionTaken {
-                    at_ms: now.as_millis(),
-                    intent: one.intent.0.clone(),
-                    stage: one.stage,
-                    policies: policies.len(),
-                    because: one.decision.because.clone(),
-                });
-            }
-            decided.insert(key, policies);
-        }
-        self.decided = decided;
-    }
-}
-
-/// The policy without the moment when its lease ends, which moves without anybody deciding anything.
-fn lasting(policy: &Policy) -> Policy {
-    let mut policy = policy.clone();
-    match &mut policy.rule {
-        Rule::Break { expires_at_ms, .. } => *expires_at_ms = WallTime::default(),
-        Rule::Fault(fault) => *fault = fault.clone().ending_by(WallTime::default()),
-        Rule::Count(_) | Rule::Trip(_) => {}
-    }
-    policy
 }
 
 #[cfg(test)]

@@ -8,7 +8,9 @@ use serde::{Deserialize, Serialize};
 use sloop_controllers::{Cell, Controllers, Step, World};
 use sloop_model::WallTime;
 
-use super::{DECISIONS_MAX, Denials, Documents, EVENTS_MAX, Engine, Fleet, History};
+use super::decisions::Decisions;
+use super::{Denials, Documents, EVENTS_MAX, Engine, Fleet, History};
+use crate::admin::api::DecisionExplained;
 use crate::ingest::{Ledger, Seen};
 use crate::store::{Batch, Store, StoreError};
 
@@ -23,6 +25,9 @@ const CELL: &str = "cell\n";
 
 /// The newest report of each incarnation.
 const SEEN: &str = "seen\n";
+
+/// Decisions, each in the place of the one that left the history.
+const DECISION: &str = "decision\n";
 
 /// Why the store's content is of no use.
 #[derive(Debug, thiserror::Error)]
@@ -63,7 +68,7 @@ impl Engine {
     pub fn restore(store: &dyn Store) -> Result<Self, RestoreError> {
         check_format(store)?;
         let mut world = World::default();
-        world.restore(read(store, CELL)?);
+        world.restore(cells(store)?);
         let mut ledger = Ledger::default();
         for stored in read::<SeenStored>(store, SEEN)? {
             let seen = Seen {
@@ -86,10 +91,15 @@ impl Engine {
             step: Step::default(),
             slos: Vec::new(),
             events: History::of(EVENTS_MAX),
-            decisions: History::of(DECISIONS_MAX),
-            decided: std::collections::BTreeMap::new(),
+            decisions: Decisions::restored(read(store, DECISION)?),
+            recorded: None,
         })
     }
+}
+
+/// The counts in the store.
+pub(super) fn cells(store: &dyn Store) -> Result<Vec<Cell>, RestoreError> {
+    read(store, CELL)
 }
 
 pub(super) fn put_cell(batch: &mut Batch, cell: &Cell) {
@@ -99,6 +109,10 @@ pub(super) fn put_cell(batch: &mut Batch, cell: &Cell) {
 /// Drops what is stored under a cell's key.
 pub(super) fn delete_cell(batch: &mut Batch, key: &str) {
     batch.delete(format!("{CELL}{key}"));
+}
+
+pub(super) fn put_decision(batch: &mut Batch, place: u64, decision: &DecisionExplained) {
+    put(batch, &format!("{DECISION}{place:04}"), decision);
 }
 
 pub(super) fn put_seen(batch: &mut Batch, incarnation: u64, seen: Option<Seen>) {

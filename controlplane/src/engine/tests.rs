@@ -488,12 +488,12 @@ fn histories_are_bounded() {
     }
     let events = process.engine.events(0);
     assert_eq!((events.len(), events[0].id), (EVENTS_MAX, 2));
-    for round in 0..=DECISIONS_MAX {
+    for round in 0..=decisions::MAX {
         let mode = [SloMode::Monitored, SloMode::Actionable][round % 2];
         process.declare(&[slo("pay", mode, 0.9)]);
         process.engine.step(NOW);
     }
-    assert_eq!(process.engine.decisions().len(), DECISIONS_MAX);
+    assert_eq!(process.engine.decisions().len(), decisions::MAX);
 }
 
 #[test]

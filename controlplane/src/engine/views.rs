@@ -7,7 +7,9 @@ use sloop_model::{Outcome, WallTime};
 
 use super::effects::Effected;
 use super::{Engine, Reporter};
-use crate::admin::api::{DecisionTaken, DenialStatus, DocumentFile, Event, ScopeStatus};
+use crate::admin::api::{
+    DecisionExplained, DecisionTaken, DenialStatus, DocumentFile, Event, ScopeStatus,
+};
 
 impl Engine {
     /// The moment of the last step or report.
@@ -84,7 +86,13 @@ impl Engine {
     /// What was decided lately.
     #[must_use]
     pub fn decisions(&self) -> Vec<DecisionTaken> {
-        self.decisions.after(0).cloned().collect()
+        self.decisions.all()
+    }
+
+    /// All about the decision with this number; nothing when it is not kept.
+    #[must_use]
+    pub fn explain(&self, decision: u64) -> Option<DecisionExplained> {
+        self.decisions.explain(decision, &self.world)
     }
 
     /// How the files stand.

@@ -24,6 +24,7 @@ use crate::engine::{Documents, Engine, Pace};
 use crate::ingest::{Arrival, Verdict, response};
 use crate::metrics::{DocumentMetrics, IngestMetrics, PushMetrics, StepMetrics};
 use crate::publish::{Publisher, Pushed};
+use crate::record::Recorder;
 use crate::store::Store;
 
 /// Steps are at least this far apart, however much happens.
@@ -91,6 +92,7 @@ pub(super) struct Actor {
     policies: Vec<Policy>,
     groups: BTreeMap<String, Pace>,
     forgot: Instant,
+    recorder: Option<Recorder>,
 }
 
 impl Actor {
@@ -116,7 +118,13 @@ impl Actor {
             policies: Vec::new(),
             groups: BTreeMap::new(),
             forgot: now,
+            recorder: None,
         }
+    }
+
+    /// Records what is decided by with `recorder`.
+    pub(super) fn record(&mut self, recorder: Option<Recorder>) {
+        self.recorder = recorder;
     }
 
     /// How SLOs stood at the last step.
@@ -177,6 +185,12 @@ impl Actor {
             self.commits.add(self.engine.changes(), [], now);
         }
         self.commits.start(now);
+        if let Some(recorder) = &mut self.recorder {
+            let lines = self.engine.take_record();
+            if !lines.is_empty() {
+                recorder.append(lines);
+            }
+        }
     }
 
     /// When something is due at the latest.

@@ -32,6 +32,7 @@ use crate::metrics::{
     observe_nodes, observe_slos,
 };
 use crate::publish::{PublishSettings, Publisher};
+use crate::record::Recorder;
 use crate::store::{Redb, Store, StoreError};
 use actor::{Actor, Inputs, Meters};
 use watch::Watched;
@@ -56,6 +57,17 @@ pub struct ServeSettings {
     pub store: PathBuf,
     /// What sidecars are told.
     pub publish: PublishSettings,
+    /// Where to record what is decided by, if anywhere.
+    pub record: Option<RecordSettings>,
+}
+
+/// Where to record what is decided by.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RecordSettings {
+    /// The file, which is replaced.
+    pub file: PathBuf,
+    /// How large it may be.
+    pub bytes_max: u64,
 }
 
 /// Why the control plane cannot run.
@@ -75,6 +87,14 @@ pub enum ServeError {
     /// What is in the store cannot be used.
     #[error(transparent)]
     Restore(#[from] RestoreError),
+    /// The record cannot be begun.
+    #[error("the record {} cannot be written", file.display())]
+    Record {
+        /// The file.
+        file: PathBuf,
+        /// What is wrong with it.
+        source: std::io::Error,
+    },
     /// There are no documents to read.
     #[error("{} is not a folder; --documents names the folder with the documents", folder.display())]
     Documents {
@@ -102,6 +122,7 @@ struct Loaded {
     publisher: Publisher,
     watched: Watched,
     documents: Documents,
+    recorder: Option<Recorder>,
 }
 
 /// Runs the control plane until `stop` ends, also while it still loads.
@@ -141,6 +162,7 @@ pub async fn serve(
     };
     let (store, publisher) = (loaded.store, loaded.publisher);
     let mut actor = Actor::new(loaded.engine, publisher, store, hub.clone(), meters);
+    actor.record(loaded.recorder);
     actor.begin(loaded.documents);
     observe_nodes(&meter, hub.clone());
     observe_slos(&meter, &actor.slos());
@@ -231,7 +253,14 @@ async fn load(settings: &ServeSettings) -> Result<Loaded, ServeError> {
             });
         }
         let store: Arc<dyn Store> = Arc::new(Redb::open(&settings.store)?);
-        let engine = Engine::restore(&*store)?;
+        let mut engine = Engine::restore(&*store)?;
+        let recorder = match settings.record {
+            Some(record) => {
+                engine.begin_record(&*store)?;
+                Some(begin_record(record)?)
+            }
+            None => None,
+        };
         let publisher = Publisher::restore(settings.publish, &*store)?;
         let (watched, documents) = Watched::begin(settings.documents);
         Ok(Loaded {
@@ -240,9 +269,17 @@ async fn load(settings: &ServeSettings) -> Result<Loaded, ServeError> {
             publisher,
             watched,
             documents,
+            recorder,
         })
     };
     tokio::task::spawn_blocking(load).await?
+}
+
+fn begin_record(settings: RecordSettings) -> Result<Recorder, ServeError> {
+    Recorder::begin(&settings.file, settings.bytes_max).map_err(|source| ServeError::Record {
+        file: settings.file,
+        source,
+    })
 }
 
 async fn listen(address: SocketAddr) -> Result<TcpListener, ServeError> {
@@ -310,6 +347,7 @@ mod tests {
                 },
                 module: "/sloop_filter.wasm".to_owned(),
             },
+            record: None,
         }
     }
 

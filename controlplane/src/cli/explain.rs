@@ -1,0 +1,152 @@
+//! `sloop explain`: why a decision was made, and what became of it.
+
+use std::io::{self, Write};
+
+use clap::Args;
+use sloop_controllers::Acted;
+use sloop_model::{Rule, WallTime};
+
+use super::policy::sentence;
+use super::table::{Table, ago};
+use super::{AdminArgs, CliError, client, describe};
+use crate::admin::api::{DecisionEffect, DecisionExplained};
+use crate::clock;
+
+const EXAMPLE: &str = "Example:
+  sloop get decisions
+  sloop explain 42";
+
+/// What to explain.
+#[derive(Args, Debug)]
+#[command(after_help = EXAMPLE)]
+pub(super) struct ExplainArgs {
+    /// The number of a decision.
+    #[arg(value_name = "DECISION")]
+    number: u64,
+    #[command(flatten)]
+    admin: AdminArgs,
+}
+
+pub(super) fn run(args: &ExplainArgs, out: &mut dyn Write) -> Result<(), CliError> {
+    let path = format!("/v1/decisions/{}", args.number);
+    let decision: DecisionExplained = client::get(&args.admin.admin, &path)?;
+    Ok(explain(&decision, clock::wall(), out)?)
+}
+
+fn explain(one: &DecisionExplained, now: WallTime, out: &mut dyn Write) -> io::Result<()> {
+    let decision = &one.decision;
+    let mut head = Table::plain();
+    let mut line = |name: &str, value: String| head.row(vec![format!("{name}:"), value]);
+    line("Decision", decision.id.to_string());
+    line("About", decision.intent.clone());
+    line("Stage", format!("{:?}", decision.stage).to_lowercase());
+    line("Ago", ago(now.as_millis(), Some(decision.at_ms)));
+    line("Because", decision.because.clone());
+    head.print(out)?;
+    let at = WallTime::from_millis(decision.at_ms);
+    for (title, policies) in [("Since then", &one.given), ("No longer", &one.withdrawn)] {
+        let shown = policies
+            .iter()
+            .filter(|policy| !matches!(policy.rule, Rule::Count(_)));
+        let sentences: Vec<String> = shown.map(|policy| sentence(policy, at)).collect();
+        describe::paragraphs(title, &sentences, out)?;
+    }
+    for effect in &one.effects {
+        describe::section(&title(effect), out)?;
+        writeln!(out, "  {}", balance(effect.acted))?;
+    }
+    for objective in &one.objectives {
+        describe::describe_objective(objective, out)?;
+    }
+    Ok(())
+}
+
+fn title(effect: &DecisionEffect) -> String {
+    let still = if effect.until_ms.is_some() {
+        "While it held"
+    } else {
+        "So far"
+    };
+    format!("{still}, on {}", effect.scope)
+}
+
+/// What acting saved and cost, against letting everything pass.
+pub(super) fn balance(acted: Acted) -> String {
+    let refused = if acted.refused == 0 {
+        "nothing was refused".to_owned()
+    } else {
+        format!(
+            "{} refused: about {} would have failed (saved), about {} would have been served (cost), {} not known",
+            acted.refused,
+            acted.refused_bad,
+            acted.refused_good(),
+            acted.refused_unknown,
+        )
+    };
+    if acted.shadow_refused == 0 {
+        return refused;
+    }
+    let bad = acted
+        .shadow_refused
+        .saturating_sub(acted.shadow_refused_good);
+    format!(
+        "{refused}; {} would have been refused by what only watches: {bad} of them failed (would have saved), {} were served (would have cost)",
+        acted.shadow_refused, acted.shadow_refused_good,
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn saving_and_cost_are_told_apart() {
+        let acted = Acted {
+            refused: 100,
+            refused_bad: 90,
+            refused_unknown: 2,
+            ..Acted::default()
+        };
+        assert_eq!(
+            balance(acted),
+            "100 refused: about 90 would have failed (saved), about 8 would have been served (cost), 2 not known"
+        );
+        assert_eq!(balance(Acted::default()), "nothing was refused");
+        let shadow = Acted {
+            shadow_refused: 10,
+            shadow_refused_good: 3,
+            ..Acted::default()
+        };
+        assert!(
+            balance(shadow).contains("7 of them failed"),
+            "{}",
+            balance(shadow)
+        );
+    }
+
+    #[test]
+    fn a_decision_is_explained_with_its_inputs() {
+        let json = r#"{
+            "id": 7, "at_ms": 1000, "intent": "SLO/pay", "stage": "protect", "policies": 1,
+            "because": "too much is bad", "withdrawn": [], "signals": [], "objectives": [],
+            "given": [{"scope": {"service": "a", "route": "b", "side": "server"},
+                "rule": {"trip": {"id": 7, "until_ms": 11000}}}],
+            "effects": [{"scope": {"service": "a", "route": "b", "side": "server"}, "since_ms": 1000,
+                "before": {"refused": 5, "shadow_refused": 0, "shadow_refused_good": 0},
+                "acted": {"refused": 10, "shadow_refused": 0, "shadow_refused_good": 0, "refused_bad": 10}}]
+        }"#;
+        let one: DecisionExplained = serde_json::from_str(json).unwrap();
+        let mut out = Vec::new();
+        explain(&one, WallTime::from_millis(3_000), &mut out).unwrap();
+        let text = String::from_utf8(out).unwrap();
+        for part in [
+            "SLO/pay",
+            "too much is bad",
+            "(order 7)",
+            "So far, on a b (server)",
+            "10 refused",
+        ] {
+            assert!(text.contains(part), "{part}: {text}");
+        }
+    }
+}
