@@ -2,8 +2,8 @@
 //!
 //! States and how they change ([`BreakerRule`] has the limits):
 //!
-//! - *closed*: everything passes. Too many failed or slow in the window, an
-//!   order, or another worker that opened: open.
+//! - *closed*: everything passes. Too many failed or slow in the window or since
+//!   a sudden change, an order, or another worker that opened: open.
 //! - *open*: nothing passes for a while. Then: probing.
 //! - *probing*: a few pass. One fails, or too many of them are slow: open, for
 //!   twice as long. All were served: ramping, or closed without a ramp. Probes
@@ -27,6 +27,7 @@ pub mod board;
 mod evidence;
 mod sharing;
 mod state;
+mod sudden;
 mod window;
 mod words;
 
@@ -37,6 +38,7 @@ use sloop_model::{BreakerMode, BreakerRule, LateOutcomes, Outcome, Time};
 pub use board::{Heard, Opening, Told};
 use sharing::Sharing;
 use state::{State, back_off, ramp_share, slow_above};
+use sudden::Sudden;
 use window::Window;
 pub use words::{Admit, BreakerState, Cause, Change, Tally, Ticket};
 
@@ -53,6 +55,7 @@ pub struct Breaker {
     attempts: u32,
     /// While probing, and open after it, the probes; else what [`BreakerRule::window`] says.
     window: Window,
+    sudden: Sudden,
     changes: Vec<Change>,
     sharing: Sharing,
 }
@@ -73,6 +76,7 @@ impl Breaker {
             epoch: 0,
             attempts: 0,
             window: Window::new(rule.window(), now),
+            sudden: Sudden::new(&rule),
             changes: Vec::new(),
             sharing: Sharing::new(now),
         }
@@ -88,6 +92,9 @@ impl Breaker {
             self.window = Window::new(rule.window(), now);
         }
         self.slow_above = slow_above(&rule);
+        if rule != self.rule {
+            self.sudden = Sudden::new(&rule);
+        }
         self.rule = rule;
     }
 

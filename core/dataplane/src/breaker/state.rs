@@ -92,7 +92,9 @@ impl Breaker {
     /// Counts what ended while it is closed or ramping, and opens if that is too much.
     pub(super) fn count(&mut self, ended: Tally, now: Time) {
         let seen = self.window.add(ended, now);
-        if let Some(cause) = evidence::trips(&self.rule, seen) {
+        let sudden = self.sudden.add(ended, now);
+        let trips = |seen| evidence::trips(&self.rule, seen);
+        if let Some(cause) = trips(seen).or_else(|| trips(sudden?)) {
             self.open(cause, now);
         }
     }
@@ -160,6 +162,7 @@ impl Breaker {
 
     pub(super) fn enter(&mut self, state: State, cause: Cause, now: Time) {
         self.state = state;
+        self.sudden.forget();
         if Self::CHANGES_MAX <= self.changes.len() {
             self.changes.remove(0);
         }

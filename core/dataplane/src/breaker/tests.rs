@@ -467,3 +467,74 @@ proptest! {
         }
     }
 }
+
+/// What the control plane derives for 99.9 %.
+const DERIVED: fn() -> BreakerLimits = || BreakerLimits {
+    calls_min: 5,
+    failed_max: Share::try_from(2_000).unwrap(),
+    slow_max: None,
+    slow_us: None,
+    sigmas_hundredths: 300,
+    open_max_ms: 8_000,
+    probes: 5,
+    ramp_ms: 5_000,
+    ..LIMITS()
+};
+
+/// When a breaker opens that served a request every `gap` milliseconds for ten seconds, and then
+/// fails all, after the first failure.
+fn opens_after(limits: BreakerLimits, gap: u64) -> u64 {
+    let mut bench = Bench::new(limits);
+    for at_ms in (0..10_000).step_by(usize::try_from(gap).unwrap()) {
+        bench.serve(1, at_ms);
+    }
+    let failing = (10_000..20_000).step_by(usize::try_from(gap).unwrap());
+    for at_ms in failing {
+        bench.fail(1, at_ms);
+        if bench.state(at_ms) == BreakerState::Open {
+            return at_ms - 10_000;
+        }
+    }
+    u64::MAX
+}
+
+#[test]
+fn a_total_outage_is_seen_before_the_window_would() {
+    for (gap, soon) in [(1, 110), (10, 120), (50, 250)] {
+        let after = opens_after(DERIVED(), gap);
+        assert!(after <= soon, "every {gap} ms: {after} ms");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    /// Whatever happens to requests, it does not flap: to open `k` times and close again takes the
+    /// times that it is open, 1 s and twice as long each time, and the ramp of 5 s. That is most often, 15
+    /// times a minute, for `k` of 2 and 3.
+    #[test]
+    fn it_opens_at_most_seventeen_times_in_any_minute(
+        phases in prop::collection::vec((1u64..3_000, 0u32..=10), 1..120), gap in 1u64..40
+    ) {
+        let mut bench = Bench::new(DERIVED());
+        let mut now = 0;
+        let mut opened = Vec::new();
+        for (length, failing) in phases {
+            let end = now + length;
+            while now < end {
+                let fails = (now / gap).wrapping_mul(7) % 10 < u64::from(failing);
+                if let Some(ticket) = bench.try_pass(now) {
+                    let outcome = if fails { Outcome::ServerError } else { Outcome::Success };
+                    bench.breaker.record(ticket, outcome, FAST, at(now));
+                }
+                let changes = bench.breaker.take_changes();
+                let opens = changes.iter().filter(|change| change.to == BreakerState::Open);
+                opened.extend(opens.map(|change| change.at));
+                now += gap;
+            }
+        }
+        for minute in opened.windows(18) {
+            prop_assert!(Duration::from_secs(60) <= minute[17].since(minute[0]), "{opened:?}");
+        }
+    }
+}
