@@ -1,6 +1,6 @@
 //! The list of all controllers.
 
-use crate::{Chaos, CircuitBreak, Controllers, DerivedBreak, FaultInjection, Slo};
+use crate::{Alert, Chaos, CircuitBreak, Controllers, DerivedBreak, FaultInjection, Slo};
 
 impl Controllers {
     /// All controllers that there are, without intents.
@@ -11,6 +11,7 @@ impl Controllers {
             .with(DerivedBreak)
             .with(CircuitBreak)
             .with(FaultInjection)
+            .with(Alert)
             .with(Chaos)
     }
 }

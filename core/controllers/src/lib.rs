@@ -5,6 +5,7 @@
 //! [`Controllers`] step, makes [`filter_config`]s from the merged policies, and
 //! shows people [`SloStatus`]es. Begin with [`Controller`].
 
+mod alert;
 mod all;
 mod budget;
 mod chaos;
@@ -22,6 +23,10 @@ mod slo;
 mod words;
 mod world;
 
+pub use alert::{
+    Alert, AlertIntent, AlertKind, AlertMemory, AlertState, AlertStatus, AlertTarget, AlertWhen,
+    Comparison,
+};
 pub use budget::{Cell, Counts, InvalidSlicing, Resolution, Slicing};
 pub use chaos::{
     AbortConditions, ArmsPoint, BudgetSpent, Chaos, ChaosIntent, ChaosMemory, ChaosSchedule,

@@ -111,6 +111,7 @@ pub(super) fn objective(hypothesis: &Hypothesis, world: &World) -> Result<Known,
         Signal::Objective { .. }
         | Signal::Burning { .. }
         | Signal::Changed { .. }
+        | Signal::Alert(_)
         | Signal::Watched { .. }
         | Signal::Experimenting { .. }
         | Signal::BudgetLeft { .. } => None,

@@ -52,6 +52,7 @@ fn changed(decisions: &[&Decided], id: &ObjectiveId) -> Option<ChangeStatus> {
             objective, change, ..
         } if objective == id => Some(*change),
         Signal::Changed { .. }
+        | Signal::Alert(_)
         | Signal::Burning { .. }
         | Signal::Watched { .. }
         | Signal::Objective { .. }

@@ -29,6 +29,7 @@ pub use status::{
     ObjectiveStatus, PairStatus, SloStatus, TripStatus,
 };
 pub(crate) use tally::share;
+pub(crate) use windows::bad_share;
 
 use core::time::Duration;
 

@@ -105,6 +105,7 @@ fn speed(intent: &SloIntent, world: &World) -> Option<Speed> {
     decision.signals.iter().find_map(|signal| match signal {
         Signal::Burning { speed, .. } => Some(*speed),
         Signal::Changed { .. }
+        | Signal::Alert(_)
         | Signal::Watched { .. }
         | Signal::Objective { .. }
         | Signal::Experimenting { .. }

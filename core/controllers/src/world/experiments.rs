@@ -27,6 +27,7 @@ impl Experiments {
                 }
                 Signal::Burning { .. }
                 | Signal::Changed { .. }
+                | Signal::Alert(_)
                 | Signal::Watched { .. }
                 | Signal::Objective { .. }
                 | Signal::BudgetLeft { .. } => {}

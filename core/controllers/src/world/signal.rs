@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use sloop_model::{ObjectiveId, Scope, ServiceName, Target, WallTime};
 
-use crate::{ChangeStatus, World};
+use crate::{AlertStatus, ChangeStatus, World};
 
 /// A fact that one stage derived for the later ones and for people.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -27,6 +27,8 @@ pub enum Signal {
         /// When, and what was counted since.
         change: ChangeStatus,
     },
+    /// An alert of a policy, which people are told of or soon will be.
+    Alert(Box<AlertStatus>),
     /// The objective is about the service, so it would burn if the service were unwell.
     Watched {
         /// Which objective.
@@ -65,6 +67,22 @@ pub enum Signal {
     },
 }
 
+impl Signal {
+    /// The alert, if it is one.
+    #[must_use]
+    pub fn alert(&self) -> Option<&AlertStatus> {
+        match self {
+            Self::Alert(alert) => Some(alert),
+            Self::Burning { .. }
+            | Self::Changed { .. }
+            | Self::Watched { .. }
+            | Self::Objective { .. }
+            | Self::Experimenting { .. }
+            | Self::BudgetLeft { .. } => None,
+        }
+    }
+}
+
 /// How fast a budget burns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -91,6 +109,7 @@ impl World {
             } if burning == service => Some((objective, speed)),
             Signal::Burning { .. }
             | Signal::Changed { .. }
+            | Signal::Alert(_)
             | Signal::Watched { .. }
             | Signal::Objective { .. }
             | Signal::Experimenting { .. }
@@ -114,6 +133,7 @@ impl World {
             } if watched == service => Some(*until),
             Signal::Burning { .. }
             | Signal::Changed { .. }
+            | Signal::Alert(_)
             | Signal::Watched { .. }
             | Signal::Objective { .. }
             | Signal::Experimenting { .. }

@@ -1,0 +1,68 @@
+//! What an operator declares with an `AlertPolicy` on an SLO.
+
+use serde::{Deserialize, Serialize};
+use sloop_model::{ServiceName, SloName, Target};
+
+/// One alert policy of one SLO.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AlertIntent {
+    /// The policy's name.
+    pub policy: String,
+    /// The SLO that it is on.
+    pub slo: SloName,
+    /// The service that the SLO belongs to.
+    pub service: ServiceName,
+    /// Its objectives that are counted here: position and target.
+    pub objectives: Vec<(u32, Target)>,
+    /// How bad it is, in the operator's words.
+    pub severity: String,
+    /// How the burn rate is compared with `threshold`.
+    pub op: Comparison,
+    /// The burn rate: 1 spends the budget exactly. Finite.
+    pub threshold: f64,
+    /// The time that the burn rate is over, in milliseconds.
+    pub lookback_ms: u64,
+    /// For how long the condition must hold before anybody is told, in milliseconds.
+    pub after_ms: u64,
+    /// What people are told about.
+    pub when: AlertWhen,
+    /// Who is told.
+    pub targets: Vec<AlertTarget>,
+}
+
+/// How two numbers are compared, in OpenSLO's words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Comparison {
+    /// At most.
+    Lte,
+    /// Below.
+    Lt,
+    /// At least.
+    Gte,
+    /// Above.
+    Gt,
+}
+
+/// What people are told about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AlertWhen {
+    /// That the condition holds.
+    pub breaching: bool,
+    /// That it holds no more.
+    pub resolved: bool,
+    /// That nobody reports.
+    pub no_data: bool,
+}
+
+/// Somebody who is told.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AlertTarget {
+    /// The name of the `AlertNotificationTarget`.
+    pub name: String,
+    /// Where to deliver, as `https://host/path`.
+    pub url: String,
+}

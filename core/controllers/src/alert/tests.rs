@@ -1,0 +1,203 @@
+use sloop_model::{Outcome, RouteName, Scope, Side, SloName};
+
+use super::*;
+use crate::{ObjectiveCounts, Observation, ScopeCounts};
+
+const BEGIN: u64 = 1_700_000_000;
+
+fn at(second: u64) -> WallTime {
+    WallTime::from_millis((BEGIN + second) * 1_000)
+}
+
+fn intent() -> AlertIntent {
+    AlertIntent {
+        policy: "wake".to_owned(),
+        slo: SloName::try_from("pay").unwrap(),
+        service: ServiceName::try_from("payments").unwrap(),
+        objectives: vec![(0, Target::parse(0.99).unwrap())],
+        severity: "page".to_owned(),
+        op: Comparison::Gt,
+        threshold: 2.0,
+        lookback_ms: 60_000,
+        after_ms: 0,
+        when: AlertWhen {
+            breaching: true,
+            resolved: true,
+            no_data: false,
+        },
+        targets: vec![AlertTarget {
+            name: "phone".to_owned(),
+            url: "http://127.0.0.1:1/".to_owned(),
+        }],
+    }
+}
+
+fn saw(second: u64, (total, bad): (u64, u64)) -> Observation {
+    Observation {
+        node: "a".to_owned(),
+        incarnation: 1,
+        from: at(second - 1),
+        at: at(second),
+        scopes: vec![ScopeCounts {
+            scope: Scope {
+                service: ServiceName::try_from("payments").unwrap(),
+                route: RouteName::other(),
+                side: Side::Server,
+            },
+            requests: total,
+            outcomes: [0; Outcome::ALL.len()],
+            objectives: vec![ObjectiveCounts {
+                id: ObjectiveId {
+                    slo: SloName::try_from("pay").unwrap(),
+                    index: 0,
+                },
+                total,
+                good: total - bad,
+            }],
+            refused: 0,
+            shadow_refused: 0,
+            shadow_refused_good: 0,
+            breaker: None,
+            latency: Vec::new(),
+            arms: Vec::new(),
+        }],
+    }
+}
+
+/// Plays what was seen in each second, from 1 on (nothing: nobody reported), and returns all changes of
+/// state: the second, the kind and the state.
+fn changes(
+    intent: &AlertIntent,
+    seen: impl IntoIterator<Item = Option<(u64, u64)>>,
+) -> Vec<(u64, AlertKind, AlertState)> {
+    let mut world = World::default();
+    let mut memory = AlertMemory::default();
+    let mut last = Vec::new();
+    let mut changes = Vec::new();
+    for (second, seen) in (1..).zip(seen) {
+        world.begin_step(at(second));
+        if let Some(seen) = seen {
+            world.observe(saw(second, seen));
+        }
+        let decision = Alert.step(intent, &mut memory, &world);
+        let now: Vec<(AlertKind, AlertState)> = alerts(&decision)
+            .iter()
+            .map(|alert| (alert.kind, alert.state))
+            .collect();
+        for one in &now {
+            if !last.contains(one) {
+                changes.push((second, one.0, one.1));
+            }
+        }
+        last = now;
+    }
+    changes
+}
+
+fn alerts(decision: &Decision) -> Vec<AlertStatus> {
+    let alerts = decision.signals.iter().filter_map(Signal::alert);
+    alerts.cloned().collect()
+}
+
+const GOOD: Option<(u64, u64)> = Some((100, 0));
+const BAD: Option<(u64, u64)> = Some((100, 20));
+use AlertKind::{Breaching, NoData};
+use AlertState::{Firing, Pending, Resolved};
+
+#[test]
+fn it_fires_while_the_burn_is_surely_above_and_resolves_once() {
+    let seen = [GOOD; 10].into_iter().chain([BAD; 30]).chain([GOOD; 300]);
+    let given = changes(&intent(), seen);
+    assert!(
+        matches!(given[..], [(fired, Breaching, Firing), (ended, Breaching, Resolved)]
+            if (11..20).contains(&fired) && (130..180).contains(&ended)),
+        "{given:?}"
+    );
+}
+
+#[test]
+fn one_failure_in_a_quiet_night_wakes_nobody() {
+    let seen = [Some((1, 0)), None, Some((1, 1)), None, Some((1, 0))];
+    assert_eq!(changes(&intent(), seen), []);
+}
+
+#[test]
+fn it_waits_as_long_as_it_is_told_to() {
+    let intent = AlertIntent {
+        after_ms: 30_000,
+        ..intent()
+    };
+    assert_eq!(
+        changes(&intent, [BAD; 40]),
+        [(1, Breaching, Pending), (31, Breaching, Firing)]
+    );
+    let short = changes(&intent, [BAD; 3].into_iter().chain([Some((10_000, 0)); 60]));
+    assert_eq!(short, [(1, Breaching, Pending)], "it was over before");
+}
+
+#[test]
+fn nobody_reporting_is_told_where_it_is_wanted_and_never_ends_an_alert() {
+    let wanted = AlertIntent {
+        when: AlertWhen {
+            no_data: true,
+            ..intent().when
+        },
+        ..intent()
+    };
+    let gone = [GOOD; 5].into_iter().chain([None; 100]);
+    let given = changes(&wanted, gone);
+    assert!(
+        matches!(given[..], [(second, NoData, Firing)] if 60 < second),
+        "{given:?}"
+    );
+    let dark = [BAD; 5].into_iter().chain([None; 600]);
+    assert_eq!(changes(&intent(), dark), [(1, Breaching, Firing)]);
+}
+
+#[test]
+fn only_who_wants_to_hear_is_told() {
+    let mut world = World::default();
+    world.begin_step(at(1));
+    world.observe(saw(1, (100, 50)));
+    let told = |intent: &AlertIntent| {
+        let decision = Alert.step(intent, &mut AlertMemory::default(), &world);
+        alerts(&decision)
+            .iter()
+            .map(|one| one.targets.len())
+            .sum::<usize>()
+    };
+    assert_eq!(told(&intent()), 1);
+    let mut deaf = intent();
+    deaf.when.breaching = false;
+    assert_eq!(told(&deaf), 0);
+    let mut below = intent();
+    below.op = Comparison::Lt;
+    assert_eq!(told(&below), 0, "it is above");
+}
+
+#[test]
+fn a_threshold_out_of_reach_fires_in_a_total_outage() {
+    let intent = AlertIntent {
+        objectives: vec![(0, Target::parse(0.5).unwrap())],
+        threshold: 14.4,
+        ..intent()
+    };
+    let given = changes(&intent, [Some((100, 100)); 5]);
+    assert_eq!(
+        given,
+        [(2, Breaching, Firing)],
+        "a hundred requests are not sure"
+    );
+}
+
+#[test]
+fn people_read_the_numbers() {
+    let mut world = World::default();
+    world.begin_step(at(1));
+    world.observe(saw(1, (100, 50)));
+    let decision = Alert.step(&intent(), &mut AlertMemory::default(), &world);
+    assert_eq!(
+        alerts(&decision)[0].summary,
+        "50 of 100 requests (50 %) were bad in the last 1 min: 50.0 times what a target of 99 % allows, against 2 in the policy"
+    );
+}
