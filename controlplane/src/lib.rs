@@ -6,6 +6,7 @@
 
 pub mod admin;
 pub mod ads;
+pub mod alerts;
 pub mod bootstrap;
 pub mod cli;
 pub mod clock;

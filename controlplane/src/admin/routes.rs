@@ -7,7 +7,7 @@ use axum::http::{Uri, header};
 use axum::response::{IntoResponse, Response};
 use axum::{Json, Router, routing::get};
 use serde::{Deserialize, Serialize};
-use sloop_controllers::SloStatus;
+use sloop_controllers::{AlertStatus, SloStatus};
 use tokio::sync::{mpsc, oneshot};
 
 use super::api::{
@@ -87,6 +87,7 @@ pub fn router(admin: Admin) -> Router {
         .route("/v1/scopes", get(scopes))
         .route("/v1/nodes", get(all_nodes))
         .route("/v1/events", get(events))
+        .route("/v1/alerts", get(alerts))
         .route("/v1/decisions", get(decisions))
         .route("/v1/denials", get(denials))
         .route("/v1/decisions/{id}", get(decision))
@@ -153,6 +154,10 @@ async fn events(
 ) -> Answer<Event> {
     let Query(Since { since }) = since.map_err(|error| Refusal::Query(error.body_text()))?;
     admin.list(move |engine| engine.events(since)).await
+}
+
+async fn alerts(State(admin): State<Admin>) -> Answer<AlertStatus> {
+    admin.list(Engine::alerts).await
 }
 
 async fn decisions(State(admin): State<Admin>) -> Answer<DecisionTaken> {

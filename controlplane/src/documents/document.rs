@@ -3,7 +3,7 @@
 use sloop_controllers::{CircuitBreakerIntent, FaultInjectionIntent, RouteSet};
 use sloop_model::WallTime;
 
-use super::openslo::{self, DataSource, Sli, Slo};
+use super::openslo::{self, AlertCondition, AlertPolicy, DataSource, NotificationTarget, Sli, Slo};
 use super::reader::{At, Fields, Finding, Sink, Spot};
 use super::tree::{self, DOCUMENTS_MAX, Value};
 use super::{metadata, sloop, suggest};
@@ -37,8 +37,24 @@ pub(super) enum Body {
     RouteSet(RouteSet),
     CircuitBreaker(Box<CircuitBreakerIntent>),
     FaultInjection(Box<FaultInjectionIntent>),
+    AlertPolicy(Box<AlertPolicy>),
+    AlertCondition(AlertCondition),
+    NotificationTarget(NotificationTarget),
     /// Nothing that anybody here acts on.
     Checked,
+}
+
+impl Body {
+    /// Whether a name may be there twice, as the Go SDK has it: nothing is counted or pushed because of it.
+    pub(super) const fn is_lenient(&self) -> bool {
+        matches!(
+            self,
+            Self::AlertPolicy(_)
+                | Self::AlertCondition(_)
+                | Self::NotificationTarget(_)
+                | Self::Checked
+        )
+    }
 }
 
 /// Reads all documents of `text`, seen at `now`.

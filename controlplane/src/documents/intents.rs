@@ -8,7 +8,9 @@ use sloop_controllers::{
 use sloop_model::{SloName, Target, WallTime};
 
 use super::indicator::{Meaning, meaning};
-use super::openslo::{Indicator, Objective, Sli, Slo};
+use super::openslo::{
+    AlertCondition, AlertPolicy, Indicator, NotificationTarget, Objective, Sli, Slo,
+};
 use super::reader::{Finding, Sink, Spot};
 
 /// Counts are kept for 90 days.
@@ -23,6 +25,12 @@ pub(super) struct Context<'a> {
     pub(super) types: BTreeMap<&'a str, &'a str>,
     /// Indicators by name.
     pub(super) slis: BTreeMap<&'a str, &'a Sli>,
+    /// Alert policies by name.
+    pub(super) policies: BTreeMap<&'a str, &'a AlertPolicy>,
+    /// Their conditions by name.
+    pub(super) conditions: BTreeMap<&'a str, &'a AlertCondition>,
+    /// Who can be told, by name.
+    pub(super) targets: BTreeMap<&'a str, &'a NotificationTarget>,
     /// When this is.
     pub(super) now: WallTime,
 }

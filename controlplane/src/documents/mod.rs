@@ -12,6 +12,7 @@
 
 pub mod tree;
 
+mod alerts;
 mod document;
 mod files;
 mod indicator;

@@ -4,10 +4,12 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 use sloop_controllers::{
-    CircuitBreak, Controller, FaultInjection, IntentId, RouteSelector, RouteSet, Slo,
+    Alert, AlertIntent, CircuitBreak, Controller, FaultInjection, IntentId, RouteSelector,
+    RouteSet, Slo,
 };
 use sloop_model::{RouteName, ServiceName, WallTime};
 
+use super::alerts;
 use super::document::{Body, Document, Parsed};
 use super::indicator;
 use super::intents::{self, Context};
@@ -65,6 +67,11 @@ impl Contribution {
                 {
                     routes.look_up(&source.service, &source.route, spot, sink);
                 }
+                self.intents.extend(
+                    alerts::of(slo, &intent, context, sink)
+                        .iter()
+                        .filter_map(|alert| alert_of(document, alert, sink)),
+                );
                 intent_of::<Slo>(document, &intent, sink)
             }),
             Body::CircuitBreaker(intent) => {
@@ -83,7 +90,11 @@ impl Contribution {
                 indicator::meaning(sli, &context.types, sink);
                 None
             }
-            Body::DataSource(_) | Body::Checked => None,
+            Body::DataSource(_)
+            | Body::AlertPolicy(_)
+            | Body::AlertCondition(_)
+            | Body::NotificationTarget(_)
+            | Body::Checked => None,
         };
         self.intents.extend(intent);
     }
@@ -107,10 +118,24 @@ where
     }
 }
 
+/// The intent of an alert policy on the SLO in `document`; several SLOs may have the same policy.
+fn alert_of(
+    document: &Document,
+    alert: &AlertIntent,
+    sink: &Sink,
+) -> Option<(IntentId, &'static str, String)> {
+    let (id, kind, body) = intent_of::<Alert>(document, alert, sink)?;
+    let id = IntentId(format!("{}/AlertPolicy/{}", id.0, alert.policy));
+    Some((id, kind, body))
+}
+
 fn context<'a>(all: &[Placed<'a>], now: WallTime) -> Context<'a> {
     let mut context = Context {
         types: BTreeMap::new(),
         slis: BTreeMap::new(),
+        policies: BTreeMap::new(),
+        conditions: BTreeMap::new(),
+        targets: BTreeMap::new(),
         now,
     };
     for Placed { document, .. } in all {
@@ -120,6 +145,18 @@ fn context<'a>(all: &[Placed<'a>], now: WallTime) -> Context<'a> {
             }
             Body::Sli(sli) => {
                 context.slis.insert(&document.name, sli);
+            }
+            Body::AlertPolicy(policy) => {
+                context.policies.entry(&document.name).or_insert(policy);
+            }
+            Body::AlertCondition(condition) => {
+                context
+                    .conditions
+                    .entry(&document.name)
+                    .or_insert(condition);
+            }
+            Body::NotificationTarget(target) => {
+                context.targets.entry(&document.name).or_insert(target);
             }
             Body::Slo(_)
             | Body::RouteSet(_)
@@ -133,7 +170,7 @@ fn context<'a>(all: &[Placed<'a>], now: WallTime) -> Context<'a> {
 
 /// A kind has a name once. Of files that share one, each is told of the other:
 /// the order of files means nothing, so none of them is right. Of kinds that
-/// nobody here acts on, it is no more than worth knowing.
+/// nothing is counted or pushed by, it is no more than worth knowing; the first one holds.
 fn refuse_repeats(files: &[(&str, &Parsed)], all: &[Placed<'_>], contributions: &[Contribution]) {
     let mut named: BTreeMap<(&str, &str), Vec<Placed<'_>>> = BTreeMap::new();
     for placed in all {
@@ -144,7 +181,7 @@ fn refuse_repeats(files: &[(&str, &Parsed)], all: &[Placed<'_>], contributions: 
         for (other, placed) in neighbours(group) {
             let place = where_is(files, other, placed.file);
             let why = format!("the {kind} {name} is {place}, too");
-            if matches!(placed.document.body, Body::Checked) {
+            if placed.document.body.is_lenient() {
                 note(contributions, placed, &why);
             } else {
                 refuse(contributions, placed, &why);

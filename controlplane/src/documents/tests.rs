@@ -2,7 +2,8 @@ use std::fs;
 use std::time::Duration;
 
 use sloop_controllers::{
-    CircuitBreakerIntent, FaultInjectionIntent, Slicing, SloIntent, SloMode, SloWindow, Weight,
+    AlertIntent, AlertTarget, AlertWhen, CircuitBreakerIntent, Comparison, FaultInjectionIntent,
+    Slicing, SloIntent, SloMode, SloWindow, Weight,
 };
 use sloop_model::{BreakerMode, Share, Side};
 
@@ -402,4 +403,95 @@ fn a_hundred_findings_of_a_file_are_enough() {
     let last = loaded.problems.last().unwrap();
     assert!(last.message.contains("only the first 100"), "{last}");
     assert_eq!(last.line, 199);
+}
+
+const ALERTS: &str = r#"
+apiVersion: openslo/v1
+kind: AlertPolicy
+metadata: {name: wake}
+spec:
+  alertWhenBreaching: true
+  alertWhenResolved: true
+  conditions: [{conditionRef: fast}]
+  notificationTargets: [{targetRef: phone}, {targetRef: slack}]
+---
+apiVersion: openslo/v1
+kind: AlertCondition
+metadata: {name: fast}
+spec:
+  severity: page
+  condition: {kind: burnrate, op: gte, threshold: 14.4, lookbackWindow: 1h, alertAfter: 2m}
+---
+apiVersion: openslo/v1
+kind: AlertNotificationTarget
+metadata: {name: phone}
+spec: {target: "https://hooks.example.com/alert?team=a"}
+---
+apiVersion: openslo/v1
+kind: AlertNotificationTarget
+metadata: {name: slack}
+spec: {target: slack}
+"#;
+
+fn alerting(policies: &str) -> String {
+    let slo = slo(
+        "a",
+        &ratio("{service: pay}", "good {route: order}"),
+        "{target: 0.999}",
+    );
+    format!("{slo}  alertPolicies: {policies}\n")
+}
+
+#[test]
+fn alert_policies_of_slos_are_evaluated_and_delivered_to_webhooks() {
+    let text = alerting("[{alertPolicyRef: wake}]");
+    let loaded = load(&[("a.yaml", &text), ("b.yaml", ALERTS)]);
+    assert_eq!(loaded.problems, []);
+    let (id, _, body) = loaded
+        .intents
+        .iter()
+        .find(|(_, kind, _)| *kind == "alert")
+        .unwrap();
+    assert_eq!(id.0, "SLO/a/AlertPolicy/wake");
+    let alert: AlertIntent = serde_json::from_str(body).unwrap();
+    assert_eq!(
+        (alert.op, alert.severity.as_str()),
+        (Comparison::Gte, "page")
+    );
+    assert_eq!((alert.lookback_ms, alert.after_ms), (3_600_000, 120_000));
+    let when = AlertWhen {
+        breaching: true,
+        resolved: true,
+        no_data: false,
+    };
+    assert_eq!(alert.when, when);
+    let phone = AlertTarget {
+        name: "phone".to_owned(),
+        url: "https://hooks.example.com/alert?team=a".to_owned(),
+    };
+    assert_eq!(alert.targets, [phone]);
+    assert!(noted(&loaded, "slack is not told"), "{:?}", loaded.notes);
+}
+
+#[test]
+fn alert_policies_may_stand_in_their_place() {
+    let policy = "[{kind: AlertPolicy, metadata: {name: own}, spec: {conditions: [{kind: AlertCondition, metadata: {name: c}, spec: {severity: s, condition: {kind: burnrate, op: gt, threshold: 2, lookbackWindow: 5m}}}], notificationTargets: [{kind: AlertNotificationTarget, metadata: {name: t}, spec: {target: 'http://127.0.0.1:9/'}}]}}]";
+    let loaded = load(&[("a.yaml", &alerting(policy))]);
+    assert_eq!(loaded.problems, []);
+    let alerts = loaded
+        .intents
+        .iter()
+        .filter(|(_, kind, _)| *kind == "alert");
+    assert_eq!(alerts.count(), 1);
+}
+
+#[test]
+fn an_alert_policy_that_nobody_declares_is_noted() {
+    let loaded = load(&[("a.yaml", &alerting("[{alertPolicyRef: wake}]"))]);
+    assert_eq!(loaded.problems, []);
+    assert!(
+        noted(&loaded, "there is no AlertPolicy wake"),
+        "{:?}",
+        loaded.notes
+    );
 }

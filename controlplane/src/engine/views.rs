@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use sloop_controllers::{Lost, ScopeTotals, SloStatus};
+use sloop_controllers::{AlertStatus, Lost, ScopeTotals, Signal, SloStatus};
 use sloop_model::{Outcome, WallTime};
 
 use super::effects::Effected;
@@ -28,6 +28,15 @@ impl Engine {
     #[must_use]
     pub fn slos(&self) -> &[SloStatus] {
         &self.slos
+    }
+
+    /// Which alerts there were at the last step.
+    #[must_use]
+    pub fn alerts(&self) -> Vec<AlertStatus> {
+        let decisions = self.step.decisions.iter();
+        let signals = decisions.flat_map(|decided| &decided.decision.signals);
+        let alerts = signals.filter_map(Signal::alert);
+        alerts.cloned().collect()
     }
 
     /// What happened on each scope, in the order of scopes.

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use sloop_controllers::{SloStatus, Step};
+use sloop_controllers::{AlertStatus, SloStatus, Step};
 use sloop_model::{Policy, WallTime};
 use sloop_xds::Snapshot;
 use sloop_xds_protos::report::v1::ReportResponse;
@@ -86,6 +86,7 @@ pub(super) struct Actor {
     acknowledgements: Acknowledgements,
     meters: Meters,
     slos: watch::Sender<Arc<[SloStatus]>>,
+    alerts: watch::Sender<Arc<[AlertStatus]>>,
     steps: Pace,
     stepped: Instant,
     wake_at: Option<WallTime>,
@@ -112,6 +113,7 @@ impl Actor {
             acknowledgements: Acknowledgements::default(),
             meters,
             slos: watch::Sender::new(Arc::from([])),
+            alerts: watch::Sender::new(Arc::from([])),
             steps: Pace::of(STEP_GAP),
             stepped: now,
             wake_at: None,
@@ -130,6 +132,11 @@ impl Actor {
     /// How SLOs stood at the last step.
     pub(super) fn slos(&self) -> watch::Receiver<Arc<[SloStatus]>> {
         self.slos.subscribe()
+    }
+
+    /// Which alerts there were at the last step.
+    pub(super) fn alerts(&self) -> watch::Receiver<Arc<[AlertStatus]>> {
+        self.alerts.subscribe()
     }
 
     /// Takes the documents in before anybody is answered, and decides once.
@@ -275,6 +282,10 @@ impl Actor {
             self.want_pushes();
         }
         self.slos.send_replace(Arc::from(self.engine.slos()));
+        let alerts = self.engine.alerts();
+        if self.alerts.borrow()[..] != alerts[..] {
+            self.alerts.send_replace(Arc::from(alerts));
+        }
         self.commits.add(self.engine.changes(), [], now);
         self.meters.step.stepped(begun.elapsed());
         self.steps.done(now);

@@ -25,6 +25,7 @@ use tonic::transport::server::TcpIncoming;
 
 use crate::admin::{Admin, router};
 use crate::ads::{AdsLimits, Hub};
+use crate::alerts::{self, DeliverError, Deliverer};
 use crate::engine::{Documents, Engine, RestoreError};
 use crate::ingest::{Reports, WAITING_MAX};
 use crate::metrics::{
@@ -101,6 +102,9 @@ pub enum ServeError {
         /// The folder as given.
         folder: PathBuf,
     },
+    /// Nobody can be told of alerts.
+    #[error("alerts cannot be delivered")]
+    Alerts(#[from] DeliverError),
     /// Metrics cannot be had.
     #[error(transparent)]
     Telemetry(#[from] TelemetryError),
@@ -166,6 +170,7 @@ pub async fn serve(
     actor.begin(loaded.documents);
     observe_nodes(&meter, hub.clone());
     observe_slos(&meter, &actor.slos());
+    let alerting = tokio::spawn(alerts::run(actor.alerts(), Deliverer::of_machine()?));
 
     let (arrivals, arrived) = mpsc::channel(WAITING_MAX);
     let (views, viewed) = mpsc::channel(VIEWS_MAX);
@@ -196,6 +201,7 @@ pub async fn serve(
     };
     let ended = parts.run(stop, &stopping).await;
     watching.abort();
+    alerting.abort();
     ended
 }
 

@@ -1,39 +1,83 @@
-//! The kinds about alerts: checked, and not evaluated by this version.
+//! The kinds about alerts.
+
+use sloop_controllers::{AlertWhen, Comparison};
 
 use super::super::metadata;
-use super::super::reader::{At, Fields};
-use super::{DESCRIPTION, check_description, duration};
+use super::super::reader::{At, Fields, Spot};
+use super::duration::{self, Shorthand};
+use super::{DESCRIPTION, check_description};
 
-/// Checks `alertPolicies` of an SLO: names of policies, or policies.
-pub(super) fn check_policies(spec: &Fields<'_>) {
+/// What stands in a list: an object, or the name of a document.
+#[derive(Clone, Debug)]
+pub(in crate::documents) enum Named<T> {
+    /// In its place.
+    Inline { name: String, value: T },
+    /// In a document of that kind.
+    Reference { name: String, spot: Spot },
+}
+
+/// An `AlertPolicy`.
+#[derive(Clone, Debug)]
+pub(in crate::documents) struct AlertPolicy {
+    pub(in crate::documents) when: AlertWhen,
+    pub(in crate::documents) condition: Named<AlertCondition>,
+    pub(in crate::documents) targets: Vec<Named<NotificationTarget>>,
+}
+
+/// An `AlertCondition`; its kind is always the burn rate.
+#[derive(Clone, Debug)]
+pub(in crate::documents) struct AlertCondition {
+    pub(in crate::documents) severity: String,
+    pub(in crate::documents) op: Comparison,
+    pub(in crate::documents) threshold: f64,
+    pub(in crate::documents) lookback: Shorthand,
+    pub(in crate::documents) after: Option<Shorthand>,
+    /// Where the lookback stands.
+    pub(in crate::documents) lookback_spot: Spot,
+}
+
+/// An `AlertNotificationTarget`.
+#[derive(Clone, Debug)]
+pub(in crate::documents) struct NotificationTarget {
+    /// Free text; an address that begins with a scheme of HTTP is delivered to.
+    pub(in crate::documents) target: String,
+    pub(in crate::documents) spot: Spot,
+}
+
+/// Reads `alertPolicies` of an SLO: names of policies, or policies.
+pub(super) fn read_policies(spec: &Fields<'_>) -> Vec<Named<AlertPolicy>> {
     let list = spec
         .get("alertPolicies")
         .and_then(|at| at.items(usize::MAX));
-    for at in list.into_iter().flatten() {
-        check_item(&at, POLICY, check_policy);
-    }
+    let list = list.into_iter().flatten();
+    list.filter_map(|at| read_item(&at, POLICY, read_policy))
+        .collect()
 }
 
-/// Checks `spec` of an `AlertPolicy`.
-pub(super) fn check_policy(parent: &Fields<'_>) {
+/// Reads `spec` of an `AlertPolicy`.
+pub(super) fn read_policy(parent: &Fields<'_>) -> Option<AlertPolicy> {
     let Some(spec) = parent.get("spec") else {
         parent.required("spec");
-        return;
+        return None;
     };
-    let Some(fields) = spec.fields(&[
+    let fields = spec.fields(&[
         DESCRIPTION,
         "alertWhenNoData",
         "alertWhenBreaching",
         "alertWhenResolved",
         "conditions",
         "notificationTargets",
-    ]) else {
-        return;
-    };
+    ])?;
     check_description(&fields);
-    for name in ["alertWhenNoData", "alertWhenBreaching", "alertWhenResolved"] {
-        fields.get(name).and_then(|at| at.bool());
-    }
+    let is = |name, otherwise| {
+        let given = fields.get(name).and_then(|at| at.bool());
+        given.unwrap_or(otherwise)
+    };
+    let when = AlertWhen {
+        no_data: is("alertWhenNoData", false),
+        breaching: is("alertWhenBreaching", true),
+        resolved: is("alertWhenResolved", false),
+    };
     let items = |name| fields.get(name).and_then(|at: At<'_>| at.items(usize::MAX));
     let conditions = items("conditions").unwrap_or_default();
     if conditions.len() != 1 {
@@ -42,60 +86,76 @@ pub(super) fn check_policy(parent: &Fields<'_>) {
         spec.sink()
             .refuse(list.says(format!("has {given} items; it must have exactly 1")));
     }
-    for at in &conditions {
-        check_item(at, CONDITION, check_condition);
-    }
+    let conditions: Vec<_> = conditions
+        .iter()
+        .map(|at| read_item(at, CONDITION, read_condition))
+        .collect();
     let targets = items("notificationTargets").unwrap_or_default();
     if targets.is_empty() {
         let list = spec.spot().field("notificationTargets");
         spec.sink()
             .refuse(list.says("has 0 items; it must have at least 1"));
     }
-    for at in &targets {
-        check_item(at, TARGET, check_target);
-    }
+    let targets = targets
+        .iter()
+        .filter_map(|at| read_item(at, TARGET, read_target))
+        .collect();
+    Some(AlertPolicy {
+        when,
+        condition: conditions.into_iter().next()??,
+        targets,
+    })
 }
 
-/// Checks `spec` of an `AlertCondition`.
-pub(super) fn check_condition(parent: &Fields<'_>) {
-    let Some(fields) = parent
-        .required("spec")
-        .and_then(|spec| spec.fields(&[DESCRIPTION, "severity", "condition"]))
-    else {
-        return;
-    };
+/// Reads `spec` of an `AlertCondition`.
+pub(super) fn read_condition(parent: &Fields<'_>) -> Option<AlertCondition> {
+    let spec = parent.required("spec")?;
+    let fields = spec.fields(&[DESCRIPTION, "severity", "condition"])?;
     check_description(&fields);
-    fields.required_text("severity");
-    let Some(condition) = fields.required("condition").and_then(|condition| {
+    let severity = fields.required_text("severity");
+    let condition = fields.required("condition").and_then(|condition| {
         condition.fields(&["kind", "op", "threshold", "lookbackWindow", "alertAfter"])
-    }) else {
-        return;
-    };
+    })?;
     if let Some(kind) = condition.required("kind") {
         kind.word(&[("burnrate", ())]);
     }
-    if let Some(op) = condition.required("op") {
-        op.word(&["lte", "gte", "lt", "gt"].map(|word| (word, ())));
-    }
-    condition.required("threshold").and_then(|at| at.number());
-    let windows = [
-        condition.required("lookbackWindow"),
-        condition.get("alertAfter"),
-    ];
-    for window in windows.iter().flatten() {
-        duration::read(window);
-    }
+    let op = condition.required("op").and_then(|op| {
+        op.word(&[
+            ("lte", Comparison::Lte),
+            ("gte", Comparison::Gte),
+            ("lt", Comparison::Lt),
+            ("gt", Comparison::Gt),
+        ])
+    });
+    let threshold = condition.required("threshold").and_then(|at| at.number());
+    let lookback = condition.required("lookbackWindow");
+    let length = lookback.as_ref().and_then(duration::read);
+    let after = condition
+        .get("alertAfter")
+        .map(|window| duration::read(&window));
+    Some(AlertCondition {
+        severity: severity?.to_owned(),
+        op: op?,
+        threshold: threshold?,
+        lookback: length?,
+        after: match after {
+            Some(after) => Some(after?),
+            None => None,
+        },
+        lookback_spot: lookback?.spot().clone(),
+    })
 }
 
-/// Checks `spec` of an `AlertNotificationTarget`.
-pub(super) fn check_target(parent: &Fields<'_>) {
-    if let Some(fields) = parent
-        .required("spec")
-        .and_then(|spec| spec.fields(&[DESCRIPTION, "target"]))
-    {
-        check_description(&fields);
-        fields.required_text("target");
-    }
+/// Reads `spec` of an `AlertNotificationTarget`.
+pub(super) fn read_target(parent: &Fields<'_>) -> Option<NotificationTarget> {
+    let spec = parent.required("spec")?;
+    let fields = spec.fields(&[DESCRIPTION, "target"])?;
+    check_description(&fields);
+    let target = fields.required("target")?;
+    Some(NotificationTarget {
+        target: target.text()?.to_owned(),
+        spot: target.spot().clone(),
+    })
 }
 
 /// What may stand in a list: the name of a document, or an object in its place.
@@ -125,10 +185,12 @@ const TARGET: Item = Item {
     fields: &["targetRef", "kind", "metadata", "spec"],
 };
 
-fn check_item(at: &At<'_>, item: Item, check: impl Fn(&Fields<'_>)) {
-    let Some(fields) = at.fields(item.fields) else {
-        return;
-    };
+fn read_item<T>(
+    at: &At<'_>,
+    item: Item,
+    read: impl Fn(&Fields<'_>) -> Option<T>,
+) -> Option<Named<T>> {
+    let fields = at.fields(item.fields)?;
     let is_inline = ["kind", "metadata", "spec"]
         .iter()
         .any(|name| fields.has(name));
@@ -139,16 +201,22 @@ fn check_item(at: &At<'_>, item: Item, check: impl Fn(&Fields<'_>)) {
                 item.reference
             ));
         }
-        if let Some(name) = fields.required(item.reference) {
-            metadata::read_name(&name);
-        }
-        return;
+        let name = fields.required(item.reference)?;
+        return Some(Named::Reference {
+            name: metadata::read_name(&name)?,
+            spot: name.spot().clone(),
+        });
     }
     if let Some(given) = fields.required("kind") {
         given.word(&[(item.kind, ())]);
     }
-    if let Some(metadata) = metadata::read(&fields) {
-        metadata::refuse_mode(&metadata);
+    let metadata = metadata::read(&fields);
+    if let Some(metadata) = &metadata {
+        metadata::refuse_mode(metadata);
     }
-    check(&fields);
+    let value = read(&fields);
+    Some(Named::Inline {
+        name: metadata?.name,
+        value: value?,
+    })
 }

@@ -11,13 +11,14 @@ mod sli;
 mod slo;
 mod window;
 
+pub(super) use alert::{AlertCondition, AlertPolicy, Named, NotificationTarget};
 pub(super) use objective::Objective;
 pub(super) use sli::{Metric, Sli, Source};
 pub(super) use slo::{Indicator, Slo};
 
 use super::document::Body;
 use super::metadata::{self, Metadata};
-use super::reader::{Fields, Spot};
+use super::reader::Fields;
 
 /// The field that every kind may have.
 const DESCRIPTION: &str = "description";
@@ -58,23 +59,10 @@ pub(super) fn read(kind: &str, document: &Fields<'_>, metadata: Metadata<'_>) ->
             spec.iter().for_each(check_description);
             Some(Body::Checked)
         }
-        "AlertPolicy" => Some(alerting(&metadata.name_spot, document, alert::check_policy)),
-        "AlertCondition" => Some(alerting(
-            &metadata.name_spot,
-            document,
-            alert::check_condition,
-        )),
-        _ => Some(alerting(&metadata.name_spot, document, alert::check_target)),
+        "AlertPolicy" => alert::read_policy(document).map(|it| Body::AlertPolicy(Box::new(it))),
+        "AlertCondition" => alert::read_condition(document).map(Body::AlertCondition),
+        _ => alert::read_target(document).map(Body::NotificationTarget),
     }
-}
-
-fn alerting(name: &Spot, document: &Fields<'_>, check: impl Fn(&Fields<'_>)) -> Body {
-    check(document);
-    document
-        .at()
-        .sink()
-        .note(name.says("not evaluated here: this version sends no alerts"));
-    Body::Checked
 }
 
 fn read_data_source(document: &Fields<'_>) -> Option<DataSource> {

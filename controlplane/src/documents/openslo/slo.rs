@@ -5,10 +5,11 @@ use sloop_model::ServiceName;
 
 use super::super::metadata::{self, Metadata};
 use super::super::reader::{At, Fields, Spot};
+use super::alert::{self, AlertPolicy, Named};
 use super::objective::{self, Objective};
 use super::sli::{self, Sli};
 use super::window::{self, Window};
-use super::{DESCRIPTION, alert, check_description};
+use super::{DESCRIPTION, check_description};
 
 /// An SLO as it is written, each part checked by itself.
 #[derive(Clone, Debug)]
@@ -23,6 +24,7 @@ pub(in crate::documents) struct Slo {
     /// For all objectives; nothing when each has its own (a composite).
     pub(in crate::documents) indicator: Option<Indicator>,
     pub(in crate::documents) objectives: Vec<Objective>,
+    pub(in crate::documents) alert_policies: Vec<Named<AlertPolicy>>,
 }
 
 /// An indicator, or the name of one.
@@ -60,7 +62,7 @@ pub(super) fn read(document: &Fields<'_>, metadata: Metadata<'_>) -> Option<Slo>
     let budgeting = method.as_ref().and_then(read_method);
     let window = window::read(&fields);
     let indicator = read_indicator(&fields);
-    alert::check_policies(&fields);
+    let alert_policies = alert::read_policies(&fields);
     let objectives = objective::read_all(&fields, budgeting, inline(indicator.as_ref()));
     check_indicators(&fields);
     Some(Slo {
@@ -73,6 +75,7 @@ pub(super) fn read(document: &Fields<'_>, metadata: Metadata<'_>) -> Option<Slo>
         budgeting: budgeting?,
         indicator,
         objectives,
+        alert_policies,
     })
 }
 

@@ -1,0 +1,204 @@
+//! Who is to be told what, and when to try again.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use sloop_controllers::{AlertState, AlertStatus, AlertTarget};
+
+use super::payload::{fingerprint, idempotency_key, payload};
+
+/// What is still to be told, and what was.
+#[derive(Debug, Default)]
+pub struct Outbox {
+    items: BTreeMap<Key, Item>,
+    dropped: u64,
+}
+
+/// An alert and who is told of it.
+type Key = (AlertTarget, String);
+
+#[derive(Debug)]
+struct Item {
+    alert: AlertStatus,
+    /// Names what is told; another one is news.
+    idempotency_key: String,
+    sending: Sending,
+    /// Whether the alert is still there.
+    is_there: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Sending {
+    /// To be told then. So many attempts failed since the first.
+    Waits {
+        at: Instant,
+        failed: u32,
+        first: Instant,
+    },
+    /// On its way.
+    UnderWay { failed: u32, first: Instant },
+    /// Told, or given up.
+    Over,
+}
+
+/// One request to make.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Delivery {
+    /// To whom.
+    pub target: AlertTarget,
+    /// The same for each attempt.
+    pub idempotency_key: String,
+    /// The body, as JSON.
+    pub body: Vec<u8>,
+    fingerprint: String,
+}
+
+/// How a request ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// They know.
+    Told,
+    /// Nobody there, or they asked to come again, perhaps not before so long.
+    Again(Option<Duration>),
+    /// They will never take it.
+    Refused,
+}
+
+/// Alerts that are kept, with all whom they are told to: an alert for each of a thousand SLOs.
+const ITEMS_MAX: usize = 1_000;
+/// Before the second attempt; doubled each time.
+const AGAIN: Duration = Duration::from_secs(1);
+/// Between attempts at most.
+const AGAIN_MAX: Duration = Duration::from_secs(300);
+/// A webhook that was away for a day gets the next alert.
+const PATIENCE: Duration = Duration::from_secs(24 * 60 * 60);
+
+impl Outbox {
+    /// Takes in which alerts there are at `now`. Only what changed is told.
+    pub fn take(&mut self, alerts: &[AlertStatus], now: Instant) {
+        for item in self.items.values_mut() {
+            item.is_there = false;
+        }
+        for alert in alerts {
+            if alert.state == AlertState::Pending {
+                continue;
+            }
+            let fingerprint = fingerprint(alert);
+            for target in &alert.targets {
+                self.add((target.clone(), fingerprint.clone()), alert, now);
+            }
+        }
+        self.items
+            .retain(|_, item| item.is_there || item.sending != Sending::Over);
+    }
+
+    /// Takes what is to be sent at `now`.
+    pub fn due(&mut self, now: Instant) -> Vec<Delivery> {
+        let mut due = Vec::new();
+        for ((target, fingerprint), item) in &mut self.items {
+            let Sending::Waits { at, failed, first } = item.sending else {
+                continue;
+            };
+            if at <= now {
+                item.sending = Sending::UnderWay { failed, first };
+                due.push(Delivery {
+                    target: target.clone(),
+                    idempotency_key: item.idempotency_key.clone(),
+                    body: payload(&item.alert, &target.name).to_string().into_bytes(),
+                    fingerprint: fingerprint.clone(),
+                });
+            }
+        }
+        due
+    }
+
+    /// When something is to be sent next.
+    #[must_use]
+    pub fn wake_at(&self) -> Option<Instant> {
+        let waits = self.items.values().filter_map(|item| match item.sending {
+            Sending::Waits { at, .. } => Some(at),
+            Sending::UnderWay { .. } | Sending::Over => None,
+        });
+        waits.min()
+    }
+
+    /// Learns at `now` how `delivery` ended. True when it is given up.
+    pub fn ended(&mut self, delivery: &Delivery, ended: Ended, now: Instant) -> bool {
+        let key = (delivery.target.clone(), delivery.fingerprint.clone());
+        let Some(item) = self.items.get_mut(&key) else {
+            return false;
+        };
+        let Sending::UnderWay { failed, first } = item.sending else {
+            return false;
+        };
+        if item.idempotency_key != delivery.idempotency_key {
+            // There is news meanwhile, and that is to be told.
+            item.sending = Sending::Waits {
+                at: now,
+                failed: 0,
+                first: now,
+            };
+            return false;
+        }
+        let is_too_late = PATIENCE <= now.duration_since(first);
+        item.sending = match ended {
+            Ended::Again(asked) if !is_too_late => Sending::Waits {
+                at: now + wait(failed).max(asked.unwrap_or_default().min(AGAIN_MAX)),
+                failed: failed.saturating_add(1),
+                first,
+            },
+            Ended::Told | Ended::Refused | Ended::Again(_) => Sending::Over,
+        };
+        let is_given_up = item.sending == Sending::Over && ended != Ended::Told;
+        if item.sending == Sending::Over && !item.is_there {
+            self.items.remove(&key);
+        }
+        is_given_up
+    }
+
+    /// How many were not kept, because there were too many.
+    #[must_use]
+    pub const fn dropped(&self) -> u64 {
+        self.dropped
+    }
+
+    fn add(&mut self, key: Key, alert: &AlertStatus, now: Instant) {
+        let idempotency_key = idempotency_key(alert, &key.0.name);
+        let waits = Sending::Waits {
+            at: now,
+            failed: 0,
+            first: now,
+        };
+        if let Some(item) = self.items.get_mut(&key) {
+            item.is_there = true;
+            if item.idempotency_key != idempotency_key {
+                item.alert = alert.clone();
+                item.idempotency_key = idempotency_key;
+                // What is on its way is waited for: what is older must not come later.
+                if !matches!(item.sending, Sending::UnderWay { .. }) {
+                    item.sending = waits;
+                }
+            }
+        } else if self.items.len() < ITEMS_MAX {
+            let item = Item {
+                alert: alert.clone(),
+                idempotency_key,
+                sending: waits,
+                is_there: true,
+            };
+            self.items.insert(key, item);
+        } else {
+            self.dropped += 1;
+        }
+    }
+}
+
+/// How long to wait after so many failed attempts and one more.
+fn wait(failed: u32) -> Duration {
+    AGAIN
+        .saturating_mul(1_u32.checked_shl(failed).unwrap_or(u32::MAX))
+        .min(AGAIN_MAX)
+}
+
+#[cfg(test)]
+pub(super) mod tests;

@@ -1,0 +1,140 @@
+use sloop_controllers::AlertKind;
+use sloop_model::{ObjectiveId, ServiceName, SloName, WallTime};
+
+use super::*;
+
+const SINCE: WallTime = WallTime::from_millis(1_700_000_000_000);
+
+/// An alert that one is told of.
+pub(in super::super) fn alert(state: AlertState) -> AlertStatus {
+    let minute = Duration::from_secs(60);
+    AlertStatus {
+        policy: "wake".to_owned(),
+        objective: ObjectiveId {
+            slo: SloName::try_from("pay").unwrap(),
+            index: 0,
+        },
+        service: ServiceName::try_from("payments").unwrap(),
+        severity: "page".to_owned(),
+        kind: AlertKind::Breaching,
+        state,
+        since_ms: SINCE,
+        until_ms: (state == AlertState::Resolved).then(|| SINCE.after(minute)),
+        summary: "it burns".to_owned(),
+        targets: vec![AlertTarget {
+            name: "phone".to_owned(),
+            url: "http://127.0.0.1:1/hook".to_owned(),
+        }],
+    }
+}
+
+fn seconds(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+#[test]
+fn what_is_told_is_told_once() {
+    let (mut outbox, now) = (Outbox::default(), Instant::now());
+    outbox.take(&[alert(AlertState::Pending)], now);
+    assert_eq!(outbox.wake_at(), None, "not yet");
+    outbox.take(&[alert(AlertState::Firing)], now);
+    assert_eq!(outbox.wake_at(), Some(now));
+    let due = outbox.due(now);
+    assert_eq!(due.len(), 1);
+    assert!(outbox.due(now).is_empty(), "it is on its way");
+    outbox.ended(&due[0], Ended::Told, now);
+    outbox.take(&[alert(AlertState::Firing)], now + seconds(1));
+    assert_eq!(outbox.wake_at(), None);
+    outbox.take(&[alert(AlertState::Resolved)], now + seconds(60));
+    let over = outbox.due(now + seconds(60));
+    assert_ne!(over[0].idempotency_key, due[0].idempotency_key);
+    outbox.ended(&over[0], Ended::Told, now + seconds(60));
+    outbox.take(&[], now + seconds(61));
+    assert!(outbox.items.is_empty());
+}
+
+#[test]
+fn who_does_not_answer_is_asked_again_less_and_less_often() {
+    let (mut outbox, begin) = (Outbox::default(), Instant::now());
+    outbox.take(&[alert(AlertState::Firing)], begin);
+    let mut now = begin;
+    let mut waits = Vec::new();
+    let mut keys = Vec::new();
+    for _ in 0..12 {
+        let due = outbox.due(now);
+        assert!(!outbox.ended(&due[0], Ended::Again(None), now));
+        keys.push(due[0].idempotency_key.clone());
+        let next = outbox.wake_at().unwrap();
+        waits.push((next - now).as_secs());
+        now = next;
+    }
+    assert_eq!(waits, [1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300, 300]);
+    keys.dedup();
+    assert_eq!(keys.len(), 1, "each attempt has the same key");
+    let late = begin + PATIENCE;
+    let due = outbox.due(late);
+    assert!(outbox.ended(&due[0], Ended::Again(None), late), "given up");
+    assert_eq!(outbox.wake_at(), None);
+}
+
+#[test]
+fn who_asks_for_more_time_gets_it_up_to_a_bound() {
+    let (mut outbox, now) = (Outbox::default(), Instant::now());
+    outbox.take(&[alert(AlertState::Firing)], now);
+    let due = outbox.due(now);
+    outbox.ended(&due[0], Ended::Again(Some(seconds(30))), now);
+    assert_eq!(outbox.wake_at(), Some(now + seconds(30)));
+    let due = outbox.due(now + seconds(30));
+    outbox.ended(
+        &due[0],
+        Ended::Again(Some(seconds(10_000))),
+        now + seconds(30),
+    );
+    assert_eq!(outbox.wake_at(), Some(now + seconds(330)));
+}
+
+#[test]
+fn who_refuses_is_not_asked_again() {
+    let (mut outbox, now) = (Outbox::default(), Instant::now());
+    outbox.take(&[alert(AlertState::Firing)], now);
+    let due = outbox.due(now);
+    assert!(outbox.ended(&due[0], Ended::Refused, now));
+    outbox.take(&[alert(AlertState::Firing)], now + seconds(1));
+    assert_eq!(outbox.wake_at(), None);
+}
+
+#[test]
+fn news_that_come_while_something_is_on_its_way_come_after_it() {
+    let (mut outbox, now) = (Outbox::default(), Instant::now());
+    outbox.take(&[alert(AlertState::Firing)], now);
+    let firing = outbox.due(now);
+    outbox.take(&[alert(AlertState::Resolved)], now);
+    assert!(outbox.due(now).is_empty());
+    outbox.ended(&firing[0], Ended::Told, now);
+    let body = &outbox.due(now)[0].body;
+    assert!(String::from_utf8_lossy(body).contains("resolved"));
+}
+
+#[test]
+fn an_alert_that_is_gone_is_still_told() {
+    let (mut outbox, now) = (Outbox::default(), Instant::now());
+    outbox.take(&[alert(AlertState::Firing)], now);
+    outbox.take(&[], now);
+    let due = outbox.due(now);
+    assert_eq!(due.len(), 1);
+    outbox.ended(&due[0], Ended::Told, now);
+    assert!(outbox.items.is_empty());
+}
+
+#[test]
+fn there_is_a_bound() {
+    let (mut outbox, now) = (Outbox::default(), Instant::now());
+    let many: Vec<AlertStatus> = (0..=1_000)
+        .map(|number| AlertStatus {
+            policy: format!("p{number}"),
+            ..alert(AlertState::Firing)
+        })
+        .collect();
+    outbox.take(&many, now);
+    assert_eq!((outbox.due(now).len(), outbox.dropped()), (1_000, 1));
+}

@@ -1,0 +1,200 @@
+//! Alerts, delivered to a real HTTP server, in the clear and over TLS.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "tests"
+)]
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Request, Response, StatusCode};
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
+use rustls::{RootCertStore, ServerConfig};
+use serde_json::Value;
+use sloop_controllers::{AlertKind, AlertState, AlertStatus, AlertTarget};
+use sloop_controlplane::alerts::{Deliverer, run};
+use sloop_model::{ObjectiveId, ServiceName, SloName, WallTime};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpListener;
+use tokio::sync::{mpsc, watch};
+use tokio_rustls::TlsAcceptor;
+
+/// Long enough for a busy machine; nothing waits that long when all is well.
+const SOON: Duration = Duration::from_secs(30);
+
+/// What a webhook was sent.
+#[derive(Debug)]
+struct Told {
+    key: String,
+    body: Value,
+}
+
+/// A webhook that answers with `statuses`, one after the other, and then with 200.
+struct Webhook {
+    address: SocketAddr,
+    told: mpsc::UnboundedReceiver<Told>,
+}
+
+impl Webhook {
+    async fn start(statuses: &[u16], tls: Option<TlsAcceptor>) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (tell, told) = mpsc::unbounded_channel();
+        let statuses: Vec<u16> = statuses.iter().rev().copied().collect();
+        let statuses = Arc::new(std::sync::Mutex::new(statuses));
+        tokio::spawn(async move {
+            loop {
+                let (connection, _) = listener.accept().await.unwrap();
+                let (tell, statuses) = (tell.clone(), Arc::clone(&statuses));
+                let tls = tls.clone();
+                tokio::spawn(async move {
+                    match tls {
+                        None => serve(connection, tell, statuses).await,
+                        // Who does not trust us hangs up.
+                        Some(tls) => {
+                            if let Ok(connection) = tls.accept(connection).await {
+                                serve(connection, tell, statuses).await;
+                            }
+                        }
+                    }
+                });
+            }
+        });
+        Self { address, told }
+    }
+
+    async fn told(&mut self) -> Told {
+        tokio::time::timeout(SOON, self.told.recv())
+            .await
+            .expect("it is told in time")
+            .unwrap()
+    }
+}
+
+type Statuses = Arc<std::sync::Mutex<Vec<u16>>>;
+
+async fn serve(
+    connection: impl AsyncRead + AsyncWrite + Unpin,
+    tell: mpsc::UnboundedSender<Told>,
+    statuses: Statuses,
+) {
+    let answer = |request: Request<Incoming>| {
+        let (tell, statuses) = (tell.clone(), Arc::clone(&statuses));
+        async move {
+            let (head, body) = request.into_parts();
+            let body = body.collect().await.unwrap().to_bytes();
+            tell.send(Told {
+                key: head.headers["idempotency-key"].to_str().unwrap().to_owned(),
+                body: serde_json::from_slice(&body).unwrap(),
+            })
+            .unwrap();
+            let status = statuses.lock().unwrap().pop().unwrap_or(200);
+            let mut response = Response::new(Full::new(Bytes::new()));
+            *response.status_mut() = StatusCode::from_u16(status).unwrap();
+            Ok::<_, Infallible>(response)
+        }
+    };
+    drop(
+        hyper::server::conn::http1::Builder::new()
+            .serve_connection(TokioIo::new(connection), service_fn(answer))
+            .await,
+    );
+}
+
+fn alert(url: &str, state: AlertState) -> AlertStatus {
+    let since = WallTime::from_millis(1_700_000_000_000);
+    AlertStatus {
+        policy: "wake".to_owned(),
+        objective: ObjectiveId {
+            slo: SloName::try_from("pay").unwrap(),
+            index: 0,
+        },
+        service: ServiceName::try_from("payments").unwrap(),
+        severity: "page".to_owned(),
+        kind: AlertKind::Breaching,
+        state,
+        since_ms: since,
+        until_ms: (state == AlertState::Resolved).then(|| since.after(SOON)),
+        summary: "it burns".to_owned(),
+        targets: vec![AlertTarget {
+            name: "phone".to_owned(),
+            url: url.to_owned(),
+        }],
+    }
+}
+
+/// Tells of alerts until it is dropped.
+fn teller(deliverer: Deliverer) -> watch::Sender<Arc<[AlertStatus]>> {
+    let (alerts, there) = watch::channel(Arc::from([]));
+    tokio::spawn(run(there, deliverer));
+    alerts
+}
+
+fn nobody() -> Deliverer {
+    Deliverer::trusting(RootCertStore::empty()).unwrap()
+}
+
+#[tokio::test]
+async fn a_webhook_that_fails_is_told_again_and_one_that_knows_is_not() {
+    let mut webhook = Webhook::start(&[503], None).await;
+    let url = format!("http://{}/hook", webhook.address);
+    let alerts = teller(nobody());
+    alerts.send_replace(Arc::from([alert(&url, AlertState::Firing)]));
+    let (first, second) = (webhook.told().await, webhook.told().await);
+    assert_eq!(first.key, second.key, "it is the same attempt for it");
+    assert_eq!(first.body, second.body);
+    assert_eq!(first.body["version"], "4");
+    assert_eq!(first.body["alerts"][0]["labels"]["slo"], "pay");
+
+    alerts.send_replace(Arc::from([alert(&url, AlertState::Firing)]));
+    alerts.send_replace(Arc::from([alert(&url, AlertState::Resolved)]));
+    let third = webhook.told().await;
+    assert_eq!(third.body["status"], "resolved");
+    assert_ne!(third.key, second.key);
+}
+
+#[tokio::test]
+async fn a_webhook_that_refuses_is_told_the_next_alert_only() {
+    let mut webhook = Webhook::start(&[404], None).await;
+    let url = format!("http://{}/hook", webhook.address);
+    let alerts = teller(nobody());
+    alerts.send_replace(Arc::from([alert(&url, AlertState::Firing)]));
+    assert_eq!(webhook.told().await.body["status"], "firing");
+    alerts.send_replace(Arc::from([alert(&url, AlertState::Resolved)]));
+    assert_eq!(webhook.told().await.body["status"], "resolved");
+}
+
+#[tokio::test]
+async fn over_tls_only_who_is_trusted_is_told() {
+    let certified = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let certificate = certified.cert.der().clone();
+    let key = PrivatePkcs8KeyDer::from(certified.signing_key.serialize_der());
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![certificate.clone()], PrivateKeyDer::Pkcs8(key))
+        .unwrap();
+    let acceptor = TlsAcceptor::from(Arc::new(config));
+    let mut webhook = Webhook::start(&[], Some(acceptor)).await;
+    let url = format!("https://localhost:{}/hook", webhook.address.port());
+
+    let distrusting = teller(nobody());
+    distrusting.send_replace(Arc::from([alert(&url, AlertState::Firing)]));
+    let mut roots = RootCertStore::empty();
+    roots.add(certificate).unwrap();
+    let trusting = teller(Deliverer::trusting(roots).unwrap());
+    trusting.send_replace(Arc::from([alert(&url, AlertState::Resolved)]));
+    let told = webhook.told().await;
+    assert_eq!(told.body["status"], "resolved", "the other one told nobody");
+}
