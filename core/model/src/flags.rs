@@ -52,6 +52,7 @@ impl Flags {
 
     /// Whether any of `others` is set.
     #[must_use]
+    #[inline]
     pub const fn intersects(self, others: Self) -> bool {
         self.0 & others.0 != 0
     }

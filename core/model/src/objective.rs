@@ -60,6 +60,7 @@ impl Objective {
     /// A number of 64 bits, made once per request: a filter judges several
     /// objectives, and Wasm has no arithmetic of 128 bits as `Duration` uses.
     #[must_use]
+    #[inline]
     pub fn judge(&self, ended: &Ended, outcome: Outcome, latency_us: u64) -> Judgement {
         let in_time = self.within_us.is_none_or(|within| latency_us <= within);
         let gave_up = !in_time && outcome.shows_slowness() && !outcome.is_evidence();

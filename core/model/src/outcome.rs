@@ -202,6 +202,7 @@ impl Outcome {
 
     /// The outcome of what ended like this.
     #[must_use]
+    #[inline]
     pub const fn of(ended: Ended) -> Self {
         match ended.verdict {
             OwnVerdict::Refused => return Self::Refused,
@@ -236,6 +237,7 @@ impl Outcome {
         }
     }
 
+    #[inline]
     const fn of_grpc(status: u8) -> Self {
         match status {
             0 => Self::Success,
@@ -246,6 +248,7 @@ impl Outcome {
         }
     }
 
+    #[inline]
     const fn of_http(status: u16) -> Self {
         match status {
             ..400 => Self::Success,
@@ -256,11 +259,13 @@ impl Outcome {
 
     /// The number on the wire.
     #[must_use]
+    #[inline]
     pub const fn index(self) -> usize {
         self as usize
     }
 
     /// Its row of the table: the name in documents, metrics and tables, and the class.
+    #[inline]
     const fn row(self) -> (&'static str, OutcomeClass) {
         match self {
             Self::Success => ("success", OutcomeClass::Served),
@@ -289,12 +294,14 @@ impl Outcome {
 
     /// What kind of outcome it is.
     #[must_use]
+    #[inline]
     pub const fn class(self) -> OutcomeClass {
         self.row().1
     }
 
     /// Whether the service did what it is there for: a caller's mistake, well answered, is served too.
     #[must_use]
+    #[inline]
     pub const fn is_served(self) -> bool {
         match self.class() {
             OutcomeClass::Served | OutcomeClass::ClientError => true,
@@ -305,6 +312,7 @@ impl Outcome {
     /// Whether it says anything about the service: what the caller gave up on,
     /// and what the filter answered itself, does not.
     #[must_use]
+    #[inline]
     pub const fn is_evidence(self) -> bool {
         match self.class() {
             OutcomeClass::Served | OutcomeClass::ClientError | OutcomeClass::Failed => true,
@@ -314,12 +322,14 @@ impl Outcome {
 
     /// Whether its duration is a latency. An upgraded connection lives as long as it likes.
     #[must_use]
+    #[inline]
     pub const fn has_latency(self) -> bool {
         self.is_evidence() && !matches!(self, Self::Upgraded)
     }
 
     /// Whether a long duration means that the service was slow. A caller that gave up has waited that long too.
     #[must_use]
+    #[inline]
     pub const fn shows_slowness(self) -> bool {
         self.has_latency() || matches!(self, Self::ClientCancel)
     }

@@ -16,35 +16,51 @@ pub struct Time(u64);
 impl Time {
     /// The moment `nanos` nanoseconds after the origin.
     #[must_use]
+    #[inline]
     pub const fn from_nanos(nanos: u64) -> Self {
         Self(nanos)
     }
 
     /// Nanoseconds since the origin.
     #[must_use]
+    #[inline]
     pub const fn as_nanos(self) -> u64 {
         self.0
     }
 
     /// How long after `earlier` this moment is; zero when the clock went backwards.
     #[must_use]
+    #[inline]
     pub const fn since(self, earlier: Self) -> Duration {
         Duration::from_nanos(self.0.saturating_sub(earlier.0))
     }
 
     /// How many whole microseconds after `earlier` this moment is; zero when the clock went backwards.
     #[must_use]
+    #[inline]
     pub const fn micros_since(self, earlier: Self) -> u64 {
         self.0.saturating_sub(earlier.0) / 1_000
     }
 
-    /// This moment plus `by`, held at the end of the range instead of wrapping.
+    /// How many whole milliseconds after `earlier` this moment is; zero when the clock went backwards.
     #[must_use]
-    pub fn after(self, by: Duration) -> Self {
-        Self(
-            self.0
-                .saturating_add(u64::try_from(by.as_nanos()).unwrap_or(u64::MAX)),
-        )
+    #[inline]
+    pub const fn millis_since(self, earlier: Self) -> u64 {
+        self.0.saturating_sub(earlier.0) / 1_000_000
+    }
+
+    /// This moment plus `by`, held at the end of the range instead of wrapping.
+    ///
+    /// In numbers of 64 bits, since Wasm has none of 128 and this is on the way of each request.
+    #[must_use]
+    #[inline]
+    pub const fn after(self, by: Duration) -> Self {
+        const NANOS: u64 = 1_000_000_000;
+        if u64::MAX / NANOS < by.as_secs() {
+            return Self(u64::MAX);
+        }
+        let nanos = (by.as_secs() * NANOS).saturating_add(by.subsec_nanos() as u64);
+        Self(self.0.saturating_add(nanos))
     }
 }
 
@@ -71,24 +87,28 @@ pub struct WallTime(u64);
 impl WallTime {
     /// The moment `millis` milliseconds after the Unix epoch.
     #[must_use]
+    #[inline]
     pub const fn from_millis(millis: u64) -> Self {
         Self(millis)
     }
 
     /// Milliseconds since the Unix epoch.
     #[must_use]
+    #[inline]
     pub const fn as_millis(self) -> u64 {
         self.0
     }
 
     /// How long after `earlier` this moment is; zero when the clock went backwards.
     #[must_use]
+    #[inline]
     pub const fn since(self, earlier: Self) -> Duration {
         Duration::from_millis(self.0.saturating_sub(earlier.0))
     }
 
     /// This moment plus `by`, held at the end of the range instead of wrapping.
     #[must_use]
+    #[inline]
     pub fn after(self, by: Duration) -> Self {
         Self(
             self.0
@@ -98,6 +118,7 @@ impl WallTime {
 
     /// This moment less `by`, held at the epoch.
     #[must_use]
+    #[inline]
     pub fn before(self, by: Duration) -> Self {
         Self(
             self.0
@@ -109,6 +130,7 @@ impl WallTime {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn a_clock_that_goes_backwards_gives_zero() {
@@ -121,6 +143,17 @@ mod tests {
             WallTime::from_millis(1).since(WallTime::from_millis(2)),
             Duration::ZERO
         );
+    }
+
+    proptest! {
+        #[test]
+        fn later_is_as_with_numbers_of_128_bits(from in any::<u64>(), secs in prop_oneof![
+            0..10u64, 18_446_744_070..18_446_744_080u64, any::<u64>(),
+        ], nanos in 0..1_000_000_000u32) {
+            let by = Duration::new(secs, nanos);
+            let expected = (u128::from(from) + by.as_nanos()).min(u64::MAX.into());
+            prop_assert_eq!(u128::from(Time::from_nanos(from).after(by).as_nanos()), expected);
+        }
     }
 
     #[test]

@@ -18,14 +18,15 @@ impl Clock {
     }
 
     /// The wall time at `time`.
-    pub(super) fn wall(&self, time: Time) -> WallTime {
-        let after = self.wall.after(time.since(self.at));
-        after.before(self.at.since(time))
+    pub(super) const fn wall(&self, time: Time) -> WallTime {
+        let millis = self.wall.as_millis();
+        let after = millis.saturating_add(time.millis_since(self.at));
+        WallTime::from_millis(after.saturating_sub(self.at.millis_since(time)))
     }
 
     /// The wall time at `time`, in nanoseconds since the Unix epoch; right to a millisecond.
-    pub(super) fn unix_nanos(&self, time: Time) -> u64 {
-        let after = u64::try_from(time.since(self.at).as_nanos()).unwrap_or(u64::MAX);
+    pub(super) const fn unix_nanos(&self, time: Time) -> u64 {
+        let after = time.as_nanos().saturating_sub(self.at.as_nanos());
         self.wall
             .as_millis()
             .saturating_mul(1_000_000)
