@@ -6,18 +6,24 @@
 
 /// A one in every byte.
 const ONES: u64 = 0x0101_0101_0101_0101;
-/// The upper bit of every byte.
-const UPPER: u64 = 0x80 * ONES;
+/// From the digit after nine, as digits go on, to the letter `a`.
+const TO_LETTERS: u64 = (b'a' - b'0' - 10) as u64;
 
 /// The eight lower-case digits of `number`.
+///
+/// The first digit is in the lowest byte, as Wasm stores it; to turn around 32 bits here is cheaper there than 64 at the end.
 pub(crate) const fn digits(number: u32) -> [u8; 8] {
-    let mut spread = number as u64;
+    let mut spread = number.swap_bytes() as u64;
     spread = (spread | spread << 16) & 0x0000_ffff_0000_ffff;
     spread = (spread | spread << 8) & 0x00ff_00ff_00ff_00ff;
-    spread = (spread | spread << 4) & (0x0f * ONES);
+    spread = (spread >> 4 | spread << 8) & (0x0f * ONES);
+    (spread + b'0' as u64 * ONES + letters(spread) * TO_LETTERS).to_le_bytes()
+}
+
+/// A one in every byte that is above nine; all are at most 24.
+const fn letters(nibbles: u64) -> u64 {
     // Six more than nine carries into the upper half of the byte.
-    let letters = ((spread + 6 * ONES) >> 4) & ONES;
-    (spread + b'0' as u64 * ONES + letters * (b'a' - b'0' - 10) as u64).to_be_bytes()
+    ((nibbles + 6 * ONES) >> 4) & ONES
 }
 
 /// The sixteen lower-case digits of `number`, as two halves.
@@ -30,24 +36,29 @@ pub(crate) const fn digits_long(number: u64) -> [[u8; 8]; 2] {
 }
 
 /// The number that eight lower-case digits mean.
+pub(crate) const fn number(digits: [u8; 8]) -> Option<u32> {
+    match decoded(digits) {
+        (number, 0) => Some(number),
+        _ => None,
+    }
+}
+
+/// The number that eight lower-case digits mean, and zero if that is what they are.
+///
+/// Digits are what their number would be written as, so they are read as if they were, and compared with that.
 #[expect(
     clippy::cast_possible_truncation,
     reason = "the last step leaves 32 bits"
 )]
-pub(crate) const fn number(digits: [u8; 8]) -> Option<u32> {
-    let word = u64::from_be_bytes(digits);
-    if word & UPPER != 0 {
-        return None;
-    }
-    let decimal = at_least(word, b'0') & !at_least(word, b'9' + 1);
-    let letters = at_least(word, b'a') & !at_least(word, b'f' + 1);
-    if (decimal | letters) & UPPER != UPPER {
-        return None;
-    }
-    let mut packed = (word & (0x0f * ONES)) + ((letters & UPPER) >> 7) * 9;
-    packed = (packed | packed >> 4) & 0x00ff_00ff_00ff_00ff;
+const fn decoded(digits: [u8; 8]) -> (u32, u64) {
+    let word = u64::from_le_bytes(digits);
+    let above = word >> 6 & ONES;
+    let nibbles = (word & (0x0f * ONES)) + above * 9;
+    let written = nibbles + b'0' as u64 * ONES + above * TO_LETTERS;
+    let wrong = (word ^ written) | (letters(nibbles) ^ above) | (nibbles & (0x10 * ONES));
+    let mut packed = (nibbles << 4 | nibbles >> 8) & 0x00ff_00ff_00ff_00ff;
     packed = (packed | packed >> 8) & 0x0000_ffff_0000_ffff;
-    Some((packed | packed >> 16) as u32)
+    (((packed | packed >> 16) as u32).swap_bytes(), wrong)
 }
 
 /// The number that lower-case digits mean, one by one; at most 16 of them.
@@ -68,16 +79,12 @@ pub(crate) fn lowest(value: u64) -> u8 {
     digits.copied().nth((value & 15) as usize).unwrap_or(b'0')
 }
 
-/// Sets the upper bit of every byte of `word` that is at least `bound`; all bytes are below 128.
-const fn at_least(word: u64, bound: u8) -> u64 {
-    word + (0x80 - bound) as u64 * ONES
-}
-
 /// The number that sixteen lower-case digits mean.
+#[inline]
 pub(crate) fn number_long(digits: &[u8; 16]) -> Option<u64> {
     let (high, low) = digits.split_first_chunk::<8>()?;
-    let (high, low) = (number(*high)?, number(*low.first_chunk()?)?);
-    Some(u64::from(high) << 32 | u64::from(low))
+    let (high, low) = (decoded(*high), decoded(*low.first_chunk()?));
+    (high.1 | low.1 == 0).then_some(u64::from(high.0) << 32 | u64::from(low.0))
 }
 
 /// The number that one to eight lower-case digits mean.
