@@ -5,6 +5,7 @@
 //! numbers are 32 bits, little-endian. Reading it raw costs as much as asking
 //! for one header by name.
 
+use crate::bytes::is_same;
 use crate::context::Incoming;
 
 /// A header map as the host serialises it.
@@ -22,7 +23,28 @@ impl<'a> HeaderMap<'a> {
 
     /// Names and values in their order.
     pub fn iter(self) -> impl Iterator<Item = (&'a [u8], &'a [u8])> {
-        let (lengths, mut texts) = self
+        self.places().filter_map(Place::header)
+    }
+
+    /// The value of the last header called `name`. Those with names of other lengths are not looked at.
+    #[must_use]
+    pub fn last(self, name: &[u8]) -> Option<&'a [u8]> {
+        let mut last = None;
+        for place in self.places() {
+            if place.name_bytes == name.len()
+                && let Some((found, value)) = place.header()
+                && is_same(found, name)
+            {
+                last = Some(value);
+            }
+        }
+        last
+    }
+
+    /// Where the headers are, in their order, up to the first that is cut off.
+    #[inline]
+    fn places(self) -> impl Iterator<Item = Place<'a>> {
+        let (lengths, texts) = self
             .bytes
             .split_first_chunk::<4>()
             .and_then(|(count, rest)| {
@@ -30,12 +52,42 @@ impl<'a> HeaderMap<'a> {
                 rest.split_at_checked(count.checked_mul(8)?)
             })
             .unwrap_or_default();
+        let mut rest = texts;
         lengths.as_chunks::<8>().0.iter().map_while(move |lengths| {
-            let (name_length, value_length) = lengths.split_first_chunk::<4>()?;
-            let name = text(&mut texts, name_length)?;
-            let value = text(&mut texts, value_length.first_chunk()?)?;
-            Some((name, value))
+            // One number of 64 bits: the value's length is its upper half.
+            let lengths = u64::from_le_bytes(*lengths);
+            let name_bytes = lengths & u64::from(u32::MAX);
+            let all = usize::try_from(name_bytes + (lengths >> 32) + ZEROS).ok()?;
+            let (text, behind) = rest.split_at_checked(all)?;
+            rest = behind;
+            Some(Place {
+                name_bytes: usize::try_from(name_bytes).ok()?,
+                text,
+            })
         })
+    }
+}
+
+/// A zero byte behind the name, and one behind the value.
+const ZEROS: u64 = 2;
+
+/// Where a header is.
+#[derive(Clone, Copy, Debug)]
+struct Place<'a> {
+    name_bytes: usize,
+    /// Name and value, each with its zero byte.
+    text: &'a [u8],
+}
+
+impl<'a> Place<'a> {
+    /// Its name and its value. There always is one: what is cut off has no place.
+    #[inline]
+    fn header(self) -> Option<(&'a [u8], &'a [u8])> {
+        let (name, rest) = self.text.split_at_checked(self.name_bytes)?;
+        let [_, value @ .., _] = rest else {
+            return None;
+        };
+        Some((name, value))
     }
 }
 
@@ -66,14 +118,6 @@ impl<'a> Lines<'a> {
         let repeated = map.iter().filter(move |(given, _)| *given == name);
         once.into_iter().chain(repeated.map(|(_, value)| value))
     }
-}
-
-/// The next text, of the given length, without the zero byte behind it.
-fn text<'a>(texts: &mut &'a [u8], length: &[u8; 4]) -> Option<&'a [u8]> {
-    let length = usize::try_from(u32::from_le_bytes(*length)).ok()?;
-    let (text, rest) = texts.split_at_checked(length)?;
-    *texts = rest.get(1..)?;
-    Some(text)
 }
 
 /// A request, as far as rules can ask about it. What is missing is empty.
@@ -119,13 +163,21 @@ impl<'a> Request<'a> {
             id: b"",
             is_grpc: false,
         };
-        for (name, value) in headers.iter() {
+        for place in headers.places() {
             // Few names are as long as one that is looked for, so most headers cost this test.
-            if name.len() < 32 && LENGTHS >> name.len() & 1 != 0 {
+            if place.name_bytes < 32
+                && LENGTHS >> place.name_bytes & 1 != 0
+                && let Some((name, value)) = place.header()
+            {
                 request.take(name, value);
             }
         }
         request
+    }
+
+    /// Whether it came with `baggage`.
+    pub(crate) const fn has_baggage(&self) -> bool {
+        !matches!(self.baggage, Lines::Absent)
     }
 
     /// Keeps what one header says.
@@ -134,7 +186,7 @@ impl<'a> Request<'a> {
     #[inline(never)]
     fn take(&mut self, name: &[u8], value: &'a [u8]) {
         match shape(name) {
-            PATH => self.path = value.split(|byte| *byte == b'?').next().unwrap_or(b""),
+            PATH => self.path = without_query(value),
             METHOD => self.method = value,
             AUTHORITY => self.authority = value,
             CONTENT_TYPE => self.is_grpc = is_grpc(value),
@@ -195,6 +247,23 @@ const B3_SAMPLED: Shape = shape(b"x-b3-sampled");
 /// The lengths of names that are looked for: `b3`, the above, and `x-envoy-expected-rq-timeout-ms`.
 const LENGTHS: u32 = 1 << 2 | 1 << 5 | 1 << 7 | 1 << 10 | 1 << 11 | 1 << 12 | 1 << 30;
 
+/// `path` up to the first question mark, eight bytes at a time: paths are long.
+fn without_query(path: &[u8]) -> &[u8] {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    let (words, _) = path.as_chunks::<8>();
+    let has_none = |word: &&[u8; 8]| {
+        // A byte is zero here where it is a question mark there. Taking one from each byte borrows from
+        // the upper bit of those that are zero, and a wrong alarm costs no more than looking closer.
+        let differs = u64::from_le_bytes(**word) ^ (u64::from(b'?') * ONES);
+        differs.wrapping_sub(ONES) & !differs & (ONES << 7) == 0
+    };
+    let before = words.iter().take_while(has_none).count() * 8;
+    let rest = path.get(before..).unwrap_or_default();
+    let mark = rest.iter().position(|byte| *byte == b'?');
+    mark.and_then(|mark| path.get(..before + mark))
+        .unwrap_or(path)
+}
+
 /// `application/grpc`, alone or with a suffix such as `+proto`; not `application/grpc-web`, which is no gRPC to Envoy.
 fn is_grpc(content_type: &[u8]) -> bool {
     const GRPC: &[u8] = b"application/grpc";
@@ -247,6 +316,16 @@ mod tests {
         assert_eq!(request.traceparent, Incoming::Once(b"a"));
         assert!(request.has_tracestate && request.is_grpc);
         assert_eq!(request.headers.iter().count(), 7);
+    }
+
+    #[test]
+    fn the_last_of_a_repeated_header_is_found() {
+        let bytes = serialised(&[("x", b"1"), ("y", b"2"), ("x", b""), ("xx", b"3")]);
+        let map = HeaderMap::new(&bytes);
+        assert_eq!(map.last(b"x"), Some(&b""[..]));
+        assert_eq!(map.last(b"y"), Some(&b"2"[..]));
+        assert_eq!(map.last(b"z"), None);
+        assert_eq!(map.last(b""), None);
     }
 
     #[test]
@@ -322,6 +401,12 @@ mod tests {
         #[test]
         fn what_is_no_map_never_fails(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
             let _ = Request::read(HeaderMap::new(&bytes));
+        }
+
+        #[test]
+        fn a_path_ends_at_its_first_question_mark(path in "[>?@\\x7f-\u{84}a/]{0,40}") {
+            let path = path.as_bytes();
+            prop_assert_eq!(without_query(path), path.split(|byte| *byte == b'?').next().unwrap());
         }
 
         #[test]

@@ -16,6 +16,7 @@
 //! [`Plane::stat_deltas`] shows them as statistics of Envoy.
 
 pub mod breaker;
+mod bytes;
 pub mod context;
 pub mod deny;
 pub mod fault;

@@ -71,6 +71,9 @@ impl<'a> TraceState<'a> {
 
     /// The value of `key`.
     pub fn find(&self, key: &[u8]) -> Option<&'a [u8]> {
+        if self.is_absent() {
+            return None;
+        }
         self.members()
             .find(|member| member.key == key)
             .map(|member| member.value)

@@ -17,6 +17,7 @@ use core::time::Duration;
 
 use sloop_model::{DenyRule, Mode, Share, Time};
 
+use crate::bytes::is_same;
 use crate::headers::Request;
 use crate::scope::{Compiled, ScopeId, without_port};
 
@@ -26,6 +27,8 @@ pub struct DenyRules {
     rules: Vec<Rule>,
     /// When the first of them expires.
     expires_at: Option<Time>,
+    /// Whether any asks for an authority.
+    asks_host: bool,
     /// What rules that expired did, and nobody took yet. At most one per rule that there was.
     expired: Vec<(Box<str>, DenyCounts)>,
 }
@@ -114,11 +117,13 @@ impl DenyRules {
         if DenyRule::MAX <= self.rules.len() {
             return false;
         }
+        let matches = rule.matches().map(Compiled::new);
+        self.asks_host |= matches.as_ref().is_some_and(Compiled::asks_host);
         self.rules.push(Rule {
             id: rule.id().into(),
             mode: rule.mode(),
             scope,
-            matches: rule.matches().map(Compiled::new),
+            matches,
             caller: rule.caller().map(|caller| caller.as_bytes().into()),
             status: rule.status(),
             share_max: rule.share_max(),
@@ -149,7 +154,11 @@ impl DenyRules {
             return denial;
         }
         budget.arrive(now);
-        let host = without_port(asked.request.authority);
+        let host = if self.asks_host {
+            without_port(asked.request.authority)
+        } else {
+            b""
+        };
         for (index, rule) in (0..).zip(&mut self.rules) {
             if !rule.fits(asked, host) {
                 continue;
@@ -217,7 +226,7 @@ impl Rule {
             && self
                 .caller
                 .as_deref()
-                .is_none_or(|only| only == asked.caller)
+                .is_none_or(|only| is_same(only, asked.caller))
             && self
                 .matches
                 .as_ref()

@@ -8,6 +8,7 @@ mod path;
 
 use sloop_model::{HeaderMatch, RequestMatch};
 
+use crate::bytes::is_same;
 use crate::headers::Request;
 use path::Path;
 
@@ -19,17 +20,24 @@ pub struct ScopeId(pub(crate) u32);
 #[derive(Debug, Default)]
 pub(crate) struct Rules {
     rules: Vec<(Compiled, ScopeId)>,
+    /// Whether any asks for an authority.
+    asks_host: bool,
 }
 
 impl Rules {
     /// Adds a rule behind the others.
     pub(crate) fn push(&mut self, rule: &RequestMatch, scope: ScopeId) {
+        self.asks_host |= !rule.authority.is_empty();
         self.rules.push((Compiled::new(rule), scope));
     }
 
     /// The scope of the first rule that fits.
     pub(crate) fn find(&self, request: &Request<'_>) -> Option<ScopeId> {
-        let host = without_port(request.authority);
+        let host = if self.asks_host {
+            without_port(request.authority)
+        } else {
+            b""
+        };
         self.rules
             .iter()
             .find(|(rule, _)| rule.fits(request, host))
@@ -77,6 +85,11 @@ impl Compiled {
         }
     }
 
+    /// Whether it asks for an authority: only then `host` is looked at.
+    pub(crate) const fn asks_host(&self) -> bool {
+        !self.authorities.is_empty()
+    }
+
     /// Whether the request fits. `host` is its authority [`without_port`].
     pub(crate) fn fits(&self, request: &Request<'_>, host: &[u8]) -> bool {
         let authority = self.authorities.is_empty()
@@ -88,7 +101,7 @@ impl Compiled {
             || self
                 .methods
                 .iter()
-                .any(|method| **method == *request.method);
+                .any(|method| is_same(method, request.method));
         authority
             && method
             && self
@@ -102,7 +115,11 @@ impl Compiled {
 impl Header {
     fn fits(&self, request: &Request<'_>) -> bool {
         request.headers.iter().any(|(name, value)| {
-            *self.name == *name && self.exact.as_ref().is_none_or(|exact| **exact == *value)
+            is_same(&self.name, name)
+                && self
+                    .exact
+                    .as_ref()
+                    .is_none_or(|exact| is_same(exact, value))
         })
     }
 }

@@ -2,6 +2,8 @@
 
 use sloop_model::PathMatch;
 
+use crate::bytes::{begins_with, is_same};
+
 #[derive(Debug)]
 pub(super) enum Path {
     Exact(Box<[u8]>),
@@ -31,8 +33,8 @@ impl Path {
     /// Whether `path`, without its query, fits.
     pub(super) fn fits(&self, path: &[u8]) -> bool {
         match self {
-            Self::Exact(exact) => **exact == *path,
-            Self::Prefix(prefix) => path.starts_with(prefix),
+            Self::Exact(exact) => is_same(exact, path),
+            Self::Prefix(prefix) => begins_with(path, prefix),
             Self::Template(segments) => {
                 let mut given = path.split(|byte| *byte == b'/');
                 segments
@@ -55,7 +57,7 @@ impl Segment {
 
     fn fits(&self, given: &[u8]) -> bool {
         match self {
-            Self::Text(text) => **text == *given,
+            Self::Text(text) => is_same(text, given),
             Self::Any => !given.is_empty(),
         }
     }

@@ -31,19 +31,15 @@ impl<'a> Seen<'a> {
             CallerSource::Header(name) => name.as_bytes(),
             CallerSource::Xfcc(_) => XFCC,
         });
-        let mut seen = Self::default();
-        if caller.is_none() && !settings.attempts {
-            return seen;
-        }
-        for (name, value) in headers.iter() {
-            if caller == Some(name) {
-                seen.caller = Some(value);
-            } else if settings.attempts && name == ATTEMPT {
-                seen.attempt = number(value);
-            }
-        }
+        let mut seen = Self {
+            caller: caller.and_then(|name| headers.last(name)),
+            ..Self::default()
+        };
         if let Some(CallerSource::Xfcc(_)) = settings.caller {
             seen.caller = seen.caller.and_then(caller_uri);
+        }
+        if settings.attempts {
+            seen.attempt = headers.last(ATTEMPT).and_then(number);
         }
         seen
     }

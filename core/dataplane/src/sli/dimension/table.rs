@@ -6,6 +6,7 @@
 use sloop_model::{DimensionSettings, DimensionValue, OutcomeClass};
 
 use super::Classes;
+use crate::bytes::is_same;
 
 /// Reports in which a value had no counts, before another may have its row. A
 /// minute at the usual interval: a caller that is quieter loses only its name, not its counts.
@@ -112,7 +113,7 @@ impl Table {
 
     fn find(&self, value: &[u8]) -> Option<Slot> {
         let fingerprint = fingerprint(value);
-        let is_it = |row: &Row| row.fingerprint == fingerprint && *row.value == *value;
+        let is_it = |row: &Row| row.fingerprint == fingerprint && is_same(&row.value, value);
         let at = self.rows.iter().position(is_it)?;
         Some(Slot {
             row: u8::try_from(at).ok()?,
