@@ -19,12 +19,20 @@ const RESPONSE_FLAGS: &[u8] = b"response\0flags";
 const GRPC_STATUS: &[u8] = b"response\0grpc_status";
 const ATTEMPTS: &[u8] = b"upstream\0request_attempt_count";
 
-/// A request whose context Envoy has made.
+/// A request whose context Envoy has made. Its headers come next, or it is logged without any.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Created {
+    context: u32,
+    root: u32,
+    side: Side,
+}
+
+/// A request that is under way.
 #[derive(Debug)]
 pub(crate) struct Underway {
     pub(crate) side: Side,
     pub(crate) root: u32,
-    has_begun: bool,
+    /// None as long as its headers did not come.
     pub(crate) exchange: Option<Exchange>,
     /// What the answer says about the trace, if it should.
     #[cfg(feature = "answers")]
@@ -40,39 +48,73 @@ pub(crate) enum Flow {
     Pause,
 }
 
-/// Envoy makes the context of a request, as a child of `root`.
+/// Envoy makes the context of a request, as a child of `root`. It calls with its headers, or its log, before it makes
+/// another one, so to remember the last is enough; one that comes between all the same is put to the others.
 pub(crate) fn create(context: u32, root: u32) {
     vm::with(|vm| {
         let Some(side) = vm.roots.side(root) else {
             return;
         };
-        let is_remembered = vm.underway.insert(
+        let created = Created {
             context,
-            Underway {
-                side,
-                root,
-                has_begun: false,
-                exchange: None,
-                #[cfg(feature = "answers")]
-                traceresponse: None,
-            },
-        );
-        vm.plane.trouble().requests_over_cap += u64::from(!is_remembered);
+            root,
+            side,
+        };
+        if let Some(before) = vm.created.replace(created) {
+            set_aside(vm, before);
+        }
     });
+}
+
+#[cold]
+fn set_aside(vm: &mut Vm, created: Created) {
+    let Created {
+        context,
+        root,
+        side,
+    } = created;
+    let is_remembered = vm.underway.insert(context, Underway::without(side, root));
+    vm.plane.trouble().requests_over_cap += u64::from(!is_remembered);
+}
+
+impl Underway {
+    const fn without(side: Side, root: u32) -> Self {
+        Self {
+            side,
+            root,
+            exchange: None,
+            #[cfg(feature = "answers")]
+            traceresponse: None,
+        }
+    }
+}
+
+/// The side and the root context of a request whose headers come; none of one that was not made, or began before.
+fn begun(vm: &mut Vm, context: u32) -> Option<(Side, u32)> {
+    if let Some(created) = vm.created.take_if(|created| created.context == context) {
+        return Some((created.side, created.root));
+    }
+    let underway = vm.underway.get_mut(context)?;
+    underway.exchange.is_none().then_some(())?;
+    let Underway { side, root, .. } = vm.underway.remove(context)?;
+    Some((side, root))
 }
 
 /// The headers of a request are here.
 pub(crate) fn begin(callback: &Callback, context: u32) -> Flow {
     let now = host::now();
     let verdict = vm::with(|vm| {
-        let underway = vm.underway.get_mut(context)?;
-        underway.has_begun = true;
-        let (side, root) = (underway.side, underway.root);
+        let (side, root) = begun(vm, context)?;
+        if vm.underway.is_full() {
+            vm.plane.trouble().requests_over_cap += 1;
+            return None;
+        }
         let headers = vm.count(callback.request_headers())?;
         let request = Request::read(HeaderMap::new(headers));
         let scope = scope_of(vm, callback, side, &request)?;
-        let verdict = decide(vm, callback, (context, side, scope), &request, now)?;
-        vm.aim(Caller { context, root }, now);
+        let caller = Caller { context, root };
+        let verdict = decide(vm, callback, (caller, side, scope), &request, now)?;
+        vm.aim(caller, now);
         reply::give(vm, verdict, (context, side, request.is_grpc));
         Some(verdict)
     });
@@ -93,13 +135,16 @@ pub(crate) fn begin(callback: &Callback, context: u32) -> Flow {
 /// A request is over.
 pub(crate) fn end(callback: &Callback, context: u32) {
     vm::with(|vm| {
-        let Some(underway) = vm.underway.remove(context) else {
-            return;
+        let underway = match vm.underway.remove(context) {
+            Some(underway) => underway,
+            None => match vm.created.take_if(|created| created.context == context) {
+                Some(created) => Underway::without(created.side, created.root),
+                // It passed uncounted.
+                None => return,
+            },
         };
         let Some(mut exchange) = underway.exchange else {
-            if !underway.has_begun {
-                vm.plane.end_without_beginning();
-            }
+            vm.plane.end_without_beginning();
             return;
         };
         let now = host::now();
@@ -153,7 +198,7 @@ fn scope_of(
 fn decide(
     vm: &mut Vm,
     callback: &Callback,
-    (context, side, scope): (u32, Side, ScopeId),
+    (caller, side, scope): (Caller, Side, ScopeId),
     request: &Request<'_>,
     now: Time,
 ) -> Option<Verdict> {
@@ -167,7 +212,7 @@ fn decide(
     };
     let arrival = Arrival {
         request,
-        context,
+        context: caller.context,
         joined,
         now,
     };
@@ -190,13 +235,14 @@ fn decide(
         verdict,
         trace: _trace,
     } = begun;
-    if let Some(underway) = vm.underway.get_mut(context) {
-        underway.exchange = Some(exchange);
+    let underway = Underway {
+        exchange: Some(exchange),
         #[cfg(feature = "answers")]
-        if vm.plane.responds(side, &_trace) {
-            underway.traceresponse = Some(_trace.header());
-        }
-    }
+        traceresponse: vm.plane.responds(side, &_trace).then(|| _trace.header()),
+        ..Underway::without(side, caller.root)
+    };
+    // There is room.
+    vm.underway.insert(caller.context, underway);
     Some(verdict)
 }
 

@@ -5,7 +5,7 @@ use std::cell::RefCell;
 use sloop_dataplane::{Plane, Table};
 
 use crate::host;
-use crate::http::Underway;
+use crate::http::{Created, Underway};
 use crate::report::Reporter;
 use crate::root::Roots;
 use crate::telemetry::Exporter;
@@ -18,6 +18,8 @@ pub(crate) struct Vm {
     pub(crate) ticker: Ticker,
     pub(crate) reporter: Reporter,
     pub(crate) exporter: Exporter,
+    /// The request whose context was made last, until its headers come.
+    pub(crate) created: Option<Created>,
     /// Requests by the number of their context.
     pub(crate) underway: Table<Underway>,
     /// The place in `underway` that is looked at next.
@@ -44,6 +46,7 @@ impl Vm {
             ticker: Ticker::new(),
             reporter: Reporter::default(),
             exporter: Exporter::default(),
+            created: None,
             underway: Table::default(),
             looked_at: 0,
         }

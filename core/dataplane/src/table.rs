@@ -40,6 +40,12 @@ impl<T> Table<T> {
         self.taken == 0
     }
 
+    /// Whether there is no room for another value.
+    #[must_use]
+    pub const fn is_full(&self) -> bool {
+        Self::MAX <= self.taken && self.places.len() * 3 <= self.taken * 4
+    }
+
     /// How many places there are; they grow in number, and keep what is in them until then.
     #[must_use]
     pub const fn places(&self) -> usize {
@@ -59,10 +65,10 @@ impl<T> Table<T> {
             *old = value;
             return true;
         }
+        if self.is_full() {
+            return false;
+        }
         if self.places.len() * 3 <= self.taken * 4 {
-            if Self::MAX <= self.taken {
-                return false;
-            }
             self.grow();
         }
         self.place(number, value);
