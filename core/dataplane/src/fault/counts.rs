@@ -67,6 +67,7 @@ impl ArmCounts {
             ended,
             latency_us,
             slots: &Slots::default(),
+            is_in_force: false,
         });
         true
     }

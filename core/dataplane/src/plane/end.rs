@@ -1,5 +1,7 @@
 //! A request is over: what is counted, and who learns from it.
 
+use std::rc::Rc;
+
 use core::time::Duration;
 
 use sloop_model::{Ended, Outcome, OwnVerdict, Time};
@@ -36,6 +38,7 @@ impl Plane {
             ended: &ended,
             latency_us,
             slots: &exchange.slots,
+            is_in_force: Rc::ptr_eq(&entry.policy, &exchange.policy),
         });
         entry.counts.retries += u64::from(exchange.retries);
         count_verdict(entry, &exchange, verdict, judged.is_good);
@@ -109,24 +112,26 @@ impl Plane {
         judged: Judged,
         now: Time,
     ) -> Option<Kept> {
-        let draft = exchange.span?;
+        let draft = exchange.span.as_ref()?;
         let missed = if judged.is_bad {
             Reasons::OBJECTIVE
         } else {
             Reasons::NONE
         };
         let reasons = exchange.reasons.and(missed);
-        let ended_unix_nanos = self.clock.unix_nanos(now);
-        let spans = self.side(exchange.side).spans.as_mut()?;
-        if !spans.wants(&draft, reasons) {
+        let spans = match exchange.side {
+            sloop_model::Side::Server => &mut self.server.spans,
+            sloop_model::Side::Client => &mut self.client.spans,
+        };
+        if !spans.as_mut()?.wants(draft, reasons) {
             return None;
         }
         let span = EndedSpan {
-            draft,
+            draft: *draft,
             reasons,
             began: exchange.began,
             ended: now,
-            ended_unix_nanos,
+            ended_unix_nanos: self.clock.unix_nanos(now),
             status: ended.status,
             is_grpc: exchange.is_grpc,
             grpc: ended.grpc,

@@ -56,6 +56,8 @@ pub(crate) struct Request<'a> {
     /// From its headers to its end, in whole microseconds.
     pub(crate) latency_us: u64,
     pub(crate) slots: &'a Slots,
+    /// Whether `objectives` are still in force, so that each is counted at its position.
+    pub(crate) is_in_force: bool,
 }
 
 /// What was counted, to be reported.
@@ -96,6 +98,7 @@ impl Counts {
             ended,
             latency_us,
             slots,
+            is_in_force,
         } = request;
         let outcome = Outcome::of(*ended);
         self.requests += 1;
@@ -123,7 +126,12 @@ impl Counts {
             };
             is_good &= has_met;
             is_bad |= !has_met;
-            if let Some(tally) = self.objective(position, &objective.id) {
+            let tally = if is_in_force {
+                self.objectives.get_mut(position)
+            } else {
+                self.objective(position, &objective.id)
+            };
+            if let Some(tally) = tally {
                 tally.add(has_met, cells);
             }
         }
@@ -134,7 +142,7 @@ impl Counts {
         }
     }
 
-    /// The counts of an objective: at its position, unless the configuration changed since the request began.
+    /// The counts of an objective of an earlier configuration. Most have the position that they had.
     fn objective(&mut self, position: usize, id: &ObjectiveId) -> Option<&mut Tally> {
         let is_at = |tally: &Tally| tally.delta.id == *id;
         let found = match self.objectives.get(position) {

@@ -33,6 +33,7 @@ fn add(counts: &mut Counts, objectives: &[Objective], status: u16, latency_us: u
         ended: &ended(status),
         latency_us,
         slots: &Slots::default(),
+        is_in_force: false,
     })
 }
 

@@ -81,6 +81,7 @@ fn add(counts: &mut Counts, status: u16, latency_us: u64) {
         },
         latency_us,
         slots: &Slots::default(),
+        is_in_force: false,
     });
 }
 
