@@ -213,7 +213,7 @@ fn decide(
     let arrival = Arrival {
         request,
         context: caller.context,
-        joined,
+        joined: joined.as_ref(),
         now,
     };
     let mut failed = 0;

@@ -47,7 +47,7 @@ pub fn check(data: &[u8]) {
         side,
         wall: NOW,
     };
-    let mut context = Context::read(&request, reading, joined, &mut random());
+    let mut context = Context::read(&request, reading, joined.as_ref(), &mut random());
     let parent = parent(&headers);
     check_trace(&context, parent, &headers, joined);
     let given = given(&headers, parent);

@@ -105,7 +105,7 @@ impl<'a> Context<'a> {
     pub fn read(
         request: &Request<'a>,
         reading: Reading<'_>,
-        joined: Option<Joined>,
+        joined: Option<&Joined>,
         random: &mut Random,
     ) -> Self {
         let mut said = Said::default();
@@ -165,6 +165,12 @@ impl<'a> Context<'a> {
             DeadlineMode::Carry => Timeliness::LateButPasses,
             DeadlineMode::Enforce => Timeliness::Late,
         };
+        if self.said.deadline.is_none()
+            && request.grpc_timeout.is_empty()
+            && request.expected_timeout.is_empty()
+        {
+            return;
+        }
         let known = deadline::of(request, self.said.deadline, reading.side, reading.wall);
         self.said.deadline = known;
         if known.is_some_and(Deadline::has_passed) {

@@ -1,16 +1,14 @@
 //! A request arrives: what is decided about it, and what goes on with it.
 
-use std::rc::Rc;
-
 use sloop_model::{B3Output, DeadlineMode, JoinReach, Side, Time, TraceOwner, WallTime};
 
 use super::Plane;
-use super::exchange::{Arrival, Decided, Exchange, ExchangeState, HeaderWrite, Shadows, Verdict};
-use crate::context::{Baggage, Context, Reading, RequestKey, Rewrite, Timeliness, TraceContext};
-use crate::fault::Choice;
+use super::exchange::{Arrival, Decided, Exchange, ExchangeState, HeaderWrite, Verdict};
+use crate::context::{
+    Baggage, Context, Reading, RequestKey, Rewrite, Timeliness, TraceContext, Word,
+};
 use crate::scope::ScopeId;
-use crate::sli::{Seen, Slots};
-use crate::span::Reasons;
+use crate::sli::Seen;
 
 /// A request that began.
 #[derive(Debug)]
@@ -78,33 +76,19 @@ impl Plane {
 
     /// The request, as one that passes.
     fn enter(&mut self, side: Side, scope: ScopeId, arrival: &Arrival<'_>) -> Option<Exchange> {
-        let entry = self.side(side).entry(scope)?;
-        entry.in_flight = entry.in_flight.saturating_add(1);
-        let state = ExchangeState {
-            side,
-            scope,
-            policy: Rc::clone(&entry.policy),
-            slots: Slots::default(),
-            retries: 0,
-            began: arrival.now,
-            is_grpc: arrival.request.is_grpc,
-            ticket: None,
-            shed_ticket: None,
-            shadows: Shadows::default(),
-            choice: Choice::default(),
-            touched: None,
-            fault: None,
-            span: None,
-            reasons: Reasons::NONE,
-            decided: Decided::Passed,
+        let state = match side {
+            Side::Server => &mut self.server,
+            Side::Client => &mut self.client,
         };
+        let entry = state.entry(scope)?;
+        entry.in_flight = entry.in_flight.saturating_add(1);
         Some(match self.spare.pop() {
             Some(mut spare) => {
-                *spare.state = state;
+                spare.renew(side, scope, &entry.policy, arrival);
                 spare
             }
             None => Exchange {
-                state: Box::new(state),
+                state: Box::new(ExchangeState::new(side, scope, &entry.policy, arrival)),
             },
         })
     }
@@ -112,18 +96,20 @@ impl Plane {
     /// Counts the request for what it says of itself, where anybody asks, and says who sent it.
     fn see<'a>(&mut self, exchange: &mut Exchange, arrival: &Arrival<'a>) -> Option<&'a [u8]> {
         let settings = self.dimensions(exchange.side)?;
-        let baggage = Baggage::read(arrival.request, settings);
-        let of_headers = Seen::read(settings, arrival.request.headers);
-        let seen = Seen {
-            origin: baggage.origin.as_ref().map(|word| word.as_str().as_bytes()),
-            journey: baggage
-                .journey
-                .as_ref()
-                .map(|word| word.as_str().as_bytes()),
-            ..of_headers
-        };
-        self.describe(exchange, &seen);
-        of_headers.caller
+        let seen = Seen::read(settings, arrival.request.headers);
+        if arrival.request.has_baggage() {
+            let baggage = Baggage::read(arrival.request, settings);
+            let bytes = Word::as_bytes;
+            let with_baggage = Seen {
+                origin: baggage.origin.as_ref().map(bytes),
+                journey: baggage.journey.as_ref().map(bytes),
+                ..seen
+            };
+            self.describe(exchange, &with_baggage);
+        } else {
+            self.describe(exchange, &seen);
+        }
+        seen.caller
     }
 
     /// Asks each rule in turn; the first that does not let it pass decides.

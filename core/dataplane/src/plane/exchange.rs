@@ -25,7 +25,7 @@ pub struct Arrival<'a> {
     /// Its number at the host, to find it again when it is held back.
     pub context: u32,
     /// What it is joined to, if its own headers do not say ([`super::Plane::joins`]).
-    pub joined: Option<Joined>,
+    pub joined: Option<&'a Joined>,
     /// When it came.
     pub now: Time,
 }
@@ -108,6 +108,78 @@ pub struct ExchangeState {
     pub(super) span: Option<SpanDraft>,
     pub(super) reasons: Reasons,
     pub(super) decided: Decided,
+}
+
+impl ExchangeState {
+    /// A request of `scope` that passes, judged by `policy`.
+    pub(super) fn new(
+        side: Side,
+        scope: ScopeId,
+        policy: &Rc<Policy>,
+        arrival: &Arrival<'_>,
+    ) -> Self {
+        Self {
+            side,
+            scope,
+            policy: Rc::clone(policy),
+            slots: Slots::default(),
+            retries: 0,
+            began: arrival.now,
+            is_grpc: arrival.request.is_grpc,
+            ticket: None,
+            shed_ticket: None,
+            shadows: Shadows::default(),
+            choice: Choice::default(),
+            touched: None,
+            fault: None,
+            span: None,
+            reasons: Reasons::NONE,
+            decided: Decided::Passed,
+        }
+    }
+
+    /// As [`Self::new`], in the memory of a request that is over. Field by field: most of what was there is
+    /// left as it is, where a whole one would be made elsewhere first and then be copied.
+    pub(super) fn renew(
+        &mut self,
+        new_side: Side,
+        new_scope: ScopeId,
+        new_policy: &Rc<Policy>,
+        arrival: &Arrival<'_>,
+    ) {
+        let Self {
+            side,
+            scope,
+            policy,
+            slots,
+            retries,
+            began,
+            is_grpc,
+            ticket,
+            shed_ticket,
+            shadows,
+            choice,
+            touched,
+            fault,
+            span,
+            reasons,
+            decided,
+        } = self;
+        (*side, *scope) = (new_side, new_scope);
+        if !Rc::ptr_eq(policy, new_policy) {
+            *policy = Rc::clone(new_policy);
+        }
+        *slots = Slots::default();
+        *retries = 0;
+        *began = arrival.now;
+        *is_grpc = arrival.request.is_grpc;
+        (*ticket, *shed_ticket) = (None, None);
+        *shadows = Shadows::default();
+        *choice = Choice::default();
+        (*touched, *fault, *span) = (None, None, None);
+        *reasons = Reasons::NONE;
+        *decided = Decided::Passed;
+    }
 }
 
 /// Which rules would have refused it, without their shadow mode.

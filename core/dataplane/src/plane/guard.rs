@@ -162,12 +162,13 @@ impl Guard {
 
     /// The mode of the breaker, if one is in force. An expired one is dropped.
     fn mode(&mut self, now: Time, clock: &Clock) -> Option<BreakerMode> {
-        let config = self.config?;
-        if config.expires_at_ms.is_some() && has_expired(&config, clock.wall(now)) {
+        let config = self.config.as_ref()?;
+        let mode = config.mode;
+        if config.expires_at_ms.is_some() && has_expired(config, clock.wall(now)) {
             self.drop_breaker(now);
             return None;
         }
-        Some(config.mode)
+        Some(mode)
     }
 
     fn drop_breaker(&mut self, now: Time) {

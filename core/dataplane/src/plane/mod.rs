@@ -228,15 +228,13 @@ impl Plane {
     /// When the shell must come back, with [`Plane::release`], [`Plane::report`] and [`Plane::stat_deltas`]; never, before the first request.
     #[must_use]
     pub fn wake_at(&self) -> Option<Time> {
+        // One by one, as this is asked twice per request.
         let report =
             (self.has_traffic && self.report_settings().is_some()).then(|| self.outbox.wake_at());
-        report
-            .into_iter()
-            .chain(self.held.next_due())
-            .chain(self.stats_due())
-            .chain(self.spans_due())
-            .chain(self.sharing.due())
-            .min()
+        let wake = sooner(report, self.sharing.due());
+        let wake = sooner(wake, self.held.next_due());
+        let wake = sooner(wake, self.stats_due());
+        sooner(wake, self.spans_due())
     }
 
     /// The report that `sender` should send at `now`, if one is due. The same one again when it was lost.
@@ -306,6 +304,16 @@ impl Plane {
             Side::Server => &mut self.server,
             Side::Client => &mut self.client,
         }
+    }
+}
+
+/// The earlier of two moments that may never come.
+#[inline]
+fn sooner(one: Option<Time>, other: Option<Time>) -> Option<Time> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(one.min(other)),
+        (one, None) => one,
+        (None, other) => other,
     }
 }
 

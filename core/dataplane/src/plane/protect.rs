@@ -46,13 +46,15 @@ impl Plane {
 
     /// Asks the breaker.
     pub(super) fn guard(&mut self, exchange: &mut Exchange, now: Time) -> Option<Verdict> {
-        let clock = self.clock;
-        let draw = self.random.draw();
-        let entry = self.side(exchange.side).entry(exchange.scope)?;
+        let state = match exchange.side {
+            Side::Server => &mut self.server,
+            Side::Client => &mut self.client,
+        };
+        let entry = state.entry(exchange.scope)?;
         if !entry.guard.is_wanted() {
             return None;
         }
-        let admission = entry.guard.admit(draw, now, &clock);
+        let admission = entry.guard.admit(self.random.draw(), now, &self.clock);
         let has_changed = entry.guard.has_changed();
         if has_changed {
             self.outbox.hurry(now);

@@ -120,10 +120,7 @@ impl Plane {
     /// When spans are to be sent.
     pub(super) fn spans_due(&self) -> Option<Time> {
         let due = |spans: &Option<Box<crate::span::Spans>>| spans.as_ref()?.wake_at();
-        due(&self.server.spans)
-            .into_iter()
-            .chain(due(&self.client.spans))
-            .min()
+        super::sooner(due(&self.server.spans), due(&self.client.spans))
     }
 
     /// Counts what became of spans.

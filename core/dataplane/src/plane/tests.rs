@@ -113,7 +113,7 @@ impl Bench {
         let arrival = Arrival {
             request: &request,
             context: self.context,
-            joined,
+            joined: joined.as_ref(),
             now,
         };
         let sent = &mut self.sent;

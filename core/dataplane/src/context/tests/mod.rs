@@ -92,7 +92,7 @@ impl Sidecar {
             side,
             wall,
         };
-        let mut context = Context::read(&request, reading, joined, &mut self.random);
+        let mut context = Context::read(&request, reading, joined.as_ref(), &mut self.random);
         more(&mut context.said);
         if let (Some(table), Side::Server, Some(key)) = (&mut self.table, side, key) {
             table.remember(key, context.joined(), wall);
