@@ -61,7 +61,7 @@ pub struct DenyWritten {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidDeny {
     /// Not a name for logs.
-    #[error("id {given:?}; it must have 1 to 64 visible ASCII characters")]
+    #[error("id \"{}\"; it must have 1 to 64 visible ASCII characters", given.escape_default())]
     Id {
         /// As given.
         given: String,

@@ -217,13 +217,13 @@ impl From<DimensionValue> for String {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidDimensions {
     /// Header names come from Envoy in lower case, so this one would never fit.
-    #[error("dimensions.caller.header: is {given:?}; it must be lower case, not empty and have at most {max} bytes", max = DimensionSettings::NAME_BYTES_MAX)]
+    #[error("dimensions.caller.header: is \"{}\"; it must be lower case, not empty and have at most {max} bytes", given.escape_default(), max = DimensionSettings::NAME_BYTES_MAX)]
     Header {
         /// As given.
         given: String,
     },
     /// No member of a baggage can have this key.
-    #[error("dimensions.{dimension}.baggage: is {given:?}; it must be a token of 1 to {max} bytes", max = DimensionSettings::NAME_BYTES_MAX)]
+    #[error("dimensions.{dimension}.baggage: is \"{}\"; it must be a token of 1 to {max} bytes", given.escape_default(), max = DimensionSettings::NAME_BYTES_MAX)]
     Baggage {
         /// Which dimension.
         dimension: &'static str,

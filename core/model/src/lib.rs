@@ -54,7 +54,7 @@ pub use fault::{
     HeaderChanges, InvalidFault, InvalidShape, Reach, Shape,
 };
 pub use flags::Flags;
-pub use json::{InvalidJson, Problem};
+pub use json::{Broken, InvalidJson, InvalidSyntax, Problem};
 pub use latency::{InvalidLatencies, LatencyBucket, LatencyCounts};
 pub use matcher::{HeaderMatch, InvalidMatch, PathMatch, RequestMatch};
 pub use names::{InvalidName, RouteName, ServiceName, SloName};

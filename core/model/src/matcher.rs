@@ -92,13 +92,13 @@ pub enum InvalidMatch {
         given: usize,
     },
     /// Paths begin with a slash.
-    #[error("path {given:?}; it must begin with a slash")]
+    #[error("path \"{}\"; it must begin with a slash", given.escape_default())]
     Path {
         /// As given.
         given: String,
     },
     /// Header names come from Envoy in lower case, so this one would never fit.
-    #[error("header name {given:?}; it must be lower case and not empty")]
+    #[error("header name \"{}\"; it must be lower case and not empty", given.escape_default())]
     HeaderName {
         /// As given.
         given: String,

@@ -15,7 +15,7 @@ pub enum InvalidName {
         given: usize,
     },
     /// It would break a line or a table.
-    #[error("the name {given:?} has a control character in it")]
+    #[error("the name \"{}\" has a control character in it", given.escape_default())]
     Control {
         /// The name as given.
         given: String,

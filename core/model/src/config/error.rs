@@ -2,7 +2,7 @@
 
 use super::FILTER_CONFIG_VERSION;
 use crate::dimensions::InvalidDimensions;
-use crate::json::Problem;
+use crate::json::{InvalidSyntax, Problem};
 use crate::matcher::InvalidMatch;
 use crate::objective::InvalidSelector;
 use crate::stats::InvalidStats;
@@ -13,7 +13,7 @@ use crate::{InvalidSpans, RouteName, ServiceName};
 pub enum ConfigError {
     /// Not JSON.
     #[error(transparent)]
-    Syntax(#[from] serde_json::Error),
+    Syntax(#[from] InvalidSyntax),
     /// Not of the right shape, or a value out of its bounds.
     #[error(transparent)]
     Unreadable(#[from] Problem),

@@ -10,7 +10,7 @@ use crate::arm::InvalidArmShares;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidFault {
     /// Longer than clients wait, so it would be an abort in disguise.
-    #[error("delay is {given:?}; it must be at most {max:?}", max = Delay::MAX)]
+    #[error("delay is {} ms; it must be at most {} ms", millis(*given), millis(Delay::MAX))]
     DelayTooLong {
         /// As given.
         given: Duration,
@@ -56,7 +56,7 @@ pub enum InvalidFault {
     )]
     Nothing,
     /// Not a name for logs and headers.
-    #[error("id {given:?}; it must have 1 to 64 visible ASCII characters")]
+    #[error("id \"{}\"; it must have 1 to 64 visible ASCII characters", given.escape_default())]
     Id {
         /// As given.
         given: String,
@@ -76,7 +76,8 @@ pub enum InvalidFault {
     },
     /// A text that no request can have.
     #[error(
-        "{field} has {given:?}; it must have 1 to {max} visible ASCII characters",
+        "{field} has \"{}\"; it must have 1 to {max} visible ASCII characters",
+        given.escape_default(),
         max = FaultRule::TEXT_BYTES_MAX
     )]
     Text {
@@ -86,7 +87,7 @@ pub enum InvalidFault {
         given: String,
     },
     /// A header that a fault must not touch.
-    #[error("headers has {given:?}; {problem}")]
+    #[error("headers has \"{}\"; {problem}", given.escape_default())]
     Header {
         /// The name or value as given.
         given: String,
@@ -114,4 +115,8 @@ impl InvalidFault {
         };
         field.split('.').next()
     }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

@@ -66,7 +66,7 @@ const REFUSED: &[(&str, &str)] = &[
     (r#""delay_ms": 0"#, "delay is zero"),
     (
         r#""delay_ms": 10001"#,
-        "delay is 10.001s; it must be at most 10s",
+        "delay is 10001 ms; it must be at most 10000 ms",
     ),
     (
         r#""abort_status": 199"#,

@@ -1,7 +1,8 @@
 //! What is wrong with a piece of JSON, and where.
 
+use core::any::Any;
+use core::fmt;
 use std::borrow::Cow;
-use std::error::Error;
 
 /// Something wrong at a place.
 #[derive(Debug, thiserror::Error)]
@@ -34,7 +35,7 @@ pub enum InvalidJson {
         max: u64,
     },
     /// Not one of the words that are known here.
-    #[error("is {given:?}; it must be one of {}", words.join(", "))]
+    #[error("is \"{}\"; it must be one of {}", given.escape_default(), words.join(", "))]
     Word {
         /// As given.
         given: String,
@@ -48,7 +49,7 @@ pub enum InvalidJson {
         name: &'static str,
     },
     /// A field that nobody knows.
-    #[error("has an unknown field {name:?}; known are {}", known.join(", "))]
+    #[error("has an unknown field \"{}\"; known are {}", name.escape_default(), known.join(", "))]
     Unknown {
         /// As given.
         name: String,
@@ -62,8 +63,44 @@ pub enum InvalidJson {
         name: String,
     },
     /// The value breaks a rule of its type.
-    #[error(transparent)]
-    Value(Box<dyn Error + Send + Sync>),
+    #[error("{0}")]
+    Value(Broken),
+}
+
+/// What a type says about a value that breaks one of its rules.
+///
+/// Its words and its type alone: whatever else an error can do would be in the filter's module for each
+/// type of error, and there nobody asks for it.
+pub struct Broken(Box<dyn Says + Send + Sync>);
+
+/// What is left of an error.
+trait Says: fmt::Display + Any {}
+
+impl<T: fmt::Display + Any> Says for T {}
+
+impl Broken {
+    pub(super) fn by(error: impl fmt::Display + Send + Sync + 'static) -> Self {
+        Self(Box::new(error))
+    }
+
+    /// The error, if it is of this type.
+    #[must_use]
+    pub fn downcast_ref<T: 'static>(&self) -> Option<&T> {
+        let error: &dyn Any = &*self.0;
+        error.downcast_ref()
+    }
+}
+
+impl fmt::Display for Broken {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(formatter)
+    }
+}
+
+impl fmt::Debug for Broken {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(formatter)
+    }
 }
 
 fn at(path: &str) -> Cow<'_, str> {

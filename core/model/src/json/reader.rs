@@ -3,7 +3,7 @@
 use core::cell::OnceCell;
 use std::error::Error;
 
-use super::error::InvalidJson;
+use super::error::{Broken, InvalidJson};
 use super::{FromJson, Json, Problem};
 
 /// What is wrong. Only the first is kept, so that the answer does not depend on what is read after it.
@@ -95,7 +95,7 @@ impl<'r> Reader<'r> {
     /// Says which rule of its type the value breaks, if it breaks one.
     pub(crate) fn check<E: Error + Send + Sync + 'static>(&self, checked: Result<(), E>) {
         if let Err(error) = checked {
-            self.refuse(InvalidJson::Value(Box::new(error)));
+            self.refuse(InvalidJson::Value(Broken::by(error)));
         }
     }
 
