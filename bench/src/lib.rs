@@ -21,6 +21,7 @@ pub mod callgrind;
 pub mod closed;
 pub mod cpus;
 mod load;
+pub mod memory;
 pub mod open;
 pub mod paired;
 mod pool;

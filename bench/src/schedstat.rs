@@ -70,10 +70,20 @@ impl Thread {
                 count: found.len(),
             });
         };
-        Ok(Self {
+        Ok(Self::of(process, id))
+    }
+
+    /// The first thread of a process, whose id is the process's.
+    #[must_use]
+    pub fn main(process: u32) -> Self {
+        Self::of(process, process)
+    }
+
+    fn of(process: u32, id: u32) -> Self {
+        Self {
             id,
             schedstat: folder(process, id).join("schedstat"),
-        })
+        }
     }
 
     /// Its id, which the scheduler knows it by.
@@ -95,6 +105,20 @@ impl Thread {
             given: text,
         })
     }
+}
+
+/// How long all threads of a process have been on a processor; those that have ended are not counted.
+///
+/// # Errors
+///
+/// When it has ended.
+pub fn process_time(process: u32) -> Result<Duration, ThreadError> {
+    let mut all = Duration::ZERO;
+    for id in ids(process)? {
+        // One that ended since is one that has ended.
+        all += Thread::of(process, id).time().unwrap_or_default();
+    }
+    Ok(all)
 }
 
 /// The ids of all threads of a process.
@@ -215,6 +239,8 @@ mod tests {
         let seen = thread.time().unwrap() - before;
         assert!(Duration::ZERO < seen);
         assert!(seen <= begun.elapsed(), "{seen:?} of {:?}", begun.elapsed());
+        assert!(seen <= process_time(std::process::id()).unwrap());
+        assert!(Thread::main(std::process::id()).time().is_ok());
         drop(to_worker);
         worker.join().unwrap();
     }

@@ -2,8 +2,9 @@
 #![cfg(feature = "envoy")]
 #![allow(missing_docs, clippy::unwrap_used, reason = "tests")]
 
+use sloop_integration::envoy;
 use sloop_integration::latency::{
-    self, Live, OpenSettings, Plan, Priority, Report, Settings, Trace, Variant,
+    self, Live, OpenSettings, Plan, Priority, Report, Resident, Settings, Trace, Variant,
 };
 
 /// A variant without filters, or with those of `filters`.
@@ -132,4 +133,20 @@ async fn a_variant_that_does_not_do_its_work_is_an_error() {
     let variants = vec![variant("none", ""), variant("none2", ""), idle];
     let error = measure(variants).await.unwrap_err().to_string();
     assert!(error.starts_with("idle sends on traceparent"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_vm_is_seen_in_start_and_memory() {
+    let module = envoy::module().unwrap();
+    let residents = [Resident::none(), Resident::sloop(&module).unwrap()];
+    let mut live = Live::default();
+    let standing = latency::standing(&residents, 1, &mut live).await.unwrap();
+    let [none, sloop] = &*standing.variants else {
+        unreachable!("{standing:?}");
+    };
+    assert!(0.0 < none.start_main_ms && 0.0 < none.memory_kb, "{none:?}");
+    // V8 alone takes more than a megabyte, and compiling a module more than a millisecond.
+    assert!(1_000.0 < sloop.memory_kb, "{sloop:?}");
+    assert!(1.0 < sloop.start_main_ms, "{sloop:?}");
+    assert!(sloop.route_kb.is_some() && none.route_kb.is_none());
 }

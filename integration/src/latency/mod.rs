@@ -25,6 +25,7 @@ mod result;
 mod schema;
 mod shown;
 mod stage;
+mod standing;
 mod table;
 mod variants;
 
@@ -49,6 +50,7 @@ pub use quiet::Priority;
 pub use result::{Beside, Machine, Report, Row, Settings};
 pub use schema::schema;
 pub use shown::{hgrm, html, markdown};
+pub use standing::{Resident, Standing, StandingRow, standing};
 pub use table::{instructions_table, table};
 pub use variants::{AGAIN, BASELINE, Modules, NAIVE, SLOOP_ALL, Trace, Variant, all, choose};
 
@@ -103,6 +105,8 @@ pub async fn measure(plan: Plan, mut live: Live) -> anyhow::Result<Report> {
     if let Some(rounds) = few {
         bail!("{rounds} rounds are too few; at least {PAIRS_MIN} are needed");
     }
+    // As long as this process, and what it starts, is one of many.
+    let standing = standing_of(&plan, &mut live).await?;
     let quiet = Quiet::new(settings.priority);
     let mut stage = Stage::start(&plan.variants, Options::default()).await?;
     quiet.give_way(&mut stage)?;
@@ -122,6 +126,7 @@ pub async fn measure(plan: Plan, mut live: Live) -> anyhow::Result<Report> {
     };
     let report = Report::of(&lanes, settings, machine, made_ms()?);
     let mut report = report.context("too few rounds for an interval")?;
+    report.standing = standing;
     if let Some(open) = settings.open.filter(|_| report.is_usable()) {
         let (latency, back) = open_loop(&stage, &mut lanes, &plan, open, live).await?;
         report.latency = Some(latency);
@@ -134,6 +139,16 @@ pub async fn measure(plan: Plan, mut live: Live) -> anyhow::Result<Report> {
     }
     report.see_what_was_stolen(stolen_since(before));
     Ok(report)
+}
+
+/// Start and memory of what the plan has modules of, if it asks for them.
+async fn standing_of(plan: &Plan, live: &mut Live) -> anyhow::Result<Option<Standing>> {
+    let starts = plan.settings.beside.starts;
+    let Some(modules) = plan.modules.as_ref().filter(|_| 0 < starts) else {
+        return Ok(None);
+    };
+    let residents = standing::residents(modules)?;
+    Ok(Some(standing(&residents, starts, live).await?))
 }
 
 /// The latency of the variants that are in the plan, over the listeners of `stage`; what they were sent is added to `lanes`.

@@ -12,6 +12,7 @@ use super::lanes::{Lane, SLICE};
 use super::open::{OpenReport, OpenSettings};
 use super::push::PushReport;
 use super::quiet::Priority;
+use super::standing::Standing;
 use super::variants::{AGAIN, NAIVE};
 
 /// What the JSON is called: changes when a reader would have to.
@@ -50,6 +51,8 @@ pub struct Report {
     pub first: Vec<First>,
     /// From a push to its being in force; absent when that was not measured.
     pub push: Option<PushReport>,
+    /// What filters cost while nobody asks for anything; absent when that was not measured.
+    pub standing: Option<Standing>,
 }
 
 /// Where it was made.
@@ -100,7 +103,7 @@ pub struct Settings {
 pub struct Beside {
     /// Pairs of slices for each point of what grows; 0 for none.
     pub growth_rounds: usize,
-    /// How often Envoy is started for the first request of each variant; 0 for never.
+    /// How often Envoy is started for the first request of each variant, and for start and memory; 0 for never.
     pub starts: usize,
     /// Pushes of each kind; 0 for none.
     pub pushes: usize,
@@ -179,6 +182,7 @@ impl Report {
             growth: Vec::new(),
             first: Vec::new(),
             push: None,
+            standing: None,
         })
     }
 }
@@ -278,6 +282,7 @@ pub(super) mod tests {
             growth: vec![],
             first: vec![],
             push: None,
+            standing: None,
         }
     }
 

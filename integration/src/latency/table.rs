@@ -6,6 +6,7 @@ use sloop_bench::paired::Estimate;
 
 use super::instructions::Instructions;
 use super::result::{Report, Row};
+use super::standing::standing_table;
 use super::variants::{AGAIN, BASELINE};
 
 /// What was measured, and below which conditions.
@@ -43,6 +44,9 @@ pub fn table(report: &Report) -> String {
         machine.kernel,
     )
     .ok();
+    if let Some(standing) = &report.standing {
+        text += &standing_table(standing);
+    }
     text
 }
 

@@ -6,6 +6,7 @@ use super::super::first::First;
 use super::super::growth::{Growth, Point};
 use super::super::push::{PushReport, Pushed};
 use super::super::result::Report;
+use super::super::standing::{Standing, StandingRow};
 use super::interval;
 
 const MICROSECOND: f64 = 1e3;
@@ -27,6 +28,14 @@ pub(super) fn sections(report: &Report) -> String {
             "The first request after a start",
             "From sending the first request that a fresh worker gets to its whole answer; from the fastest to the slowest start.",
             &first(&report.first),
+        );
+    }
+    if let Some(standing) = &report.standing {
+        text += &section(
+            "Start and memory",
+            "Processor time until Envoy is ready, the least of all starts; memory that is no file's, when each worker has \
+             served all routes. The first row is whole, the others are what the filter adds to it.",
+            &standing_rows(standing),
         );
     }
     if let Some(push) = &report.push {
@@ -72,6 +81,32 @@ fn first(first: &[First]) -> String {
     };
     let rows: Vec<_> = first.iter().map(row).collect();
     table(&["variant", "first ms", "later ms", "starts"], &rows)
+}
+
+fn standing_rows(standing: &Standing) -> String {
+    let optional = |value: Option<f64>| value.map_or(String::new(), |value| format!("{value:.2}"));
+    let row = |one: &StandingRow| {
+        vec![
+            escaped(&one.name),
+            format!("{:.1}", one.start_main_ms),
+            optional(one.start_of_naive),
+            format!("{:.1}", one.start_ms),
+            format!("{:.1}", one.memory_kb / 1e3),
+            format!("{:.2}", one.worker_kb / 1e3),
+            optional(one.route_kb),
+        ]
+    };
+    let rows: Vec<_> = standing.variants.iter().map(row).collect();
+    let head = [
+        "variant",
+        "start, main thread, ms",
+        "of naive's",
+        "start, all threads, ms",
+        "memory, MB",
+        "per worker, MB",
+        "per route and worker, kB",
+    ];
+    table(&head, &rows)
 }
 
 fn pushed(push: &PushReport) -> String {

@@ -138,6 +138,7 @@ pub(in super::super) fn report() -> Report {
         push: Some(PushReport {
             pushed: vec![pushed("ecds", 3.2), pushed("rds_1000", 21.0)],
         }),
+        standing: Some(super::super::standing::invented()),
         ..of_rows(rows)
     }
 }
