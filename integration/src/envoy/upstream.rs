@@ -11,8 +11,14 @@ use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
+use rand::rngs::SmallRng;
+use rand::{Rng, SeedableRng};
+use sloop_model::Share;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
+
+/// Which requests fail is drawn, and is the same in every run.
+const SEED: u64 = 42;
 
 /// A request as it arrived.
 #[derive(Clone, Debug)]
@@ -34,6 +40,9 @@ pub struct Upstream {
 #[derive(Debug)]
 struct State {
     status: StatusCode,
+    /// The share of requests that are answered with 503 all the same.
+    failing: Share,
+    random: SmallRng,
     arrived: Vec<Arrived>,
 }
 
@@ -50,6 +59,8 @@ impl Upstream {
         let address = listener.local_addr()?;
         let state = Arc::new(Mutex::new(State {
             status: StatusCode::OK,
+            failing: Share::NONE,
+            random: SmallRng::seed_from_u64(SEED),
             arrived: Vec::new(),
         }));
         let accepting = tokio::spawn(accept(listener, Arc::clone(&state)));
@@ -69,6 +80,11 @@ impl Upstream {
     /// Answers with `status` from now on.
     pub fn answer(&self, status: StatusCode) {
         lock(&self.state).status = status;
+    }
+
+    /// Fails this share of requests from now on, each for itself.
+    pub fn fail(&self, share: Share) {
+        lock(&self.state).failing = share;
     }
 
     /// The requests that arrived since the last call.
@@ -106,7 +122,12 @@ fn state_answer(state: &Mutex<State>, request: &Request<Incoming>) -> Response<F
         headers: request.headers().clone(),
     });
     let mut response = Response::new(Full::new(Bytes::from_static(b"hello\n")));
-    *response.status_mut() = state.status;
+    let draw = state.random.random_range(0..u16::from(Share::WHOLE));
+    *response.status_mut() = if state.failing.includes(draw) {
+        StatusCode::SERVICE_UNAVAILABLE
+    } else {
+        state.status
+    };
     response
 }
 
