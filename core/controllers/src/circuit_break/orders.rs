@@ -6,8 +6,8 @@
 //! opened by themselves, which is sooner in a sudden outage, because an open
 //! breaker leaves few bad requests to count.
 //!
-//! An order opens every breaker of a scope once; then each probes and ramps by
-//! itself. A scope gets another order only after the last one ran out, and
+//! An order opens every breaker of a scope once, but for those that surely see the
+//! service well themselves; then each probes and ramps by itself. A scope gets another order only after the last one ran out, and
 //! orders of a scope that did not recover in between last twice as long each
 //! time, up to a minute: at most six orders in any minute, and one per minute in
 //! a long outage.

@@ -1,6 +1,6 @@
 //! Whether shares are surely too large.
 
-use sloop_model::{BreakerRule, ProbeVerdict, Share, ShareBounds, Threshold};
+use sloop_model::{BreakerRule, BreakerWindow, ProbeVerdict, Share, ShareBounds, Threshold};
 
 use super::words::{Cause, Tally};
 
@@ -13,6 +13,31 @@ pub(super) fn trips(rule: &BreakerRule, seen: Tally) -> Option<Cause> {
     let limits = rule.limits();
     exceeded(rule, seen, seen.total, limits.sigmas_hundredths)
 }
+
+/// Whether `seen` is surely within the limits: by the upper ends of the intervals whose lower ends
+/// [`trips`] asks, so that of few requests nobody knows. Nor of the last so many, which may be long ago.
+pub(super) fn is_well(rule: &BreakerRule, seen: Tally) -> bool {
+    if let BreakerWindow::Calls(_) = rule.window() {
+        return false;
+    }
+    let limits = rule.limits();
+    let sigmas = match limits.sigmas_hundredths {
+        0 => SIGMAS_USUAL,
+        hundredths => f64::from(hundredths) / 100.0,
+    };
+    let is_below = |bad: u32, limit: Share| {
+        ShareBounds::wilson(bad.into(), seen.total.into(), sigmas)
+            .is_some_and(|bounds| bounds.high < limit.as_fraction())
+    };
+    rule.calls_min() <= seen.total
+        && is_below(seen.failed, limits.failed_max)
+        && limits
+            .slow_max
+            .is_none_or(|slow_max| is_below(seen.slow, slow_max))
+}
+
+/// How sure it must be where limits are compared plainly: as the control plane is.
+const SIGMAS_USUAL: f64 = 3.0;
 
 /// What probes say together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

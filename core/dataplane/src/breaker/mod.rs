@@ -3,7 +3,8 @@
 //! States and how they change ([`BreakerRule`] has the limits):
 //!
 //! - *closed*: everything passes. Too many failed or slow in the window or since
-//!   a sudden change, an order, or another worker that opened: open.
+//!   a sudden change, an order (unless the service is surely well as seen from
+//!   here), or another worker that opened: open.
 //! - *open*: nothing passes for a while. Then: probing.
 //! - *probing*: a few pass. One fails, or too many of them are slow: open, for
 //!   twice as long. All were served: ramping, or closed without a ramp. Probes
@@ -210,10 +211,12 @@ impl Breaker {
         }
     }
 
-    /// Opens because the control plane says so. An open breaker stays open as long as it would.
+    /// Opens because the control plane says so. An open breaker stays open as long as it would,
+    /// and a closed one that surely sees the service well stays closed: others have the trouble.
     pub fn trip(&mut self, now: Time) {
         self.advance(now);
         match self.state {
+            State::Closed if evidence::is_well(&self.rule, self.window.seen(now)) => {}
             State::Closed | State::Probing { .. } | State::Ramping { .. } => {
                 self.open(Cause::Fleet, now);
             }

@@ -481,6 +481,25 @@ const DERIVED: fn() -> BreakerLimits = || BreakerLimits {
     ..LIMITS()
 };
 
+#[test]
+fn an_order_does_not_open_who_surely_sees_the_service_well() {
+    let after = |served: u32, failed: u32| {
+        let mut bench = Bench::new(DERIVED());
+        bench.serve(served, 0);
+        bench.fail(failed, 0);
+        bench.breaker.trip(at(1));
+        bench.state(1)
+    };
+    assert_eq!(after(40, 0), BreakerState::Closed);
+    assert_eq!(after(20, 0), BreakerState::Open, "too few to be sure");
+    assert_eq!(after(95, 5), BreakerState::Closed);
+    assert_eq!(after(85, 15), BreakerState::Open, "perhaps a fifth");
+    let mut bench = Bench::new(DERIVED());
+    bench.serve(100, 0);
+    bench.breaker.trip(at(1_500));
+    assert_eq!(bench.state(1_500), BreakerState::Open, "that was long ago");
+}
+
 /// When a breaker opens that served a request every `gap` milliseconds for ten seconds, and then
 /// fails all, after the first failure.
 fn opens_after(limits: BreakerLimits, gap: u64) -> u64 {
