@@ -9,6 +9,7 @@
 )]
 
 mod commands;
+mod decisions;
 mod discovery;
 mod metrics;
 mod reports;

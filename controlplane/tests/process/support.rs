@@ -73,7 +73,12 @@ impl Home {
 
     /// Starts the program and waits until it is ready.
     pub(crate) fn start(&self) -> Sloop {
-        Sloop::wait(self.command().spawn().unwrap())
+        self.start_with(&[])
+    }
+
+    /// As [`Home::start`], with more arguments.
+    pub(crate) fn start_with(&self, args: &[&str]) -> Sloop {
+        Sloop::wait(self.command().args(args).spawn().unwrap())
     }
 }
 
