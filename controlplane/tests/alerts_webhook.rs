@@ -22,6 +22,7 @@ use rustls::{RootCertStore, ServerConfig};
 use serde_json::Value;
 use sloop_controllers::{AlertKind, AlertState, AlertStatus, AlertTarget};
 use sloop_controlplane::alerts::{Deliverer, run};
+use sloop_controlplane::metrics::{AlertMetrics, Telemetry};
 use sloop_model::{ObjectiveId, ServiceName, SloName, WallTime};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
@@ -135,7 +136,8 @@ fn alert(url: &str, state: AlertState) -> AlertStatus {
 /// Tells of alerts until it is dropped.
 fn teller(deliverer: Deliverer) -> watch::Sender<Arc<[AlertStatus]>> {
     let (alerts, there) = watch::channel(Arc::from([]));
-    tokio::spawn(run(there, deliverer));
+    let metrics = AlertMetrics::register(&Telemetry::begin().unwrap().meter());
+    tokio::spawn(run(there, deliverer, metrics));
     alerts
 }
 

@@ -16,6 +16,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use super::{Delivery, Ended, Outbox};
+use crate::metrics::AlertMetrics;
 
 /// A webhook that takes longer is asked again.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -133,7 +134,11 @@ fn retry_after(headers: &http::HeaderMap) -> Option<Duration> {
 }
 
 /// Tells everybody what is news to them, until nobody says any more which alerts there are.
-pub async fn run(mut alerts: watch::Receiver<Arc<[AlertStatus]>>, deliverer: Deliverer) {
+pub async fn run(
+    mut alerts: watch::Receiver<Arc<[AlertStatus]>>,
+    deliverer: Deliverer,
+    metrics: AlertMetrics,
+) {
     let mut outbox = Outbox::default();
     let mut waiting: Vec<Delivery> = Vec::new();
     let mut under_way: JoinSet<(Delivery, Ended)> = JoinSet::new();
@@ -161,9 +166,12 @@ pub async fn run(mut alerts: watch::Receiver<Arc<[AlertStatus]>>, deliverer: Del
                     return;
                 }
                 let there = Arc::clone(&alerts.borrow_and_update());
+                let dropped = outbox.dropped();
                 outbox.take(&there, Instant::now());
+                metrics.dropped(outbox.dropped().saturating_sub(dropped));
             }
             Some(Ok((delivery, ended))) = under_way.join_next() => {
+                metrics.ended(ended);
                 if outbox.ended(&delivery, ended, Instant::now()) {
                     let target = delivery.target.name;
                     tracing::error!(target, "an alert is given up: nobody took it");

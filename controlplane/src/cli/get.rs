@@ -6,7 +6,7 @@ use std::io::Write;
 use clap::{Args, ValueEnum};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use sloop_controllers::SloStatus;
+use sloop_controllers::{AlertStatus, SloStatus};
 
 use super::table::{Table, ago, latency, percent};
 use super::{AdminArgs, CliError, client};
@@ -53,6 +53,9 @@ enum Kind {
     /// What controllers decided lately, and why.
     #[value(alias = "decision")]
     Decisions,
+    /// Alerts of policies, and who is told.
+    #[value(alias = "alert")]
+    Alerts,
     /// Files with documents, and what is wrong with them.
     #[value(alias = "document")]
     Documents,
@@ -84,6 +87,7 @@ pub(super) fn run(args: &GetArgs, out: &mut dyn Write) -> Result<(), CliError> {
         Kind::Scopes => scopes(&list(args)?, wide),
         Kind::Denials => denials(&list(args)?),
         Kind::Decisions => decisions(&list(args)?),
+        Kind::Alerts => alerts(&list(args)?),
         Kind::Documents => documents(&list(args)?),
         // Events differ too much for columns.
         Kind::Events => return lines(&list(args)?, out),
@@ -98,6 +102,7 @@ const fn path(kind: Kind) -> &'static str {
         Kind::Scopes => "/v1/scopes",
         Kind::Denials => "/v1/denials",
         Kind::Decisions => "/v1/decisions",
+        Kind::Alerts => "/v1/alerts",
         Kind::Documents => "/v1/documents",
         Kind::Events => "/v1/events",
     }
@@ -352,6 +357,25 @@ fn decisions(list: &List<DecisionTaken>) -> Table {
             format!("{:?}", decision.stage).to_lowercase(),
             decision.policies.to_string(),
             decision.because.clone(),
+        ]);
+    }
+    table
+}
+
+fn alerts(list: &List<AlertStatus>) -> Table {
+    let mut table = Table::of(&[
+        "STATE", "AGO", "POLICY", "SLO", "SEVERITY", "TOLD", "SUMMARY",
+    ]);
+    for alert in &list.items {
+        let told: Vec<&str> = alert.targets.iter().map(|it| it.name.as_str()).collect();
+        table.row(vec![
+            format!("{:?}", alert.state).to_lowercase(),
+            ago(list.at_ms, Some(alert.since_ms.as_millis())),
+            alert.policy.clone(),
+            format!("{}/{}", alert.objective.slo, alert.objective.index),
+            alert.severity.clone(),
+            told.join(","),
+            alert.summary.clone(),
         ]);
     }
     table

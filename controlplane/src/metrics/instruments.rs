@@ -7,6 +7,7 @@ use opentelemetry::metrics::{Counter, Gauge, Histogram, Meter};
 use sloop_controllers::Lost;
 
 use super::effects::EffectMetrics;
+use crate::alerts::Ended;
 use crate::ingest::{Report, Trouble};
 
 /// From a quiet memory operation to a disk that hangs; a factor of about three each.
@@ -30,6 +31,47 @@ fn counter(meter: &Meter, name: &'static str, description: &'static str) -> Coun
         .u64_counter(name)
         .with_description(description)
         .build()
+}
+
+/// What telling people of alerts measures.
+#[derive(Clone, Debug)]
+pub struct AlertMetrics {
+    deliveries: Counter<u64>,
+    dropped: Counter<u64>,
+}
+
+impl AlertMetrics {
+    /// Creates the instruments.
+    #[must_use]
+    pub fn register(meter: &Meter) -> Self {
+        Self {
+            deliveries: counter(
+                meter,
+                "alert_deliveries",
+                "Attempts to tell somebody of an alert, by what became of them.",
+            ),
+            dropped: counter(
+                meter,
+                "alerts_dropped",
+                "Alerts that somebody should have been told of while too many others waited.",
+            ),
+        }
+    }
+
+    /// An attempt ended.
+    pub fn ended(&self, ended: Ended) {
+        let result = match ended {
+            Ended::Told => "told",
+            Ended::Again(_) => "again",
+            Ended::Refused => "refused",
+        };
+        self.deliveries.add(1, &[KeyValue::new("result", result)]);
+    }
+
+    /// `count` alerts found no room.
+    pub fn dropped(&self, count: u64) {
+        self.dropped.add(count, &[]);
+    }
 }
 
 /// What the report service measures.

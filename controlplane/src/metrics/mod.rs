@@ -8,7 +8,7 @@ mod effects;
 mod instruments;
 mod observed;
 
-pub use instruments::{DocumentMetrics, IngestMetrics, PushMetrics, StepMetrics};
+pub use instruments::{AlertMetrics, DocumentMetrics, IngestMetrics, PushMetrics, StepMetrics};
 pub use observed::{observe_nodes, observe_slos, rough_span, span};
 
 use opentelemetry::metrics::{Meter, MeterProvider as _};

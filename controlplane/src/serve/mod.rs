@@ -29,8 +29,8 @@ use crate::alerts::{self, DeliverError, Deliverer};
 use crate::engine::{Documents, Engine, RestoreError};
 use crate::ingest::{Reports, WAITING_MAX};
 use crate::metrics::{
-    DocumentMetrics, IngestMetrics, PushMetrics, StepMetrics, Telemetry, TelemetryError,
-    observe_nodes, observe_slos,
+    AlertMetrics, DocumentMetrics, IngestMetrics, PushMetrics, StepMetrics, Telemetry,
+    TelemetryError, observe_nodes, observe_slos,
 };
 use crate::publish::{PublishSettings, Publisher};
 use crate::record::Recorder;
@@ -170,7 +170,11 @@ pub async fn serve(
     actor.begin(loaded.documents);
     observe_nodes(&meter, hub.clone());
     observe_slos(&meter, &actor.slos());
-    let alerting = tokio::spawn(alerts::run(actor.alerts(), Deliverer::of_machine()?));
+    let alerting = tokio::spawn(alerts::run(
+        actor.alerts(),
+        Deliverer::of_machine()?,
+        AlertMetrics::register(&meter),
+    ));
 
     let (arrivals, arrived) = mpsc::channel(WAITING_MAX);
     let (views, viewed) = mpsc::channel(VIEWS_MAX);
