@@ -20,6 +20,7 @@ mod arrivals;
 pub mod callgrind;
 pub mod closed;
 pub mod cpus;
+pub mod listener;
 mod load;
 pub mod memory;
 pub mod open;

@@ -56,21 +56,30 @@ impl Thread {
     ///
     /// When there is none or several.
     pub fn named(process: u32, prefix: &str) -> Result<Self, ThreadError> {
-        let found: Vec<u32> = ids(process)?
-            .into_iter()
-            .filter(|id| {
-                let name = std::fs::read_to_string(folder(process, *id).join("comm"));
-                name.is_ok_and(|name| name.starts_with(prefix))
-            })
-            .collect();
-        let &[id] = found.as_slice() else {
-            return Err(ThreadError::Count {
+        let mut found = Self::all_named(process, prefix)?;
+        let count = found.len();
+        match found.pop() {
+            Some(only) if count == 1 => Ok(only),
+            Some(_) | None => Err(ThreadError::Count {
                 process,
                 prefix: prefix.to_owned(),
-                count: found.len(),
-            });
+                count,
+            }),
+        }
+    }
+
+    /// All threads of a process whose names begin with `prefix`.
+    ///
+    /// # Errors
+    ///
+    /// When there is no such process.
+    pub fn all_named(process: u32, prefix: &str) -> Result<Vec<Self>, ThreadError> {
+        let is_named = |id: &u32| {
+            let name = std::fs::read_to_string(folder(process, *id).join("comm"));
+            name.is_ok_and(|name| name.starts_with(prefix))
         };
-        Ok(Self::of(process, id))
+        let named = ids(process)?.into_iter().filter(is_named);
+        Ok(named.map(|id| Self::of(process, id)).collect())
     }
 
     /// The first thread of a process, whose id is the process's.

@@ -1,5 +1,7 @@
 //! `cargo xtask bench`: what filters cost, and what there is not yet.
 
+mod baseline;
+
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
@@ -60,7 +62,7 @@ fn latency(arguments: &[OsString]) -> Result<()> {
     let naive = wasm::compile(NAIVE, "")?;
     run::become_(
         Command::new(program()?)
-            .args(arguments)
+            .args(baseline::replaced(arguments)?)
             .env("ENVOY", envoy)
             .env("SLOOP_MODULE", module)
             .env("SLOOP_NAIVE_MODULE", naive),

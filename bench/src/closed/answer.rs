@@ -14,12 +14,16 @@ pub(crate) struct Answer {
 impl Answer {
     /// Nothing, when it has the status `expected`.
     pub(crate) const fn expect(self, expected: u16) -> Result<(), Broken> {
-        let given = self.status;
-        if given == expected {
-            Ok(())
-        } else {
-            Err(Broken::Status { given, expected })
-        }
+        expect(self.status, expected)
+    }
+}
+
+/// Nothing, when both are the same.
+pub(super) const fn expect(given: u16, expected: u16) -> Result<(), Broken> {
+    if given == expected {
+        Ok(())
+    } else {
+        Err(Broken::Status { given, expected })
     }
 }
 

@@ -12,16 +12,21 @@
 //! caches costs a fifth more in one than in another, for seconds.
 
 mod answer;
+mod http2;
 mod sink;
 
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
 pub use answer::InvalidAnswer;
 pub use sink::{ECHO, Sink};
 
 use answer::{Answer, Scan, scan};
+use http2::Http2;
 
 /// How many requests are sent at once, over as many connections, one after the other for ever: as often one as two, three and four.
 const BURSTS: [usize; 8] = [3, 1, 4, 2, 2, 4, 1, 3];
@@ -35,10 +40,59 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(60);
 /// The largest answer that is read.
 const ANSWER_BYTES_MAX: usize = 16 * 1024;
 
+/// What is spoken on a connection.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Protocol {
+    /// HTTP/1.1, kept alive.
+    #[default]
+    Http1,
+    /// HTTP/2 without TLS, one stream at a time on each connection.
+    Http2,
+}
+
 /// Connections to one address, each with at most one request under way.
 #[derive(Debug)]
 pub struct Closed {
-    connections: Vec<Connection>,
+    wire: Wire,
+}
+
+#[derive(Debug)]
+enum Wire {
+    Http1(Vec<Connection>),
+    Http2(Http2),
+}
+
+impl Wire {
+    fn len(&self) -> usize {
+        match self {
+            Self::Http1(connections) => connections.len(),
+            Self::Http2(connections) => connections.len(),
+        }
+    }
+
+    /// Sends over the first `count` connections and returns when all were answered with `status`.
+    fn burst(&mut self, request: &[u8], count: usize, status: u16) -> Result<(), Broken> {
+        match self {
+            Self::Http1(connections) => {
+                for connection in connections.iter_mut().take(count) {
+                    connection.stream.write_all(request)?;
+                }
+                for connection in connections.iter_mut().take(count) {
+                    connection.read()?.expect(status)?;
+                }
+                Ok(())
+            }
+            Self::Http2(connections) => connections.burst(request, count, status),
+        }
+    }
+
+    fn rotate(&mut self, by: usize) {
+        match self {
+            Self::Http1(connections) => connections.rotate_left(by),
+            Self::Http2(connections) => connections.rotate(by),
+        }
+    }
 }
 
 /// Why a load did not go as expected.
@@ -53,6 +107,9 @@ pub enum Broken {
     /// The answer cannot be told from what follows.
     #[error(transparent)]
     Answer(#[from] InvalidAnswer),
+    /// HTTP/2 does.
+    #[error("HTTP/2 broke")]
+    Http2(#[from] h2::Error),
     /// Another status.
     #[error("answered with status {given}; {expected} was expected")]
     Status {
@@ -77,6 +134,19 @@ impl Closed {
     ///
     /// When one cannot be opened.
     pub fn connect(to: SocketAddr, count: usize) -> io::Result<Self> {
+        Self::connect_by(Protocol::Http1, to, count)
+    }
+
+    /// Opens `count` connections on which this protocol is spoken.
+    ///
+    /// # Errors
+    ///
+    /// When one cannot be opened.
+    pub fn connect_by(protocol: Protocol, to: SocketAddr, count: usize) -> io::Result<Self> {
+        if protocol == Protocol::Http2 {
+            let wire = Wire::Http2(Http2::connect(to, count)?);
+            return Ok(Self { wire });
+        }
         let connections = (0..count).map(|_| {
             let connection = Connection::open(to)?;
             let stream = &connection.stream;
@@ -84,7 +154,7 @@ impl Closed {
             Ok::<_, io::Error>(connection)
         });
         Ok(Self {
-            connections: connections.collect::<Result<_, _>>()?,
+            wire: Wire::Http1(connections.collect::<Result<_, _>>()?),
         })
     }
 
@@ -97,33 +167,37 @@ impl Closed {
         let mut left = count;
         let mut bursts = BURSTS.iter().cycle();
         while let Some(burst) = bursts.next().filter(|_| 0 < left) {
-            let burst = (*burst).min(left).min(self.connections.len());
-            for connection in self.connections.iter_mut().take(burst) {
-                connection.stream.write_all(request)?;
-            }
-            for connection in self.connections.iter_mut().take(burst) {
-                connection.read()?.expect(status)?;
-            }
+            let burst = (*burst).min(left).min(self.wire.len());
+            self.wire.burst(request, burst, status)?;
             // The next burst goes over those that have been idle for longest; where one burst fills all, each keeps its place.
-            if CONNECTIONS < self.connections.len() {
-                self.connections.rotate_left(burst);
+            if CONNECTIONS < self.wire.len() {
+                self.wire.rotate(burst);
             }
             left -= burst;
         }
         Ok(())
     }
 
-    /// Sends `request` once and returns the status and the whole answer as text.
+    /// Sends `request` once and returns the status and the answer as text: all of it, or the body where HTTP/2 is spoken.
     ///
     /// # Errors
     ///
     /// When it is not answered.
     pub fn ask(&mut self, request: &[u8]) -> Result<(u16, String), Broken> {
-        let connection = self.connections.first_mut().ok_or(Broken::Closed)?;
-        connection.stream.write_all(request)?;
-        let answer = connection.read()?;
-        let whole = connection.buffer.get(..answer.length).unwrap_or_default();
-        Ok((answer.status, String::from_utf8_lossy(whole).into_owned()))
+        match &mut self.wire {
+            Wire::Http1(connections) => {
+                let connection = connections.first_mut().ok_or(Broken::Closed)?;
+                connection.stream.write_all(request)?;
+                let answer = connection.read()?;
+                let whole = connection.buffer.get(..answer.length).unwrap_or_default();
+                Ok((answer.status, String::from_utf8_lossy(whole).into_owned()))
+            }
+            Wire::Http2(connections) => {
+                let answer = connections.answers(request, 1)?.pop();
+                let (status, body) = answer.ok_or(Broken::Closed)?;
+                Ok((status, String::from_utf8_lossy(&body).into_owned()))
+            }
+        }
     }
 }
 

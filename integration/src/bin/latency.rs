@@ -1,14 +1,17 @@
 //! `cargo xtask bench latency`: what a filter costs each request.
 
 use std::io::Write;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::{Parser, Subcommand};
+use sloop_bench::closed::Protocol;
 use sloop_integration::envoy;
 use sloop_integration::latency::{
-    self, Beside, Live, Modules, OpenSettings, Plan, Priority, Report, SLOOP_ALL, Settings, Variant,
+    self, Beside, Live, Modules, OpenSettings, Plan, Priority, Report, Running, SLOOP_ALL, Service,
+    Settings, Variant,
 };
 use sloop_integration::process::become_guard_if_asked;
 
@@ -86,6 +89,15 @@ struct Arguments {
     /// One more: NAME=FILE.wasm, NAME=FILE.wasm,CONFIGURATION_FILE, or NAME=FILE with Envoy HTTP filters in YAML
     #[arg(long, value_name = "NAME=FILE")]
     variant: Vec<String>,
+    /// Speaks HTTP/2 to Envoy; processor time alone
+    #[arg(long)]
+    http2: bool,
+    /// Has Envoy answer by itself, without a service behind it
+    #[arg(long)]
+    direct: bool,
+    /// Another build of ours: NAME=FILE.wasm,CONFIGURATION_FILE; `cargo xtask bench latency --baseline REV` makes one
+    #[arg(long, value_name = "NAME=FILES")]
+    build: Vec<String>,
     /// Leaves priorities as they are, for a machine that others need: needs more rounds, and shows caches that they cool
     #[arg(long)]
     polite: bool,
@@ -96,6 +108,17 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Measures two listeners of an Envoy that runs already on this machine, as it is
+    Running(RunningArguments),
+    /// Measures filters whose cost is known, and says whether it was found within the stated error
+    Prove {
+        /// Leaves priorities as they are
+        #[arg(long)]
+        polite: bool,
+        /// Pairs of slices for each
+        #[arg(long, default_value_t = WHOLE.rounds)]
+        rounds: usize,
+    },
     /// Says what changed between two runs, beyond the noise
     ///
     /// Exit codes: 0 nothing got worse, 1 the files cannot be compared, 4 something got worse.
@@ -105,6 +128,31 @@ enum Command {
         /// The same of after
         new: PathBuf,
     },
+}
+
+#[derive(Debug, clap::Args)]
+struct RunningArguments {
+    /// The address of its admin interface
+    #[arg(long, value_name = "ADDRESS")]
+    admin: SocketAddr,
+    /// The listener without the filter
+    #[arg(long, value_name = "ADDRESS")]
+    without: SocketAddr,
+    /// The listener with it
+    #[arg(long, value_name = "ADDRESS")]
+    with: SocketAddr,
+    /// The `Host` of requests
+    #[arg(long, default_value = "localhost")]
+    host: String,
+    /// The path of requests, which must be answered with a content-length
+    #[arg(long, default_value = "/")]
+    path: String,
+    /// Requests a second for latency; 0 leaves latency out
+    #[arg(long, default_value_t = 500.0)]
+    rate: f64,
+    /// A quarter of everything
+    #[arg(long)]
+    quick: bool,
 }
 
 fn main() -> ExitCode {
@@ -148,7 +196,11 @@ impl Arguments {
         };
         let ours = latency::all(&modules, report_ms)?;
         let theirs = self.variant.iter().map(|text| Variant::parse(text));
-        let theirs = theirs.collect::<anyhow::Result<_>>()?;
+        let builds = self
+            .build
+            .iter()
+            .map(|text| latency::another(text, report_ms));
+        let theirs = builds.chain(theirs).collect::<anyhow::Result<_>>()?;
         let variants = latency::choose(ours.clone(), &self.only, theirs)?;
         // What is measured beside the variants is Sloop's.
         let has_sloop = variants.iter().any(|one| one.name == SLOOP_ALL);
@@ -168,26 +220,41 @@ impl Arguments {
         };
         let amount = self.amount();
         let rounds = self.rounds.unwrap_or(amount.rounds);
-        let settings = Settings::new(rounds, self.seed, priority);
+        let mut settings = Settings::new(rounds, self.seed, priority);
+        if self.http2 {
+            settings.protocol = Protocol::Http2;
+        }
+        if self.direct {
+            settings.service = Service::Direct;
+        }
         if self.cpu {
             return settings;
         }
-        let (open_rounds, slice_ms) = amount.open;
-        Settings {
-            open: Some(OpenSettings::new(open_rounds, slice_ms)),
-            beside: amount.beside,
-            ..settings
+        // The generator of latency speaks HTTP/1.1 alone.
+        if !self.http2 {
+            let (open_rounds, slice_ms) = amount.open;
+            settings.open = Some(OpenSettings::new(open_rounds, slice_ms));
         }
+        // What is beside the variants is the same over both protocols.
+        if !(self.http2 || self.direct) {
+            settings.beside = amount.beside;
+        }
+        settings
     }
 }
 
 async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
-    if let Some(Command::Compare { old, new }) = &arguments.command {
-        return compare(old, new);
-    }
+    let work = async {
+        match &arguments.command {
+            None => measure(&arguments).await,
+            Some(Command::Running(of)) => running(of).await,
+            Some(Command::Prove { polite, rounds }) => prove(*polite, *rounds).await,
+            Some(Command::Compare { old, new }) => compare(old, new),
+        }
+    };
     // Whatever was started ends when the future is dropped.
     tokio::select! {
-        measured = measure(&arguments) => measured,
+        done = work => done,
         stopped = tokio::signal::ctrl_c() => {
             stopped?;
             anyhow::bail!("ended before there was a result");
@@ -213,6 +280,62 @@ async fn measure(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let report = latency::measure(plan, live).await?;
     let files = files(&report)?;
     show(&latency::table(&report), &report.refusals, &files)
+}
+
+async fn running(of: &RunningArguments) -> anyhow::Result<ExitCode> {
+    let amount = if of.quick { &QUICK } else { &WHOLE };
+    let (open_rounds, slice_ms) = amount.open;
+    let open = OpenSettings {
+        rate: of.rate,
+        ..OpenSettings::new(open_rounds, slice_ms)
+    };
+    let settings = Settings {
+        open: (0.0 < of.rate).then_some(open),
+        ..Settings::new(amount.rounds, 7, Priority::Ordinary)
+    };
+    let running = Running {
+        admin: of.admin,
+        without: of.without,
+        with: of.with,
+        host: of.host.clone(),
+        path: of.path.clone(),
+    };
+    let report = latency::running(running, settings, Live::default()).await?;
+    let files = files(&report)?;
+    show(&latency::table(&report), &report.refusals, &files)
+}
+
+/// Fails with [`REFUSED`] when a known cost is not found, or nothing could be measured.
+async fn prove(is_polite: bool, rounds: usize) -> anyhow::Result<ExitCode> {
+    let priority = if is_polite {
+        Priority::Ordinary
+    } else {
+        Priority::RealTime
+    };
+    let plan = Plan {
+        variants: latency::with_known_costs(&folder()?)?,
+        open: vec![],
+        modules: None,
+        settings: Settings::new(rounds, 7, priority),
+    };
+    let report = latency::measure(plan, Live::default()).await?;
+    let proofs = latency::proofs(&report).context("known costs are missing")?;
+    let mut text = latency::table(&report);
+    for proof in &proofs {
+        text.push_str(&format!(
+            "  known {:>6.1} us, found {:>6.2} us, stated error {:.2} us: {}\n",
+            proof.known_ns / 1e3,
+            proof.found_ns / 1e3,
+            proof.error_ns / 1e3,
+            if proof.holds() { "found" } else { "NOT FOUND" }
+        ));
+    }
+    let mut refusals = report.refusals.clone();
+    if !proofs.iter().all(|proof| proof.holds()) {
+        refusals.push("a known cost was not found within the stated error".to_owned());
+    }
+    say(&text)?;
+    show("", &refusals, &[])
 }
 
 /// Writes everything that a run is kept in. Numbers that must not be used are kept apart, and nothing is made of them.
@@ -320,6 +443,30 @@ mod tests {
             parse(&["--only", "naive,sloop"]).unwrap().only,
             ["naive", "sloop"]
         );
+    }
+
+    #[test]
+    fn what_another_protocol_cannot_measure_is_left_out() {
+        let settings = |words: &[&str]| parse(words).unwrap().settings();
+        let http2 = settings(&["--http2"]);
+        assert_eq!((http2.protocol, http2.open), (Protocol::Http2, None));
+        let direct = settings(&["--direct"]);
+        assert_eq!(direct.service, Service::Direct);
+        assert!(direct.open.is_some());
+    }
+
+    #[test]
+    fn an_envoy_that_runs_is_two_listeners_and_an_admin_interface() {
+        let words = [
+            "running",
+            "--admin",
+            "127.0.0.1:9901",
+            "--without",
+            "127.0.0.1:1",
+        ];
+        assert!(parse(&words).is_err());
+        let words = [words.as_slice(), &["--with", "127.0.0.1:2"]].concat();
+        assert!(parse(&words).is_ok());
     }
 
     #[test]

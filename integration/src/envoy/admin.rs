@@ -13,7 +13,7 @@ use tokio::time::timeout;
 /// Envoy answers from its main thread, which compiles modules meanwhile.
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 
-pub(super) async fn get(address: SocketAddr, path: &str) -> anyhow::Result<String> {
+pub(crate) async fn get(address: SocketAddr, path: &str) -> anyhow::Result<String> {
     timeout(ANSWER_WITHIN, get_patiently(address, path))
         .await
         .with_context(|| format!("{address}{path} does not answer"))?

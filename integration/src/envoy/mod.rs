@@ -3,7 +3,7 @@
 //! The program is `$ENVOY`, else `envoy` on the PATH. `cargo xtask` sets the
 //! variable; a missing Envoy is a failure, never a skipped test.
 
-mod admin;
+pub(crate) mod admin;
 mod caller;
 mod upstream;
 

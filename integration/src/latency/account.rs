@@ -7,7 +7,7 @@ use anyhow::{Context, bail};
 
 use super::lanes::Lane;
 use super::reports::Reports;
-use super::variants::{NAIVE, SLOOP_ALL};
+use super::variants::NAIVE;
 use crate::envoy::Envoy;
 use crate::eventually::eventually;
 
@@ -40,17 +40,15 @@ pub(super) async fn settle(envoy: &Envoy, reports: &Reports, lanes: &[Lane]) -> 
                 lane.sent,
             )?;
         }
-        if name == SLOOP_ALL {
-            let sent = lane.sent;
-            let what = format!("Sloop reports {sent} requests");
-            eventually(REPORTED_WITHIN, &what, async || {
-                (reports.counted() == sent).then_some(())
-            })
-            .await
-            .with_context(|| format!("it reported {}", reports.counted()))?;
-        }
     }
-    Ok(())
+    let reporting = lanes.iter().filter(|lane| lane.variant.reports);
+    let sent: u64 = reporting.map(|lane| lane.sent).sum();
+    let what = format!("Sloop reports {sent} requests");
+    eventually(REPORTED_WITHIN, &what, async || {
+        (reports.counted() == sent).then_some(())
+    })
+    .await
+    .with_context(|| format!("it reported {}", reports.counted()))
 }
 
 fn must_be(what: &str, given: u64, expected: u64) -> anyhow::Result<()> {

@@ -3,7 +3,31 @@
 use std::fmt::Write as _;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
 use super::variants::Variant;
+
+/// Who answers requests.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Service {
+    /// A service behind Envoy.
+    #[default]
+    Proxied,
+    /// Envoy itself, by its route: what is left is the part before and after the proxying.
+    Direct,
+}
+
+impl Service {
+    /// What a route does, in YAML.
+    const fn action(self) -> &'static str {
+        match self {
+            Self::Proxied => "route: {cluster: service}",
+            Self::Direct => "direct_response: {status: 200, body: {inline_string: ok}}",
+        }
+    }
+}
 
 /// How Envoy is set up.
 #[derive(Clone, Copy, Debug)]
@@ -12,6 +36,8 @@ pub(super) struct Around {
     pub(super) upstream: SocketAddr,
     /// Who takes Sloop's reports.
     pub(super) reports: SocketAddr,
+    /// Who answers.
+    pub(super) service: Service,
 }
 
 /// Where nobody listens: the port of `tcpmux` (RFC 1078), below those that are given out.
@@ -54,12 +80,13 @@ static_resources:
         nobody = endpoint("nobody", NOBODY),
     );
     for (variant, address) in listeners {
-        listener(&mut text, variant, *address);
+        listener(&mut text, variant, *address, around.service);
     }
     text
 }
 
-fn listener(text: &mut String, variant: &Variant, address: SocketAddr) {
+fn listener(text: &mut String, variant: &Variant, address: SocketAddr, service: Service) {
+    let action = service.action();
     let name = &variant.name;
     let mut filters = String::new();
     for line in variant.filters.lines() {
@@ -84,9 +111,9 @@ fn listener(text: &mut String, variant: &Variant, address: SocketAddr) {
             - name: shop
               domains: ["*"]
               routes:
-              - {{name: cart, match: {{prefix: "/cart"}}, route: {{cluster: service}}}}
-              - {{name: pay, match: {{prefix: "/pay"}}, route: {{cluster: service}}}}
-              - {{name: catalog, match: {{prefix: "/"}}, route: {{cluster: service}}}}
+              - {{name: cart, match: {{prefix: "/cart"}}, {action}}}
+              - {{name: pay, match: {{prefix: "/pay"}}, {action}}}
+              - {{name: catalog, match: {{prefix: "/"}}, {action}}}
           http_filters:
 {filters}{INDENT}- name: envoy.filters.http.router
 {INDENT}  typed_config: {{"@type": type.googleapis.com/envoy.extensions.filters.http.router.v3.Router}}"#,

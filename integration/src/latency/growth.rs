@@ -4,7 +4,7 @@ use anyhow::Context;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use sloop_bench::closed::CONNECTIONS;
+use sloop_bench::closed::{CONNECTIONS, Protocol};
 use sloop_bench::paired::Estimate;
 use sloop_model::FilterConfig;
 
@@ -123,7 +123,9 @@ async fn rows_of(
     rounds: usize,
     seed: u64,
 ) -> anyhow::Result<Vec<Row>> {
-    let mut lanes = stage.lanes_of(names, connections, seed).await?;
+    let mut lanes = stage
+        .lanes_of(names, Protocol::Http1, connections, seed)
+        .await?;
     let lanes: Vec<Lane> = on_thread(move || {
         lanes.warm_up(WARM_UP)?;
         (0..rounds).try_for_each(|_| lanes.round())?;
@@ -155,7 +157,7 @@ fn routes_name(count: usize) -> String {
 fn all(modules: &Modules) -> anyhow::Result<Vec<Variant>> {
     let sloop = |name: &str, routes: usize, cluster: &str| {
         let text = config(routes, cluster)?;
-        anyhow::Ok(Variant::of_sloop(name, "", modules, &text))
+        anyhow::Ok(Variant::of_sloop(name, "", &modules.sloop, &text))
     };
     let mut all = variants::baselines();
     for count in ROUTES {

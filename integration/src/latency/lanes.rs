@@ -7,7 +7,7 @@ use anyhow::{Context, bail};
 use rand::rngs::SmallRng;
 use rand::seq::SliceRandom;
 use rand::{Rng, SeedableRng};
-use sloop_bench::closed::{Closed, ECHO};
+use sloop_bench::closed::{Closed, ECHO, Protocol};
 use sloop_bench::paired::Pair;
 use sloop_bench::schedstat::Thread;
 
@@ -40,7 +40,7 @@ pub(super) struct Lane {
 #[derive(Debug)]
 pub(super) struct Lanes {
     pub(super) lanes: Vec<Lane>,
-    worker: Thread,
+    workers: Vec<Thread>,
     request: Vec<u8>,
     random: SmallRng,
 }
@@ -50,14 +50,27 @@ impl Lane {
     pub(super) fn open(
         variant: Variant,
         address: SocketAddr,
+        protocol: Protocol,
         connections: usize,
     ) -> anyhow::Result<Self> {
-        let mut closed = Closed::connect(address, connections).context("connecting")?;
-        let (status, answer) = closed.ask(&request(ECHO))?;
-        look(&variant, status, &answer)?;
+        let mut lane = Self::open_unseen(variant, address, protocol, connections)?;
+        let (status, answer) = lane.closed.ask(&request(ECHO))?;
+        look(&lane.variant, status, &answer)?;
+        lane.sent += 1;
+        Ok(lane)
+    }
+
+    /// As [`Self::open`], to what somebody else is responsible for.
+    pub(super) fn open_unseen(
+        variant: Variant,
+        address: SocketAddr,
+        protocol: Protocol,
+        connections: usize,
+    ) -> anyhow::Result<Self> {
+        let closed = Closed::connect_by(protocol, address, connections).context("connecting")?;
         Ok(Self {
             variant,
-            sent: 1,
+            sent: 0,
             pairs: Vec::new(),
             closed,
         })
@@ -102,10 +115,20 @@ impl Asker {
 impl Lanes {
     /// `lanes` with the baseline first. Draws the order of slices from `seed`.
     pub(super) fn new(lanes: Vec<Lane>, worker: Thread, seed: u64) -> Self {
+        Self::asking(lanes, vec![worker], request(""), seed)
+    }
+
+    /// With a request of one's own, and the time of all `workers` together.
+    pub(super) fn asking(
+        lanes: Vec<Lane>,
+        workers: Vec<Thread>,
+        request: Vec<u8>,
+        seed: u64,
+    ) -> Self {
         Self {
             lanes,
-            worker,
-            request: request(""),
+            workers,
+            request,
             random: SmallRng::seed_from_u64(seed),
         }
     }
@@ -144,11 +167,19 @@ impl Lanes {
         Ok(())
     }
 
+    fn time(&self) -> anyhow::Result<Duration> {
+        let mut sum = Duration::ZERO;
+        for worker in &self.workers {
+            sum += worker.time()?;
+        }
+        Ok(sum)
+    }
+
     /// Nanoseconds of the worker per request.
     fn slice(&mut self, index: usize) -> anyhow::Result<f64> {
-        let before = self.worker.time()?;
+        let before = self.time()?;
         self.send(index, SLICE)?;
-        let took = self.worker.time()?.saturating_sub(before);
+        let took = self.time()?.saturating_sub(before);
         Ok(took.as_secs_f64() * 1e9 / SLICE as f64)
     }
 }
@@ -215,6 +246,7 @@ mod tests {
             filters: String::new(),
             status,
             trace,
+            reports: false,
             vm: None,
         }
     }
@@ -261,7 +293,15 @@ mod tests {
         // It has its name once it has said so.
         is_ready.recv().unwrap();
         let worker = Thread::named(std::process::id(), "idle-worker").unwrap();
-        let lane = |_| Lane::open(variant(Trace::Kept, 200), sink.address(), 4).unwrap();
+        let lane = |_| {
+            Lane::open(
+                variant(Trace::Kept, 200),
+                sink.address(),
+                Protocol::Http1,
+                4,
+            )
+            .unwrap()
+        };
         let mut lanes = Lanes::new((0..3).map(lane).collect(), worker, 1);
         lanes.warm_up(10).unwrap();
         lanes.round().unwrap();

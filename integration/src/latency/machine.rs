@@ -7,9 +7,14 @@ use crate::envoy::Envoy;
 
 /// What this machine is, and which Envoy ran on it.
 pub(super) async fn of(envoy: &Envoy) -> anyhow::Result<Machine> {
+    with(&envoy.get("/server_info").await?)
+}
+
+/// What this machine is, with the Envoy that says this about itself.
+pub(super) fn with(server_info: &str) -> anyhow::Result<Machine> {
     let read = |path: &str| std::fs::read_to_string(path).ok();
-    let info: serde_json::Value = serde_json::from_str(&envoy.get("/server_info").await?)
-        .context("reading what Envoy says about itself")?;
+    let info: serde_json::Value =
+        serde_json::from_str(server_info).context("reading what Envoy says about itself")?;
     let version = info.get("version").and_then(|it| it.as_str());
     let cpuinfo = read("/proc/cpuinfo").unwrap_or_default();
     Ok(Machine {

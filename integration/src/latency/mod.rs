@@ -17,18 +17,22 @@ mod lanes;
 mod live;
 mod machine;
 mod open;
+mod proof;
 mod push;
 mod quiet;
 mod raw;
 mod reports;
 mod result;
+mod running;
 mod schema;
 mod shown;
+mod spin;
 mod stage;
 mod standing;
 mod table;
 mod variants;
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -38,6 +42,7 @@ use sloop_bench::schedstat::Stolen;
 use tokio::sync::oneshot;
 
 pub use compare::{Compared, Comparison, Verdict, compare};
+pub use config::Service;
 pub use first::First;
 pub use growth::{Growth, Point};
 pub use instructions::{Counted, Instructions, instructions};
@@ -45,14 +50,19 @@ pub use live::Live;
 pub use open::{
     Check, OpenPair, OpenReport, OpenRow, OpenSettings, Percentiles, Spread, Told, usual,
 };
+pub use proof::{Proof, proofs, with_known_costs};
 pub use push::{PushReport, Pushed};
 pub use quiet::Priority;
 pub use result::{Beside, Machine, Report, Row, Settings};
+pub use running::{Running, running};
 pub use schema::schema;
 pub use shown::{hgrm, html, markdown};
+pub use spin::spinning;
 pub use standing::{Resident, Standing, StandingRow, standing};
 pub use table::{instructions_table, table};
-pub use variants::{AGAIN, BASELINE, Modules, NAIVE, SLOOP_ALL, Trace, Variant, all, choose};
+pub use variants::{
+    AGAIN, BASELINE, Modules, NAIVE, SLOOP_ALL, Trace, Variant, all, another, choose,
+};
 
 use lanes::{Lane, Lanes, WARM_UP};
 use quiet::Quiet;
@@ -108,9 +118,10 @@ pub async fn measure(plan: Plan, mut live: Live) -> anyhow::Result<Report> {
     // As long as this process, and what it starts, is one of many.
     let standing = standing_of(&plan, &mut live).await?;
     let quiet = Quiet::new(settings.priority);
-    let mut stage = Stage::start(&plan.variants, Options::default()).await?;
+    let options = Options::default();
+    let mut stage = Stage::start_with(&plan.variants, settings.service, options).await?;
     quiet.give_way(&mut stage)?;
-    let lanes = stage.lanes(settings.seed).await?;
+    let lanes = stage.lanes(settings.protocol, settings.seed).await?;
     let before = Stolen::now();
     live.say(&format!(
         "measuring {} variants; {}",
@@ -157,22 +168,13 @@ async fn open_loop(
     lanes: &mut [Lane],
     plan: &Plan,
     settings: OpenSettings,
-    mut live: Live,
+    live: Live,
 ) -> anyhow::Result<(OpenReport, Live)> {
     let variants = stage.addresses(&plan.open);
     let names: Vec<String> = variants.iter().map(|(one, _)| one.name.clone()).collect();
-    live.say(&format!(
-        "measuring the latency of {} variants at {} requests a second",
-        names.len(),
-        settings.rate
-    ));
-    let seed = plan.settings.seed;
-    let (report, sent, live) = on_thread(move || {
-        let request = lanes::request("");
-        let (report, sent) = open::measure(variants, &request, settings, seed, &mut live)?;
-        Ok((report, sent, live))
-    })
-    .await?;
+    let request = lanes::request("");
+    let done = open_lanes(variants, request, settings, plan.settings.seed, live).await?;
+    let (report, sent, live) = done;
     for (name, sent) in names.iter().zip(sent) {
         let lane = lanes.iter_mut().find(|lane| lane.variant.name == *name);
         if let Some(lane) = lane {
@@ -180,6 +182,26 @@ async fn open_loop(
         }
     }
     Ok((report, live))
+}
+
+/// The latency of variants that listen there, and what each was sent.
+async fn open_lanes(
+    variants: Vec<(Variant, SocketAddr)>,
+    request: Vec<u8>,
+    settings: OpenSettings,
+    seed: u64,
+    mut live: Live,
+) -> anyhow::Result<(OpenReport, Vec<u64>, Live)> {
+    live.say(&format!(
+        "measuring the latency of {} variants at {} requests a second",
+        variants.len(),
+        settings.rate
+    ));
+    on_thread(move || {
+        let (report, sent) = open::measure(variants, &request, settings, seed, &mut live)?;
+        Ok((report, sent, live))
+    })
+    .await
 }
 
 /// What is measured beside the variants, each on Envoys of its own.

@@ -2,10 +2,11 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use sloop_bench::closed::CONNECTIONS;
+use sloop_bench::closed::{CONNECTIONS, Protocol};
 use sloop_bench::cpus::Shares;
 use sloop_bench::paired::{self, Estimate, Pair};
 
+use super::config::Service;
 use super::first::First;
 use super::growth::Growth;
 use super::lanes::{Lane, SLICE};
@@ -89,6 +90,10 @@ pub struct Settings {
     pub connections: usize,
     /// What the order of slices was drawn from.
     pub seed: u64,
+    /// What is spoken.
+    pub protocol: Protocol,
+    /// Who answers.
+    pub service: Service,
     /// What was asked for; what there was is in [`Machine`].
     pub priority: Priority,
     /// How latency is measured; absent when it is not.
@@ -138,6 +143,8 @@ impl Settings {
             slice: SLICE,
             connections: CONNECTIONS,
             seed,
+            protocol: Protocol::Http1,
+            service: Service::Proxied,
             priority,
             open: None,
             beside: Beside {

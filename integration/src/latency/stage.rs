@@ -3,11 +3,11 @@
 use std::net::SocketAddr;
 
 use anyhow::Context;
-use sloop_bench::closed::{CONNECTIONS, Sink};
+use sloop_bench::closed::{CONNECTIONS, Protocol, Sink};
 use sloop_bench::schedstat::Thread;
 
 use super::account;
-use super::config::{Around, config};
+use super::config::{Around, Service, config};
 use super::lanes::{Asker, Lane, Lanes};
 use super::reports::Reports;
 use super::variants::Variant;
@@ -34,15 +34,25 @@ pub(super) struct Stage {
 impl Stage {
     /// Starts everything on the processors, and with the priority, that this process has.
     pub(super) async fn start(variants: &[Variant], options: Options) -> anyhow::Result<Self> {
+        Self::start_with(variants, Service::Proxied, options).await
+    }
+
+    /// As [`Self::start`], with requests answered in this way.
+    pub(super) async fn start_with(
+        variants: &[Variant],
+        service: Service,
+        options: Options,
+    ) -> anyhow::Result<Self> {
         let sink = Sink::start().context("starting the service")?;
         let reports = Reports::start().await?;
         let around = Around {
             upstream: sink.address(),
             reports: reports.address(),
+            service,
         };
         let listeners = variants
             .iter()
-            .map(|one| Ok((one.clone(), free_address()?)));
+            .map(|one| Ok((one.clone().answered_by(service), free_address()?)));
         let variants = listeners.collect::<anyhow::Result<Vec<_>>>()?;
         let options = Options {
             name: "the measured Envoy".to_owned(),
@@ -66,19 +76,20 @@ impl Stage {
     }
 
     /// Connects to each variant and looks at what it does. The order of slices is drawn from `seed`.
-    pub(super) async fn lanes(&mut self, seed: u64) -> anyhow::Result<Lanes> {
+    pub(super) async fn lanes(&mut self, protocol: Protocol, seed: u64) -> anyhow::Result<Lanes> {
         let names: Vec<String> = self
             .variants
             .iter()
             .map(|(one, _)| one.name.clone())
             .collect();
-        self.lanes_of(&names, CONNECTIONS, seed).await
+        self.lanes_of(&names, protocol, CONNECTIONS, seed).await
     }
 
     /// As [`Self::lanes`], with so many connections to each of the variants with these `names`.
     pub(super) async fn lanes_of(
         &mut self,
         names: &[String],
+        protocol: Protocol,
         connections: usize,
         seed: u64,
     ) -> anyhow::Result<Lanes> {
@@ -86,7 +97,8 @@ impl Stage {
         let variants = self.addresses(names);
         let open = move || {
             let lanes = variants.into_iter();
-            let lanes = lanes.map(|(variant, address)| Lane::open(variant, address, connections));
+            let lanes =
+                lanes.map(|(variant, address)| Lane::open(variant, address, protocol, connections));
             lanes.collect::<anyhow::Result<_>>()
         };
         let lanes = super::on_thread(open).await?;

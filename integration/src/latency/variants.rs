@@ -6,6 +6,7 @@ use anyhow::{Context, bail};
 use sloop_bench::variants::{LUA, NATIVE, NATIVE_REFUSED, SLOOP, SLOOP_PLAIN, SLOOP_REFUSED};
 use sloop_model::FilterConfig;
 
+use super::config::Service;
 use super::filters::{Wasm, as_list};
 
 /// What everything is compared with: no filter but the router.
@@ -32,6 +33,8 @@ pub struct Variant {
     pub status: u16,
     /// What it does to the trace of a request.
     pub trace: Trace,
+    /// Whether it reports every request.
+    pub reports: bool,
     /// The VM that it runs in, which those of the same module share; `None` for native filters.
     pub vm: Option<String>,
 }
@@ -66,6 +69,7 @@ impl Variant {
             filters,
             status: 200,
             trace: Trace::Kept,
+            reports: false,
             vm: None,
         }
     }
@@ -82,6 +86,17 @@ impl Variant {
             status: 503,
             trace: Trace::Unknown,
             ..self
+        }
+    }
+
+    /// The same, when this is who answers: what goes on to a service cannot be seen where there is none.
+    pub(super) fn answered_by(self, service: Service) -> Self {
+        match service {
+            Service::Proxied => self,
+            Service::Direct => Self {
+                trace: Trace::Unknown,
+                ..self
+            },
         }
     }
 
@@ -142,17 +157,12 @@ impl Variant {
     }
 
     /// Sloop with a configuration. It has one for each direction and VM, so each variant has a VM.
-    pub(super) fn of_sloop(
-        name: &str,
-        about: &str,
-        modules: &Modules,
-        configuration: &str,
-    ) -> Self {
+    pub(super) fn of_sloop(name: &str, about: &str, module: &Path, configuration: &str) -> Self {
         let filter = Wasm {
             name,
             root_id: "sloop-inbound",
             vm_id: name,
-            module: &modules.sloop,
+            module,
             configuration,
         };
         Self {
@@ -161,6 +171,33 @@ impl Variant {
             ..Self::new(name, about, filter.list())
         }
     }
+}
+
+/// Another build of ours: `name=file.wasm,file` with a configuration that this build may know nothing of.
+///
+/// # Errors
+///
+/// When it is no such thing, or a file cannot be read.
+pub fn another(text: &str, report_ms: u32) -> anyhow::Result<Variant> {
+    let (name, module, config) = text
+        .split_once('=')
+        .and_then(|(name, files)| Some((name, files.split_once(',')?)))
+        .map(|(name, (module, config))| (name, module, config))
+        .with_context(|| format!("{text:?} is no build; write name=filter.wasm,config.json"))?;
+    // Its rules are its own; how often it reports is a rule of the measurement.
+    let mut config: serde_json::Value = serde_json::from_str(&read(config)?)
+        .with_context(|| format!("{config} is no configuration"))?;
+    let report = config.get_mut("report").and_then(|it| it.as_object_mut());
+    let reports = report.is_some();
+    if let Some(report) = report {
+        report.insert("interval_ms".to_owned(), report_ms.into());
+    }
+    let module = Path::new(module).canonicalize();
+    let module = module.with_context(|| format!("{name} cannot be read"))?;
+    Ok(Variant {
+        reports,
+        ..Variant::of_sloop(name, "another build of ours", &module, &config.to_string())
+    })
 }
 
 /// Everything of ours, in the order of the table. Sloop reports each `report_ms`.
@@ -176,7 +213,10 @@ pub fn all(modules: &Modules, report_ms: u32) -> anyhow::Result<Vec<Variant>> {
             report.interval_ms = report_ms;
         }
         let text = serde_json::to_string(&config)?;
-        anyhow::Ok(Variant::of_sloop(name, about, modules, &text))
+        anyhow::Ok(Variant {
+            reports: config.report.is_some(),
+            ..Variant::of_sloop(name, about, &modules.sloop, &text)
+        })
     };
     let smallest = Wasm {
         name: RAW,

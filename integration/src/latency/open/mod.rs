@@ -114,6 +114,7 @@ mod tests {
             filters: String::new(),
             status,
             trace: super::super::Trace::Unknown,
+            reports: false,
             vm: None,
         }
     }

@@ -8,7 +8,7 @@ use sloop_bench::closed::Sink;
 use sloop_bench::memory::anonymous_bytes;
 use sloop_bench::schedstat::{Thread, process_time};
 
-use super::super::config::{Around, config};
+use super::super::config::{Around, Service, config};
 use super::super::reports::Reports;
 use super::super::variants::{Trace, Variant};
 use super::residents::{Resident, path};
@@ -49,6 +49,7 @@ pub(super) async fn run(
     let around = Around {
         upstream: sink.address(),
         reports: reports.address(),
+        service: Service::Proxied,
     };
     let variant = Variant {
         name: resident.name.clone(),
@@ -56,6 +57,7 @@ pub(super) async fn run(
         filters: filters.to_owned(),
         status: 200,
         trace: Trace::Unknown,
+        reports: resident.reports,
         vm: None,
     };
     let address = free_address()?;
