@@ -45,12 +45,70 @@ fn plane(others: u32) -> Plane {
         r#"{{"version": 1, "service": "payments", "side": "server", "scopes": [{}]}}"#,
         scopes.join(",")
     );
+    configured(&json)
+}
+
+fn configured(json: &str) -> Plane {
     let mut plane = Plane::new([1, 2, 3, 4]);
     plane.configure(
         &FilterConfig::parse(json.as_bytes()).unwrap(),
         Time::from_nanos(0),
     );
     plane
+}
+
+/// Each feature alone, with nothing that calls for it: fields of the configuration, and fields of the scope.
+const FEATURES: [(&str, &str, &str); 7] = [
+    ("nothing", "", ""),
+    (
+        "objectives",
+        "",
+        r#","objectives": [{"id": {"slo": "up", "index": 0}}, {"id": {"slo": "fast", "index": 0}, "within_us": 250000}]"#,
+    ),
+    (
+        "breaker",
+        "",
+        r#","breaker": {"limits": {"window_ms": 1000, "calls_min": 20, "failed_max": 2000, "sigmas_hundredths": 300,
+            "open_ms": 1000, "open_max_ms": 8000, "probes": 5, "ramp_ms": 2000}}"#,
+    ),
+    (
+        "shed",
+        "",
+        r#","shed": {"limits": {"share_max": 6000, "slow_us": 1000000, "slow_max": 500, "failed_max": 500, "in_flight_max": 1000}}"#,
+    ),
+    (
+        "two faults",
+        "",
+        r#","faults": [{"id": "e", "share": 0, "abort_status": 503, "expires_at_ms": 4102444800000},
+            {"id": "s", "share": 0, "delay_ms": 300, "expires_at_ms": 4102444800000}]"#,
+    ),
+    (
+        "a deny rule",
+        r#","deny": [{"id": "admin", "match": {"path": {"prefix": "/admin"}}, "status": 404, "share_max": 500, "expires_at_ms": 4102444800000}]"#,
+        "",
+    ),
+    (
+        "dimensions",
+        r#","dimensions": {"caller": {"header": "user-agent"}, "origin": {"baggage": "origin"}, "version": "v1", "attempts": true}"#,
+        "",
+    ),
+];
+
+fn features(criterion: &mut Criterion) {
+    let bytes = serialised(HEADERS);
+    for (name, of_all, of_scope) in FEATURES {
+        let mut plane = configured(&format!(
+            r#"{{"version": 1, "service": "payments", "side": "server"{of_all}, "scopes": [
+                {{"service": "payments", "route": "charge", "match": [{{"path": {{"prefix": "/charge"}}}}]{of_scope}}}]}}"#
+        ));
+        let mut nanos = 0;
+        criterion.bench_function(&format!("request, {name}"), |bencher| {
+            bencher.iter(|| {
+                nanos += 10_000;
+                request(&mut plane, black_box(&bytes), nanos)
+            });
+        });
+    }
 }
 
 fn scope(plane: &Plane, request: &Request<'_>) -> ScopeId {
@@ -141,5 +199,5 @@ fn contexts(criterion: &mut Criterion) {
     }
 }
 
-criterion_group!(all, benches, contexts);
+criterion_group!(all, benches, features, contexts);
 criterion_main!(all);
