@@ -20,7 +20,9 @@
 //!
 //! [xDS protocol]: https://www.envoyproxy.io/docs/envoy/latest/api-docs/xds_protocol
 
+pub mod fleet;
 mod kind;
+mod offer;
 mod resource;
 mod snapshot;
 mod stream;
@@ -28,10 +30,11 @@ mod subscription;
 mod wire;
 
 pub use kind::Kind;
+pub use offer::Offer;
 pub use resource::{Resource, Version};
 pub use snapshot::{Snapshot, SnapshotBuilder, TypeSnapshot};
 pub use stream::{
     DeltaStream, Response, Sent, SotwStream, Stream, StreamLimits, Verdict, Violation,
 };
 pub use subscription::LegacyWildcard;
-pub use wire::{DeltaDiscoveryRequest, DiscoveryRequest, Locality, Node, Status};
+pub use wire::{DeltaDiscoveryRequest, DiscoveryRequest, Locality, Node, Scalar, Scalars, Status};

@@ -62,7 +62,9 @@ impl fmt::Display for Version {
 }
 
 /// A named resource, ready to be sent. Cheap to clone: the bytes are shared.
-#[derive(Clone, Debug, PartialEq, Eq)]
+///
+/// Equal when type, name and version are.
+#[derive(Clone, Debug)]
 pub struct Resource {
     type_url: Arc<str>,
     name: Arc<str>,
@@ -73,13 +75,36 @@ pub struct Resource {
     delta: Bytes,
     /// Field 2 of `DiscoveryResponse`, with its tag: the end of `delta`.
     sotw: Bytes,
+    /// Where the message begins in `sotw`.
+    value_at: usize,
 }
+
+impl PartialEq for Resource {
+    fn eq(&self, other: &Self) -> bool {
+        (&self.type_url, &self.name, &self.version, &self.endpoints)
+            == (
+                &other.type_url,
+                &other.name,
+                &other.version,
+                &other.endpoints,
+            )
+    }
+}
+
+impl Eq for Resource {}
 
 impl Resource {
     /// A resource of type `type_url` whose encoded message is `value`.
     #[must_use]
     pub fn new(type_url: &str, name: &str, value: &[u8]) -> Self {
-        let version = Version::of([type_url.as_bytes(), value]);
+        Self::with_content(type_url, name, value, value)
+    }
+
+    /// As [`Resource::new`], for messages that may be encoded in several ways, such as
+    /// those with maps: the version is the hash of `content`, which is one for all of them.
+    #[must_use]
+    pub fn with_content(type_url: &str, name: &str, value: &[u8], content: &[u8]) -> Self {
+        let version = Version::of([type_url.as_bytes(), content]);
         // `Any { type_url = 1, value = 2 }`
         let any_len = field_len(1, type_url.len()) + field_len(2, value.len());
         // `Resource { version = 1, resource = 2, name = 3 }`, with `resource` last: field 2 is also
@@ -94,6 +119,7 @@ impl Resource {
         put_head(2, any_len, &mut delta);
         put_field(1, type_url.as_bytes(), &mut delta);
         put_field(2, value, &mut delta);
+        let value_at = delta.len() - value.len() - sotw_at;
         let delta = delta.freeze();
         Self {
             type_url: type_url.into(),
@@ -102,6 +128,7 @@ impl Resource {
             endpoints: None,
             sotw: delta.slice(sotw_at..),
             delta,
+            value_at,
         }
     }
 
@@ -129,6 +156,12 @@ impl Resource {
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// The encoded message.
+    #[must_use]
+    pub fn value(&self) -> Bytes {
+        self.sotw.slice(self.value_at..)
     }
 
     /// What it contains, as a hash.
@@ -175,6 +208,17 @@ mod tests {
         assert_ne!(one.version(), Resource::new("t", "a", b"y").version());
         assert_ne!(one.version(), Resource::new("tx", "a", b"").version());
         assert_eq!(one.version().as_str().len(), 2 * HASH_BYTES);
+    }
+
+    #[test]
+    fn a_message_encoded_in_two_ways_is_one_resource() {
+        let one = Resource::with_content("t", "a", b"xy", b"{x,y}");
+        let other = Resource::with_content("t", "a", b"yx", b"{x,y}");
+        assert_eq!(one, other);
+        assert_eq!(
+            (&one.value()[..], &other.value()[..]),
+            (&b"xy"[..], &b"yx"[..])
+        );
     }
 
     #[test]

@@ -14,6 +14,23 @@ pub struct Snapshot {
     types: BTreeMap<String, TypeSnapshot>,
 }
 
+impl Snapshot {
+    /// What all types contain together, as a hash. What is deleted does not matter.
+    #[must_use]
+    pub fn version(&self) -> Version {
+        Version::of(self.types.iter().flat_map(|(type_url, of_type)| {
+            [type_url.as_bytes(), of_type.version.as_str().as_bytes()]
+        }))
+    }
+
+    /// The types that are managed, by type URL.
+    pub fn types(&self) -> impl Iterator<Item = (&str, &TypeSnapshot)> {
+        self.types
+            .iter()
+            .map(|(type_url, of_type)| (type_url.as_str(), of_type))
+    }
+}
+
 /// The resources of one type.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TypeSnapshot {

@@ -14,12 +14,51 @@ pub struct Node {
     /// The service that the node belongs to.
     #[prost(string, tag = "2")]
     pub cluster: String,
+    /// What else it says about itself.
+    #[prost(message, optional, tag = "3")]
+    pub metadata: Option<Scalars>,
     /// Where it runs.
     #[prost(message, optional, tag = "4")]
     pub locality: Option<Locality>,
     /// The program: `envoy`, or `gRPC C-core` and the like.
     #[prost(string, tag = "6")]
     pub user_agent_name: String,
+}
+
+impl Node {
+    /// The text, number or truth value that the metadata has under `name`, as text.
+    #[must_use]
+    pub fn scalar(&self, name: &str) -> Option<String> {
+        let scalar = self.metadata.as_ref()?.fields.get(name)?;
+        let number = |bits| f64::from_bits(bits).to_string();
+        scalar
+            .text
+            .clone()
+            .or_else(|| scalar.is_true.map(|it| it.to_string()))
+            .or_else(|| scalar.number_bits.map(number))
+    }
+}
+
+/// `google.protobuf.Struct`, of which only scalars are kept: nothing nests, however deep it is sent.
+#[derive(Clone, PartialEq, Eq, prost::Message)]
+pub struct Scalars {
+    /// By name.
+    #[prost(btree_map = "string, message", tag = "1")]
+    pub fields: BTreeMap<String, Scalar>,
+}
+
+/// `google.protobuf.Value`, when it is a scalar; none of these otherwise.
+#[derive(Clone, PartialEq, Eq, prost::Message)]
+pub struct Scalar {
+    /// A number: the bits of a double, which look the same on the wire.
+    #[prost(fixed64, optional, tag = "2")]
+    pub number_bits: Option<u64>,
+    /// A text.
+    #[prost(string, optional, tag = "3")]
+    pub text: Option<String>,
+    /// A truth value.
+    #[prost(bool, optional, tag = "4")]
+    pub is_true: Option<bool>,
 }
 
 /// Where a node runs: `envoy.config.core.v3.Locality`.
@@ -94,4 +133,39 @@ pub struct DeltaDiscoveryRequest {
     /// Present when the client refuses.
     #[prost(message, optional, tag = "7")]
     pub error_detail: Option<Status>,
+}
+
+#[cfg(test)]
+mod tests {
+    use prost::Message as _;
+
+    use super::*;
+
+    /// `{"a": "x", "b": 1.5, "c": true, "d": [..]}` as Envoy sends it.
+    #[test]
+    fn scalars_of_metadata_are_read_and_the_rest_is_skipped() {
+        let entry = |name: u8, value: &[u8]| {
+            let mut entry = vec![0x0a, 1, name, 0x12, u8::try_from(value.len()).unwrap()];
+            entry.extend(value);
+            let mut field = vec![0x0a, u8::try_from(entry.len()).unwrap()];
+            field.extend(entry);
+            field
+        };
+        let mut number = vec![0x11];
+        number.extend(1.5_f64.to_le_bytes());
+        let metadata = [
+            entry(b'a', &[0x1a, 1, b'x']),
+            entry(b'b', &number),
+            entry(b'c', &[0x20, 1]),
+            entry(b'd', &[0x32, 2, 0x0a, 0]),
+        ]
+        .concat();
+        let node = Node {
+            metadata: Some(Scalars::decode(metadata.as_slice()).unwrap()),
+            ..Node::default()
+        };
+        let scalars = ["a", "b", "c", "d", "e"].map(|name| node.scalar(name));
+        let text = |text: &str| Some(text.to_owned());
+        assert_eq!(scalars, [text("x"), text("1.5"), text("true"), None, None]);
+    }
 }
