@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use sloop_controlplane::ads::{AdsLimits, Event, Hub, What};
 use sloop_controlplane::clock;
+use sloop_xds::fleet::Cohort;
 use sloop_xds::{Kind, Resource, Snapshot};
 use sloop_xds_protos::envoy::envoy::config::core::v3::Node;
 use sloop_xds_protos::envoy::envoy::service::discovery::v3::aggregated_discovery_service_client::AggregatedDiscoveryServiceClient;
@@ -291,17 +292,20 @@ async fn a_refusal_is_remembered_and_not_answered() {
 #[tokio::test]
 async fn nothing_is_answered_before_the_gate_opens() {
     let server = Server::start(AdsLimits::default()).await;
-    let mut groups = server.hub.groups();
+    let mut groups = server.hub.cohorts();
     let mut client = server.delta().await;
     let mut request = delta(&["a", "forgotten"]);
     request
         .initial_resource_versions
         .insert("forgotten".into(), "v".into());
     client.send(request).await;
-    timeout(SOON, groups.wait_for(|groups| groups.contains("shop")))
-        .await
-        .unwrap()
-        .unwrap();
+    timeout(
+        SOON,
+        groups.wait_for(|groups| groups.contains(&Cohort::of_service("shop"))),
+    )
+    .await
+    .unwrap()
+    .unwrap();
     server.publish(&[]);
     client.hears_nothing().await;
     server.publish(&[("a", "1")]);

@@ -160,6 +160,10 @@ fn every_example_of_the_page_is_valid() {
         let loaded = read(example);
         assert_eq!(loaded.problems, [], "{example}");
         assert_eq!(loaded.notes, [], "{example}");
-        assert!(!loaded.intents.is_empty(), "{example}");
+        let fleet = loaded.fleet.unwrap();
+        assert!(
+            !(loaded.intents.is_empty() && fleet.is_empty()),
+            "{example}"
+        );
     }
 }

@@ -298,6 +298,13 @@ pub enum Happened {
         /// Why.
         reason: String,
     },
+    /// What is declared for the nodes of a group does not fit together, so it was not pushed.
+    HeldBack {
+        /// The group.
+        group: String,
+        /// Why.
+        reason: String,
+    },
     /// A node opened a stream.
     Connected {
         /// Envoy's node id.

@@ -4,12 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use sloop_model::WallTime;
-use sloop_xds::{Node, Sent, Snapshot, Verdict};
+use sloop_xds::fleet::{Cohort, Fleet};
+use sloop_xds::{Node, Offer, Sent, Snapshot, Verdict};
 use tokio::sync::{broadcast, watch};
 use tonic::Status;
 use tonic::service::Routes;
 
 use super::limits::AdsLimits;
+use super::place::Place;
 use super::service::{self, AdsService, ExtensionService};
 use super::status::{Event, NodeStatus, Refusal, StreamId, Variant, What};
 
@@ -27,8 +29,9 @@ struct Shared {
     limits: AdsLimits,
     clock: fn() -> WallTime,
     is_open: watch::Sender<bool>,
-    groups: Mutex<BTreeMap<String, watch::Sender<Option<Arc<Snapshot>>>>>,
-    seen: watch::Sender<BTreeSet<String>>,
+    fleet: watch::Sender<Arc<Fleet>>,
+    offers: Mutex<BTreeMap<Cohort, watch::Sender<Option<Offer>>>>,
+    seen: watch::Sender<BTreeSet<Cohort>>,
     nodes: Mutex<Nodes>,
     events: broadcast::Sender<Event>,
 }
@@ -49,7 +52,8 @@ impl Hub {
             limits,
             clock,
             is_open: watch::Sender::new(false),
-            groups: Mutex::default(),
+            fleet: watch::Sender::default(),
+            offers: Mutex::default(),
             seen: watch::Sender::default(),
             nodes: Mutex::default(),
             events: broadcast::Sender::new(EVENTS_MAX),
@@ -88,21 +92,37 @@ impl Hub {
         *self.shared.is_open.borrow()
     }
 
-    /// What the nodes of `group` (their Envoy's node cluster) should have from now on.
+    /// What the nodes of the service `group` (their Envoy's node cluster) should have from now on.
+    ///
+    /// As [`Hub::offer`], where no selector tells the nodes of a service apart.
+    pub fn publish(&self, group: &str, snapshot: Arc<Snapshot>) {
+        self.offer(&Cohort::of_service(group), Offer::to_all(snapshot));
+    }
+
+    /// What the nodes of `cohort` should have from now on.
     ///
     /// Returns at once; each stream sends the latest snapshot as soon as its
-    /// client can take it. A group that is not published is not answered.
-    pub fn publish(&self, group: &str, snapshot: Arc<Snapshot>) {
-        self.group(group).send_if_modified(|current| {
-            let differs = current.as_ref() != Some(&snapshot);
-            *current = Some(snapshot);
+    /// client can take it. A cohort that is offered nothing is not answered.
+    pub fn offer(&self, cohort: &Cohort, offer: Offer) {
+        self.offers(cohort).send_if_modified(|current| {
+            let differs = current.as_ref() != Some(&offer);
+            *current = Some(offer);
             differs
         });
     }
 
-    /// The groups that nodes have named since the process began. Changes when a new one comes.
+    /// Says anew which nodes are a cohort. Nodes that are in another one then are sent what that is offered.
+    pub fn set_fleet(&self, fleet: Arc<Fleet>) {
+        self.shared.fleet.send_if_modified(|current| {
+            let differs = *current != fleet;
+            *current = fleet;
+            differs
+        });
+    }
+
+    /// The cohorts of which nodes were seen since the process began. Changes when a new one comes.
     #[must_use]
-    pub fn groups(&self) -> watch::Receiver<BTreeSet<String>> {
+    pub fn cohorts(&self) -> watch::Receiver<BTreeSet<Cohort>> {
         self.shared.seen.subscribe()
     }
 
@@ -147,9 +167,27 @@ impl Hub {
         })
     }
 
-    fn group(&self, group: &str) -> watch::Sender<Option<Arc<Snapshot>>> {
-        let mut groups = lock(&self.shared.groups);
-        groups.entry(group.to_owned()).or_default().clone()
+    pub(super) fn fleet(&self) -> watch::Receiver<Arc<Fleet>> {
+        self.shared.fleet.subscribe()
+    }
+
+    /// Notes that there are nodes of `cohort`. The answer is what they are offered.
+    pub(super) fn meet(&self, cohort: &Cohort) -> Result<watch::Receiver<Option<Offer>>, Status> {
+        let shared = &self.shared;
+        let is_known = shared.seen.borrow().contains(cohort);
+        if !is_known && shared.limits.groups_max <= shared.seen.borrow().len() {
+            return Err(Status::resource_exhausted("too many groups"));
+        }
+        let offers = self.offers(cohort).subscribe();
+        shared
+            .seen
+            .send_if_modified(|seen| seen.insert(cohort.clone()));
+        Ok(offers)
+    }
+
+    fn offers(&self, cohort: &Cohort) -> watch::Sender<Option<Offer>> {
+        let mut offers = lock(&self.shared.offers);
+        offers.entry(cohort.clone()).or_default().clone()
     }
 
     fn lock_nodes(&self) -> MutexGuard<'_, Nodes> {
@@ -166,22 +204,16 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    /// Learns who is on the stream. The answer is what the node should have.
-    pub(super) fn introduce(
-        &self,
-        node: &Node,
-    ) -> Result<watch::Receiver<Option<Arc<Snapshot>>>, Status> {
-        let shared = &self.hub.shared;
-        check_node(node, &shared.limits)?;
-        let is_known = shared.seen.borrow().contains(&node.cluster);
-        if !is_known && shared.limits.groups_max <= shared.seen.borrow().len() {
-            return Err(Status::resource_exhausted("too many groups"));
-        }
+    /// Learns who is on the stream. The answer says what the node should have.
+    pub(super) fn introduce(&self, node: &Node) -> Result<Place, Status> {
+        check_node(node, &self.hub.shared.limits)?;
+        let place = Place::of(self.hub.clone(), node)?;
         let locality = node.locality.clone().unwrap_or_default();
         let status = NodeStatus {
             stream: self.stream,
             id: node.id.clone(),
             group: node.cluster.clone(),
+            cohort: place.cohort().clone(),
             zone: [locality.region, locality.zone]
                 .join("/")
                 .trim_matches('/')
@@ -191,12 +223,13 @@ impl Connection {
             types: BTreeMap::new(),
         };
         self.hub.lock_nodes().by_stream.insert(self.stream, status);
-        let snapshots = self.hub.group(&node.cluster).subscribe();
-        shared
-            .seen
-            .send_if_modified(|seen| seen.insert(node.cluster.clone()));
         self.tell(What::Connected);
-        Ok(snapshots)
+        Ok(place)
+    }
+
+    /// Notes that the node is in another cohort.
+    pub(super) fn moved(&self, cohort: &Cohort) {
+        self.change(|node| node.cohort.clone_from(cohort));
     }
 
     /// Notes what was handed to the connection.

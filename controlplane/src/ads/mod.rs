@@ -13,6 +13,7 @@ mod allowance;
 mod codec;
 mod hub;
 mod limits;
+mod place;
 mod run;
 mod service;
 mod status;

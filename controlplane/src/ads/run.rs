@@ -1,13 +1,12 @@
 //! One stream, from its first request to its end.
 
-use std::sync::Arc;
-
-use sloop_xds::{LegacyWildcard, Node, Response, Snapshot, Stream, StreamLimits, Violation};
+use sloop_xds::{LegacyWildcard, Node, Response, Stream, StreamLimits, Violation};
 use tokio::sync::{mpsc, watch};
 use tonic::{Status, Streaming};
 
 use super::allowance::Allowance;
 use super::hub::{Connection, Hub};
+use super::place::Place;
 
 type ToClient = mpsc::Sender<Result<Response, Status>>;
 
@@ -41,7 +40,7 @@ pub(super) async fn run<S: Stream>(
     };
     let node = S::node(&first)
         .ok_or_else(|| Status::invalid_argument("node is missing in the first request"))?;
-    let mut snapshots = connection.introduce(node)?;
+    let mut place = connection.introduce(node)?;
     let mut stream = (manner.begin)(hub.limits().stream, legacy_wildcard(node));
     let mut gate = hub.gate();
     let limits = hub.limits();
@@ -60,11 +59,14 @@ pub(super) async fn run<S: Stream>(
                 take(&mut stream, request, manner, connection)?;
                 may_owe = true;
             }
-            Ok(()) = snapshots.changed() => may_owe = true,
+            () = place.changed() => {
+                connection.moved(place.cohort());
+                may_owe = true;
+            }
             Ok(()) = gate.changed() => may_owe = true,
             room = to_client.reserve(), if may_owe => {
                 let Ok(room) = room else { return Ok(()) };
-                match due(&mut stream, &snapshots, &gate) {
+                match due(&mut stream, &place, &gate) {
                     Some(response) => {
                         connection.sent(&response.sent);
                         room.send(Ok(response));
@@ -92,16 +94,11 @@ fn take<S: Stream>(
     Ok(())
 }
 
-fn due<S: Stream>(
-    stream: &mut S,
-    snapshots: &watch::Receiver<Option<Arc<Snapshot>>>,
-    gate: &watch::Receiver<bool>,
-) -> Option<Response> {
+fn due<S: Stream>(stream: &mut S, place: &Place, gate: &watch::Receiver<bool>) -> Option<Response> {
     if !*gate.borrow() {
         return None;
     }
-    let snapshot = snapshots.borrow().clone()?;
-    stream.next(&snapshot)
+    stream.next(&*place.snapshot()?)
 }
 
 fn legacy_wildcard(node: &Node) -> LegacyWildcard {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 use sloop_model::WallTime;
+use sloop_xds::fleet::Cohort;
 
 /// Numbers the streams of a process, from 1.
 pub type StreamId = u64;
@@ -17,6 +18,9 @@ pub struct NodeStatus {
     pub id: String,
     /// Envoy's node cluster.
     pub group: String,
+    /// The nodes that it gets the same as.
+    #[serde(skip)]
+    pub cohort: Cohort,
     /// Where it runs: `region/zone`, or empty.
     pub zone: String,
     /// When its stream began.

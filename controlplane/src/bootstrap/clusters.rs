@@ -29,11 +29,7 @@ const SAME_PROTOCOL: &str = r#"typed_extension_protocol_options:
 
 impl Bootstrap {
     pub(super) fn clusters(&self) -> String {
-        let mut clusters = vec![cluster(
-            CONTROL_PLANE_CLUSTER,
-            &self.control_plane,
-            CONTROL_PLANE_PROTOCOL,
-        )];
+        let mut clusters = vec![control_plane(&self.control_plane)];
         if let Some(inbound) = &self.inbound {
             clusters.push(cluster(APP_CLUSTER, &inbound.app, SAME_PROTOCOL));
         }
@@ -47,6 +43,11 @@ impl Bootstrap {
         }
         format!("clusters:\n{}", clusters.concat())
     }
+}
+
+/// The way to the control plane.
+pub(super) fn control_plane(address: &Address) -> String {
+    cluster(CONTROL_PLANE_CLUSTER, address, CONTROL_PLANE_PROTOCOL)
 }
 
 /// The cluster of a service that is asked.

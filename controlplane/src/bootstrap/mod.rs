@@ -11,6 +11,7 @@
 
 mod address;
 mod clusters;
+mod fleet;
 mod listeners;
 pub mod plugin;
 mod text;
@@ -20,6 +21,7 @@ use std::net::SocketAddr;
 use sloop_model::{ReportSettings, ServiceName};
 
 pub use address::{Address, InvalidAddress};
+pub use fleet::{FLEET_LAYER, FleetBootstrap};
 
 use crate::ads::Variant;
 use text::quoted;
@@ -96,7 +98,7 @@ impl Bootstrap {
         [
             node,
             admin,
-            self.discovery(),
+            discovery(self.variant),
             GENERAL.to_owned(),
             "static_resources:\n".to_owned(),
             text::indented(2, &self.listeners()),
@@ -105,13 +107,21 @@ impl Bootstrap {
         .concat()
     }
 
-    fn discovery(&self) -> String {
-        let api_type = match self.variant {
-            Variant::Sotw => "GRPC",
-            Variant::Delta => "DELTA_GRPC",
-        };
-        format!(
-            "dynamic_resources:
+    fn report(&self) -> ReportSettings {
+        ReportSettings {
+            cluster: CONTROL_PLANE_CLUSTER.to_owned(),
+            interval_ms: self.report_interval_ms,
+        }
+    }
+}
+
+fn discovery(variant: Variant) -> String {
+    let api_type = match variant {
+        Variant::Sotw => "GRPC",
+        Variant::Delta => "DELTA_GRPC",
+    };
+    format!(
+        "dynamic_resources:
   ads_config:
     api_type: {api_type}
     transport_api_version: V3
@@ -126,15 +136,7 @@ impl Bootstrap {
             base_interval: 0.1s
             max_interval: 2s
 "
-        )
-    }
-
-    fn report(&self) -> ReportSettings {
-        ReportSettings {
-            cluster: CONTROL_PLANE_CLUSTER.to_owned(),
-            interval_ms: self.report_interval_ms,
-        }
-    }
+    )
 }
 
 /// What does not depend on the sidecar.

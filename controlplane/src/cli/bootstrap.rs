@@ -9,14 +9,15 @@ use sloop_model::ServiceName;
 
 use super::output::CliError;
 use crate::ads::Variant;
-use crate::bootstrap::{Address, Bootstrap, Inbound, Outbound, Upstream};
+use crate::bootstrap::{Address, Bootstrap, FleetBootstrap, Inbound, Outbound, Upstream};
 
 const EXAMPLE: &str = "Example:
   sloop bootstrap --node checkout-1 --service checkout --control-plane sloop:9901 \\
     --module /etc/sloop/sloop_filter.wasm --admin-port 9900 \\
     --inbound 0.0.0.0:8080=127.0.0.1:3000 \\
     --outbound 127.0.0.1:8081 --upstream payments=payments:8080 > envoy.yaml
-  envoy -c envoy.yaml";
+  envoy -c envoy.yaml
+  sloop bootstrap --fleet --node edge-1 --service edge --zone eu-1a --control-plane sloop:9901 --admin-port 9900";
 
 /// A sidecar.
 #[derive(Args, Debug)]
@@ -31,9 +32,26 @@ pub(super) struct BootstrapArgs {
     /// Where the control plane listens (`sloop serve --listen`).
     #[arg(long, value_name = "HOST:PORT")]
     control_plane: Address,
+    /// An Envoy that gets its listeners, clusters and all from documents (`EnvoyResource`).
+    #[arg(long, conflicts_with_all = ["inbound", "outbound", "upstream"])]
+    fleet: bool,
+    /// With --fleet: where it runs, for selectors.
+    #[arg(long, value_name = "NAME", requires = "fleet", default_value = "")]
+    region: String,
+    /// With --fleet: where it runs, for selectors.
+    #[arg(long, value_name = "NAME", requires = "fleet", default_value = "")]
+    zone: String,
+    /// With --fleet: what else selectors may ask for. May be repeated.
+    #[arg(long, value_name = "NAME=VALUE", requires = "fleet", value_parser = pair)]
+    metadata: Vec<(String, String)>,
     /// Path of the filter's module, as Envoy sees it.
-    #[arg(long, value_name = "PATH", env = "SLOOP_MODULE")]
-    module: String,
+    #[arg(
+        long,
+        value_name = "PATH",
+        env = "SLOOP_MODULE",
+        required_unless_present = "fleet"
+    )]
+    module: Option<String>,
     /// Port of Envoy's own admin interface, on 127.0.0.1.
     #[arg(long, value_name = "PORT")]
     admin_port: u16,
@@ -100,12 +118,41 @@ fn parts<'a>(given: &'a str, form: &str) -> Result<(&'a str, &'a str), String> {
         .ok_or_else(|| format!("{given:?} has no '='; write {form}"))
 }
 
+fn pair(given: &str) -> Result<(String, String), String> {
+    let (name, value) = parts(given, "NAME=VALUE, as tier=gold")?;
+    Ok((name.to_owned(), value.to_owned()))
+}
+
 fn service(name: &str) -> Result<ServiceName, String> {
     ServiceName::try_from(name).map_err(|error| error.to_string())
 }
 
 fn address(given: &str) -> Result<Address, String> {
     Address::from_str(given).map_err(|error| error.to_string())
+}
+
+impl From<BootstrapArgs> for FleetBootstrap {
+    fn from(args: BootstrapArgs) -> Self {
+        Self {
+            variant: args.variant(),
+            node: args.node,
+            service: args.service,
+            locality: (args.region, args.zone),
+            metadata: args.metadata.into_iter().collect(),
+            admin: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), args.admin_port),
+            control_plane: args.control_plane,
+        }
+    }
+}
+
+impl BootstrapArgs {
+    const fn variant(&self) -> Variant {
+        if self.sotw {
+            Variant::Sotw
+        } else {
+            Variant::Delta
+        }
+    }
 }
 
 impl From<BootstrapArgs> for Bootstrap {
@@ -115,18 +162,15 @@ impl From<BootstrapArgs> for Bootstrap {
             service: named.service,
             address: named.address,
         };
+        let variant = args.variant();
         let upstreams = args.upstream.into_iter().map(upstream).collect();
         Self {
             node: args.node,
             service: args.service,
             admin: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), args.admin_port),
             control_plane: args.control_plane,
-            variant: if args.sotw {
-                Variant::Sotw
-            } else {
-                Variant::Delta
-            },
-            module: args.module,
+            variant,
+            module: args.module.unwrap_or_default(),
             report_interval_ms: args.report_interval,
             inbound: args.inbound.map(|way| Inbound {
                 listen: way.listen,
@@ -138,6 +182,10 @@ impl From<BootstrapArgs> for Bootstrap {
 }
 
 pub(super) fn run(args: BootstrapArgs, out: &mut dyn Write) -> Result<(), CliError> {
-    let bootstrap = Bootstrap::from(args);
-    Ok(out.write_all(bootstrap.to_yaml().as_bytes())?)
+    let yaml = if args.fleet {
+        FleetBootstrap::from(args).to_yaml()
+    } else {
+        Bootstrap::from(args).to_yaml()
+    };
+    Ok(out.write_all(yaml.as_bytes())?)
 }

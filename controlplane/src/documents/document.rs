@@ -2,6 +2,7 @@
 
 use sloop_controllers::{CircuitBreakerIntent, FaultInjectionIntent, RouteSet};
 use sloop_model::WallTime;
+use sloop_xds::fleet::Declared;
 
 use super::openslo::{self, AlertCondition, AlertPolicy, DataSource, NotificationTarget, Sli, Slo};
 use super::reader::{At, Fields, Finding, Sink, Spot};
@@ -40,6 +41,7 @@ pub(super) enum Body {
     AlertPolicy(Box<AlertPolicy>),
     AlertCondition(AlertCondition),
     NotificationTarget(NotificationTarget),
+    EnvoyResource(Box<Declared>),
     /// Nothing that anybody here acts on.
     Checked,
 }

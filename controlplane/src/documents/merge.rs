@@ -13,6 +13,7 @@ use sloop_model::WallTime;
 
 use super::document::{self, Parsed};
 use super::files::{self, FileError};
+use super::fleet;
 use super::reader::Finding;
 use super::resolve::{Contribution, resolve};
 use super::{Loaded, Remark};
@@ -111,6 +112,8 @@ impl Merge {
             problems: self.problems,
             ..Loaded::default()
         };
+        let is_whole = self.files.values().all(|file| file.chosen().is_some());
+        loaded.fleet = fleet::put_together(&contributions, is_whole, &mut loaded.problems);
         for (name, contribution) in contributions {
             let (_, notes) = contribution.sink.into_parts();
             loaded.notes.extend(remarks(&name, &notes));

@@ -15,6 +15,7 @@ pub mod tree;
 mod alerts;
 mod document;
 mod files;
+mod fleet;
 mod indicator;
 mod intents;
 mod merge;
@@ -35,6 +36,7 @@ use std::sync::Arc;
 use serde::Serialize;
 use sloop_controllers::{IntentId, RouteSet};
 use sloop_model::WallTime;
+use sloop_xds::fleet::Declared;
 
 pub use files::FileError;
 
@@ -48,6 +50,9 @@ pub struct Loaded {
     pub intents: Vec<(IntentId, &'static str, String)>,
     /// The routes of services, by name.
     pub route_sets: Vec<RouteSet>,
+    /// What is declared for fleets of Envoys. `None`: not known, because a file that may declare
+    /// something is left out, or because a reference leads nowhere; leave the fleets as they are.
+    pub fleet: Option<Vec<Declared>>,
     /// What is wrong, sorted by file and place. Nothing of these files is in the other fields, unless they are [`Loaded::kept`].
     pub problems: Vec<Remark>,
     /// What a reader should know, and which stops nothing: above all what is "not evaluated here", and why.
@@ -83,6 +88,8 @@ pub struct Folder {
     path: PathBuf,
     /// What each file said when nothing was wrong with it.
     good: BTreeMap<String, Arc<Parsed>>,
+    /// What was declared for fleets when that was known.
+    fleet: Option<Vec<Declared>>,
 }
 
 /// Reads `folder` and all below it once, as it is at `now`.
@@ -165,12 +172,14 @@ impl Folder {
         Self {
             path,
             good: BTreeMap::new(),
+            fleet: None,
         }
     }
 
     /// Reads all files, as they are at `now`. A file with problems keeps what it
     /// said at the last call without, a file that is gone says nothing any more.
-    /// When the folder itself cannot be read, everything is kept.
+    /// When the folder itself cannot be read, everything is kept. What is declared for
+    /// fleets is kept as a whole when it is not known what it should be.
     ///
     /// Calendar windows are listed for more than a year ahead: call it at least once in that time.
     pub fn read(&mut self, now: WallTime) -> Loaded {
@@ -187,8 +196,12 @@ impl Folder {
                 merge.keep_all(&self.good);
             }
         }
-        let (loaded, good) = merge.finish(now);
+        let (mut loaded, good) = merge.finish(now);
         self.good = good;
+        if loaded.fleet.is_some() {
+            self.fleet.clone_from(&loaded.fleet);
+        }
+        loaded.fleet.clone_from(&self.fleet);
         loaded
     }
 }

@@ -8,6 +8,7 @@ use sloop_controllers::{
     RouteSet, Slo,
 };
 use sloop_model::{RouteName, ServiceName, WallTime};
+use sloop_xds::fleet::Declared;
 
 use super::alerts;
 use super::document::{Body, Document, Parsed};
@@ -22,6 +23,8 @@ pub(super) struct Contribution {
     pub(super) sink: Sink,
     pub(super) intents: Vec<(IntentId, &'static str, String)>,
     pub(super) route_sets: Vec<RouteSet>,
+    /// Each with the place to complain about.
+    pub(super) fleet: Vec<(Spot, Declared)>,
 }
 
 /// A document and the file that it is in.
@@ -84,6 +87,10 @@ impl Contribution {
             }
             Body::RouteSet(routes) => {
                 self.route_sets.push(routes.clone());
+                None
+            }
+            Body::EnvoyResource(declared) => {
+                self.fleet.push((spot.clone(), (**declared).clone()));
                 None
             }
             Body::Sli(sli) => {
@@ -162,6 +169,7 @@ fn context<'a>(all: &[Placed<'a>], now: WallTime) -> Context<'a> {
             | Body::RouteSet(_)
             | Body::CircuitBreaker(_)
             | Body::FaultInjection(_)
+            | Body::EnvoyResource(_)
             | Body::Checked => {}
         }
     }

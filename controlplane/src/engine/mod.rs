@@ -24,10 +24,12 @@ pub use restore::RestoreError;
 pub(crate) use restore::{put, read};
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use sloop_controllers::{Controllers, Input, IntentId, RouteSet, SloStatus, Step, World};
 use sloop_model::{ExperimentKey, Rule, Scope, WallTime};
+use sloop_xds::fleet::Fleet as Declarations;
 
 use crate::admin::api::{DocumentFile, Event, Happened};
 use crate::ingest::{Ledger, Report, Verdict};
@@ -78,6 +80,8 @@ pub struct Documents {
     pub intents: BTreeMap<IntentId, (&'static str, String)>,
     /// Routes by name.
     pub route_sets: Vec<RouteSet>,
+    /// What is declared for fleets of Envoys; `None` when that is not known.
+    pub fleet: Option<Arc<Declarations>>,
     /// How the files stand.
     pub files: Vec<DocumentFile>,
 }

@@ -5,6 +5,8 @@
 //! decides the same makes the same bytes, so that sidecars that come back are
 //! sent nothing.
 
+mod declared;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -12,11 +14,13 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use sloop_controllers::{ConfigSettings, RouteSet, filter_config};
 use sloop_model::{FilterConfig, InvalidName, Policy, ServiceName, Side, WallTime};
+use sloop_xds::fleet::{Cohort, Fleet};
 use sloop_xds::{Resource, Snapshot};
 
 use crate::bootstrap::plugin;
 use crate::engine::RestoreError;
 use crate::store::{Batch, Store};
+use declared::Declared;
 
 /// Numbers of configurations.
 const GENERATION: &str = "config\n";
@@ -40,6 +44,7 @@ pub struct Publisher {
     numbered: BTreeMap<(String, Side), Numbered>,
     newest: u64,
     groups: BTreeMap<String, Group>,
+    cohorts: BTreeMap<Cohort, CohortState>,
     pushed: BTreeMap<String, Pushed>,
 }
 
@@ -56,6 +61,13 @@ struct Numbered {
 #[derive(Debug, Default)]
 struct Group {
     resources: BTreeMap<Side, Resource>,
+}
+
+/// What one cohort has.
+#[derive(Debug, Default)]
+struct CohortState {
+    snapshot: Option<Arc<Snapshot>>,
+    declared: Declared,
 }
 
 /// A configuration that was handed on.
@@ -80,6 +92,8 @@ pub struct Prepared {
     pub changed: Vec<Pushed>,
     /// What did not pass the filter's own check, and why. What was in force stays.
     pub withheld: Vec<(Side, String)>,
+    /// What is declared for the cohort and does not fit together. What was in force stays.
+    pub troubles: Vec<String>,
 }
 
 /// What the documents and controllers say, for all groups.
@@ -89,6 +103,8 @@ pub struct Wanted<'a> {
     pub route_sets: &'a [RouteSet],
     /// Merged policies.
     pub policies: &'a [Policy],
+    /// What is declared for fleets.
+    pub fleet: &'a Fleet,
 }
 
 impl Publisher {
@@ -112,22 +128,23 @@ impl Publisher {
                 .unwrap_or(0),
             numbered,
             groups: BTreeMap::new(),
+            cohorts: BTreeMap::new(),
             pushed: BTreeMap::new(),
         })
     }
 
-    /// Makes what `group` should have.
+    /// Makes what `cohort` should have.
     ///
     /// # Errors
     ///
-    /// When the group's name is none that a service can have.
+    /// When the cohort's name is none that a service can have.
     pub fn prepare(
         &mut self,
-        group: &str,
+        cohort: &Cohort,
         wanted: Wanted<'_>,
         now: WallTime,
     ) -> Result<Prepared, InvalidName> {
-        let service = ServiceName::try_from(group)?;
+        let service = ServiceName::try_from(cohort.service.as_str())?;
         let mut prepared = Prepared::default();
         for side in [Side::Server, Side::Client] {
             let config = filter_config(
@@ -138,19 +155,22 @@ impl Publisher {
                 &self.settings.config,
             );
             for left_out in &config.left_out {
-                tracing::debug!(group, %side, left_out, "not in the configuration");
+                tracing::debug!(%cohort, %side, left_out, "not in the configuration");
             }
             self.prepare_side(config.config, now, &mut prepared);
         }
-        if !prepared.changed.is_empty() {
-            let resources = self.groups.entry(group.to_owned()).or_default();
-            let builder = resources
-                .resources
-                .values()
-                .fold(Snapshot::builder(), |builder, one| {
-                    builder.with(one.clone())
-                });
-            prepared.snapshot = Some(Arc::new(builder.build()));
+        let state = self.cohorts.entry(cohort.clone()).or_default();
+        prepared.troubles = state.declared.take(wanted.fleet.resources(cohort));
+        let filters = self.groups.get(&cohort.service);
+        let filters = filters.iter().flat_map(|group| group.resources.values());
+        let builder = filters.fold(Snapshot::builder(), |builder, one| {
+            builder.with(one.clone())
+        });
+        let snapshot = Arc::new(state.declared.add_to(builder).build());
+        let is_empty = snapshot.types().next().is_none();
+        if state.snapshot.as_ref() != Some(&snapshot) && !is_empty {
+            state.snapshot = Some(Arc::clone(&snapshot));
+            prepared.snapshot = Some(snapshot);
         }
         Ok(prepared)
     }

@@ -1,6 +1,8 @@
 use sloop_controllers::NamedRoute;
 use sloop_model::{ReportSettings, RouteName, TraceSettings};
 
+use sloop_xds::Kind;
+
 use super::*;
 use crate::store::InMemory;
 
@@ -39,9 +41,10 @@ fn prepare(
     let wanted = Wanted {
         route_sets,
         policies: &[],
+        fleet: &Fleet::default(),
     };
     let prepared = publisher
-        .prepare(group, wanted, WallTime::default())
+        .prepare(&Cohort::of_service(group), wanted, WallTime::default())
         .unwrap();
     store.commit(&prepared.batch).unwrap();
     prepared
@@ -91,7 +94,7 @@ fn a_change_gets_the_next_number_and_can_be_found_by_its_version() {
             .all(|generation| *generation > 2)
     );
     let snapshot = changed.snapshot.unwrap();
-    let resources = snapshot.of_type(sloop_xds::Kind::EXTENSION).unwrap();
+    let resources = snapshot.of_type(Kind::EXTENSION).unwrap();
     let inbound = resources.get("sloop-inbound").unwrap();
     let pushed = publisher.pushed(inbound.version().as_str()).unwrap();
     assert_eq!(pushed.side, Side::Server);
@@ -119,10 +122,11 @@ fn a_group_that_no_service_can_be_is_refused() {
     let wanted = Wanted {
         route_sets: &[],
         policies: &[],
+        fleet: &Fleet::default(),
     };
     assert!(
         publisher
-            .prepare("a\nb", wanted, WallTime::default())
+            .prepare(&Cohort::of_service("a\nb"), wanted, WallTime::default())
             .is_err()
     );
 }
@@ -133,4 +137,116 @@ fn names_of_filters_lead_back_to_sides() {
         assert_eq!(side_of(plugin::name(side)), Some(side));
     }
     assert_eq!(side_of("other"), None);
+}
+
+/// A resource for the nodes in a zone.
+fn declared(type_url: &str, name: &str, zone: &str) -> sloop_xds::fleet::Declared {
+    use sloop_xds::fleet::{Condition, Selector};
+    sloop_xds::fleet::Declared {
+        document: format!("EnvoyResource/{name}"),
+        selector: Selector {
+            all: vec![Condition::Zone(zone.to_owned())],
+            ..Selector::default()
+        },
+        resource: Resource::new(type_url, name, name.as_bytes()),
+        references: std::collections::BTreeSet::new(),
+    }
+}
+
+fn in_zone(zone: &str) -> Cohort {
+    Cohort {
+        service: "edge".to_owned(),
+        holds: [sloop_xds::fleet::Condition::Zone(zone.to_owned())].into(),
+    }
+}
+
+/// What the nodes of `edge` in `zone` get: `type/name`, only for what is declared; `-` when nothing changed.
+fn get(publisher: &mut Publisher, zone: &str, fleet: &Fleet) -> String {
+    let wanted = Wanted {
+        route_sets: &[],
+        policies: &[],
+        fleet,
+    };
+    let prepared = publisher.prepare(&in_zone(zone), wanted, WallTime::default());
+    let prepared = prepared.unwrap();
+    if !prepared.troubles.is_empty() {
+        return prepared.troubles.join("; ");
+    }
+    let Some(snapshot) = prepared.snapshot else {
+        return "-".to_owned();
+    };
+    let types = snapshot.types().filter(|(url, _)| *url != Kind::EXTENSION);
+    let names = types.flat_map(|(url, of_type)| {
+        let short = url.rsplit('.').next().unwrap();
+        let names: Vec<_> = of_type
+            .resources()
+            .map(|it| format!("{short}/{}", it.name()))
+            .collect();
+        if names.is_empty() {
+            vec![format!("no {short}")]
+        } else {
+            names
+        }
+    });
+    names.collect::<Vec<_>>().join(" ")
+}
+
+#[test]
+fn what_is_declared_reaches_the_cohorts_that_it_is_for() {
+    let mut publisher = Publisher::restore(settings(), &InMemory::default()).unwrap();
+    let fleet = Fleet::new(vec![
+        declared(Kind::CLUSTER, "one", "a"),
+        declared(Kind::RUNTIME, "layer", "b"),
+    ]);
+    assert_eq!(
+        get(&mut publisher, "a", &fleet),
+        "Cluster/one no Listener no Runtime"
+    );
+    assert_eq!(get(&mut publisher, "a", &fleet), "-", "nothing new");
+    assert_eq!(
+        get(&mut publisher, "b", &fleet),
+        "Runtime/layer",
+        "numbers only: clusters may come from elsewhere"
+    );
+    assert_eq!(get(&mut publisher, "c", &fleet), "", "filters only");
+}
+
+#[test]
+fn what_does_not_fit_together_changes_nothing_and_is_said_once() {
+    let mut publisher = Publisher::restore(settings(), &InMemory::default()).unwrap();
+    let fleet = Fleet::new(vec![declared(Kind::CLUSTER, "one", "a")]);
+    assert_eq!(
+        get(&mut publisher, "a", &fleet),
+        "Cluster/one no Listener no Runtime"
+    );
+    let mut twice = declared(Kind::CLUSTER, "one", "a");
+    twice.document = "EnvoyResource/other".to_owned();
+    let broken = Fleet::new(vec![
+        declared(Kind::CLUSTER, "one", "a"),
+        declared(Kind::CLUSTER, "two", "a"),
+        twice,
+    ]);
+    let said = get(&mut publisher, "a", &broken);
+    assert!(
+        said.starts_with("EnvoyResource/other: the cluster"),
+        "{said}"
+    );
+    assert_eq!(get(&mut publisher, "a", &broken), "-");
+}
+
+#[test]
+fn a_layer_that_is_gone_is_taken_away_and_clusters_are_left_alone() {
+    let mut publisher = Publisher::restore(settings(), &InMemory::default()).unwrap();
+    let fleet = Fleet::new(vec![
+        declared(Kind::CLUSTER, "one", "a"),
+        declared(Kind::RUNTIME, "layer", "a"),
+    ]);
+    get(&mut publisher, "a", &fleet);
+    assert_eq!(get(&mut publisher, "a", &Fleet::default()), "no Runtime");
+    let state = publisher.cohorts[&in_zone("a")].snapshot.clone().unwrap();
+    assert!(state.of_type(Kind::RUNTIME).unwrap().is_deleted("layer"));
+    assert!(
+        state.of_type(Kind::CLUSTER).is_none(),
+        "not managed any more"
+    );
 }

@@ -96,6 +96,8 @@ fn took(began: Option<WallTime>, pushed: Pushed, at: WallTime) -> Option<Duratio
 #[cfg(test)]
 mod tests {
     use super::*;
+    use sloop_xds::fleet::Cohort;
+
     use crate::ads::Variant;
 
     #[test]
@@ -108,6 +110,7 @@ mod tests {
             stream,
             id: "checkout-1".to_owned(),
             group: "checkout".to_owned(),
+            cohort: Cohort::of_service("checkout"),
             zone: String::new(),
             connected_since: at,
             variant: Variant::Delta,

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use sloop_controllers::{AlertStatus, SloStatus, Step};
 use sloop_model::{Policy, WallTime};
 use sloop_xds::Snapshot;
+use sloop_xds::fleet::{Cohort, Fleet};
 use sloop_xds_protos::report::v1::ReportResponse;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tonic::Status;
@@ -49,7 +50,7 @@ pub(super) struct Inputs {
     pub(super) views: mpsc::Receiver<View>,
     pub(super) documents: mpsc::Receiver<Documents>,
     pub(super) ads: broadcast::Receiver<ads::Event>,
-    pub(super) groups: watch::Receiver<BTreeSet<String>>,
+    pub(super) cohorts: watch::Receiver<BTreeSet<Cohort>>,
     pub(super) stop: watch::Receiver<bool>,
 }
 
@@ -70,7 +71,7 @@ enum After {
         ReportResponse,
     ),
     Publish {
-        group: String,
+        cohort: Cohort,
         snapshot: Arc<Snapshot>,
         changed: Vec<Pushed>,
     },
@@ -91,7 +92,8 @@ pub(super) struct Actor {
     stepped: Instant,
     wake_at: Option<WallTime>,
     policies: Vec<Policy>,
-    groups: BTreeMap<String, Pace>,
+    fleet: Arc<Fleet>,
+    cohorts: BTreeMap<Cohort, Pace>,
     forgot: Instant,
     recorder: Option<Recorder>,
 }
@@ -118,7 +120,8 @@ impl Actor {
             stepped: now,
             wake_at: None,
             policies: Vec::new(),
-            groups: BTreeMap::new(),
+            fleet: Arc::default(),
+            cohorts: BTreeMap::new(),
             forgot: now,
             recorder: None,
         }
@@ -158,8 +161,8 @@ impl Actor {
                 Some(view) = inputs.views.recv() => view(&self.engine),
                 Some(documents) = inputs.documents.recv() => self.take_documents(documents),
                 event = inputs.ads.recv() => self.hear(event),
-                Ok(()) = inputs.groups.changed() => {
-                    let seen = inputs.groups.borrow_and_update().clone();
+                Ok(()) = inputs.cohorts.changed() => {
+                    let seen = inputs.cohorts.borrow_and_update().clone();
                     self.meet(seen);
                 }
                 ended = self.commits.ended() => self.conclude(ended),
@@ -250,6 +253,10 @@ impl Actor {
         self.meters
             .documents
             .loaded(documents.intents.len(), refused_files);
+        if let Some(fleet) = &documents.fleet {
+            self.fleet = Arc::clone(fleet);
+            self.hub.set_fleet(Arc::clone(fleet));
+        }
         for refused in self.engine.set_documents(documents, clock::wall()) {
             tracing::error!(refused, "no controller takes this intent");
         }
@@ -316,10 +323,10 @@ impl Actor {
                     again.push(publish);
                 }
                 After::Publish {
-                    group,
+                    cohort,
                     snapshot,
                     changed,
-                } => self.publish(&group, snapshot, &changed),
+                } => self.publish(&cohort, snapshot, &changed),
             }
         }
         self.commits.again(again, Instant::now());

@@ -184,7 +184,7 @@ pub async fn serve(
         views: viewed,
         documents: changed,
         ads: hub.events(),
-        groups: hub.groups(),
+        cohorts: hub.cohorts(),
         stop: stopped.clone(),
     };
     let watching = tokio::spawn(loaded.watched.run(changes));

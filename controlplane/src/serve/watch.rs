@@ -8,8 +8,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
+use sloop_xds::fleet::Fleet;
 use tokio::sync::mpsc;
 
 use crate::admin::api::DocumentFile;
@@ -181,6 +183,7 @@ fn documents(loaded: &Loaded, look: &Look) -> Documents {
             .map(|(id, kind, body)| (id.clone(), (*kind, body.clone())))
             .collect(),
         route_sets: loaded.route_sets.clone(),
+        fleet: loaded.fleet.clone().map(|it| Arc::new(Fleet::new(it))),
         files: names.into_iter().map(file).collect(),
     }
 }

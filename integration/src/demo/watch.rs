@@ -119,6 +119,7 @@ impl Watcher {
             }
             Happened::Breaker { .. }
             | Happened::Withheld { .. }
+            | Happened::HeldBack { .. }
             | Happened::Acknowledged { .. }
             | Happened::Refused { .. }
             | Happened::Connected { .. }

@@ -1,9 +1,10 @@
-//! The kinds of `sloop.dev/v1`: routes by name, and what our own controllers do.
+//! The kinds of `sloop.dev/v1`: routes by name, what our own controllers do, and what fleets of Envoys run with.
 //!
 //! Values that the filter knows, too (`limits`, `match`, `fault`), have the names
 //! that its configuration gives them.
 
 mod circuit_breaker;
+mod envoy_resource;
 mod expiry;
 mod fault_injection;
 mod part;
@@ -19,7 +20,12 @@ use super::metadata::{self, Metadata};
 use super::reader::Fields;
 
 /// The kinds, as documents name them.
-pub(super) const KINDS: &[&str] = &["RouteSet", "CircuitBreaker", "FaultInjection"];
+pub(super) const KINDS: &[&str] = &[
+    "RouteSet",
+    "CircuitBreaker",
+    "FaultInjection",
+    "EnvoyResource",
+];
 
 /// Reads what follows the metadata of a document of `kind`, seen at `now`.
 pub(super) fn read(
@@ -33,6 +39,8 @@ pub(super) fn read(
         "RouteSet" => route_set::read(document, metadata).map(Body::RouteSet),
         "CircuitBreaker" => circuit_breaker::read(document, metadata)
             .map(|breaker| Body::CircuitBreaker(Box::new(breaker))),
+        "EnvoyResource" => envoy_resource::read(document, metadata)
+            .map(|declared| Body::EnvoyResource(Box::new(declared))),
         _ => fault_injection::read(document, metadata, now)
             .map(|fault| Body::FaultInjection(Box::new(fault))),
     }

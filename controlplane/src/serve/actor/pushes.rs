@@ -1,10 +1,11 @@
-//! The publishing half of the loop: which groups there are, and what each should have.
+//! The publishing half of the loop: which cohorts there are, and what each should have.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use sloop_xds::Snapshot;
+use sloop_xds::fleet::Cohort;
+use sloop_xds::{Offer, Snapshot};
 
 use super::{Actor, After};
 use crate::admin::api::Happened;
@@ -12,15 +13,15 @@ use crate::clock;
 use crate::engine::Pace;
 use crate::publish::{Pushed, Wanted};
 
-/// Pushes to one group are at least this far apart. Each costs Envoy's main
+/// Pushes to one cohort are at least this far apart. Each costs Envoy's main
 /// thread 5 ms and a kilobyte that it never gives back.
 const PUSH_GAP: Duration = Duration::from_secs(1);
 
 impl Actor {
-    /// Notes groups; those that are new are pushed to at once.
-    pub(super) fn meet(&mut self, seen: BTreeSet<String>) {
-        for group in seen {
-            self.groups.entry(group).or_insert_with(|| {
+    /// Notes cohorts; those that are new are pushed to at once.
+    pub(super) fn meet(&mut self, seen: BTreeSet<Cohort>) {
+        for cohort in seen {
+            self.cohorts.entry(cohort).or_insert_with(|| {
                 let mut pace = Pace::of(PUSH_GAP);
                 pace.want();
                 pace
@@ -29,7 +30,7 @@ impl Actor {
     }
 
     pub(super) fn want_pushes(&mut self) {
-        self.groups.values_mut().for_each(Pace::want);
+        self.cohorts.values_mut().for_each(Pace::want);
     }
 
     /// When the next push is due. None is while a step is wanted: what brought that
@@ -38,23 +39,23 @@ impl Actor {
         if self.steps.due(now).is_some() {
             return None;
         }
-        self.groups.values().filter_map(|pace| pace.due(now)).min()
+        self.cohorts.values().filter_map(|pace| pace.due(now)).min()
     }
 
-    /// Pushes to the groups that are due.
+    /// Pushes to the cohorts that are due.
     pub(super) fn push(&mut self, now: Instant) {
         if self.push_due(now).is_none_or(|due| now < due) {
             return;
         }
-        let due: Vec<String> = self
-            .groups
+        let due: Vec<Cohort> = self
+            .cohorts
             .iter()
             .filter(|(_, pace)| pace.is_due(now))
-            .map(|(group, _)| group.clone())
+            .map(|(cohort, _)| cohort.clone())
             .collect();
-        for group in due {
-            let changed = self.prepare(&group, now);
-            if let Some(pace) = self.groups.get_mut(&group) {
+        for cohort in due {
+            let changed = self.prepare(&cohort, now);
+            if let Some(pace) = self.cohorts.get_mut(&cohort) {
                 if changed {
                     pace.done(now);
                 } else {
@@ -64,24 +65,32 @@ impl Actor {
         }
     }
 
-    /// Makes what `group` should have and sends it on its way. Returns whether anything changed.
-    fn prepare(&mut self, group: &str, now: Instant) -> bool {
+    /// Makes what `cohort` should have and sends it on its way. Returns whether anything changed.
+    fn prepare(&mut self, cohort: &Cohort, now: Instant) -> bool {
         let wanted = Wanted {
             route_sets: self.engine.route_sets(),
             policies: &self.policies,
+            fleet: &self.fleet,
         };
         let at = clock::wall();
-        let prepared = match self.publisher.prepare(group, wanted, at) {
+        let prepared = match self.publisher.prepare(cohort, wanted, at) {
             Ok(prepared) => prepared,
             Err(error) => {
-                tracing::warn!(group, %error, "no service can have this name");
+                tracing::warn!(%cohort, %error, "no service can have this name");
                 return false;
             }
         };
-        for (side, reason) in prepared.withheld {
-            tracing::error!(group, %side, reason, "a configuration is not pushed");
+        for reason in prepared.troubles {
+            tracing::error!(%cohort, reason, "what is declared is not pushed");
             self.meters.push.withheld();
-            let group = group.to_owned();
+            let group = cohort.to_string();
+            self.engine
+                .tell(at, at, Happened::HeldBack { group, reason });
+        }
+        for (side, reason) in prepared.withheld {
+            tracing::error!(%cohort, %side, reason, "a configuration is not pushed");
+            self.meters.push.withheld();
+            let group = cohort.service.clone();
             self.engine.tell(
                 at,
                 at,
@@ -96,7 +105,7 @@ impl Actor {
             return false;
         };
         let publish = After::Publish {
-            group: group.to_owned(),
+            cohort: cohort.clone(),
             snapshot,
             changed: prepared.changed,
         };
@@ -105,13 +114,13 @@ impl Actor {
         true
     }
 
-    pub(super) fn publish(&mut self, group: &str, snapshot: Arc<Snapshot>, changed: &[Pushed]) {
-        self.hub.publish(group, snapshot);
+    pub(super) fn publish(&mut self, cohort: &Cohort, snapshot: Arc<Snapshot>, changed: &[Pushed]) {
+        self.hub.offer(cohort, Offer::to_all(snapshot));
         let now = clock::wall();
         for pushed in changed {
             self.meters.push.pushed();
             let happened = Happened::Push {
-                group: group.to_owned(),
+                group: cohort.service.clone(),
                 side: pushed.side,
                 generation: pushed.generation,
             };

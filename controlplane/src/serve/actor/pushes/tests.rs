@@ -31,9 +31,13 @@ fn actor(documents: Documents) -> Actor {
     let hub = Hub::new(AdsLimits::default(), clock::wall);
     let mut actor = Actor::new(engine, publisher, store, hub, meters);
     actor.begin(documents);
-    actor.meet(BTreeSet::from(["checkout".to_owned()]));
+    actor.meet(BTreeSet::from([checkout()]));
     actor.work();
     actor
+}
+
+fn checkout() -> Cohort {
+    Cohort::of_service("checkout")
 }
 
 fn routes(prefix: &str) -> Documents {
@@ -59,15 +63,15 @@ async fn a_change_is_pushed_after_the_step_that_it_asks_for() {
     assert_eq!(actor.push_due(now), None, "pushed already");
     // As if the last push were long ago, and the last step not.
     let quiet = Pace::of(PUSH_GAP);
-    actor.groups.insert("checkout".to_owned(), quiet);
+    actor.cohorts.insert(checkout(), quiet);
     actor.steps = Pace::of(PUSH_GAP);
     actor.steps.done(now);
     actor.take_documents(routes("/payments"));
     actor.push(now);
-    assert!(actor.groups["checkout"].is_due(now), "not yet pushed");
+    assert!(actor.cohorts[&checkout()].is_due(now), "not yet pushed");
     assert_eq!(actor.push_due(now), None, "the step comes first");
     actor.step(now);
     assert_eq!(actor.push_due(now), Some(now));
     actor.push(now);
-    assert!(!actor.groups["checkout"].is_due(now), "pushed");
+    assert!(!actor.cohorts[&checkout()].is_due(now), "pushed");
 }

@@ -1,0 +1,129 @@
+//! The bootstrap of an Envoy that gets everything from documents.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+
+use sloop_model::ServiceName;
+
+use super::text::{indented, quoted, socket_address};
+use super::{Address, GENERAL, clusters, discovery};
+use crate::ads::Variant;
+
+/// The runtime layer that documents of the type `Runtime` fill.
+pub const FLEET_LAYER: &str = "fleet";
+
+/// An Envoy that begins with nothing but the way to the control plane.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FleetBootstrap {
+    /// Envoy's node id, unique among all.
+    pub node: String,
+    /// The service that it belongs to; Envoy's node cluster.
+    pub service: ServiceName,
+    /// Where it runs: region and zone, each empty when not said.
+    pub locality: (String, String),
+    /// What selectors may ask for beside that.
+    pub metadata: BTreeMap<String, String>,
+    /// Where Envoy's admin interface listens. Keep it on the loopback interface.
+    pub admin: SocketAddr,
+    /// Where the control plane takes discovery and reports.
+    pub control_plane: Address,
+    /// How Envoy asks for its configuration; [`Variant::Delta`] unless there is a reason.
+    pub variant: Variant,
+}
+
+impl FleetBootstrap {
+    /// The configuration as YAML.
+    #[must_use]
+    pub fn to_yaml(&self) -> String {
+        let admin = indented(4, &socket_address(&self.admin));
+        [
+            self.identity(),
+            format!("admin:\n  address:\n{admin}"),
+            discovery(self.variant),
+            EVERYTHING.to_owned(),
+            layers(),
+            GENERAL.to_owned(),
+            "static_resources:\n  clusters:\n".to_owned(),
+            indented(2, &clusters::control_plane(&self.control_plane)),
+        ]
+        .concat()
+    }
+
+    fn identity(&self) -> String {
+        let mut text = format!(
+            "# Envoy that gets everything from Sloop.\nnode:\n  id: {}\n  cluster: {}\n",
+            quoted(&self.node),
+            quoted(self.service.as_str()),
+        );
+        let (region, zone) = &self.locality;
+        if !(region.is_empty() && zone.is_empty()) {
+            let (region, zone) = (quoted(region), quoted(zone));
+            text.push_str(&format!(
+                "  locality:\n    region: {region}\n    zone: {zone}\n"
+            ));
+        }
+        if !self.metadata.is_empty() {
+            text.push_str("  metadata:\n");
+        }
+        for (name, value) in &self.metadata {
+            text.push_str(&format!("    {}: {}\n", quoted(name), quoted(value)));
+        }
+        text
+    }
+}
+
+/// Below `dynamic_resources`.
+const EVERYTHING: &str = "  cds_config:
+    resource_api_version: V3
+    ads: {}
+  lds_config:
+    resource_api_version: V3
+    ads: {}
+";
+
+fn layers() -> String {
+    format!(
+        "layered_runtime:
+  layers:
+  - name: {FLEET_LAYER}
+    rtds_layer:
+      name: {FLEET_LAYER}
+      rtds_config:
+        resource_api_version: V3
+        ads: {{}}
+        # There may be none.
+        initial_fetch_timeout: 2s
+  # What a person says to this Envoy itself goes first.
+  - name: admin
+    admin_layer: {{}}
+"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_says_who_it_is_and_asks_for_everything() {
+        let yaml = FleetBootstrap {
+            node: "edge-1".to_owned(),
+            service: ServiceName::try_from("edge").unwrap(),
+            locality: ("eu".to_owned(), String::new()),
+            metadata: BTreeMap::from([("tier".to_owned(), "a: \"b\"".to_owned())]),
+            admin: "127.0.0.1:9901".parse().unwrap(),
+            control_plane: "127.0.0.1:18000".parse().unwrap(),
+            variant: Variant::Delta,
+        }
+        .to_yaml();
+        for part in [
+            "  id: \"edge-1\"\n  cluster: \"edge\"\n  locality:\n    region: \"eu\"\n",
+            "  metadata:\n    \"tier\": \"a: \\\"b\\\"\"\n",
+            "  cds_config:\n    resource_api_version: V3\n    ads: {}\n",
+            "      name: fleet\n",
+            "static_resources:\n  clusters:\n  - name: \"sloop_xds\"\n",
+        ] {
+            assert!(yaml.contains(part), "{part}\nnot in\n{yaml}");
+        }
+    }
+}

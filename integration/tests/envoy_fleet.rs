@@ -1,0 +1,336 @@
+//! A fleet that is configured by nothing but documents, and changed while requests flow.
+//!
+//! The program is `$SLOOP`, else `target/debug/sloop`.
+#![cfg(feature = "envoy")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "tests"
+)]
+#![allow(clippy::print_stdout, reason = "a measured time is worth seeing")]
+
+mod support;
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use sloop_controlplane::ads::Variant;
+use sloop_controlplane::bootstrap::FleetBootstrap;
+use sloop_integration::envoy::{Caller, Envoy, Upstream};
+use sloop_integration::eventually::eventually;
+use sloop_integration::ports;
+use sloop_integration::process::{Guarded, Program};
+use sloop_model::ServiceName;
+use support::SOON;
+
+/// A control plane with a folder of documents.
+struct Plane {
+    /// Before the folder with its log, which is shown when a test fails.
+    _running: Guarded,
+    folder: tempfile::TempDir,
+    listen: SocketAddr,
+    admin: Caller,
+}
+
+impl Plane {
+    async fn start() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir(folder.path().join("documents")).unwrap();
+        let (listen, admin) = (
+            ports::free_address().unwrap(),
+            ports::free_address().unwrap(),
+        );
+        let built = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/debug/sloop");
+        let program = std::env::var_os("SLOOP").map_or(built, PathBuf::from);
+        let running = Program::new("sloop", program)
+            .arg("serve")
+            .arg("--documents")
+            .arg(folder.path().join("documents"))
+            .args(["--listen", &listen.to_string()])
+            .args(["--admin", &admin.to_string()])
+            .arg("--store")
+            .arg(folder.path().join("store"))
+            .args(["--module", "/sloop_filter.wasm"])
+            .start(folder.path().join("sloop.log"))
+            .unwrap();
+        let plane = Self {
+            _running: running,
+            folder,
+            listen,
+            admin: Caller::of(admin),
+        };
+        eventually(SOON, "sloop is ready", async || {
+            let answer = plane.admin.get("/readyz").await.ok()?;
+            (answer.status() == 200).then_some(())
+        })
+        .await
+        .unwrap();
+        plane
+    }
+
+    /// Writes resources as one file, which takes effect as a whole.
+    fn declare(&self, resources: &[String]) {
+        let documents: Vec<String> = resources
+            .iter()
+            .enumerate()
+            .map(|(n, resource)| {
+                format!(
+                    "apiVersion: sloop.dev/v1\nkind: EnvoyResource\nmetadata: {{name: r{n}}}\nspec:\n  \
+                     selector: {{clusters: [edge]}}\n  resource: {resource}\n"
+                )
+            })
+            .collect();
+        let draft = self.folder.path().join("draft");
+        std::fs::write(&draft, documents.join("---\n")).unwrap();
+        std::fs::rename(draft, self.folder.path().join("documents/fleet.yaml")).unwrap();
+    }
+
+    async fn items(&self, path: &str) -> Vec<serde_json::Value> {
+        let answer = self.admin.get(path).await.unwrap();
+        let list: serde_json::Value = serde_json::from_slice(answer.body()).unwrap();
+        list["items"].as_array().cloned().unwrap_or_default()
+    }
+}
+
+/// Resources in Envoy's own words. JSON is YAML.
+fn typed(name: &str, rest: &str) -> String {
+    format!(r#"{{"@type": type.googleapis.com/envoy.{name}, {rest}}}"#)
+}
+
+fn listener(at: SocketAddr) -> String {
+    let router = typed("extensions.filters.http.router.v3.Router", "");
+    let manager = typed(
+        "extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
+        &format!(
+            "stat_prefix: web, rds: {{route_config_name: web, config_source: {{resource_api_version: V3, ads: {{}}}}}}, \
+             http_filters: [{{name: envoy.filters.http.router, typed_config: {router}}}]"
+        ),
+    );
+    typed(
+        "config.listener.v3.Listener",
+        &format!(
+            "name: web, address: {{socket_address: {{address: {}, port_value: {}}}}}, \
+             filter_chains: [{{filters: [{{name: envoy.filters.network.http_connection_manager, typed_config: {manager}}}]}}]",
+            at.ip(),
+            at.port()
+        ),
+    )
+}
+
+fn routes(cluster: &str) -> String {
+    typed(
+        "config.route.v3.RouteConfiguration",
+        &format!(
+            "name: web, virtual_hosts: [{{name: all, domains: [\"*\"], \
+             routes: [{{match: {{prefix: /}}, route: {{cluster: {cluster}}}}}]}}]"
+        ),
+    )
+}
+
+/// A cluster with endpoints by discovery, and `max_requests` at a time.
+fn cluster(name: &str, max_requests: u32) -> String {
+    typed(
+        "config.cluster.v3.Cluster",
+        &format!(
+            "name: {name}, type: EDS, connect_timeout: 1s, \
+             eds_cluster_config: {{service_name: {name}-pool, eds_config: {{resource_api_version: V3, ads: {{}}}}}}, \
+             circuit_breakers: {{thresholds: [{{max_requests: {max_requests}}}]}}"
+        ),
+    )
+}
+
+fn endpoints(name: &str, at: SocketAddr) -> String {
+    typed(
+        "config.endpoint.v3.ClusterLoadAssignment",
+        &format!(
+            "cluster_name: {name}-pool, endpoints: [{{lb_endpoints: [{{endpoint: {{address: \
+             {{socket_address: {{address: {}, port_value: {}}}}}}}}}]}}]",
+            at.ip(),
+            at.port()
+        ),
+    )
+}
+
+fn runtime(max_requests: u32) -> String {
+    typed(
+        "service.runtime.v3.Runtime",
+        &format!(
+            "name: fleet, layer: {{circuit_breakers.beta.default.max_requests: {max_requests}}}"
+        ),
+    )
+}
+
+async fn edge(plane: &Plane, variant: Variant) -> Envoy {
+    let yaml = FleetBootstrap {
+        node: "edge-1".to_owned(),
+        service: ServiceName::try_from("edge").unwrap(),
+        locality: (String::new(), "a".to_owned()),
+        metadata: BTreeMap::new(),
+        admin: "127.0.0.1:0".parse().unwrap(),
+        control_plane: plane.listen.into(),
+        variant,
+    }
+    .to_yaml();
+    Envoy::start(&yaml).await.unwrap()
+}
+
+/// Requests without a pause, until it is stopped.
+struct Load {
+    stop: Arc<AtomicBool>,
+    asking: tokio::task::JoinHandle<(usize, Vec<String>)>,
+}
+
+impl Load {
+    fn start(caller: Caller) -> Self {
+        let stop = Arc::<AtomicBool>::default();
+        let stopped = Arc::clone(&stop);
+        let asking = tokio::spawn(async move {
+            let (mut sent, mut failed) = (0, Vec::new());
+            while !stopped.load(Ordering::Relaxed) {
+                sent += 1;
+                match caller.get("/").await {
+                    Ok(answer) if answer.status() == 200 => {}
+                    Ok(answer) => failed.push(answer.status().to_string()),
+                    Err(error) => failed.push(format!("{error:#}")),
+                }
+            }
+            (sent, failed)
+        });
+        Self { stop, asking }
+    }
+
+    /// Ends it. Not one request may have failed.
+    async fn none_failed(self) {
+        self.stop.store(true, Ordering::Relaxed);
+        let (sent, failed) = self.asking.await.unwrap();
+        assert!(failed.is_empty(), "of {sent} failed {failed:?}");
+        assert!(100 < sent, "only {sent} requests");
+    }
+}
+
+/// Waits until Envoy's admin interface shows `wanted`, and not `unwanted`.
+async fn shows(envoy: &Envoy, wanted: &str, unwanted: &str) {
+    let what = format!("/clusters shows {wanted:?} and not {unwanted:?}");
+    let mut text = String::new();
+    let shown = eventually(SOON, &what, async || {
+        text = envoy.get("/clusters").await.ok()?;
+        (text.contains(wanted) && (unwanted.is_empty() || !text.contains(unwanted))).then_some(())
+    });
+    let shown = shown.await;
+    assert!(shown.is_ok(), "{what}:\n{text}");
+}
+
+/// Cases 11 and 12: a new cluster and routes to it, a changed one, and the old one goes.
+async fn changes_under_load(variant: Variant) {
+    let (one, two) = (
+        Upstream::start().await.unwrap(),
+        Upstream::start().await.unwrap(),
+    );
+    let plane = Plane::start().await;
+    let web = ports::free_address().unwrap();
+    let with_one = [
+        listener(web),
+        routes("alpha"),
+        cluster("alpha", 1_000),
+        endpoints("alpha", one.address()),
+    ];
+    plane.declare(&with_one);
+    let envoy = edge(&plane, variant).await;
+    let caller = Caller::of(web);
+    eventually(SOON, "the fleet serves", async || {
+        let answer = caller.get("/").await.ok()?;
+        (answer.status() == 200).then_some(())
+    })
+    .await
+    .unwrap();
+    let load = Load::start(caller);
+
+    // All at once: another cluster, its endpoints, routes to it, and the old cluster goes.
+    let with_two = |max_requests| {
+        [
+            listener(web),
+            routes("beta"),
+            cluster("beta", max_requests),
+            endpoints("beta", two.address()),
+        ]
+    };
+    plane.declare(&with_two(1_000));
+    shows(&envoy, "beta::", "alpha::").await;
+    // Envoy waits 15 s for the endpoints of a changed cluster, unless they come after it.
+    let begun = std::time::Instant::now();
+    plane.declare(&with_two(777));
+    shows(&envoy, "beta::default_priority::max_requests::777", "").await;
+    println!(
+        "a changed threshold was in force after {:?}",
+        begun.elapsed()
+    );
+    // Numbers that Envoy looks up at run time win over those of the cluster.
+    let mut with_runtime = with_two(777).to_vec();
+    with_runtime.push(runtime(55));
+    plane.declare(&with_runtime);
+    shows(&envoy, "beta::default_priority::max_requests::55", "").await;
+    // And back to the first.
+    plane.declare(&with_one);
+    shows(&envoy, "alpha::", "beta::").await;
+    load.none_failed().await;
+    for refused in [
+        "cluster_manager.cds.update_rejected",
+        "listener_manager.lds.update_rejected",
+    ] {
+        assert_eq!(
+            envoy.stat(refused).await.unwrap().unwrap_or(0),
+            0,
+            "{refused}"
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_fleet_changes_under_load_without_a_failed_request_over_delta() {
+    changes_under_load(Variant::Delta).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_fleet_changes_under_load_without_a_failed_request_over_state_of_the_world() {
+    changes_under_load(Variant::Sotw).await;
+}
+
+/// What leads nowhere does not leave, and what was in force stays.
+#[tokio::test]
+async fn a_route_to_an_unknown_cluster_is_refused_with_its_name() {
+    let one = Upstream::start().await.unwrap();
+    let plane = Plane::start().await;
+    let web = ports::free_address().unwrap();
+    let fleet = |route: &str| {
+        [
+            listener(web),
+            routes(route),
+            cluster("alpha", 1_000),
+            endpoints("alpha", one.address()),
+        ]
+    };
+    plane.declare(&fleet("alpha"));
+    let _envoy = edge(&plane, Variant::Delta).await;
+    let caller = Caller::of(web);
+    eventually(SOON, "the fleet serves", async || {
+        let answer = caller.get("/").await.ok()?;
+        (answer.status() == 200).then_some(())
+    })
+    .await
+    .unwrap();
+    plane.declare(&fleet("alhpa"));
+    eventually(SOON, "the document is refused", async || {
+        let documents = plane.items("/v1/documents").await;
+        let problem = documents[0]["problems"][0].as_str()?.to_owned();
+        problem
+            .contains("leads to the cluster \"alhpa\", which is in no document")
+            .then_some(())
+    })
+    .await
+    .unwrap();
+    assert_eq!(caller.statuses("/", 20).await.unwrap(), [200; 20]);
+}
