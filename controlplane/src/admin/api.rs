@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use sloop_controllers::{Acted, BreakerCause, BreakerState, ObjectiveStatus, Signal, Stage};
+use sloop_controllers::{Acted, BreakerCause, BreakerState, ObjectiveStatus, Signal, Spent, Stage};
 use sloop_model::{Arm, Dimension, Policy, RouteName, Scope, ServiceName, Share, Side, SloName};
 
 /// A list, and when it was true.
@@ -16,6 +16,19 @@ pub struct List<T> {
     pub at_ms: u64,
     /// The things, in the order of their names; events and decisions oldest first.
     pub items: Vec<T>,
+}
+
+/// `GET /v1/slos/{name}/spending?window_s=SECONDS`: who spent an objective's budget.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SpendingStatus {
+    /// Position of the objective in the SLO.
+    pub objective: u32,
+    /// The window up to now, in milliseconds: the one that was asked for, or the SLO's own so far.
+    pub window_ms: u64,
+    /// Bad requests by what they are due to: by kind, and then who spent most first. The routes
+    /// add up to all of them; what other kinds lack to that is not known. What each kind
+    /// means and how exact windows are: `SpentBy` of `core/controllers`.
+    pub spent: Vec<Spent>,
 }
 
 /// `GET /v1/scopes`: one route of one service, seen from one side.

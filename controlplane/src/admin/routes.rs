@@ -1,6 +1,7 @@
 //! The paths of the HTTP API. All are `GET`.
 
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use axum::extract::{Path, Query, State, rejection::QueryRejection};
 use axum::http::{Uri, header};
@@ -12,7 +13,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::api::{
     DecisionExplained, DecisionTaken, DenialStatus, DocumentFile, Event, List, NodeStatus,
-    ScopeStatus,
+    ScopeStatus, SpendingStatus,
 };
 use super::nodes::nodes;
 use super::problem::Refusal;
@@ -84,6 +85,7 @@ pub fn router(admin: Admin) -> Router {
         .route("/metrics", get(metrics))
         .route("/v1/slos", get(slos))
         .route("/v1/slos/{name}", get(slo))
+        .route("/v1/slos/{name}/spending", get(spending))
         .route("/v1/scopes", get(scopes))
         .route("/v1/nodes", get(all_nodes))
         .route("/v1/events", get(events))
@@ -124,6 +126,32 @@ async fn slo(
     };
     let found = admin.view(find).await?;
     found.map(Json).ok_or(Refusal::NoSuch { kind: "SLO", name })
+}
+
+/// Which time is meant.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Window {
+    /// The last so many seconds; the SLO's own window when left out.
+    #[serde(default)]
+    window_s: Option<u64>,
+}
+
+async fn spending(
+    State(admin): State<Admin>,
+    Path(name): Path<String>,
+    window: Result<Query<Window>, QueryRejection>,
+) -> Answer<SpendingStatus> {
+    let Query(Window { window_s }) = window.map_err(|error| Refusal::Query(error.body_text()))?;
+    let asked = name.clone();
+    let length = window_s.map(Duration::from_secs);
+    let find = move |engine: &Engine| engine.spending(&asked, length);
+    let items = admin.view(find).await?;
+    let items = items.ok_or(Refusal::NoSuch { kind: "SLO", name })?;
+    Ok(Json(List {
+        at_ms: clock::wall().as_millis(),
+        items,
+    }))
 }
 
 async fn scopes(State(admin): State<Admin>) -> Answer<ScopeStatus> {

@@ -1,6 +1,7 @@
 //! `sloop describe`.
 
 use std::io::{self, Write};
+use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use sloop_controllers::{
@@ -11,11 +12,11 @@ use sloop_controllers::{
 use super::explain::balance;
 use super::policy::sentence;
 use super::table::{Table, percent};
-use super::{AdminArgs, CliError, client, get, scope};
+use super::{AdminArgs, CliError, client, get, scope, spending};
 use crate::metrics::{rough_span, span};
 
 const EXAMPLE: &str = "Example:
-  sloop describe slo checkout-availability
+  sloop describe slo checkout-availability --window 6h
   sloop describe scope checkout/pay";
 
 /// What to describe.
@@ -27,6 +28,9 @@ pub(super) struct DescribeArgs {
     kind: Kind,
     /// Its name; of scopes SERVICE, or SERVICE/ROUTE.
     name: String,
+    /// Show who spent the budget in the last so much time, as 5m, 6h or 30d; in the SLO's window when left out.
+    #[arg(long, value_name = "TIME", value_parser = spending::window)]
+    window: Option<Duration>,
     #[command(flatten)]
     admin: AdminArgs,
 }
@@ -45,7 +49,8 @@ pub(super) fn run(args: &DescribeArgs, out: &mut dyn Write) -> Result<(), CliErr
         Kind::Slo => {
             let path = format!("/v1/slos/{}", client::segment(&args.name));
             let slo: SloStatus = client::get(&args.admin.admin, &path)?;
-            Ok(describe(&slo, out)?)
+            describe(&slo, out)?;
+            spending::print(&args.admin.admin, &args.name, args.window, out)
         }
         Kind::Scope => scope::run(&args.admin.admin, &args.name, out),
     }

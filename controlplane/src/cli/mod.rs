@@ -14,6 +14,7 @@ mod policy;
 mod replay;
 mod scope;
 mod serve;
+mod spending;
 mod table;
 mod validate;
 

@@ -13,6 +13,7 @@ mod history;
 mod pace;
 mod recent;
 mod restore;
+mod spending;
 mod values;
 mod views;
 
@@ -256,6 +257,7 @@ impl Engine {
         let observation = report.observation();
         self.record(|| Input::Observe(Box::new(observation.clone())));
         self.world.observe(observation);
+        spending::attribute(&mut self.world, report);
         for told in self.fleet.take(report, now) {
             self.tell(told.at, now, told.happened);
         }

@@ -194,6 +194,16 @@ async fn counts_are_exact_however_often_it_is_killed() {
     sloop.kill();
     let again = home.start();
     assert_eq!(requests_counted(&again).await, (sent, sent), "after all");
+    let spent = again.items("/v1/slos/pay/spending?window_s=3600").await;
+    let spent = spent[0]["spent"].as_array().unwrap().clone();
+    let bad = |by| {
+        spent
+            .iter()
+            .find(|it| it["by"] == by)
+            .map(|it| it["bad"].clone())
+    };
+    assert_eq!(bad("route"), Some((VMS * REPORTS).into()), "{spent:?}");
+    assert_eq!(bad("sidecar"), Some((VMS * REPORTS).into()), "{spent:?}");
     let scopes = again.items("/v1/scopes").await;
     assert_eq!(scopes[0]["outcomes"]["server_error"], VMS * REPORTS);
 }

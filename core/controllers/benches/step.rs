@@ -1,4 +1,5 @@
-//! What a second costs the control plane: reports in, one step of all controllers, changes out.
+//! What a second costs the control plane: reports in, changes out, one step of all controllers,
+//! and the statuses that people see of all SLOs.
 #![allow(
     missing_docs,
     clippy::unwrap_used,
@@ -6,13 +7,15 @@
     reason = "a benchmark"
 )]
 
+use core::cell::{Cell, RefCell};
+
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use sloop_controllers::{Controllers, IntentId, ObjectiveCounts, Observation, ScopeCounts, World};
 use sloop_model::{ObjectiveId, RouteName, Scope, ServiceName, Side, SloName, WallTime};
 
 const BEGIN: u64 = 1_700_000_000;
-/// Sidecars that see each service.
-const SIDECARS: usize = 4;
+/// Routes of each service, and so scopes; each is reported on by one sidecar in each second.
+const ROUTES: usize = 4;
 
 fn at(second: u64) -> WallTime {
     WallTime::from_millis((BEGIN + second) * 1_000)
@@ -39,15 +42,15 @@ fn controllers(slos: usize) -> Controllers {
 
 /// What all sidecars of all services report in one second.
 fn reports(slos: usize, second: u64) -> Vec<Observation> {
-    let one = |number: usize, sidecar: usize| Observation {
-        node: format!("service-{number}-{sidecar}"),
+    let one = |number: usize, route: usize| Observation {
+        node: format!("service-{number}-{route}"),
         incarnation: 1,
         from: at(second - 1),
         at: at(second),
         scopes: vec![ScopeCounts {
             scope: Scope {
                 service: ServiceName::try_from(format!("service-{number}")).unwrap(),
-                route: RouteName::other(),
+                route: RouteName::try_from(format!("route-{route}")).unwrap(),
                 side: Side::Server,
             },
             requests: 100,
@@ -73,7 +76,7 @@ fn reports(slos: usize, second: u64) -> Vec<Observation> {
         }],
     };
     (0..slos)
-        .flat_map(|number| (0..SIDECARS).map(move |sidecar| one(number, sidecar)))
+        .flat_map(|number| (0..ROUTES).map(move |route| one(number, route)))
         .collect()
 }
 
@@ -82,27 +85,39 @@ fn second(criterion: &mut Criterion) {
     group.sample_size(10);
     for slos in [100, 1_000, 5_000] {
         let mut controllers = controllers(slos);
-        let mut world = World::default();
-        let mut now = 10;
+        // Reports come in before each measured call, and the world outlives all of them.
+        let (world, now) = (RefCell::new(World::default()), Cell::new(10));
+        let next = || {
+            now.set(now.get() + 1);
+            (now.get(), reports(slos, now.get()))
+        };
+        let observe = |(now, reports): (u64, Vec<Observation>)| {
+            let mut world = world.borrow_mut();
+            world.begin_step(at(now));
+            for report in reports {
+                world.observe(report);
+            }
+        };
+        let changes = || world.borrow_mut().take_changes().len();
+        // Six minutes, so that the rings of seconds are full.
+        for _ in 0..360 {
+            observe(next());
+            changes();
+        }
         group.throughput(Throughput::Elements(slos as u64));
         group.bench_function(format!("observe/{slos}"), |bencher| {
-            bencher.iter_batched(
-                || {
-                    now += 1;
-                    (now, reports(slos, now))
-                },
-                |(now, reports)| {
-                    world.begin_step(at(now));
-                    for report in reports {
-                        world.observe(report);
-                    }
-                    world.take_changes().len()
-                },
-                BatchSize::PerIteration,
-            );
+            bencher.iter_batched(next, observe, BatchSize::PerIteration);
         });
+        group.bench_function(format!("changes/{slos}"), |bencher| {
+            bencher.iter_batched(|| observe(next()), |()| changes(), BatchSize::PerIteration);
+        });
+        let mut world = world.into_inner();
         group.bench_function(format!("step/{slos}"), |bencher| {
             bencher.iter(|| controllers.step(&mut world).policies.len());
+        });
+        let step = controllers.step(&mut world);
+        group.bench_function(format!("statuses/{slos}"), |bencher| {
+            bencher.iter(|| controllers.slo_statuses(&world, &step).len());
         });
     }
     group.finish();

@@ -27,7 +27,7 @@ pub use alert::{
     Alert, AlertIntent, AlertKind, AlertMemory, AlertState, AlertStatus, AlertTarget, AlertWhen,
     Comparison,
 };
-pub use budget::{Cell, Counts, InvalidSlicing, Resolution, Slicing};
+pub use budget::{Cell, Counts, InvalidSlicing, Level, Resolution, Slicing, Spent, SpentBy};
 pub use chaos::{
     AbortConditions, ArmsPoint, BudgetSpent, Chaos, ChaosIntent, ChaosMemory, ChaosSchedule,
     ChaosSpec, ChaosTarget, ComparisonStatus, Ends, ExperimentEvent, ExperimentPhase,

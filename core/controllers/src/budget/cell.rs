@@ -5,7 +5,7 @@ use core::time::Duration;
 use serde::{Deserialize, Serialize};
 use sloop_model::{ObjectiveId, WallTime};
 
-use super::Slicing;
+use super::{Level, Slicing, SpentBy};
 use crate::ScopeTotals;
 
 /// Requests, and those among them that were good.
@@ -128,11 +128,38 @@ pub enum Cell {
         /// Whether it is over, and so among [`Cell::Slices`].
         is_over: bool,
     },
+    /// What one spender spent of an objective's budget in one cell of time.
+    Spent {
+        /// Whose budget it is.
+        objective: ObjectiveId,
+        /// What the name is.
+        by: SpentBy,
+        /// Who spent it.
+        name: String,
+        /// How long the cell is.
+        level: Level,
+        /// When it begins.
+        start: WallTime,
+        /// Bad requests.
+        bad: u64,
+    },
     /// What happened on a scope since counting began.
     Scope(ScopeTotals),
 }
 
 impl Cell {
+    /// When the cell of time begins that it is about; the epoch for totals of all time.
+    #[must_use]
+    pub fn start(&self) -> WallTime {
+        match self {
+            Self::Budget { start, .. }
+            | Self::Slices { start, .. }
+            | Self::Slice { start, .. }
+            | Self::Spent { start, .. } => *start,
+            Self::Scope(_) => WallTime::default(),
+        }
+    }
+
     /// Where to store it. The number of keys is bounded: a cell takes the place of the one that left its ring.
     #[must_use]
     pub fn key(&self) -> String {
@@ -169,6 +196,21 @@ impl Cell {
             } => {
                 let slot = slicing.slot(*start);
                 format!("slice\n{}\n{}\n{slot}", objective.slo, objective.index)
+            }
+            Self::Spent {
+                objective,
+                by,
+                name,
+                level,
+                start,
+                ..
+            } => {
+                let slot = level.slot(*start);
+                // The name is last, since it may hold anything.
+                format!(
+                    "spent\n{}\n{}\n{by:?}\n{level:?}\n{slot}\n{name}",
+                    objective.slo, objective.index
+                )
             }
             Self::Scope(totals) => {
                 let scope = &totals.scope;

@@ -19,7 +19,8 @@
 //! - A second that nobody reported on is not known. That is not the same as
 //!   nothing counted, and a window without any known second has no reading.
 //!
-//! Objectives that are budgeted by slices of time ([`Slicing`]) have these besides, in [`Slices`].
+//! Objectives that are budgeted by slices of time ([`Slicing`]) have these besides, in [`Slices`]. Who spent a budget is in
+//! [`Spending`].
 
 mod cell;
 mod fleet;
@@ -27,6 +28,7 @@ mod ring;
 mod series;
 mod slices;
 mod slicing;
+mod spending;
 mod wilson;
 
 pub use cell::{Cell, Counts, Resolution};
@@ -34,6 +36,8 @@ pub(crate) use fleet::{FLEET_WINDOW_MAX, Fleet, SeenBy};
 pub(crate) use series::{Reading, Series};
 pub(crate) use slices::Slices;
 pub use slicing::{InvalidSlicing, Slicing};
+pub(crate) use spending::Spending;
+pub use spending::{Level, Spent, SpentBy};
 pub(crate) use wilson::{SIGMAS, bounds, surely_above, surely_below};
 
 #[cfg(test)]

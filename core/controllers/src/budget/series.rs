@@ -169,20 +169,17 @@ impl Series {
     }
 
     /// Takes the cells that changed since the last call.
-    pub(crate) fn take_changes(&mut self, objective: &ObjectiveId) -> Vec<Cell> {
-        core::mem::take(&mut self.changed)
-            .into_iter()
-            .map(|(resolution, number)| {
-                let sum = self.ring(resolution).between(number, number);
-                Cell::Budget {
-                    objective: objective.clone(),
-                    resolution,
-                    start: WallTime::from_millis(number * resolution.cell_ms()),
-                    counts: sum.counts,
-                    known_s: u32::try_from(sum.known_s).unwrap_or(u32::MAX),
-                }
-            })
-            .collect()
+    pub(crate) fn take_changes(&mut self, objective: &ObjectiveId, cells: &mut Vec<Cell>) {
+        for (resolution, number) in core::mem::take(&mut self.changed) {
+            let sum = self.ring(resolution).between(number, number);
+            cells.push(Cell::Budget {
+                objective: objective.clone(),
+                resolution,
+                start: WallTime::from_millis(number * resolution.cell_ms()),
+                counts: sum.counts,
+                known_s: u32::try_from(sum.known_s).unwrap_or(u32::MAX),
+            });
+        }
     }
 
     /// Takes back a stored cell. Cheapest in the order of time.

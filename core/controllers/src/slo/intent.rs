@@ -175,6 +175,14 @@ impl Weight {
 }
 
 impl SloIntent {
+    /// How much of the window that `now` lies in is over: all of a rolling one, nothing before the first one.
+    #[must_use]
+    pub fn so_far(&self, now: WallTime) -> Duration {
+        self.window
+            .start(now)
+            .map_or(Duration::ZERO, |start| now.since(start))
+    }
+
     /// Stands for the composite of all objectives where an index of one is asked for.
     const COMPOSITE: u32 = u32::MAX;
 

@@ -5,6 +5,8 @@ mod experiments;
 mod scopes;
 mod signal;
 mod sliced;
+mod spending;
+mod stored;
 
 pub use arms::ArmBlock;
 pub use scopes::ScopeTotals;
@@ -19,11 +21,12 @@ use sloop_model::{ObjectiveId, Scope, ServiceName, WallTime};
 
 use crate::budget::{Fleet, Reading, SeenBy, Series, Slices};
 use crate::observation::ScopeCounts;
-use crate::{BreakerState, Cell, Counts, Observation};
+use crate::{BreakerState, Counts, Observation, SpentBy};
 use arms::Blocks;
 use experiments::Experiments;
 use scopes::ScopeState;
 use sliced::Sliced;
+use spending::AllSpending;
 
 /// Everything that a controller may look at.
 ///
@@ -35,6 +38,9 @@ pub struct World {
     signals: Vec<Signal>,
     series: BTreeMap<ObjectiveId, Series>,
     sliced: Sliced,
+    spending: AllSpending,
+    /// Keys of what is stored and no longer wanted.
+    gone: Vec<String>,
     scopes: BTreeMap<Scope, ScopeState>,
     vms: BTreeMap<(String, u64), Vm>,
     lost: Lost,
@@ -98,6 +104,9 @@ impl World {
             self.sliced.close(&self.series, now);
             self.forget_idle();
         }
+        if before.as_millis() / 3_600_000 != now.as_millis() / 3_600_000 {
+            self.forget_spending();
+        }
     }
 
     /// The moment to decide for.
@@ -124,6 +133,12 @@ impl World {
                     good: objective.good.min(Self::COUNT_MAX),
                 };
                 if self.observe_objective(&objective.id, &counts.scope, seen_by, seen.held()) {
+                    let at = seen_by.to;
+                    let bad = seen.held().bad();
+                    let route = counts.scope.route.as_str();
+                    self.attribute(&objective.id, (SpentBy::Route, route), bad, at);
+                    let sidecar = (SpentBy::Sidecar, seen_by.node);
+                    self.attribute(&objective.id, sidecar, bad, at);
                     vm.objectives.insert(objective.id);
                 }
             }
@@ -147,81 +162,6 @@ impl World {
     #[must_use]
     pub const fn lost(&self) -> Lost {
         self.lost
-    }
-
-    /// Takes what changed since the last call, to be stored.
-    #[must_use]
-    pub fn take_changes(&mut self) -> Vec<Cell> {
-        let mut cells = Vec::new();
-        for (id, series) in &mut self.series {
-            cells.extend(series.take_changes(id));
-        }
-        self.sliced.take_changes(&mut cells);
-        for state in self.scopes.values_mut().filter(|state| state.is_changed) {
-            state.is_changed = false;
-            cells.push(Cell::Scope(state.totals.clone()));
-        }
-        cells
-    }
-
-    /// Takes the keys ([`Cell::key`]) of what is stored and no longer wanted, to be deleted
-    /// before what [`World::take_changes`] gives is stored.
-    #[must_use]
-    pub fn take_gone(&mut self) -> Vec<String> {
-        self.sliced.take_gone()
-    }
-
-    /// Takes back what was stored, in any order, before the first observation.
-    pub fn restore(&mut self, mut cells: Vec<Cell>) {
-        cells.sort_by_key(|cell| match cell {
-            Cell::Budget { start, .. } | Cell::Slices { start, .. } | Cell::Slice { start, .. } => {
-                *start
-            }
-            Cell::Scope(_) => WallTime::default(),
-        });
-        for cell in cells {
-            match cell {
-                Cell::Budget {
-                    objective,
-                    resolution,
-                    start,
-                    counts,
-                    known_s,
-                } => {
-                    self.series.entry(objective).or_default().restore(
-                        resolution,
-                        start,
-                        (counts, known_s),
-                    );
-                }
-                Cell::Slices {
-                    objective,
-                    slicing,
-                    resolution,
-                    start,
-                    sum,
-                } => {
-                    if let Some(slices) = self.sliced.restored(objective, slicing) {
-                        slices.restore_sum(resolution, start, sum);
-                    }
-                }
-                Cell::Slice {
-                    objective,
-                    slicing,
-                    start,
-                    counts,
-                    is_over,
-                } => {
-                    if let Some(slices) = self.sliced.restored(objective, slicing) {
-                        slices.restore(start, counts, is_over);
-                    }
-                }
-                Cell::Scope(totals) => {
-                    self.scopes
-                        .insert(totals.scope.clone(), ScopeState::restored(totals));
-                }
-            }
-        }
     }
 
     /// What happened per scope since counting began, in the order of scopes.
@@ -354,6 +294,9 @@ impl World {
             series.rewind(self.now);
         }
         self.sliced.rewind(self.now);
+        for spending in self.spending.values_mut() {
+            spending.rewind(self.now);
+        }
         for state in self.scopes.values_mut() {
             state.fleet.rewind(self.now);
         }

@@ -139,10 +139,7 @@ fn what_makes_no_sense_is_turned_down() {
 fn restored(stored: &BTreeMap<String, Cell>, slicing: Slicing) -> Slices {
     let mut slices = Slices::new(slicing);
     let mut cells: Vec<&Cell> = stored.values().collect();
-    cells.sort_by_key(|cell| match cell {
-        Cell::Slices { start, .. } | Cell::Slice { start, .. } => *start,
-        Cell::Budget { .. } | Cell::Scope(_) => WallTime::default(),
-    });
+    cells.sort_by_key(|cell| cell.start());
     for cell in cells {
         match cell.clone() {
             Cell::Slices {
@@ -157,7 +154,7 @@ fn restored(stored: &BTreeMap<String, Cell>, slicing: Slicing) -> Slices {
                 is_over,
                 ..
             } => slices.restore(start, counts, is_over),
-            Cell::Budget { .. } | Cell::Scope(_) => {}
+            Cell::Budget { .. } | Cell::Spent { .. } | Cell::Scope(_) => {}
         }
     }
     slices

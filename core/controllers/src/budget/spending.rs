@@ -1,0 +1,392 @@
+//! Who spent an objective's budget: bad requests by route, sidecar, version, caller, origin and journey.
+//!
+//! Only bad requests are kept, so what is well costs nothing. Each spender has a trail of cells in
+//! which it spent, in three resolutions ([`Level`]), so a window of any length is a sum over at most
+//! 181 of them. Bounds:
+//! - A window begins at the start of a cell: it is longer than asked by less than 10 s (up to
+//!   5 min), 5 min (up to 6 h) or 12 h (up to 90 days).
+//! - What a report says counts at the end of its interval.
+//! - Of each kind [`SPENDERS_MAX`] spenders have names; more are [`OTHER`]. One that spent nothing for
+//!   six hours makes room for a newcomer, and what it spent is then part of [`OTHER`]: the sum is exact.
+//! - Cells of 10 s are not stored. After a restart the shortest windows are answered by cells of
+//!   five minutes until there are new ones.
+
+use core::time::Duration;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use serde::{Deserialize, Serialize};
+use sloop_model::{DimensionValue, ObjectiveId, WallTime};
+
+use super::Cell;
+
+/// By what a budget's spending is told apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SpentBy {
+    /// The route that was asked. Every bad request has one.
+    Route,
+    /// The sidecar that counted it: Envoy's node id.
+    Sidecar,
+    /// The version that the sidecar says its service has.
+    Version,
+    /// Who asked.
+    Caller,
+    /// Where the request entered the mesh.
+    Origin,
+    /// The journey that it was part of.
+    Journey,
+}
+
+/// What one spender spent.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Spent {
+    /// What the name is.
+    pub by: SpentBy,
+    /// The spender; `other` for those beyond the cap.
+    pub name: String,
+    /// Bad requests.
+    pub bad: u64,
+}
+
+/// How much time one cell of a trail covers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Level {
+    /// 10 s, for the last five minutes.
+    Seconds,
+    /// 5 min, for the last six hours.
+    Minutes,
+    /// 12 h, for the last 90 days.
+    Hours,
+}
+
+/// Spenders of one kind that have names, per objective: more than anybody reads.
+pub(crate) const SPENDERS_MAX: usize = 32;
+/// Stands for all others.
+pub(crate) const OTHER: &str = DimensionValue::OTHER;
+/// One that spent nothing for so long makes room.
+const QUIET: Duration = Duration::from_secs(6 * 3_600);
+/// The longest window.
+const KEPT: Duration = Duration::from_secs(90 * 86_400);
+
+/// Who spent one objective's budget.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Spending {
+    trails: BTreeMap<(SpentBy, String), Trail>,
+    changed: BTreeSet<(SpentBy, String, Level, u64)>,
+    gone: Vec<String>,
+}
+
+/// When one spender spent how much.
+#[derive(Clone, Debug, Default)]
+struct Trail {
+    /// Numbers of cells and bad requests in them, ascending, by [`Level`].
+    cells: [VecDeque<(u64, u64)>; Level::ALL.len()],
+}
+
+impl Level {
+    const ALL: [Self; 3] = [Self::Seconds, Self::Minutes, Self::Hours];
+
+    const fn cell_ms(self) -> u64 {
+        match self {
+            Self::Seconds => 10_000,
+            Self::Minutes => 300_000,
+            Self::Hours => 43_200_000,
+        }
+    }
+
+    /// The cells of the windows that are read from it, and one more that is only begun.
+    const fn cells(self) -> u64 {
+        match self {
+            Self::Seconds => 31,
+            Self::Minutes => 73,
+            Self::Hours => 181,
+        }
+    }
+
+    /// The finest that reaches back `length`.
+    fn for_window(length: Duration) -> Self {
+        Self::ALL
+            .into_iter()
+            .find(|level| length <= Duration::from_millis(level.cell_ms() * (level.cells() - 1)))
+            .unwrap_or(Self::Hours)
+    }
+
+    /// The place in a trail of the cell that `at` falls into.
+    pub(super) const fn slot(self, at: WallTime) -> u64 {
+        at.as_millis() / self.cell_ms() % self.cells()
+    }
+}
+
+impl Spending {
+    /// Adds `bad` requests of `objective`, whose spending this is, that `name` caused at `at`.
+    pub(crate) fn add(
+        &mut self,
+        objective: &ObjectiveId,
+        (by, name): (SpentBy, &str),
+        bad: u64,
+        at: WallTime,
+    ) {
+        if bad == 0 {
+            return;
+        }
+        let name = if self.has_room(objective, (by, name), at) {
+            name
+        } else {
+            OTHER
+        };
+        let trail = self.trails.entry((by, name.to_owned())).or_default();
+        for level in Level::ALL {
+            let number = at.as_millis() / level.cell_ms();
+            if trail.add(level, number, bad) && level != Level::Seconds {
+                self.changed.insert((by, name.to_owned(), level, number));
+            }
+        }
+    }
+
+    /// What each spent in the last `length`: by kind, and then who spent most first. Who spent nothing is left out.
+    pub(crate) fn spent(&self, now: WallTime, length: Duration) -> Vec<Spent> {
+        let level = self.level(now, length);
+        let first = now.before(length).as_millis() / level.cell_ms();
+        let last = now.as_millis() / level.cell_ms();
+        let spent = self.trails.iter().map(|((by, name), trail)| Spent {
+            by: *by,
+            name: name.clone(),
+            bad: trail.between(level, first, last),
+        });
+        let mut spent: Vec<Spent> = spent.filter(|spent| spent.bad != 0).collect();
+        spent.sort_by(|one, other| {
+            (one.by, other.bad, &one.name).cmp(&(other.by, one.bad, &other.name))
+        });
+        spent
+    }
+
+    /// Forgets who spent nothing that any window reaches.
+    pub(crate) fn forget_idle(&mut self, objective: &ObjectiveId, now: WallTime) {
+        let idle: Vec<(SpentBy, String)> = self
+            .trails
+            .iter()
+            .filter(|(_, trail)| KEPT <= now.since(trail.newest()))
+            .map(|(spender, _)| spender.clone())
+            .collect();
+        for spender in idle {
+            self.trails.remove(&spender);
+            self.gone.extend(keys(objective, &spender));
+        }
+    }
+
+    /// Whether nobody spent anything that any window reaches.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.trails.is_empty()
+    }
+
+    /// Moves what lies ahead into the cells of `now`, after the clock stepped back to it.
+    pub(crate) fn rewind(&mut self, now: WallTime) {
+        for ((by, name), trail) in &mut self.trails {
+            for level in Level::ALL {
+                let number = now.as_millis() / level.cell_ms();
+                for changed in trail.fold(level, number) {
+                    if level != Level::Seconds {
+                        self.changed.insert((*by, name.clone(), level, changed));
+                    }
+                }
+            }
+        }
+    }
+
+    /// Takes the cells that changed since the last call.
+    pub(crate) fn take_changes(&mut self, objective: &ObjectiveId, cells: &mut Vec<Cell>) {
+        for (by, name, level, number) in core::mem::take(&mut self.changed) {
+            let trail = self.trails.get(&(by, name.clone()));
+            cells.push(Cell::Spent {
+                objective: objective.clone(),
+                by,
+                name,
+                level,
+                start: WallTime::from_millis(number * level.cell_ms()),
+                bad: trail.map_or(0, |trail| trail.between(level, number, number)),
+            });
+        }
+    }
+
+    /// Takes the keys of what is stored and no longer wanted.
+    pub(crate) fn take_gone(&mut self) -> Vec<String> {
+        core::mem::take(&mut self.gone)
+    }
+
+    /// Takes back a stored cell, in the order of time.
+    pub(crate) fn restore(
+        &mut self,
+        spender: (SpentBy, String),
+        level: Level,
+        start: WallTime,
+        bad: u64,
+    ) {
+        let number = start.as_millis() / level.cell_ms();
+        if bad != 0 {
+            self.trails
+                .entry(spender)
+                .or_default()
+                .add(level, number, bad);
+        }
+    }
+
+    /// Whether `name` may have a trail of its own, if need be in the place of one that was quiet for long.
+    fn has_room(
+        &mut self,
+        objective: &ObjectiveId,
+        (by, name): (SpentBy, &str),
+        now: WallTime,
+    ) -> bool {
+        if self.trails.contains_key(&(by, name.to_owned())) {
+            return true;
+        }
+        let named = || {
+            let all = self.trails.iter().filter(|((other, _), _)| *other == by);
+            all.filter(|((_, name), _)| name != OTHER)
+        };
+        if named().count() < SPENDERS_MAX {
+            return true;
+        }
+        let quietest = named().min_by_key(|(_, trail)| trail.newest());
+        let quiet = quietest
+            .filter(|(_, trail)| QUIET <= now.since(trail.newest()))
+            .map(|(spender, _)| spender.clone());
+        quiet.is_some_and(|spender| {
+            self.fold_into_other(objective, &spender);
+            true
+        })
+    }
+
+    /// Makes what `spender` spent part of what all others did.
+    fn fold_into_other(&mut self, objective: &ObjectiveId, spender: &(SpentBy, String)) {
+        let Some(trail) = self.trails.remove(spender) else {
+            return;
+        };
+        self.gone.extend(keys(objective, spender));
+        let other = self
+            .trails
+            .entry((spender.0, OTHER.to_owned()))
+            .or_default();
+        for level in Level::ALL {
+            for &(number, bad) in trail.of(level) {
+                other.add(level, number, bad);
+                if level != Level::Seconds {
+                    let changed = (spender.0, OTHER.to_owned(), level, number);
+                    self.changed.insert(changed);
+                }
+            }
+        }
+    }
+
+    /// The finest level that reaches back and knows anything: cells of seconds are not stored.
+    fn level(&self, now: WallTime, length: Duration) -> Level {
+        let finest = Level::for_window(length);
+        let is_forgotten = |trail: &Trail| {
+            let newest = |level: Level| {
+                trail
+                    .of(level)
+                    .back()
+                    .map(|(number, _)| number * level.cell_ms())
+            };
+            newest(Level::Seconds) < newest(Level::Minutes)
+        };
+        let recent = now.before(length + Duration::from_millis(Level::Minutes.cell_ms()));
+        let is_coarse = self
+            .trails
+            .values()
+            .any(|trail| recent <= trail.newest() && is_forgotten(trail));
+        if finest == Level::Seconds && is_coarse {
+            Level::Minutes
+        } else {
+            finest
+        }
+    }
+}
+
+impl Trail {
+    /// Adds to the cell `number`. False when the trail does not reach back to it.
+    fn add(&mut self, level: Level, number: u64, bad: u64) -> bool {
+        let Some(cells) = self.cells.get_mut(level as usize) else {
+            return false;
+        };
+        let newest = cells.back().map_or(number, |(newest, _)| *newest);
+        if level.cells() <= newest.saturating_sub(number) {
+            return false;
+        }
+        match cells.binary_search_by_key(&number, |(number, _)| *number) {
+            Ok(place) => {
+                if let Some((_, sum)) = cells.get_mut(place) {
+                    *sum = sum.saturating_add(bad);
+                }
+            }
+            Err(place) => cells.insert(place, (number, bad)),
+        }
+        let reached = (newest.max(number) + 1).saturating_sub(level.cells());
+        while cells.front().is_some_and(|(oldest, _)| *oldest < reached) {
+            cells.pop_front();
+        }
+        true
+    }
+
+    fn between(&self, level: Level, first: u64, last: u64) -> u64 {
+        let cells = self.of(level).iter();
+        cells
+            .filter(|(number, _)| (first..=last).contains(number))
+            .fold(0, |sum: u64, (_, bad)| sum.saturating_add(*bad))
+    }
+
+    /// Moves what lies after the cell `number` into it. Returns which cells changed.
+    fn fold(&mut self, level: Level, number: u64) -> Vec<u64> {
+        let Some(cells) = self.cells.get_mut(level as usize) else {
+            return Vec::new();
+        };
+        let mut ahead = 0_u64;
+        let mut changed = Vec::new();
+        while let Some((last, bad)) = cells.pop_back_if(|(last, _)| number < *last) {
+            ahead = ahead.saturating_add(bad);
+            changed.push(last);
+        }
+        if ahead != 0 {
+            self.add(level, number, ahead);
+            changed.push(number);
+        }
+        changed
+    }
+
+    fn of(&self, level: Level) -> &VecDeque<(u64, u64)> {
+        let [seconds, minutes, hours] = &self.cells;
+        match level {
+            Level::Seconds => seconds,
+            Level::Minutes => minutes,
+            Level::Hours => hours,
+        }
+    }
+
+    /// When it spent last, to the start of a cell of the finest level that knows.
+    fn newest(&self) -> WallTime {
+        let newest = |level: Level| Some(self.of(level).back()?.0 * level.cell_ms());
+        let newest = Level::ALL.into_iter().filter_map(newest).max();
+        WallTime::from_millis(newest.unwrap_or_default())
+    }
+}
+
+/// All keys under which something of a spender may be stored.
+fn keys(objective: &ObjectiveId, (by, name): &(SpentBy, String)) -> Vec<String> {
+    let slots = [Level::Minutes, Level::Hours]
+        .into_iter()
+        .flat_map(|level| (0..level.cells()).map(move |slot| (level, slot)));
+    slots
+        .map(|(level, slot)| {
+            let cell = Cell::Spent {
+                objective: objective.clone(),
+                by: *by,
+                name: name.clone(),
+                level,
+                start: WallTime::from_millis(slot * level.cell_ms()),
+                bad: 0,
+            };
+            cell.key()
+        })
+        .collect()
+}

@@ -1,0 +1,97 @@
+//! What a store keeps of the world, so that a restart loses nothing.
+
+use super::World;
+use super::scopes::ScopeState;
+use crate::Cell;
+
+impl World {
+    /// Takes what changed since the last call, to be stored.
+    #[must_use]
+    pub fn take_changes(&mut self) -> Vec<Cell> {
+        let mut cells = Vec::new();
+        for (id, series) in &mut self.series {
+            series.take_changes(id, &mut cells);
+        }
+        self.sliced.take_changes(&mut cells);
+        for (id, spending) in &mut self.spending {
+            spending.take_changes(id, &mut cells);
+        }
+        for state in self.scopes.values_mut().filter(|state| state.is_changed) {
+            state.is_changed = false;
+            cells.push(Cell::Scope(state.totals.clone()));
+        }
+        cells
+    }
+
+    /// Takes the keys ([`Cell::key`]) of what is stored and no longer wanted, to be deleted
+    /// before what [`World::take_changes`] gives is stored.
+    #[must_use]
+    pub fn take_gone(&mut self) -> Vec<String> {
+        let mut gone = core::mem::take(&mut self.gone);
+        gone.extend(self.sliced.take_gone());
+        for spending in self.spending.values_mut() {
+            gone.extend(spending.take_gone());
+        }
+        gone
+    }
+
+    /// Takes back what was stored, in any order, before the first observation.
+    pub fn restore(&mut self, mut cells: Vec<Cell>) {
+        cells.sort_by_key(Cell::start);
+        for cell in cells {
+            self.restore_cell(cell);
+        }
+    }
+
+    fn restore_cell(&mut self, cell: Cell) {
+        match cell {
+            Cell::Budget {
+                objective,
+                resolution,
+                start,
+                counts,
+                known_s,
+            } => {
+                let series = self.series.entry(objective).or_default();
+                series.restore(resolution, start, (counts, known_s));
+            }
+            Cell::Slices {
+                objective,
+                slicing,
+                resolution,
+                start,
+                sum,
+            } => {
+                if let Some(slices) = self.sliced.restored(objective, slicing) {
+                    slices.restore_sum(resolution, start, sum);
+                }
+            }
+            Cell::Slice {
+                objective,
+                slicing,
+                start,
+                counts,
+                is_over,
+            } => {
+                if let Some(slices) = self.sliced.restored(objective, slicing) {
+                    slices.restore(start, counts, is_over);
+                }
+            }
+            Cell::Spent {
+                objective,
+                by,
+                name,
+                level,
+                start,
+                bad,
+            } => {
+                let spending = self.spending.entry(objective).or_default();
+                spending.restore((by, name), level, start, bad);
+            }
+            Cell::Scope(totals) => {
+                let state = ScopeState::restored(totals);
+                self.scopes.insert(state.totals.scope.clone(), state);
+            }
+        }
+    }
+}
