@@ -9,7 +9,7 @@ use axum::response::{IntoResponse, Response};
 use axum::{Json, Router, routing::get};
 use serde::{Deserialize, Serialize};
 use sloop_controllers::{AlertStatus, SloStatus};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use super::api::{
     DecisionExplained, DecisionTaken, DenialStatus, DocumentFile, Event, List, NodeStatus,
@@ -29,7 +29,14 @@ pub struct Admin {
     telemetry: Arc<Telemetry>,
     hub: Hub,
     /// Empty until the store and the documents are loaded.
-    views: Arc<OnceLock<mpsc::Sender<View>>>,
+    running: Arc<OnceLock<Loop>>,
+}
+
+/// The loop that knows, and where it shows SLOs to metrics.
+#[derive(Debug)]
+struct Loop {
+    views: mpsc::Sender<View>,
+    slos: watch::Sender<Arc<[SloStatus]>>,
 }
 
 impl Admin {
@@ -39,14 +46,14 @@ impl Admin {
         Self {
             telemetry,
             hub,
-            views: Arc::default(),
+            running: Arc::default(),
         }
     }
 
-    /// From now on asks the loop behind `views`.
-    pub fn ready(&self, views: mpsc::Sender<View>) {
+    /// From now on asks the loop behind `views`, whose metrics show what is in `slos`.
+    pub fn ready(&self, views: mpsc::Sender<View>, slos: watch::Sender<Arc<[SloStatus]>>) {
         // A second call would mean two loops; the first one stays.
-        drop(self.views.set(views));
+        drop(self.running.set(Loop { views, slos }));
     }
 
     /// What `look` sees of the engine.
@@ -54,7 +61,7 @@ impl Admin {
         &self,
         look: impl FnOnce(&Engine) -> T + Send + 'static,
     ) -> Result<T, Refusal> {
-        let views = self.views.get().ok_or(Refusal::Loading)?;
+        let views = &self.running.get().ok_or(Refusal::Loading)?.views;
         let (answer, answered) = oneshot::channel();
         let view: View = Box::new(move |engine| drop(answer.send(look(engine))));
         if views.send(view).await.is_err() {
@@ -103,6 +110,11 @@ async fn ready(State(admin): State<Admin>) -> Result<&'static str, Refusal> {
 }
 
 async fn metrics(State(admin): State<Admin>) -> Result<Response, Refusal> {
+    // While it loads there are metrics, too, but none of SLOs.
+    if let Some(running) = admin.running.get() {
+        let slos = admin.view(|engine| Arc::clone(engine.slos())).await?;
+        running.slos.send_replace(slos);
+    }
     let text = admin
         .telemetry
         .render()

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use sloop_controllers::{Acted, Decided, IntentId, SloStatus, Stage, Step, World};
+use sloop_controllers::{Acted, Decided, IntentId, ObjectiveStatus, Stage, Step, World};
 use sloop_model::{Policy, Rule, Scope, WallTime};
 
 use super::History;
@@ -43,11 +43,12 @@ impl Decisions {
         }
     }
 
-    /// Adds what `step` decided differently from the last one, and returns it in words.
+    /// Adds what `step` decided differently from the last one, and returns it in words. `objectives` says
+    /// how those of an intent stand.
     pub(super) fn remember(
         &mut self,
         step: &Step,
-        slos: &[SloStatus],
+        objectives: impl Fn(&IntentId) -> Vec<ObjectiveStatus>,
         world: &World,
     ) -> Vec<String> {
         let mut new = Vec::new();
@@ -61,7 +62,8 @@ impl Decisions {
                 before => {
                     let before = before.unwrap_or_default();
                     self.conclude(before.0, world);
-                    let id = self.add(one, &before.1, (slos, world));
+                    let objectives = objectives(&one.intent);
+                    let id = self.add(one, &before.1, (objectives, world));
                     let because = &one.decision.because;
                     new.push(format!(
                         "{id} {} ({:?}): {because}",
@@ -111,16 +113,11 @@ impl Decisions {
         &mut self,
         decided: &Decided,
         before: &[Policy],
-        (slos, world): (&[SloStatus], &World),
+        (objectives, world): (Vec<ObjectiveStatus>, &World),
     ) -> u64 {
         let now = world.now();
         let decision = &decided.decision;
         let policies: Vec<Policy> = decision.policies.iter().map(lasting).collect();
-        let objectives = slos
-            .iter()
-            .find(|slo| decided.intent.0 == format!("SLO/{}", slo.name))
-            .map(|slo| slo.objectives.clone())
-            .unwrap_or_default();
         let make = |id| DecisionExplained {
             decision: DecisionTaken {
                 id,

@@ -24,6 +24,7 @@ pub use recent::{Reading, Recent};
 pub use restore::RestoreError;
 pub(crate) use restore::{put, read};
 
+use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -67,7 +68,8 @@ pub struct Engine {
     documents: Documents,
     bodies: BTreeMap<IntentId, (&'static str, String)>,
     step: Step,
-    slos: Vec<SloStatus>,
+    /// What people see of the SLOs after `step`: worked out when somebody looks.
+    slos: OnceCell<Arc<[SloStatus]>>,
     events: History<Event>,
     decisions: Decisions,
     /// What happened since it was last taken, if it is to be recorded.
@@ -170,8 +172,12 @@ impl Engine {
         self.record(|| Input::Step(now));
         self.world.begin_step(now);
         self.step = self.controllers.step(&mut self.world);
-        self.slos = self.controllers.slo_statuses(&self.world, &self.step);
-        let new = self.decisions.remember(&self.step, &self.slos, &self.world);
+        self.slos.take();
+        let objectives = |id: &IntentId| {
+            self.controllers
+                .objective_statuses(id, &self.world, &self.step)
+        };
+        let new = self.decisions.remember(&self.step, objectives, &self.world);
         if let Some(recorded) = &mut self.recorded {
             let sha256 = record::digest(&self.step);
             recorded.push(Line::Decided { sha256, new });

@@ -89,7 +89,7 @@ impl Engine {
             documents: Documents::default(),
             bodies: std::collections::BTreeMap::new(),
             step: Step::default(),
-            slos: Vec::new(),
+            slos: std::cell::OnceCell::new(),
             events: History::of(EVENTS_MAX),
             decisions: Decisions::restored(read(store, DECISION)?),
             recorded: None,

@@ -1,6 +1,7 @@
 //! What people and tools see of the engine.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use sloop_controllers::{AlertStatus, Lost, ScopeTotals, Signal, SloStatus};
 use sloop_model::{Outcome, WallTime};
@@ -24,10 +25,14 @@ impl Engine {
         self.world.lost()
     }
 
-    /// How each SLO stood at the last step, in the order of intents.
+    /// How each SLO stands, with what was decided at the last step, in the order of intents: as
+    /// it was when somebody looked first after that step.
     #[must_use]
-    pub fn slos(&self) -> &[SloStatus] {
-        &self.slos
+    pub fn slos(&self) -> &Arc<[SloStatus]> {
+        self.slos.get_or_init(|| {
+            let statuses = self.controllers.slo_statuses(&self.world, &self.step);
+            Arc::from(statuses)
+        })
     }
 
     /// Which alerts there were at the last step.

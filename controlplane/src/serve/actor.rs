@@ -34,6 +34,10 @@ const STEP_GAP: Duration = Duration::from_millis(100);
 /// Steps are at most this far apart, however little happens: windows move on.
 const STEP_LATEST: Duration = Duration::from_secs(1);
 
+/// How often metrics are shown how SLOs stand when nobody asks: as often as exporters look that
+/// do not ask. For thousands of SLOs it costs as much as a step.
+const SLOS_SHOWN_EVERY: Duration = Duration::from_secs(10);
+
 /// How often to look for what is over.
 const FORGET_GAP: Duration = Duration::from_secs(60);
 
@@ -90,6 +94,8 @@ pub(super) struct Actor {
     alerts: watch::Sender<Arc<[AlertStatus]>>,
     steps: Pace,
     stepped: Instant,
+    /// When SLOs were last shown to metrics.
+    shown: Instant,
     wake_at: Option<WallTime>,
     policies: Vec<Policy>,
     fleet: Arc<Fleet>,
@@ -118,6 +124,7 @@ impl Actor {
             alerts: watch::Sender::new(Arc::from([])),
             steps: Pace::of(STEP_GAP),
             stepped: now,
+            shown: now,
             wake_at: None,
             policies: Vec::new(),
             fleet: Arc::default(),
@@ -132,9 +139,9 @@ impl Actor {
         self.recorder = recorder;
     }
 
-    /// How SLOs stood at the last step.
-    pub(super) fn slos(&self) -> watch::Receiver<Arc<[SloStatus]>> {
-        self.slos.subscribe()
+    /// How SLOs stood lately, for metrics. Whoever asks for metrics renews it before.
+    pub(super) fn slos(&self) -> watch::Sender<Arc<[SloStatus]>> {
+        self.slos.clone()
     }
 
     /// Which alerts there were at the last step.
@@ -288,7 +295,10 @@ impl Actor {
             log_left_out(step);
             self.want_pushes();
         }
-        self.slos.send_replace(Arc::from(self.engine.slos()));
+        if SLOS_SHOWN_EVERY <= now.duration_since(self.shown) {
+            self.slos.send_replace(Arc::clone(self.engine.slos()));
+            self.shown = now;
+        }
         let alerts = self.engine.alerts();
         if self.alerts.borrow()[..] != alerts[..] {
             self.alerts.send_replace(Arc::from(alerts));

@@ -169,7 +169,8 @@ pub async fn serve(
     actor.record(loaded.recorder);
     actor.begin(loaded.documents);
     observe_nodes(&meter, hub.clone());
-    observe_slos(&meter, &actor.slos());
+    let slos = actor.slos();
+    observe_slos(&meter, &slos.subscribe());
     let alerting = tokio::spawn(alerts::run(
         actor.alerts(),
         Deliverer::of_machine()?,
@@ -192,7 +193,7 @@ pub async fn serve(
     hub.open();
     let reports = Reports::service(arrivals, ingest);
     let grpc = tokio::spawn(serve_grpc(grpc, limits, (hub, reports), stopped));
-    admin.ready(views);
+    admin.ready(views, slos);
     tracing::info!(
         grpc = %grpc_at, http = %http_at, store = %settings.store.display(),
         took_ms = begun.elapsed().as_millis(), "ready"

@@ -9,7 +9,8 @@ use sloop_model::{Policy, WallTime};
 
 use crate::slo::{cuts, describe};
 use crate::{
-    Chaos, Controller, Decision, ExperimentStatus, IntentId, Slo, SloStatus, Stage, World, merge,
+    Chaos, Controller, Decision, ExperimentStatus, IntentId, ObjectiveStatus, Slo, SloStatus,
+    Stage, World, merge,
 };
 
 /// All controllers, each with its intents and what it remembers of them.
@@ -151,6 +152,26 @@ impl Controllers {
             .flat_map(|slot| slot.intents.values())
             .filter_map(|(intent, memory)| memory.status(intent, world))
             .collect()
+    }
+
+    /// How the objectives of an SLO stand after `step`; none when `id` is no SLO.
+    #[must_use]
+    pub fn objective_statuses(
+        &self,
+        id: &IntentId,
+        world: &World,
+        step: &Step,
+    ) -> Vec<ObjectiveStatus> {
+        let slot = self
+            .loops
+            .get(&(Slo::STAGE, Slo::KIND))
+            .and_then(|slot| slot.as_any().downcast_ref::<Slot<Slo>>());
+        let intent = slot.and_then(|slot| slot.intents.get(id));
+        intent.map_or_else(Vec::new, |(intent, _)| {
+            let about = step.decisions.iter().filter(|one| one.intent == *id);
+            let about: Vec<&Decided> = about.collect();
+            describe(intent, world, &about).objectives
+        })
     }
 
     /// What people see of every SLO after `step`, in the order of intents.

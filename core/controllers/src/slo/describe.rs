@@ -116,7 +116,7 @@ fn slices_in_words(slicing: Slicing) -> String {
 }
 
 fn acted(source: &SloSource, world: &World) -> Acted {
-    let scopes = world.scopes();
+    let scopes = world.scopes_of(&source.service);
     scopes
         .filter(|totals| source.covers(&totals.scope))
         .map(Acted::of)

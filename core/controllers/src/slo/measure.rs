@@ -9,7 +9,7 @@ use super::intent::{SloIntent, SloObjective, SloWindow};
 use super::status::{BudgetStatus, BurnStatus, PairStatus};
 use super::tally::Tally;
 use super::windows::{FAST, Pair, bad_share, pairs};
-use crate::budget::{Reading, Slicing, surely_above};
+use crate::budget::{Reading, Series, Slices, Slicing, surely_above};
 use crate::{Speed, World};
 
 /// An objective with what is needed to read the world about it.
@@ -19,7 +19,11 @@ pub(crate) struct Measured<'a> {
     pub(crate) target: Target,
     pub(crate) window: &'a SloWindow,
     slicing: Option<Slicing>,
-    world: &'a World,
+    now: WallTime,
+    /// Looked up once: an objective is asked about a dozen windows.
+    series: Option<&'a Series>,
+    slices: Option<&'a Slices>,
+    pairs: [Pair; 4],
 }
 
 impl<'a> Measured<'a> {
@@ -30,37 +34,42 @@ impl<'a> Measured<'a> {
         objective: &SloObjective,
         world: &'a World,
     ) -> Self {
+        let id = intent.objective_id(index);
+        let now = world.now();
         Self {
-            id: intent.objective_id(index),
             target: objective.target,
             window: &intent.window,
             slicing: objective.slicing,
-            world,
+            now,
+            series: world.series(&id),
+            slices: objective.slicing.and_then(|_| world.slices(&id)),
+            pairs: pairs(intent.window.length(now)),
+            id,
         }
     }
 
     /// The moment that it is seen at.
     pub(super) const fn now(&self) -> WallTime {
-        self.world.now()
+        self.now
     }
 
     /// What is known of the SLO's own window; nothing before it begins.
     pub(crate) fn reading(&self) -> Option<Reading> {
-        let start = self.window.start(self.world.now())?;
-        self.world.reading(&self.id, start)
+        let start = self.window.start(self.now)?;
+        self.series?.since(self.now, start)
     }
 
     /// The error budget of the SLO's window; nothing when not known.
     pub(crate) fn budget(&self) -> Option<BudgetStatus> {
-        let start = self.window.start(self.world.now())?;
+        let start = self.window.start(self.now)?;
         let tally = self.tally(start)?.0;
-        let hour = self.pairs().first().map(|pair| pair.long)?;
+        let hour = self.pairs.first().map(|pair| pair.long)?;
         Some(budget(&tally, self.target, self.lately(hour)))
     }
 
     /// How many of the slices of the SLO's window were good, as `57 of 60`.
     pub(crate) fn slices_in_words(&self) -> String {
-        let start = self.window.start(self.world.now());
+        let start = self.window.start(self.now);
         let Some((tally, _)) = start.and_then(|start| self.tally(start)) else {
             return "0 of 0".to_owned();
         };
@@ -71,8 +80,8 @@ impl<'a> Measured<'a> {
     }
 
     /// The pairs of windows for this SLO.
-    pub(crate) fn pairs(&self) -> [Pair; 4] {
-        pairs(self.length())
+    pub(crate) const fn pairs(&self) -> &[Pair; 4] {
+        &self.pairs
     }
 
     /// How fast the budget burned in the last `length`.
@@ -83,7 +92,7 @@ impl<'a> Measured<'a> {
     /// Burn rates over all windows that matter, shortest first.
     pub(crate) fn burns(&self) -> Vec<BurnStatus> {
         let mut lengths: Vec<Duration> = FAST.into();
-        lengths.extend(self.pairs().iter().flat_map(|pair| [pair.short, pair.long]));
+        lengths.extend(self.pairs.iter().flat_map(|pair| [pair.short, pair.long]));
         lengths.sort();
         lengths.dedup();
         lengths
@@ -114,14 +123,16 @@ impl<'a> Measured<'a> {
     pub(crate) fn speed(&self) -> Option<Speed> {
         let limit = self.limit_now();
         let now = FAST.iter().take(2).any(|length| {
-            self.world
-                .counts(&self.id, *length)
-                .is_some_and(|counts| surely_above(counts.bad(), counts.total, limit))
+            self.series
+                .and_then(|series| series.since(self.now, self.now.before(*length)))
+                .is_some_and(|Reading { counts, .. }| {
+                    surely_above(counts.bad(), counts.total, limit)
+                })
         });
         if now {
             return Some(Speed::Now);
         }
-        self.pairs()
+        self.pairs
             .iter()
             .find(|pair| self.fires(pair) == Some(true))
             .map(|pair| pair.speed)
@@ -140,16 +151,16 @@ impl<'a> Measured<'a> {
 
     /// What was counted in the last `length`, in the unit of the budget; nothing when not known.
     fn last(&self, length: Duration) -> Option<Tally> {
-        Some(self.tally(self.world.now().before(length))?.0)
+        Some(self.tally(self.now.before(length))?.0)
     }
 
     /// What was counted since `start`, and the share of that time that somebody reported on.
     fn tally(&self, start: WallTime) -> Option<(Tally, f64)> {
-        let Reading { counts, covered } = self.world.reading(&self.id, start)?;
+        let Reading { counts, covered } = self.series?.since(self.now, start)?;
         let tally = match self.slicing {
             None => Tally::of_requests(counts),
             Some(slicing) => {
-                let sum = self.world.slices(&self.id)?.since(self.world.now(), start);
+                let sum = self.slices?.since(self.now, start);
                 Tally::of_slices(counts, sum, slicing)
             }
         };
@@ -157,7 +168,7 @@ impl<'a> Measured<'a> {
     }
 
     fn lately(&self, length: Duration) -> Option<Lately> {
-        let now = self.world.now();
+        let now = self.now;
         let (tally, covered) = self.tally(now.before(length))?;
         let ends_in = self.window.end(now).map(|end| end.since(now));
         let is_known = self
@@ -169,10 +180,6 @@ impl<'a> Measured<'a> {
             is_filling: ends_in.is_some() || !is_known,
             ends_in,
         })
-    }
-
-    fn length(&self) -> Duration {
-        self.window.length(self.world.now())
     }
 }
 

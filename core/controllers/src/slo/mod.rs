@@ -100,7 +100,7 @@ impl Controller for Slo {
                     share: budget.left_share,
                 });
             }
-            because.push(explain(&measured, (speed, change)));
+            because.push(explain(&measured, budget.as_ref(), (speed, change)));
         }
         if because.is_empty() {
             because.push("not evaluated here: no objective has a source of ours".to_owned());
@@ -111,9 +111,13 @@ impl Controller for Slo {
 }
 
 /// Why an objective burns or not, with the numbers.
-fn explain(measured: &Measured<'_>, (speed, change): (Option<Speed>, Option<Change>)) -> String {
+fn explain(
+    measured: &Measured<'_>,
+    budget: Option<&BudgetStatus>,
+    (speed, change): (Option<Speed>, Option<Change>),
+) -> String {
     let target = Percent(measured.target.as_fraction());
-    let Some((reading, budget)) = measured.reading().zip(measured.budget()) else {
+    let Some((reading, budget)) = measured.reading().zip(budget) else {
         return format!("target {target}: not known, nobody has reported on it");
     };
     let counts = reading.counts;

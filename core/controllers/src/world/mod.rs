@@ -42,6 +42,8 @@ pub struct World {
     /// Keys of what is stored and no longer wanted.
     gone: Vec<String>,
     scopes: BTreeMap<Scope, ScopeState>,
+    /// The scopes of each service, so that a question about one does not look at all.
+    scopes_of: BTreeMap<ServiceName, BTreeSet<Scope>>,
     vms: BTreeMap<(String, u64), Vm>,
     lost: Lost,
     arms: Blocks,
@@ -242,10 +244,23 @@ impl World {
         &self,
         service: &ServiceName,
     ) -> impl Iterator<Item = (&Scope, &Fleet)> {
-        self.scopes
-            .iter()
-            .filter(move |(scope, _)| scope.service == *service)
+        self.states_of(service)
             .map(|(scope, state)| (scope, &state.fleet))
+    }
+
+    /// What happened since counting began on each scope of a service.
+    pub(crate) fn scopes_of(&self, service: &ServiceName) -> impl Iterator<Item = &ScopeTotals> {
+        self.states_of(service).map(|(_, state)| &state.totals)
+    }
+
+    fn states_of(&self, service: &ServiceName) -> impl Iterator<Item = (&Scope, &ScopeState)> {
+        let scopes = self.scopes_of.get(service).into_iter().flatten();
+        scopes.filter_map(|scope| Some((scope, self.scopes.get(scope)?)))
+    }
+
+    /// All counts of an objective.
+    pub(crate) fn series(&self, objective: &ObjectiveId) -> Option<&Series> {
+        self.series.get(objective)
     }
 
     /// Adds what an earlier stage of this step derived.
@@ -254,17 +269,23 @@ impl World {
     }
 
     fn observe_scope(&mut self, seen_by: SeenBy<'_>, counts: &ScopeCounts) {
-        if !self.scopes.contains_key(&counts.scope) && Self::SCOPES_MAX <= self.scopes.len() {
-            self.lost.over_cap = self
-                .lost
-                .over_cap
-                .saturating_add(counts.requests.min(Self::COUNT_MAX));
-            return;
+        if let Some(state) = self.scopes.get_mut(&counts.scope) {
+            state.add(seen_by, counts);
+        } else if self.scopes.len() < Self::SCOPES_MAX {
+            let mut state = ScopeState::new(counts.scope.clone());
+            state.add(seen_by, counts);
+            self.insert_scope(state);
+        } else {
+            let requests = counts.requests.min(Self::COUNT_MAX);
+            self.lost.over_cap = self.lost.over_cap.saturating_add(requests);
         }
-        self.scopes
-            .entry(counts.scope.clone())
-            .or_insert_with(|| ScopeState::new(counts.scope.clone()))
-            .add(seen_by, counts);
+    }
+
+    fn insert_scope(&mut self, state: ScopeState) {
+        let scope = state.totals.scope.clone();
+        let scopes_of = self.scopes_of.entry(scope.service.clone()).or_default();
+        scopes_of.insert(scope.clone());
+        self.scopes.insert(scope, state);
     }
 
     /// Adds what a VM saw on a scope. False when there are too many objectives.
@@ -275,11 +296,17 @@ impl World {
         seen_by: SeenBy<'_>,
         seen: Counts,
     ) -> bool {
-        if !self.series.contains_key(id) && Self::OBJECTIVES_MAX <= self.series.len() {
+        let is_known = self.series.contains_key(id);
+        if !is_known && Self::OBJECTIVES_MAX <= self.series.len() {
             self.lost.over_cap = self.lost.over_cap.saturating_add(seen.total);
             return false;
         }
-        let series = self.series.entry(id.clone()).or_default();
+        if !is_known {
+            self.series.insert(id.clone(), Series::default());
+        }
+        let Some(series) = self.series.get_mut(id) else {
+            return false;
+        };
         if !series.add(seen_by.from, seen_by.to, seen) {
             self.lost.too_late = self.lost.too_late.saturating_add(seen.total);
         }

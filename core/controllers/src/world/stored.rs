@@ -88,10 +88,7 @@ impl World {
                 let spending = self.spending.entry(objective).or_default();
                 spending.restore((by, name), level, start, bad);
             }
-            Cell::Scope(totals) => {
-                let state = ScopeState::restored(totals);
-                self.scopes.insert(state.totals.scope.clone(), state);
-            }
+            Cell::Scope(totals) => self.insert_scope(ScopeState::restored(totals)),
         }
     }
 }
