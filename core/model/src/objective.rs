@@ -55,6 +55,16 @@ pub enum Judgement {
 }
 
 impl Objective {
+    /// Whether it selects requests by Envoy's flags.
+    #[must_use]
+    pub fn asks_flags(&self) -> bool {
+        let selectors = [&self.total, &self.good, &self.bad];
+        selectors
+            .into_iter()
+            .flatten()
+            .any(|selector| selector.flags != 0)
+    }
+
     /// Judges a request that ended as `ended` after `latency_us` whole microseconds.
     ///
     /// A number of 64 bits, made once per request: a filter judges several
@@ -62,6 +72,21 @@ impl Objective {
     #[must_use]
     #[inline]
     pub fn judge(&self, ended: &Ended, outcome: Outcome, latency_us: u64) -> Judgement {
+        let in_time = self.within_us.is_none_or(|within| latency_us <= within);
+        let selects = self.total.is_some() || self.good.is_some() || self.bad.is_some();
+        if !selects && outcome.has_latency() {
+            // What nearly all are: the same as below, where each part is then known.
+            return if in_time && outcome.is_served() {
+                Judgement::Good
+            } else {
+                Judgement::Bad
+            };
+        }
+        self.judge_selected(ended, outcome, latency_us)
+    }
+
+    /// As [`Objective::judge`], whatever it selects.
+    fn judge_selected(&self, ended: &Ended, outcome: Outcome, latency_us: u64) -> Judgement {
         let in_time = self.within_us.is_none_or(|within| latency_us <= within);
         let gave_up = !in_time && outcome.shows_slowness() && !outcome.is_evidence();
         let counts = match &self.total {
