@@ -120,6 +120,55 @@ impl<'a> Lines<'a> {
     }
 }
 
+/// Headers that a configuration asks for besides those that every request is looked through for.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Wanted {
+    /// That which names the caller; empty when none does.
+    caller: Box<[u8]>,
+    /// That which says which attempt it is; empty when nobody asks.
+    attempt: &'static [u8],
+    /// The lengths of these names, as bits.
+    lengths: u64,
+}
+
+/// What was found of what is [`Wanted`]. Of a repeated header the last one counts: the nearest hop wrote it.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Found<'a> {
+    pub(crate) caller: Option<&'a [u8]>,
+    pub(crate) attempt: Option<&'a [u8]>,
+}
+
+impl Wanted {
+    /// Headers of these names; an empty name is none.
+    pub(crate) fn new(caller: &[u8], attempt: &'static [u8]) -> Self {
+        let bit = |name: &[u8]| match name.len() {
+            0 => 0,
+            // Longer ones count as this long, and are compared with all that are.
+            length => 1 << length.min(LONGEST),
+        };
+        Self {
+            caller: caller.into(),
+            attempt,
+            lengths: bit(caller) | bit(attempt),
+        }
+    }
+}
+
+/// The last bit of [`Wanted::lengths`].
+const LONGEST: usize = 63;
+
+impl<'a> Found<'a> {
+    #[inline(never)]
+    fn take(&mut self, wanted: &Wanted, name: &[u8], value: &'a [u8]) {
+        if is_same(name, &wanted.caller) {
+            self.caller = Some(value);
+        }
+        if is_same(name, wanted.attempt) {
+            self.attempt = Some(value);
+        }
+    }
+}
+
 /// A request, as far as rules can ask about it. What is missing is empty.
 #[derive(Clone, Copy, Debug)]
 pub struct Request<'a> {
@@ -142,13 +191,47 @@ pub struct Request<'a> {
     pub(crate) id: &'a [u8],
     /// Whether it is a gRPC request.
     pub is_grpc: bool,
+    /// What was [`Wanted`]; none when it was not looked for.
+    pub(crate) found: Option<Found<'a>>,
 }
 
 impl<'a> Request<'a> {
     /// Reads the request's headers, once.
     #[must_use]
     pub fn read(headers: HeaderMap<'a>) -> Self {
-        let mut request = Self {
+        let mut request = Self::read_for(headers, &Wanted::default());
+        request.found = None;
+        request
+    }
+
+    /// As [`Self::read`], and looks for what else is wanted.
+    ///
+    /// Not inlined: it is then made where it stays, in place of being copied there.
+    #[inline(never)]
+    pub(crate) fn read_for(headers: HeaderMap<'a>, wanted: &Wanted) -> Self {
+        let mut request = Self::unread(headers);
+        let mut found = Found::default();
+        let lengths = LENGTHS | wanted.lengths;
+        for place in headers.places() {
+            // Few names are as long as one that is looked for, so most headers cost this test.
+            let length = place.name_bytes.min(LONGEST);
+            if lengths >> length & 1 != 0
+                && let Some((name, value)) = place.header()
+            {
+                if wanted.lengths >> length & 1 != 0 {
+                    found.take(wanted, name, value);
+                }
+                if LENGTHS >> length & 1 != 0 {
+                    request.take(name, value);
+                }
+            }
+        }
+        request.found = Some(found);
+        request
+    }
+
+    const fn unread(headers: HeaderMap<'a>) -> Self {
+        Self {
             headers,
             method: b"",
             authority: b"",
@@ -162,17 +245,8 @@ impl<'a> Request<'a> {
             expected_timeout: b"",
             id: b"",
             is_grpc: false,
-        };
-        for place in headers.places() {
-            // Few names are as long as one that is looked for, so most headers cost this test.
-            if place.name_bytes < 32
-                && LENGTHS >> place.name_bytes & 1 != 0
-                && let Some((name, value)) = place.header()
-            {
-                request.take(name, value);
-            }
+            found: None,
         }
-        request
     }
 
     /// Whether it came with `baggage`.
@@ -245,7 +319,7 @@ const B3_TRACE: Shape = shape(b"x-b3-traceid");
 const B3_SAMPLED: Shape = shape(b"x-b3-sampled");
 
 /// The lengths of names that are looked for: `b3`, the above, and `x-envoy-expected-rq-timeout-ms`.
-const LENGTHS: u32 = 1 << 2 | 1 << 5 | 1 << 7 | 1 << 10 | 1 << 11 | 1 << 12 | 1 << 30;
+const LENGTHS: u64 = 1 << 2 | 1 << 5 | 1 << 7 | 1 << 10 | 1 << 11 | 1 << 12 | 1 << 30;
 
 /// `path` up to the first question mark, eight bytes at a time: paths are long.
 fn without_query(path: &[u8]) -> &[u8] {

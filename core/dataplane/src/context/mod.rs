@@ -28,6 +28,7 @@ pub use baggage::{Baggage, Word};
 pub use deadline::Deadline;
 pub use join::{JoinTable, Joined, Remembered, RequestKey};
 pub use member::Said;
+use traceparent::TRACEPARENT_BYTES;
 pub use traceparent::{Incoming, Parent, TraceContext, TraceId};
 pub use tracestate::{StateMember, TraceState};
 
@@ -52,6 +53,8 @@ pub struct Context<'a> {
     pub trace: TraceContext,
     /// What is said about it: at first what its caller said, and then what this hop adds.
     pub said: Said,
+    /// The `traceparent` that it came with, if the trace goes on and nothing is behind it.
+    parent: Option<&'a [u8; TRACEPARENT_BYTES]>,
     state: TraceState<'a>,
     member: Member<'a>,
     timeliness: Timeliness,
@@ -101,7 +104,10 @@ impl<'a> Context<'a> {
     }
 
     /// Reads the context of `request`. What it was `joined` to counts only if [`Context::may_be_joined`].
+    ///
+    /// Not inlined: it is then made where it stays, in place of being copied there.
     #[must_use]
+    #[inline(never)]
     pub fn read(
         request: &Request<'a>,
         reading: Reading<'_>,
@@ -121,9 +127,14 @@ impl<'a> Context<'a> {
             }
             (incoming, _) => TraceContext::continue_or_start(incoming, random),
         };
+        let parent = match request.traceparent {
+            Incoming::Once(value) if !trace.is_origin() => value.try_into().ok(),
+            Incoming::Once(_) | Incoming::Absent | Incoming::Repeated => None,
+        };
         let mut context = Self {
             trace,
             said,
+            parent,
             state: TraceState::EMPTY,
             member: Member::Absent,
             timeliness: Timeliness::InTime,
@@ -175,6 +186,16 @@ impl<'a> Context<'a> {
         self.said.deadline = known;
         if known.is_some_and(Deadline::has_passed) {
             self.timeliness = late;
+        }
+    }
+
+    /// The value for `traceparent` to the service.
+    #[must_use]
+    #[inline]
+    pub fn traceparent(&self) -> [u8; TRACEPARENT_BYTES] {
+        match self.parent {
+            Some(parent) => self.trace.header_below(parent),
+            None => self.trace.header(),
         }
     }
 

@@ -51,7 +51,7 @@ pub struct TraceContext {
 }
 
 /// `00-` trace id `-` span id `-` flags.
-const TRACEPARENT_BYTES: usize = 55;
+pub(super) const TRACEPARENT_BYTES: usize = 55;
 
 impl Parent {
     /// The caller may have recorded it. Set on traces that begin here, so that nobody behind is switched off.
@@ -218,6 +218,21 @@ impl TraceContext {
             }
         }
         header[54] = b'0' + self.flags;
+        header
+    }
+
+    /// As [`Self::header`], where `parent` is what the request came with: its trace is copied in place of being
+    /// written again.
+    pub(super) fn header_below(&self, parent: &[u8; TRACEPARENT_BYTES]) -> [u8; TRACEPARENT_BYTES] {
+        let mut header = *parent;
+        [header[0], header[1]] = *b"00";
+        let span = hex::digits_long(self.span);
+        let place = header.get_mut(36..).and_then(<[u8]>::first_chunk_mut);
+        if let Some(place) = place {
+            let place: &mut [u8; 16] = place;
+            place.copy_from_slice(span.as_flattened());
+        }
+        [header[53], header[54]] = [b'0', b'0' + self.flags];
         header
     }
 }

@@ -31,6 +31,18 @@ impl Plane {
         arrival: &Arrival<'_>,
         mut write: impl FnMut(HeaderWrite<'_>),
     ) -> Option<Begun> {
+        self.begin_writing(side, scope, arrival, &mut write)
+    }
+
+    /// [`Self::begin`] as one function of this crate, which is compiled for speed where the filter is compiled for size.
+    #[inline(never)]
+    fn begin_writing(
+        &mut self,
+        side: Side,
+        scope: ScopeId,
+        arrival: &Arrival<'_>,
+        write: &mut dyn FnMut(HeaderWrite<'_>),
+    ) -> Option<Begun> {
         let now = arrival.now;
         self.start(now);
         let mut context = self.read(side, arrival);
@@ -40,7 +52,7 @@ impl Plane {
         let verdict = self.judge(&mut exchange, &mut context, arrival, caller);
         match verdict {
             Verdict::Pass | Verdict::Hold => {
-                self.send_on(side, &context, &exchange, &mut write);
+                self.send_on(side, &context, &exchange, write);
                 self.remember(side, &context, arrival);
             }
             // The service will not see it, and so causes nothing.
@@ -96,7 +108,10 @@ impl Plane {
     /// Counts the request for what it says of itself, where anybody asks, and says who sent it.
     fn see<'a>(&mut self, exchange: &mut Exchange, arrival: &Arrival<'a>) -> Option<&'a [u8]> {
         let settings = self.dimensions(exchange.side)?;
-        let seen = Seen::read(settings, arrival.request.headers);
+        let seen = match arrival.request.found {
+            Some(found) => Seen::of(settings, found),
+            None => Seen::read(settings, arrival.request.headers),
+        };
         if arrival.request.has_baggage() {
             let baggage = Baggage::read(arrival.request, settings);
             let bytes = Word::as_bytes;
@@ -149,14 +164,14 @@ impl Plane {
         side: Side,
         context: &Context<'_>,
         exchange: &Exchange,
-        write: &mut impl FnMut(HeaderWrite<'_>),
+        mut write: &mut dyn FnMut(HeaderWrite<'_>),
     ) {
         let state = match side {
             Side::Server => &self.server,
             Side::Client => &self.client,
         };
         if state.context.owner == TraceOwner::Sloop {
-            write(HeaderWrite::Set("traceparent", &context.trace.header()));
+            write(HeaderWrite::Set("traceparent", &context.traceparent()));
         }
         let more = self.ot.member();
         match context.tracestate(more.as_slice(), &mut self.tracestate) {
@@ -171,7 +186,7 @@ impl Plane {
                 }));
             });
         }
-        super::inject::change_headers(exchange, write);
+        super::inject::change_headers(exchange, &mut write);
     }
 
     /// Remembers an inbound request for the outbound ones that it causes.

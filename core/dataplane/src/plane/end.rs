@@ -17,6 +17,7 @@ use crate::span::{EndedSpan, Reasons};
 impl Plane {
     /// Counts how a request ended, and lets breaker and shedder learn from it. What is returned is a span
     /// that is to be kept: hand it to [`Plane::keep`] with the request's headers.
+    #[inline(never)]
     pub fn end(&mut self, mut exchange: Exchange, ending: Ending, now: Time) -> Option<Kept> {
         let verdict = exchange.verdict();
         let waited = self.settle(&mut exchange, now);

@@ -31,7 +31,7 @@ use sloop_model::{FilterConfig, ReportSettings, Scope, Side, Time, TraceResponse
 
 use crate::context::TraceContext;
 use crate::fault::{ActiveTotal, Sidecar};
-use crate::headers::Request;
+use crate::headers::{HeaderMap, Request};
 use crate::random::Random;
 use crate::report::{Report, Trouble};
 use crate::scope::ScopeId;
@@ -173,6 +173,18 @@ impl Plane {
             TraceResponse::Always => true,
             TraceResponse::Never => false,
         }
+    }
+
+    /// Reads a request's headers once, for all that this side asks about. [`Request::read`] does, too, but dimensions
+    /// then look through the headers once more.
+    #[must_use]
+    #[inline]
+    pub fn read_request<'a>(&self, side: Side, headers: HeaderMap<'a>) -> Request<'a> {
+        let wanted = match side {
+            Side::Server => &self.server.wanted,
+            Side::Client => &self.client.wanted,
+        };
+        Request::read_for(headers, wanted)
     }
 
     /// Finds the scope of a request.

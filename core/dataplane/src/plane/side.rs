@@ -10,10 +10,10 @@ use sloop_model::{
 use super::clock::Clock;
 use super::entry::{Adopting, Entry, Origin};
 use crate::deny::{DenyCounts, DenyRules};
-use crate::headers::Request;
+use crate::headers::{Request, Wanted};
 use crate::report::{FilterStatus, ScopeDelta, Trouble};
 use crate::scope::{Rules, ScopeId};
-use crate::sli::{Seen, Slots};
+use crate::sli::{self, Seen, Slots};
 use crate::sorted::SortedMap;
 use crate::span::Spans;
 use crate::stats::StatsBook;
@@ -39,6 +39,8 @@ pub(super) struct SideState {
     pub(super) spans: Option<Box<Spans>>,
     pub(super) report: Option<ReportSettings>,
     pub(super) dimensions: Option<DimensionSettings>,
+    /// The headers that they ask for.
+    pub(super) wanted: Wanted,
     pub(super) stats: StatsSettings,
     pub(super) status: Option<FilterStatus>,
 }
@@ -66,6 +68,7 @@ impl SideState {
             spans: None,
             report: None,
             dimensions: None,
+            wanted: Wanted::default(),
             stats: StatsSettings::default(),
             status: None,
         }
@@ -85,6 +88,7 @@ impl SideState {
         self.context.clone_from(&config.trace.context);
         self.report.clone_from(&config.report);
         self.dimensions.clone_from(&config.dimensions);
+        self.wanted = sli::wanted(config.dimensions.as_ref());
         self.stats = config.stats;
         self.status = Some(FilterStatus {
             side: self.side,

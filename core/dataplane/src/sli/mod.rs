@@ -11,7 +11,7 @@ use sloop_model::{
 use crate::report::{DimensionDelta, ObjectiveDelta};
 use crate::sorted::sort_few;
 use crate::stats::{Shown, StatsBook, Values, show_objective};
-pub(crate) use dimension::{Dimensions, Slots};
+pub(crate) use dimension::{Dimensions, Slots, wanted};
 pub use dimension::{Seen, caller_uri};
 pub use latency::Latency;
 pub(crate) use tally::Tally;

@@ -101,7 +101,8 @@ impl Sidecar {
         self.rewrite = context.tracestate(&[], &mut self.buffer);
         let mut sent = headers.clone();
         if self.settings.owner == TraceOwner::Sloop {
-            replace(&mut sent, "traceparent", &context.trace.header());
+            assert_eq!(context.traceparent(), context.trace.header());
+            replace(&mut sent, "traceparent", &context.traceparent());
         }
         match self.rewrite {
             Rewrite::Keep => {}

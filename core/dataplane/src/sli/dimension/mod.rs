@@ -14,6 +14,7 @@ mod table;
 mod xfcc;
 
 pub use seen::Seen;
+pub(crate) use seen::wanted;
 pub use xfcc::caller_uri;
 
 use sloop_model::{Dimension, DimensionSettings, DimensionValue, OutcomeClass};
@@ -30,16 +31,29 @@ const DIMENSIONS: usize = Dimension::ALL.len();
 pub(crate) struct Slots(Option<[Option<Slot>; DIMENSIONS]>);
 
 /// Positions in the list of all rows of a scope, in which dimensions take turns.
+///
+/// Shape: the first `count` are positions, the others are zero.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Cells([Option<u8>; DIMENSIONS]);
+pub(crate) struct Cells {
+    positions: [u8; DIMENSIONS],
+    count: u8,
+}
 
 impl Cells {
     /// The positions.
     pub(crate) fn iter(self) -> impl Iterator<Item = usize> {
-        self.0
-            .into_iter()
-            .enumerate()
-            .filter_map(|(dimension, row)| Some(position(dimension, usize::from(row?))))
+        let counted = self.positions.into_iter().take(usize::from(self.count));
+        counted.map(usize::from)
+    }
+
+    fn push(&mut self, dimension: usize, row: u8) {
+        // A table has at most 66 rows.
+        if let Some(place) = self.positions.get_mut(usize::from(self.count))
+            && let Ok(position) = position(dimension, usize::from(row)).try_into()
+        {
+            *place = position;
+            self.count += 1;
+        }
     }
 }
 
@@ -88,14 +102,11 @@ impl Dimensions {
     /// Counts a request.
     pub(crate) fn count(&mut self, slots: &Slots, class: OutcomeClass) -> Cells {
         let mut cells = Cells::default();
-        for ((slot, cell), table) in slots
-            .0
-            .iter()
-            .flatten()
-            .zip(&mut cells.0)
-            .zip(&mut self.tables)
-        {
-            *cell = slot.map(|slot| table.count(slot, class));
+        let tables = self.tables.iter_mut().enumerate();
+        for (slot, (dimension, table)) in slots.0.iter().flatten().zip(tables) {
+            if let Some(slot) = slot {
+                cells.push(dimension, table.count(*slot, class));
+            }
         }
         cells
     }

@@ -3,7 +3,7 @@
 use sloop_model::{CallerSource, Dimension, DimensionSettings};
 
 use super::xfcc::caller_uri;
-use crate::headers::HeaderMap;
+use crate::headers::{Found, HeaderMap, Wanted};
 
 /// Values of the dimensions, and which attempt it is. What is missing is none.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -27,21 +27,25 @@ impl<'a> Seen<'a> {
     /// is read elsewhere. Of a repeated header the last one counts: the nearest hop wrote it.
     #[must_use]
     pub fn read(settings: &DimensionSettings, headers: HeaderMap<'a>) -> Self {
-        let caller = settings.caller.as_ref().map(|source| match source {
-            CallerSource::Header(name) => name.as_bytes(),
-            CallerSource::Xfcc(_) => XFCC,
-        });
-        let mut seen = Self {
-            caller: caller.and_then(|name| headers.last(name)),
-            ..Self::default()
+        let (caller, attempt) = names(settings);
+        let found = |name: &[u8]| headers.last(name).filter(|_| !name.is_empty());
+        let found = Found {
+            caller: found(caller),
+            attempt: found(attempt),
         };
-        if let Some(CallerSource::Xfcc(_)) = settings.caller {
-            seen.caller = seen.caller.and_then(caller_uri);
+        Self::of(settings, found)
+    }
+
+    /// As [`Self::read`], of what was found when the request was read.
+    pub(crate) fn of(settings: &DimensionSettings, found: Found<'a>) -> Self {
+        Self {
+            caller: match settings.caller {
+                Some(CallerSource::Xfcc(_)) => found.caller.and_then(caller_uri),
+                Some(CallerSource::Header(_)) | None => found.caller,
+            },
+            attempt: found.attempt.and_then(number),
+            ..Self::default()
         }
-        if settings.attempts {
-            seen.attempt = headers.last(ATTEMPT).and_then(number);
-        }
-        seen
     }
 
     /// The value of a dimension.
@@ -52,6 +56,23 @@ impl<'a> Seen<'a> {
             Dimension::Journey => self.journey,
         }
     }
+}
+
+/// The headers that `settings` ask for: the caller's, and the attempt's. An empty name is none.
+pub(crate) fn wanted(settings: Option<&DimensionSettings>) -> Wanted {
+    settings.map_or_else(Wanted::default, |settings| {
+        let (caller, attempt) = names(settings);
+        Wanted::new(caller, attempt)
+    })
+}
+
+fn names(settings: &DimensionSettings) -> (&[u8], &'static [u8]) {
+    let caller = settings.caller.as_ref().map(|source| match source {
+        CallerSource::Header(name) => name.as_bytes(),
+        CallerSource::Xfcc(_) => XFCC,
+    });
+    let attempt = if settings.attempts { ATTEMPT } else { b"" };
+    (caller.unwrap_or_default(), attempt)
 }
 
 /// A decimal number of at most nine digits.
