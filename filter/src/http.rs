@@ -2,7 +2,7 @@
 
 use sloop_dataplane::{
     Arrival, Begun, Claim, Ending, Exchange, HeaderMap, HeaderWrite, Joins, Kept, Request, ScopeId,
-    Verdict,
+    Verdict, Whole,
 };
 use sloop_model::{Flags, OwnVerdict, Side, Time};
 
@@ -14,7 +14,6 @@ use crate::vm::{self, Vm};
 /// Properties that a request may need, as the host wants their paths.
 const ROUTE_NAME: &[u8] = b"xds\0route_name";
 const PROTOCOL: &[u8] = b"request\0protocol";
-const RESPONSE_CODE: &[u8] = b"response\0code";
 const RESPONSE_FLAGS: &[u8] = b"response\0flags";
 const GRPC_STATUS: &[u8] = b"response\0grpc_status";
 const ATTEMPTS: &[u8] = b"upstream\0request_attempt_count";
@@ -110,7 +109,7 @@ pub(crate) fn begin(callback: &Callback, context: u32) -> Flow {
             return None;
         }
         let headers = vm.count(callback.request_headers())?;
-        let request = Request::read(HeaderMap::new(headers));
+        let request = vm.plane.read_request(side, HeaderMap::new(headers));
         let scope = scope_of(vm, callback, side, &request)?;
         let caller = Caller { context, root };
         let verdict = decide(vm, callback, (caller, side, scope), &request, now)?;
@@ -132,6 +131,12 @@ pub(crate) fn begin(callback: &Callback, context: u32) -> Flow {
     }
 }
 
+/// The end of an answer went by.
+pub(crate) fn whole(context: u32) {
+    let now = host::now();
+    vm::with(|vm| vm.whole = Some(Whole::new(context, now)));
+}
+
 /// A request is over.
 pub(crate) fn end(callback: &Callback, context: u32) {
     vm::with(|vm| {
@@ -148,7 +153,8 @@ pub(crate) fn end(callback: &Callback, context: u32) {
             return;
         };
         let now = host::now();
-        let ending = ending_of(callback, &exchange);
+        let is_whole = vm.whole.is_some_and(|whole| whole.includes(context, now));
+        let ending = ending_of(callback, &exchange, is_whole);
         if underway.side == Side::Client && vm.plane.counts_attempts(underway.side) {
             let attempts = callback
                 .number(ATTEMPTS)
@@ -170,7 +176,7 @@ pub(crate) fn end(callback: &Callback, context: u32) {
 /// what was answered.
 fn keep(vm: &mut Vm, callback: &Callback, mut kept: Kept) {
     if kept.is_answered_here() {
-        kept.answered(code(callback), grpc_status(callback));
+        kept.answered(callback.response_status(), grpc_status(callback));
     }
     let headers = callback.request_headers().unwrap_or_default();
     let protocol = callback.property(PROTOCOL).unwrap_or_default();
@@ -246,25 +252,29 @@ fn decide(
     Some(verdict)
 }
 
-/// What Envoy says about the end. What the filter answered itself needs no words of Envoy.
-fn ending_of(callback: &Callback, exchange: &Exchange) -> Ending {
+/// What Envoy says about the end. What the filter answered itself needs no words of Envoy, and an answer that went
+/// through whole seldom flags.
+fn ending_of(callback: &Callback, exchange: &Exchange, is_whole: bool) -> Ending {
     match exchange.verdict() {
         OwnVerdict::Refused
         | OwnVerdict::Faulted
         | OwnVerdict::Shed
         | OwnVerdict::Blocked
         | OwnVerdict::DeadlinePassed => Ending::default(),
-        OwnVerdict::Passed => Ending {
-            status: code(callback),
-            flags: Flags(callback.number(RESPONSE_FLAGS).unwrap_or(0)),
-            grpc: exchange.is_grpc().then(|| grpc_status(callback)).flatten(),
-        },
+        OwnVerdict::Passed => {
+            let status = callback.response_status();
+            let flags = if is_whole && !exchange.needs_flags(status) {
+                Flags::default()
+            } else {
+                Flags(callback.number(RESPONSE_FLAGS).unwrap_or(0))
+            };
+            Ending {
+                status,
+                flags,
+                grpc: exchange.is_grpc().then(|| grpc_status(callback)).flatten(),
+            }
+        }
     }
-}
-
-fn code(callback: &Callback) -> Option<u16> {
-    let code = callback.number(RESPONSE_CODE)?;
-    u16::try_from(code).ok()
 }
 
 fn grpc_status(callback: &Callback) -> Option<u8> {

@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 
-use sloop_dataplane::{Plane, Table};
+use sloop_dataplane::{Plane, Table, Whole};
 
 use crate::host;
 use crate::http::{Created, Underway};
@@ -20,6 +20,8 @@ pub(crate) struct Vm {
     pub(crate) exporter: Exporter,
     /// The request whose context was made last, until its headers come.
     pub(crate) created: Option<Created>,
+    /// The answer that last went through whole.
+    pub(crate) whole: Option<Whole>,
     /// Requests by the number of their context.
     pub(crate) underway: Table<Underway>,
     /// The place in `underway` that is looked at next.
@@ -47,6 +49,7 @@ impl Vm {
             reporter: Reporter::default(),
             exporter: Exporter::default(),
             created: None,
+            whole: None,
             underway: Table::default(),
             looked_at: 0,
         }

@@ -386,6 +386,42 @@ async fn a_websocket_is_one_request_without_a_latency_whoever_ends_it() {
     }
 }
 
+/// The end of its answer has passed the filter, and waits in Envoy for a client that goes away instead of taking it.
+#[tokio::test]
+async fn who_leaves_before_the_answer_is_taken_has_left() {
+    const BYTES: usize = 200 << 10;
+    let mut answer = format!("HTTP/1.1 200 OK\r\ncontent-length: {BYTES}\r\n\r\n").into_bytes();
+    answer.resize(answer.len() + BYTES, b'x');
+    let app = RawApp::start(answer.leak(), false).await;
+    let plane = Plane::start().await;
+    let running = lenient(app.address, &plane, json!({})).await;
+    let stream = TcpStream::connect(running.inbound).await.unwrap();
+    let handshake = h2::client::Builder::new()
+        .initial_window_size(1 << 10)
+        .handshake::<_, Bytes>(stream);
+    let (mut sender, connection) = handshake.await.unwrap();
+    tokio::spawn(connection);
+    for _ in 0..10 {
+        sender = sender.ready().await.unwrap();
+        let (answer, mut stream) = sender.send_request(request("/"), true).unwrap();
+        let answer = answer.await.unwrap();
+        assert_eq!(answer.status(), 200);
+        eventually(SOON, "all of the answer is in Envoy", async || {
+            let active = running.envoy.stats(r"^cluster\.app\.upstream_rq_active$");
+            let active: u64 = active.await.ok()?.iter().map(|(_, count)| count).sum();
+            (active == 0).then_some(())
+        })
+        .await
+        .unwrap();
+        // No client that is not on the same machine can leave sooner after the end of its answer.
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        stream.send_reset(h2::Reason::CANCEL);
+    }
+    let sum = plane.reports.counted("other", 10).await;
+    assert_eq!(of(&sum, Outcome::ClientCancel), 10, "{:?}", sum.outcomes);
+    is_unharmed(&running).await;
+}
+
 /// Answers that end before they are whole, and services that only close.
 #[tokio::test]
 async fn a_service_that_breaks_off_is_counted_as_such() {

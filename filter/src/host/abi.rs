@@ -15,7 +15,6 @@ pub(crate) enum LogLevel {
 #[derive(Clone, Copy, Debug)]
 pub(super) enum MapType {
     HttpRequestHeaders = 0,
-    #[cfg(feature = "answers")]
     HttpResponseHeaders = 2,
 }
 

@@ -1,7 +1,7 @@
 //! What Envoy calls.
 //!
 //! An ordinary request takes three entries: its context is created, its headers
-//! arrive, it is logged. Envoy enters the VM for whatever is exported, so nothing
+//! arrive, it is logged; and one for each part of its answer. Envoy enters the VM for whatever is exported, so nothing
 //! else is; a callback that is not there counts as one that has no objection.
 //!
 //! [`Callback`] is made once per entry, and lends what Envoy returns.
@@ -65,6 +65,27 @@ extern "C" fn proxy_on_request_headers(context: u32, _count: u32, _is_end: u32) 
     action(http::begin(&Callback::enter(), context))
 }
 
+/// Answers are left alone, and only their ends are heard: that costs less than to ask for Envoy's flags.
+#[cfg(not(feature = "answers"))]
+mod ends {
+    use super::CONTINUE;
+    use crate::http;
+
+    #[unsafe(no_mangle)]
+    extern "C" fn proxy_on_response_body(context: u32, _size: usize, is_end: u32) -> u32 {
+        if is_end != 0 {
+            http::whole(context);
+        }
+        CONTINUE
+    }
+
+    #[unsafe(no_mangle)]
+    extern "C" fn proxy_on_response_trailers(context: u32, _count: u32) -> u32 {
+        http::whole(context);
+        CONTINUE
+    }
+}
+
 /// Only where responses and bodies are touched: an entry for each of them, and for each part of a body.
 #[cfg(feature = "answers")]
 mod answers {
@@ -72,10 +93,13 @@ mod answers {
 
     use super::{Callback, action};
     use crate::answers;
+    use crate::http::{self, Flow};
 
     #[unsafe(no_mangle)]
     extern "C" fn proxy_on_response_headers(context: u32, _count: u32, is_end: u32) -> u32 {
-        action(answers::respond(context, is_end != 0))
+        let is_end = is_end != 0;
+        let flow = answers::respond(context, is_end);
+        action(heard(context, is_end, flow))
     }
 
     #[unsafe(no_mangle)]
@@ -95,12 +119,21 @@ mod answers {
 
     #[unsafe(no_mangle)]
     extern "C" fn proxy_on_response_trailers(context: u32, _count: u32) -> u32 {
-        action(answers::trailers(context, Response))
+        action(heard(context, true, answers::trailers(context, Response)))
     }
 
     fn body(context: u32, half: ExchangeSide, size: usize, is_end: u32) -> u32 {
-        let part = (size, is_end != 0);
-        action(answers::body(&Callback::enter(), context, half, part))
+        let is_end = is_end != 0;
+        let flow = answers::body(&Callback::enter(), context, half, (size, is_end));
+        action(heard(context, is_end && half == Response, flow))
+    }
+
+    /// An answer whose end goes on went through whole.
+    fn heard(context: u32, is_end: bool, flow: Flow) -> Flow {
+        if is_end && flow == Flow::Continue {
+            http::whole(context);
+        }
+        flow
     }
 }
 

@@ -6,7 +6,7 @@ use core::slice;
 use super::abi::{BufferType, MapType};
 use super::{
     Callback, Failed, checked, proxy_get_buffer_bytes, proxy_get_header_map_pairs,
-    proxy_get_property, proxy_get_shared_data,
+    proxy_get_header_map_value, proxy_get_property, proxy_get_shared_data,
 };
 
 /// What Envoy returns. It is there until the callback returns.
@@ -27,6 +27,24 @@ impl Callback {
             // SAFETY: `returned` gives pointers that the host may write to.
             unsafe { proxy_get_header_map_pairs(WHICH, data, size) }
         })
+    }
+
+    /// The status of the answer, when it is logged; none when there was none. A header costs a little less than the property.
+    pub(crate) fn response_status(&self) -> Option<u16> {
+        const WHICH: u32 = MapType::HttpResponseHeaders as u32;
+        const NAME: &[u8] = b":status";
+        let digits = self.returned(|data, size| {
+            // SAFETY: pointer and length describe `NAME`, which the host only reads, and
+            // `returned` gives pointers that the host may write to.
+            unsafe { proxy_get_header_map_value(WHICH, NAME.as_ptr(), NAME.len(), data, size) }
+        });
+        let Ok([first, second, third]) = digits else {
+            return None;
+        };
+        let digit = |digit: &u8| u16::from(digit.wrapping_sub(b'0'));
+        let (first, second, third) = (digit(first), digit(second), digit(third));
+        let are_digits = first < 10 && second < 10 && third < 10;
+        are_digits.then_some(first * 100 + second * 10 + third)
     }
 
     /// A property; its path's parts are separated by zero bytes. None when there is none such now.

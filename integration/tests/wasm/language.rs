@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use prost::Message;
 use serde_json::{Value, json};
-use sloop_integration::wasm_host::{GrpcCall, Module, Request, Response, Stream, Vm};
+use sloop_integration::wasm_host::{GrpcCall, Half, Module, Request, Response, Stream, Vm};
 use sloop_integration::{answers_module_path, module_path};
 use sloop_xds_protos::report::v1::{ReportRequest, ReportResponse, ScopeDelta};
 
@@ -109,6 +109,28 @@ pub(crate) fn paid(vm: &mut Vm, status: u16) -> Stream {
 /// A whole inbound exchange, which must not misuse Envoy.
 pub(crate) fn ask(vm: &mut Vm, request: Request, response: Response) -> Stream {
     let ended = vm.exchange(INBOUND, request, response);
+    assert_eq!(ended.misuse(), [""; 0]);
+    ended
+}
+
+/// As [`ask`], answered with a body, as services on HTTP/1 send it: what there is, and then its end.
+pub(crate) fn ask_for_body(vm: &mut Vm, request: Request, response: Response) -> Stream {
+    let exchange = vm.begin(INBOUND, request);
+    vm.respond_with_body(exchange, response);
+    vm.part(exchange, Half::Response, b"{}");
+    vm.last_part(exchange, Half::Response, b"");
+    let ended = vm.end(exchange);
+    assert_eq!(ended.misuse(), [""; 0]);
+    ended
+}
+
+/// As [`ask`], answered with a message and trailers.
+pub(crate) fn call(vm: &mut Vm, request: Request, response: Response) -> Stream {
+    let exchange = vm.begin(INBOUND, request.header("content-type", "application/grpc"));
+    vm.respond_with_body(exchange, response);
+    vm.part(exchange, Half::Response, b"\0\0\0\0\0");
+    vm.trailers(exchange, Half::Response);
+    let ended = vm.end(exchange);
     assert_eq!(ended.misuse(), [""; 0]);
     ended
 }

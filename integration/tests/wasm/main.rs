@@ -28,3 +28,4 @@ mod sharing;
 mod spans;
 mod stats;
 mod trace;
+mod whole;

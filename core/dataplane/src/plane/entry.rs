@@ -22,6 +22,8 @@ pub(super) struct Policy {
     /// That of requests that do not say, if the configuration does.
     pub(super) criticality: Option<Criticality>,
     pub(super) objectives: Vec<Objective>,
+    /// Whether any of them selects requests by Envoy's flags.
+    pub(super) asks_flags: bool,
     pub(super) faults: Faults,
 }
 
@@ -107,6 +109,7 @@ impl Entry {
             Rc::new(Policy {
                 criticality: config.criticality,
                 objectives: config.objectives.clone(),
+                asks_flags: config.objectives.iter().any(Objective::asks_flags),
                 faults: Faults::new(&config.faults, sidecar),
             })
         });

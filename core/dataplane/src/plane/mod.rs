@@ -24,6 +24,7 @@ mod side;
 mod spans;
 mod statistics;
 mod wait;
+mod whole;
 
 use core::time::Duration;
 
@@ -53,6 +54,7 @@ use side::SideState;
 pub use spans::Kept;
 use spans::OtValue;
 use statistics::Statistics;
+pub use whole::Whole;
 
 /// The memory of one VM.
 #[derive(Debug)]

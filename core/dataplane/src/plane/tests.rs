@@ -14,6 +14,7 @@ mod protecting;
 mod reporting;
 mod scopes;
 mod sharing;
+mod whole;
 
 use std::collections::BTreeMap;
 
