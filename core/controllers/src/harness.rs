@@ -144,12 +144,21 @@ impl Controllers {
         slot.as_any().downcast_ref()
     }
 
-    /// What people see of the newest run of every experiment after a step, in the order of intents.
+    /// What people see of the newest run of every experiment after a step, in the order of intents, but for those of which
+    /// `is_known` says, by name and when they were due, that all is known.
     #[must_use]
-    pub fn experiments(&self, world: &World) -> Vec<ExperimentStatus> {
+    pub fn experiments(
+        &self,
+        world: &World,
+        is_known: impl Fn(&str, WallTime) -> bool,
+    ) -> Vec<ExperimentStatus> {
         self.slot::<Chaos>()
             .into_iter()
             .flat_map(|slot| slot.intents.values())
+            .filter(|(intent, memory)| {
+                let due_at = memory.due_at();
+                due_at.is_some_and(|due_at| !is_known(&intent.spec().name, due_at))
+            })
             .filter_map(|(intent, memory)| memory.status(intent, world))
             .collect()
     }

@@ -52,6 +52,9 @@ pub struct ChaosSpec {
     /// When somebody asked for it to stop; runs that began before end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stopped_at: Option<WallTime>,
+    /// When the newest run was due that an earlier control plane began: it is not begun again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ran_at: Option<WallTime>,
 }
 
 /// An objective that must hold although the fault is there.
@@ -218,6 +221,13 @@ impl ChaosIntent {
     #[must_use]
     pub fn asked(mut self, at: WallTime) -> Self {
         self.0.asked_at = Some(at);
+        self
+    }
+
+    /// The same, with a run that was due at `at` and that an earlier control plane began.
+    #[must_use]
+    pub fn ran(mut self, at: WallTime) -> Self {
+        self.0.ran_at = Some(at);
         self
     }
 

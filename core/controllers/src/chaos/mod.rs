@@ -75,7 +75,7 @@ impl Controller for Chaos {
     fn step(&self, intent: &ChaosIntent, memory: &mut ChaosMemory, world: &World) -> Decision {
         let now = world.now();
         let before = memory.run.as_ref().map(|run| run.due_at);
-        let before = before.max(world.last_experiment(&intent.spec().name));
+        let before = before.max(intent.spec().ran_at);
         let goes_on = |run: &Run| run.phase != ExperimentPhase::Over;
         if !memory.run.as_ref().is_some_and(goes_on)
             && let Some(due_at) = due(intent.spec(), before, now)
@@ -91,6 +91,11 @@ impl Controller for Chaos {
 }
 
 impl ChaosMemory {
+    /// When the newest run was due, if there was one.
+    pub(crate) fn due_at(&self) -> Option<WallTime> {
+        self.run.as_ref().map(|run| run.due_at)
+    }
+
     /// What people see of the newest run, if there was one.
     pub(crate) fn status(&self, intent: &ChaosIntent, world: &World) -> Option<ExperimentStatus> {
         let run = self.run.as_ref()?;

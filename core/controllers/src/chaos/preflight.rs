@@ -57,6 +57,15 @@ pub(super) fn check(intent: &ChaosIntent, world: &World) -> Result<Ready, String
     let Some(primary) = known.first() else {
         return Err("there is no hypothesis".to_owned());
     };
+    let share = spec.budget.as_fraction();
+    if let Some(poor) = known.iter().find(|one| one.left * share < 1.0) {
+        return Err(format!(
+            "it may spend {} of the {:.1} requests that may still be bad of SLO {}, which is not even one",
+            Percent(share),
+            poor.left,
+            poor.id.slo
+        ));
+    }
     let plan = plan(spec, primary, world)?;
     Ok(Ready { plan, known })
 }

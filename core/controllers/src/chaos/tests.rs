@@ -168,7 +168,7 @@ impl Lab {
     }
 
     fn status(&self) -> ExperimentStatus {
-        let mut all = self.controllers.experiments(&self.world);
+        let mut all = self.controllers.experiments(&self.world, |_, _| false);
         all.pop().unwrap()
     }
 
@@ -368,7 +368,7 @@ fn two_experiments_never_go_on_together() {
         lab.second((10, 0), (10, 0));
     }
     let running = |lab: &Lab| {
-        let all = lab.controllers.experiments(&lab.world);
+        let all = lab.controllers.experiments(&lab.world, |_, _| false);
         let running = all
             .iter()
             .filter(|one| one.phase == ExperimentPhase::Running);
@@ -451,8 +451,7 @@ fn a_run_happens_once_also_over_a_restart() {
         lab.second((0, 0), (0, 0));
         assert!(!lab.injects());
     }
-    let mut lab = Lab::of(&[with(json!({"schedule": "once"}))]);
-    lab.world.recall_experiment("aborts", at(0));
+    let mut lab = Lab::of(&[with(json!({"schedule": "once", "ran_at": at(0)}))]);
     for _ in 0..40 {
         lab.second((0, 0), (0, 0));
         assert!(!lab.injects());

@@ -1,4 +1,4 @@
-//! Which experiments run, and which ever did.
+//! Which experiments run.
 
 use std::collections::BTreeMap;
 
@@ -12,8 +12,6 @@ use crate::World;
 pub(super) struct Experiments {
     /// Those that injected faults at the last step, and since when.
     running: BTreeMap<String, WallTime>,
-    /// When the newest run was due that an earlier process began.
-    past: BTreeMap<String, WallTime>,
 }
 
 impl Experiments {
@@ -44,15 +42,6 @@ impl Experiments {
             .find(|(other, began)| *other != name && comes_before(other, **began))
             .map(|(other, _)| other.as_str())
     }
-
-    pub(super) fn last(&self, name: &str) -> Option<WallTime> {
-        self.past.get(name).copied()
-    }
-
-    pub(super) fn recall(&mut self, name: &str, due_at: WallTime) {
-        let known = self.past.entry(name.to_owned()).or_default();
-        *known = (*known).max(due_at);
-    }
 }
 
 impl World {
@@ -66,16 +55,5 @@ impl World {
     #[must_use]
     pub fn experimenting_before(&self, name: &str, since: WallTime) -> Option<&str> {
         self.experiments.other_than(name, Some(since))
-    }
-
-    /// When the newest run of the experiment `name` was due that an earlier process began.
-    #[must_use]
-    pub fn last_experiment(&self, name: &str) -> Option<WallTime> {
-        self.experiments.last(name)
-    }
-
-    /// Notes that an earlier process began a run of the experiment `name` that was due at `due_at`.
-    pub fn recall_experiment(&mut self, name: &str, due_at: WallTime) {
-        self.experiments.recall(name, due_at);
     }
 }
