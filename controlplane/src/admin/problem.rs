@@ -4,6 +4,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
 use super::api::Problem;
+use crate::engine::NotAsked;
 
 /// Why a request has no answer.
 #[derive(Debug, thiserror::Error)]
@@ -22,6 +23,12 @@ pub(super) enum Refusal {
     /// A query parameter makes no sense.
     #[error("{0}")]
     Query(String),
+    /// Documents that were handed in are wrong.
+    #[error("{0}")]
+    Documents(String),
+    /// An experiment cannot be run or stopped.
+    #[error("{0}")]
+    Experiment(NotAsked),
     /// The store and the documents are not loaded yet.
     #[error("the store and the documents are not loaded yet")]
     Loading,
@@ -38,6 +45,9 @@ impl Refusal {
         match self {
             Self::NoSuch { .. } | Self::NoSuchPath(_) => StatusCode::NOT_FOUND,
             Self::Query(_) => StatusCode::BAD_REQUEST,
+            Self::Documents(_) => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::Experiment(NotAsked::Unknown(_)) => StatusCode::NOT_FOUND,
+            Self::Experiment(_) => StatusCode::CONFLICT,
             Self::Loading | Self::Stopping => StatusCode::SERVICE_UNAVAILABLE,
             Self::Metrics(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }

@@ -1,12 +1,15 @@
-//! The paths of the HTTP API. All are `GET`.
+//! The paths of the HTTP API. All are `GET`, but for orders about experiments.
 
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use axum::extract::{Path, Query, State, rejection::QueryRejection};
+use axum::extract::{DefaultBodyLimit, Path, Query, State, rejection::QueryRejection};
 use axum::http::{Uri, header};
 use axum::response::{IntoResponse, Response};
-use axum::{Json, Router, routing::get};
+use axum::{
+    Json, Router,
+    routing::{get, post},
+};
 use serde::{Deserialize, Serialize};
 use sloop_controllers::{AlertStatus, SloStatus};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -15,13 +18,14 @@ use super::api::{
     DecisionExplained, DecisionTaken, DenialStatus, DocumentFile, Event, List, NodeStatus,
     ScopeStatus, SpendingStatus,
 };
+use super::experiments;
 use super::nodes::nodes;
 use super::problem::Refusal;
 use crate::ads::Hub;
 use crate::clock;
 use crate::engine::Engine;
 use crate::metrics::Telemetry;
-use crate::serve::View;
+use crate::serve::{Change, View};
 
 /// What the HTTP API answers from. Clones are the same.
 #[derive(Clone, Debug)]
@@ -36,6 +40,7 @@ pub struct Admin {
 #[derive(Debug)]
 struct Loop {
     views: mpsc::Sender<View>,
+    changes: mpsc::Sender<Change>,
     slos: watch::Sender<Arc<[SloStatus]>>,
 }
 
@@ -50,14 +55,22 @@ impl Admin {
         }
     }
 
-    /// From now on asks the loop behind `views`, whose metrics show what is in `slos`.
-    pub fn ready(&self, views: mpsc::Sender<View>, slos: watch::Sender<Arc<[SloStatus]>>) {
+    /// From now on asks the loop behind `views` and `changes`, whose metrics show what is in `slos`.
+    pub fn ready(
+        &self,
+        (views, changes): (mpsc::Sender<View>, mpsc::Sender<Change>),
+        slos: watch::Sender<Arc<[SloStatus]>>,
+    ) {
         // A second call would mean two loops; the first one stays.
-        drop(self.running.set(Loop { views, slos }));
+        drop(self.running.set(Loop {
+            views,
+            changes,
+            slos,
+        }));
     }
 
     /// What `look` sees of the engine.
-    async fn view<T: Send + 'static>(
+    pub(super) async fn view<T: Send + 'static>(
         &self,
         look: impl FnOnce(&Engine) -> T + Send + 'static,
     ) -> Result<T, Refusal> {
@@ -70,7 +83,21 @@ impl Admin {
         answered.await.or(Err(Refusal::Stopping))
     }
 
-    async fn list<T: Serialize + Send + 'static>(
+    /// What came of a change of the engine.
+    pub(super) async fn change<T: Send + 'static>(
+        &self,
+        change: impl FnOnce(&mut Engine) -> T + Send + 'static,
+    ) -> Result<T, Refusal> {
+        let changes = &self.running.get().ok_or(Refusal::Loading)?.changes;
+        let (answer, answered) = oneshot::channel();
+        let change: Change = Box::new(move |engine| drop(answer.send(change(engine))));
+        if changes.send(change).await.is_err() {
+            return Err(Refusal::Stopping);
+        }
+        answered.await.or(Err(Refusal::Stopping))
+    }
+
+    pub(super) async fn list<T: Serialize + Send + 'static>(
         &self,
         look: impl FnOnce(&Engine) -> Vec<T> + Send + 'static,
     ) -> Answer<T> {
@@ -82,7 +109,7 @@ impl Admin {
     }
 }
 
-type Answer<T> = Result<Json<List<T>>, Refusal>;
+pub(super) type Answer<T> = Result<Json<List<T>>, Refusal>;
 
 /// The API.
 pub fn router(admin: Admin) -> Router {
@@ -101,6 +128,14 @@ pub fn router(admin: Admin) -> Router {
         .route("/v1/denials", get(denials))
         .route("/v1/decisions/{id}", get(decision))
         .route("/v1/documents", get(documents))
+        .route(
+            "/v1/experiments",
+            get(experiments::experiments).post(experiments::run_documents),
+        )
+        .route("/v1/experiments/{name}", get(experiments::experiment))
+        .route("/v1/experiments/{name}/run", post(experiments::run))
+        .route("/v1/experiments/{name}/stop", post(experiments::stop))
+        .layer(DefaultBodyLimit::max(experiments::BYTES_MAX))
         .fallback(|uri: Uri| async move { Refusal::NoSuchPath(uri.path().to_owned()) })
         .with_state(admin)
 }

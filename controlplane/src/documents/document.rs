@@ -1,6 +1,6 @@
 //! One document: what it is, who it is, and what it says.
 
-use sloop_controllers::{CircuitBreakerIntent, FaultInjectionIntent, RouteSet};
+use sloop_controllers::{ChaosIntent, CircuitBreakerIntent, FaultInjectionIntent, RouteSet};
 use sloop_model::WallTime;
 use sloop_xds::fleet::Declared;
 
@@ -42,6 +42,7 @@ pub(super) enum Body {
     AlertCondition(AlertCondition),
     NotificationTarget(NotificationTarget),
     EnvoyResource(Box<Declared>),
+    ChaosExperiment(Box<ChaosIntent>),
     /// Nothing that anybody here acts on.
     Checked,
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 use sloop_controllers::{
-    Alert, AlertIntent, CircuitBreak, Controller, FaultInjection, IntentId, RouteSelector,
+    Alert, AlertIntent, Chaos, CircuitBreak, Controller, FaultInjection, IntentId, RouteSelector,
     RouteSet, Slo,
 };
 use sloop_model::{RouteName, ServiceName, WallTime};
@@ -84,6 +84,12 @@ impl Contribution {
             Body::FaultInjection(intent) => {
                 routes.look_up(&intent.service, &intent.route, spot, sink);
                 intent_of::<FaultInjection>(document, &**intent, sink)
+            }
+            Body::ChaosExperiment(intent) => {
+                for target in &intent.spec().targets {
+                    routes.look_up(&target.service, &target.route, spot, sink);
+                }
+                intent_of::<Chaos>(document, &**intent, sink)
             }
             Body::RouteSet(routes) => {
                 self.route_sets.push(routes.clone());
@@ -170,6 +176,7 @@ fn context<'a>(all: &[Placed<'a>], now: WallTime) -> Context<'a> {
             | Body::CircuitBreaker(_)
             | Body::FaultInjection(_)
             | Body::EnvoyResource(_)
+            | Body::ChaosExperiment(_)
             | Body::Checked => {}
         }
     }

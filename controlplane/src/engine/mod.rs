@@ -8,6 +8,7 @@
 mod decisions;
 mod denials;
 mod effects;
+mod experiments;
 mod fleet;
 mod history;
 mod pace;
@@ -17,6 +18,7 @@ mod spending;
 mod values;
 mod views;
 
+pub use experiments::NotAsked;
 pub use fleet::{Fleet, Reporter, Told};
 pub use history::History;
 pub use pace::Pace;
@@ -39,6 +41,7 @@ use crate::record::{self, Line};
 use crate::store::{Batch, Store};
 use decisions::Decisions;
 use denials::Denials;
+use experiments::Experiments;
 
 /// Events kept. Each has about 200 bytes; a fleet of a hundred that trips and recovers makes a thousand.
 const EVENTS_MAX: usize = 10_000;
@@ -74,6 +77,7 @@ pub struct Engine {
     decisions: Decisions,
     /// What happened since it was last taken, if it is to be recorded.
     recorded: Option<Vec<Line>>,
+    chaos: Experiments,
 }
 
 /// What the documents say together.
@@ -140,6 +144,7 @@ impl Engine {
         for (place, decision) in self.decisions.take_changes() {
             restore::put_decision(&mut batch, place, &decision);
         }
+        self.chaos.changes(&mut batch);
         batch
     }
 
@@ -182,6 +187,9 @@ impl Engine {
             let sha256 = record::digest(&self.step);
             recorded.push(Line::Decided { sha256, new });
         }
+        let is_over = |name: &str, due_at| self.chaos.is_over(name, due_at);
+        let experiments = self.controllers.experiments(&self.world, is_over);
+        self.chaos.keep(experiments);
         self.remember_experiments();
         &self.step
     }
@@ -189,11 +197,13 @@ impl Engine {
     /// Puts what the documents say in the place of what they said before.
     /// Returns what no controller takes; the rest holds.
     pub fn set_documents(&mut self, documents: Documents, now: WallTime) -> Vec<String> {
+        let mut intents = documents.intents.clone();
+        self.chaos.overlay(&mut intents);
         let mut refused = Vec::new();
         let gone: Vec<IntentId> = self
             .bodies
             .keys()
-            .filter(|id| !documents.intents.contains_key(id))
+            .filter(|id| !intents.contains_key(id))
             .cloned()
             .collect();
         for id in gone {
@@ -201,7 +211,7 @@ impl Engine {
             self.bodies.remove(&id);
             self.record(|| Input::Remove(id.clone()));
         }
-        for (id, intent) in &documents.intents {
+        for (id, intent) in &intents {
             if self.bodies.get(id) == Some(intent) {
                 continue;
             }

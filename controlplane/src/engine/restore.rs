@@ -9,6 +9,7 @@ use sloop_controllers::{Cell, Controllers, Step, World};
 use sloop_model::WallTime;
 
 use super::decisions::Decisions;
+use super::experiments::Experiments;
 use super::{Denials, Documents, EVENTS_MAX, Engine, Fleet, History};
 use crate::admin::api::DecisionExplained;
 use crate::ingest::{Ledger, Seen};
@@ -77,6 +78,7 @@ impl Engine {
             };
             ledger.restore(stored.incarnation, seen);
         }
+        let chaos = Experiments::restore(store)?;
         Ok(Self {
             world,
             controllers: Controllers::with_all(),
@@ -93,6 +95,7 @@ impl Engine {
             events: History::of(EVENTS_MAX),
             decisions: Decisions::restored(read(store, DECISION)?),
             recorded: None,
+            chaos,
         })
     }
 }

@@ -47,11 +47,15 @@ const ARRIVALS_MAX: usize = 256;
 /// A look at the engine, between two things that happen.
 pub type View = Box<dyn FnOnce(&Engine) + Send>;
 
+/// A change of the engine that somebody asked for.
+pub type Change = Box<dyn FnOnce(&mut Engine) + Send>;
+
 /// What comes to the loop.
 #[derive(Debug)]
 pub(super) struct Inputs {
     pub(super) arrivals: mpsc::Receiver<Arrival>,
     pub(super) views: mpsc::Receiver<View>,
+    pub(super) changes: mpsc::Receiver<Change>,
     pub(super) documents: mpsc::Receiver<Documents>,
     pub(super) ads: broadcast::Receiver<ads::Event>,
     pub(super) cohorts: watch::Receiver<BTreeSet<Cohort>>,
@@ -166,6 +170,7 @@ impl Actor {
                     self.take_arrivals(&mut arrivals);
                 }
                 Some(view) = inputs.views.recv() => view(&self.engine),
+                Some(change) = inputs.changes.recv() => self.change(change),
                 Some(documents) = inputs.documents.recv() => self.take_documents(documents),
                 event = inputs.ads.recv() => self.hear(event),
                 Ok(()) = inputs.cohorts.changed() => {
@@ -269,6 +274,12 @@ impl Actor {
         }
         self.steps.want();
         self.want_pushes();
+    }
+
+    fn change(&mut self, change: Change) {
+        change(&mut self.engine);
+        self.commits.add(self.engine.changes(), [], Instant::now());
+        self.steps.want();
     }
 
     fn hear(&mut self, event: Result<ads::Event, broadcast::error::RecvError>) {

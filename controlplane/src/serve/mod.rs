@@ -9,7 +9,7 @@ mod actor;
 mod commits;
 mod watch;
 
-pub use actor::View;
+pub use actor::{Change, View};
 
 use std::future::Future;
 use std::net::SocketAddr;
@@ -179,10 +179,12 @@ pub async fn serve(
 
     let (arrivals, arrived) = mpsc::channel(WAITING_MAX);
     let (views, viewed) = mpsc::channel(VIEWS_MAX);
+    let (orders, ordered) = mpsc::channel(VIEWS_MAX);
     let (changes, changed) = mpsc::channel(1);
     let inputs = Inputs {
         arrivals: arrived,
         views: viewed,
+        changes: ordered,
         documents: changed,
         ads: hub.events(),
         cohorts: hub.cohorts(),
@@ -193,7 +195,7 @@ pub async fn serve(
     hub.open();
     let reports = Reports::service(arrivals, ingest);
     let grpc = tokio::spawn(serve_grpc(grpc, limits, (hub, reports), stopped));
-    admin.ready(views, slos);
+    admin.ready((views, orders), slos);
     tracing::info!(
         grpc = %grpc_at, http = %http_at, store = %settings.store.display(),
         took_ms = begun.elapsed().as_millis(), "ready"

@@ -3,6 +3,7 @@
 //! Values that the filter knows, too (`limits`, `match`, `fault`), have the names
 //! that its configuration gives them.
 
+mod chaos_experiment;
 mod circuit_breaker;
 mod envoy_resource;
 mod expiry;
@@ -25,6 +26,7 @@ pub(super) const KINDS: &[&str] = &[
     "CircuitBreaker",
     "FaultInjection",
     "EnvoyResource",
+    "ChaosExperiment",
 ];
 
 /// Reads what follows the metadata of a document of `kind`, seen at `now`.
@@ -41,6 +43,8 @@ pub(super) fn read(
             .map(|breaker| Body::CircuitBreaker(Box::new(breaker))),
         "EnvoyResource" => envoy_resource::read(document, metadata)
             .map(|declared| Body::EnvoyResource(Box::new(declared))),
+        "ChaosExperiment" => chaos_experiment::read(document, metadata, now)
+            .map(|experiment| Body::ChaosExperiment(Box::new(experiment))),
         _ => fault_injection::read(document, metadata, now)
             .map(|fault| Body::FaultInjection(Box::new(fault))),
     }

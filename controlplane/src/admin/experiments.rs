@@ -1,0 +1,121 @@
+//! `/v1/experiments`: runs of experiments, and orders to run and to stop.
+
+use axum::Json;
+use axum::extract::rejection::{QueryRejection, StringRejection};
+use axum::extract::{Path, Query, State};
+use axum::http::StatusCode;
+use serde::{Deserialize, Serialize};
+use sloop_controllers::{ChaosIntent, ExperimentStatus};
+use sloop_model::WallTime;
+
+use super::api::List;
+use super::problem::Refusal;
+use super::routes::{Admin, Answer};
+use crate::clock;
+use crate::documents;
+use crate::engine::{Engine, NotAsked};
+
+/// Answer to `POST /v1/experiments` and `POST /v1/experiments/{name}/run`: with the name, the moment finds the run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AskedFor {
+    /// The experiment.
+    pub name: String,
+    /// When it was asked for.
+    pub due_at: WallTime,
+}
+
+/// Documents in one request: an experiment and its faults, many times over.
+pub(super) const BYTES_MAX: usize = 256 << 10;
+
+pub(super) async fn experiments(State(admin): State<Admin>) -> Answer<ExperimentStatus> {
+    admin.list(Engine::experiments).await
+}
+
+/// Which run.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Which {
+    /// When it was due; the newest when absent.
+    due_at: Option<WallTime>,
+}
+
+pub(super) async fn experiment(
+    State(admin): State<Admin>,
+    Path(name): Path<String>,
+    which: Result<Query<Which>, QueryRejection>,
+) -> Result<Json<ExperimentStatus>, Refusal> {
+    let Query(Which { due_at }) = which.map_err(|error| Refusal::Query(error.body_text()))?;
+    let asked = name.clone();
+    let find = move |engine: &Engine| engine.experiment(&asked, due_at);
+    let found = admin.view(find).await?;
+    found.map(Json).ok_or(Refusal::NoSuch {
+        kind: "run of an experiment",
+        name,
+    })
+}
+
+type Accepted = Result<(StatusCode, Json<List<AskedFor>>), Refusal>;
+
+/// Runs the experiments in the body at once: all of them or none.
+pub(super) async fn run_documents(
+    State(admin): State<Admin>,
+    body: Result<String, StringRejection>,
+) -> Accepted {
+    let text = body.map_err(|error| Refusal::Query(error.body_text()))?;
+    let now = clock::wall();
+    let intents = read(&text, now)?;
+    let names = intents
+        .iter()
+        .map(|intent| intent.spec().name.clone())
+        .collect();
+    let run = move |engine: &mut Engine| {
+        intents
+            .into_iter()
+            .try_for_each(|intent| engine.run_experiment(intent, now))
+    };
+    accepted(admin.change(run).await?, names, now)
+}
+
+pub(super) async fn run(State(admin): State<Admin>, Path(name): Path<String>) -> Accepted {
+    let now = clock::wall();
+    let asked = name.clone();
+    let run = move |engine: &mut Engine| engine.run_declared_experiment(&asked, now);
+    accepted(admin.change(run).await?, vec![name], now)
+}
+
+pub(super) async fn stop(State(admin): State<Admin>, Path(name): Path<String>) -> Accepted {
+    let now = clock::wall();
+    let asked = name.clone();
+    let stop = move |engine: &mut Engine| engine.stop_experiment(&asked, now);
+    accepted(admin.change(stop).await?, vec![name], now)
+}
+
+fn accepted(done: Result<(), NotAsked>, names: Vec<String>, now: WallTime) -> Accepted {
+    done.map_err(Refusal::Experiment)?;
+    let items = names
+        .into_iter()
+        .map(|name| AskedFor { name, due_at: now })
+        .collect();
+    let at_ms = now.as_millis();
+    Ok((StatusCode::ACCEPTED, Json(List { at_ms, items })))
+}
+
+/// The experiments in `text`, which must have nothing else.
+fn read(text: &str, now: WallTime) -> Result<Vec<ChaosIntent>, Refusal> {
+    let loaded = documents::read_texts(&[("request".to_owned(), text.to_owned())], now);
+    let problems: Vec<String> = loaded.problems.iter().map(ToString::to_string).collect();
+    if !problems.is_empty() {
+        return Err(Refusal::Documents(problems.join("\n")));
+    }
+    let of_chaos = loaded.intents.iter().map(|(_, kind, body)| {
+        (*kind == "chaos")
+            .then(|| serde_json::from_str(body).ok())
+            .flatten()
+    });
+    match of_chaos.collect::<Option<Vec<ChaosIntent>>>() {
+        Some(intents) if !intents.is_empty() && loaded.route_sets.is_empty() => Ok(intents),
+        Some(_) | None => Err(Refusal::Documents(
+            "only documents of kind ChaosExperiment can be run, and there must be one".to_owned(),
+        )),
+    }
+}

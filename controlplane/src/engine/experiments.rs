@@ -1,0 +1,328 @@
+//! Experiments: which were asked for, and what came of every run.
+//!
+//! A run is stored when its phase changes, so a control plane that begins again knows that it
+//! began: it is then over, because nobody knows what its arms had seen, and is not begun again. What came of it stays.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+use sloop_controllers::{
+    Chaos, ChaosIntent, Controller, ExperimentEvent, ExperimentPhase, ExperimentStatus,
+    ExperimentVerdict, IntentId,
+};
+use sloop_model::WallTime;
+
+use super::{Engine, RestoreError, put, read};
+use crate::store::{Batch, Store};
+
+/// Runs, by the store's key.
+const RUN: &str = "experiment\n";
+
+/// What was asked for, by the store's key.
+const ASKED: &str = "asked\n";
+
+/// Runs that are kept: one a day for more than two years. Each has about 30 KB.
+const RUNS_MAX: usize = 1_000;
+
+/// Experiments that were asked for. The one that was asked for first makes room.
+const ASKED_MAX: usize = 200;
+
+/// All that is known of experiments.
+#[derive(Debug, Default)]
+pub(super) struct Experiments {
+    /// By name.
+    asked: BTreeMap<String, Asked>,
+    /// By name and when they were due.
+    runs: BTreeMap<Key, ExperimentStatus>,
+    /// When the newest run was due that an earlier process began.
+    past: BTreeMap<String, WallTime>,
+    changed: BTreeSet<Key>,
+    changed_asked: BTreeSet<String>,
+}
+
+type Key = (String, WallTime);
+
+/// An experiment that somebody asked for.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Asked {
+    name: String,
+    /// What was handed in; nothing when a document in the folder says it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    intent: Option<ChaosIntent>,
+    /// When it was asked for last.
+    asked_at: WallTime,
+    /// When it was to stop.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    stopped_at: Option<WallTime>,
+}
+
+/// Why an experiment cannot be asked for.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NotAsked {
+    /// Two documents would have the name.
+    #[error(
+        "{0} is declared in the folder with documents; run it by its name, or choose another name"
+    )]
+    Declared(String),
+    /// Nobody declared it.
+    #[error(
+        "there is no experiment {0}; hand in its document, or put it into the folder with documents"
+    )]
+    Unknown(String),
+    /// It runs.
+    #[error("{0} runs already; stop it first, or wait until it is over")]
+    Runs(String),
+    /// It does not run.
+    #[error("{0} does not run")]
+    DoesNotRun(String),
+}
+
+impl Experiments {
+    /// What an earlier process stored. Runs that went on then are over.
+    pub(super) fn restore(store: &dyn Store) -> Result<Self, RestoreError> {
+        let mut experiments = Self::default();
+        for run in read::<ExperimentStatus>(store, RUN)? {
+            experiments.runs.insert((run.name.clone(), run.due_at), run);
+        }
+        for (key, run) in &mut experiments.runs {
+            if run.phase != ExperimentPhase::Over {
+                interrupt(run);
+                experiments.changed.insert(key.clone());
+            }
+        }
+        for (name, due_at) in experiments.runs.keys() {
+            let newest = experiments.past.entry(name.clone()).or_default();
+            *newest = (*newest).max(*due_at);
+        }
+        for asked in read::<Asked>(store, ASKED)? {
+            experiments.asked.insert(asked.name.clone(), asked);
+        }
+        Ok(experiments)
+    }
+
+    /// Adds to what documents ask for what people asked for besides, and what has run before.
+    pub(super) fn overlay(&self, intents: &mut BTreeMap<IntentId, (&'static str, String)>) {
+        for (name, asked) in &self.asked {
+            self.lay_over(name, Some(asked), intents);
+        }
+        for name in self
+            .past
+            .keys()
+            .filter(|name| !self.asked.contains_key(*name))
+        {
+            self.lay_over(name, None, intents);
+        }
+    }
+
+    fn lay_over(
+        &self,
+        name: &str,
+        asked: Option<&Asked>,
+        intents: &mut BTreeMap<IntentId, (&'static str, String)>,
+    ) {
+        let id = id(name);
+        let declared = intents.get(&id);
+        let declared = declared.and_then(|(_, body)| serde_json::from_str(body).ok());
+        let handed_in = || asked.and_then(|asked| asked.intent.clone());
+        let Some(mut intent): Option<ChaosIntent> = declared.or_else(handed_in) else {
+            return;
+        };
+        if let Some(asked) = asked {
+            intent = intent.asked(asked.asked_at);
+        }
+        if let Some(at) = asked.and_then(|asked| asked.stopped_at) {
+            intent = intent.stopped(at);
+        }
+        if let Some(at) = self.past.get(name) {
+            intent = intent.ran(*at);
+        }
+        match serde_json::to_string(&intent) {
+            Ok(body) => drop(intents.insert(id, (Chaos::KIND, body))),
+            // It was read from JSON, so it can be written as such.
+            Err(error) => tracing::error!(name, %error, "an experiment cannot be written"),
+        }
+    }
+
+    /// Keeps what `now` is to be seen of runs.
+    pub(super) fn keep(&mut self, statuses: Vec<ExperimentStatus>) {
+        for status in statuses {
+            let key = (status.name.clone(), status.due_at);
+            let before = self.runs.get(&key);
+            if before.is_none_or(|before| before.phase != status.phase) {
+                self.changed.insert(key.clone());
+            }
+            self.runs.insert(key, status);
+        }
+        while RUNS_MAX < self.runs.len() {
+            let oldest = self.runs.keys().min_by_key(|(_, due_at)| *due_at).cloned();
+            let Some(oldest) = oldest else { break };
+            self.runs.remove(&oldest);
+            self.changed.insert(oldest);
+        }
+    }
+
+    /// Whether all is known of a run.
+    pub(super) fn is_over(&self, name: &str, due_at: WallTime) -> bool {
+        let run = self.runs.get(&(name.to_owned(), due_at));
+        run.is_some_and(|run| run.phase == ExperimentPhase::Over)
+    }
+
+    /// What must be stored since the last call.
+    pub(super) fn changes(&mut self, batch: &mut Batch) {
+        for key in std::mem::take(&mut self.changed) {
+            let stored = format!("{RUN}{}\n{:016x}", key.0, key.1.as_millis());
+            match self.runs.get(&key) {
+                Some(run) => put(batch, &stored, run),
+                None => batch.delete(stored),
+            }
+        }
+        for name in std::mem::take(&mut self.changed_asked) {
+            let stored = format!("{ASKED}{name}");
+            match self.asked.get(&name) {
+                Some(asked) => put(batch, &stored, asked),
+                None => batch.delete(stored),
+            }
+        }
+    }
+
+    fn is_running(&self, name: &str) -> bool {
+        let mut runs = self.runs.values();
+        runs.any(|run| run.name == name && run.phase != ExperimentPhase::Over)
+    }
+
+    fn ask(&mut self, asked: Asked) {
+        let is_new = !self.asked.contains_key(&asked.name);
+        if is_new && ASKED_MAX <= self.asked.len() {
+            let first = self.asked.values().min_by_key(|asked| asked.asked_at);
+            if let Some(name) = first.map(|asked| asked.name.clone()) {
+                self.asked.remove(&name);
+                self.changed_asked.insert(name);
+            }
+        }
+        self.changed_asked.insert(asked.name.clone());
+        self.asked.insert(asked.name.clone(), asked);
+    }
+}
+
+impl Engine {
+    /// Runs of experiments, those that were due last first.
+    #[must_use]
+    pub fn experiments(&self) -> Vec<ExperimentStatus> {
+        let mut runs: Vec<_> = self.chaos.runs.values().cloned().collect();
+        runs.sort_by_key(|run| std::cmp::Reverse(run.due_at));
+        runs
+    }
+
+    /// The run of `name` that was due at `due_at`, or the newest one.
+    #[must_use]
+    pub fn experiment(&self, name: &str, due_at: Option<WallTime>) -> Option<ExperimentStatus> {
+        let runs = self.chaos.runs.values().rev();
+        let mut runs = runs.filter(|run| run.name == name);
+        let fits = |run: &&ExperimentStatus| due_at.is_none_or(|due_at| run.due_at == due_at);
+        runs.find(fits).cloned()
+    }
+
+    /// Runs `intent` at once.
+    ///
+    /// # Errors
+    ///
+    /// When a document in the folder has its name, or it runs already.
+    pub fn run_experiment(&mut self, intent: ChaosIntent, now: WallTime) -> Result<(), NotAsked> {
+        let name = intent.spec().name.clone();
+        if self.is_declared(&name) {
+            return Err(NotAsked::Declared(name));
+        }
+        self.ask(name, Some(intent), now)
+    }
+
+    /// Runs at once what is declared as `name`, or was handed in before.
+    ///
+    /// # Errors
+    ///
+    /// When there is no such experiment, or it runs already.
+    pub fn run_declared_experiment(&mut self, name: &str, now: WallTime) -> Result<(), NotAsked> {
+        let known = self.chaos.asked.get(name);
+        let intent = known.and_then(|asked| asked.intent.clone());
+        if intent.is_none() && !self.is_declared(name) {
+            return Err(NotAsked::Unknown(name.to_owned()));
+        }
+        self.ask(name.to_owned(), intent, now)
+    }
+
+    /// Ends the run of `name`.
+    ///
+    /// # Errors
+    ///
+    /// When it does not run.
+    pub fn stop_experiment(&mut self, name: &str, now: WallTime) -> Result<(), NotAsked> {
+        let is_asked = |asked: &Asked| {
+            let due_at = asked.asked_at;
+            !self.chaos.is_over(name, due_at) && asked.stopped_at.is_none_or(|at| at < due_at)
+        };
+        let known = self.chaos.asked.get(name);
+        if !self.chaos.is_running(name) && !known.is_some_and(is_asked) {
+            return Err(NotAsked::DoesNotRun(name.to_owned()));
+        }
+        let mut asked = known.cloned().unwrap_or_else(|| Asked {
+            name: name.to_owned(),
+            intent: None,
+            // Long ago: nothing is due by it.
+            asked_at: WallTime::default(),
+            stopped_at: None,
+        });
+        asked.stopped_at = Some(now);
+        self.chaos.ask(asked);
+        self.take_up(now);
+        Ok(())
+    }
+
+    fn ask(
+        &mut self,
+        name: String,
+        intent: Option<ChaosIntent>,
+        now: WallTime,
+    ) -> Result<(), NotAsked> {
+        if self.chaos.is_running(&name) {
+            return Err(NotAsked::Runs(name));
+        }
+        self.chaos.ask(Asked {
+            name,
+            intent,
+            asked_at: now,
+            stopped_at: None,
+        });
+        self.take_up(now);
+        Ok(())
+    }
+
+    /// Whether a document in the folder says it.
+    fn is_declared(&self, name: &str) -> bool {
+        self.documents.intents.contains_key(&id(name))
+    }
+
+    /// Lets controllers know of what was asked for.
+    fn take_up(&mut self, now: WallTime) {
+        let documents = self.documents.clone();
+        for refused in self.set_documents(documents, now) {
+            tracing::error!(refused, "no controller takes this intent");
+        }
+    }
+}
+
+fn id(name: &str) -> IntentId {
+    IntentId(format!("ChaosExperiment/{name}"))
+}
+
+fn interrupt(run: &mut ExperimentStatus) {
+    let why = "interrupted: the control plane began again, and what the arms had seen is lost; faults ended by themselves";
+    run.phase = ExperimentPhase::Over;
+    run.verdict = Some(ExperimentVerdict::Inconclusive);
+    why.clone_into(&mut run.because);
+    run.events.push(ExperimentEvent {
+        at: run.ended_at.or(run.started_at).unwrap_or(run.due_at),
+        what: why.to_owned(),
+    });
+}
+
+#[cfg(test)]
+mod tests;

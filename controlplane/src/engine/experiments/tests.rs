@@ -1,0 +1,143 @@
+use serde_json::json;
+
+use super::*;
+use crate::engine::Documents;
+use crate::store::InMemory;
+
+const NOW: WallTime = WallTime::from_millis(1_767_225_600_000);
+
+fn intent() -> ChaosIntent {
+    let body = json!({
+        "name": "aborts",
+        "hypothesis": [{"slo": "orders"}],
+        "faults": [{"id": "x", "share": 1_000, "abort_status": 503, "expires_at_ms": 0}],
+        "targets": [{"service": "payments", "route": "any", "side": "server"}],
+        "control": 1_000,
+        "lasting_ms": 120_000,
+        "budget": 5_000,
+        "schedule": "asked",
+    });
+    serde_json::from_value(body).unwrap()
+}
+
+fn later(seconds: u64) -> WallTime {
+    NOW.after(std::time::Duration::from_secs(seconds))
+}
+
+struct Process {
+    store: InMemory,
+    engine: Engine,
+}
+
+impl Process {
+    fn begin() -> Self {
+        let store = InMemory::default();
+        let engine = Engine::restore(&store).unwrap();
+        Self { store, engine }
+    }
+
+    fn step(&mut self, now: WallTime) {
+        self.engine.step(now);
+        self.store.commit(&self.engine.changes()).unwrap();
+    }
+
+    fn restart(&mut self) {
+        self.engine = Engine::restore(&self.store).unwrap();
+        self.engine.set_documents(Documents::default(), NOW);
+    }
+
+    fn phase(&self) -> Option<ExperimentPhase> {
+        self.engine.experiment("aborts", None).map(|run| run.phase)
+    }
+}
+
+#[test]
+fn what_was_asked_for_runs_until_it_is_stopped() {
+    let mut process = Process::begin();
+    process.step(NOW);
+    assert_eq!(process.phase(), None);
+    process.engine.run_experiment(intent(), NOW).unwrap();
+    process.step(NOW);
+    assert_eq!(process.phase(), Some(ExperimentPhase::Preflight));
+    let again = process.engine.run_experiment(intent(), NOW);
+    assert_eq!(again, Err(NotAsked::Runs("aborts".to_owned())));
+
+    process.engine.stop_experiment("aborts", later(1)).unwrap();
+    process.step(later(1));
+    assert_eq!(process.phase(), Some(ExperimentPhase::Over));
+    let again = process.engine.stop_experiment("aborts", later(2));
+    assert_eq!(again, Err(NotAsked::DoesNotRun("aborts".to_owned())));
+
+    process
+        .engine
+        .run_declared_experiment("aborts", later(3))
+        .unwrap();
+    process.step(later(3));
+    assert_eq!(process.phase(), Some(ExperimentPhase::Preflight));
+    assert_eq!(process.engine.experiments().len(), 2);
+    let unknown = process.engine.run_declared_experiment("delays", NOW);
+    assert_eq!(unknown, Err(NotAsked::Unknown("delays".to_owned())));
+}
+
+#[test]
+fn a_run_that_a_restart_interrupts_is_over_and_not_begun_again() {
+    let mut process = Process::begin();
+    process.engine.run_experiment(intent(), NOW).unwrap();
+    process.step(NOW);
+    process.restart();
+    assert_eq!(process.phase(), Some(ExperimentPhase::Over));
+    let run = process.engine.experiment("aborts", Some(NOW)).unwrap();
+    assert_eq!(run.verdict, Some(ExperimentVerdict::Inconclusive));
+    assert!(run.because.contains("interrupted"));
+    process.step(later(1));
+    assert_eq!(process.engine.experiments().len(), 1);
+    process.restart();
+    assert_eq!(process.engine.experiments()[0].events.len(), 1, "said once");
+    process
+        .engine
+        .run_declared_experiment("aborts", later(5))
+        .unwrap();
+    process.step(later(5));
+    assert_eq!(
+        process.engine.experiments().len(),
+        2,
+        "another run is another run"
+    );
+}
+
+#[test]
+fn a_document_in_the_folder_is_run_by_its_name_only() {
+    let mut process = Process::begin();
+    let declared = serde_json::to_string(&intent()).unwrap();
+    let documents = Documents {
+        intents: BTreeMap::from([(id("aborts"), (Chaos::KIND, declared))]),
+        ..Documents::default()
+    };
+    process.engine.set_documents(documents.clone(), NOW);
+    let both = process.engine.run_experiment(intent(), NOW);
+    assert_eq!(both, Err(NotAsked::Declared("aborts".to_owned())));
+    process
+        .engine
+        .run_declared_experiment("aborts", NOW)
+        .unwrap();
+    // The folder is read again.
+    process.engine.set_documents(documents, NOW);
+    process.step(NOW);
+    assert_eq!(process.phase(), Some(ExperimentPhase::Preflight));
+}
+
+#[test]
+fn old_runs_make_room() {
+    let mut process = Process::begin();
+    process.engine.run_experiment(intent(), NOW).unwrap();
+    process.step(NOW);
+    let run = process.engine.experiment("aborts", None).unwrap();
+    let runs = (0..RUNS_MAX as u64 + 5).map(|second| ExperimentStatus {
+        due_at: later(second),
+        ..run.clone()
+    });
+    process.engine.chaos.keep(runs.collect());
+    process.store.commit(&process.engine.changes()).unwrap();
+    assert_eq!(process.engine.experiments().len(), RUNS_MAX);
+    assert_eq!(process.store.list(RUN.as_bytes()).unwrap().len(), RUNS_MAX);
+}
