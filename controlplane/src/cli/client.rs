@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Request, StatusCode, Uri};
-use http_body_util::{BodyExt, Empty, Limited};
+use http::request::Builder;
+use http::{Method, Request, StatusCode, Uri};
+use http_body_util::{BodyExt, Full, Limited};
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
 use serde::de::DeserializeOwned;
@@ -20,12 +21,31 @@ const ANSWER_BYTES_MAX: usize = 256 << 20;
 
 /// The JSON at `path` of the control plane at `admin`, read as `T`.
 pub(super) fn get<T: DeserializeOwned>(admin: &Uri, path: &str) -> Result<T, CliError> {
+    send(admin, path, Method::GET, String::new())
+}
+
+/// What the control plane at `admin` answers to `body` at `path`, read as `T`.
+pub(super) fn post<T: DeserializeOwned>(
+    admin: &Uri,
+    path: &str,
+    body: String,
+) -> Result<T, CliError> {
+    send(admin, path, Method::POST, body)
+}
+
+fn send<T: DeserializeOwned>(
+    admin: &Uri,
+    path: &str,
+    method: Method,
+    body: String,
+) -> Result<T, CliError> {
     let url = format!("{}{path}", admin.to_string().trim_end_matches('/'));
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(CliError::Runtime)?;
-    let asked = async { tokio::time::timeout(PATIENCE, ask(&url)).await };
+    let request = Request::builder().method(method).uri(&url);
+    let asked = async { tokio::time::timeout(PATIENCE, ask(request, body)).await };
     let (status, body) = runtime
         .block_on(asked)
         .map_err(Into::into)
@@ -34,7 +54,7 @@ pub(super) fn get<T: DeserializeOwned>(admin: &Uri, path: &str) -> Result<T, Cli
             url: url.clone(),
             source,
         })?;
-    if status != StatusCode::OK {
+    if !status.is_success() {
         let problem = serde_json::from_slice::<Problem>(&body);
         return Err(CliError::Refused(problem.map_or_else(
             |_| format!("{url} answers {status}"),
@@ -46,9 +66,9 @@ pub(super) fn get<T: DeserializeOwned>(admin: &Uri, path: &str) -> Result<T, Cli
 
 type AnyError = Box<dyn std::error::Error + Send + Sync>;
 
-async fn ask(url: &str) -> Result<(StatusCode, Bytes), AnyError> {
-    let client = Client::builder(TokioExecutor::new()).build_http::<Empty<Bytes>>();
-    let request = Request::get(url).body(Empty::new())?;
+async fn ask(request: Builder, body: String) -> Result<(StatusCode, Bytes), AnyError> {
+    let client = Client::builder(TokioExecutor::new()).build_http::<Full<Bytes>>();
+    let request = request.body(Full::from(body))?;
     let response = client.request(request).await?;
     let status = response.status();
     let body = Limited::new(response.into_body(), ANSWER_BYTES_MAX);

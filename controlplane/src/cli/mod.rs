@@ -5,6 +5,7 @@
 //! went well, 1 when not, 2 when the command line makes no sense.
 
 mod bootstrap;
+mod chaos;
 mod client;
 mod describe;
 mod explain;
@@ -52,6 +53,8 @@ enum Command {
     Replay(replay::ReplayArgs),
     /// Print a complete Envoy configuration for a sidecar.
     Bootstrap(bootstrap::BootstrapArgs),
+    /// Run experiments, and see what they show.
+    Chaos(chaos::ChaosArgs),
     /// Check documents without a control plane.
     Validate(validate::ValidateArgs),
 }
@@ -98,6 +101,7 @@ impl Cli {
             Command::Explain(args) => explain::run(&args, out)?,
             Command::Replay(args) => return replay::run(&args, out),
             Command::Bootstrap(args) => bootstrap::run(args, out)?,
+            Command::Chaos(args) => return chaos::run(&args, out),
             Command::Validate(args) => return Ok(validate::run(&args, clock::wall(), out)?),
         }
         Ok(ExitCode::SUCCESS)

@@ -199,3 +199,69 @@ async fn a_bootstrap_leads_to_the_control_plane() {
         assert!(ran.out.contains(&part), "{part}: {}", ran.out);
     }
 }
+
+/// An experiment on what nobody reports on any more.
+const EXPERIMENT: &str = "\
+apiVersion: sloop.dev/v1
+kind: ChaosExperiment
+metadata: {name: aborts}
+spec:
+  hypothesis: [{slo: pay}]
+  targets: [{service: checkout, route: pay}]
+  faults: [{share: 5%, abort_status: 503}]
+  duration: 10m
+  budget: 50%
+";
+
+#[tokio::test]
+async fn an_experiment_is_run_stopped_and_reported() {
+    let home = Home::new();
+    let sloop = with_requests(&home).await;
+    let outside = tempfile::tempdir().unwrap();
+    let file = outside.path().join("experiment.yaml");
+    fs::write(&file, EXPERIMENT).unwrap();
+    let file = file.to_str().unwrap();
+    let asked = run(&sloop, &["chaos", "run", "-f", file, "--no-wait"]);
+    assert_eq!(asked.out, "aborts is asked for\n");
+    eventually("it waits", async || {
+        let (status, _) = sloop.get("/v1/experiments/aborts").await;
+        (status == 200).then_some(())
+    })
+    .await;
+    let again = at(&sloop, &["chaos", "run", "-f", file]);
+    assert!(again.err.contains("aborts runs already"), "{again:?}");
+    let status = run(&sloop, &["chaos", "status", "aborts"]);
+    assert!(status.out.contains("waiting: "), "{status:?}");
+
+    run(&sloop, &["chaos", "stop", "aborts"]);
+    eventually("it is over", async || {
+        let runs = sloop.items("/v1/experiments").await;
+        (runs[0]["phase"] == "over").then_some(())
+    })
+    .await;
+    let report = at(&sloop, &["chaos", "report", "aborts"]);
+    assert_eq!(report.code, Some(5), "inconclusive: {report:?}");
+    assert!(report.out.contains("somebody stopped it before it began"));
+    let junit = at(&sloop, &["chaos", "report", "aborts", "-o", "junit"]);
+    assert!(junit.out.contains("skipped=\"1\""), "{junit:?}");
+    let list = run(&sloop, &["chaos", "list"]);
+    assert!(list.out.contains("aborts@"), "{list:?}");
+
+    fs::write(file, EXPERIMENT.replace("50%", "101%")).unwrap();
+    let refused = at(&sloop, &["chaos", "run", "-f", file]);
+    assert_eq!(refused.code, Some(1));
+    assert!(
+        refused.err.contains("spec.budget: is \"101%\""),
+        "{refused:?}"
+    );
+    let unknown = at(&sloop, &["chaos", "run", "delays"]);
+    assert!(
+        unknown.err.contains("there is no experiment delays"),
+        "{unknown:?}"
+    );
+}
+
+/// As [`run`], whatever the exit code.
+fn at(sloop: &Sloop, args: &[&str]) -> Ran {
+    Ran::of(command(args).env("SLOOP_ADMIN", format!("http://{}", sloop.http)))
+}

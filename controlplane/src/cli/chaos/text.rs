@@ -1,0 +1,200 @@
+//! A run at a terminal.
+
+use std::io::{self, Write};
+
+use jiff::Timestamp;
+use sloop_controllers::{
+    ComparisonStatus, Counts, ExperimentStatus, ExperimentVerdict, QuantileBand,
+};
+use sloop_model::WallTime;
+
+use super::super::table::{Table, latency};
+use super::word;
+use crate::metrics::{rough_span, span};
+
+/// How a run stands, on a few lines.
+pub(super) fn status(run: &ExperimentStatus, out: &mut dyn Write) -> io::Result<()> {
+    head(run).print(out)?;
+    writeln!(out)?;
+    comparisons(run).print(out)
+}
+
+/// All about a run.
+pub(super) fn report(run: &ExperimentStatus, out: &mut dyn Write) -> io::Result<()> {
+    status(run, out)?;
+    if run
+        .comparisons
+        .iter()
+        .any(|one| !one.faulted_latency.is_empty())
+    {
+        section("Latency", out)?;
+        latencies(run).print(out)?;
+    }
+    section("Error budgets", out)?;
+    let mut table = Table::of(&["  OBJECTIVE", "LEFT BEFORE", "MAY SPEND", "SPENT"]);
+    for budget in &run.budgets {
+        table.row(vec![
+            format!("  {} {}", budget.objective.slo, budget.objective.index),
+            format!("{:.0}", budget.left),
+            format!("{:.0}", budget.cap),
+            budget.spent.to_string(),
+        ]);
+    }
+    table.print(out)?;
+    if !run.routes.is_empty() {
+        section("Routes that surely change", out)?;
+        let mut table = Table::plain();
+        for route in &run.routes {
+            table.row(vec![
+                format!("  {}", route.scope),
+                fault(run, route.fault),
+                share(route.effect),
+            ]);
+        }
+        table.print(out)?;
+    }
+    section("What happened", out)?;
+    for event in &run.events {
+        writeln!(out, "  {}  {}", moment(event.at), event.what)?;
+    }
+    for suggestion in &run.suggestions {
+        writeln!(out, "  suggestion: {suggestion}")?;
+    }
+    Ok(())
+}
+
+fn section(title: &str, out: &mut dyn Write) -> io::Result<()> {
+    writeln!(out, "\n{title}:")
+}
+
+fn head(run: &ExperimentStatus) -> Table {
+    let mut table = Table::plain();
+    let mut line = |name: &str, value: String| table.row(vec![format!("{name}:"), value]);
+    line("Experiment", run.name.clone());
+    line("Verdict", word(run).to_owned());
+    line("Because", run.because.clone());
+    line("Due", moment(run.due_at));
+    if let (Some(from), Some(to)) = (run.started_at, run.ended_at) {
+        let lasted = u64::try_from(to.since(from).as_millis()).unwrap_or(u64::MAX);
+        line(
+            "Faults",
+            format!(
+                "for {} of at most {}",
+                span(lasted),
+                rough_span(run.lasting_ms)
+            ),
+        );
+    }
+    line("Targets", run.targets.join(", "));
+    line("Seed", run.seed.to_string());
+    if let Some(plan) = run.plan {
+        let needed = plan.needed_to_hold.map_or_else(
+            || "no number of requests is enough".to_owned(),
+            |needed| format!("{needed:.0} requests in the smallest arm show that it holds"),
+        );
+        line(
+            "Plan",
+            format!("{needed}; {:.1} requests a second", plan.rate),
+        );
+    }
+    table
+}
+
+fn comparisons(run: &ExperimentStatus) -> Table {
+    let mut table = Table::of(&[
+        "FAULT",
+        "OBJECTIVE",
+        "FAULTED",
+        "CONTROL",
+        "EFFECT",
+        "SURELY",
+        "MAY BE",
+        "ABSORBED",
+        "VERDICT",
+    ]);
+    for one in &run.comparisons {
+        table.row(vec![
+            fault(run, one.fault),
+            format!("{} {}", one.objective.slo, one.objective.index),
+            counts(one.faulted),
+            counts(one.control),
+            one.effect.map_or_else(|| "-".to_owned(), share),
+            format!(
+                "{} to {}",
+                share(one.interval.low),
+                share(one.interval.high)
+            ),
+            share(one.tolerance),
+            one.absorbed.map_or_else(|| "-".to_owned(), share),
+            verdict(one),
+        ]);
+    }
+    table
+}
+
+fn latencies(run: &ExperimentStatus) -> Table {
+    let mut table = Table::of(&["  FAULT", "OBJECTIVE", "QUANTILE", "FAULTED", "CONTROL"]);
+    for one in &run.comparisons {
+        for (faulted, control) in one.faulted_latency.iter().zip(&one.control_latency) {
+            table.row(vec![
+                format!("  {}", fault(run, one.fault)),
+                one.objective.slo.to_string(),
+                format!("p{}", faulted.quantile * 100.0),
+                band(faulted),
+                band(control),
+            ]);
+        }
+    }
+    table
+}
+
+/// A quantile and its band; an open end where nothing bounds it.
+pub(super) fn band(band: &QuantileBand) -> String {
+    let end = |us: Option<u64>| us.map_or_else(|| "?".to_owned(), latency);
+    format!(
+        "{} ({} to {})",
+        latency(band.us),
+        end(band.low_us),
+        end(band.high_us)
+    )
+}
+
+/// What a comparison shows, in a word, and what would make it sure.
+pub(super) fn verdict(one: &ComparisonStatus) -> String {
+    match (one.verdict, one.needed) {
+        (Some(ExperimentVerdict::Held), _) => "held".to_owned(),
+        (Some(ExperimentVerdict::Broken), _) => "broken".to_owned(),
+        (Some(ExperimentVerdict::Inconclusive) | None, Some(needed)) => {
+            format!("unsure; {needed:.0} more requests may decide it")
+        }
+        (Some(ExperimentVerdict::Inconclusive) | None, None) => "unsure".to_owned(),
+    }
+}
+
+/// A fault by its id and its share of requests.
+pub(super) fn fault(run: &ExperimentStatus, index: usize) -> String {
+    run.faults.get(index).map_or_else(String::new, |fault| {
+        format!("{} ({})", fault.id, share(fault.share.as_fraction()))
+    })
+}
+
+/// Bad ones of all.
+pub(super) fn counts(counts: Counts) -> String {
+    format!("{} of {} bad", counts.bad(), counts.total)
+}
+
+/// A share as a percentage with two digits: effects are small.
+pub(super) fn share(share: f64) -> String {
+    let text = format!("{:.2}", share * 100.0);
+    let text = text.trim_end_matches('0').trim_end_matches('.');
+    format!("{}%", if text == "-0" { "0" } else { text })
+}
+
+/// A moment for people, UTC.
+pub(super) fn moment(at: WallTime) -> String {
+    let millis = i64::try_from(at.as_millis()).unwrap_or(i64::MAX);
+    Timestamp::from_millisecond(millis).map_or_else(
+        |_| at.as_millis().to_string(),
+        |moment| moment.strftime("%Y-%m-%d %H:%M:%SZ").to_string(),
+    )
+}
