@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use sloop_controllers::{
-    Cell, ConfigSettings, Controllers, IntentId, Observation, Step, World, filter_config,
+    Cell, ChaosIntent, ConfigSettings, Controllers, ExperimentStatus, IntentId, Observation, Step,
+    World, filter_config,
 };
 use sloop_model::{FilterConfig, ReportSettings, ServiceName, Side, TraceSettings, WallTime};
 
@@ -23,6 +24,8 @@ pub(super) struct Control {
     pushed: Option<FilterConfig>,
     pub(super) pushes: u64,
     pub(super) changes: Vec<Change>,
+    /// The newest run of each experiment.
+    pub(super) experiments: BTreeMap<String, ExperimentStatus>,
 }
 
 impl Default for Control {
@@ -37,6 +40,7 @@ impl Default for Control {
             pushed: None,
             pushes: 0,
             changes: Vec::new(),
+            experiments: BTreeMap::new(),
         }
     }
 }
@@ -56,10 +60,21 @@ impl Control {
         self.world.restore(self.store.values().cloned().collect());
         self.controllers = Controllers::with_all();
         for (id, kind, body) in &self.declared {
+            let body = self.with_runs(id, body);
             self.controllers
-                .put(id, kind, body)
+                .put(id, kind, &body)
                 .expect("the scenario's intent is valid");
         }
+    }
+
+    /// The intent `body` with the run that was begun before, as the process has it from its store.
+    fn with_runs(&self, id: &IntentId, body: &str) -> String {
+        let name = id.0.strip_prefix("ChaosExperiment/");
+        let Some(run) = name.and_then(|name| self.experiments.get(name)) else {
+            return body.to_owned();
+        };
+        let intent: ChaosIntent = serde_json::from_str(body).expect("it was read before");
+        serde_json::to_string(&intent.ran(run.due_at)).expect("an intent is JSON")
     }
 
     /// Takes a report. It is durable at once, as the process promises.
@@ -93,6 +108,9 @@ impl Control {
     pub(super) fn step(&mut self, wall: WallTime) -> Option<Rc<FilterConfig>> {
         self.take_in(wall);
         self.step = self.controllers.step(&mut self.world);
+        for run in self.controllers.experiments(&self.world, |_, _| false) {
+            self.experiments.insert(run.name.clone(), run);
+        }
         let settings = ConfigSettings {
             report: Some(ReportSettings {
                 cluster: "sloop".to_owned(),

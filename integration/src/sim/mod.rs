@@ -19,7 +19,7 @@ use std::rc::Rc;
 
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
-use sloop_controllers::{Observation, Step, World};
+use sloop_controllers::{ExperimentStatus, Observation, Step, World};
 use sloop_dataplane::{Ending, Exchange};
 use sloop_model::{FilterConfig, Time, WallTime};
 
@@ -214,6 +214,12 @@ impl Sim {
     #[must_use]
     pub const fn last_step(&self) -> &Step {
         &self.control.step
+    }
+
+    /// The newest run of the experiment `name`, if there was one.
+    #[must_use]
+    pub fn experiment(&self, name: &str) -> Option<&ExperimentStatus> {
+        self.control.experiments.get(name)
     }
 
     /// How many configurations were pushed to the first sidecar.
