@@ -32,6 +32,9 @@ struct StoryArgs {
     /// Leaves everything running afterwards, and says what to try
     #[arg(long)]
     keep: bool,
+    /// Runs an experiment instead: payments slow for some, broken for a few
+    #[arg(long, conflicts_with = "keep")]
+    chaos: bool,
     /// What arrivals are drawn from
     #[arg(long, default_value_t = 7)]
     seed: u64,
@@ -123,6 +126,13 @@ async fn show(story: StoryArgs, recording: Option<Replay>) -> anyhow::Result<boo
         let replayed = replay::replay(&args, &programs, &folder.join("replay")).await?;
         print(&replay::table(&replayed))?;
         return Ok(replayed.is_exact());
+    }
+    if story.chaos {
+        screen.say("a shop behind real Envoys, and an experiment on its payments");
+        let folder = folder.join("chaos");
+        let done = demo::chaos::experiment(story.seed, &programs, &folder, &mut screen).await?;
+        print(&demo::chaos::summary(&done))?;
+        return Ok(done.truths.iter().all(demo::chaos::Truth::is_contained));
     }
     screen.say("two shops behind real Envoys with the same load: one is watched, one is guarded");
     let told = demo::tell(story.seed, &programs, &folder, &mut screen).await?;

@@ -9,7 +9,7 @@ use http::{HeaderValue, Method, Request};
 use http_body_util::Full;
 use serde::de::DeserializeOwned;
 use sloop_bench::Pool;
-use sloop_controllers::SloStatus;
+use sloop_controllers::{ExperimentStatus, SloStatus};
 use sloop_controlplane::admin::api::{Event, List, NodeStatus, ScopeStatus};
 
 /// It answers from memory, on a machine that may be busy.
@@ -116,6 +116,25 @@ impl Admin {
     pub async fn scopes(&self) -> anyhow::Result<Vec<ScopeStatus>> {
         let list: List<ScopeStatus> = self.0.get("/v1/scopes").await?;
         Ok(list.items)
+    }
+
+    /// The newest run of the experiment `name`.
+    ///
+    /// # Errors
+    ///
+    /// When it does not answer, or there is none.
+    pub async fn experiment(&self, name: &str) -> anyhow::Result<ExperimentStatus> {
+        self.0.get(&format!("/v1/experiments/{name}")).await
+    }
+
+    /// Orders something about experiments: posts `body` to `path`.
+    ///
+    /// # Errors
+    ///
+    /// When it does not answer, or refuses.
+    pub async fn order(&self, path: &str, body: &'static str) -> anyhow::Result<()> {
+        let body = Bytes::from_static(body.as_bytes());
+        self.0.ask(Method::POST, path, body).await.map(|_| ())
     }
 
     /// All nodes.

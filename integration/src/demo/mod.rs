@@ -7,6 +7,7 @@
 //! what should have come out, `report` and `table` show it.
 
 pub mod admin;
+pub mod chaos;
 mod documents;
 mod keep;
 pub mod live;

@@ -67,7 +67,8 @@ pub struct Stage {
     pub trouble: SocketAddr,
     payments: Client,
     checkouts: [Client; 2],
-    _processes: Vec<Guarded>,
+    /// The control plane first.
+    processes: Vec<Guarded>,
     _envoys: [Envoy; 4],
 }
 
@@ -144,7 +145,20 @@ impl Stage {
         programs: &Programs,
         folder: &Path,
     ) -> anyhow::Result<Self> {
-        prepare(folder, &documents(enforcement))?;
+        Self::start_with(&documents(enforcement), programs, folder).await
+    }
+
+    /// The same with other `documents`.
+    ///
+    /// # Errors
+    ///
+    /// When something does not start in time.
+    pub async fn start_with(
+        documents: &str,
+        programs: &Programs,
+        folder: &Path,
+    ) -> anyhow::Result<Self> {
+        prepare(folder, documents)?;
         let (discovery, api) = (free_address()?, free_address()?);
         let places = [
             Place::find(Service::Edge, "edge-1", "edge")?,
@@ -176,7 +190,7 @@ impl Stage {
             trouble: payments.control,
             payments: Client::new(payments.control)?,
             checkouts: [Client::new(checkout.control)?, Client::new(second.control)?],
-            _processes: processes,
+            processes,
             _envoys: [one, two, three, four],
         })
     }
@@ -192,6 +206,13 @@ impl Stage {
             .ask(Method::PUT, "/trouble", order)
             .await
             .map(|_| ())
+    }
+
+    /// Kills the control plane.
+    pub fn kill_control_plane(&mut self) {
+        if !self.processes.is_empty() {
+            drop(self.processes.remove(0));
+        }
     }
 
     /// What `payments` recorded about its troubles.
