@@ -182,6 +182,7 @@ impl Selector {
 
     /// Whether any condition holds for a request that ended as `ended` after `latency_us` whole microseconds.
     #[must_use]
+    #[inline]
     pub fn selects(&self, ended: &Ended, outcome: Outcome, latency_us: u64) -> bool {
         let by_code = match (ended.grpc, ended.status) {
             (Some(grpc), _) => self.grpc_status.contains(&grpc),
@@ -238,6 +239,7 @@ impl StatusRange {
 
     /// Whether `status` lies in the range.
     #[must_use]
+    #[inline]
     pub const fn includes(self, status: u16) -> bool {
         self.from <= status && status <= self.to
     }

@@ -26,6 +26,7 @@ impl ShareBounds {
         clippy::cast_precision_loss,
         reason = "counts above 2^52 differ by less than the interval's width"
     )]
+    #[inline]
     pub fn wilson(part: u64, whole: u64, sigmas: f64) -> Option<Self> {
         if whole == 0 {
             return None;

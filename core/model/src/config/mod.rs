@@ -260,14 +260,19 @@ impl FilterConfig {
             denied.sum::<usize>() + self.deny.len(),
             DenyRule::MAX,
         )?;
-        let mut seen = std::collections::BTreeSet::new();
+        // Sorted: a set of the standard library is more code than all that is done with it.
+        let mut seen = Vec::with_capacity(self.scopes.len());
         for (index, scope) in self.scopes.iter().enumerate() {
-            if !seen.insert((&scope.service, &scope.route)) {
-                return Err(ConfigError::Duplicate {
-                    index,
-                    service: scope.service.clone(),
-                    route: scope.route.clone(),
-                });
+            let name = (&scope.service, &scope.route);
+            match seen.binary_search(&name) {
+                Err(at) => seen.insert(at, name),
+                Ok(_) => {
+                    return Err(ConfigError::Duplicate {
+                        index,
+                        service: scope.service.clone(),
+                        route: scope.route.clone(),
+                    });
+                }
             }
             scope.check(index)?;
         }
