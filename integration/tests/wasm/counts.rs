@@ -79,9 +79,18 @@ fn objectives_are_judged_by_status_and_by_exact_latency() {
         {"id": {"slo": "pay-served", "index": 0}},
         {"id": {"slo": "pay-fast", "index": 0}, "within_us": 250_000},
     ]})));
-    for (latency, status) in [(249, 200), (250, 200), (251, 200), (10, 500)] {
+    for latency in [249, 250] {
         let exchange = vm.begin(INBOUND, Request::get("/pay"));
         vm.advance(millis(latency));
+        vm.respond(exchange, Response::status(200));
+        vm.end(exchange);
+    }
+    // What misses an objective is told at once; these two are in one report because they end at one moment.
+    let slow = vm.begin(INBOUND, Request::get("/pay"));
+    vm.advance(millis(241));
+    let failing = vm.begin(INBOUND, Request::get("/pay"));
+    vm.advance(millis(10));
+    for (exchange, status) in [(slow, 200), (failing, 500)] {
         vm.respond(exchange, Response::status(status));
         vm.end(exchange);
     }
