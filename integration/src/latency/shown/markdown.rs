@@ -30,6 +30,7 @@ pub fn markdown(report: &Report) -> String {
     }
     growth(&mut out, report);
     first(&mut out, report);
+    standing(&mut out, report);
     push(&mut out, report);
     out
 }
@@ -162,6 +163,36 @@ fn first(out: &mut String, report: &Report) {
         line(
             out,
             format_args!("| {name} | {first} | {:.2} |", one.later_ns / MILLISECOND),
+        );
+    }
+}
+
+fn standing(out: &mut String, report: &Report) {
+    let Some(standing) = &report.standing else {
+        return;
+    };
+    line(
+        out,
+        format_args!(
+            "\n| before the first request | start, main thread ms | of naive's | all threads ms | memory MB | per worker MB | per route and worker kB |\n|---|---|---|---|---|---|---|"
+        ),
+    );
+    let or_nothing = |value: Option<f64>, digits: usize| {
+        value.map_or(String::new(), |value| format!("{value:.digits$}"))
+    };
+    for one in &standing.variants {
+        line(
+            out,
+            format_args!(
+                "| `{}` | {:.1} | {} | {:.1} | {:.1} | {:.2} | {} |",
+                one.name,
+                one.start_main_ms,
+                or_nothing(one.start_of_naive, 2),
+                one.start_ms,
+                one.memory_kb / 1e3,
+                one.worker_kb / 1e3,
+                or_nothing(one.route_kb, 1),
+            ),
         );
     }
 }

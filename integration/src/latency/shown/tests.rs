@@ -188,6 +188,18 @@ fn what_cannot_be_told_has_no_number() {
 }
 
 #[test]
+fn what_is_measured_beside_the_variants_is_shown_everywhere() {
+    let (page, text) = (html(&report(), &[]), markdown(&report()));
+    let start = "| `none` | 50.0 |  | 60.0 | 14.0 | 0.20 |  |";
+    assert!(text.contains(start), "{text}");
+    for shown in [&page, &text] {
+        for number in ["50.0", "1.240 [1.230, 1.250]", "3.10 [2.70, 3.50]", "21.0"] {
+            assert!(shown.contains(number), "{number}");
+        }
+    }
+}
+
+#[test]
 fn latency_that_is_refused_is_not_shown_and_the_rest_is() {
     let mut report = report();
     let latency = report.latency.as_mut().unwrap();
