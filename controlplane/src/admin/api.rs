@@ -215,6 +215,12 @@ pub struct NodeStatus {
     pub group: String,
     /// Whether it holds a stream to this control plane.
     pub connected: bool,
+    /// Since when; absent when it is not connected.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub connected_ms: Option<u64>,
+    /// The nodes that it gets the same as, as `edge{zone=a}`; absent when it is not connected.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cohort: Option<String>,
     /// Where it runs, as `region/zone`; empty when it did not say.
     pub zone: String,
     /// What it subscribed to, sorted by kind. Empty when not connected.
@@ -237,9 +243,29 @@ pub struct ResourceStatus {
     /// The version that Envoy accepted last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub acknowledged: Option<String>,
+    /// When that was sent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sent_ms: Option<u64>,
+    /// How long Envoy took to accept what was sent last; absent while it has not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub took_ms: Option<u64>,
     /// What Envoy said when it refused what was sent last; absent when it did not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refusal: Option<String>,
+    /// What it refused last on this stream, also when it has accepted something since.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_refusal: Option<LastRefusal>,
+}
+
+/// An Envoy refused something.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LastRefusal {
+    /// When.
+    pub at_ms: u64,
+    /// What.
+    pub version: String,
+    /// Why, in Envoy's words.
+    pub reason: String,
 }
 
 /// The configuration that a filter runs with.

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::api::{NodeStatus, ResourceStatus};
+use sloop_model::WallTime;
+
+use super::api::{LastRefusal, NodeStatus, ResourceStatus};
 use crate::ads::{self, TypeStatus};
 use crate::engine::Engine;
 
@@ -15,6 +17,8 @@ pub(super) fn nodes(engine: &Engine, streams: Vec<ads::NodeStatus>) -> Vec<NodeS
             node: stream.id.clone(),
             group: stream.group,
             connected: true,
+            connected_ms: Some(stream.connected_since.as_millis()),
+            cohort: Some(stream.cohort.to_string()),
             zone: stream.zone,
             resources: stream.types.into_iter().map(resource).collect(),
             reported_ms: None,
@@ -27,6 +31,8 @@ pub(super) fn nodes(engine: &Engine, streams: Vec<ads::NodeStatus>) -> Vec<NodeS
             node: node.to_owned(),
             group: reporter.group.clone(),
             connected: false,
+            connected_ms: None,
+            cohort: None,
             zone: String::new(),
             resources: Vec::new(),
             reported_ms: None,
@@ -39,13 +45,23 @@ pub(super) fn nodes(engine: &Engine, streams: Vec<ads::NodeStatus>) -> Vec<NodeS
 }
 
 fn resource((kind, status): (String, TypeStatus)) -> ResourceStatus {
+    let took = status.acknowledged_at.zip(status.sent_at);
+    let took = took.map(|(acknowledged, sent)| acknowledged.since(sent).as_millis());
+    let refused = status.refused;
     ResourceStatus {
         kind,
         sent: status.sent,
         acknowledged: status.acknowledged,
-        refusal: status
-            .refused
+        sent_ms: status.sent_at.map(WallTime::as_millis),
+        took_ms: took.and_then(|took| u64::try_from(took).ok()),
+        refusal: refused
+            .as_ref()
             .filter(|_| status.is_refusing)
-            .map(|refusal| refusal.message),
+            .map(|refusal| refusal.message.clone()),
+        last_refusal: refused.map(|refusal| LastRefusal {
+            at_ms: refusal.at.as_millis(),
+            version: refusal.version,
+            reason: refusal.message,
+        }),
     }
 }

@@ -234,9 +234,12 @@ impl Connection {
 
     /// Notes what was handed to the connection.
     pub(super) fn sent(&self, sent: &Sent) {
-        let version = sent.version.to_string();
+        let (version, now) = (sent.version.to_string(), self.hub.now());
         self.change(|node| {
-            node.types.entry(sent.type_url.clone()).or_default().sent = Some(version.clone());
+            let of_type = node.types.entry(sent.type_url.clone()).or_default();
+            of_type.sent = Some(version.clone());
+            of_type.sent_at = Some(now);
+            of_type.acknowledged_at = None;
         });
         self.tell(What::Sent {
             type_url: sent.type_url.clone(),
@@ -253,11 +256,12 @@ impl Connection {
     }
 
     fn acknowledged(&self, sent: Sent) {
-        let version = sent.version.to_string();
+        let (version, now) = (sent.version.to_string(), self.hub.now());
         let resources = names_and_versions(&sent);
         self.change(|node| {
             let of_type = node.types.entry(sent.type_url.clone()).or_default();
             of_type.acknowledged = Some(version.clone());
+            of_type.acknowledged_at = Some(now);
             of_type.is_refusing = false;
             of_type.resources.extend(resources.iter().cloned());
             of_type

@@ -46,6 +46,10 @@ pub enum Variant {
 pub struct TypeStatus {
     /// The version of the last response; `None` before the first.
     pub sent: Option<String>,
+    /// When that was handed to the connection.
+    pub sent_at: Option<WallTime>,
+    /// When the node took over what was sent to it last; `None` before, and while it has not answered.
+    pub acknowledged_at: Option<WallTime>,
     /// The last version that the node took over; `None` before the first.
     pub acknowledged: Option<String>,
     /// Names and versions of the resources that the node took over since it connected.

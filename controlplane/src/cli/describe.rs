@@ -12,12 +12,13 @@ use sloop_controllers::{
 use super::explain::balance;
 use super::policy::sentence;
 use super::table::{Table, percent};
-use super::{AdminArgs, CliError, client, get, scope, spending};
+use super::{AdminArgs, CliError, client, get, node, scope, spending};
 use crate::metrics::{rough_span, span};
 
 const EXAMPLE: &str = "Example:
   sloop describe slo checkout-availability --window 6h
-  sloop describe scope checkout/pay";
+  sloop describe scope checkout/pay
+  sloop describe node checkout-1";
 
 /// What to describe.
 #[derive(Args, Debug)]
@@ -42,6 +43,8 @@ enum Kind {
     Slo,
     /// The routes of a service: outcomes, breakers, shedding, faults, callers, arms of experiments.
     Scope,
+    /// A sidecar: since when it is connected, what it was sent, accepted and refused, and how long that took.
+    Node,
 }
 
 pub(super) fn run(args: &DescribeArgs, out: &mut dyn Write) -> Result<(), CliError> {
@@ -53,6 +56,7 @@ pub(super) fn run(args: &DescribeArgs, out: &mut dyn Write) -> Result<(), CliErr
             spending::print(&args.admin.admin, &args.name, args.window, out)
         }
         Kind::Scope => scope::run(&args.admin.admin, &args.name, out),
+        Kind::Node => node::run(&args.admin.admin, &args.name, out),
     }
 }
 

@@ -10,6 +10,7 @@ mod client;
 mod describe;
 mod explain;
 mod get;
+mod node;
 mod output;
 mod policy;
 mod replay;

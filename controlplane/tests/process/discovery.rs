@@ -1,5 +1,6 @@
 //! What sidecars are sent, before and after the control plane was killed.
 use std::collections::{BTreeMap, HashMap};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use crate::support::{Home, ROUTES, SOON, Sloop, eventually, slo};
@@ -142,6 +143,20 @@ async fn a_node_is_shown_with_what_it_accepted() {
     assert_eq!(node["node"], "checkout-1");
     assert_eq!(node["group"], "checkout");
     assert_eq!(node["connected"], true);
+    assert!(node["connected_ms"].is_u64() && node["resources"][0]["took_ms"].is_u64());
+    let described = Command::new(env!("CARGO_BIN_EXE_sloop"))
+        .args(["describe", "node", "checkout-1", "--admin"])
+        .arg(sloop.http.to_string())
+        .output()
+        .unwrap();
+    let described = String::from_utf8(described.stdout).unwrap();
+    for part in [
+        "Gets the same as:   checkout",
+        "TypedExtensionConfig",
+        "none",
+    ] {
+        assert!(described.contains(part), "{part} is not in\n{described}");
+    }
     assert_eq!(
         sloop.metric("sloop_controlplane_nodes_connected").await,
         Some(1.0)

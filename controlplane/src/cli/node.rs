@@ -1,0 +1,94 @@
+//! `sloop describe node`.
+
+use std::io::Write;
+
+use http::Uri;
+
+use super::table::{Table, ago};
+use super::{CliError, client};
+use crate::admin::api::{List, NodeStatus, ResourceStatus};
+
+/// Describes the node with this id.
+pub(super) fn run(admin: &Uri, name: &str, out: &mut dyn Write) -> Result<(), CliError> {
+    let nodes: List<NodeStatus> = client::get(admin, "/v1/nodes")?;
+    let node = nodes.items.into_iter().find(|node| node.node == name);
+    let node = node.ok_or_else(|| CliError::Refused(format!("there is no node {name:?}")))?;
+    head(&node, nodes.at_ms).print(out)?;
+    writeln!(out, "\nResources")?;
+    resources(&node, nodes.at_ms).print(out)?;
+    for resource in &node.resources {
+        if let Some(refusal) = &resource.last_refusal {
+            writeln!(
+                out,
+                "  refused {} of {} {} ago: {}",
+                short(&resource.kind),
+                refusal.version,
+                ago(nodes.at_ms, Some(refusal.at_ms)),
+                refusal.reason
+            )?;
+        }
+    }
+    writeln!(out, "\nFilters in force")?;
+    let mut table = Table::of(&["  SIDE", "GENERATION", "SINCE", "VM"]);
+    for filter in &node.filters {
+        table.row(vec![
+            format!("  {}", filter.side),
+            filter.generation.to_string(),
+            ago(nodes.at_ms, Some(filter.applied_ms)),
+            filter.vm.clone(),
+        ]);
+    }
+    Ok(table.print(out)?)
+}
+
+fn head(node: &NodeStatus, now: u64) -> Table {
+    let mut head = Table::plain();
+    let mut line = |name: &str, value: String| head.row(vec![format!("{name}:"), value]);
+    line("Name", node.node.clone());
+    line("Service", node.group.clone());
+    if let Some(cohort) = &node.cohort {
+        line("Gets the same as", cohort.clone());
+    }
+    if !node.zone.is_empty() {
+        line("Zone", node.zone.clone());
+    }
+    let connected = match node.connected_ms {
+        Some(since) => format!("for {}", ago(now, Some(since))),
+        None => "no".to_owned(),
+    };
+    line("Connected", connected);
+    line("Reported", format!("{} ago", ago(now, node.reported_ms)));
+    head
+}
+
+fn resources(node: &NodeStatus, now: u64) -> Table {
+    let mut table = Table::of(&["  TYPE", "SENT", "AGO", "ACCEPTED", "TOOK", "DRIFT"]);
+    for resource in &node.resources {
+        let text = |it: &Option<String>| it.clone().unwrap_or_else(|| "-".to_owned());
+        table.row(vec![
+            format!("  {}", short(&resource.kind)),
+            text(&resource.sent),
+            ago(now, resource.sent_ms),
+            text(&resource.acknowledged),
+            resource
+                .took_ms
+                .map_or_else(|| "-".to_owned(), |took| format!("{took}ms")),
+            drift(resource).to_owned(),
+        ]);
+    }
+    table
+}
+
+/// Whether the node runs with what it was sent.
+fn drift(resource: &ResourceStatus) -> &'static str {
+    match (&resource.refusal, resource.sent == resource.acknowledged) {
+        (Some(_), _) => "refused",
+        (None, true) => "none",
+        (None, false) => "not answered",
+    }
+}
+
+/// A type without where it is defined: `Cluster`.
+fn short(kind: &str) -> &str {
+    kind.rsplit('.').next().unwrap_or(kind)
+}
