@@ -1,35 +1,14 @@
-use sloop_controllers::{ConfigSettings, NamedRoute, RouteSet};
-use sloop_model::{RouteName, ServiceName, TraceSettings};
+use sloop_controllers::{NamedRoute, RouteSet};
+use sloop_model::{RouteName, ServiceName};
 
 use super::*;
-use crate::ads::{AdsLimits, Hub};
-use crate::engine::{Documents, Engine};
-use crate::metrics::{DocumentMetrics, IngestMetrics, PushMetrics, StepMetrics, Telemetry};
-use crate::publish::{PublishSettings, Publisher};
-use crate::serve::actor::Meters;
+use crate::engine::Documents;
+use crate::serve::actor::tests::actor_on;
 use crate::store::InMemory;
 
 /// A loop that has taken `documents` in and met the sidecars of `checkout`.
 fn actor(documents: Documents) -> Actor {
-    let store = Arc::new(InMemory::default());
-    let settings = PublishSettings {
-        config: ConfigSettings {
-            report: None,
-            trace: TraceSettings::default(),
-        },
-        module: "/sloop_filter.wasm".to_owned(),
-    };
-    let meter = Telemetry::begin().unwrap().meter();
-    let meters = Meters {
-        ingest: IngestMetrics::register(&meter),
-        step: StepMetrics::register(&meter),
-        push: PushMetrics::register(&meter),
-        documents: DocumentMetrics::register(&meter),
-    };
-    let engine = Engine::restore(&*store).unwrap();
-    let publisher = Publisher::restore(settings, &*store).unwrap();
-    let hub = Hub::new(AdsLimits::default(), clock::wall);
-    let mut actor = Actor::new(engine, publisher, store, hub, meters);
+    let mut actor = actor_on(Arc::new(InMemory::default()));
     actor.begin(documents);
     actor.meet(BTreeSet::from([checkout()]));
     actor.work();

@@ -1,0 +1,142 @@
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc as blocking;
+
+use sloop_controllers::ConfigSettings;
+use sloop_model::TraceSettings;
+use sloop_xds_protos::report::v1 as wire;
+
+use super::*;
+use crate::ads::AdsLimits;
+use crate::metrics::Telemetry;
+use crate::publish::PublishSettings;
+use crate::store::{Batch, Entry, InMemory, StoreError};
+
+/// A loop that keeps what it knows in `store`, and knows nothing yet.
+pub(super) fn actor_on(store: Arc<dyn Store>) -> Actor {
+    let settings = PublishSettings {
+        config: ConfigSettings {
+            report: None,
+            trace: TraceSettings::default(),
+        },
+        module: "/sloop_filter.wasm".to_owned(),
+    };
+    let meter = Telemetry::begin().unwrap().meter();
+    let meters = Meters {
+        ingest: IngestMetrics::register(&meter),
+        step: StepMetrics::register(&meter),
+        push: PushMetrics::register(&meter),
+        documents: DocumentMetrics::register(&meter),
+    };
+    let engine = Engine::restore(&*store).unwrap();
+    let publisher = Publisher::restore(settings, &*store).unwrap();
+    let hub = Hub::new(AdsLimits::default(), clock::wall);
+    Actor::new(engine, publisher, store, hub, meters)
+}
+
+/// A disk on which each commit takes until it is let go, once it hangs.
+#[derive(Debug)]
+struct Stuck {
+    inside: InMemory,
+    hangs: AtomicBool,
+    begun: mpsc::UnboundedSender<()>,
+    go: Mutex<blocking::Receiver<()>>,
+}
+
+impl Store for Stuck {
+    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        self.inside.get(key)
+    }
+
+    fn list(&self, prefix: &[u8]) -> Result<Vec<Entry>, StoreError> {
+        self.inside.list(prefix)
+    }
+
+    fn commit(&self, batch: &Batch) -> Result<(), StoreError> {
+        if self.hangs.load(Ordering::SeqCst) {
+            self.begun.send(()).unwrap();
+            // Ends when the other end is dropped.
+            self.go.lock().unwrap().recv().unwrap_err();
+        }
+        self.inside.commit(batch)
+    }
+}
+
+/// The ends of the loop's inputs that a test holds.
+struct Held {
+    arrivals: mpsc::Sender<Arrival>,
+    views: mpsc::Sender<View>,
+    stop: watch::Sender<bool>,
+    _documents: mpsc::Sender<Documents>,
+    _ads: broadcast::Sender<ads::Event>,
+    _groups: watch::Sender<BTreeSet<String>>,
+}
+
+fn inputs() -> (Inputs, Held) {
+    let (arrivals, arrived) = mpsc::channel(1);
+    let (views, viewed) = mpsc::channel(1);
+    let (documents, changed) = mpsc::channel(1);
+    let (ads, heard) = broadcast::channel(1);
+    let (groups, seen) = watch::channel(BTreeSet::new());
+    let (stop, stopped) = watch::channel(false);
+    let inputs = Inputs {
+        arrivals: arrived,
+        views: viewed,
+        documents: changed,
+        ads: heard,
+        groups: seen,
+        stop: stopped,
+    };
+    let held = Held {
+        arrivals,
+        views,
+        stop,
+        _documents: documents,
+        _ads: ads,
+        _groups: groups,
+    };
+    (inputs, held)
+}
+
+#[tokio::test]
+async fn people_are_answered_while_the_disk_hangs_and_filters_when_it_does_not() {
+    let (begun, mut commits) = mpsc::unbounded_channel();
+    let (go, gone) = blocking::channel();
+    let store = Arc::new(Stuck {
+        inside: InMemory::default(),
+        hangs: AtomicBool::new(false),
+        begun,
+        go: Mutex::new(gone),
+    });
+    let (inputs, held) = inputs();
+    let actor = actor_on(Arc::clone(&store) as Arc<dyn Store>);
+    store.hangs.store(true, Ordering::SeqCst);
+    let running = tokio::spawn(actor.run(inputs));
+
+    let request = wire::ReportRequest {
+        incarnation: 1,
+        sequence: 1,
+        ..wire::ReportRequest::default()
+    };
+    let (answer, mut acknowledged) = oneshot::channel();
+    let report = request.try_into().unwrap();
+    held.arrivals
+        .send(Arrival { report, answer })
+        .await
+        .unwrap();
+    commits.recv().await.unwrap();
+
+    let (see, seen) = oneshot::channel();
+    let view: View = Box::new(move |engine| see.send(engine.slos().len()).unwrap());
+    held.views.send(view).await.unwrap();
+    assert_eq!(seen.await, Ok(0), "the loop does not wait for the disk");
+    assert!(
+        acknowledged.try_recv().is_err(),
+        "what is not durable is not acknowledged"
+    );
+
+    drop(go);
+    acknowledged.await.unwrap().unwrap();
+    held.stop.send_replace(true);
+    running.await.unwrap();
+}
