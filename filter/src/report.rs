@@ -2,10 +2,11 @@
 
 use core::time::Duration;
 
+use proxy_wasm::types::LogLevel;
 use sloop_dataplane::report::{Report, readings};
 use sloop_model::Time;
 
-use crate::host::{self, Callback, GrpcCall, LogLevel};
+use crate::host::{self, Callback, GrpcCall};
 use crate::root::Answered;
 use crate::vm::Vm;
 

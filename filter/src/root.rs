@@ -3,10 +3,11 @@
 //! Envoy makes a new root context for each push and keeps the old one until its
 //! last request has ended. Everything that must outlive it is in [`crate::vm`].
 
+use proxy_wasm::types::LogLevel;
 use sloop_dataplane::{Release, Released};
 use sloop_model::{ConfigError, FilterConfig, Side, Time};
 
-use crate::host::{self, Callback, LogLevel};
+use crate::host::{self, Callback};
 use crate::ticker::Caller;
 use crate::vm::{self, Vm};
 use crate::{reply, report, telemetry};

@@ -1,5 +1,7 @@
 //! `cargo xtask wasm`: the module that sidecars load, and those that it is compared with.
 
+mod strip;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -15,7 +17,7 @@ const PROFILE: &str = "wasm";
 
 /// The most that a module may have: each sidecar compiles it when it starts. Close above what it has, so that a change
 /// that goes beyond says why.
-const BYTES_MAX: usize = 310_000;
+const BYTES_MAX: usize = 320_000;
 
 /// Which of the modules.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,10 +59,19 @@ pub(crate) fn build(variant: Variant) -> Result<PathBuf> {
     };
     let built = compile("sloop-filter", features)?;
     let whole = fs::read(&built).with_context(|| format!("cannot read {}", built.display()))?;
+    let stripped =
+        strip::strip(&whole).context("the compiler made a module that cannot be read")?;
     let module = variant.path();
-    write_if_changed(&module, &whole)?;
-    let bytes = whole.len();
-    say("have", &format!("{}, {bytes} bytes", module.display()));
+    write_if_changed(&module, &stripped)?;
+    let bytes = stripped.len();
+    let before = whole.len();
+    say(
+        "have",
+        &format!(
+            "{}, {bytes} bytes ({before} before stripping)",
+            module.display()
+        ),
+    );
     if BYTES_MAX < bytes {
         bail!(
             "{} has {bytes} bytes; it may have at most {BYTES_MAX}",
@@ -70,7 +81,8 @@ pub(crate) fn build(variant: Variant) -> Result<PathBuf> {
     Ok(module)
 }
 
-/// Compiles a package of this workspace into a module, with the profile of the filter. Returns its path.
+/// Compiles a package of this workspace into a module, as its authors would: with the profile of the
+/// filter, and without stripping what the filter is stripped of. Returns its path.
 ///
 /// # Errors
 ///

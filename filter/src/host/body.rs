@@ -1,8 +1,8 @@
 //! Bodies, as much of them as Envoy shows in a callback.
 
+use proxy_wasm::types::BufferType;
 use sloop_model::ExchangeSide;
 
-use super::abi::BufferType;
 use super::{Callback, Failed, checked, proxy_get_buffer_bytes, proxy_set_buffer_bytes};
 
 /// The visible part of a body, in its callback.

@@ -1,12 +1,14 @@
 //! What Envoy calls.
 //!
 //! An ordinary request takes three entries: its context is created, its headers
-//! arrive, it is logged; and one for each part of its answer. Envoy enters the VM for whatever is exported, so nothing
-//! else is; a callback that is not there counts as one that has no objection.
+//! arrive, it is logged; and one for each part of its answer. Not through the SDK's
+//! dispatch: that keeps a box and three hash tables per request, and exports every
+//! callback there is, each of which Envoy then enters the VM for. The SDK defines
+//! symbols with the ABI's names already, so these begin with `sloop_`; `cargo xtask
+//! wasm` puts them in the place of the SDK's, and drops what nothing reaches.
 //!
 //! [`Callback`] is made once per entry, and lends what Envoy returns.
 
-use super::LogLevel;
 use super::arena::{Callback, allocate};
 use crate::root::Answered;
 use crate::{http, root};
@@ -25,43 +27,31 @@ const fn action(flow: http::Flow) -> u32 {
     }
 }
 
-/// Says which ABI this is. Never called.
-#[unsafe(no_mangle)]
-extern "C" fn proxy_abi_version_0_2_1() {}
-
-/// Runs once, when the VM starts: a panic shows in Envoy's log, which else would only say that the VM is gone.
-#[unsafe(no_mangle)]
-extern "C" fn _initialize() {
-    std::panic::set_hook(Box::new(|panic| {
-        super::log(LogLevel::Critical, &panic.to_string());
-    }));
-}
-
 /// Memory for what Envoy returns.
-#[unsafe(export_name = "malloc")]
-extern "C" fn allocate_returned(size: usize) -> *mut u8 {
+#[unsafe(no_mangle)]
+extern "C" fn sloop_on_memory_allocate(size: usize) -> *mut u8 {
     allocate(size)
 }
 
 #[unsafe(no_mangle)]
-extern "C" fn proxy_on_context_create(context: u32, parent: u32) {
+extern "C" fn sloop_on_context_create(context: u32, parent: u32) {
     if parent != NO_PARENT {
         http::create(context, parent);
     }
 }
 
 #[unsafe(no_mangle)]
-extern "C" fn proxy_on_configure(context: u32, _size: u32) -> u32 {
+extern "C" fn sloop_on_configure(context: u32, _size: u32) -> u32 {
     u32::from(root::configure(&Callback::enter(), context))
 }
 
 #[unsafe(no_mangle)]
-extern "C" fn proxy_on_tick(context: u32) {
+extern "C" fn sloop_on_tick(context: u32) {
     root::tick(&Callback::enter(), context);
 }
 
 #[unsafe(no_mangle)]
-extern "C" fn proxy_on_request_headers(context: u32, _count: u32, _is_end: u32) -> u32 {
+extern "C" fn sloop_on_request_headers(context: u32, _count: u32, _is_end: u32) -> u32 {
     action(http::begin(&Callback::enter(), context))
 }
 
@@ -72,7 +62,7 @@ mod ends {
     use crate::http;
 
     #[unsafe(no_mangle)]
-    extern "C" fn proxy_on_response_body(context: u32, _size: usize, is_end: u32) -> u32 {
+    extern "C" fn sloop_on_response_body(context: u32, _size: usize, is_end: u32) -> u32 {
         if is_end != 0 {
             http::whole(context);
         }
@@ -80,7 +70,7 @@ mod ends {
     }
 
     #[unsafe(no_mangle)]
-    extern "C" fn proxy_on_response_trailers(context: u32, _count: u32) -> u32 {
+    extern "C" fn sloop_on_response_trailers(context: u32, _count: u32) -> u32 {
         http::whole(context);
         CONTINUE
     }
@@ -96,29 +86,29 @@ mod answers {
     use crate::http::{self, Flow};
 
     #[unsafe(no_mangle)]
-    extern "C" fn proxy_on_response_headers(context: u32, _count: u32, is_end: u32) -> u32 {
+    extern "C" fn sloop_on_response_headers(context: u32, _count: u32, is_end: u32) -> u32 {
         let is_end = is_end != 0;
         let flow = answers::respond(context, is_end);
         action(heard(context, is_end, flow))
     }
 
     #[unsafe(no_mangle)]
-    extern "C" fn proxy_on_request_body(context: u32, size: usize, is_end: u32) -> u32 {
+    extern "C" fn sloop_on_request_body(context: u32, size: usize, is_end: u32) -> u32 {
         body(context, Request, size, is_end)
     }
 
     #[unsafe(no_mangle)]
-    extern "C" fn proxy_on_response_body(context: u32, size: usize, is_end: u32) -> u32 {
+    extern "C" fn sloop_on_response_body(context: u32, size: usize, is_end: u32) -> u32 {
         body(context, Response, size, is_end)
     }
 
     #[unsafe(no_mangle)]
-    extern "C" fn proxy_on_request_trailers(context: u32, _count: u32) -> u32 {
+    extern "C" fn sloop_on_request_trailers(context: u32, _count: u32) -> u32 {
         action(answers::trailers(context, Request))
     }
 
     #[unsafe(no_mangle)]
-    extern "C" fn proxy_on_response_trailers(context: u32, _count: u32) -> u32 {
+    extern "C" fn sloop_on_response_trailers(context: u32, _count: u32) -> u32 {
         action(heard(context, true, answers::trailers(context, Response)))
     }
 
@@ -138,7 +128,7 @@ mod answers {
 }
 
 #[unsafe(no_mangle)]
-extern "C" fn proxy_on_log(context: u32) {
+extern "C" fn sloop_on_log(context: u32) {
     http::end(&Callback::enter(), context);
 }
 
@@ -146,13 +136,13 @@ extern "C" fn proxy_on_log(context: u32) {
 const ANSWER_BYTES_MAX: usize = 1 << 20;
 
 #[unsafe(no_mangle)]
-extern "C" fn proxy_on_grpc_receive(context: u32, token: u32, size: usize) {
+extern "C" fn sloop_on_grpc_receive(context: u32, token: u32, size: usize) {
     let callback = Callback::enter();
     let answer = callback.grpc_answer(size.min(ANSWER_BYTES_MAX));
     root::answered(context, token, Answered::Ok(answer));
 }
 
 #[unsafe(no_mangle)]
-extern "C" fn proxy_on_grpc_close(context: u32, token: u32, status: u32) {
+extern "C" fn sloop_on_grpc_close(context: u32, token: u32, status: u32) {
     root::answered(context, token, Answered::Failed(status));
 }

@@ -1,18 +1,16 @@
 //! Calls into Envoy, and from it. The only folder with `unsafe`.
 //!
-//! Why not the SDK (`proxy-wasm`): its calls panic on a status that they did not expect
+//! Why not the SDK's calls: they panic on a status that they did not expect
 //! and on header values that are no UTF-8, and a panic ends the VM of the whole
 //! worker; they allocate for what can be static; and they cannot give a
-//! response the details that access logs show. Its dispatch keeps a box and
-//! three hash tables per request, and exports every callback there is, each of
-//! which Envoy then enters the VM for. What would be left of it is a dozen numbers.
+//! response the details that access logs show. Its types, its start-up and its
+//! hook that makes a panic visible in Envoy's log are used.
 //!
 //! Two calls come from WASI and are declared by hand, which works on
 //! `wasm32-unknown-unknown`: the monotonic clock and the randomness.
 
 #![expect(unsafe_code, reason = "the boundary to the host")]
 
-mod abi;
 mod arena;
 #[cfg(feature = "answers")]
 mod body;
@@ -21,13 +19,18 @@ mod returned;
 
 use core::time::Duration;
 
+use proxy_wasm::types::{LogLevel, MapType, MetricType};
 use sloop_model::{Time, WallTime};
 
-use abi::{COUNTER, MapType};
-pub(crate) use abi::{LogLevel, StreamType};
+pub(crate) use proxy_wasm::types::StreamType;
+
 pub(crate) use arena::Callback;
 #[cfg(feature = "answers")]
 pub(crate) use body::Body;
+
+proxy_wasm::main! {{
+    proxy_wasm::set_log_level(LogLevel::Info);
+}}
 
 #[link(wasm_import_module = "env")]
 unsafe extern "C" {
@@ -242,8 +245,15 @@ pub(crate) fn define_counter(name: &str) -> Result<u32, Failed> {
     let mut id = 0;
     // SAFETY: pointer and length describe `name`, which the host only reads, and the host
     // writes four bytes to `id` before the call returns.
-    checked(unsafe { proxy_define_metric(COUNTER, name.as_ptr(), name.len(), &raw mut id) })
-        .map(|()| id)
+    checked(unsafe {
+        proxy_define_metric(
+            MetricType::Counter as u32,
+            name.as_ptr(),
+            name.len(),
+            &raw mut id,
+        )
+    })
+    .map(|()| id)
 }
 
 /// Adds to a counter. `by` must not be zero, which Envoy refuses.

@@ -3,7 +3,8 @@
 use core::ptr::null_mut;
 use core::slice;
 
-use super::abi::{BufferType, MapType};
+use proxy_wasm::types::{BufferType, MapType};
+
 use super::{
     Callback, Failed, checked, proxy_get_buffer_bytes, proxy_get_header_map_pairs,
     proxy_get_header_map_value, proxy_get_property, proxy_get_shared_data,

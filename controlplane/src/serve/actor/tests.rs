@@ -69,22 +69,25 @@ struct Held {
     stop: watch::Sender<bool>,
     _documents: mpsc::Sender<Documents>,
     _ads: broadcast::Sender<ads::Event>,
-    _groups: watch::Sender<BTreeSet<String>>,
+    _changes: mpsc::Sender<Change>,
+    _cohorts: watch::Sender<BTreeSet<Cohort>>,
 }
 
 fn inputs() -> (Inputs, Held) {
     let (arrivals, arrived) = mpsc::channel(1);
     let (views, viewed) = mpsc::channel(1);
-    let (documents, changed) = mpsc::channel(1);
+    let (documents, taken) = mpsc::channel(1);
     let (ads, heard) = broadcast::channel(1);
-    let (groups, seen) = watch::channel(BTreeSet::new());
+    let (changes, declared) = mpsc::channel(1);
+    let (cohorts, seen) = watch::channel(BTreeSet::new());
     let (stop, stopped) = watch::channel(false);
     let inputs = Inputs {
         arrivals: arrived,
         views: viewed,
-        documents: changed,
+        documents: taken,
         ads: heard,
-        groups: seen,
+        changes: declared,
+        cohorts: seen,
         stop: stopped,
     };
     let held = Held {
@@ -93,7 +96,8 @@ fn inputs() -> (Inputs, Held) {
         stop,
         _documents: documents,
         _ads: ads,
-        _groups: groups,
+        _changes: changes,
+        _cohorts: cohorts,
     };
     (inputs, held)
 }
