@@ -11,6 +11,21 @@ use super::clusters::{APP_CLUSTER, upstream_cluster};
 use super::text::{indented, quoted, socket_address};
 use super::{Bootstrap, Inbound, Outbound, plugin};
 
+/// Whose word on deadlines is taken. Envoy takes `x-envoy-expected-rq-timeout-ms` away from callers that it
+/// does not know as internal, and by itself it knows nobody.
+const CALLERS: &str = r#"# Callers with private addresses may say how long they wait (x-envoy-expected-rq-timeout-ms).
+use_remote_address: true
+skip_xff_append: true
+internal_address_config:
+  cidr_ranges:
+  - {address_prefix: 127.0.0.0, prefix_len: 8}
+  - {address_prefix: 10.0.0.0, prefix_len: 8}
+  - {address_prefix: 172.16.0.0, prefix_len: 12}
+  - {address_prefix: 192.168.0.0, prefix_len: 16}
+  - {address_prefix: "::1", prefix_len: 128}
+  - {address_prefix: "fc00::", prefix_len: 7}
+"#;
+
 impl Bootstrap {
     pub(super) fn listeners(&self) -> String {
         let inbound = self.inbound.as_ref().map(|inbound| self.inbound(inbound));
@@ -67,9 +82,9 @@ impl Bootstrap {
     }
 
     fn listener(&self, name: &str, listen: &SocketAddr, side: Side, hosts: &str) -> String {
-        let direction = match side {
-            Side::Server => "INBOUND",
-            Side::Client => "OUTBOUND",
+        let (direction, callers) = match side {
+            Side::Server => ("INBOUND", indented(8, CALLERS)),
+            Side::Client => ("OUTBOUND", String::new()),
         };
         let address = indented(4, &socket_address(listen));
         let filter = indented(8, &self.filter(side));
@@ -86,7 +101,7 @@ impl Bootstrap {
         stat_prefix: {name}
         # Leave the service's own headers alone.
         server_header_transformation: PASS_THROUGH
-        upgrade_configs:
+{callers}        upgrade_configs:
         - upgrade_type: websocket
         route_config:
           name: {name}

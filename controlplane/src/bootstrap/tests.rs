@@ -49,6 +49,18 @@ fn each_direction_has_a_listener_with_its_filter() {
 }
 
 #[test]
+fn callers_with_private_addresses_may_say_how_long_they_wait() {
+    let yaml = example().to_yaml();
+    assert_eq!(lines_of(&yaml, "internal_address_config:"), 1);
+    assert_eq!(lines_of(&yaml, "use_remote_address: true"), 1);
+    let outbound = Bootstrap {
+        inbound: None,
+        ..example()
+    };
+    assert_eq!(lines_of(&outbound.to_yaml(), "use_remote_address"), 0);
+}
+
+#[test]
 fn traffic_is_served_before_the_control_plane_answers() {
     let yaml = example().to_yaml();
     assert_eq!(
