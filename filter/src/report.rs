@@ -4,7 +4,7 @@ use core::time::Duration;
 
 use proxy_wasm::types::LogLevel;
 use sloop_dataplane::report::{Report, readings};
-use sloop_model::Time;
+use sloop_model::{Module, Time};
 
 use crate::host::{self, Callback, GrpcCall};
 use crate::root::Answered;
@@ -12,6 +12,13 @@ use crate::vm::Vm;
 
 /// Long enough for a control plane that is busy. The next report waits as long.
 const TIMEOUT: Duration = Duration::from_secs(5);
+
+/// What this module can touch.
+const MODULE: Module = if cfg!(feature = "answers") {
+    Module::Answers
+} else {
+    Module::Requests
+};
 
 /// Sends the VM's reports, one at a time.
 #[derive(Debug, Default)]
@@ -38,7 +45,7 @@ pub(crate) fn send(vm: &mut Vm, callback: &Callback, context: u32, now: Time) {
         return;
     };
     let sequence = report.sequence;
-    let message = report.encode(&identity.node, &identity.cluster);
+    let message = report.encode(&identity.node, &identity.cluster, MODULE);
     let call = host::call(GrpcCall {
         cluster: &cluster,
         service: Report::SERVICE,

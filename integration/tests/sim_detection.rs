@@ -83,7 +83,11 @@ impl Fleet {
         let step = self.controllers.step(&mut self.world);
         let trips = step.policies.iter().filter_map(|policy| match policy.rule {
             Rule::Trip(trip) => Some(trip.id),
-            Rule::Break { .. } | Rule::Count(_) | Rule::Fault(_) => None,
+            Rule::Break { .. }
+            | Rule::Count(_)
+            | Rule::Fault(_)
+            | Rule::Shed { .. }
+            | Rule::Deny(_) => None,
         });
         for id in trips {
             if !self.orders.contains(&id) {

@@ -7,7 +7,9 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use sloop_controllers::{Acted, BreakerCause, BreakerState, ObjectiveStatus, Signal, Spent, Stage};
-use sloop_model::{Arm, Dimension, Policy, RouteName, Scope, ServiceName, Share, Side, SloName};
+use sloop_model::{
+    Arm, Dimension, Module, Policy, RouteName, Scope, ServiceName, Share, Side, SloName,
+};
 
 /// A list, and when it was true.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -279,6 +281,9 @@ pub struct FilterInForce {
     pub generation: u64,
     /// Since when, by the sidecar's clock.
     pub applied_ms: u64,
+    /// Which module it is: `requests` or `answers`.
+    #[serde(default)]
+    pub module: Module,
     /// The version of the service that the sidecar belongs to, if it is configured.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
@@ -343,6 +348,15 @@ pub enum Happened {
         group: String,
         /// Why.
         reason: String,
+    },
+    /// A configuration was made without something that was asked for.
+    LeftOut {
+        /// The group.
+        group: String,
+        /// Which filter.
+        side: Side,
+        /// What, and why.
+        what: String,
     },
     /// A node opened a stream.
     Connected {

@@ -1,8 +1,8 @@
 //! Policies as sentences.
 
 use sloop_model::{
-    BreakerMode, BreakerRule, BreakerWindow, DelaySpread, ExchangeSide, FaultEnding, FaultRule,
-    Policy, Rule, Share, WallTime,
+    BreakerMode, BreakerRule, BreakerWindow, DelaySpread, DenyRule, ExchangeSide, FaultEnding,
+    FaultRule, Mode, Policy, Rule, Share, ShedRule, WallTime,
 };
 
 use super::table::percent;
@@ -35,6 +35,21 @@ pub(super) fn sentence(policy: &Policy, now: WallTime) -> String {
             trip.id,
             left(trip.until_ms, now)
         ),
+        Rule::Shed {
+            mode,
+            limits,
+            expires_at_ms,
+        } => {
+            let left = left(*expires_at_ms, now);
+            format!(
+                "{}; the lease ends in {left} unless renewed",
+                shedding(*mode, limits.as_ref())
+            )
+        }
+        Rule::Deny(rule) => {
+            let left = left(rule.expires_at(), now);
+            format!("{}; ends in {left} unless renewed", denial(rule))
+        }
         Rule::Fault(rule) => format!("{}; ends in {}", fault(rule), left(rule.expires_at(), now)),
     };
     format!("{}: {rule}", policy.scope)
@@ -68,6 +83,53 @@ fn breaker(rule: &BreakerRule) -> String {
         millis(limits.open_max_ms),
         limits.probes,
         millis(limits.ramp_ms),
+    )
+}
+
+fn shedding(mode: Mode, limits: Option<&ShedRule>) -> String {
+    let Some(rule) = limits else {
+        return "sheds as SLOs imply".to_owned();
+    };
+    let limits = rule.limits();
+    let share = |share: Share| percent(Some(share.as_fraction()));
+    let slow = limits.slow_max.zip(limits.slow_us).map(|(of, slow_us)| {
+        format!(
+            "more than {} take longer than {}",
+            share(of),
+            length(slow_us)
+        )
+    });
+    let failed = limits
+        .failed_max
+        .map(|of| format!("more than {} fail", share(of)));
+    let in_flight = limits
+        .in_flight_max
+        .map(|of| format!("more than {of} are under way in a worker"));
+    let missed: Vec<String> = [slow, failed, in_flight].into_iter().flatten().collect();
+    let acts = match mode {
+        Mode::Enforce => "sheds",
+        Mode::Shadow => "in shadow, which only counts, sheds",
+    };
+    format!(
+        "{acts} up to {} of requests, the least critical first, while {}",
+        share(limits.share_max),
+        missed.join(" or ")
+    )
+}
+
+fn denial(rule: &DenyRule) -> String {
+    let acts = match rule.mode() {
+        Mode::Enforce => "refuses",
+        Mode::Shadow => "in shadow, which only counts, refuses",
+    };
+    let caller = rule
+        .caller()
+        .map_or_else(String::new, |caller| format!(" of {caller}"));
+    format!(
+        "rule {} {acts} requests{caller} that fit with {}, up to {}",
+        rule.id(),
+        rule.status(),
+        percent(Some(rule.share_max().as_fraction()))
     )
 }
 

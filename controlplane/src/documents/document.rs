@@ -1,6 +1,9 @@
 //! One document: what it is, who it is, and what it says.
 
-use sloop_controllers::{ChaosIntent, CircuitBreakerIntent, FaultInjectionIntent, RouteSet};
+use sloop_controllers::{
+    ChaosIntent, CircuitBreakerIntent, DenyIntent, FaultInjectionIntent, FilterSettings,
+    LoadSheddingIntent, RouteSet,
+};
 use sloop_model::WallTime;
 use sloop_xds::fleet::Declared;
 
@@ -38,6 +41,9 @@ pub(super) enum Body {
     RouteSet(RouteSet),
     CircuitBreaker(Box<CircuitBreakerIntent>),
     FaultInjection(Box<FaultInjectionIntent>),
+    LoadShedding(Box<LoadSheddingIntent>),
+    DenyRule(Box<DenyIntent>),
+    FilterSettings(Box<FilterSettings>),
     AlertPolicy(Box<AlertPolicy>),
     AlertCondition(AlertCondition),
     NotificationTarget(NotificationTarget),

@@ -119,6 +119,7 @@ impl Merge {
             loaded.notes.extend(remarks(&name, &notes));
             loaded.intents.extend(contribution.intents);
             loaded.route_sets.extend(contribution.route_sets);
+            loaded.filter_settings.extend(contribution.filter_settings);
         }
         let mut good = BTreeMap::new();
         for (name, versions) in &self.files {

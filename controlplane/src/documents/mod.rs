@@ -34,7 +34,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use serde::Serialize;
-use sloop_controllers::{IntentId, RouteSet};
+use sloop_controllers::{FilterSettings, IntentId, RouteSet};
 use sloop_model::WallTime;
 use sloop_xds::fleet::Declared;
 
@@ -53,6 +53,8 @@ pub struct Loaded {
     /// What is declared for fleets of Envoys. `None`: not known, because a file that may declare
     /// something is left out, or because a reference leads nowhere; leave the fleets as they are.
     pub fleet: Option<Vec<Declared>>,
+    /// What filters are told beside policies.
+    pub filter_settings: Vec<FilterSettings>,
     /// What is wrong, sorted by file and place. Nothing of these files is in the other fields, unless they are [`Loaded::kept`].
     pub problems: Vec<Remark>,
     /// What a reader should know, and which stops nothing: above all what is "not evaluated here", and why.

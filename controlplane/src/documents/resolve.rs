@@ -1,11 +1,13 @@
 //! Puts the documents of all files together: names, references, intents.
 
+mod settings;
+
 use std::collections::BTreeMap;
 
 use serde::Serialize;
 use sloop_controllers::{
-    Alert, AlertIntent, Chaos, CircuitBreak, Controller, FaultInjection, IntentId, RouteSelector,
-    RouteSet, Slo,
+    Alert, AlertIntent, Chaos, CircuitBreak, Controller, Deny, FaultInjection, FilterSettings,
+    IntentId, LoadShed, RouteSelector, RouteSet, Slo,
 };
 use sloop_model::{RouteName, ServiceName, WallTime};
 use sloop_xds::fleet::Declared;
@@ -25,6 +27,7 @@ pub(super) struct Contribution {
     pub(super) route_sets: Vec<RouteSet>,
     /// Each with the place to complain about.
     pub(super) fleet: Vec<(Spot, Declared)>,
+    pub(super) filter_settings: Vec<FilterSettings>,
 }
 
 /// A document and the file that it is in.
@@ -48,6 +51,8 @@ pub(super) fn resolve(files: &[(&str, &Parsed)], now: WallTime) -> Vec<Contribut
         .collect();
     refuse_repeats(files, &all, &contributions);
     let routes = refuse_repeated_routes(files, &all, &contributions);
+    settings::refuse_repeats(files, &all, &contributions);
+    settings::note_unknown_callers(&all, &contributions);
     let context = context(&all, now);
     for placed in &all {
         if let Some(contribution) = contributions.get_mut(placed.file) {
@@ -90,6 +95,18 @@ impl Contribution {
                     routes.look_up(&target.service, &target.route, spot, sink);
                 }
                 intent_of::<Chaos>(document, &**intent, sink)
+            }
+            Body::LoadShedding(intent) => {
+                routes.look_up(&intent.service, &intent.route, spot, sink);
+                intent_of::<LoadShed>(document, &**intent, sink)
+            }
+            Body::DenyRule(intent) => {
+                routes.look_up(&intent.service, &intent.route, spot, sink);
+                intent_of::<Deny>(document, &**intent, sink)
+            }
+            Body::FilterSettings(settings) => {
+                self.filter_settings.push((**settings).clone());
+                None
             }
             Body::RouteSet(routes) => {
                 self.route_sets.push(routes.clone());
@@ -177,6 +194,9 @@ fn context<'a>(all: &[Placed<'a>], now: WallTime) -> Context<'a> {
             | Body::FaultInjection(_)
             | Body::EnvoyResource(_)
             | Body::ChaosExperiment(_)
+            | Body::LoadShedding(_)
+            | Body::DenyRule(_)
+            | Body::FilterSettings(_)
             | Body::Checked => {}
         }
     }

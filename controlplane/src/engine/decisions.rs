@@ -160,7 +160,7 @@ fn without(policies: &[Policy], others: &[Policy]) -> Vec<Policy> {
 fn effects(policies: &[Policy], world: &World) -> Vec<DecisionEffect> {
     let covers = |policy: &Policy, scope: &Scope| {
         let refuses = match policy.rule {
-            Rule::Break { .. } | Rule::Trip(_) => true,
+            Rule::Break { .. } | Rule::Trip(_) | Rule::Shed { .. } | Rule::Deny(_) => true,
             Rule::Count(_) | Rule::Fault(_) => false,
         };
         refuses
@@ -195,7 +195,10 @@ fn follow(effects: &mut [DecisionEffect], world: &World) {
 fn lasting(policy: &Policy) -> Policy {
     let mut policy = policy.clone();
     match &mut policy.rule {
-        Rule::Break { expires_at_ms, .. } => *expires_at_ms = WallTime::default(),
+        Rule::Break { expires_at_ms, .. } | Rule::Shed { expires_at_ms, .. } => {
+            *expires_at_ms = WallTime::default();
+        }
+        Rule::Deny(rule) => *rule = rule.clone().ending_by(WallTime::default()),
         Rule::Fault(fault) => *fault = fault.clone().ending_by(WallTime::default()),
         Rule::Count(_) | Rule::Trip(_) => {}
     }

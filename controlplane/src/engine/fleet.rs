@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use sloop_controllers::BreakerState;
-use sloop_model::{Scope, Share, Side, WallTime};
+use sloop_model::{Module, Scope, Share, Side, WallTime};
 
 use crate::admin::api::{BreakerStatus, FilterInForce, Happened, ShedLevel};
 use crate::ingest::{Applied, Report};
@@ -141,6 +141,21 @@ impl Fleet {
         all
     }
 
+    /// What the sidecars of each group run: the module that can do less, of those that their VMs named.
+    #[must_use]
+    pub fn modules(&self) -> BTreeMap<String, Module> {
+        let mut all: BTreeMap<String, Module> = BTreeMap::new();
+        for vm in self.vms.values() {
+            let least = vm.filters.values().map(|applied| applied.module).min();
+            let Some(module) = least else { continue };
+            match all.get_mut(&vm.group) {
+                Some(known) => *known = module.min(*known),
+                None => drop(all.insert(vm.group.clone(), module)),
+            }
+        }
+        all
+    }
+
     /// The nodes that report, by id.
     #[must_use]
     pub fn reporters(&self) -> BTreeMap<&str, Reporter> {
@@ -158,6 +173,7 @@ impl Fleet {
                     side: applied.side,
                     generation: applied.generation,
                     applied_ms: applied.at.as_millis(),
+                    module: applied.module,
                     version: applied
                         .version
                         .as_ref()

@@ -31,7 +31,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use sloop_controllers::{Controllers, Input, IntentId, RouteSet, SloStatus, Step, World};
+use sloop_controllers::{
+    Controllers, FilterSettings, Input, IntentId, RouteSet, SloStatus, Step, World,
+};
 use sloop_model::{ExperimentKey, Rule, Scope, WallTime};
 use sloop_xds::fleet::Fleet as Declarations;
 
@@ -89,6 +91,8 @@ pub struct Documents {
     pub route_sets: Vec<RouteSet>,
     /// What is declared for fleets of Envoys; `None` when that is not known.
     pub fleet: Option<Arc<Declarations>>,
+    /// What filters are told beside policies.
+    pub filter_settings: Vec<FilterSettings>,
     /// How the files stand.
     pub files: Vec<DocumentFile>,
 }
@@ -253,6 +257,12 @@ impl Engine {
         });
     }
 
+    /// What filters are told beside policies.
+    #[must_use]
+    pub fn filter_settings(&self) -> &[FilterSettings] {
+        &self.documents.filter_settings
+    }
+
     /// The routes that documents name.
     #[must_use]
     pub fn route_sets(&self) -> &[RouteSet] {
@@ -296,7 +306,11 @@ impl Engine {
             .iter()
             .filter_map(|policy| match &policy.rule {
                 Rule::Fault(fault) => Some((fault.key(), fault.id().to_owned())),
-                Rule::Break { .. } | Rule::Count(_) | Rule::Trip(_) => None,
+                Rule::Break { .. }
+                | Rule::Count(_)
+                | Rule::Trip(_)
+                | Rule::Shed { .. }
+                | Rule::Deny(_) => None,
             });
         let current: Vec<_> = faults.take(EXPERIMENTS_MAX).collect();
         if EXPERIMENTS_MAX < self.experiments.len() + current.len() {

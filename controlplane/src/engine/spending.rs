@@ -137,6 +137,7 @@ mod tests {
                 side: Side::Server,
                 generation: 1,
                 at: NOW,
+                module: sloop_model::Module::Requests,
                 version: Some(value("v7")),
             }],
             scopes_dropped: 0,

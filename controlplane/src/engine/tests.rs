@@ -212,6 +212,26 @@ fn what_was_done_on_purpose_is_shown() {
 }
 
 #[test]
+fn a_group_can_do_what_all_of_its_sidecars_can() {
+    let mut process = Process::begin();
+    let mut tell = |incarnation, sequence, module: wire::Module| {
+        let mut report = report(incarnation, sequence, 1, 0);
+        report.filters = vec![wire::FilterStatus {
+            side: wire::Side::Server.into(),
+            module: module.into(),
+            ..wire::FilterStatus::default()
+        }];
+        process.take(report, NOW);
+        process.engine.modules().get("checkout").copied()
+    };
+    use sloop_model::Module::{Answers, Requests};
+    assert_eq!(tell(7, 1, wire::Module::Answers), Some(Answers));
+    assert_eq!(tell(8, 1, wire::Module::Unspecified), Some(Requests));
+    assert_eq!(tell(8, 2, wire::Module::Answers), Some(Answers));
+    assert_eq!(tell(9, 1, wire::Module::Requests), Some(Requests));
+}
+
+#[test]
 fn a_report_is_taken_once() {
     let mut process = Process::begin();
     let verdict = |process: &mut Process, sequence| {
@@ -247,6 +267,7 @@ fn what_a_report_tells_is_told_once() {
         generation: 3,
         applied_at_ms: 5,
         version: "v2".to_owned(),
+        module: wire::Module::Answers.into(),
     }];
     process.take(opened.clone(), NOW);
     process.take(opened, NOW);

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use sloop_controllers::{AlertStatus, Lost, ScopeTotals, Signal, SloStatus};
-use sloop_model::{Outcome, WallTime};
+use sloop_model::{Module, Outcome, WallTime};
 
 use super::effects::Effected;
 use super::{Engine, Reporter};
@@ -77,6 +77,12 @@ impl Engine {
             }
         };
         self.world.scopes().map(status).collect()
+    }
+
+    /// What the sidecars of each group run: the module that can do less, of those that their VMs named.
+    #[must_use]
+    pub fn modules(&self) -> BTreeMap<String, Module> {
+        self.fleet.modules()
     }
 
     /// What deny rules did.

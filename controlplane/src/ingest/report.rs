@@ -10,8 +10,8 @@ use sloop_controllers::{
     Observation, ScopeCounts,
 };
 use sloop_model::{
-    Arm, DimensionValue, ExperimentKey, LatencyCounts, ObjectiveId, Outcome, RouteName, Scope,
-    ServiceName, Side, SloName, WallTime,
+    Arm, DimensionValue, ExperimentKey, LatencyCounts, Module, ObjectiveId, Outcome, RouteName,
+    Scope, ServiceName, Side, SloName, WallTime,
 };
 use sloop_xds_protos::report::v1 as wire;
 
@@ -88,6 +88,8 @@ pub struct Applied {
     pub at: WallTime,
     /// The version of the service that the sidecar belongs to, if it says so.
     pub version: Option<DimensionValue>,
+    /// Which module it is; of filters that do not say the one that can do less.
+    pub module: Module,
 }
 
 /// Why a report cannot come from a filter.
@@ -178,6 +180,10 @@ fn applied(status: wire::FilterStatus) -> Option<Applied> {
         side: side(status.side())?,
         generation: status.generation,
         at: WallTime::from_millis(status.applied_at_ms),
+        module: match status.module() {
+            wire::Module::Answers => Module::Answers,
+            wire::Module::Requests | wire::Module::Unspecified => Module::Requests,
+        },
         version: DimensionValue::try_from(status.version).ok(),
     })
 }

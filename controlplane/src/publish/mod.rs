@@ -12,8 +12,8 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-use sloop_controllers::{ConfigSettings, RouteSet, filter_config};
-use sloop_model::{FilterConfig, InvalidName, Policy, ServiceName, Side, WallTime};
+use sloop_controllers::{ConfigSettings, FilterSettings, RouteSet, filter_config};
+use sloop_model::{FilterConfig, InvalidName, Module, Policy, ServiceName, Side, WallTime};
 use sloop_xds::fleet::{Cohort, Fleet};
 use sloop_xds::{Resource, Snapshot};
 
@@ -61,6 +61,8 @@ struct Numbered {
 #[derive(Debug, Default)]
 struct Group {
     resources: BTreeMap<Side, Resource>,
+    /// What was not in the configurations, as said last.
+    left_out: BTreeMap<Side, Vec<String>>,
 }
 
 /// What one cohort has.
@@ -94,6 +96,8 @@ pub struct Prepared {
     pub withheld: Vec<(Side, String)>,
     /// What is declared for the cohort and does not fit together. What was in force stays.
     pub troubles: Vec<String>,
+    /// What has no place in a configuration any more, and why, where that has changed.
+    pub left_out: Vec<(Side, String)>,
 }
 
 /// What the documents and controllers say, for all groups.
@@ -105,6 +109,10 @@ pub struct Wanted<'a> {
     pub policies: &'a [Policy],
     /// What is declared for fleets.
     pub fleet: &'a Fleet,
+    /// What filters are told beside policies.
+    pub filter_settings: &'a [FilterSettings],
+    /// What the sidecars of the group run.
+    pub module: Module,
 }
 
 impl Publisher {
@@ -153,10 +161,15 @@ impl Publisher {
                 wanted.route_sets,
                 wanted.policies,
                 &self.settings.config,
-            );
-            for left_out in &config.left_out {
-                tracing::debug!(%cohort, %side, left_out, "not in the configuration");
-            }
+            )
+            .with(wanted.filter_settings, wanted.route_sets)
+            .fitting(wanted.module);
+            let known = self.groups.entry(cohort.service.clone()).or_default();
+            let said = known.left_out.insert(side, config.left_out.clone());
+            let said = said.unwrap_or_default();
+            let left_out = config.left_out.into_iter();
+            let new = left_out.filter(|one| !said.contains(one));
+            prepared.left_out.extend(new.map(|one| (side, one)));
             self.prepare_side(config.config, now, &mut prepared);
         }
         let state = self.cohorts.entry(cohort.clone()).or_default();

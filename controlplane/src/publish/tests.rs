@@ -27,6 +27,7 @@ fn routes(service: &str) -> Vec<RouteSet> {
         routes: vec![NamedRoute {
             name: RouteName::try_from("/pay").unwrap(),
             matches: serde_json::from_str(r#"[{"path": {"exact": "/pay"}}]"#).unwrap(),
+            criticality: None,
         }],
     }]
 }
@@ -42,6 +43,8 @@ fn prepare(
         route_sets,
         policies: &[],
         fleet: &Fleet::default(),
+        filter_settings: &[],
+        module: Module::Requests,
     };
     let prepared = publisher
         .prepare(&Cohort::of_service(group), wanted, WallTime::default())
@@ -123,6 +126,8 @@ fn a_group_that_no_service_can_be_is_refused() {
         route_sets: &[],
         policies: &[],
         fleet: &Fleet::default(),
+        filter_settings: &[],
+        module: Module::Requests,
     };
     assert!(
         publisher
@@ -166,6 +171,8 @@ fn get(publisher: &mut Publisher, zone: &str, fleet: &Fleet) -> String {
         route_sets: &[],
         policies: &[],
         fleet,
+        filter_settings: &[],
+        module: Module::Requests,
     };
     let prepared = publisher.prepare(&in_zone(zone), wanted, WallTime::default());
     let prepared = prepared.unwrap();
@@ -249,4 +256,38 @@ fn a_layer_that_is_gone_is_taken_away_and_clusters_are_left_alone() {
         state.of_type(Kind::CLUSTER).is_none(),
         "not managed any more"
     );
+}
+
+#[test]
+fn what_the_sidecars_cannot_do_is_left_out_and_said_once() {
+    let store = InMemory::default();
+    let mut publisher = Publisher::restore(settings(), &store).unwrap();
+    let policy: Policy = serde_json::from_str(
+        r#"{"scope": {"service": "checkout", "route": "*", "side": "server"}, "rule": {"fault":
+            {"id": "late", "share": 100, "side_of_exchange": "response", "delay_ms": 5, "expires_at_ms": 9}}}"#,
+    )
+    .unwrap();
+    let fleet = Fleet::default();
+    let mut prepare = |module| {
+        let wanted = Wanted {
+            route_sets: &[],
+            policies: std::slice::from_ref(&policy),
+            filter_settings: &[],
+            module,
+            fleet: &fleet,
+        };
+        publisher
+            .prepare(&Cohort::of_service("checkout"), wanted, WallTime::default())
+            .unwrap()
+    };
+    let lean = prepare(Module::Requests);
+    let [(Side::Server, why)] = lean.left_out.as_slice() else {
+        panic!("{:?}", lean.left_out)
+    };
+    assert!(why.starts_with("fault late on checkout other"), "{why}");
+    assert_eq!(lean.withheld, []);
+    assert_eq!(prepare(Module::Requests).left_out, [], "said already");
+    let whole = prepare(Module::Answers);
+    assert_eq!((whole.left_out.len(), generations(&whole).len()), (0, 1));
+    assert_eq!(prepare(Module::Requests).left_out.len(), 1, "said again");
 }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use sloop_controllers::{AlertStatus, SloStatus, Step};
-use sloop_model::{Policy, WallTime};
+use sloop_model::{Module, Policy, WallTime};
 use sloop_xds::Snapshot;
 use sloop_xds::fleet::{Cohort, Fleet};
 use sloop_xds_protos::report::v1::ReportResponse;
@@ -104,6 +104,8 @@ pub(super) struct Actor {
     policies: Vec<Policy>,
     fleet: Arc<Fleet>,
     cohorts: BTreeMap<Cohort, Pace>,
+    /// What the sidecars of each group run, as they say.
+    modules: BTreeMap<String, Module>,
     forgot: Instant,
     recorder: Option<Recorder>,
 }
@@ -133,6 +135,7 @@ impl Actor {
             policies: Vec::new(),
             fleet: Arc::default(),
             cohorts: BTreeMap::new(),
+            modules: BTreeMap::new(),
             forgot: now,
             recorder: None,
         }
@@ -309,6 +312,11 @@ impl Actor {
         if SLOS_SHOWN_EVERY <= now.duration_since(self.shown) {
             self.slos.send_replace(Arc::clone(self.engine.slos()));
             self.shown = now;
+        }
+        let modules = self.engine.modules();
+        if modules != self.modules {
+            self.modules = modules;
+            self.want_pushes();
         }
         let alerts = self.engine.alerts();
         if self.alerts.borrow()[..] != alerts[..] {

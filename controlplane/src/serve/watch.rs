@@ -184,6 +184,7 @@ fn documents(loaded: &Loaded, look: &Look) -> Documents {
             .collect(),
         route_sets: loaded.route_sets.clone(),
         fleet: loaded.fleet.clone().map(|it| Arc::new(Fleet::new(it))),
+        filter_settings: loaded.filter_settings.clone(),
         files: names.into_iter().map(file).collect(),
     }
 }

@@ -1,6 +1,8 @@
 //! The list of all controllers.
 
-use crate::{Alert, Chaos, CircuitBreak, Controllers, DerivedBreak, FaultInjection, Slo};
+use crate::{
+    Alert, Chaos, CircuitBreak, Controllers, Deny, DerivedBreak, FaultInjection, LoadShed, Slo,
+};
 
 impl Controllers {
     /// All controllers that there are, without intents.
@@ -10,6 +12,8 @@ impl Controllers {
             .with(Slo)
             .with(DerivedBreak)
             .with(CircuitBreak)
+            .with(LoadShed)
+            .with(Deny)
             .with(FaultInjection)
             .with(Alert)
             .with(Chaos)

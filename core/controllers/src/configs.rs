@@ -14,6 +14,7 @@
 //! passes [`FilterConfig::check`] as far as routes and policies are concerned:
 //! whatever does not fit is left out and said.
 
+mod fit;
 mod routes;
 mod rules;
 
@@ -21,8 +22,8 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 use sloop_model::{
-    FILTER_CONFIG_VERSION, FilterConfig, Ignored, Policy, ReportSettings, RouteName, Scope,
-    ScopeConfig, ServiceName, Side, StatsSettings, TraceSettings,
+    DenyRule, FILTER_CONFIG_VERSION, FilterConfig, Ignored, Policy, ReportSettings, RouteName,
+    Scope, ScopeConfig, ServiceName, Side, StatsSettings, TraceSettings,
 };
 
 use crate::RouteSet;
@@ -74,6 +75,7 @@ pub fn filter_config(
         route_sets,
         policies,
         route_names: false,
+        deny: Vec::new(),
         scopes: Vec::new(),
         left_out: Vec::new(),
     };
@@ -91,7 +93,7 @@ pub fn filter_config(
             FilterConfig::SCOPES_MAX
         ));
     }
-    Configured {
+    let mut made = Configured {
         config: FilterConfig {
             version: FILTER_CONFIG_VERSION,
             generation: 0,
@@ -103,12 +105,14 @@ pub fn filter_config(
             dimensions: None,
             stats: StatsSettings::default(),
             route_names: making.route_names,
-            deny: Vec::new(),
+            deny: making.deny,
             scopes: making.scopes,
             optional: Ignored {},
         },
         left_out: making.left_out,
-    }
+    };
+    fit::deny(&mut made);
+    made
 }
 
 /// A configuration on the way.
@@ -118,6 +122,7 @@ struct Making<'a> {
     route_sets: &'a [RouteSet],
     policies: &'a [Policy],
     route_names: bool,
+    deny: Vec<DenyRule>,
     scopes: Vec<ScopeConfig>,
     left_out: Vec<String>,
 }
@@ -127,6 +132,9 @@ impl Making<'_> {
     fn add(&mut self, service: &ServiceName) {
         let rules = Rules::of(service, self.side, self.policies);
         let routes = Routes::of(service, self.side, self.route_sets, &mut self.left_out);
+        if self.side == Side::Server {
+            self.deny.extend(rules.denied_everywhere());
+        }
         let has_sets = self.route_sets.iter().any(|set| set.service == *service);
         let by_name = !has_sets && self.side == Side::Server && !rules.any_on_all();
         self.route_names |= by_name;

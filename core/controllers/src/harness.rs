@@ -277,7 +277,7 @@ mod tests {
         let step = all.step(&mut World::default());
         let stages: Vec<Stage> = step.decisions.iter().map(|decided| decided.stage).collect();
         assert_eq!(stages, [Stage::Measure, Stage::Protect]);
-        assert_eq!(step.policies.len(), 2, "a count and a breaker");
+        assert_eq!(step.policies.len(), 3, "a count, a breaker and shedding");
         assert!(step.wake_at.is_some());
     }
 

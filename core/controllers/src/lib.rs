@@ -11,10 +11,13 @@ mod budget;
 mod chaos;
 mod circuit_break;
 mod configs;
+mod deny;
 mod detect;
 mod fault_injection;
+mod filter_settings;
 mod harness;
 mod lease;
+mod load_shed;
 mod merge;
 mod observation;
 mod replay;
@@ -36,8 +39,11 @@ pub use chaos::{
 };
 pub use circuit_break::{CircuitBreak, CircuitBreakerIntent, DerivedBreak, Orders};
 pub use configs::{ConfigSettings, Configured, filter_config};
+pub use deny::{Deny, DenyIntent};
 pub use fault_injection::{FaultInjection, FaultInjectionIntent, LastBurned};
+pub use filter_settings::FilterSettings;
 pub use harness::{Controllers, Decided, InvalidIntent, Step};
+pub use load_shed::{LoadShed, LoadSheddingIntent};
 pub use merge::merge;
 pub use observation::{
     ArmCounts, BreakerCause, BreakerChange, BreakerReading, BreakerState, ObjectiveCounts,

@@ -6,10 +6,14 @@
 //! | break | an explicit document's, else the stricter of what SLOs imply; forced open before disabled, enforced, shadow, and metrics only |
 //! | trip | the order with the highest id, unless only a shadow gave it and the breaker is enforced, or the breaker obeys none |
 //! | fault | all, up to what a scope may have; the surplus is said |
+//! | shed | an explicit document's, enforced before shadow, with the bounds that SLOs imply where it gives none; else what SLOs imply, the earliest |
+//! | deny | all |
 //!
 //! The route `*` stands for all routes of a service, so what holds on it also
 //! takes part in what holds on each named route: there the named document comes
 //! first among explicit ones, and among SLOs the stricter.
+
+mod sheds;
 
 use core::cmp::Ordering;
 use std::collections::BTreeMap;
@@ -19,7 +23,8 @@ use sloop_model::{
 };
 
 use crate::circuit_break::stricter;
-use crate::{CircuitBreak, Controller, Decided};
+use crate::{CircuitBreak, Controller, Decided, LoadShed};
+use sheds::{Sheds, WantedShed};
 
 /// The policies that hold when all of `decisions` do, sorted, and what was left out, in words.
 #[must_use]
@@ -47,6 +52,7 @@ struct Merging {
     faults: BTreeMap<Scope, Vec<Policy>>,
     explicit: BTreeMap<Scope, Wanted>,
     derived: BTreeMap<Scope, Wanted>,
+    sheds: Sheds,
     /// Orders with the mode of the breaker that they were given for.
     trips: BTreeMap<Scope, Vec<(Trip, BreakerMode)>>,
 }
@@ -55,7 +61,20 @@ impl Merging {
     fn add(&mut self, decided: &Decided, policy: &Policy) {
         let scope = &policy.scope;
         match &policy.rule {
-            Rule::Count(_) => self.policies.push(policy.clone()),
+            Rule::Count(_) | Rule::Deny(_) => self.policies.push(policy.clone()),
+            Rule::Shed {
+                mode,
+                limits,
+                expires_at_ms,
+            } => {
+                let wanted = WantedShed {
+                    mode: *mode,
+                    limits: *limits,
+                    expires_at: *expires_at_ms,
+                };
+                self.sheds
+                    .add(scope, wanted, decided.kind == LoadShed::KIND);
+            }
             Rule::Fault(_) => self
                 .faults
                 .entry(scope.clone())
@@ -134,6 +153,7 @@ impl Merging {
                 rule: Rule::Trip(trip),
             }));
         }
+        self.sheds.finish(&mut self.policies, &mut left_out);
         self.policies.sort();
         self.policies.dedup();
         (self.policies, left_out)
@@ -204,7 +224,9 @@ fn mode_on(decided: &Decided, scope: &Scope) -> BreakerMode {
         .filter(|policy| covers(policy))
         .find_map(|policy| match policy.rule {
             Rule::Break { mode, .. } => Some(mode),
-            Rule::Count(_) | Rule::Trip(_) | Rule::Fault(_) => None,
+            Rule::Count(_) | Rule::Trip(_) | Rule::Fault(_) | Rule::Shed { .. } | Rule::Deny(_) => {
+                None
+            }
         })
         .unwrap_or(BreakerMode::Shadow)
 }

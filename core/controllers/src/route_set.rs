@@ -1,7 +1,7 @@
 //! The routes of a service, by name.
 
 use serde::{Deserialize, Serialize};
-use sloop_model::{RequestMatch, RouteName, ServiceName};
+use sloop_model::{Criticality, RequestMatch, RouteName, ServiceName};
 
 /// Names the routes of one service. Several sets of one service are taken in the order of their names.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -28,6 +28,9 @@ pub struct NamedRoute {
     /// Which requests; any of them fits.
     #[serde(rename = "match")]
     pub matches: Vec<RequestMatch>,
+    /// How much its requests matter, where they do not say so themselves.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub criticality: Option<Criticality>,
 }
 
 /// Which routes of a service are meant.

@@ -164,6 +164,13 @@ impl DenyRule {
     pub const fn expires_at(&self) -> WallTime {
         self.expires_at
     }
+
+    /// The same rule, ending at `end` if it does not end earlier.
+    #[must_use]
+    pub fn ending_by(mut self, end: WallTime) -> Self {
+        self.expires_at = self.expires_at.min(end);
+        self
+    }
 }
 
 impl TryFrom<DenyWritten> for DenyRule {

@@ -2,7 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{BreakerMode, BreakerRule, FaultRule, Objective, Scope, Trip, WallTime};
+use crate::{
+    BreakerMode, BreakerRule, DenyRule, FaultRule, Objective, Scope, ShedRule, Trip, WallTime,
+};
 
 /// Whether a rule acts, or only says what it would have done.
 #[derive(
@@ -47,4 +49,16 @@ pub enum Rule {
     Trip(Trip),
     /// Inject a fault.
     Fault(FaultRule),
+    /// Shed load.
+    Shed {
+        /// Whether it sheds or only counts.
+        mode: Mode,
+        /// How much, and when. Absent: as the SLOs of the scope imply; then nothing holds where none does.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        limits: Option<ShedRule>,
+        /// When the filter drops it.
+        expires_at_ms: WallTime,
+    },
+    /// Refuse requests because of what they are.
+    Deny(DenyRule),
 }

@@ -124,6 +124,7 @@ impl Watcher {
             | Happened::Refused { .. }
             | Happened::Connected { .. }
             | Happened::Gone { .. }
+            | Happened::LeftOut { .. }
             | Happened::Documents { .. } => {}
         }
     }

@@ -5,9 +5,12 @@
 
 mod chaos_experiment;
 mod circuit_breaker;
+mod deny_rule;
 mod envoy_resource;
 mod expiry;
 mod fault_injection;
+mod filter_settings;
+mod load_shedding;
 mod part;
 mod route_set;
 mod target;
@@ -23,7 +26,10 @@ use super::reader::Fields;
 /// The kinds, as documents name them.
 pub(super) const KINDS: &[&str] = &[
     "RouteSet",
+    "FilterSettings",
     "CircuitBreaker",
+    "LoadShedding",
+    "DenyRule",
     "FaultInjection",
     "EnvoyResource",
     "ChaosExperiment",
@@ -45,6 +51,14 @@ pub(super) fn read(
             .map(|declared| Body::EnvoyResource(Box::new(declared))),
         "ChaosExperiment" => chaos_experiment::read(document, metadata, now)
             .map(|experiment| Body::ChaosExperiment(Box::new(experiment))),
+        "FilterSettings" => filter_settings::read(document, metadata)
+            .map(|settings| Body::FilterSettings(Box::new(settings))),
+        "LoadShedding" => {
+            load_shedding::read(document, metadata).map(|shed| Body::LoadShedding(Box::new(shed)))
+        }
+        "DenyRule" => {
+            deny_rule::read(document, metadata, now).map(|rule| Body::DenyRule(Box::new(rule)))
+        }
         _ => fault_injection::read(document, metadata, now)
             .map(|fault| Body::FaultInjection(Box::new(fault))),
     }

@@ -10,7 +10,8 @@
 
 use serde_json::{Map, Number, Value as Json, json};
 use sloop_model::{
-    ConfigError, FILTER_CONFIG_VERSION, FilterConfig, InvalidBreaker, InvalidFault, InvalidJson,
+    ConfigError, FILTER_CONFIG_VERSION, FilterConfig, InvalidBreaker, InvalidDeny, InvalidFault,
+    InvalidJson, InvalidShed,
 };
 
 use super::super::reader::At;
@@ -25,6 +26,18 @@ pub(super) enum Part {
     Fault,
     /// The `limits` of a scope's breaker.
     Breaker,
+    /// The `limits` of a scope's shedding.
+    Shed,
+    /// One of the rules that deny requests.
+    Deny,
+    /// `trace.context`.
+    Context,
+    /// `spans`.
+    Spans,
+    /// `dimensions`.
+    Dimensions,
+    /// `stats`.
+    Stats,
 }
 
 /// The fields of a part as JSON.
@@ -40,8 +53,16 @@ const SHARES: &[&str] = &[
     "active_share_max",
     "control",
     "corrupt",
+    "critical",
+    "critical_plus",
     "failed_max",
+    "floor",
+    "sampling",
     "share",
+    "share_max",
+    "share_min",
+    "sheddable",
+    "sheddable_plus",
     "sidecars",
     "slow_max",
 ];
@@ -117,18 +138,30 @@ impl Part {
         match self {
             Self::Fault => "scopes[0].faults[0]",
             Self::Breaker => "scopes[0].breaker.limits",
+            Self::Shed => "scopes[0].shed.limits",
+            Self::Deny => "deny[0]",
+            Self::Context => "trace.context",
+            Self::Spans => "spans",
+            Self::Dimensions => "dimensions",
+            Self::Stats => "stats",
         }
     }
 
     /// The smallest configuration that has it.
     fn inside(self, part: Json) -> Json {
-        let scope = match self {
-            Self::Fault => json!({"service": "any", "route": "any", "faults": [part]}),
-            Self::Breaker => {
-                json!({"service": "any", "route": "any", "breaker": {"limits": part}})
-            }
+        let scope =
+            |field: &str, value: Json| json!([{"service": "any", "route": "any", field: value}]);
+        let (field, value) = match self {
+            Self::Fault => ("scopes", scope("faults", json!([part]))),
+            Self::Breaker => ("scopes", scope("breaker", json!({"limits": part}))),
+            Self::Shed => ("scopes", scope("shed", json!({"limits": part}))),
+            Self::Deny => ("deny", json!([part])),
+            Self::Context => ("trace", json!({"context": part})),
+            Self::Spans => ("spans", part),
+            Self::Dimensions => ("dimensions", part),
+            Self::Stats => ("stats", part),
         };
-        json!({"version": FILTER_CONFIG_VERSION, "service": "any", "side": "server", "scopes": [scope]})
+        json!({"version": FILTER_CONFIG_VERSION, "service": "any", "side": "server", field: value})
     }
 }
 
@@ -217,6 +250,23 @@ fn blamed(what: &InvalidJson) -> Option<&'static str> {
     };
     if let Some(fault) = error.downcast_ref::<InvalidFault>() {
         return fault.field();
+    }
+    if let Some(shed) = error.downcast_ref::<InvalidShed>() {
+        return match *shed {
+            InvalidShed::OutOfRange { field, .. } => Some(field),
+            InvalidShed::HalfSlow { given } => Some(given),
+            InvalidShed::NoObjective => None,
+        };
+    }
+    if let Some(deny) = error.downcast_ref::<InvalidDeny>() {
+        return match *deny {
+            InvalidDeny::Id { .. } => Some("id"),
+            InvalidDeny::NoCondition => None,
+            InvalidDeny::Match { .. } => Some("match"),
+            InvalidDeny::Caller { .. } => Some("caller"),
+            InvalidDeny::Status { .. } => Some("status"),
+            InvalidDeny::ShareMax => Some("share_max"),
+        };
     }
     let field = match *error.downcast_ref::<InvalidBreaker>()? {
         InvalidBreaker::OutOfRange { field, .. }

@@ -3,10 +3,18 @@
 use std::collections::BTreeMap;
 
 use sloop_controllers::{NamedRoute, RouteSet};
-use sloop_model::{FilterConfig, HeaderMatch, PathMatch, RequestMatch, RouteName};
+use sloop_model::{Criticality, FilterConfig, HeaderMatch, PathMatch, RequestMatch, RouteName};
 
 use super::super::metadata::Metadata;
 use super::super::reader::{At, Fields};
+
+/// Criticalities by their names.
+const CLASSES: [(&str, Criticality); Criticality::ALL.len()] = [
+    ("sheddable", Criticality::Sheddable),
+    ("sheddable_plus", Criticality::SheddablePlus),
+    ("critical", Criticality::Critical),
+    ("critical_plus", Criticality::CriticalPlus),
+];
 
 /// Reads a set of routes.
 pub(super) fn read(document: &Fields<'_>, metadata: &Metadata<'_>) -> Option<RouteSet> {
@@ -27,7 +35,7 @@ fn read_routes(at: &At<'_>) -> Option<Vec<NamedRoute>> {
     let mut lines: BTreeMap<RouteName, u32> = BTreeMap::new();
     let mut routes = Vec::new();
     for item in at.items(FilterConfig::SCOPES_MAX)? {
-        let Some(fields) = item.fields(&["name", "match"]) else {
+        let Some(fields) = item.fields(&["name", "match", "criticality"]) else {
             continue;
         };
         let name = fields.required("name").and_then(|at| read_name(&at));
@@ -41,7 +49,17 @@ fn read_routes(at: &At<'_>) -> Option<Vec<NamedRoute>> {
                 "the route {name} is there already, at line {first}"
             ));
         }
-        routes.extend(matches.map(|matches| NamedRoute { name, matches }));
+        let criticality = fields.get("criticality").map(|at| at.word(&CLASSES));
+        let criticality = criticality.map_or(Some(None), |read| read.map(Some));
+        routes.extend(
+            matches
+                .zip(criticality)
+                .map(|(matches, criticality)| NamedRoute {
+                    name,
+                    matches,
+                    criticality,
+                }),
+        );
     }
     Some(routes)
 }

@@ -1,5 +1,7 @@
-use sloop_controllers::{CircuitBreakerIntent, FaultInjectionIntent};
-use sloop_model::{BreakerMode, BreakerWindow, DelaySpread, WallTime};
+use sloop_controllers::{
+    CircuitBreakerIntent, DenyIntent, FaultInjectionIntent, LoadSheddingIntent,
+};
+use sloop_model::{BreakerMode, BreakerWindow, DelaySpread, Mode, WallTime};
 
 use crate::documents::{Loaded, Remark, read_texts};
 
@@ -154,4 +156,118 @@ fn a_breaker_has_every_mode_window_and_manner() {
             "{part}: {said:#?}"
         );
     }
+}
+
+#[test]
+fn shedding_and_deny_rules_are_read_as_the_filter_does() {
+    let read: LoadSheddingIntent = intent("LoadShedding", "route: r");
+    assert_eq!((read.mode, read.limits), (Mode::Enforce, None));
+    let read: LoadSheddingIntent = intent(
+        "LoadShedding",
+        "mode: shadow, limits: {share_max: 50%, failed_max: 1%, class_max: {critical: 10%}}",
+    );
+    let written = serde_json::to_value(read.limits.unwrap()).unwrap();
+    assert_eq!(written["share_max"], 5_000);
+    assert_eq!(written["class_max"]["critical"], 1_000);
+    let read: DenyIntent = intent(
+        "DenyRule",
+        "rule: {match: {method: [POST]}, share_max: 20%, expires_at: '2026-02-01T00:00:00Z'}",
+    );
+    assert_eq!((read.rule.id(), read.rule.status()), ("a", 403));
+    for (kind, spec, said) in [
+        (
+            "LoadShedding",
+            "limits: {share_max: 50%}",
+            "spec.limits: no objective; give slow_us with slow_max, failed_max or in_flight_max",
+        ),
+        (
+            "LoadShedding",
+            "limits: {share_max: 50%, slow_us: 9, slow_max: 1%}",
+            "spec.limits.slow_us: slow_us is 9; it must be from 100 to 60000000",
+        ),
+        (
+            "DenyRule",
+            "rule: {expires_at: '2026-02-01T00:00:00Z'}",
+            "spec.rule: the rule has no condition; give match, caller or both",
+        ),
+        (
+            "DenyRule",
+            "rule: {caller: x}",
+            "spec.rule.expires_at: is required",
+        ),
+    ] {
+        assert_eq!(wrong(kind, spec), [said]);
+    }
+}
+
+#[test]
+fn settings_of_filters_are_read_and_the_same_ones_refused() {
+    let settings = |name: &str, spec: &str| {
+        let text = format!(
+            "apiVersion: sloop.dev/v1\nkind: FilterSettings\nmetadata: {{name: {name}}}\nspec: {{{spec}}}"
+        );
+        (format!("{name}.yaml"), text)
+    };
+    let loaded = read_texts(
+        &[
+            settings(
+                "a",
+                "service: s, spans: {cluster: otel, sampling: 1%}, respond: always",
+            ),
+            settings(
+                "b",
+                "side: client, context: {b3: single, join: {}}, stats: {enabled: true}",
+            ),
+        ],
+        NOW,
+    );
+    assert_eq!(loaded.problems, []);
+    let [a, b] = loaded.filter_settings.as_slice() else {
+        panic!("{loaded:?}");
+    };
+    assert_eq!(a.spans.as_ref().unwrap().sampling.as_fraction(), 0.01);
+    assert!(b.context.as_ref().unwrap().join.is_some());
+    let twice = [settings("a", "service: s"), settings("b", "service: s")];
+    let loaded = read_texts(&twice, NOW);
+    assert_eq!(
+        (loaded.problems.len(), loaded.filter_settings.len()),
+        (2, 0)
+    );
+    for (spec, said) in [
+        (
+            "context: {owner: envoy}, spans: {cluster: otel}",
+            "spec.spans: needs context.owner to be sloop; with envoy nobody is told the ids of these spans",
+        ),
+        (
+            "spans: {cluster: otel, queue_max: 0}",
+            "spec.spans.queue_max: is 0; it must be from 1 to 4096",
+        ),
+        (
+            "dimensions: {caller: {header: X-Caller}}",
+            "spec.dimensions.caller.header: is \"X-Caller\"; it must be lower case, not empty and have at most 128 bytes",
+        ),
+        (
+            "context: {join: {entries: 1}}",
+            "spec.context.join: entries is 1; it must be from 4 to 65536",
+        ),
+    ] {
+        assert_eq!(wrong("FilterSettings", spec), [said]);
+    }
+}
+
+#[test]
+fn a_caller_that_nobody_knows_is_noted() {
+    let deny = "apiVersion: sloop.dev/v1\nkind: DenyRule\nmetadata: {name: d}\nspec: {service: s, rule: \
+                {caller: x, expires_at: '2026-02-01T00:00:00Z'}}\n";
+    let settings = "---\napiVersion: sloop.dev/v1\nkind: FilterSettings\nmetadata: {name: f}\n\
+                    spec: {service: SERVICE, dimensions: {caller: {header: x-caller}}}\n";
+    let notes = |text: String| {
+        let loaded = read_texts(&[("a.yaml".to_owned(), text)], NOW);
+        assert_eq!(loaded.problems, []);
+        loaded.notes.len()
+    };
+    assert_eq!(notes(deny.to_owned()), 1);
+    let with = |service: &str| format!("{deny}{}", settings.replace("SERVICE", service));
+    assert_eq!(notes(with("s")), 0);
+    assert_eq!(notes(with("other")), 1);
 }

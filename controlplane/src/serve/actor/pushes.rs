@@ -17,6 +17,9 @@ use crate::publish::{Pushed, Wanted};
 /// thread 5 ms and a kilobyte that it never gives back.
 const PUSH_GAP: Duration = Duration::from_secs(1);
 
+/// Things left out of one push that are said: nobody reads more.
+const LEFT_OUT_MAX: usize = 32;
+
 impl Actor {
     /// Notes cohorts; those that are new are pushed to at once.
     pub(super) fn meet(&mut self, seen: BTreeSet<Cohort>) {
@@ -71,6 +74,12 @@ impl Actor {
             route_sets: self.engine.route_sets(),
             policies: &self.policies,
             fleet: &self.fleet,
+            filter_settings: self.engine.filter_settings(),
+            module: self
+                .modules
+                .get(&cohort.service)
+                .copied()
+                .unwrap_or_default(),
         };
         let at = clock::wall();
         let prepared = match self.publisher.prepare(cohort, wanted, at) {
@@ -100,6 +109,12 @@ impl Actor {
                     reason,
                 },
             );
+        }
+        for (side, what) in prepared.left_out.into_iter().take(LEFT_OUT_MAX) {
+            tracing::info!(%cohort, %side, what, "not in the configuration");
+            let group = cohort.service.clone();
+            self.engine
+                .tell(at, at, Happened::LeftOut { group, side, what });
         }
         let Some(snapshot) = prepared.snapshot else {
             return false;

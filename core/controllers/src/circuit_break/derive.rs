@@ -73,7 +73,7 @@ use crate::slo::{Indicator, TripStatus};
 use crate::words::{Length, Percent};
 
 /// The workbook's fastest burn rate.
-const BURN_MAX: f64 = 14.4;
+pub(super) const BURN_MAX: f64 = 14.4;
 /// Below this share of failures refusing everything costs more than it saves.
 const LEVEL_MIN: f64 = 0.20;
 /// Judging by more would take longer than a window at any rate; only targets below 1 % need so many.

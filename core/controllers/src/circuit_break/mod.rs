@@ -10,6 +10,7 @@
 mod derive;
 mod intent;
 mod orders;
+mod shed;
 mod watch;
 
 #[cfg(test)]
@@ -17,11 +18,14 @@ pub(crate) use derive::limits as derived_limits;
 pub(crate) use derive::{stricter, trip_status};
 pub use intent::CircuitBreakerIntent;
 pub use orders::Orders;
+pub(crate) use shed::earlier;
+#[cfg(test)]
+pub(crate) use shed::shed_limits as derived_shed_limits;
 
 use std::collections::BTreeMap;
 
 use orders::{Opened, QUORUM_WINDOW, Verdict, quorum};
-use sloop_model::{BreakerMode, BreakerRule, Policy, Rule, Scope, Share};
+use sloop_model::{BreakerMode, BreakerRule, Mode, Policy, Rule, Scope, Share, ShedRule, WallTime};
 use watch::Subject;
 
 use crate::budget::FLEET_WINDOW_MAX;
@@ -31,7 +35,7 @@ use crate::slo::share;
 use crate::words::{Length, Percent};
 use crate::{BreakerState, Controller, Decision, SloIntent, SloMode, Stage, World};
 
-/// Derives breakers from SLOs that are actionable, or in shadow mode.
+/// Derives breakers from SLOs that are actionable, or in shadow mode, and bounds of shedding, which only counts.
 #[derive(Clone, Copy, Debug)]
 pub struct DerivedBreak;
 
@@ -80,7 +84,7 @@ impl Controller for DerivedBreak {
                 }
             }
         }
-        guard.decide(rules)
+        with_shedding(guard.decide(rules), intent, world.now())
     }
 }
 
@@ -111,6 +115,40 @@ impl Controller for CircuitBreak {
         };
         guard.decide(BTreeMap::from([(scope, intent.limits)]))
     }
+}
+
+/// Adds the shedding that `intent` implies, in shadow: why is said in [`shed`].
+fn with_shedding(mut decision: Decision, intent: &SloIntent, now: WallTime) -> Decision {
+    let mut rules: BTreeMap<Scope, ShedRule> = BTreeMap::new();
+    for (_, objective, source) in intent.counted() {
+        if let Some(rule) = shed::shed_limits(objective.target, source.indicator.within_us) {
+            rules
+                .entry(source.scope())
+                .and_modify(|known| *known = earlier(*known, rule))
+                .or_insert(rule);
+        }
+    }
+    if let Some(level) = rules
+        .values()
+        .filter_map(|rule| rule.limits().failed_max)
+        .min()
+    {
+        let why = format!(
+            "; shedding is watched in shadow from {} slow or failed on; a LoadShedding turns it on",
+            Percent(level.as_fraction())
+        );
+        decision.because.push_str(&why);
+    }
+    let sheds = rules.into_iter().map(|(scope, limits)| Policy {
+        scope,
+        rule: Rule::Shed {
+            mode: Mode::Shadow,
+            limits: Some(limits),
+            expires_at_ms: lease::BREAKERS.ends_at(now),
+        },
+    });
+    decision.policies.extend(sheds);
+    decision
 }
 
 /// One step over the scopes of one intent.

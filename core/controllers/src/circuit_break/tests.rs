@@ -87,7 +87,11 @@ fn trip(decision: &Decision) -> Option<Trip> {
         .iter()
         .find_map(|policy| match policy.rule {
             Rule::Trip(trip) => Some(trip),
-            Rule::Break { .. } | Rule::Count(_) | Rule::Fault(_) => None,
+            Rule::Break { .. }
+            | Rule::Count(_)
+            | Rule::Fault(_)
+            | Rule::Shed { .. }
+            | Rule::Deny(_) => None,
         })
 }
 
@@ -246,7 +250,18 @@ fn monitored_slos_are_left_alone_and_shadow_ones_only_watched() {
         (SloMode::Shadow, BreakerMode::Shadow),
         (SloMode::Actionable, BreakerMode::Enforce),
     ] {
-        let policies = decide(mode).policies;
+        let mut policies = decide(mode).policies;
+        let shed = policies.pop().map(|policy| policy.rule);
+        assert!(
+            matches!(
+                shed,
+                Some(Rule::Shed {
+                    mode: Mode::Shadow,
+                    ..
+                })
+            ),
+            "shedding only counts: {shed:?}"
+        );
         assert!(
             matches!(policies[..], [Policy { rule: Rule::Break { mode, .. }, .. }] if mode == expected),
             "{policies:?}"

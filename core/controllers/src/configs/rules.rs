@@ -3,14 +3,15 @@
 use std::collections::BTreeSet;
 
 use sloop_model::{
-    BreakerConfig, FaultRule, FilterConfig, Objective, Policy, RequestMatch, RouteName, Rule,
-    ScopeConfig, Selector, ServiceName, Side, Trip,
+    BreakerConfig, DenyRule, FaultRule, FilterConfig, Objective, Policy, RequestMatch, RouteName,
+    Rule, ScopeConfig, Selector, ServiceName, ShedConfig, Side, Trip,
 };
 
 /// The policies of one service on one side.
 #[derive(Debug)]
 pub(super) struct Rules<'a> {
     service: &'a ServiceName,
+    side: Side,
     policies: Vec<&'a Policy>,
 }
 
@@ -19,6 +20,7 @@ impl<'a> Rules<'a> {
     pub(super) fn of(service: &'a ServiceName, side: Side, policies: &'a [Policy]) -> Self {
         Self {
             service,
+            side,
             policies: policies
                 .iter()
                 .filter(|policy| policy.scope.service == *service && policy.scope.side == side)
@@ -28,9 +30,20 @@ impl<'a> Rules<'a> {
 
     /// Whether anything holds on all routes.
     pub(super) fn any_on_all(&self) -> bool {
-        self.policies
+        let holds = |policy: &&Policy| match policy.rule {
+            // Beside the scopes there is a place for what is denied everywhere.
+            Rule::Deny(_) => self.side == Side::Client,
+            Rule::Break { .. }
+            | Rule::Count(_)
+            | Rule::Trip(_)
+            | Rule::Fault(_)
+            | Rule::Shed { .. } => true,
+        };
+        let all = self
+            .policies
             .iter()
-            .any(|policy| policy.scope.route.is_any())
+            .filter(|policy| policy.scope.route.is_any());
+        all.copied().any(|policy| holds(&policy))
     }
 
     /// Whether anything holds on `route` in particular.
@@ -61,9 +74,9 @@ impl<'a> Rules<'a> {
             matches,
             objectives: self.objectives(route),
             criticality: None,
-            deny: Vec::new(),
+            deny: self.denials(route),
             breaker: self.breaker(route),
-            shed: None,
+            shed: self.shed(route),
             faults: self.faults(route),
         };
         config.objectives.retain(|objective| {
@@ -100,7 +113,11 @@ impl<'a> Rules<'a> {
             .on(route)
             .filter_map(|policy| match &policy.rule {
                 Rule::Count(objective) => Some((**objective).clone()),
-                Rule::Break { .. } | Rule::Trip(_) | Rule::Fault(_) => None,
+                Rule::Break { .. }
+                | Rule::Trip(_)
+                | Rule::Fault(_)
+                | Rule::Shed { .. }
+                | Rule::Deny(_) => None,
             })
             .collect();
         objectives.sort();
@@ -122,7 +139,12 @@ impl<'a> Rules<'a> {
                     limits,
                     trip: None,
                 }),
-                Rule::Break { .. } | Rule::Count(_) | Rule::Trip(_) | Rule::Fault(_) => None,
+                Rule::Break { .. }
+                | Rule::Count(_)
+                | Rule::Trip(_)
+                | Rule::Fault(_)
+                | Rule::Shed { .. }
+                | Rule::Deny(_) => None,
             })
         };
         let breaker = breakers(false).or_else(|| breakers(true))?;
@@ -132,11 +154,52 @@ impl<'a> Rules<'a> {
         })
     }
 
+    /// Shedding on the route itself if there is any, else that on all routes.
+    fn shed(&self, route: &RouteName) -> Option<ShedConfig> {
+        self.on(route).find_map(|policy| match policy.rule {
+            Rule::Shed {
+                mode,
+                limits,
+                expires_at_ms,
+            } => Some(ShedConfig {
+                mode,
+                expires_at_ms: Some(expires_at_ms),
+                limits: limits?,
+            }),
+            Rule::Break { .. }
+            | Rule::Count(_)
+            | Rule::Trip(_)
+            | Rule::Fault(_)
+            | Rule::Deny(_) => None,
+        })
+    }
+
+    /// What is denied on `route`. What is denied on all routes is, on the server side, beside the scopes.
+    fn denials(&self, route: &RouteName) -> Vec<DenyRule> {
+        self.on(route)
+            .filter(|policy| self.side == Side::Client || !policy.scope.route.is_any())
+            .filter_map(denied)
+            .collect()
+    }
+
+    /// What is denied on all routes, for the server side.
+    pub(super) fn denied_everywhere(&self) -> Vec<DenyRule> {
+        let all = self
+            .policies
+            .iter()
+            .filter(|policy| policy.scope.route.is_any());
+        all.copied().filter_map(denied).collect()
+    }
+
     fn trip(&self, route: &RouteName) -> Option<Trip> {
         self.on(route)
             .filter_map(|policy| match policy.rule {
                 Rule::Trip(trip) => Some(trip),
-                Rule::Break { .. } | Rule::Count(_) | Rule::Fault(_) => None,
+                Rule::Break { .. }
+                | Rule::Count(_)
+                | Rule::Fault(_)
+                | Rule::Shed { .. }
+                | Rule::Deny(_) => None,
             })
             .max()
     }
@@ -145,7 +208,11 @@ impl<'a> Rules<'a> {
         self.on(route)
             .filter_map(|policy| match &policy.rule {
                 Rule::Fault(fault) => Some(fault.clone()),
-                Rule::Break { .. } | Rule::Count(_) | Rule::Trip(_) => None,
+                Rule::Break { .. }
+                | Rule::Count(_)
+                | Rule::Trip(_)
+                | Rule::Shed { .. }
+                | Rule::Deny(_) => None,
             })
             .collect()
     }
@@ -159,6 +226,17 @@ impl<'a> Rules<'a> {
                 .copied()
         };
         on(|named, route| named == route).chain(on(|named, _| named.is_any()))
+    }
+}
+
+fn denied(policy: &Policy) -> Option<DenyRule> {
+    match &policy.rule {
+        Rule::Deny(rule) => Some(rule.clone()),
+        Rule::Break { .. }
+        | Rule::Count(_)
+        | Rule::Trip(_)
+        | Rule::Fault(_)
+        | Rule::Shed { .. } => None,
     }
 }
 

@@ -1,10 +1,10 @@
 use sloop_model::{
-    BreakerMode, BreakerRule, Objective, ObjectiveId, PathMatch, RequestMatch, Rule, SloName,
-    Target, Trip, WallTime,
+    BreakerMode, BreakerRule, Criticality, DenyRule, Module, Objective, ObjectiveId, PathMatch,
+    RequestMatch, Rule, SloName, Target, TraceResponse, Trip, WallTime,
 };
 
 use super::*;
-use crate::NamedRoute;
+use crate::{FilterSettings, NamedRoute};
 
 fn service(name: &str) -> ServiceName {
     ServiceName::try_from(name).unwrap()
@@ -27,6 +27,7 @@ fn routes(name: &str, authorities: &[&str], routes: &[&str]) -> RouteSet {
             .map(|route| NamedRoute {
                 name: RouteName::try_from(*route).unwrap(),
                 matches: vec![path(&format!("/{route}"))],
+                criticality: None,
             })
             .collect(),
     }
@@ -243,4 +244,100 @@ fn the_order_of_arguments_does_not_matter() {
     sets.reverse();
     rules.reverse();
     assert_eq!(made(Side::Client, &sets, &rules), one);
+}
+
+fn deny(id: &str) -> Rule {
+    let json = format!(r#"{{"id": "{id}", "caller": "batch", "expires_at_ms": 9}}"#);
+    Rule::Deny(serde_json::from_str(&json).unwrap())
+}
+
+fn ids(rules: &[DenyRule]) -> Vec<&str> {
+    rules.iter().map(DenyRule::id).collect()
+}
+
+#[test]
+fn what_is_denied_on_all_routes_stands_beside_the_scopes_of_a_server() {
+    let sets = [routes("payments", &[], &["charge"])];
+    let rules = |side| {
+        [
+            policy("payments", "*", side, deny("all")),
+            policy("payments", "charge", side, deny("one")),
+        ]
+    };
+    let server = made(Side::Server, &sets, &rules(Side::Server));
+    assert_eq!(ids(&server.config.deny), ["all"]);
+    assert_eq!(names(&server), ["payments charge"]);
+    assert_eq!(ids(&server.config.scopes[0].deny), ["one"]);
+    let client = made(Side::Client, &sets, &rules(Side::Client));
+    assert_eq!(ids(&client.config.deny), [""; 0], "others are asked, too");
+    assert_eq!(ids(&client.config.scopes[0].deny), ["one", "all"]);
+    assert_eq!(ids(&client.config.scopes[1].deny), ["all"], "other");
+    let by_name = made(Side::Server, &[], &rules(Side::Server)[..1]);
+    assert!(by_name.config.route_names);
+}
+
+#[test]
+fn deny_rules_beyond_what_a_filter_takes_are_said() {
+    let sets = [routes("payments", &[], &["charge"])];
+    let rules: Vec<Policy> = (0..70)
+        .map(|number| {
+            let route = if number < 40 { "*" } else { "charge" };
+            policy("payments", route, Side::Server, deny(&format!("r{number}")))
+        })
+        .collect();
+    let made = made(Side::Server, &sets, &rules);
+    assert_eq!(made.config.deny.len(), 40);
+    assert_eq!(made.config.scopes[0].deny.len(), 24);
+    assert_eq!(made.left_out.len(), 6, "{:?}", made.left_out);
+}
+
+#[test]
+fn what_the_module_cannot_do_is_left_out_and_said() {
+    let sets = [routes("payments", &[], &["charge"])];
+    let fault = |id: &str, more: &str| {
+        let json =
+            format!(r#"{{"id": "{id}", "share": 100, "delay_ms": 5, "expires_at_ms": 9{more}}}"#);
+        let rule = Rule::Fault(serde_json::from_str(&json).unwrap());
+        policy("payments", "charge", Side::Server, rule)
+    };
+    let rules = [
+        fault("asks", ""),
+        fault("answers", r#", "side_of_exchange": "response""#),
+    ];
+    let settings = [FilterSettings {
+        respond: Some(TraceResponse::Always),
+        ..FilterSettings::default()
+    }];
+    let made = || made(Side::Server, &sets, &rules).with(&settings, &sets);
+    assert!(made().config.asks_for_answers().is_some());
+    assert_eq!(made().fitting(Module::Answers), made());
+    let fitting = made().fitting(Module::Requests);
+    assert_eq!(fitting.config.asks_for_answers(), None);
+    assert_eq!(fitting.config.scopes[0].faults.len(), 1);
+    for (left_out, part) in fitting.left_out.iter().zip([
+        "trace.respond: only sloop_filter_answers.wasm",
+        "fault answers on payments charge: side_of_exchange: only",
+    ]) {
+        assert!(left_out.starts_with(part), "{left_out}");
+    }
+    assert_eq!(fitting.left_out.len(), 2);
+}
+
+#[test]
+fn routes_have_their_criticality_and_filters_their_settings() {
+    let mut sets = [routes("payments", &[], &["charge", "export"])];
+    sets[0].routes[1].criticality = Some(Criticality::Sheddable);
+    let settings: FilterSettings = serde_json::from_str(
+        r#"{"name": "a", "service": "payments", "dimensions": {"caller": {"header": "x-caller"}, "values_max": 8}}"#,
+    )
+    .unwrap();
+    let made = made(Side::Server, &sets, &[]).with(&[settings], &sets);
+    let classes: Vec<_> = made
+        .config
+        .scopes
+        .iter()
+        .map(|scope| scope.criticality)
+        .collect();
+    assert_eq!(classes, [None, Some(Criticality::Sheddable)]);
+    assert_eq!(made.config.dimensions.unwrap().values_max, 8);
 }

@@ -1,4 +1,4 @@
-use sloop_model::{FaultWritten, ServiceName, Share, Side, Target, WallTime};
+use sloop_model::{FaultWritten, Mode, ServiceName, Share, Side, Target, WallTime};
 
 use super::*;
 use crate::{Decision, IntentId, Slo};
@@ -161,6 +161,49 @@ fn what_a_person_forces_holds_and_obeys_no_order() {
             .collect::<Vec<_>>();
         assert_eq!(merged(&documents), [breaks("a", mode, 0.5)]);
     }
+}
+
+fn sheds(route: &str, mode: Mode, target: Option<f64>) -> Policy {
+    let limits = target.map(|target| {
+        let target = Target::parse(target).unwrap();
+        crate::circuit_break::derived_shed_limits(target, None).unwrap()
+    });
+    Policy {
+        scope: scope(route),
+        rule: Rule::Shed {
+            mode,
+            limits,
+            expires_at_ms: WallTime::from_millis(9),
+        },
+    }
+}
+
+#[test]
+fn a_document_makes_derived_shedding_act_within_its_bounds() {
+    const SHED: &str = LoadShed::KIND;
+    let implied = [
+        sheds("a", Mode::Shadow, Some(0.999)),
+        sheds("*", Mode::Shadow, Some(0.9)),
+    ];
+    let document = [sheds("*", Mode::Enforce, None)];
+    let decisions = [decided(SLO, &implied), decided(SHED, &document)];
+    let (policies, left_out) = merge(&decisions);
+    assert_eq!(left_out, [""; 0]);
+    assert_eq!(
+        policies,
+        [
+            sheds("*", Mode::Enforce, Some(0.9)),
+            sheds("a", Mode::Enforce, Some(0.999))
+        ],
+        "of two that imply some the earlier"
+    );
+    let own = [sheds("a", Mode::Shadow, Some(0.5))];
+    let policies = merged(&[decided(SLO, &implied), decided(SHED, &own)]);
+    assert_eq!(policies[1], own[0], "its own bounds, and it only watches");
+
+    let (policies, left_out) = merge(&[decided(SHED, &document)]);
+    assert_eq!(policies, []);
+    assert!(left_out[0].contains("give limits"), "{left_out:?}");
 }
 
 #[test]

@@ -351,7 +351,7 @@ fn people_see_all_of_it() {
         "{:?}",
         status.because
     );
-    assert_eq!(status.policies.len(), 2, "a breaker and an order");
+    assert_eq!(status.policies.len(), 3, "a breaker, an order, shedding");
     let objective = &status.objectives[0];
     assert_eq!(
         objective.acted,

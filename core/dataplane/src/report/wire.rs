@@ -4,7 +4,7 @@
 //! numbers. The tests read what is written here with the types that are
 //! generated from it, and write with these types what is read here.
 
-use sloop_model::{Arm, Dimension, DimensionValue, RouteName, Scope, ServiceName, Side};
+use sloop_model::{Arm, Dimension, DimensionValue, Module, RouteName, Scope, ServiceName, Side};
 
 use super::{
     BreakerDelta, DenyDelta, DimensionDelta, FilterStatus, ObjectiveDelta, Report, ScopeDelta,
@@ -24,10 +24,10 @@ impl Report {
     /// See [`Report::SERVICE`].
     pub const METHOD: &str = "Report";
 
-    /// The report of the sidecar that Envoy calls `node`, in `cluster`, as a `ReportRequest`. The same bytes
-    /// for the same report.
+    /// The report of the sidecar that Envoy calls `node`, in `cluster`, which runs `module`, as a
+    /// `ReportRequest`. The same bytes for the same report.
     #[must_use]
-    pub fn encode(&self, node: &str, cluster: &str) -> Vec<u8> {
+    pub fn encode(&self, node: &str, cluster: &str, module: Module) -> Vec<u8> {
         let mut writer = Writer::with_capacity(BYTES);
         writer.text(1, node);
         writer.text(2, cluster);
@@ -44,7 +44,7 @@ impl Report {
         }
         for status in &self.filters {
             let open = writer.open(8);
-            filter(&mut writer, status);
+            filter(&mut writer, status, module);
             writer.close(open);
         }
         let open = writer.open(9);
@@ -164,12 +164,19 @@ fn arm(writer: &mut Writer, delta: &ArmDelta) {
     bytes(writer, 6, delta.latency.as_bytes());
 }
 
-fn filter(writer: &mut Writer, status: &FilterStatus) {
+fn filter(writer: &mut Writer, status: &FilterStatus, module: Module) {
     writer.count(1, side(status.side));
     writer.count(2, status.generation);
     writer.count(3, status.applied_at.as_millis());
     let version = status.version.as_ref();
     writer.text(4, version.map_or("", DimensionValue::as_str));
+    writer.count(
+        5,
+        match module {
+            Module::Requests => 1,
+            Module::Answers => 2,
+        },
+    );
 }
 
 fn denial(writer: &mut Writer, delta: &DenyDelta) {

@@ -80,6 +80,11 @@ pub enum ConfigError {
     /// The cluster of reports has no name.
     #[error("report.cluster: is empty; name the Envoy cluster of the control plane")]
     Cluster,
+    /// Spans whose ids nobody is told.
+    #[error(
+        "spans: need trace.context.owner to be sloop; with envoy nobody is told the ids of these spans"
+    )]
+    SpansWithoutIds,
     /// Settings of spans that cannot be.
     #[error("spans.{0}")]
     Spans(#[source] InvalidSpans),

@@ -18,7 +18,7 @@ use crate::json::{self, Json};
 use crate::stats::StatsSettings;
 use crate::{
     ContextSettings, Criticality, DenyRule, FaultRule, Objective, RequestMatch, RouteName,
-    ServiceName, ShedConfig, Side, SpanSettings, Trip, WallTime,
+    ServiceName, ShedConfig, Side, SpanSettings, TraceOwner, Trip, WallTime,
 };
 
 pub use error::ConfigError;
@@ -248,6 +248,10 @@ impl FilterConfig {
         }
         if let Some(spans) = &self.spans {
             spans.check().map_err(ConfigError::Spans)?;
+            match self.trace.context.owner {
+                TraceOwner::Sloop => {}
+                TraceOwner::Envoy => return Err(ConfigError::SpansWithoutIds),
+            }
         }
         if let Some(dimensions) = &self.dimensions {
             dimensions.check()?;

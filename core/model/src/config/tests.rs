@@ -200,3 +200,19 @@ fn both_readers_read_the_same() {
     }
     assert!(50 < taken && 300 < refused, "{taken} {refused}");
 }
+
+#[test]
+fn spans_whose_ids_nobody_is_told_are_refused() {
+    let json = |owner: &str| {
+        format!(
+            r#"{{"version": 1, "service": "a", "side": "server", "spans": {{"cluster": "otel"}},
+                "trace": {{"context": {{"owner": "{owner}"}}}}}}"#
+        )
+    };
+    assert!(FilterConfig::parse(json("sloop").as_bytes()).is_ok());
+    let error = FilterConfig::parse(json("envoy").as_bytes()).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "spans: need trace.context.owner to be sloop; with envoy nobody is told the ids of these spans"
+    );
+}

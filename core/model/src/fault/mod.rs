@@ -206,7 +206,8 @@ impl Effect {
     }
 
     /// The field that asks for more than the headers of requests: a response, or a body.
-    pub(crate) fn asks_for_answers(&self) -> Option<&'static str> {
+    #[must_use]
+    pub fn asks_for_answers(&self) -> Option<&'static str> {
         if self.body.is_some() {
             return Some("body");
         }

@@ -29,6 +29,7 @@ fn routes(prefix: &str) -> Documents {
             routes: vec![NamedRoute {
                 name: RouteName::try_from("pay").unwrap(),
                 matches: serde_json::from_str(&path).unwrap(),
+                criticality: None,
             }],
         }],
         ..Documents::default()

@@ -151,7 +151,7 @@ const fn trouble() -> Trouble {
 }
 
 fn read(report: &Report) -> wire::ReportRequest {
-    let bytes = report.encode("node", "shop");
+    let bytes = report.encode("node", "shop", Module::Answers);
     let read = wire::ReportRequest::decode(&*bytes).unwrap();
     assert_eq!(read.encode_to_vec(), bytes, "as prost would write it");
     read
@@ -167,6 +167,7 @@ fn every_field_arrives_under_its_name() {
     let filter = &read.filters[0];
     assert_eq!((filter.side(), filter.generation), (wire::Side::Server, 82));
     assert_eq!((filter.applied_at_ms, &*filter.version), (83, "v84"));
+    assert_eq!(filter.module(), wire::Module::Answers);
     let denial = &read.denials[0];
     assert_eq!((denial.side(), &*denial.id), (wire::Side::Server, "leak"));
     assert_eq!(

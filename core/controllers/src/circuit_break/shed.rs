@@ -1,0 +1,152 @@
+//! Derives bounds of shedding from an objective: the one place where its numbers come from.
+//!
+//! # Level
+//!
+//! Shedding refuses some so that the others are served, so it may begin earlier
+//! than a breaker, which refuses all. With target `T`, budget `b = 1 - T` and the
+//! breaker's trip level ([`super::derive`]), an objective is taken as missed when
+//! surely more than
+//!
+//! ```text
+//! level = max(b, min(14.4 b, trip level / 2))
+//! ```
+//!
+//! of the requests are slow, or fail.
+//!
+//! - **14.4 b** is the burn rate at which the SRE workbook (chapter 5) wakes a person.
+//! - **Half the trip level**: where a breaker guards the scope too, shedding has
+//!   room to work before the breaker opens.
+//! - **At least b**: what the budget allows is no reason to refuse anything.
+//!
+//! | target | 14.4 b | trip level | level |
+//! |---|---|---|---|
+//! | 99.9 % | 1.44 % | 20 % | 1.44 % |
+//! | 99 % | 14.4 % | 20 % | 10 % |
+//! | 95 % | 72 % | 52.5 % | 26.25 % |
+//! | 50 % | more than all | 75 % | 50 % |
+//!
+//! # Bounds
+//!
+//! At most nine tenths are shed, and of `critical_plus` requests nothing: a person
+//! who wants that writes a `LoadShedding`. One in a hundred of each class always
+//! passes, to measure.
+//!
+//! # Shadow first
+//!
+//! Derived shedding only counts, also where the SLO is actionable and the breaker
+//! acts. Without classes every request is `critical`, and then shedding takes from
+//! all alike; whether that helps depends on the service. What it would have shed,
+//! and how much of that was good all the same, is in the reports; a `LoadShedding`
+//! with `mode: enforce` turns it on, with these bounds unless it gives its own.
+
+use sloop_model::{ClassShares, Share, ShedLimits, ShedRule, Target};
+
+use super::derive::{BURN_MAX, trip_level};
+
+/// The most that derived shedding refuses; a breaker does the rest.
+const SHARE_MAX: f64 = 0.9;
+/// The share of each class that passes, to measure.
+const FLOOR: f64 = 0.01;
+
+/// The bounds that an objective implies; nothing when everything may be bad.
+pub(crate) fn shed_limits(target: Target, within_us: Option<u64>) -> Option<ShedRule> {
+    let level = level(target)?;
+    let limits = ShedLimits {
+        share_min: Share::NONE,
+        share_max: Share::nearest(SHARE_MAX),
+        floor: Share::nearest(FLOOR),
+        slow_us: within_us,
+        slow_max: within_us.map(|_| level),
+        failed_max: Some(level),
+        in_flight_max: None,
+        class_max: ClassShares {
+            critical_plus: Share::NONE,
+            ..ClassShares::WHOLE
+        },
+    };
+    // A threshold beyond what shedding can measure leaves the failures.
+    let without_slow = ShedLimits {
+        slow_us: None,
+        slow_max: None,
+        ..limits
+    };
+    ShedRule::try_from(limits)
+        .or_else(|_| ShedRule::try_from(without_slow))
+        .ok()
+}
+
+/// One rule that begins as early as either.
+pub(crate) fn earlier(one: ShedRule, other: ShedRule) -> ShedRule {
+    let both = [one.limits(), other.limits()];
+    let slow = both
+        .into_iter()
+        .filter_map(|limits| limits.slow_max.zip(limits.slow_us))
+        .min();
+    let failed_max = both.into_iter().filter_map(|limits| limits.failed_max);
+    let limits = ShedLimits {
+        slow_max: slow.map(|(level, _)| level),
+        slow_us: slow.map(|(_, threshold)| threshold),
+        failed_max: failed_max.min(),
+        ..*one.limits()
+    };
+    // Each number comes from a rule that was checked.
+    ShedRule::try_from(limits).unwrap_or(one)
+}
+
+fn level(target: Target) -> Option<Share> {
+    let trip = trip_level(target)?.as_fraction();
+    let budget = target.budget_fraction();
+    let level = (BURN_MAX * budget).min(trip / 2.0).max(budget);
+    let level = Share::nearest(level);
+    (level != Share::WHOLE).then_some(level)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn target(fraction: f64) -> Target {
+        Target::parse(fraction).unwrap()
+    }
+
+    /// The table in the module's documentation.
+    #[test]
+    fn levels_are_those_of_the_table() {
+        for (fraction, expected) in [(0.999, 144), (0.99, 1_000), (0.95, 2_625), (0.5, 5_000)] {
+            let rule = shed_limits(target(fraction), Some(250_000)).unwrap();
+            let expected = Share::try_from(expected).ok();
+            assert_eq!(rule.limits().slow_max, expected, "{fraction}");
+            assert_eq!(rule.limits().failed_max, expected, "{fraction}");
+        }
+        assert_eq!(shed_limits(target(0.0), None), None);
+    }
+
+    #[test]
+    fn it_begins_before_the_breaker_opens() {
+        for billionths in (1..1_000).map(|number| number * 1_000_000) {
+            let target = Target::try_from(billionths).unwrap();
+            let (Some(rule), Some(trip)) = (shed_limits(target, None), trip_level(target)) else {
+                continue;
+            };
+            assert!(rule.limits().failed_max.unwrap() <= trip, "{billionths}");
+        }
+    }
+
+    #[test]
+    fn what_matters_most_is_never_shed_and_thresholds_out_of_reach_are_left_out() {
+        let rule = shed_limits(target(0.99), Some(90_000_000)).unwrap();
+        assert_eq!(rule.slow(), None);
+        assert!(rule.limits().failed_max.is_some());
+        assert_eq!(rule.limits().class_max.critical_plus, Share::NONE);
+    }
+
+    #[test]
+    fn the_earlier_of_two_begins_for_both() {
+        let available = shed_limits(target(0.999), None).unwrap();
+        let quick = shed_limits(target(0.99), Some(100_000)).unwrap();
+        let both = earlier(quick, available);
+        assert_eq!(both.limits().failed_max, Share::try_from(144).ok());
+        assert_eq!(both.limits().slow_us, Some(100_000));
+        assert_eq!(earlier(available, quick), both);
+    }
+}

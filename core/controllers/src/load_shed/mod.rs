@@ -1,0 +1,101 @@
+//! Carries out explicit `LoadShedding` documents.
+//!
+//! What SLOs imply is derived beside their breakers, and only counts. A document
+//! says that it shall act, or gives bounds of its own. The law that finds the
+//! share is in the filter; here are its bounds and its end: the lease of
+//! breakers, so it stops by itself when nobody renews it.
+
+mod intent;
+
+pub use intent::LoadSheddingIntent;
+
+use sloop_model::{Mode, Policy, Rule, Scope};
+
+use crate::lease::BREAKERS;
+use crate::{Controller, Decision, Stage, World};
+
+/// The controller.
+#[derive(Clone, Copy, Debug)]
+pub struct LoadShed;
+
+impl Controller for LoadShed {
+    type Intent = LoadSheddingIntent;
+    type Memory = ();
+    const KIND: &'static str = "load_shed";
+    const STAGE: Stage = Stage::Protect;
+
+    fn step(&self, intent: &LoadSheddingIntent, _memory: &mut (), world: &World) -> Decision {
+        let scope = Scope {
+            service: intent.service.clone(),
+            route: intent.route.route_name(),
+            side: intent.side,
+        };
+        let acts = match intent.mode {
+            Mode::Enforce => "is shed, the least critical first",
+            Mode::Shadow => "would be shed and passes all the same",
+        };
+        let bounds = if intent.limits.is_some() {
+            "within the bounds of the document"
+        } else {
+            "within the bounds that SLOs imply, and not where none does"
+        };
+        Decision {
+            because: format!("while {scope} misses its objective, load {acts}, {bounds}"),
+            policies: vec![Policy {
+                scope,
+                rule: Rule::Shed {
+                    mode: intent.mode,
+                    limits: intent.limits,
+                    expires_at_ms: BREAKERS.ends_at(world.now()),
+                },
+            }],
+            wake_at: Some(BREAKERS.renewed_at(world.now())),
+            ..Decision::default()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use sloop_model::{ServiceName, Side, WallTime};
+
+    use super::*;
+    use crate::RouteSelector;
+
+    #[test]
+    fn it_holds_for_a_lease_and_is_renewed() {
+        let intent = LoadSheddingIntent {
+            name: "a".into(),
+            service: ServiceName::try_from("payments").unwrap(),
+            route: RouteSelector::Any,
+            side: Side::Server,
+            mode: Mode::Enforce,
+            limits: None,
+        };
+        let mut world = World::default();
+        let now = WallTime::from_millis(1_700_000_100_000);
+        world.begin_step(now);
+        let decision = LoadShed.step(&intent, &mut (), &world);
+        let [
+            Policy {
+                rule:
+                    Rule::Shed {
+                        mode: Mode::Enforce,
+                        limits: None,
+                        expires_at_ms,
+                    },
+                ..
+            },
+        ] = &decision.policies[..]
+        else {
+            panic!("{decision:?}");
+        };
+        let wake_at = decision.wake_at.unwrap();
+        assert!(now < wake_at && wake_at < *expires_at_ms);
+        assert!(
+            decision.because.contains("SLOs imply"),
+            "{}",
+            decision.because
+        );
+    }
+}
