@@ -1,7 +1,6 @@
-//! `cargo xtask schema`: the JSON Schema of a filter's configuration, from the types that it is read into.
+//! `cargo xtask schema`: the JSON Schemas of a filter's configuration and of documents.
 
 use std::fs;
-use std::path::PathBuf;
 use std::process::Command;
 
 use anyhow::{Context, Result};
@@ -9,31 +8,51 @@ use anyhow::{Context, Result};
 use crate::run::{self, say};
 use crate::workspace;
 
-/// Writes `filter/config.schema.json`. A test of `sloop-model` fails until this was called after a change.
+/// Writes `filter/config.schema.json` and `controlplane/documents.schema.json`. Tests of
+/// `sloop-model` and `sloop-controlplane` fail until this was called after a change.
 ///
 /// # Errors
 ///
-/// When the crate does not compile, or the file cannot be written.
+/// When the crates do not compile, or a file cannot be written.
 pub(crate) fn run() -> Result<()> {
-    run::run(&mut example("build"))?;
-    let schema = run::read(&mut example("run"))?;
-    let file = file();
+    write(
+        "filter/config.schema.json",
+        &[
+            "--package",
+            "sloop-model",
+            "--features",
+            "schema",
+            "--example",
+            "schema",
+        ],
+    )?;
+    write(
+        "controlplane/documents.schema.json",
+        &[
+            "--package",
+            "sloop-controlplane",
+            "--bin",
+            "sloop",
+            "--",
+            "schema",
+        ],
+    )
+}
+
+/// Writes what the program that `arguments` name prints into `file`, which is checked in.
+fn write(file: &str, arguments: &[&str]) -> Result<()> {
+    let schema = run::read(program("run").args(arguments))?;
+    let file = workspace::root().join(file);
     fs::write(&file, schema).with_context(|| format!("cannot write {}", file.display()))?;
     say("wrote", &file.display().to_string());
     Ok(())
 }
 
-/// The file that is checked in.
-fn file() -> PathBuf {
-    workspace::root().join("filter/config.schema.json")
-}
-
-/// The program that prints the schema, to be built or run.
-fn example(subcommand: &str) -> Command {
+/// Cargo, to run a program of this workspace.
+fn program(subcommand: &str) -> Command {
     let mut command = run::cargo();
     command
         .current_dir(workspace::root())
-        .args([subcommand, "--quiet", "--package", "sloop-model"])
-        .args(["--features", "schema", "--example", "schema"]);
+        .args([subcommand, "--quiet"]);
     command
 }

@@ -14,6 +14,7 @@ mod node;
 mod output;
 mod policy;
 mod replay;
+mod schema;
 mod scope;
 mod serve;
 mod spending;
@@ -58,6 +59,8 @@ enum Command {
     Chaos(chaos::ChaosArgs),
     /// Check documents without a control plane.
     Validate(validate::ValidateArgs),
+    /// Print the JSON Schema of documents, for editors.
+    Schema(schema::SchemaArgs),
 }
 
 /// Where the control plane is.
@@ -103,6 +106,7 @@ impl Cli {
             Command::Replay(args) => return replay::run(&args, out),
             Command::Bootstrap(args) => bootstrap::run(args, out)?,
             Command::Chaos(args) => return chaos::run(&args, out),
+            Command::Schema(_) => schema::run(out)?,
             Command::Validate(args) => return Ok(validate::run(&args, clock::wall(), out)?),
         }
         Ok(ExitCode::SUCCESS)

@@ -1,5 +1,7 @@
 //! `sloop validate`: are these documents right, and what is wrong with them?
 
+mod sarif;
+
 use std::collections::BTreeSet;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -13,7 +15,8 @@ use crate::documents::{self, FileError, Loaded, Remark};
 
 const EXAMPLE: &str = "Example:
   sloop validate -f slos/ -f routes.yaml
-  cat slo.yaml | sloop validate -f - -o json";
+  cat slo.yaml | sloop validate -f - -o json
+  sloop validate -f slos/ -o sarif > slos.sarif";
 
 /// Check documents without applying them.
 ///
@@ -42,6 +45,8 @@ enum Output {
     Human,
     /// A JSON array of what is wrong and what is worth knowing.
     Json,
+    /// A SARIF 2.1.0 log, by which editors and code hosts annotate files.
+    Sarif,
 }
 
 /// How it went.
@@ -105,6 +110,10 @@ pub(super) fn run(args: &ValidateArgs, now: WallTime, out: &mut dyn Write) -> io
             match args.output {
                 Output::Human => print_human(&loaded, out)?,
                 Output::Json => print_json(&loaded, out)?,
+                Output::Sarif => {
+                    let text = serde_json::to_string_pretty(&sarif::log(&loaded))?;
+                    writeln!(out, "{text}")?;
+                }
             }
             if loaded.problems.is_empty() {
                 Verdict::Valid

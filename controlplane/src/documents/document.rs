@@ -151,7 +151,8 @@ enum Version {
     Sloop,
 }
 
-const VERSIONS: &[&str] = &["openslo/v1", "sloop.dev/v1"];
+/// What `apiVersion` may be.
+pub(super) const VERSIONS: &[&str] = &["openslo/v1", "sloop.dev/v1"];
 
 fn read_version(fields: &Fields<'_>) -> Option<Version> {
     let at = fields.required("apiVersion")?;

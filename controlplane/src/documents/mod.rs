@@ -23,6 +23,7 @@ mod metadata;
 mod openslo;
 mod reader;
 mod resolve;
+mod schema;
 mod sloop;
 mod source;
 mod suggest;
@@ -39,6 +40,7 @@ use sloop_model::WallTime;
 use sloop_xds::fleet::Declared;
 
 pub use files::FileError;
+pub use schema::json_schema;
 
 use document::Parsed;
 use merge::Merge;

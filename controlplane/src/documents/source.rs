@@ -156,7 +156,7 @@ fn range(text: &str) -> Option<(u16, u16)> {
 }
 
 /// gRPC's statuses by number (<https://grpc.github.io/grpc/core/md_doc_statuscodes.html>).
-const GRPC: [&str; 17] = [
+pub(super) const GRPC: [&str; 17] = [
     "OK",
     "CANCELLED",
     "UNKNOWN",

@@ -10,9 +10,14 @@ use tokio::sync::watch;
 use tokio::task::LocalSet;
 use tonic::transport::{Channel, Endpoint};
 
-/// VMs that report at the same time, and how many reports each sends.
+/// VMs that report at the same time.
 const VMS: u64 = 4;
-const REPORTS: u64 = 60;
+
+/// How often the process is killed while they report: five times, or a hundred with `SLOOP_LONG=1`.
+fn kills() -> u64 {
+    let is_long = std::env::var_os("SLOOP_LONG").is_some_and(|long| long == "1");
+    if is_long { 100 } else { 5 }
+}
 
 /// What a report says was asked; differs, so that a loss cannot hide a repeat.
 const fn requests(vm: u64, sequence: u64) -> u64 {
@@ -140,12 +145,16 @@ async fn what_cannot_come_from_a_filter_is_refused_with_a_reason() {
 
 /// Sends the reports of one VM as a filter does: each again and again until it
 /// is acknowledged, some once more after that.
-async fn report_all(vm: u64, mut at: watch::Receiver<String>, acknowledged: Rc<Cell<u64>>) {
+async fn report_all(
+    (vm, reports): (u64, u64),
+    mut at: watch::Receiver<String>,
+    acknowledged: Rc<Cell<u64>>,
+) {
     let connect = |at: String| -> ReportServiceClient<Channel> {
         ReportServiceClient::new(Endpoint::from_shared(at).unwrap().connect_lazy())
     };
     let mut client = connect(at.borrow_and_update().clone());
-    for sequence in 1..=REPORTS {
+    for sequence in 1..=reports {
         let request = report(vm, sequence, requests(vm, sequence), 1);
         eventually("a report is acknowledged", async || {
             if at.has_changed().unwrap() {
@@ -168,12 +177,14 @@ async fn counts_are_exact_however_often_it_is_killed() {
     let (to, at) = watch::channel(format!("http://{}", sloop.grpc));
     let acknowledged = Rc::new(Cell::new(0));
     let tasks = LocalSet::new();
-    let all = |vm| report_all(vm, at.clone(), Rc::clone(&acknowledged));
+    // Twelve reports of each VM between two kills.
+    let reports = 12 * kills();
+    let all = |vm| report_all((vm, reports), at.clone(), Rc::clone(&acknowledged));
     for vm in 1..=VMS {
         tasks.spawn_local(all(vm));
     }
-    for kills in 1..=5 {
-        let enough = kills * VMS * REPORTS / 7;
+    for kills in 1..=kills() {
+        let enough = kills * VMS * 11;
         let look = async || (acknowledged.get() >= enough).then_some(());
         tasks
             .run_until(eventually("reports are acknowledged", look))
@@ -183,9 +194,9 @@ async fn counts_are_exact_however_often_it_is_killed() {
         to.send_replace(format!("http://{}", sloop.grpc));
     }
     tasks.await;
-    assert_eq!(acknowledged.get(), VMS * REPORTS);
+    assert_eq!(acknowledged.get(), VMS * reports);
     let sent: u64 = (1..=VMS)
-        .flat_map(|vm| (1..=REPORTS).map(move |sequence| requests(vm, sequence)))
+        .flat_map(|vm| (1..=reports).map(move |sequence| requests(vm, sequence)))
         .sum();
     eventually("the SLO counts every request", async || {
         (requests_counted(&sloop).await == (sent, sent)).then_some(())
@@ -202,10 +213,10 @@ async fn counts_are_exact_however_often_it_is_killed() {
             .find(|it| it["by"] == by)
             .map(|it| it["bad"].clone())
     };
-    assert_eq!(bad("route"), Some((VMS * REPORTS).into()), "{spent:?}");
-    assert_eq!(bad("sidecar"), Some((VMS * REPORTS).into()), "{spent:?}");
+    assert_eq!(bad("route"), Some((VMS * reports).into()), "{spent:?}");
+    assert_eq!(bad("sidecar"), Some((VMS * reports).into()), "{spent:?}");
     let scopes = again.items("/v1/scopes").await;
-    assert_eq!(scopes[0]["outcomes"]["server_error"], VMS * REPORTS);
+    assert_eq!(scopes[0]["outcomes"]["server_error"], VMS * reports);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -67,3 +67,24 @@ fn nothing_to_check_ends_with_2() {
         ExitCode::from(2)
     );
 }
+
+#[test]
+fn editors_and_code_hosts_get_the_same_findings() {
+    let (_folder, file) = folder(&GOOD.replace("name: a", "name: A"));
+    let (out, code) = validate(&["-f", &file, "-o", "sarif"]);
+    let log: serde_json::Value = serde_json::from_str(&out).unwrap();
+    assert_eq!(log["version"], "2.1.0");
+    let result = &log["runs"][0]["results"][0];
+    assert_eq!(result["level"], "error");
+    let place = &result["locations"][0]["physicalLocation"]["region"];
+    assert_eq!(
+        (&place["startLine"], &place["startColumn"]),
+        (&1.into(), &58.into())
+    );
+    assert_eq!(code, ExitCode::from(1));
+    let (_folder, file) = folder(GOOD);
+    let (out, code) = validate(&["-f", &file, "-o", "sarif"]);
+    let log: serde_json::Value = serde_json::from_str(&out).unwrap();
+    assert_eq!(log["runs"][0]["results"], serde_json::json!([]));
+    assert_eq!(code, ExitCode::SUCCESS);
+}

@@ -23,7 +23,7 @@ use super::reader::Fields;
 /// The field that every kind may have.
 const DESCRIPTION: &str = "description";
 /// The longest description in characters, by OpenSLO's specification.
-const DESCRIPTION_CHARS_MAX: usize = 1_050;
+pub(super) const DESCRIPTION_CHARS_MAX: usize = 1_050;
 
 /// The kinds, as documents name them.
 pub(super) const KINDS: &[&str] = &[
