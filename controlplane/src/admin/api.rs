@@ -3,13 +3,17 @@
 //! Fields are only ever added; readers ignore those that they do not know.
 //! Times are milliseconds since the Unix epoch and end in `_ms`.
 
+mod effects;
+mod events;
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use sloop_controllers::{Acted, BreakerCause, BreakerState, ObjectiveStatus, Signal, Spent, Stage};
-use sloop_model::{
-    Arm, Dimension, Module, Policy, RouteName, Scope, ServiceName, Share, Side, SloName,
-};
+use sloop_controllers::{Acted, BreakerState, ObjectiveStatus, Signal, Spent, Stage};
+use sloop_model::{Dimension, Module, Policy, RouteName, Scope, ServiceName, Side, SloName};
+
+pub use effects::{ArmStatus, DenialStatus, FaultTotals, ShedLevel, ShedTotals};
+pub use events::{Event, Happened};
 
 /// A list, and when it was true.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -85,74 +89,6 @@ pub struct ScopeStatus {
     /// When the newest report about it came; absent when none came since the process began.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reported_ms: Option<u64>,
-}
-
-/// Requests that faults met.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct FaultTotals {
-    /// Held back.
-    pub delayed: u64,
-    /// Ended by an answer, a reset or a cut.
-    pub aborted: u64,
-}
-
-/// What shedding did.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ShedTotals {
-    /// Requests shed, by criticality; classes of which none was are left out.
-    pub by_class: BTreeMap<String, u64>,
-    /// Requests that shadow mode would have shed.
-    pub shadow: u64,
-    /// Among `shadow`: those that met every objective all the same.
-    pub shadow_good: u64,
-    /// Times that shedding was given up because it did not help.
-    pub given_up: u64,
-}
-
-/// What one Wasm VM is shedding.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ShedLevel {
-    /// Envoy's node id.
-    pub node: String,
-    /// Which VM of the node: its incarnation, 16 hexadecimal digits.
-    pub vm: String,
-    /// The share of all requests, in ten-thousandths; positive.
-    pub share: Share,
-}
-
-/// How one arm of an experiment went.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ArmStatus {
-    /// The fault's id; of one that this process never knew its key, 8 hexadecimal digits.
-    pub experiment: String,
-    /// `fault` or `control`.
-    pub arm: Arm,
-    /// Requests that ended.
-    pub requests: u64,
-    /// The same by the name of the outcome; outcomes that never happened are left out.
-    pub outcomes: BTreeMap<String, u64>,
-    /// Requests per objective, sorted by SLO and objective.
-    pub objectives: Vec<ObjectiveTotals>,
-    /// Latency of all of them; absent when none had one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub latency: Option<Latency>,
-}
-
-/// `GET /v1/denials`: what one deny rule did in the sidecars of one service, since this process began.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct DenialStatus {
-    /// Envoy's node cluster: the service whose sidecars have the rule.
-    pub group: String,
-    /// Which filter has it.
-    pub side: Side,
-    /// The rule.
-    pub id: String,
-    /// Requests refused.
-    pub refused: u64,
-    /// Requests that it would have refused without its shadow mode.
-    pub shadow_refused: u64,
-    /// Requests that fitted and passed, because too large a share of their route had been refused already.
-    pub over_share: u64,
 }
 
 /// What one value of a dimension counted.
@@ -287,129 +223,6 @@ pub struct FilterInForce {
     /// The version of the service that the sidecar belongs to, if it is configured.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
-}
-
-/// `GET /v1/events?since=ID`: something that happened. At most the newest 10,000 are kept.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Event {
-    /// Grows by one with each event of this process; ask with the last one that you have.
-    pub id: u64,
-    /// When it happened, by the clock of where it happened.
-    pub at_ms: u64,
-    /// When the control plane learned of it.
-    pub seen_ms: u64,
-    /// What.
-    #[serde(flatten)]
-    pub happened: Happened,
-}
-
-/// The kinds of event, told apart by `kind`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "snake_case")]
-pub enum Happened {
-    /// The breaker of one VM changed its state.
-    Breaker {
-        /// Envoy's node id.
-        node: String,
-        /// Which VM of the node.
-        vm: String,
-        /// The service that the requests are for.
-        service: ServiceName,
-        /// The route.
-        route: RouteName,
-        /// Who looks.
-        side: Side,
-        /// The new state: `closed`, `open`, `probing` or `ramping`.
-        to: BreakerState,
-        /// `failures`, `slowness`, `fleet`, `time` or `recovered`.
-        cause: BreakerCause,
-    },
-    /// A configuration was handed to the sidecars of a group.
-    Push {
-        /// The group.
-        group: String,
-        /// Which filter.
-        side: Side,
-        /// The configuration's number.
-        generation: u64,
-    },
-    /// The control plane's own check refused a configuration, so it was not pushed.
-    Withheld {
-        /// The group.
-        group: String,
-        /// Which filter.
-        side: Side,
-        /// Why.
-        reason: String,
-    },
-    /// What is declared for the nodes of a group does not fit together, so it was not pushed.
-    HeldBack {
-        /// The group.
-        group: String,
-        /// Why.
-        reason: String,
-    },
-    /// A configuration was made without something that was asked for.
-    LeftOut {
-        /// The group.
-        group: String,
-        /// Which filter.
-        side: Side,
-        /// What, and why.
-        what: String,
-    },
-    /// A node opened a stream.
-    Connected {
-        /// Envoy's node id.
-        node: String,
-        /// Its group.
-        group: String,
-    },
-    /// A node's stream ended.
-    Gone {
-        /// Envoy's node id.
-        node: String,
-        /// Its group.
-        group: String,
-    },
-    /// An Envoy accepted what it was sent.
-    Acknowledged {
-        /// Envoy's node id.
-        node: String,
-        /// Which filter.
-        side: Side,
-        /// The configuration's number.
-        generation: u64,
-    },
-    /// An Envoy refused what it was sent, and keeps what it had.
-    Refused {
-        /// Envoy's node id.
-        node: String,
-        /// Which filter.
-        side: Side,
-        /// The configuration's number.
-        generation: u64,
-        /// What Envoy said.
-        reason: String,
-    },
-    /// A filter said that a configuration is in force.
-    InForce {
-        /// Envoy's node id.
-        node: String,
-        /// Which VM of the node.
-        vm: String,
-        /// Which filter.
-        side: Side,
-        /// The configuration's number.
-        generation: u64,
-    },
-    /// Documents were read.
-    Documents {
-        /// Intents that hold.
-        intents: usize,
-        /// Problems in files; these files keep what they had before.
-        problems: usize,
-    },
 }
 
 /// `GET /v1/decisions`: a controller changed its mind about an intent. At most the newest 1,000 are kept.
