@@ -1,6 +1,6 @@
 //! What the process knows, as one value: reports and documents go in, policies come out.
 //!
-//! Pure but for the [`Store`](crate::store::Store) that it is restored from: the moment is an
+//! Pure but for the [`Store`] that it is restored from: the moment is an
 //! argument, and what must be stored is returned as a [`Batch`], so that counts
 //! and the ledger that keeps them from being counted twice are always written
 //! together.

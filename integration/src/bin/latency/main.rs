@@ -1,6 +1,7 @@
 //! `cargo xtask bench latency`: what a filter costs each request.
 
-use std::io::Write;
+mod output;
+
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -14,6 +15,8 @@ use sloop_integration::latency::{
     Settings, Variant,
 };
 use sloop_integration::process::become_guard_if_asked;
+
+use output::{folder, say, show, write};
 
 /// It ran, but its numbers must not be used.
 const REFUSED: u8 = 3;
@@ -377,50 +380,6 @@ fn naive() -> anyhow::Result<PathBuf> {
     let path = PathBuf::from(path);
     path.canonicalize()
         .with_context(|| format!("cannot read {}", path.display()))
-}
-
-/// Says what came out: the table, or why there is none, and where everything is.
-fn show(table: &str, refusals: &[String], files: &[PathBuf]) -> anyhow::Result<ExitCode> {
-    let mut text = String::new();
-    if refusals.is_empty() {
-        text.push_str(table);
-    }
-    for refusal in refusals {
-        text.push_str(&format!("  no result: {refusal}\n"));
-    }
-    text.push('\n');
-    for file in files {
-        text.push_str(&format!("  {}\n", file.display()));
-    }
-    say(&text)?;
-    Ok(if refusals.is_empty() {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::from(REFUSED)
-    })
-}
-
-fn say(text: &str) -> anyhow::Result<()> {
-    let mut output = std::io::stdout();
-    output
-        .write_all(text.as_bytes())
-        .and_then(|()| output.flush())
-        .context("writing the result")
-}
-
-fn write(name: &str, text: &str) -> anyhow::Result<PathBuf> {
-    let path = folder()?.join(name);
-    std::fs::write(&path, text).with_context(|| format!("writing {}", path.display()))?;
-    Ok(path)
-}
-
-/// `target/bench` of the workspace, which is there then.
-fn folder() -> anyhow::Result<PathBuf> {
-    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let workspace = workspace.canonicalize().unwrap_or(workspace);
-    let folder = workspace.join("target/bench");
-    std::fs::create_dir_all(&folder).context("making target/bench")?;
-    Ok(folder)
 }
 
 #[cfg(test)]
