@@ -150,7 +150,7 @@ impl Way<'_> {
         let arrival = Arrival {
             request: &request,
             context: 1,
-            joined,
+            joined: joined.as_ref(),
             now: NOW,
         };
         let mut sent = Sent(Vec::new());
