@@ -141,11 +141,6 @@ fn report(sidecar: usize, now: WallTime, (total, bad): (u64, u64)) -> Observatio
         from: now.before(TICK),
         at: now,
         scopes: vec![ScopeCounts {
-            scope: Scope {
-                service: ServiceName::try_from("payments").unwrap(),
-                route: RouteName::try_from("charge").unwrap(),
-                side: Side::Server,
-            },
             requests: total,
             outcomes,
             objectives: vec![ObjectiveCounts {
@@ -156,12 +151,11 @@ fn report(sidecar: usize, now: WallTime, (total, bad): (u64, u64)) -> Observatio
                 total,
                 good: total - bad,
             }],
-            refused: 0,
-            shadow_refused: 0,
-            shadow_refused_good: 0,
-            breaker: None,
-            latency: Vec::new(),
-            arms: Vec::new(),
+            ..ScopeCounts::nothing(Scope {
+                service: ServiceName::try_from("payments").unwrap(),
+                route: RouteName::try_from("charge").unwrap(),
+                side: Side::Server,
+            })
         }],
     }
 }

@@ -186,23 +186,18 @@ mod tests {
             good: requests - bad,
         };
         ScopeCounts {
-            scope: Scope {
-                service: ServiceName::unknown(),
-                route: RouteName::other(),
-                side: Side::Server,
-            },
             requests,
             outcomes: Outcome::ALL.map(|outcome| match outcome.index() {
                 0 => requests,
                 _ => 0,
             }),
             objectives: bad.iter().map(objective).collect(),
-            refused: 0,
-            shadow_refused: 0,
-            shadow_refused_good: 0,
-            breaker: None,
             latency: latency.to_vec(),
-            arms: Vec::new(),
+            ..ScopeCounts::nothing(Scope {
+                service: ServiceName::unknown(),
+                route: RouteName::other(),
+                side: Side::Server,
+            })
         }
     }
 

@@ -64,8 +64,8 @@ impl Engine {
 mod tests {
     use sloop_controllers::{ObjectiveCounts, ScopeCounts, Spent};
     use sloop_model::{
-        DimensionValue, ObjectiveId, Outcome, OutcomeClass, RouteName, Scope, ServiceName, Side,
-        SloName, WallTime,
+        DimensionValue, ObjectiveId, OutcomeClass, RouteName, Scope, ServiceName, Side, SloName,
+        WallTime,
     };
 
     use super::*;
@@ -101,20 +101,13 @@ mod tests {
             objectives: vec![objective(total, good)],
         };
         let counts = ScopeCounts {
-            scope: Scope {
+            requests: 10,
+            objectives: vec![objective(10, 7)],
+            ..ScopeCounts::nothing(Scope {
                 service: ServiceName::try_from("payments").unwrap(),
                 route: RouteName::try_from("charge").unwrap(),
                 side: Side::Server,
-            },
-            requests: 10,
-            outcomes: [0; Outcome::ALL.len()],
-            objectives: vec![objective(10, 7)],
-            refused: 0,
-            shadow_refused: 0,
-            shadow_refused_good: 0,
-            breaker: None,
-            latency: Vec::new(),
-            arms: Vec::new(),
+            })
         };
         Report {
             node: "payments-1".to_owned(),

@@ -48,11 +48,6 @@ fn reports(slos: usize, second: u64) -> Vec<Observation> {
         from: at(second - 1),
         at: at(second),
         scopes: vec![ScopeCounts {
-            scope: Scope {
-                service: ServiceName::try_from(format!("service-{number}")).unwrap(),
-                route: RouteName::try_from(format!("route-{route}")).unwrap(),
-                side: Side::Server,
-            },
             requests: 100,
             outcomes: {
                 let mut outcomes = [0; sloop_model::Outcome::ALL.len()];
@@ -67,12 +62,11 @@ fn reports(slos: usize, second: u64) -> Vec<Observation> {
                 total: 100,
                 good: 100,
             }],
-            refused: 0,
-            shadow_refused: 0,
-            shadow_refused_good: 0,
-            breaker: None,
-            latency: Vec::new(),
-            arms: Vec::new(),
+            ..ScopeCounts::nothing(Scope {
+                service: ServiceName::try_from(format!("service-{number}")).unwrap(),
+                route: RouteName::try_from(format!("route-{route}")).unwrap(),
+                side: Side::Server,
+            })
         }],
     };
     (0..slos)

@@ -49,6 +49,23 @@ pub struct ScopeCounts {
 impl ScopeCounts {
     /// Arms of one scope in one report: two of each of four experiments.
     pub const ARMS_MAX: usize = 8;
+
+    /// That nothing happened on `scope`.
+    #[must_use]
+    pub const fn nothing(scope: Scope) -> Self {
+        Self {
+            scope,
+            requests: 0,
+            outcomes: [0; Outcome::ALL.len()],
+            objectives: Vec::new(),
+            refused: 0,
+            shadow_refused: 0,
+            shadow_refused_good: 0,
+            breaker: None,
+            latency: Vec::new(),
+            arms: Vec::new(),
+        }
+    }
 }
 
 /// What ended in one arm of one experiment on a scope since the node's last report.

@@ -1,4 +1,4 @@
-use sloop_model::{Outcome, RouteName, Scope, Side, SloName};
+use sloop_model::{RouteName, Scope, Side, SloName};
 
 use super::*;
 use crate::{ObjectiveCounts, Observation, ScopeCounts};
@@ -39,13 +39,7 @@ fn saw(second: u64, (total, bad): (u64, u64)) -> Observation {
         from: at(second - 1),
         at: at(second),
         scopes: vec![ScopeCounts {
-            scope: Scope {
-                service: ServiceName::try_from("payments").unwrap(),
-                route: RouteName::other(),
-                side: Side::Server,
-            },
             requests: total,
-            outcomes: [0; Outcome::ALL.len()],
             objectives: vec![ObjectiveCounts {
                 id: ObjectiveId {
                     slo: SloName::try_from("pay").unwrap(),
@@ -54,12 +48,11 @@ fn saw(second: u64, (total, bad): (u64, u64)) -> Observation {
                 total,
                 good: total - bad,
             }],
-            refused: 0,
-            shadow_refused: 0,
-            shadow_refused_good: 0,
-            breaker: None,
-            latency: Vec::new(),
-            arms: Vec::new(),
+            ..ScopeCounts::nothing(Scope {
+                service: ServiceName::try_from("payments").unwrap(),
+                route: RouteName::other(),
+                side: Side::Server,
+            })
         }],
     }
 }

@@ -125,19 +125,14 @@ impl Lab {
             from: at(self.second - 1),
             at: at(self.second),
             scopes: vec![ScopeCounts {
-                scope: checkout(),
                 requests: total,
-                outcomes: [0; Outcome::ALL.len()],
                 objectives: objective(total, bad),
-                refused: 0,
-                shadow_refused: 0,
-                shadow_refused_good: 0,
                 breaker: self.breaker.map(|state| BreakerReading {
                     state,
                     changes: Vec::new(),
                 }),
-                latency: Vec::new(),
                 arms,
+                ..ScopeCounts::nothing(checkout())
             }],
         });
         self.step = self.controllers.step(&mut self.world);

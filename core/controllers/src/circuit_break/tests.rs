@@ -60,7 +60,6 @@ fn saw(node: &str, second: u64, (total, bad): (u64, u64)) -> Observation {
         from: at(second - 1),
         at: at(second),
         scopes: vec![ScopeCounts {
-            scope: scope(),
             requests: total,
             outcomes,
             objectives: vec![ObjectiveCounts {
@@ -71,12 +70,7 @@ fn saw(node: &str, second: u64, (total, bad): (u64, u64)) -> Observation {
                 total,
                 good: total - bad,
             }],
-            refused: 0,
-            shadow_refused: 0,
-            shadow_refused_good: 0,
-            breaker: None,
-            latency: Vec::new(),
-            arms: Vec::new(),
+            ..ScopeCounts::nothing(scope())
         }],
     }
 }

@@ -24,7 +24,6 @@ fn observation(now: WallTime, (total, bad): (u64, u64)) -> Observation {
         from: now.before(Duration::from_secs(1)),
         at: now,
         scopes: vec![ScopeCounts {
-            scope: serde_json::from_str(scope).unwrap(),
             requests: total,
             outcomes,
             objectives: vec![ObjectiveCounts {
@@ -35,12 +34,7 @@ fn observation(now: WallTime, (total, bad): (u64, u64)) -> Observation {
                 total,
                 good: total - bad,
             }],
-            refused: 0,
-            shadow_refused: 0,
-            shadow_refused_good: 0,
-            breaker: None,
-            latency: Vec::new(),
-            arms: Vec::new(),
+            ..ScopeCounts::nothing(serde_json::from_str(scope).unwrap())
         }],
     }
 }

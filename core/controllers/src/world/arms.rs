@@ -136,20 +136,12 @@ mod tests {
 
     fn counts(arms: Vec<ArmCounts>) -> ScopeCounts {
         ScopeCounts {
-            scope: Scope {
+            arms,
+            ..ScopeCounts::nothing(Scope {
                 service: ServiceName::try_from("a").unwrap(),
                 route: RouteName::any(),
                 side: Side::Server,
-            },
-            requests: 0,
-            outcomes: [0; Outcome::ALL.len()],
-            objectives: Vec::new(),
-            refused: 0,
-            shadow_refused: 0,
-            shadow_refused_good: 0,
-            breaker: None,
-            latency: Vec::new(),
-            arms,
+            })
         }
     }
 

@@ -202,16 +202,10 @@ mod tests {
             state.add(
                 seen_by,
                 &ScopeCounts {
-                    scope: scope(),
                     requests: passed + refused,
                     outcomes,
-                    objectives: Vec::new(),
                     refused,
-                    shadow_refused: 0,
-                    shadow_refused_good: 0,
-                    breaker: None,
-                    latency: Vec::new(),
-                    arms: Vec::new(),
+                    ..ScopeCounts::nothing(scope())
                 },
             );
         }
