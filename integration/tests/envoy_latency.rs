@@ -8,7 +8,7 @@ use sloop_bench::closed::Protocol;
 use sloop_integration::envoy::{self, Envoy};
 use sloop_integration::latency::{
     self, Live, OpenSettings, Plan, Priority, Report, Resident, Running, Service, Settings, Trace,
-    Variant,
+    Tracer, Variant,
 };
 use sloop_integration::ports;
 
@@ -20,6 +20,7 @@ fn variant(name: &str, filters: &str) -> Variant {
         filters: filters.into(),
         status: 200,
         trace: Trace::Kept,
+        tracer: None,
         reports: false,
         vm: None,
     }
@@ -62,6 +63,37 @@ async fn lua_costs_more_than_nothing_and_every_request_is_accounted_for() {
     let lua = report.variants.last().unwrap();
     assert!(0.0 < lua.added_ns.median, "{:?}", lua.added_ns);
     assert_eq!(lua.pairs.len(), 18);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn over_tls_a_request_costs_what_it_costs_there() {
+    for protocol in [Protocol::Http1, Protocol::Http2] {
+        let settings = Settings {
+            tls: true,
+            protocol,
+            ..settings()
+        };
+        let variants = vec![variant("none", ""), variant("none2", "")];
+        let report = measure_with(variants, settings).await.unwrap();
+        assert!(0.0 < report.baseline_ns, "{}", report.settings.spoken());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn envoys_tracer_carries_traces_on_and_is_a_variant_like_any_other() {
+    let tracing = |name: &str, tracer| Variant {
+        trace: Trace::CarriedOn,
+        tracer: Some(tracer),
+        ..variant(name, "")
+    };
+    let variants = vec![
+        variant("none", ""),
+        variant("none2", ""),
+        tracing("otel", Tracer::Unsampled),
+        tracing("otel_1", Tracer::OneIn100),
+    ];
+    let report = measure(variants).await.unwrap();
+    assert_eq!(report.variants.len(), 3);
 }
 
 /// A filter that works for `micros` of its own processor time. `os.clock` is that of the process, whose other threads

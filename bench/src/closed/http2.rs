@@ -2,16 +2,20 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use h2::client::SendRequest;
 use http::Request;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::runtime::Runtime;
+use tokio_rustls::TlsConnector;
 
 use super::Broken;
+use super::dial::{Dial, name_of};
 
-/// Connections that know HTTP/2 from the beginning ("prior knowledge", RFC 9113, 3.3).
+/// Connections that know HTTP/2 from the beginning ("prior knowledge", RFC 9113, 3.3), or agree on it in TLS.
 #[derive(Debug)]
 pub(super) struct Http2 {
     /// Only turns while something is asked. `None` when dropped.
@@ -20,14 +24,14 @@ pub(super) struct Http2 {
 }
 
 impl Http2 {
-    pub(super) fn connect(to: SocketAddr, count: usize) -> io::Result<Self> {
+    pub(super) fn connect(dial: &Dial, to: SocketAddr, count: usize) -> io::Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_io()
             .build()?;
         let connections = runtime.block_on(async {
             let mut connections = Vec::with_capacity(count);
             for _ in 0..count {
-                connections.push(open(to).await?);
+                connections.push(open(dial, to).await?);
             }
             Ok::<_, io::Error>(connections)
         })?;
@@ -99,9 +103,20 @@ impl Drop for Http2 {
     }
 }
 
-async fn open(to: SocketAddr) -> io::Result<SendRequest<Bytes>> {
+async fn open(dial: &Dial, to: SocketAddr) -> io::Result<SendRequest<Bytes>> {
     let stream = TcpStream::connect(to).await?;
     stream.set_nodelay(true)?;
+    let Some(config) = &dial.tls else {
+        return shake_hands(stream).await;
+    };
+    let connector = TlsConnector::from(Arc::clone(config));
+    shake_hands(connector.connect(name_of(to), stream).await?).await
+}
+
+async fn shake_hands<S>(stream: S) -> io::Result<SendRequest<Bytes>>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
     let (sender, connection) = h2::client::handshake(stream)
         .await
         .map_err(io::Error::other)?;
@@ -138,6 +153,9 @@ fn parse(request: &[u8]) -> Result<Request<()>, Broken> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::closed::Protocol;
+
+    const IN_THE_CLEAR: Dial = Dial::plain(Protocol::Http2);
 
     #[test]
     fn a_request_is_the_same_over_both_protocols() {
@@ -180,7 +198,7 @@ mod tests {
 
     #[test]
     fn every_request_of_a_burst_is_answered() {
-        let mut connections = Http2::connect(server(), 4).unwrap();
+        let mut connections = Http2::connect(&IN_THE_CLEAR, server(), 4).unwrap();
         for _ in 0..3 {
             let answers = connections
                 .answers(b"GET /pay HTTP/1.1\r\nhost: a\r\n\r\n", 4)
@@ -199,7 +217,8 @@ mod tests {
     #[tokio::test]
     async fn it_may_be_dropped_where_nothing_may_block() {
         let to = server();
-        let connect = tokio::task::spawn_blocking(move || Http2::connect(to, 1).unwrap());
+        let connect =
+            tokio::task::spawn_blocking(move || Http2::connect(&IN_THE_CLEAR, to, 1).unwrap());
         drop(connect.await.unwrap());
     }
 }

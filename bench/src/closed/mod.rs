@@ -12,6 +12,7 @@
 //! caches costs a fifth more in one than in another, for seconds.
 
 mod answer;
+mod dial;
 mod http2;
 mod sink;
 
@@ -19,13 +20,16 @@ use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
+use rustls::{ClientConnection, StreamOwned};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use answer::InvalidAnswer;
+pub use dial::{Certificate, Dial, InvalidTls};
 pub use sink::{ECHO, Sink};
 
 use answer::{Answer, Scan, scan};
+use dial::name_of;
 use http2::Http2;
 
 /// How many requests are sent at once, over as many connections, one after the other for ever: as often one as two, three and four.
@@ -47,8 +51,18 @@ pub enum Protocol {
     /// HTTP/1.1, kept alive.
     #[default]
     Http1,
-    /// HTTP/2 without TLS, one stream at a time on each connection.
+    /// HTTP/2, one stream at a time on each connection.
     Http2,
+}
+
+impl Protocol {
+    /// What it is called in TLS (RFC 7301, 6).
+    const fn alpn(self) -> &'static [u8] {
+        match self {
+            Self::Http1 => b"http/1.1",
+            Self::Http2 => b"h2",
+        }
+    }
 }
 
 /// Connections to one address, each with at most one request under way.
@@ -59,7 +73,7 @@ pub struct Closed {
 
 #[derive(Debug)]
 enum Wire {
-    Http1(Vec<Connection>),
+    Http1(Vec<Connection<Stream>>),
     Http2(Http2),
 }
 
@@ -122,9 +136,16 @@ pub enum Broken {
 
 /// A connection that carries one request at a time.
 #[derive(Debug)]
-pub(crate) struct Connection {
-    stream: TcpStream,
+pub(crate) struct Connection<S = TcpStream> {
+    stream: S,
     buffer: Box<[u8; ANSWER_BYTES_MAX]>,
+}
+
+/// A connection in the clear, or not.
+#[derive(Debug)]
+enum Stream {
+    Plain(TcpStream),
+    Tls(Box<StreamOwned<ClientConnection, TcpStream>>),
 }
 
 impl Closed {
@@ -134,25 +155,20 @@ impl Closed {
     ///
     /// When one cannot be opened.
     pub fn connect(to: SocketAddr, count: usize) -> io::Result<Self> {
-        Self::connect_by(Protocol::Http1, to, count)
+        Self::connect_by(&Dial::plain(Protocol::Http1), to, count)
     }
 
-    /// Opens `count` connections on which this protocol is spoken.
+    /// Opens `count` connections in this way.
     ///
     /// # Errors
     ///
     /// When one cannot be opened.
-    pub fn connect_by(protocol: Protocol, to: SocketAddr, count: usize) -> io::Result<Self> {
-        if protocol == Protocol::Http2 {
-            let wire = Wire::Http2(Http2::connect(to, count)?);
+    pub fn connect_by(dial: &Dial, to: SocketAddr, count: usize) -> io::Result<Self> {
+        if dial.protocol == Protocol::Http2 {
+            let wire = Wire::Http2(Http2::connect(dial, to, count)?);
             return Ok(Self { wire });
         }
-        let connections = (0..count).map(|_| {
-            let connection = Connection::open(to)?;
-            let stream = &connection.stream;
-            stream.set_read_timeout(Some(ANSWER_WITHIN))?;
-            Ok::<_, io::Error>(connection)
-        });
+        let connections = (0..count).map(|_| Connection::dial(dial, to));
         Ok(Self {
             wire: Wire::Http1(connections.collect::<Result<_, _>>()?),
         })
@@ -206,15 +222,38 @@ impl Connection {
         let stream = TcpStream::connect(to)?;
         // Small requests must not wait for the acknowledgement of earlier ones.
         stream.set_nodelay(true)?;
-        Ok(Self {
-            stream,
-            buffer: Box::new([0; ANSWER_BYTES_MAX]),
-        })
+        Ok(Self::over(stream))
     }
 
     /// The same connection, for writing.
     pub(crate) fn writer(&self) -> io::Result<TcpStream> {
         self.stream.try_clone()
+    }
+}
+
+impl Connection<Stream> {
+    /// Opens one in this way, and ends the handshake, if there is one.
+    fn dial(dial: &Dial, to: SocketAddr) -> io::Result<Self> {
+        let tcp = Connection::open(to)?.stream;
+        tcp.set_read_timeout(Some(ANSWER_WITHIN))?;
+        let Some(config) = &dial.tls else {
+            return Ok(Self::over(Stream::Plain(tcp)));
+        };
+        let client = ClientConnection::new(config.clone(), name_of(to));
+        let mut stream = StreamOwned::new(client.map_err(io::Error::other)?, tcp);
+        while stream.conn.is_handshaking() {
+            stream.conn.complete_io(&mut stream.sock)?;
+        }
+        Ok(Self::over(Stream::Tls(Box::new(stream))))
+    }
+}
+
+impl<S: Read> Connection<S> {
+    fn over(stream: S) -> Self {
+        Self {
+            stream,
+            buffer: Box::new([0; ANSWER_BYTES_MAX]),
+        }
     }
 
     /// Reads one answer to its end. There is nothing after it, because nothing else was asked.
@@ -233,6 +272,31 @@ impl Connection {
                 Scan::Partial => {}
                 Scan::Whole(answer) => return Ok(answer),
             }
+        }
+    }
+}
+
+impl Read for Stream {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::Plain(stream) => stream.read(buffer),
+            Self::Tls(stream) => stream.read(buffer),
+        }
+    }
+}
+
+impl Write for Stream {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Self::Plain(stream) => stream.write(bytes),
+            Self::Tls(stream) => stream.write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match self {
+            Self::Plain(stream) => stream.flush(),
+            Self::Tls(stream) => stream.flush(),
         }
     }
 }

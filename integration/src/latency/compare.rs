@@ -128,7 +128,14 @@ pub fn compare(old: &[u8], new: &[u8]) -> anyhow::Result<Comparison> {
             }
             Ok(report)
         });
-        return Ok(reports(&old?, &new?));
+        let (old, new) = (old?, new?);
+        let (before, after) = (old.settings.spoken(), new.settings.spoken());
+        if before != after {
+            bail!(
+                "the old file is of {before}, and the new one of {after}; both must be of the same"
+            );
+        }
+        return Ok(reports(&old, &new));
     }
     if kind == instructions::SCHEMA {
         let [old, new] = [(old, "the old file"), (new, "the new file")].map(|(bytes, which)| {
@@ -302,6 +309,15 @@ mod tests {
         let comparison = compare(&json(&old), &json(&new)).unwrap();
         assert_eq!(comparison.remarks, ["another Envoy: 1.40.0, then 1.41.0"]);
         assert!(!comparison.is_worse());
+    }
+
+    #[test]
+    fn runs_over_other_protocols_are_not_compared() {
+        let old = report(vec![row(AGAIN, 1.0)]);
+        let mut new = old.clone();
+        new.settings.tls = true;
+        let error = compare(&json(&old), &json(&new)).unwrap_err().to_string();
+        assert!(error.contains("HTTP/1.1 over TLS, proxied"), "{error}");
     }
 
     #[test]

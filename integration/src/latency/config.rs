@@ -5,6 +5,8 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
+use sloop_bench::closed::Certificate;
 
 use super::variants::Variant;
 
@@ -31,13 +33,15 @@ impl Service {
 
 /// How Envoy is set up.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Around {
+pub(super) struct Around<'a> {
     /// The service behind everything.
     pub(super) upstream: SocketAddr,
     /// Who takes Sloop's reports.
     pub(super) reports: SocketAddr,
     /// Who answers.
     pub(super) service: Service,
+    /// What its listeners present; in the clear without.
+    pub(super) tls: Option<&'a Certificate>,
 }
 
 /// Where nobody listens: the port of `tcpmux` (RFC 1078), below those that are given out.
@@ -50,7 +54,7 @@ const INDENT: &str = "          ";
 ///
 /// Statistics are flushed as seldom as Envoy allows: each flush is work for the
 /// worker that belongs to no request.
-pub(super) fn config(around: Around, listeners: &[(Variant, SocketAddr)]) -> String {
+pub(super) fn config(around: Around<'_>, listeners: &[(Variant, SocketAddr)]) -> String {
     let mut text = format!(
         r#"admin: {{address: {{socket_address: {{address: 127.0.0.1, port_value: 0}}}}}}
 stats_flush_interval: 299s
@@ -80,13 +84,15 @@ static_resources:
         nobody = endpoint("nobody", NOBODY),
     );
     for (variant, address) in listeners {
-        listener(&mut text, variant, *address, around.service);
+        listener(&mut text, variant, *address, around);
     }
     text
 }
 
-fn listener(text: &mut String, variant: &Variant, address: SocketAddr, service: Service) {
-    let action = service.action();
+fn listener(text: &mut String, variant: &Variant, address: SocketAddr, around: Around<'_>) {
+    let action = around.service.action();
+    let socket = around.tls.map_or_else(String::new, transport_socket);
+    let tracing = variant.tracer.map_or("", |_| TRACING);
     let name = &variant.name;
     let mut filters = String::new();
     for line in variant.filters.lines() {
@@ -101,12 +107,12 @@ fn listener(text: &mut String, variant: &Variant, address: SocketAddr, service: 
     traffic_direction: INBOUND
     address: {{socket_address: {{address: {ip}, port_value: {port}}}}}
     filter_chains:
-    - filters:
+    - {socket}filters:
       - name: envoy.filters.network.http_connection_manager
         typed_config:
           "@type": type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager
           stat_prefix: {name}
-          route_config:
+{tracing}          route_config:
             virtual_hosts:
             - name: shop
               domains: ["*"]
@@ -121,6 +127,35 @@ fn listener(text: &mut String, variant: &Variant, address: SocketAddr, service: 
         port = address.port(),
     )
     .ok();
+}
+
+/// Envoy's own tracer, to whom nobody listens: what it costs to make spans is measured, and not to take them.
+const TRACING: &str = r#"          tracing:
+            random_sampling: {value: 0}
+            provider:
+              name: envoy.tracers.opentelemetry
+              typed_config:
+                "@type": type.googleapis.com/envoy.config.trace.v3.OpenTelemetryConfig
+                service_name: shop
+                grpc_service: {envoy_grpc: {cluster_name: reports}, timeout: 1s}
+"#;
+
+/// The first field of a filter chain, in JSON, and what comes before the next.
+fn transport_socket(certificate: &Certificate) -> String {
+    let socket = json!({
+        "name": "envoy.transport_sockets.tls",
+        "typed_config": {
+            "@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext",
+            "common_tls_context": {
+                "alpn_protocols": ["h2", "http/1.1"],
+                "tls_certificates": [{
+                    "certificate_chain": {"inline_string": certificate.pem},
+                    "private_key": {"inline_string": certificate.key_pem},
+                }],
+            },
+        },
+    });
+    format!("transport_socket: {socket}\n      ")
 }
 
 fn endpoint(cluster: &str, address: SocketAddr) -> String {

@@ -4,7 +4,7 @@ use anyhow::Context;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use sloop_bench::closed::{CONNECTIONS, Protocol};
+use sloop_bench::closed::{CONNECTIONS, Dial, Protocol};
 use sloop_bench::paired::Estimate;
 use sloop_model::FilterConfig;
 
@@ -124,7 +124,7 @@ async fn rows_of(
     seed: u64,
 ) -> anyhow::Result<Vec<Row>> {
     let mut lanes = stage
-        .lanes_of(names, Protocol::Http1, connections, seed)
+        .lanes_of(names, &Dial::plain(Protocol::Http1), connections, seed)
         .await?;
     let lanes: Vec<Lane> = on_thread(move || {
         lanes.warm_up(WARM_UP)?;

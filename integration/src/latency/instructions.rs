@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 use sloop_bench::callgrind::Callgrind;
-use sloop_bench::closed::Protocol;
+use sloop_bench::closed::{Dial, Protocol};
 use sloop_bench::paired::{Estimate, median};
 
 use super::lanes::{Lane, Lanes};
@@ -159,7 +159,7 @@ async fn count(
     let mut stage = Stage::start(group, options).await?;
     live.say("counting");
     let process = stage.envoy.process().id();
-    let lanes = stage.lanes(Protocol::Http1, 0).await?;
+    let lanes = stage.lanes(&Dial::plain(Protocol::Http1), 0).await?;
     let (lanes, counts) = on_thread(move || {
         let counter = Counter {
             callgrind,

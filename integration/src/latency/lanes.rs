@@ -7,11 +7,11 @@ use anyhow::{Context, bail};
 use rand::rngs::SmallRng;
 use rand::seq::SliceRandom;
 use rand::{Rng, SeedableRng};
-use sloop_bench::closed::{Closed, ECHO, Protocol};
+use sloop_bench::closed::{Closed, Dial, ECHO};
 use sloop_bench::paired::Pair;
 use sloop_bench::schedstat::Thread;
 
-use super::variants::{Trace, Variant};
+use super::variants::{Trace, Tracer, Variant};
 
 /// Requests in a slice: some 20 ms, in which the machine hardly changes, and enough that
 /// reading the clock at both ends is nothing.
@@ -50,10 +50,10 @@ impl Lane {
     pub(super) fn open(
         variant: Variant,
         address: SocketAddr,
-        protocol: Protocol,
+        dial: &Dial,
         connections: usize,
     ) -> anyhow::Result<Self> {
-        let mut lane = Self::open_unseen(variant, address, protocol, connections)?;
+        let mut lane = Self::open_unseen(variant, address, dial, connections)?;
         let (status, answer) = lane.closed.ask(&request(ECHO))?;
         look(&lane.variant, status, &answer)?;
         lane.sent += 1;
@@ -64,10 +64,10 @@ impl Lane {
     pub(super) fn open_unseen(
         variant: Variant,
         address: SocketAddr,
-        protocol: Protocol,
+        dial: &Dial,
         connections: usize,
     ) -> anyhow::Result<Self> {
-        let closed = Closed::connect_by(protocol, address, connections).context("connecting")?;
+        let closed = Closed::connect_by(dial, address, connections).context("connecting")?;
         Ok(Self {
             variant,
             sent: 0,
@@ -80,8 +80,13 @@ impl Lane {
         let Self {
             variant, closed, ..
         } = self;
+        let sampled = match variant.tracer {
+            Some(Tracer::OneIn100) => count / 100,
+            Some(Tracer::Unsampled) | None => 0,
+        };
         closed
-            .send(request, count, variant.status)
+            .send(&as_sampled(request), sampled, variant.status)
+            .and_then(|()| closed.send(request, count - sampled, variant.status))
             .with_context(|| format!("{} failed", variant.name))?;
         self.sent += u64::try_from(count)?;
         Ok(())
@@ -201,6 +206,13 @@ pub(super) fn request(end: &str) -> Vec<u8> {
     .into_bytes()
 }
 
+/// The same request with its trace sampled.
+fn as_sampled(request: &[u8]) -> Vec<u8> {
+    let text = String::from_utf8_lossy(request);
+    let sampled = text.replace(&format!("{SPAN_ID}-00"), &format!("{SPAN_ID}-01"));
+    sampled.into_bytes()
+}
+
 /// Whether a variant does what it is said to do, by the answer of the service that echoes.
 fn look(variant: &Variant, status: u16, answer: &str) -> anyhow::Result<()> {
     let name = &variant.name;
@@ -235,7 +247,7 @@ fn look(variant: &Variant, status: u16, answer: &str) -> anyhow::Result<()> {
 mod tests {
     use std::sync::mpsc;
 
-    use sloop_bench::closed::Sink;
+    use sloop_bench::closed::{Protocol, Sink};
 
     use super::*;
 
@@ -246,6 +258,7 @@ mod tests {
             filters: String::new(),
             status,
             trace,
+            tracer: None,
             reports: false,
             vm: None,
         }
@@ -297,7 +310,7 @@ mod tests {
             Lane::open(
                 variant(Trace::Kept, 200),
                 sink.address(),
-                Protocol::Http1,
+                &Dial::plain(Protocol::Http1),
                 4,
             )
             .unwrap()

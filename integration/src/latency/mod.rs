@@ -9,6 +9,7 @@
 mod account;
 mod compare;
 mod config;
+mod features;
 mod filters;
 mod first;
 mod growth;
@@ -37,6 +38,7 @@ use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, bail};
+use sloop_bench::closed::{Certificate, Dial};
 use sloop_bench::paired::PAIRS_MIN;
 use sloop_bench::schedstat::Stolen;
 use tokio::sync::oneshot;
@@ -61,7 +63,7 @@ pub use spin::spinning;
 pub use standing::{Resident, Standing, StandingRow, standing};
 pub use table::{instructions_table, table};
 pub use variants::{
-    AGAIN, BASELINE, Modules, NAIVE, SLOOP_ALL, Trace, Variant, all, another, choose,
+    AGAIN, BASELINE, Modules, NAIVE, SLOOP_ALL, Trace, Tracer, Variant, all, another, apart, choose,
 };
 
 use lanes::{Lane, Lanes, WARM_UP};
@@ -119,9 +121,15 @@ pub async fn measure(plan: Plan, mut live: Live) -> anyhow::Result<Report> {
     let standing = standing_of(&plan, &mut live).await?;
     let quiet = Quiet::new(settings.priority);
     let options = Options::default();
-    let mut stage = Stage::start_with(&plan.variants, settings.service, options).await?;
+    let certificate = settings.tls.then(Certificate::for_loopback).transpose()?;
+    let tls = certificate.as_ref();
+    let mut stage = Stage::start_with(&plan.variants, settings.service, tls, options).await?;
     quiet.give_way(&mut stage)?;
-    let lanes = stage.lanes(settings.protocol, settings.seed).await?;
+    let dial = match tls {
+        Some(certificate) => Dial::tls(settings.protocol, certificate)?,
+        None => Dial::plain(settings.protocol),
+    };
+    let lanes = stage.lanes(&dial, settings.seed).await?;
     let before = Stolen::now();
     live.say(&format!(
         "measuring {} variants; {}",

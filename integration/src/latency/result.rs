@@ -92,6 +92,9 @@ pub struct Settings {
     pub seed: u64,
     /// What is spoken.
     pub protocol: Protocol,
+    /// Whether it is spoken inside TLS.
+    #[serde(default)]
+    pub tls: bool,
     /// Who answers.
     pub service: Service,
     /// What was asked for; what there was is in [`Machine`].
@@ -144,6 +147,7 @@ impl Settings {
             connections: CONNECTIONS,
             seed,
             protocol: Protocol::Http1,
+            tls: false,
             service: Service::Proxied,
             priority,
             open: None,
@@ -153,6 +157,23 @@ impl Settings {
                 pushes: 0,
             },
         }
+    }
+}
+
+impl Settings {
+    /// What is spoken and who answers, for people.
+    #[must_use]
+    pub fn spoken(&self) -> String {
+        let protocol = match self.protocol {
+            Protocol::Http1 => "HTTP/1.1",
+            Protocol::Http2 => "HTTP/2",
+        };
+        let tls = if self.tls { " over TLS" } else { "" };
+        let service = match self.service {
+            Service::Proxied => "proxied",
+            Service::Direct => "answered by Envoy",
+        };
+        format!("{protocol}{tls}, {service}")
     }
 }
 

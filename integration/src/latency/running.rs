@@ -8,7 +8,7 @@
 use std::net::SocketAddr;
 
 use anyhow::{Context, bail};
-use sloop_bench::closed::{CONNECTIONS, Closed};
+use sloop_bench::closed::{CONNECTIONS, Closed, Dial};
 use sloop_bench::schedstat::Thread;
 use sloop_bench::{listener, schedstat::Stolen};
 
@@ -72,6 +72,7 @@ pub async fn running(running: Running, settings: Settings, live: Live) -> anyhow
         filters: String::new(),
         status,
         trace: Trace::Unknown,
+        tracer: None,
         vm: None,
         reports: false,
     };
@@ -117,9 +118,8 @@ async fn measure(found: Found, settings: Settings, mut live: Live) -> anyhow::Re
     let before = Stolen::now();
     let (to, asked) = (variants.clone(), request.clone());
     let lanes = on_thread(move || {
-        let open = |(variant, address)| {
-            Lane::open_unseen(variant, address, settings.protocol, CONNECTIONS)
-        };
+        let dial = Dial::plain(settings.protocol);
+        let open = |(variant, address)| Lane::open_unseen(variant, address, &dial, CONNECTIONS);
         let lanes: Vec<Lane> = to.into_iter().map(open).collect::<anyhow::Result<_>>()?;
         Ok(Lanes::asking(lanes, workers, asked, settings.seed))
     })

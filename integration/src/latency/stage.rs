@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use anyhow::Context;
-use sloop_bench::closed::{CONNECTIONS, Protocol, Sink};
+use sloop_bench::closed::{CONNECTIONS, Certificate, Dial, Sink};
 use sloop_bench::schedstat::Thread;
 
 use super::account;
@@ -34,13 +34,14 @@ pub(super) struct Stage {
 impl Stage {
     /// Starts everything on the processors, and with the priority, that this process has.
     pub(super) async fn start(variants: &[Variant], options: Options) -> anyhow::Result<Self> {
-        Self::start_with(variants, Service::Proxied, options).await
+        Self::start_with(variants, Service::Proxied, None, options).await
     }
 
-    /// As [`Self::start`], with requests answered in this way.
+    /// As [`Self::start`], with requests answered in this way, and with TLS where there is a certificate.
     pub(super) async fn start_with(
         variants: &[Variant],
         service: Service,
+        tls: Option<&Certificate>,
         options: Options,
     ) -> anyhow::Result<Self> {
         let sink = Sink::start().context("starting the service")?;
@@ -49,6 +50,7 @@ impl Stage {
             upstream: sink.address(),
             reports: reports.address(),
             service,
+            tls,
         };
         let listeners = variants
             .iter()
@@ -76,29 +78,30 @@ impl Stage {
     }
 
     /// Connects to each variant and looks at what it does. The order of slices is drawn from `seed`.
-    pub(super) async fn lanes(&mut self, protocol: Protocol, seed: u64) -> anyhow::Result<Lanes> {
+    pub(super) async fn lanes(&mut self, dial: &Dial, seed: u64) -> anyhow::Result<Lanes> {
         let names: Vec<String> = self
             .variants
             .iter()
             .map(|(one, _)| one.name.clone())
             .collect();
-        self.lanes_of(&names, protocol, CONNECTIONS, seed).await
+        self.lanes_of(&names, dial, CONNECTIONS, seed).await
     }
 
     /// As [`Self::lanes`], with so many connections to each of the variants with these `names`.
     pub(super) async fn lanes_of(
         &mut self,
         names: &[String],
-        protocol: Protocol,
+        dial: &Dial,
         connections: usize,
         seed: u64,
     ) -> anyhow::Result<Lanes> {
         let (_, worker) = self.worker()?;
         let variants = self.addresses(names);
+        let dial = dial.clone();
         let open = move || {
             let lanes = variants.into_iter();
             let lanes =
-                lanes.map(|(variant, address)| Lane::open(variant, address, protocol, connections));
+                lanes.map(|(variant, address)| Lane::open(variant, address, &dial, connections));
             lanes.collect::<anyhow::Result<_>>()
         };
         let lanes = super::on_thread(open).await?;

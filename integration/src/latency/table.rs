@@ -23,10 +23,11 @@ pub fn table(report: &Report) -> String {
     // Writing into a string cannot fail.
     writeln!(
         text,
-        "\n  {} pairs of slices of {} requests each, {} connections; medians with 95 % intervals\n  \
+        "\n  {} pairs of slices of {} requests each ({}), {} connections; medians with 95 % intervals\n  \
          Envoy {}, one worker{}{}; {} x {}, kernel {}; load {load}, stolen {stolen}",
         settings.rounds,
         settings.slice,
+        settings.spoken(),
         settings.connections,
         machine.envoy,
         if machine.shares.is_some() {

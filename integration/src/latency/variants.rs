@@ -7,6 +7,7 @@ use sloop_bench::variants::{LUA, NATIVE, NATIVE_REFUSED, SLOOP, SLOOP_PLAIN, SLO
 use sloop_model::FilterConfig;
 
 use super::config::Service;
+use super::features::{self, Feature};
 use super::filters::{Wasm, as_list};
 
 /// What everything is compared with: no filter but the router.
@@ -33,10 +34,21 @@ pub struct Variant {
     pub status: u16,
     /// What it does to the trace of a request.
     pub trace: Trace,
+    /// Envoy's own tracer; `None` where it is off.
+    pub tracer: Option<Tracer>,
     /// Whether it reports every request.
     pub reports: bool,
     /// The VM that it runs in, which those of the same module share; `None` for native filters.
     pub vm: Option<String>,
+}
+
+/// How much there is for Envoy's OpenTelemetry tracer to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tracer {
+    /// It carries traces on that are not sampled.
+    Unsampled,
+    /// Of a hundred requests one comes with a trace that is sampled, and has a span made of it.
+    OneIn100,
 }
 
 /// What a variant does to `traceparent`.
@@ -69,6 +81,7 @@ impl Variant {
             filters,
             status: 200,
             trace: Trace::Kept,
+            tracer: None,
             reports: false,
             vm: None,
         }
@@ -77,6 +90,14 @@ impl Variant {
     fn carrying_on(self) -> Self {
         Self {
             trace: Trace::CarriedOn,
+            ..self
+        }
+    }
+
+    fn tracing(self, tracer: Tracer) -> Self {
+        Self {
+            trace: Trace::CarriedOn,
+            tracer: Some(tracer),
             ..self
         }
     }
@@ -206,18 +227,7 @@ pub fn another(text: &str, report_ms: u32) -> anyhow::Result<Variant> {
 ///
 /// When Sloop does not read its configurations.
 pub fn all(modules: &Modules, report_ms: u32) -> anyhow::Result<Vec<Variant>> {
-    let sloop = |name, about, text: &str| {
-        let mut config = FilterConfig::parse(text.as_bytes())
-            .with_context(|| format!("the configuration of {name}"))?;
-        if let Some(report) = &mut config.report {
-            report.interval_ms = report_ms;
-        }
-        let text = serde_json::to_string(&config)?;
-        anyhow::Ok(Variant {
-            reports: config.report.is_some(),
-            ..Variant::of_sloop(name, about, &modules.sloop, &text)
-        })
-    };
+    let sloop = |name, about, text: &str| of_ours(name, about, text, modules, report_ms);
     let smallest = Wasm {
         name: RAW,
         root_id: "",
@@ -246,11 +256,44 @@ pub fn all(modules: &Modules, report_ms: u32) -> anyhow::Result<Vec<Variant>> {
         lua.carrying_on(),
         Variant::new("native3", native, NATIVE.to_owned()),
         native_refused.refusing(),
+        Variant::new("otel", "Envoy's tracer, unsampled", String::new()).tracing(Tracer::Unsampled),
+        Variant::new("otel_1", "Envoy's tracer at 1 %", String::new()).tracing(Tracer::OneIn100),
         sloop(SLOOP_ALL, "everything on", SLOOP)?,
         sloop("sloop_plain", "trace and counts", SLOOP_PLAIN)?,
         sloop("sloop_refused", "answers itself", SLOOP_REFUSED)?.refusing(),
     ]);
     Ok(all)
+}
+
+/// Sloop with the configuration `text`.
+fn of_ours(
+    name: &str,
+    about: &str,
+    text: &str,
+    modules: &Modules,
+    report_ms: u32,
+) -> anyhow::Result<Variant> {
+    let mut config = FilterConfig::parse(text.as_bytes())
+        .with_context(|| format!("the configuration of {name}"))?;
+    if let Some(report) = &mut config.report {
+        report.interval_ms = report_ms;
+    }
+    let text = serde_json::to_string(&config)?;
+    Ok(Variant {
+        reports: config.report.is_some(),
+        ..Variant::of_sloop(name, about, &modules.sloop, &text)
+    })
+}
+
+/// Sloop with one feature at a time, and with all of them in shadow.
+///
+/// # Errors
+///
+/// When Sloop does not read such a configuration.
+pub fn apart(modules: &Modules, report_ms: u32) -> anyhow::Result<Vec<Variant>> {
+    let features = features::all()?.into_iter();
+    let variant = |one: Feature| of_ours(one.name, one.about, &one.config, modules, report_ms);
+    features.map(variant).collect()
 }
 
 /// What everything is compared with, twice.

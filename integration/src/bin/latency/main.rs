@@ -95,6 +95,9 @@ struct Arguments {
     /// Speaks HTTP/2 to Envoy; processor time alone
     #[arg(long)]
     http2: bool,
+    /// Speaks it inside TLS; processor time alone
+    #[arg(long)]
+    tls: bool,
     /// Has Envoy answer by itself, without a service behind it
     #[arg(long)]
     direct: bool,
@@ -197,7 +200,11 @@ impl Arguments {
         } else {
             REPORT_MS
         };
-        let ours = latency::all(&modules, report_ms)?;
+        let mut ours = latency::all(&modules, report_ms)?;
+        // They are most of the time that a whole run takes.
+        if !self.only.is_empty() || !(self.quick || self.instructions) {
+            ours.extend(latency::apart(&modules, report_ms)?);
+        }
         let theirs = self.variant.iter().map(|text| Variant::parse(text));
         let builds = self
             .build
@@ -227,19 +234,20 @@ impl Arguments {
         if self.http2 {
             settings.protocol = Protocol::Http2;
         }
+        settings.tls = self.tls;
         if self.direct {
             settings.service = Service::Direct;
         }
         if self.cpu {
             return settings;
         }
-        // The generator of latency speaks HTTP/1.1 alone.
-        if !self.http2 {
+        // The generator of latency speaks HTTP/1.1 in the clear alone.
+        if !(self.http2 || self.tls) {
             let (open_rounds, slice_ms) = amount.open;
             settings.open = Some(OpenSettings::new(open_rounds, slice_ms));
         }
-        // What is beside the variants is the same over both protocols.
-        if !(self.http2 || self.direct) {
+        // What is beside the variants is the same whatever is spoken.
+        if !(self.http2 || self.tls || self.direct) {
             settings.beside = amount.beside;
         }
         settings
@@ -409,6 +417,9 @@ mod tests {
         let settings = |words: &[&str]| parse(words).unwrap().settings();
         let http2 = settings(&["--http2"]);
         assert_eq!((http2.protocol, http2.open), (Protocol::Http2, None));
+        let tls = settings(&["--tls"]);
+        assert_eq!((tls.tls, tls.open), (true, None));
+        assert_eq!(tls.beside, Beside::default());
         let direct = settings(&["--direct"]);
         assert_eq!(direct.service, Service::Direct);
         assert!(direct.open.is_some());

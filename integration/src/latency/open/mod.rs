@@ -114,6 +114,7 @@ mod tests {
             filters: String::new(),
             status,
             trace: super::super::Trace::Unknown,
+            tracer: None,
             reports: false,
             vm: None,
         }

@@ -110,8 +110,11 @@ pub(super) fn method(report: &Report) -> String {
 pub(super) fn conditions(report: &Report) -> String {
     let (machine, settings) = (&report.machine, report.settings);
     let mut text = format!(
-        "{} pairs of slices of {} requests; Envoy {}, one worker",
-        settings.rounds, settings.slice, machine.envoy
+        "{} pairs of slices of {} requests, {}; Envoy {}, one worker",
+        settings.rounds,
+        settings.slice,
+        settings.spoken(),
+        machine.envoy
     );
     if machine.shares.is_some() {
         text.push_str(" on a processor of its own");

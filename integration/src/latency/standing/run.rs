@@ -50,6 +50,7 @@ pub(super) async fn run(
         upstream: sink.address(),
         reports: reports.address(),
         service: Service::Proxied,
+        tls: None,
     };
     let variant = Variant {
         name: resident.name.clone(),
@@ -57,6 +58,7 @@ pub(super) async fn run(
         filters: filters.to_owned(),
         status: 200,
         trace: Trace::Unknown,
+        tracer: None,
         reports: resident.reports,
         vm: None,
     };
