@@ -11,6 +11,7 @@ pub mod bootstrap;
 pub mod cli;
 pub mod clock;
 pub mod documents;
+pub mod door;
 pub mod engine;
 pub mod ingest;
 pub mod metrics;

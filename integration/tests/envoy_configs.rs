@@ -137,6 +137,7 @@ fn sidecar() -> Bootstrap {
         service: ServiceName::try_from("shop").unwrap(),
         admin: "127.0.0.1:9900".parse().unwrap(),
         control_plane: "127.0.0.1:9901".parse().unwrap(),
+        tls: None,
         variant: Variant::Delta,
         module: "/etc/sloop/sloop_filter.wasm".into(),
         report_interval_ms: 1_000,

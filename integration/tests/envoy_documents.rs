@@ -15,6 +15,7 @@ use std::time::Duration;
 use sloop_controllers::ConfigSettings;
 use sloop_controlplane::admin::api::{DenialStatus, Event, Happened, List, ScopeStatus};
 use sloop_controlplane::ads::Variant;
+use sloop_controlplane::door::DoorSettings;
 use sloop_controlplane::publish::PublishSettings;
 use sloop_controlplane::serve::{ServeSettings, serve};
 use sloop_integration::demo::admin::Client;
@@ -59,6 +60,7 @@ impl Control {
                 module,
             },
             record: None,
+            door: DoorSettings::default(),
         };
         let (stop, stopped) = oneshot::channel::<()>();
         tokio::spawn(async move {

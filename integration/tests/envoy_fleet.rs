@@ -172,6 +172,7 @@ async fn edge(plane: &Plane, variant: Variant) -> Envoy {
         metadata: BTreeMap::new(),
         admin: "127.0.0.1:0".parse().unwrap(),
         control_plane: plane.listen.into(),
+        tls: None,
         variant,
     }
     .to_yaml();

@@ -210,6 +210,7 @@ async fn sidecar(
         service: ServiceName::try_from("shop").unwrap(),
         admin: "127.0.0.1:0".parse().unwrap(),
         control_plane: plane.into(),
+        tls: None,
         variant: Variant::Delta,
         module: module(),
         report_interval_ms: 1_000,

@@ -4,7 +4,7 @@ use sloop_model::WallTime;
 
 /// A token bucket. Time that goes backwards adds nothing.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Allowance {
+pub(crate) struct Allowance {
     burst: u64,
     per_second: u64,
     /// In thousandths of a request.
@@ -14,7 +14,7 @@ pub(super) struct Allowance {
 
 impl Allowance {
     /// A full bucket.
-    pub(super) fn new(burst: u32, per_second: u32, now: WallTime) -> Self {
+    pub(crate) fn new(burst: u32, per_second: u32, now: WallTime) -> Self {
         Self {
             burst: u64::from(burst) * 1_000,
             per_second: u64::from(per_second),
@@ -24,7 +24,7 @@ impl Allowance {
     }
 
     /// Whether one more request may come at `now`; if so, it is counted.
-    pub(super) fn take(&mut self, now: WallTime) -> bool {
+    pub(crate) fn take(&mut self, now: WallTime) -> bool {
         let passed_ms = u64::try_from(now.since(self.at).as_millis()).unwrap_or(u64::MAX);
         self.at = now;
         self.left = passed_ms

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use sloop_controllers::Access;
 use sloop_model::WallTime;
 use sloop_xds::fleet::{Cohort, Fleet};
 use sloop_xds::{Node, Offer, Sent, Snapshot, Verdict};
@@ -14,6 +15,7 @@ use super::limits::AdsLimits;
 use super::place::Place;
 use super::service::{self, AdsService, ExtensionService};
 use super::status::{Event, NodeStatus, Refusal, StreamId, Variant, What};
+use crate::door::Peer;
 
 /// Events that a listener may be behind before it misses some.
 const EVENTS_MAX: usize = 4_096;
@@ -30,6 +32,7 @@ struct Shared {
     clock: fn() -> WallTime,
     is_open: watch::Sender<bool>,
     fleet: watch::Sender<Arc<Fleet>>,
+    access: watch::Sender<Arc<Access>>,
     offers: Mutex<BTreeMap<Cohort, watch::Sender<Option<Offer>>>>,
     seen: watch::Sender<BTreeSet<Cohort>>,
     nodes: Mutex<Nodes>,
@@ -53,6 +56,7 @@ impl Hub {
             clock,
             is_open: watch::Sender::new(false),
             fleet: watch::Sender::default(),
+            access: watch::Sender::default(),
             offers: Mutex::default(),
             seen: watch::Sender::default(),
             nodes: Mutex::default(),
@@ -120,6 +124,21 @@ impl Hub {
         });
     }
 
+    /// Says anew who may be whose sidecar. Streams of nodes that may no longer are ended.
+    pub fn set_access(&self, access: Arc<Access>) {
+        self.shared.access.send_if_modified(|current| {
+            let differs = *current != access;
+            *current = access;
+            differs
+        });
+    }
+
+    /// Who may be whose sidecar, and report about what.
+    #[must_use]
+    pub fn access(&self) -> watch::Receiver<Arc<Access>> {
+        self.shared.access.subscribe()
+    }
+
     /// The cohorts of which nodes were seen since the process began. Changes when a new one comes.
     #[must_use]
     pub fn cohorts(&self) -> watch::Receiver<BTreeSet<Cohort>> {
@@ -151,7 +170,7 @@ impl Hub {
     }
 
     /// Makes room for a stream; it ends when the answer is dropped.
-    pub(super) fn admit(&self, variant: Variant) -> Result<Connection, Status> {
+    pub(super) fn admit(&self, variant: Variant, peer: Option<Peer>) -> Result<Connection, Status> {
         let mut nodes = self.lock_nodes();
         if self.shared.limits.streams_max <= nodes.streams {
             return Err(Status::resource_exhausted("too many streams"));
@@ -164,6 +183,7 @@ impl Hub {
             hub: self.clone(),
             stream,
             variant,
+            peer,
         })
     }
 
@@ -201,12 +221,24 @@ pub(super) struct Connection {
     hub: Hub,
     stream: StreamId,
     variant: Variant,
+    /// Who is on the other side, where that is known.
+    peer: Option<Peer>,
 }
 
 impl Connection {
+    /// Whether who is on the stream may be a sidecar of `service`, as things stand.
+    pub(super) fn check(&self, service: &str) -> Result<(), Status> {
+        let Some(peer) = &self.peer else {
+            return Ok(());
+        };
+        let access = Arc::clone(&self.hub.shared.access.borrow());
+        peer.sidecar(&access, service)
+    }
+
     /// Learns who is on the stream. The answer says what the node should have.
     pub(super) fn introduce(&self, node: &Node) -> Result<Place, Status> {
-        check_node(node, &self.hub.shared.limits)?;
+        self.hub.shared.limits.check(node)?;
+        self.check(&node.cluster)?;
         let place = Place::of(self.hub.clone(), node)?;
         let locality = node.locality.clone().unwrap_or_default();
         let status = NodeStatus {
@@ -325,22 +357,6 @@ impl Drop for Connection {
         nodes.by_stream.remove(&self.stream);
         nodes.streams = nodes.streams.saturating_sub(1);
     }
-}
-
-fn check_node(node: &Node, limits: &AdsLimits) -> Result<(), Status> {
-    for (field, text) in [("node.id", &node.id), ("node.cluster", &node.cluster)] {
-        if text.is_empty() {
-            return Err(Status::invalid_argument(format!("{field} is empty")));
-        }
-        if limits.node_bytes_max < text.len() {
-            return Err(Status::invalid_argument(format!(
-                "{field} has {} bytes; it may have at most {}",
-                text.len(),
-                limits.node_bytes_max
-            )));
-        }
-    }
-    Ok(())
 }
 
 fn names_and_versions(sent: &Sent) -> Vec<(String, String)> {

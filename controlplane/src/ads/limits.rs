@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use sloop_xds::StreamLimits;
+use sloop_xds::{Node, StreamLimits};
+use tonic::Status;
 use tonic::transport::Server;
 
 /// Bounds on what clients may take.
@@ -66,5 +67,22 @@ impl AdsLimits {
             .http2_keepalive_timeout(Some(Duration::from_secs(10)))
             .tcp_nodelay(true)
             .accept_http1(false)
+    }
+
+    /// Whether a node says who it is, in few enough bytes.
+    pub(super) fn check(&self, node: &Node) -> Result<(), Status> {
+        let max = self.node_bytes_max;
+        for (field, text) in [("node.id", &node.id), ("node.cluster", &node.cluster)] {
+            if text.is_empty() {
+                return Err(Status::invalid_argument(format!("{field} is empty")));
+            }
+            if max < text.len() {
+                return Err(Status::invalid_argument(format!(
+                    "{field} has {} bytes; it may have at most {max}",
+                    text.len(),
+                )));
+            }
+        }
+        Ok(())
     }
 }

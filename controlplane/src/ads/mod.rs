@@ -18,6 +18,7 @@ mod run;
 mod service;
 mod status;
 
+pub(crate) use allowance::Allowance;
 pub use hub::Hub;
 pub use limits::AdsLimits;
 pub use service::{

@@ -33,6 +33,10 @@ impl Place {
         })
     }
 
+    pub(super) fn service(&self) -> &str {
+        &self.node.cluster
+    }
+
     pub(super) const fn cohort(&self) -> &Cohort {
         &self.cohort
     }

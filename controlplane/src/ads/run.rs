@@ -43,6 +43,7 @@ pub(super) async fn run<S: Stream>(
     let mut place = connection.introduce(node)?;
     let mut stream = (manner.begin)(hub.limits().stream, legacy_wildcard(node));
     let mut gate = hub.gate();
+    let mut access = hub.access();
     let limits = hub.limits();
     let mut allowance =
         Allowance::new(limits.requests_burst, limits.requests_per_second, hub.now());
@@ -64,6 +65,7 @@ pub(super) async fn run<S: Stream>(
                 may_owe = true;
             }
             Ok(()) = gate.changed() => may_owe = true,
+            Ok(()) = access.changed() => connection.check(place.service())?,
             room = to_client.reserve(), if may_owe => {
                 let Ok(room) = room else { return Ok(()) };
                 match due(&mut stream, &place, &gate) {

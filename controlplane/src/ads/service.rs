@@ -17,6 +17,7 @@ use super::codec::Pieces;
 use super::hub::Hub;
 use super::run::{Manner, run};
 use super::status::Variant;
+use crate::door::Peer;
 
 /// A service of discovery. `T` says which one.
 #[derive(Debug)]
@@ -181,7 +182,8 @@ impl<S: Stream + Send + 'static> StreamingService<S::Request> for Method<S> {
         Pin<Box<dyn Future<Output = Result<tonic::Response<Self::ResponseStream>, Status>> + Send>>;
 
     fn call(&mut self, requests: Request<Streaming<S::Request>>) -> Self::Future {
-        let connection = self.hub.admit(self.variant);
+        let peer = requests.extensions().get::<Peer>().cloned();
+        let connection = self.hub.admit(self.variant, peer);
         let (hub, manner) = (self.hub.clone(), self.manner);
         Box::pin(async move {
             let connection = connection?;

@@ -1,7 +1,7 @@
 //! Whom the sidecar talks to.
 
 use super::text::{indented, quoted, upstream_address};
-use super::{Address, Bootstrap, CONTROL_PLANE_CLUSTER};
+use super::{Address, Bootstrap, CONTROL_PLANE_CLUSTER, ClientTls};
 
 /// The service that the sidecar stands before.
 pub(super) const APP_CLUSTER: &str = "app";
@@ -29,7 +29,7 @@ const SAME_PROTOCOL: &str = r#"typed_extension_protocol_options:
 
 impl Bootstrap {
     pub(super) fn clusters(&self) -> String {
-        let mut clusters = vec![control_plane(&self.control_plane)];
+        let mut clusters = vec![control_plane(&self.control_plane, self.tls.as_ref())];
         if let Some(inbound) = &self.inbound {
             clusters.push(cluster(APP_CLUSTER, &inbound.app, SAME_PROTOCOL));
         }
@@ -46,8 +46,16 @@ impl Bootstrap {
 }
 
 /// The way to the control plane.
-pub(super) fn control_plane(address: &Address) -> String {
-    cluster(CONTROL_PLANE_CLUSTER, address, CONTROL_PLANE_PROTOCOL)
+pub(super) fn control_plane(address: &Address, tls: Option<&ClientTls>) -> String {
+    let secured = tls.map(|tls| tls.transport_socket(address));
+    let protocol = [
+        CONTROL_PLANE_PROTOCOL,
+        secured.as_deref().unwrap_or_default(),
+    ]
+    .concat();
+    // A whole fleet that comes back at once waits for its handshakes.
+    let patience = if tls.is_some() { "5s" } else { "1s" };
+    patient_cluster(CONTROL_PLANE_CLUSTER, address, &protocol, patience)
 }
 
 /// The cluster of a service that is asked.
@@ -56,6 +64,10 @@ pub(super) fn upstream_cluster(service: &str) -> String {
 }
 
 fn cluster(name: &str, address: &Address, protocol: &str) -> String {
+    patient_cluster(name, address, protocol, "1s")
+}
+
+fn patient_cluster(name: &str, address: &Address, protocol: &str, patience: &str) -> String {
     let name = quoted(name);
     let address = indented(12, &upstream_address(address));
     let protocol = indented(2, protocol);
@@ -63,7 +75,7 @@ fn cluster(name: &str, address: &Address, protocol: &str) -> String {
         "- name: {name}
   # Resolves names, and takes addresses as they are.
   type: STRICT_DNS
-  connect_timeout: 1s
+  connect_timeout: {patience}
 {protocol}  load_assignment:
     cluster_name: {name}
     endpoints:

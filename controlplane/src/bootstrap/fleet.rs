@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use sloop_model::ServiceName;
 
 use super::text::{indented, quoted, socket_address};
-use super::{Address, GENERAL, clusters, discovery};
+use super::{Address, ClientTls, GENERAL, clusters, discovery};
 use crate::ads::Variant;
 
 /// The runtime layer that documents of the type `Runtime` fill.
@@ -27,6 +27,8 @@ pub struct FleetBootstrap {
     pub admin: SocketAddr,
     /// Where the control plane takes discovery and reports.
     pub control_plane: Address,
+    /// How the way there is secured, if it is.
+    pub tls: Option<ClientTls>,
     /// How Envoy asks for its configuration; [`Variant::Delta`] unless there is a reason.
     pub variant: Variant,
 }
@@ -44,7 +46,10 @@ impl FleetBootstrap {
             layers(),
             GENERAL.to_owned(),
             "static_resources:\n  clusters:\n".to_owned(),
-            indented(2, &clusters::control_plane(&self.control_plane)),
+            indented(
+                2,
+                &clusters::control_plane(&self.control_plane, self.tls.as_ref()),
+            ),
         ]
         .concat()
     }
@@ -113,6 +118,7 @@ mod tests {
             metadata: BTreeMap::from([("tier".to_owned(), "a: \"b\"".to_owned())]),
             admin: "127.0.0.1:9901".parse().unwrap(),
             control_plane: "127.0.0.1:18000".parse().unwrap(),
+            tls: None,
             variant: Variant::Delta,
         }
         .to_yaml();

@@ -15,6 +15,7 @@ mod fleet;
 mod listeners;
 pub mod plugin;
 mod text;
+mod tls;
 
 use std::net::SocketAddr;
 
@@ -22,6 +23,7 @@ use sloop_model::{ReportSettings, ServiceName};
 
 pub use address::{Address, InvalidAddress};
 pub use fleet::{FLEET_LAYER, FleetBootstrap};
+pub use tls::ClientTls;
 
 use crate::ads::Variant;
 use text::quoted;
@@ -40,6 +42,8 @@ pub struct Bootstrap {
     pub admin: SocketAddr,
     /// Where the control plane takes discovery and reports.
     pub control_plane: Address,
+    /// How the way there is secured, if it is.
+    pub tls: Option<ClientTls>,
     /// How Envoy asks for its configuration; [`Variant::Delta`] unless there is a reason.
     pub variant: Variant,
     /// The filter's module, as Envoy sees it in its file system.

@@ -9,7 +9,9 @@ use sloop_model::ServiceName;
 
 use super::output::CliError;
 use crate::ads::Variant;
-use crate::bootstrap::{Address, Bootstrap, FleetBootstrap, Inbound, Outbound, Upstream};
+use crate::bootstrap::{
+    Address, Bootstrap, ClientTls, FleetBootstrap, Inbound, Outbound, Upstream,
+};
 
 const EXAMPLE: &str = "Example:
   sloop bootstrap --node checkout-1 --service checkout --control-plane sloop:9901 \\
@@ -70,6 +72,38 @@ pub(super) struct BootstrapArgs {
     /// Time between reports in milliseconds, until the control plane says otherwise.
     #[arg(long, value_name = "MS", default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(100..=60_000))]
     report_interval: u32,
+    #[command(flatten)]
+    tls: ClientTlsArgs,
+}
+
+/// How the way to the control plane is secured. All three files or none.
+#[derive(Args, Debug)]
+#[group(requires_all = ["tls_cert", "tls_key", "tls_ca"])]
+struct ClientTlsArgs {
+    /// The sidecar's certificate, PEM, as Envoy sees it. It names the workload: spiffe://...
+    #[arg(long, value_name = "PATH")]
+    tls_cert: Option<String>,
+    /// Its private key, PEM, as Envoy sees it.
+    #[arg(long, value_name = "PATH")]
+    tls_key: Option<String>,
+    /// Roots of the control plane's certificate, PEM, as Envoy sees them.
+    #[arg(long, value_name = "PATH")]
+    tls_ca: Option<String>,
+    /// Name that the control plane's certificate must have, also spiffe://...; the host of --control-plane when left out.
+    #[arg(long, value_name = "NAME", requires = "tls_cert")]
+    tls_server_name: Option<String>,
+}
+
+impl ClientTlsArgs {
+    fn of(self, control_plane: &Address) -> Option<ClientTls> {
+        let host = || control_plane.host().to_owned();
+        Some(ClientTls {
+            cert: self.tls_cert?,
+            key: self.tls_key?,
+            ca: self.tls_ca?,
+            server_name: self.tls_server_name.unwrap_or_else(host),
+        })
+    }
 }
 
 /// Where to listen and where to send.
@@ -140,6 +174,7 @@ impl From<BootstrapArgs> for FleetBootstrap {
             locality: (args.region, args.zone),
             metadata: args.metadata.into_iter().collect(),
             admin: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), args.admin_port),
+            tls: args.tls.of(&args.control_plane),
             control_plane: args.control_plane,
         }
     }
@@ -168,6 +203,7 @@ impl From<BootstrapArgs> for Bootstrap {
             node: args.node,
             service: args.service,
             admin: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), args.admin_port),
+            tls: args.tls.of(&args.control_plane),
             control_plane: args.control_plane,
             variant,
             module: args.module.unwrap_or_default(),

@@ -12,6 +12,7 @@ use tracing_subscriber::EnvFilter;
 
 use super::output::CliError;
 use crate::bootstrap::CONTROL_PLANE_CLUSTER;
+use crate::door::{DoorLimits, DoorSettings, TlsFiles};
 use crate::publish::PublishSettings;
 use crate::serve::{RecordSettings, ServeSettings, serve};
 
@@ -64,6 +65,33 @@ pub(super) struct ServeArgs {
     /// Form of the log on standard error. What is logged: `SLOOP_LOG=debug`.
     #[arg(long, value_enum, default_value_t = LogForm::Text)]
     log: LogForm,
+    #[command(flatten)]
+    tls: TlsArgs,
+}
+
+/// How the gRPC port is secured. All three or none; changed files are read again without a restart.
+#[derive(Args, Debug)]
+#[group(requires_all = ["tls_cert", "tls_key", "client_ca"])]
+struct TlsArgs {
+    /// Certificate of the gRPC port and those that lead to a root, PEM. Without, whoever reaches the port may do anything.
+    #[arg(long, value_name = "FILE", env = "SLOOP_TLS_CERT")]
+    tls_cert: Option<PathBuf>,
+    /// Its private key, PEM.
+    #[arg(long, value_name = "FILE", env = "SLOOP_TLS_KEY")]
+    tls_key: Option<PathBuf>,
+    /// Roots of the certificates that sidecars must show, PEM. Each names its workload: spiffe://...
+    #[arg(long, value_name = "FILE", env = "SLOOP_CLIENT_CA")]
+    client_ca: Option<PathBuf>,
+}
+
+impl From<TlsArgs> for Option<TlsFiles> {
+    fn from(args: TlsArgs) -> Self {
+        Some(TlsFiles {
+            cert: args.tls_cert?,
+            key: args.tls_key?,
+            client_ca: Some(args.client_ca?),
+        })
+    }
 }
 
 /// Form of the log.
@@ -96,6 +124,10 @@ impl From<ServeArgs> for ServeSettings {
                 file,
                 bytes_max: args.record_max << 20,
             }),
+            door: DoorSettings {
+                tls: args.tls.into(),
+                limits: DoorLimits::default(),
+            },
         }
     }
 }

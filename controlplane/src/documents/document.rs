@@ -1,8 +1,8 @@
 //! One document: what it is, who it is, and what it says.
 
 use sloop_controllers::{
-    ChaosIntent, CircuitBreakerIntent, DenyIntent, FaultInjectionIntent, FilterSettings,
-    LoadSheddingIntent, RouteSet,
+    AccessRule, ChaosIntent, CircuitBreakerIntent, DenyIntent, FaultInjectionIntent,
+    FilterSettings, LoadSheddingIntent, RouteSet,
 };
 use sloop_model::WallTime;
 use sloop_xds::fleet::Declared;
@@ -49,6 +49,7 @@ pub(super) enum Body {
     NotificationTarget(NotificationTarget),
     EnvoyResource(Box<Declared>),
     ChaosExperiment(Box<ChaosIntent>),
+    AccessRule(AccessRule),
     /// Nothing that anybody here acts on.
     Checked,
 }

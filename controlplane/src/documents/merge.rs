@@ -120,6 +120,7 @@ impl Merge {
             loaded.intents.extend(contribution.intents);
             loaded.route_sets.extend(contribution.route_sets);
             loaded.filter_settings.extend(contribution.filter_settings);
+            loaded.access_rules.extend(contribution.access_rules);
         }
         let mut good = BTreeMap::new();
         for (name, versions) in &self.files {

@@ -35,7 +35,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use serde::Serialize;
-use sloop_controllers::{FilterSettings, IntentId, RouteSet};
+use sloop_controllers::{AccessRule, FilterSettings, IntentId, RouteSet};
 use sloop_model::WallTime;
 use sloop_xds::fleet::Declared;
 
@@ -57,6 +57,8 @@ pub struct Loaded {
     pub fleet: Option<Vec<Declared>>,
     /// What filters are told beside policies.
     pub filter_settings: Vec<FilterSettings>,
+    /// Who may be whose sidecar, and report about what.
+    pub access_rules: Vec<AccessRule>,
     /// What is wrong, sorted by file and place. Nothing of these files is in the other fields, unless they are [`Loaded::kept`].
     pub problems: Vec<Remark>,
     /// What a reader should know, and which stops nothing: above all what is "not evaluated here", and why.

@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 use sloop_controllers::{
-    Alert, AlertIntent, Chaos, CircuitBreak, Controller, Deny, FaultInjection, FilterSettings,
-    IntentId, LoadShed, RouteSelector, RouteSet, Slo,
+    AccessRule, Alert, AlertIntent, Chaos, CircuitBreak, Controller, Deny, FaultInjection,
+    FilterSettings, IntentId, LoadShed, RouteSelector, RouteSet, Slo,
 };
 use sloop_model::{RouteName, ServiceName, WallTime};
 use sloop_xds::fleet::Declared;
@@ -28,6 +28,7 @@ pub(super) struct Contribution {
     /// Each with the place to complain about.
     pub(super) fleet: Vec<(Spot, Declared)>,
     pub(super) filter_settings: Vec<FilterSettings>,
+    pub(super) access_rules: Vec<AccessRule>,
 }
 
 /// A document and the file that it is in.
@@ -106,6 +107,10 @@ impl Contribution {
             }
             Body::FilterSettings(settings) => {
                 self.filter_settings.push((**settings).clone());
+                None
+            }
+            Body::AccessRule(rule) => {
+                self.access_rules.push(rule.clone());
                 None
             }
             Body::RouteSet(routes) => {
@@ -197,6 +202,7 @@ fn context<'a>(all: &[Placed<'a>], now: WallTime) -> Context<'a> {
             | Body::LoadShedding(_)
             | Body::DenyRule(_)
             | Body::FilterSettings(_)
+            | Body::AccessRule(_)
             | Body::Checked => {}
         }
     }

@@ -16,10 +16,10 @@ use openslo_kinds::{
     alert_condition, alert_policy, alert_target, indicator, metric_source, objective, requests,
     sli, slo,
 };
-use own_kinds::{circuit_breaker, fault_injection, route_set};
+use own_kinds::{access_rule, circuit_breaker, fault_injection, route_set};
 
 /// The kinds of `sloop.dev/v1` whose fields are described.
-const OWN: [&str; 3] = ["RouteSet", "CircuitBreaker", "FaultInjection"];
+const OWN: [&str; 4] = ["RouteSet", "CircuitBreaker", "FaultInjection", "AccessRule"];
 
 /// Where it says it is from; nothing has to be there.
 const ID: &str = "https://sloop.dev/documents.schema.json";
@@ -128,6 +128,7 @@ fn spec(kind: &str) -> Option<Value> {
         "RouteSet" => route_set(),
         "CircuitBreaker" => circuit_breaker(),
         "FaultInjection" => fault_injection(),
+        "AccessRule" => access_rule(),
         _ => return None,
     })
 }

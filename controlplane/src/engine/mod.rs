@@ -32,7 +32,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sloop_controllers::{
-    Controllers, FilterSettings, Input, IntentId, RouteSet, SloStatus, Step, World,
+    Access, Controllers, FilterSettings, Input, IntentId, RouteSet, SloStatus, Step, World,
 };
 use sloop_model::{ExperimentKey, Rule, Scope, WallTime};
 use sloop_xds::fleet::Fleet as Declarations;
@@ -93,6 +93,8 @@ pub struct Documents {
     pub fleet: Option<Arc<Declarations>>,
     /// What filters are told beside policies.
     pub filter_settings: Vec<FilterSettings>,
+    /// Who may be whose sidecar, and report about what.
+    pub access: Arc<Access>,
     /// How the files stand.
     pub files: Vec<DocumentFile>,
 }

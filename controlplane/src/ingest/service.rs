@@ -1,12 +1,16 @@
 //! The gRPC service that filters report to.
 
+use std::sync::Arc;
+
+use sloop_controllers::Access;
 use sloop_model::{Scope, Side};
 use sloop_xds_protos::report::v1::report_service_server::{ReportService, ReportServiceServer};
 use sloop_xds_protos::report::v1::{self as wire, ReportRequest, ReportResponse, ScopeReading};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 use tonic::{Request, Response, Status};
 
 use super::report::{BYTES_MAX, Report};
+use crate::door::Peer;
 use crate::engine::Reading;
 use crate::metrics::IngestMetrics;
 
@@ -27,17 +31,25 @@ pub struct Arrival {
 #[derive(Debug)]
 pub struct Reports {
     arrivals: mpsc::Sender<Arrival>,
+    access: watch::Receiver<Arc<Access>>,
     metrics: IngestMetrics,
 }
 
 impl Reports {
-    /// The service, to be added to a server. Reports go to `arrivals`.
+    /// The service, to be added to a server. Reports go to `arrivals`; who proves who they are may
+    /// report what `access` says.
     #[must_use]
     pub fn service(
         arrivals: mpsc::Sender<Arrival>,
+        access: watch::Receiver<Arc<Access>>,
         metrics: IngestMetrics,
     ) -> ReportServiceServer<Self> {
-        ReportServiceServer::new(Self { arrivals, metrics }).max_decoding_message_size(BYTES_MAX)
+        ReportServiceServer::new(Self {
+            arrivals,
+            access,
+            metrics,
+        })
+        .max_decoding_message_size(BYTES_MAX)
     }
 }
 
@@ -47,10 +59,17 @@ impl ReportService for Reports {
         &self,
         request: Request<ReportRequest>,
     ) -> Result<Response<ReportResponse>, Status> {
+        let peer = request.extensions().get::<Peer>().cloned();
         let report = Report::try_from(request.into_inner()).map_err(|error| {
             self.metrics.report_refused();
             Status::invalid_argument(error.to_string())
         })?;
+        if let Some(peer) = peer {
+            // The filter keeps what was denied and sends it again: nothing is lost when a rule is missing.
+            let access = Arc::clone(&self.access.borrow());
+            peer.report(&access, &report)
+                .inspect_err(|_| self.metrics.report_denied())?;
+        }
         let (answer, answered) = oneshot::channel();
         self.arrivals
             .try_send(Arrival { report, answer })

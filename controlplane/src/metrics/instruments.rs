@@ -140,6 +140,11 @@ impl IngestMetrics {
         self.reports.add(1, &[KeyValue::new("result", "refused")]);
     }
 
+    /// A report was about something that its sender may not report about.
+    pub fn report_denied(&self) {
+        self.reports.add(1, &[KeyValue::new("result", "denied")]);
+    }
+
     /// A report came while too many others waited; the filter sends it again.
     pub fn report_put_off(&self) {
         self.reports.add(1, &[KeyValue::new("result", "put_off")]);

@@ -4,10 +4,12 @@
 //! nothing is global. Labels are words of an enum or names from documents,
 //! never nodes or anything from traffic.
 
+mod door;
 mod effects;
 mod instruments;
 mod observed;
 
+pub use door::DoorMetrics;
 pub use instruments::{AlertMetrics, DocumentMetrics, IngestMetrics, PushMetrics, StepMetrics};
 pub use observed::{observe_nodes, observe_slos, rough_span, span};
 

@@ -268,6 +268,7 @@ impl Actor {
         self.meters
             .documents
             .loaded(documents.intents.len(), refused_files);
+        self.hub.set_access(Arc::clone(&documents.access));
         if let Some(fleet) = &documents.fleet {
             self.fleet = Arc::clone(fleet);
             self.hub.set_fleet(Arc::clone(fleet));

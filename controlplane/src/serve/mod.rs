@@ -7,6 +7,7 @@
 mod acknowledgements;
 mod actor;
 mod commits;
+mod grpc;
 mod watch;
 
 pub use actor::{Change, View};
@@ -18,18 +19,19 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use opentelemetry::metrics::Meter;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch as latest};
 use tokio::task::{JoinError, JoinHandle};
-use tonic::transport::server::TcpIncoming;
 
 use crate::admin::{Admin, router};
 use crate::ads::{AdsLimits, Hub};
 use crate::alerts::{self, DeliverError, Deliverer};
+use crate::door::{DoorSettings, TlsError};
 use crate::engine::{Documents, Engine, RestoreError};
 use crate::ingest::{Reports, WAITING_MAX};
 use crate::metrics::{
-    AlertMetrics, DocumentMetrics, IngestMetrics, PushMetrics, StepMetrics, Telemetry,
+    AlertMetrics, DocumentMetrics, DoorMetrics, IngestMetrics, PushMetrics, StepMetrics, Telemetry,
     TelemetryError, observe_nodes, observe_slos,
 };
 use crate::publish::{PublishSettings, Publisher};
@@ -60,6 +62,8 @@ pub struct ServeSettings {
     pub publish: PublishSettings,
     /// Where to record what is decided by, if anywhere.
     pub record: Option<RecordSettings>,
+    /// How the gRPC port is kept.
+    pub door: DoorSettings,
 }
 
 /// Where to record what is decided by.
@@ -108,6 +112,9 @@ pub enum ServeError {
     /// Metrics cannot be had.
     #[error(transparent)]
     Telemetry(#[from] TelemetryError),
+    /// A port cannot be secured.
+    #[error("the gRPC port cannot be secured")]
+    Tls(#[from] TlsError),
     /// The gRPC server ended.
     #[error("the gRPC server ended")]
     Grpc(#[source] tonic::transport::Error),
@@ -147,6 +154,7 @@ pub async fn serve(
     let http = listen(settings.admin).await?;
     let grpc = listen(settings.listen).await?;
     let (http_at, grpc_at) = (address(&http), address(&grpc));
+    let door = grpc::keep(grpc, &settings, DoorMetrics::register(&telemetry.meter()))?;
     let admin = Admin::loading(Arc::clone(&telemetry), hub.clone());
     let http = tokio::spawn(serve_http(http, admin.clone(), stopped.clone()));
 
@@ -158,12 +166,7 @@ pub async fn serve(
     };
     let meter = telemetry.meter();
     let ingest = IngestMetrics::register(&meter);
-    let meters = Meters {
-        ingest: ingest.clone(),
-        step: StepMetrics::register(&meter),
-        push: PushMetrics::register(&meter),
-        documents: DocumentMetrics::register(&meter),
-    };
+    let meters = meters(&meter, &ingest);
     let (store, publisher) = (loaded.store, loaded.publisher);
     let mut actor = Actor::new(loaded.engine, publisher, store, hub.clone(), meters);
     actor.record(loaded.recorder);
@@ -193,8 +196,8 @@ pub async fn serve(
     let watching = tokio::spawn(loaded.watched.run(changes));
     let running = tokio::spawn(actor.run(inputs));
     hub.open();
-    let reports = Reports::service(arrivals, ingest);
-    let grpc = tokio::spawn(serve_grpc(grpc, limits, (hub, reports), stopped));
+    let reports = Reports::service(arrivals, hub.access(), ingest);
+    let grpc = tokio::spawn(grpc::serve(door, limits, (hub, reports), stopped));
     admin.ready((views, orders), slos);
     tracing::info!(
         grpc = %grpc_at, http = %http_at, store = %settings.store.display(),
@@ -210,6 +213,16 @@ pub async fn serve(
     watching.abort();
     alerting.abort();
     ended
+}
+
+/// What the loop measures by.
+fn meters(meter: &Meter, ingest: &IngestMetrics) -> Meters {
+    Meters {
+        ingest: ingest.clone(),
+        step: StepMetrics::register(meter),
+        push: PushMetrics::register(meter),
+        documents: DocumentMetrics::register(meter),
+    }
 }
 
 /// The parts that run until the end.
@@ -318,25 +331,6 @@ async fn serve_http(
         .await
 }
 
-async fn serve_grpc(
-    listener: TcpListener,
-    limits: AdsLimits,
-    services: (
-        Hub,
-        sloop_xds_protos::report::v1::report_service_server::ReportServiceServer<Reports>,
-    ),
-    mut stopped: latest::Receiver<bool>,
-) -> Result<(), tonic::transport::Error> {
-    let stop = async move { drop(stopped.wait_for(|stop| *stop).await.map(|_| ())) };
-    let (hub, reports) = services;
-    limits
-        .server()
-        .add_routes(hub.routes())
-        .add_service(reports)
-        .serve_with_incoming_shutdown(TcpIncoming::from(listener).with_nodelay(Some(true)), stop)
-        .await
-}
-
 #[cfg(test)]
 mod tests {
     use std::net::Ipv4Addr;
@@ -361,6 +355,7 @@ mod tests {
                 module: "/sloop_filter.wasm".to_owned(),
             },
             record: None,
+            door: DoorSettings::default(),
         }
     }
 

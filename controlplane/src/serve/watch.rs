@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
+use sloop_controllers::Access;
 use sloop_xds::fleet::Fleet;
 use tokio::sync::mpsc;
 
@@ -185,6 +186,7 @@ fn documents(loaded: &Loaded, look: &Look) -> Documents {
         route_sets: loaded.route_sets.clone(),
         fleet: loaded.fleet.clone().map(|it| Arc::new(Fleet::new(it))),
         filter_settings: loaded.filter_settings.clone(),
+        access: Arc::new(Access::new(loaded.access_rules.clone())),
         files: names.into_iter().map(file).collect(),
     }
 }

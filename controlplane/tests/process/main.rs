@@ -8,10 +8,13 @@
     reason = "tests"
 )]
 
+#[path = "../authority/mod.rs"]
+mod authority;
 mod commands;
 mod decisions;
 mod discovery;
 mod metrics;
 mod reports;
+mod secured;
 mod serve;
 mod support;

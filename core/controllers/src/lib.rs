@@ -5,6 +5,7 @@
 //! [`Controllers`] step, makes [`filter_config`]s from the merged policies, and
 //! shows people [`SloStatus`]es. Begin with [`Controller`].
 
+mod access;
 mod alert;
 mod all;
 mod budget;
@@ -26,6 +27,7 @@ mod slo;
 mod words;
 mod world;
 
+pub use access::{Access, AccessRule, Denied, InvalidPattern, InvalidSpiffeId, Pattern, SpiffeId};
 pub use alert::{
     Alert, AlertIntent, AlertKind, AlertMemory, AlertState, AlertStatus, AlertTarget, AlertWhen,
     Comparison,

@@ -311,6 +311,7 @@ pub(crate) fn sidecar(
         service: ServiceName::try_from(service)?,
         admin,
         control_plane: discovery.into(),
+        tls: None,
         variant: Variant::Delta,
         module: module
             .to_str()

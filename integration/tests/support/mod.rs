@@ -269,6 +269,7 @@ impl Sidecar {
             service: ServiceName::try_from("shop").unwrap(),
             admin: "127.0.0.1:0".parse().unwrap(),
             control_plane: plane.into(),
+            tls: None,
             variant,
             module,
             report_interval_ms: 100,

@@ -58,6 +58,7 @@ pub(super) fn note_unknown_callers(all: &[Placed<'_>], contributions: &[Contribu
             | Body::AlertPolicy(_)
             | Body::AlertCondition(_)
             | Body::NotificationTarget(_)
+            | Body::AccessRule(_)
             | Body::Checked => false,
         })
     };
@@ -83,6 +84,7 @@ pub(super) fn note_unknown_callers(all: &[Placed<'_>], contributions: &[Contribu
             | Body::AlertPolicy(_)
             | Body::AlertCondition(_)
             | Body::NotificationTarget(_)
+            | Body::AccessRule(_)
             | Body::Checked => continue,
         };
         if !knows(service, side) {

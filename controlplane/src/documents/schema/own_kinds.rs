@@ -78,6 +78,28 @@ pub(super) fn fault_injection() -> Value {
     targeted(&["fault"], &[("fault", fault)])
 }
 
+pub(super) fn access_rule() -> Value {
+    let patterns = |about: &str| {
+        let about = format!("{about} A final * stands for anything.");
+        json!({"type": "array", "minItems": 1, "items": text(), "description": about})
+    };
+    let calls = "Services that they may report about as callers; any when left out.";
+    object(
+        &["identities", "services"],
+        &[
+            (
+                "identities",
+                patterns("Names in certificates, as spiffe://example.org/shop."),
+            ),
+            ("services", patterns("Services whose sidecars these are.")),
+            (
+                "calls",
+                json!({"type": ["array", "null"], "items": text(), "description": calls}),
+            ),
+        ],
+    )
+}
+
 /// What is about a service, its routes, and whose sidecars act.
 fn targeted(required: &[&str], fields: &[(&str, Value)]) -> Value {
     let mut all = vec![

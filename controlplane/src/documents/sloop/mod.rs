@@ -3,6 +3,7 @@
 //! Values that the filter knows, too (`limits`, `match`, `fault`), have the names
 //! that its configuration gives them.
 
+mod access_rule;
 mod chaos_experiment;
 mod circuit_breaker;
 mod deny_rule;
@@ -33,6 +34,7 @@ pub(super) const KINDS: &[&str] = &[
     "FaultInjection",
     "EnvoyResource",
     "ChaosExperiment",
+    "AccessRule",
 ];
 
 /// Reads what follows the metadata of a document of `kind`, seen at `now`.
@@ -51,6 +53,7 @@ pub(super) fn read(
             .map(|declared| Body::EnvoyResource(Box::new(declared))),
         "ChaosExperiment" => chaos_experiment::read(document, metadata, now)
             .map(|experiment| Body::ChaosExperiment(Box::new(experiment))),
+        "AccessRule" => access_rule::read(document, metadata).map(Body::AccessRule),
         "FilterSettings" => filter_settings::read(document, metadata)
             .map(|settings| Body::FilterSettings(Box::new(settings))),
         "LoadShedding" => {

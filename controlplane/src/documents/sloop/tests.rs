@@ -1,5 +1,5 @@
 use sloop_controllers::{
-    CircuitBreakerIntent, DenyIntent, FaultInjectionIntent, LoadSheddingIntent,
+    CircuitBreakerIntent, DenyIntent, FaultInjectionIntent, LoadSheddingIntent, Pattern,
 };
 use sloop_model::{BreakerMode, BreakerWindow, DelaySpread, Mode, WallTime};
 
@@ -270,4 +270,62 @@ fn a_caller_that_nobody_knows_is_noted() {
     let with = |service: &str| format!("{deny}{}", settings.replace("SERVICE", service));
     assert_eq!(notes(with("s")), 0);
     assert_eq!(notes(with("other")), 1);
+}
+
+fn access(spec: &str) -> Loaded {
+    let text = format!(
+        "{{apiVersion: sloop.dev/v1, kind: AccessRule, metadata: {{name: a}}, spec: {{{spec}}}}}"
+    );
+    read_texts(&[("a.yaml".to_owned(), text)], NOW)
+}
+
+#[test]
+fn an_access_rule_says_who_may_be_whose_sidecar() {
+    let texts = |patterns: &[Pattern]| -> Vec<String> {
+        patterns.iter().map(ToString::to_string).collect()
+    };
+    let spec = "identities: [spiffe://a/b, 'spiffe://a/c/*'], services: [shop, 'cart-*']";
+    let loaded = access(spec);
+    assert_eq!(loaded.problems, []);
+    let [rule] = loaded.access_rules.as_slice() else {
+        panic!("{loaded:?}");
+    };
+    assert_eq!(texts(&rule.identities), ["spiffe://a/b", "spiffe://a/c/*"]);
+    assert_eq!(texts(&rule.services), ["shop", "cart-*"]);
+    assert_eq!(rule.calls, None);
+    let calls = |calls: &str| {
+        access(&format!("{spec}, calls: {calls}")).access_rules[0]
+            .calls
+            .clone()
+    };
+    assert_eq!(calls("[]").as_deref(), Some([].as_slice()));
+    assert_eq!(
+        calls("[bank]").map(|it| texts(&it)),
+        Some(vec!["bank".to_owned()])
+    );
+}
+
+#[test]
+fn what_fits_nobody_is_no_access_rule() {
+    let wrong = |spec: &str| {
+        let said = |remark: &Remark| format!("{}: {}", remark.path, remark.message);
+        access(spec).problems.iter().map(said).collect::<Vec<_>>()
+    };
+    assert_eq!(
+        wrong("identities: [https://a, 'http*', spiffe://A, '*x'], services: []"),
+        [
+            "spec.identities[0]: is no name: it does not begin with spiffe://",
+            "spec.identities[1]: is no beginning of a name; names begin with spiffe://",
+            "spec.identities[2]: is no name: its trust domain must be 1 to 255 of a-z, 0-9, '.', '-' and '_'",
+            "spec.identities[3]: is \"*x\"; a * stands for anything, and only at the end",
+            "spec.services: is empty; it must have at least one item",
+        ]
+    );
+    assert_eq!(wrong("identities: ['*'], services: [a, '']").len(), 1);
+    assert_eq!(wrong("identities: ['*']"), ["spec.services: is required"]);
+    let many = vec!["a"; 257].join(", ");
+    assert_eq!(
+        wrong(&format!("identities: ['*'], services: [{many}]")),
+        ["spec.services: has 257 items; it may have at most 256"]
+    );
 }

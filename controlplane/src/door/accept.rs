@@ -1,0 +1,203 @@
+//! Takes connections, and has them prove who they are.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use sloop_controllers::SpiffeId;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+use tokio_rustls::LazyConfigAcceptor;
+use tokio_rustls::server::TlsStream;
+use tokio_stream::wrappers::ReceiverStream;
+
+use super::connection::{Carrier, Connection, Times};
+use super::identity::{NoIdentity, identity};
+use super::limits::{DoorLimits, Limit};
+use super::peer::Peer;
+use super::watch::ServerTls;
+use crate::metrics::DoorMetrics;
+
+/// Connections that are let in and that the server has not taken yet.
+const LET_IN_MAX: usize = 64;
+
+/// How long to wait when the machine has no more room, as for open files.
+const NO_ROOM_GAP: Duration = Duration::from_millis(100);
+
+/// The port.
+#[derive(Debug)]
+pub struct Door {
+    /// Where connections come.
+    pub listener: TcpListener,
+    /// What they are held to; without, they are plain.
+    pub tls: Option<ServerTls>,
+    /// What they may take.
+    pub limits: DoorLimits,
+    /// What counts them.
+    pub metrics: DoorMetrics,
+}
+
+/// Why somebody was not let in.
+#[derive(Debug, thiserror::Error)]
+enum Refused {
+    #[error("the handshake took too long")]
+    Slow,
+    #[error("the handshake failed")]
+    Handshake(#[from] io::Error),
+    #[error(transparent)]
+    Identity(#[from] NoIdentity),
+}
+
+/// What all connections share.
+#[derive(Debug)]
+struct Hall {
+    tls: Option<ServerTls>,
+    limits: DoorLimits,
+    metrics: DoorMetrics,
+    handshakes: Semaphore,
+    let_in: mpsc::Sender<io::Result<Connection>>,
+}
+
+impl Door {
+    /// Takes connections until the answer is dropped.
+    pub fn open(self) -> ReceiverStream<io::Result<Connection>> {
+        let (let_in, connections) = mpsc::channel(LET_IN_MAX);
+        let hall = Hall {
+            tls: self.tls,
+            limits: self.limits,
+            metrics: self.metrics,
+            handshakes: Semaphore::new(self.limits.handshakes_max),
+            let_in,
+        };
+        tokio::spawn(take(self.listener, Arc::new(hall)));
+        ReceiverStream::new(connections)
+    }
+}
+
+async fn take(listener: TcpListener, hall: Arc<Hall>) {
+    let places = Arc::new(Semaphore::new(hall.limits.connections_max));
+    loop {
+        let accepted = tokio::select! {
+            () = hall.let_in.closed() => return,
+            accepted = listener.accept() => accepted,
+        };
+        match accepted {
+            Ok((stream, from)) => match Arc::clone(&places).try_acquire_owned() {
+                Ok(place) => drop(tokio::spawn(receive(
+                    Arc::clone(&hall),
+                    stream,
+                    from,
+                    place,
+                ))),
+                Err(_) => hall.metrics.hit(Limit::Connections),
+            },
+            Err(error) => {
+                tracing::warn!(%error, "a connection could not be taken");
+                tokio::time::sleep(NO_ROOM_GAP).await;
+            }
+        }
+    }
+}
+
+async fn receive(
+    hall: Arc<Hall>,
+    stream: TcpStream,
+    from: SocketAddr,
+    place: OwnedSemaphorePermit,
+) {
+    match hall.secure(stream).await {
+        Ok((carrier, identity)) => {
+            let connection = hall.connection(carrier, from, identity, place);
+            drop(hall.let_in.send(Ok(connection)).await);
+        }
+        Err(refused) => {
+            hall.metrics.hit(refused.limit());
+            // Whoever reaches the port can bring this about, as often as they like.
+            let because = std::error::Error::source(&refused).map(ToString::to_string);
+            tracing::debug!(%from, error = %refused, because, "a connection was refused");
+        }
+    }
+}
+
+impl Hall {
+    async fn secure(&self, stream: TcpStream) -> Result<(Carrier, Option<SpiffeId>), Refused> {
+        stream.set_nodelay(true)?;
+        let Some(tls) = &self.tls else {
+            return Ok((Carrier::Plain(stream), None));
+        };
+        let patience = self.limits.handshake_time_max;
+        let acceptor = LazyConfigAcceptor::new(rustls::server::Acceptor::default(), stream);
+        // Nothing is reckoned before the client has said its part.
+        let hello = tokio::time::timeout(patience, acceptor);
+        let hello = hello.await.or(Err(Refused::Slow))??;
+        let Ok(_turn) = self.handshakes.acquire().await else {
+            return Err(Refused::Slow);
+        };
+        let rest = tokio::time::timeout(patience, hello.into_stream(tls.config()));
+        let secured = rest.await.or(Err(Refused::Slow))??;
+        let identity = client(&secured)?;
+        Ok((Carrier::Secured(Box::new(secured)), identity))
+    }
+
+    fn connection(
+        &self,
+        carrier: Carrier,
+        from: SocketAddr,
+        identity: Option<SpiffeId>,
+        place: OwnedSemaphorePermit,
+    ) -> Connection {
+        let (end, ended) = oneshot::channel();
+        let metrics = self.metrics.clone();
+        let age_max = matches!(carrier, Carrier::Secured(_))
+            .then(|| spread(self.limits.connection_age_max, from.port()));
+        let peer = Peer::new(from, identity, &self.limits, metrics.clone(), end);
+        let times = Times {
+            silence_max: self.limits.handshake_time_max,
+            age_max,
+        };
+        Connection::new(carrier, (peer, ended), times, metrics, place)
+    }
+}
+
+impl Refused {
+    const fn limit(&self) -> Limit {
+        match self {
+            Self::Slow => Limit::HandshakeTime,
+            Self::Handshake(_) => Limit::Handshake,
+            Self::Identity(_) => Limit::Identity,
+        }
+    }
+}
+
+/// Who is there. `None` where no certificate is asked for; a handshake without one that is fails before.
+fn client(secured: &TlsStream<TcpStream>) -> Result<Option<SpiffeId>, NoIdentity> {
+    let (_, session) = secured.get_ref();
+    let shown = session.peer_certificates().and_then(<[_]>::first);
+    shown.map(identity).transpose()
+}
+
+/// `age`, up to a tenth more or less, by something that differs between clients: those that came
+/// all at once need not come back all at once.
+fn spread(age: Duration, seed: u16) -> Duration {
+    let tenth = age / 10;
+    // Ports follow each other; a factor near the golden ratio keeps them apart (Knuth, 6.4).
+    let draw = seed.wrapping_mul(40_503);
+    age - tenth + tenth * 2 * u32::from(draw) / u32::from(u16::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ages_are_spread_by_a_tenth_to_either_side() {
+        let age = Duration::from_secs(1_000);
+        let ages: Vec<Duration> = (0..u16::MAX).map(|port| spread(age, port)).collect();
+        assert_eq!(ages.iter().min(), Some(&Duration::from_secs(900)));
+        assert!(ages.iter().max() > Some(&Duration::from_secs(1_099)));
+        assert!(ages.iter().all(|it| *it <= Duration::from_secs(1_100)));
+        let early = ages[..1_000].iter().filter(|it| **it < age).count();
+        assert!((400..600).contains(&early), "{early} of 1000");
+    }
+}

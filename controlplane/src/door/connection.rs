@@ -1,0 +1,185 @@
+//! One connection, secured or not, that ends when it should.
+
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
+use tokio::time::{Instant, Sleep};
+use tokio_rustls::server::TlsStream;
+use tonic::transport::server::Connected;
+
+use super::limits::Limit;
+use super::peer::Peer;
+use crate::metrics::DoorMetrics;
+
+/// What HTTP/2 begins with (RFC 9113, 3.4).
+const PREFACE_BYTES: usize = 24;
+
+/// What carries the bytes.
+#[derive(Debug)]
+pub(super) enum Carrier {
+    Plain(TcpStream),
+    Secured(Box<TlsStream<TcpStream>>),
+}
+
+/// A connection. It ends when its peer is told to, when it does not begin to speak, and when it is old.
+#[derive(Debug)]
+pub struct Connection {
+    carrier: Carrier,
+    peer: Peer,
+    /// `None` when it is over.
+    end: Option<oneshot::Receiver<()>>,
+    /// Bytes that are still missing until it speaks.
+    silent: usize,
+    /// When it ends: while it is silent, and then for its age.
+    due: Option<Pin<Box<Sleep>>>,
+    age_max: Option<Duration>,
+    metrics: DoorMetrics,
+    _place: OwnedSemaphorePermit,
+}
+
+/// How long a connection may be silent, and last.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Times {
+    pub(super) silence_max: Duration,
+    pub(super) age_max: Option<Duration>,
+}
+
+impl Connection {
+    pub(super) fn new(
+        carrier: Carrier,
+        (peer, end): (Peer, oneshot::Receiver<()>),
+        times: Times,
+        metrics: DoorMetrics,
+        place: OwnedSemaphorePermit,
+    ) -> Self {
+        metrics.connected();
+        Self {
+            carrier,
+            peer,
+            end: Some(end),
+            silent: PREFACE_BYTES,
+            due: Some(Box::pin(tokio::time::sleep(times.silence_max))),
+            age_max: times.age_max,
+            metrics,
+            _place: place,
+        }
+    }
+
+    /// Whether it is to end, and how: with an error or as if the client had gone.
+    fn poll_end(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self
+            .end
+            .as_mut()
+            .is_none_or(|end| Pin::new(end).poll(context).is_ready())
+        {
+            self.end = None;
+            return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
+        }
+        let Some(due) = &mut self.due else {
+            return Poll::Pending;
+        };
+        ready!(due.as_mut().poll(context));
+        if 0 < self.silent {
+            self.metrics.hit(Limit::HandshakeTime);
+            return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Notes that `bytes` came.
+    fn heard(&mut self, bytes: usize) {
+        if self.silent == 0 {
+            return;
+        }
+        self.silent = self.silent.saturating_sub(bytes);
+        if self.silent == 0 {
+            match (self.age_max, &mut self.due) {
+                (Some(age_max), Some(due)) => due.as_mut().reset(Instant::now() + age_max),
+                (_, due) => *due = None,
+            }
+        }
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.metrics.disconnected();
+    }
+}
+
+impl Connected for Connection {
+    type ConnectInfo = Peer;
+
+    fn connect_info(&self) -> Peer {
+        self.peer.clone()
+    }
+}
+
+impl AsyncRead for Connection {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        if let Poll::Ready(ended) = self.poll_end(context) {
+            return Poll::Ready(ended);
+        }
+        let before = buffer.filled().len();
+        ready!(match &mut self.carrier {
+            Carrier::Plain(stream) => Pin::new(stream).poll_read(context, buffer),
+            Carrier::Secured(stream) => Pin::new(stream).poll_read(context, buffer),
+        })?;
+        self.heard(buffer.filled().len().saturating_sub(before));
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Connection {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        match &mut self.carrier {
+            Carrier::Plain(stream) => Pin::new(stream).poll_write(context, bytes),
+            Carrier::Secured(stream) => Pin::new(stream).poll_write(context, bytes),
+        }
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        match &mut self.carrier {
+            Carrier::Plain(stream) => Pin::new(stream).poll_write_vectored(context, slices),
+            Carrier::Secured(stream) => Pin::new(stream).poll_write_vectored(context, slices),
+        }
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        match &self.carrier {
+            Carrier::Plain(stream) => stream.is_write_vectored(),
+            Carrier::Secured(stream) => stream.is_write_vectored(),
+        }
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &mut self.carrier {
+            Carrier::Plain(stream) => Pin::new(stream).poll_flush(context),
+            Carrier::Secured(stream) => Pin::new(stream).poll_flush(context),
+        }
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &mut self.carrier {
+            Carrier::Plain(stream) => Pin::new(stream).poll_shutdown(context),
+            Carrier::Secured(stream) => Pin::new(stream).poll_shutdown(context),
+        }
+    }
+}

@@ -1,0 +1,69 @@
+//! What connections may take.
+
+use std::time::Duration;
+
+/// Bounds on connections to the gRPC port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DoorLimits {
+    /// Connections at one time.
+    pub connections_max: usize,
+    /// Handshakes at one time; more wait.
+    pub handshakes_max: usize,
+    /// How long a connection may take until it is secured, and then until it speaks HTTP/2.
+    pub handshake_time_max: Duration,
+    /// How long a secured connection lasts, give or take a tenth, until its client has to prove anew who it is.
+    pub connection_age_max: Duration,
+    /// Calls that one connection may begin at once.
+    pub calls_burst: u32,
+    /// Calls per second that one connection may begin for long.
+    pub calls_per_second: u32,
+}
+
+impl Default for DoorLimits {
+    fn default() -> Self {
+        Self {
+            // A sidecar has one, and one more per worker once it reports. The machine's limit of
+            // open files is often reached before.
+            connections_max: 60_000,
+            // Each takes half a millisecond of a core, and otherwise waits for the client.
+            handshakes_max: 256,
+            handshake_time_max: Duration::from_secs(5),
+            connection_age_max: Duration::from_secs(60 * 60),
+            // A worker reports ten times a second at most, and begins one stream of discovery.
+            calls_burst: 1_000,
+            calls_per_second: 100,
+        }
+    }
+}
+
+/// A bound that somebody came up against.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Limit {
+    /// [`DoorLimits::connections_max`].
+    Connections,
+    /// [`DoorLimits::handshake_time_max`].
+    HandshakeTime,
+    /// No certificate, or one that nobody trusts, or other nonsense.
+    Handshake,
+    /// A certificate without a name that says whose it is.
+    Identity,
+    /// [`DoorLimits::calls_per_second`].
+    Calls,
+    /// A connection that was ended because it went on far beyond that.
+    CallsFlood,
+}
+
+impl Limit {
+    /// The name in metrics.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Connections => "connections",
+            Self::HandshakeTime => "handshake_time",
+            Self::Handshake => "handshake",
+            Self::Identity => "identity",
+            Self::Calls => "calls",
+            Self::CallsFlood => "calls_flood",
+        }
+    }
+}

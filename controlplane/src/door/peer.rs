@@ -1,0 +1,163 @@
+//! What is known about the other side of a connection.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use sloop_controllers::{Access, Denied, SpiffeId};
+use tokio::sync::oneshot;
+use tonic::{Request, Status};
+
+use super::limits::{DoorLimits, Limit};
+use crate::ads::Allowance;
+use crate::clock;
+use crate::ingest::Report;
+use crate::metrics::DoorMetrics;
+
+/// Refused calls that a connection may have at once, and per second for long. Beyond, whoever is
+/// there does not listen, and the connection ends.
+const REFUSED_BURST: u32 = 1_000;
+const REFUSED_PER_SECOND: u32 = 100;
+
+/// The other side of a connection; in the extensions of every request that came over it.
+#[derive(Clone, Debug)]
+pub struct Peer {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    address: SocketAddr,
+    identity: Option<SpiffeId>,
+    metrics: DoorMetrics,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    calls: Allowance,
+    refused: Allowance,
+    /// Whether it was said that it wanted what it may not have.
+    was_denied: bool,
+    /// Ends the connection when it is dropped.
+    end: Option<oneshot::Sender<()>>,
+}
+
+impl Peer {
+    /// The peer of a connection that begins. The connection must end when `end` is dropped.
+    pub(super) fn new(
+        address: SocketAddr,
+        identity: Option<SpiffeId>,
+        limits: &DoorLimits,
+        metrics: DoorMetrics,
+        end: oneshot::Sender<()>,
+    ) -> Self {
+        let now = clock::wall();
+        let state = State {
+            calls: Allowance::new(limits.calls_burst, limits.calls_per_second, now),
+            refused: Allowance::new(REFUSED_BURST, REFUSED_PER_SECOND, now),
+            was_denied: false,
+            end: Some(end),
+        };
+        Self {
+            shared: Arc::new(Shared {
+                address,
+                identity,
+                metrics,
+                state: Mutex::new(state),
+            }),
+        }
+    }
+
+    /// Where it connects from.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.shared.address
+    }
+
+    /// Who it is, by its certificate; `None` without TLS.
+    #[must_use]
+    pub fn identity(&self) -> Option<&SpiffeId> {
+        self.shared.identity.as_ref()
+    }
+
+    /// Ends its connection, whatever is under way.
+    pub fn end(&self) {
+        self.state().end = None;
+    }
+
+    /// Whether it may be a sidecar of `service`. Without TLS anybody may.
+    ///
+    /// # Errors
+    ///
+    /// `PERMISSION_DENIED` when no rule says so.
+    pub fn sidecar(&self, access: &Access, service: &str) -> Result<(), Status> {
+        let allowed = self.identity().map(|it| access.sidecar(it, service));
+        allowed
+            .unwrap_or(Ok(()))
+            .map_err(|denied| self.deny(&denied))
+    }
+
+    /// Whether it may send this report. Without TLS anybody may.
+    ///
+    /// # Errors
+    ///
+    /// `PERMISSION_DENIED` when no rule says so.
+    pub fn report(&self, access: &Access, report: &Report) -> Result<(), Status> {
+        let scopes = report.scopes.iter().map(|counts| &counts.scope);
+        let allowed = self
+            .identity()
+            .map(|it| access.report(it, &report.group, scopes));
+        allowed
+            .unwrap_or(Ok(()))
+            .map_err(|denied| self.deny(&denied))
+    }
+
+    /// Counts that it wanted what it may not have.
+    fn deny(&self, denied: &Denied) -> Status {
+        let status = Status::permission_denied(denied.to_string());
+        self.shared.metrics.denied(denied);
+        let mut state = self.state();
+        // Peers come back every other second, for as long as nobody gives them leave.
+        if std::mem::replace(&mut state.was_denied, true) {
+            return status;
+        }
+        tracing::warn!(address = %self.address(), %denied, "somebody may not do what they want");
+        status
+    }
+
+    /// Counts a call that begins.
+    fn call(&self) -> Result<(), Status> {
+        let now = clock::wall();
+        let mut state = self.state();
+        if state.calls.take(now) {
+            return Ok(());
+        }
+        self.shared.metrics.hit(Limit::Calls);
+        if !state.refused.take(now) && state.end.take().is_some() {
+            self.shared.metrics.hit(Limit::CallsFlood);
+            let (address, identity) = (self.address(), self.identity());
+            tracing::warn!(%address, ?identity, "a connection with a flood of calls was ended");
+        }
+        Err(Status::resource_exhausted(
+            "too many calls on one connection",
+        ))
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        let state = &self.shared.state;
+        state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Lets a call pass if its connection has not begun too many. Calls that did not come through a
+/// [`super::Door`] pass.
+///
+/// # Errors
+///
+/// `RESOURCE_EXHAUSTED` when there are too many.
+pub fn admit(request: Request<()>) -> Result<Request<()>, Status> {
+    if let Some(peer) = request.extensions().get::<Peer>() {
+        peer.call()?;
+    }
+    Ok(request)
+}

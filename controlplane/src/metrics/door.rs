@@ -1,0 +1,77 @@
+//! What the gRPC port counts.
+
+use opentelemetry::KeyValue;
+use opentelemetry::metrics::{Counter, Meter, UpDownCounter};
+use sloop_controllers::Denied;
+
+use crate::door::Limit;
+
+/// What connections measure.
+#[derive(Clone, Debug)]
+pub struct DoorMetrics {
+    connections: UpDownCounter<i64>,
+    limits: Counter<u64>,
+    reloads: Counter<u64>,
+    denied: Counter<u64>,
+}
+
+impl DoorMetrics {
+    /// Creates the instruments.
+    #[must_use]
+    pub fn register(meter: &Meter) -> Self {
+        Self {
+            connections: meter
+                .i64_up_down_counter("connections")
+                .with_description("Connections to the gRPC port.")
+                .build(),
+            limits: meter
+                .u64_counter("limits_hit")
+                .with_description("Times that somebody came up against a limit, by which.")
+                .build(),
+            reloads: meter
+                .u64_counter("tls_reloads")
+                .with_description("Times that certificates changed, by whether they could be used.")
+                .build(),
+            denied: meter
+                .u64_counter("access_denied")
+                .with_description(
+                    "Times that somebody wanted what no AccessRule lets them, by what.",
+                )
+                .build(),
+        }
+    }
+
+    /// Somebody wanted what they may not have.
+    pub fn denied(&self, denied: &Denied) {
+        let what = match denied {
+            Denied::Service { .. } => "service",
+            Denied::Report { .. } => "report",
+        };
+        self.denied.add(1, &[KeyValue::new("what", what)]);
+    }
+
+    /// Somebody came up against `limit`.
+    pub fn hit(&self, limit: Limit) {
+        self.limits.add(1, &[KeyValue::new("limit", limit.word())]);
+    }
+
+    /// A connection was let in.
+    pub fn connected(&self) {
+        self.connections.add(1, &[]);
+    }
+
+    /// A connection is gone.
+    pub fn disconnected(&self) {
+        self.connections.add(-1, &[]);
+    }
+
+    /// Certificates changed and are used.
+    pub fn reloaded(&self) {
+        self.reloads.add(1, &[KeyValue::new("result", "taken")]);
+    }
+
+    /// Certificates changed and cannot be used.
+    pub fn reload_refused(&self) {
+        self.reloads.add(1, &[KeyValue::new("result", "refused")]);
+    }
+}

@@ -1,0 +1,159 @@
+//! The gRPC port as those meet it who want too much.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "tests"
+)]
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use sloop_controlplane::ads::{AdsLimits, Hub};
+use sloop_controlplane::clock;
+use sloop_controlplane::door::{Door, DoorLimits, admit};
+use sloop_controlplane::metrics::{DoorMetrics, Telemetry};
+use sloop_xds_protos::envoy::envoy::config::core::v3::Node;
+use sloop_xds_protos::envoy::envoy::service::discovery::v3::DeltaDiscoveryRequest;
+use sloop_xds_protos::envoy::envoy::service::discovery::v3::aggregated_discovery_service_client::AggregatedDiscoveryServiceClient;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::time::timeout;
+use tonic::service::InterceptorLayer;
+use tonic::transport::{Channel, Endpoint};
+use tonic::{Code, Status};
+
+/// Longer than anything takes on a busy machine.
+const SOON: Duration = Duration::from_secs(20);
+
+struct Served {
+    at: SocketAddr,
+    telemetry: Telemetry,
+}
+
+impl Served {
+    async fn with(limits: DoorLimits) -> Self {
+        let telemetry = Telemetry::begin().unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let at = listener.local_addr().unwrap();
+        let door = Door {
+            listener,
+            tls: None,
+            limits,
+            metrics: DoorMetrics::register(&telemetry.meter()),
+        };
+        let hub = Hub::new(AdsLimits::default(), clock::wall);
+        hub.open();
+        let server = AdsLimits::default()
+            .server()
+            .layer(InterceptorLayer::new(admit))
+            .add_routes(hub.routes());
+        tokio::spawn(server.serve_with_incoming(door.open()));
+        Self { at, telemetry }
+    }
+
+    fn hits(&self, limit: &str) -> u64 {
+        let text = self.telemetry.render().unwrap();
+        let name = format!("sloop_controlplane_limits_hit_total{{limit=\"{limit}\"}} ");
+        let line = text.lines().find_map(|line| line.strip_prefix(&name));
+        line.map_or(0, |count| count.parse().unwrap())
+    }
+
+    fn client(&self) -> AggregatedDiscoveryServiceClient<Channel> {
+        let endpoint = Endpoint::from_shared(format!("http://{}", self.at)).unwrap();
+        AggregatedDiscoveryServiceClient::new(endpoint.connect_lazy())
+    }
+}
+
+/// A stream that asks once and ends.
+async fn ask(client: &mut AggregatedDiscoveryServiceClient<Channel>) -> Result<(), Status> {
+    let request = DeltaDiscoveryRequest {
+        node: Some(Node {
+            id: "shop-1".to_owned(),
+            cluster: "shop".to_owned(),
+            ..Node::default()
+        }),
+        type_url: "type.googleapis.com/envoy.config.cluster.v3.Cluster".to_owned(),
+        ..DeltaDiscoveryRequest::default()
+    };
+    let stream = client.delta_aggregated_resources(tokio_stream::once(request));
+    stream.await?.into_inner().message().await?;
+    Ok(())
+}
+
+/// Waits until the other side ends the connection.
+async fn is_ended(stream: &mut TcpStream) {
+    let mut end = [0; 64];
+    timeout(SOON, async {
+        while !matches!(stream.read(&mut end).await, Ok(0) | Err(_)) {}
+    })
+    .await
+    .expect("the connection ends");
+}
+
+#[tokio::test]
+async fn who_says_nothing_is_not_waited_for() {
+    let served = Served::with(DoorLimits {
+        handshake_time_max: Duration::from_millis(50),
+        ..DoorLimits::default()
+    })
+    .await;
+    let mut silent = TcpStream::connect(served.at).await.unwrap();
+    is_ended(&mut silent).await;
+    let mut half = TcpStream::connect(served.at).await.unwrap();
+    half.write_all(b"PRI * HTTP/2.0\r\n").await.unwrap();
+    is_ended(&mut half).await;
+    assert_eq!(served.hits("handshake_time"), 2);
+    ask(&mut served.client()).await.unwrap();
+}
+
+#[tokio::test]
+async fn one_connection_too_many_is_closed_at_once() {
+    let served = Served::with(DoorLimits {
+        connections_max: 2,
+        ..DoorLimits::default()
+    })
+    .await;
+    let mut clients = [served.client(), served.client()];
+    for client in &mut clients {
+        ask(client).await.unwrap();
+    }
+    let mut third = TcpStream::connect(served.at).await.unwrap();
+    is_ended(&mut third).await;
+    assert_eq!(served.hits("connections"), 1);
+    drop(clients);
+    let begun = std::time::Instant::now();
+    while ask(&mut served.client()).await.is_err() {
+        assert!(begun.elapsed() < SOON, "a place becomes free");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+#[tokio::test]
+async fn too_many_calls_are_refused_and_a_flood_ends_the_connection() {
+    let served = Served::with(DoorLimits {
+        calls_burst: 3,
+        calls_per_second: 1,
+        ..DoorLimits::default()
+    })
+    .await;
+    let mut client = served.client();
+    for _ in 0..3 {
+        ask(&mut client).await.unwrap();
+    }
+    let refused = ask(&mut client).await.unwrap_err();
+    assert_eq!(refused.code(), Code::ResourceExhausted);
+    assert_eq!((served.hits("calls"), served.hits("calls_flood")), (1, 0));
+    let mut others = served.client();
+    ask(&mut others).await.unwrap();
+
+    timeout(SOON, async {
+        while served.hits("calls_flood") == 0 {
+            drop(ask(&mut client).await);
+        }
+    })
+    .await
+    .expect("the connection of the flood ends");
+    assert!(1_000 <= served.hits("calls"));
+    ask(&mut others).await.unwrap();
+}

@@ -1,0 +1,371 @@
+//! The program with TLS: who is let in, and what happens when certificates change.
+
+use std::fs;
+use std::io;
+use std::path::Path;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use hyper_util::rt::TokioIo;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::{ClientConfig, RootCertStore};
+use sloop_xds_protos::envoy::envoy::config::core::v3::Node;
+use sloop_xds_protos::envoy::envoy::service::discovery::v3::aggregated_discovery_service_client::AggregatedDiscoveryServiceClient;
+use sloop_xds_protos::envoy::envoy::service::discovery::v3::{
+    DeltaDiscoveryRequest, DeltaDiscoveryResponse,
+};
+use sloop_xds_protos::report::v1::report_service_client::ReportServiceClient;
+use sloop_xds_protos::report::v1::{self as wire, ReportRequest};
+use tempfile::TempDir;
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+use tokio_stream::StreamExt;
+use tonic::codegen::Service;
+use tonic::transport::{Channel, Endpoint, Uri};
+use tonic::{Code, Status, Streaming};
+
+use crate::authority::{Authority, Issued, write};
+use crate::support::{Home, Sloop, eventually, report};
+
+const CHECKOUT: &str = "spiffe://example.org/ns/shop/sa/checkout";
+
+/// Lets `identity` be a sidecar of `service`.
+fn access(service: &str, identity: &str) -> String {
+    format!(
+        "apiVersion: sloop.dev/v1\nkind: AccessRule\nmetadata: {{name: {service}}}\nspec:\n  \
+         identities: [\"{identity}\"]\n  services: [{service}]\n  calls: [bank]\n"
+    )
+}
+
+/// A control plane with certificates that can be exchanged.
+struct Secured {
+    files: TempDir,
+    authority: Authority,
+    sloop: Sloop,
+    /// What it works on; deleted at the end.
+    home: Home,
+}
+
+impl Secured {
+    fn start() -> Self {
+        let files = tempfile::tempdir().unwrap();
+        let authority = Authority::new("first");
+        let server = authority.write(files.path(), "server", &[]);
+        write(files.path(), "roots.pem", authority.pem());
+        let home = Home::new();
+        home.write("access.yaml", &access("checkout", CHECKOUT));
+        let sloop = home.start_with(&[
+            "--tls-cert",
+            server.cert.to_str().unwrap(),
+            "--tls-key",
+            server.key.to_str().unwrap(),
+            "--client-ca",
+            files.path().join("roots.pem").to_str().unwrap(),
+        ]);
+        Self {
+            files,
+            authority,
+            sloop,
+            home,
+        }
+    }
+
+    fn path(&self) -> &Path {
+        self.files.path()
+    }
+
+    async fn limit_hits(&self, limit: &str) -> f64 {
+        let name = format!("sloop_controlplane_limits_hit_total{{limit=\"{limit}\"}}");
+        self.sloop.metric(&name).await.unwrap_or_default()
+    }
+
+    /// Whether a client that trusts `server` and shows `shown` can report.
+    async fn lets_in(&self, server: &Authority, shown: Option<&Issued>) -> Result<(), String> {
+        let mut client = self.client(server, shown);
+        let answer = client.report(report(1, 1, 1, 0)).await;
+        answer.map(|_| ()).map_err(|status| format!("{status:?}"))
+    }
+
+    async fn counts(&self, metric: &str) -> f64 {
+        let name = format!("sloop_controlplane_{metric}");
+        self.sloop.metric(&name).await.unwrap_or_default()
+    }
+
+    fn client(&self, server: &Authority, shown: Option<&Issued>) -> ReportServiceClient<Channel> {
+        ReportServiceClient::new(self.channel(server, shown))
+    }
+
+    fn channel<'a>(&self, server: &Authority, shown: impl Into<Option<&'a Issued>>) -> Channel {
+        let connect = Connect {
+            at: self.sloop.grpc,
+            config: Arc::new(config(server, shown.into())),
+        };
+        Endpoint::from_static("http://sloop").connect_with_connector_lazy(connect)
+    }
+}
+
+fn config(server: &Authority, shown: Option<&Issued>) -> ClientConfig {
+    let mut roots = RootCertStore::empty();
+    let root = CertificateDer::from_pem_slice(server.pem().as_bytes()).unwrap();
+    roots.add(root).unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let builder = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots);
+    let mut config = match shown {
+        Some(Issued { cert, key }) => builder
+            .with_client_auth_cert(
+                vec![CertificateDer::from_pem_file(cert).unwrap()],
+                PrivateKeyDer::from_pem_file(key).unwrap(),
+            )
+            .unwrap(),
+        None => builder.with_no_client_auth(),
+    };
+    config.alpn_protocols = vec![b"h2".to_vec()];
+    config
+}
+
+#[derive(Clone)]
+struct Connect {
+    at: std::net::SocketAddr,
+    config: Arc<ClientConfig>,
+}
+
+impl Service<Uri> for Connect {
+    type Response = TokioIo<TlsStream<TcpStream>>;
+    type Error = io::Error;
+    type Future = Pin<Box<dyn Future<Output = io::Result<Self::Response>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, _: Uri) -> Self::Future {
+        let (connector, at) = (TlsConnector::from(Arc::clone(&self.config)), self.at);
+        Box::pin(async move {
+            let stream = TcpStream::connect(at).await?;
+            let name = ServerName::try_from("localhost").unwrap();
+            Ok(TokioIo::new(connector.connect(name, stream).await?))
+        })
+    }
+}
+
+#[tokio::test]
+async fn only_who_has_a_certificate_with_a_name_is_let_in() {
+    let secured = Secured::start();
+    let (authority, folder) = (&secured.authority, secured.path());
+    let checkout = authority.write(folder, "checkout", &[CHECKOUT]);
+    secured.lets_in(authority, Some(&checkout)).await.unwrap();
+
+    secured.lets_in(authority, None).await.unwrap_err();
+    let stranger = Authority::new("second").write(folder, "stranger", &[CHECKOUT]);
+    secured
+        .lets_in(authority, Some(&stranger))
+        .await
+        .unwrap_err();
+    let plain = secured.sloop.reports().report(report(1, 2, 1, 0)).await;
+    plain.unwrap_err();
+    eventually("failed handshakes are counted", async || {
+        (3.0 <= secured.limit_hits("handshake").await).then_some(())
+    })
+    .await;
+    assert_eq!(secured.limit_hits("identity").await, 0.0);
+
+    let nameless = authority.write(folder, "nameless", &[]);
+    secured
+        .lets_in(authority, Some(&nameless))
+        .await
+        .unwrap_err();
+    eventually("a certificate without a name is counted", async || {
+        (1.0 <= secured.limit_hits("identity").await).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn changed_certificates_hold_for_the_next_connection() {
+    let secured = Secured::start();
+    let (first, folder) = (&secured.authority, secured.path());
+    let checkout = first.write(folder, "checkout", &[CHECKOUT]);
+    let mut connected = secured.client(first, Some(&checkout));
+    connected.report(report(1, 1, 1, 0)).await.unwrap();
+
+    let second = Authority::new("second");
+    // In between, the certificate and the key do not go together: what was there goes on.
+    fs::write(folder.join("server.pem"), second.issue(&[]).0).unwrap();
+    let refused = "sloop_controlplane_tls_reloads_total{result=\"refused\"}";
+    eventually("half a change is refused", async || {
+        (secured.sloop.metric(refused).await? >= 1.0).then_some(())
+    })
+    .await;
+    secured.lets_in(first, Some(&checkout)).await.unwrap();
+
+    second.write(folder, "server", &[]);
+    write(folder, "roots.pem", second.pem());
+    let other = second.write(folder, "other", &[CHECKOUT]);
+    eventually("the new certificates are used", async || {
+        secured.lets_in(&second, Some(&other)).await.ok()
+    })
+    .await;
+    secured.lets_in(&second, Some(&checkout)).await.unwrap_err();
+    secured.lets_in(first, Some(&other)).await.unwrap_err();
+    connected.report(report(1, 2, 1, 0)).await.unwrap();
+}
+
+#[tokio::test]
+async fn files_that_cannot_be_used_are_named() {
+    let home = Home::new();
+    let files = tempfile::tempdir().unwrap();
+    let authority = Authority::new("first");
+    let server = authority.write(files.path(), "server", &[]);
+    let other = authority.write(files.path(), "other", &[]);
+    let empty = write(files.path(), "empty.pem", "");
+    let complaint = |cert: &Path, key: &Path, ca: &Path| {
+        let mut command = home.command();
+        command
+            .arg("--tls-cert")
+            .arg(cert)
+            .arg("--tls-key")
+            .arg(key);
+        let output = command.arg("--client-ca").arg(ca).output().unwrap();
+        assert!(!output.status.success());
+        String::from_utf8(output.stderr).unwrap()
+    };
+    let nowhere = files.path().join("nowhere.pem");
+    let unread = complaint(&nowhere, &server.key, &server.cert);
+    assert!(unread.contains("nowhere.pem cannot be read"), "{unread}");
+    let none = complaint(&server.cert, &server.key, &empty);
+    assert!(
+        none.contains("empty.pem has no certificate in PEM"),
+        "{none}"
+    );
+    let apart = complaint(&server.cert, &other.key, &server.cert);
+    assert!(apart.contains("other.key do not go together"), "{apart}");
+    let half = home.command().arg("--tls-cert").arg(&server.cert).output();
+    let half = String::from_utf8(half.unwrap().stderr).unwrap();
+    assert!(half.contains("--client-ca"), "{half}");
+}
+
+/// A report of `group` about requests to `service`, or by `group` to it.
+fn about(group: &str, service: &str, side: wire::Side, sequence: u64) -> ReportRequest {
+    let mut report = report(7, sequence, 1, 0);
+    report.cluster = group.to_owned();
+    report.scopes[0].service = service.to_owned();
+    report.scopes[0].side = side.into();
+    report
+}
+
+#[tokio::test]
+async fn a_report_for_somebody_elses_service_is_refused_and_counted() {
+    let secured = Secured::start();
+    let (authority, folder) = (&secured.authority, secured.path());
+    let checkout = authority.write(folder, "checkout", &[CHECKOUT]);
+    let mut client = secured.client(authority, Some(&checkout));
+    for (allowed, group, service, side) in [
+        (true, "checkout", "checkout", wire::Side::Server),
+        (true, "checkout", "bank", wire::Side::Client),
+        (false, "checkout", "bank", wire::Side::Server),
+        (false, "checkout", "orders", wire::Side::Client),
+        (false, "orders", "checkout", wire::Side::Server),
+        (false, "", "checkout", wire::Side::Server),
+    ] {
+        let answer = client.report(about(group, service, side, 1)).await;
+        let code = answer.map_or_else(|status| status.code(), |_| Code::Ok);
+        let expected = if allowed {
+            Code::Ok
+        } else {
+            Code::PermissionDenied
+        };
+        assert_eq!(code, expected, "{group} about {service} as {side:?}");
+    }
+    assert_eq!(
+        secured.counts("reports_total{result=\"denied\"}").await,
+        4.0
+    );
+    let scopes = secured.sloop.items("/v1/scopes").await;
+    let services: Vec<_> = scopes
+        .iter()
+        .map(|scope| scope["service"].as_str())
+        .collect();
+    assert!(!services.contains(&Some("orders")), "{services:?}");
+}
+
+#[tokio::test]
+async fn rules_hold_as_soon_as_they_change() {
+    let secured = Secured::start();
+    let (authority, folder) = (&secured.authority, secured.path());
+    let orders = "spiffe://example.org/ns/shop/sa/orders";
+    let orders = (orders, authority.write(folder, "orders", &[orders]));
+    let mut client = secured.client(authority, Some(&orders.1));
+    let report = about("orders", "orders", wire::Side::Server, 1);
+    let denied = client.report(report.clone()).await.unwrap_err();
+    assert_eq!(denied.code(), Code::PermissionDenied);
+    assert_eq!(
+        denied.message(),
+        "no AccessRule lets spiffe://example.org/ns/shop/sa/orders be a sidecar of \"orders\""
+    );
+    secured
+        .home
+        .write("orders.yaml", &access("orders", orders.0));
+    eventually("it may report", async || {
+        client.report(report.clone()).await.ok()
+    })
+    .await;
+    fs::remove_file(secured.home.document("orders.yaml")).unwrap();
+    eventually("it may not report any more", async || {
+        client.report(report.clone()).await.err()
+    })
+    .await;
+}
+
+/// What a stream of `group` is answered first; it has no configuration, so that is its end.
+async fn first_answer(
+    client: &mut AggregatedDiscoveryServiceClient<Channel>,
+    group: &str,
+) -> Result<Streaming<DeltaDiscoveryResponse>, Status> {
+    let request = DeltaDiscoveryRequest {
+        node: Some(Node {
+            id: "checkout-1".to_owned(),
+            cluster: group.to_owned(),
+            ..Node::default()
+        }),
+        type_url: "type.googleapis.com/envoy.config.cluster.v3.Cluster".to_owned(),
+        ..DeltaDiscoveryRequest::default()
+    };
+    let requests = tokio_stream::once(request).chain(tokio_stream::pending());
+    Ok(client
+        .delta_aggregated_resources(requests)
+        .await?
+        .into_inner())
+}
+
+#[tokio::test]
+async fn a_stream_lasts_for_as_long_as_its_name_may_have_it() {
+    let secured = Secured::start();
+    let (authority, folder) = (&secured.authority, secured.path());
+    let checkout = authority.write(folder, "checkout", &[CHECKOUT]);
+    let mut client = AggregatedDiscoveryServiceClient::new(secured.channel(authority, &checkout));
+    let mut others = first_answer(&mut client, "orders").await.unwrap();
+    let denied = others.message().await.unwrap_err();
+    assert_eq!(denied.code(), Code::PermissionDenied);
+
+    let mut own = first_answer(&mut client, "checkout").await.unwrap();
+    eventually("the node is there", async || {
+        let nodes = secured.sloop.items("/v1/nodes").await;
+        nodes.iter().find(|node| node["connected"] == true).cloned()
+    })
+    .await;
+    fs::remove_file(secured.home.document("access.yaml")).unwrap();
+    let denied = own.message().await.unwrap_err();
+    assert_eq!(denied.code(), Code::PermissionDenied);
+    assert_eq!(
+        secured
+            .counts("access_denied_total{what=\"service\"}")
+            .await,
+        2.0
+    );
+}
