@@ -24,6 +24,7 @@ pub mod fleet;
 mod kind;
 mod offer;
 mod resource;
+pub mod rollout;
 mod snapshot;
 mod stream;
 mod subscription;

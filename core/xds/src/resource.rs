@@ -23,8 +23,9 @@ impl Version {
         &self.0
     }
 
-    /// What a client says that it has.
-    pub(crate) fn claimed(text: &str) -> Self {
+    /// A version that somebody made earlier, or says that it has.
+    #[must_use]
+    pub fn claimed(text: &str) -> Self {
         Self(text.into())
     }
 
@@ -39,7 +40,8 @@ impl Version {
     }
 
     /// Hashes `parts`, each with its length, so that no two lists of parts run into one.
-    pub(crate) fn of<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> Self {
+    #[must_use]
+    pub fn of<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> Self {
         let mut hash = Sha256::new();
         for part in parts {
             hash.update(u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());

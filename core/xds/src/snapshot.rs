@@ -9,18 +9,17 @@ use crate::{Resource, Version};
 /// A type that is not in it is not managed: requests for it are not answered
 /// at all, and nothing of it is ever taken away. A type that is in it without
 /// resources is managed and empty.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Snapshot {
     types: BTreeMap<String, TypeSnapshot>,
+    version: Version,
 }
 
 impl Snapshot {
     /// What all types contain together, as a hash. What is deleted does not matter.
     #[must_use]
-    pub fn version(&self) -> Version {
-        Version::of(self.types.iter().flat_map(|(type_url, of_type)| {
-            [type_url.as_bytes(), of_type.version.as_str().as_bytes()]
-        }))
+    pub const fn version(&self) -> &Version {
+        &self.version
     }
 
     /// The types that are managed, by type URL.
@@ -28,6 +27,12 @@ impl Snapshot {
         self.types
             .iter()
             .map(|(type_url, of_type)| (type_url.as_str(), of_type))
+    }
+}
+
+impl Default for Snapshot {
+    fn default() -> Self {
+        Self::builder().build()
     }
 }
 
@@ -116,7 +121,7 @@ impl SnapshotBuilder {
     /// The snapshot.
     #[must_use]
     pub fn build(self) -> Snapshot {
-        let types = self
+        let types: BTreeMap<String, TypeSnapshot> = self
             .types
             .into_iter()
             .map(|(type_url, (resources, deleted))| {
@@ -127,10 +132,12 @@ impl SnapshotBuilder {
                     version,
                 };
                 (type_url, of_type)
-            });
-        Snapshot {
-            types: types.collect(),
-        }
+            })
+            .collect();
+        let version = Version::of(types.iter().flat_map(|(type_url, of_type)| {
+            [type_url.as_bytes(), of_type.version.as_str().as_bytes()]
+        }));
+        Snapshot { types, version }
     }
 
     fn of_type(&mut self, type_url: &str) -> &mut (BTreeMap<String, Resource>, BTreeSet<String>) {

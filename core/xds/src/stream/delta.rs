@@ -7,7 +7,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::order::{Standing, may_remove, must_wait};
+use super::order::{Standing, is_in_force, may_remove, must_wait};
 use super::{Nonces, Response, Sent, Stream, StreamLimits, Verdict, Violation};
 use crate::subscription::{Subscription, WILDCARD};
 use crate::{
@@ -147,6 +147,10 @@ impl Stream for DeltaStream {
         self.repeat(&kind, &news.with);
         let state = self.types.get_mut(&kind)?;
         Some(state.send(&kind, of_type.version(), news, self.nonces.draw()))
+    }
+
+    fn is_in_force(&self, snapshot: &Snapshot) -> bool {
+        is_in_force(&self.types, snapshot)
     }
 }
 

@@ -56,6 +56,9 @@ pub trait Stream {
 
     /// The next response that is due, if any; it counts as sent from then on.
     fn next(&mut self, snapshot: &Snapshot) -> Option<Response>;
+
+    /// Whether the client runs with all that it asked for of `snapshot`, as far as it has said.
+    fn is_in_force(&self, snapshot: &Snapshot) -> bool;
 }
 
 /// How much one stream may ask for.

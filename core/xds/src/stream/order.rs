@@ -40,6 +40,14 @@ pub(super) fn may_remove<S: Standing>(
         .any(|(kind, it, now)| it.is_behind(kind, now) || it.has_surplus(kind, now))
 }
 
+/// Whether a client has all that it asked for of `snapshot`, has said so, and has nothing else.
+pub(super) fn is_in_force<S: Standing>(types: &BTreeMap<Kind, S>, snapshot: &Snapshot) -> bool {
+    types
+        .iter()
+        .filter_map(|(kind, it)| Some((kind, it, snapshot.of_type(kind.type_url())?)))
+        .all(|(kind, it, now)| !it.is_behind(kind, now) && !it.has_surplus(kind, now))
+}
+
 /// How the client stands with the types among `urls` that it asked for and that are managed.
 fn standing<'a, S>(
     urls: &'static [&'static str],

@@ -14,7 +14,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::order::{Standing, may_remove, must_wait};
+use super::order::{Standing, is_in_force, may_remove, must_wait};
 use super::{Nonces, Response, Sent, Stream, StreamLimits, Verdict, Violation};
 use crate::subscription::Subscription;
 use crate::{
@@ -150,6 +150,10 @@ impl Stream for SotwStream {
         let response = state.send(&kind, news, self.nonces.draw());
         self.repeat(&kind, &changed);
         Some(response)
+    }
+
+    fn is_in_force(&self, snapshot: &Snapshot) -> bool {
+        is_in_force(&self.types, snapshot)
     }
 }
 

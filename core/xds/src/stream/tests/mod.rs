@@ -2,6 +2,7 @@
 
 mod delta;
 mod fleet;
+mod force;
 mod limits;
 mod order;
 mod property;

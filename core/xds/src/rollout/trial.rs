@@ -1,0 +1,242 @@
+//! One change, while some nodes try it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use sloop_model::WallTime;
+
+use super::{Health, RolloutPace, Seen};
+use crate::{Snapshot, Version};
+
+/// Nodes that may go while they try a change, where few try it: one may be stopped by somebody.
+const GONE_MIN: usize = 2;
+
+/// A change on its way.
+#[derive(Debug)]
+pub(super) struct Trial {
+    snapshot: Arc<Snapshot>,
+    revision: Version,
+    nodes: Arc<BTreeSet<String>>,
+    is_first: bool,
+    /// When the change was first tried.
+    began: WallTime,
+    /// When this stage began.
+    since: WallTime,
+    /// Nodes that have taken the change over in this stage, whatever went along with it.
+    took: BTreeSet<String>,
+    /// Since when all nodes of the stage have.
+    quiet_since: Option<WallTime>,
+    /// What nodes had counted when the stage began.
+    before: BTreeMap<String, Health>,
+    /// Nodes of the stage that are not connected, and since when.
+    away: BTreeMap<String, WallTime>,
+    /// Nodes that were replaced since the change was first tried.
+    gone: usize,
+}
+
+/// What a look at the nodes brings.
+pub(super) enum Finding {
+    /// Nothing new.
+    Nothing,
+    /// Other nodes try it, so many.
+    Others(usize),
+    /// All nodes may have it.
+    Well,
+    /// It must be taken back, because.
+    Unwell(String),
+}
+
+impl Trial {
+    /// A change that nobody tries yet.
+    pub(super) fn of(snapshot: Arc<Snapshot>, revision: Version, now: WallTime) -> Self {
+        Self {
+            snapshot,
+            revision,
+            nodes: Arc::default(),
+            is_first: true,
+            began: now,
+            since: now,
+            took: BTreeSet::new(),
+            quiet_since: None,
+            before: BTreeMap::new(),
+            away: BTreeMap::new(),
+            gone: 0,
+        }
+    }
+
+    /// The same change, with something else that does not wait.
+    pub(super) fn renew(&mut self, snapshot: Arc<Snapshot>) {
+        self.snapshot = snapshot;
+    }
+
+    pub(super) const fn snapshot(&self) -> &Arc<Snapshot> {
+        &self.snapshot
+    }
+
+    pub(super) const fn revision(&self) -> &Version {
+        &self.revision
+    }
+
+    pub(super) const fn nodes(&self) -> &Arc<BTreeSet<String>> {
+        &self.nodes
+    }
+
+    pub(super) const fn since(&self) -> WallTime {
+        self.since
+    }
+
+    /// Looks at all nodes that are connected.
+    pub(super) fn look(&mut self, seen: &[Seen], pace: &RolloutPace, now: WallTime) -> Finding {
+        self.note_away(seen, pace, now);
+        if let Some(because) = self.trouble(seen) {
+            return Finding::Unwell(because);
+        }
+        if self.is_over(seen, pace, now) {
+            let goes_on = self.is_first && self.nodes.len() < pace.of(seen.len());
+            if !goes_on {
+                return Finding::Well;
+            }
+            self.is_first = false;
+            self.since = now;
+            self.quiet_since = None;
+            self.took.clear();
+            self.before.clear();
+        }
+        if self.choose(seen, pace) {
+            Finding::Others(self.nodes.len())
+        } else {
+            Finding::Nothing
+        }
+    }
+
+    /// How many nodes should try it in this stage.
+    fn count(&self, seen: &[Seen], pace: &RolloutPace) -> usize {
+        let share = if self.is_first {
+            0
+        } else {
+            pace.of(seen.len())
+        };
+        pace.first.max(share).min(seen.len())
+    }
+
+    /// Notes which nodes of the stage are not connected; those that are not for long are given up.
+    fn note_away(&mut self, seen: &[Seen], pace: &RolloutPace, now: WallTime) {
+        let connected: BTreeSet<&str> = seen.iter().map(|it| it.node.as_str()).collect();
+        let is_away = |node: &String| !connected.contains(node.as_str());
+        self.away.retain(|node, _| is_away(node));
+        for node in self.nodes.iter().filter(|node| is_away(node)) {
+            self.away.entry(node.clone()).or_insert(now);
+        }
+        let long = |since: &WallTime| pace.quiet <= now.since(*since);
+        let given_up: BTreeSet<&String> = self
+            .away
+            .iter()
+            .filter(|(_, since)| long(since))
+            .map(|(node, _)| node)
+            .collect();
+        if given_up.is_empty() {
+            return;
+        }
+        self.gone = self.gone.saturating_add(given_up.len());
+        let stays = |node: &&String| !given_up.contains(node);
+        self.nodes = Arc::new(self.nodes.iter().filter(stays).cloned().collect());
+        self.away.retain(|_, since| !long(since));
+        self.quiet_since = None;
+    }
+
+    /// Chooses nodes where some are missing. Whether there are others now.
+    fn choose(&mut self, seen: &[Seen], pace: &RolloutPace) -> bool {
+        let count = self.count(seen, pace);
+        let missing = count.saturating_sub(self.nodes.len());
+        let others = seen.iter().filter(|it| !self.nodes.contains(&it.node));
+        let chosen: Vec<String> = others.take(missing).map(|it| it.node.clone()).collect();
+        for it in seen {
+            if !self.before.contains_key(&it.node) {
+                self.before.insert(it.node.clone(), it.health);
+            }
+        }
+        if chosen.is_empty() {
+            return false;
+        }
+        Arc::make_mut(&mut self.nodes).extend(chosen);
+        self.quiet_since = None;
+        true
+    }
+
+    fn trying<'a>(&'a self, seen: &'a [Seen]) -> impl Iterator<Item = &'a Seen> {
+        seen.iter().filter(|it| self.nodes.contains(&it.node))
+    }
+
+    fn others<'a>(&'a self, seen: &'a [Seen]) -> impl Iterator<Item = &'a Seen> {
+        seen.iter().filter(|it| !self.nodes.contains(&it.node))
+    }
+
+    /// Whether all nodes of the stage have it and were well for long enough.
+    fn is_over(&mut self, seen: &[Seen], pace: &RolloutPace, now: WallTime) -> bool {
+        let version = self.snapshot.version();
+        let have = self
+            .trying(seen)
+            .filter(|it| it.has.as_ref() == Some(version));
+        let have: Vec<String> = have.map(|it| it.node.clone()).collect();
+        self.took.extend(have);
+        let all_have = !self.nodes.is_empty() && self.nodes.is_subset(&self.took);
+        if !(all_have && self.away.is_empty()) {
+            self.quiet_since = None;
+            return false;
+        }
+        let since = *self.quiet_since.get_or_insert(now);
+        pace.quiet <= now.since(since)
+    }
+
+    /// What is wrong with the nodes that try it.
+    fn trouble(&self, seen: &[Seen]) -> Option<String> {
+        let gone_max = GONE_MIN.max(self.nodes.len());
+        if gone_max <= self.gone {
+            return Some(format!("{} nodes that tried it are gone", self.gone));
+        }
+        self.refusal(seen)
+            .or_else(|| self.reload(seen))
+            .or_else(|| self.failures(seen))
+    }
+
+    /// A refusal, unless nodes refuse that do not try it: then it is about something else.
+    fn refusal(&self, seen: &[Seen]) -> Option<String> {
+        let refuses = |it: &&Seen| it.refusal.as_ref().is_some_and(|(at, _)| self.began <= *at);
+        if self.others(seen).any(|it| refuses(&it)) {
+            return None;
+        }
+        let node = self.trying(seen).find(refuses)?;
+        let (_, message) = node.refusal.as_ref()?;
+        Some(format!("{} refuses it: {message}", node.node))
+    }
+
+    fn reload(&self, seen: &[Seen]) -> Option<String> {
+        let node = self.trying(seen).find(|it| 0 < self.since_stage(it).vms)?;
+        Some(format!("{} began a Wasm VM anew", node.node))
+    }
+
+    /// Failures beyond those elsewhere, and beyond those that the same nodes had before.
+    fn failures(&self, seen: &[Seen]) -> Option<String> {
+        let sum = |sum: Health, it: &Seen| sum.plus(self.since_stage(it));
+        let trying = self.trying(seen).fold(Health::default(), sum);
+        let others = self.others(seen).fold(Health::default(), sum);
+        let earlier = self.trying(seen).fold(Health::default(), |sum, it| {
+            sum.plus(self.before.get(&it.node).copied().unwrap_or_default())
+        });
+        let mut compared = [others, earlier].into_iter().filter(Health::says_something);
+        let worst = compared.clone().next()?;
+        if !compared.all(|it| trying.is_worse_than(it)) {
+            return None;
+        }
+        Some(format!(
+            "{} of {} requests failed where it was tried, {} of {} otherwise",
+            trying.failed, trying.requests, worst.failed, worst.requests
+        ))
+    }
+
+    /// What a node counted in this stage.
+    fn since_stage(&self, it: &Seen) -> Health {
+        let before = self.before.get(&it.node).copied().unwrap_or(it.health);
+        it.health.since(before)
+    }
+}
