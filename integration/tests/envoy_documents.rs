@@ -23,6 +23,7 @@ use sloop_integration::envoy::Upstream;
 use sloop_integration::eventually::eventually;
 use sloop_integration::ports;
 use sloop_model::{ReportSettings, TraceSettings};
+use sloop_xds::rollout::RolloutPace;
 use support::{SOON, Sidecar};
 use tempfile::TempDir;
 use tokio::sync::oneshot;
@@ -61,6 +62,7 @@ impl Control {
             },
             record: None,
             door: DoorSettings::default(),
+            rollout: RolloutPace::default(),
         };
         let (stop, stopped) = oneshot::channel::<()>();
         tokio::spawn(async move {

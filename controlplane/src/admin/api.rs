@@ -5,6 +5,7 @@
 
 mod effects;
 mod events;
+mod pushes;
 
 use std::collections::BTreeMap;
 
@@ -14,6 +15,7 @@ use sloop_model::{Dimension, Module, Policy, RouteName, Scope, ServiceName, Side
 
 pub use effects::{ArmStatus, DenialStatus, FaultTotals, ShedLevel, ShedTotals};
 pub use events::{Event, Happened};
+pub use pushes::{PushStage, PushStatus};
 
 /// A list, and when it was true.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -159,6 +161,12 @@ pub struct NodeStatus {
     /// The nodes that it gets the same as, as `edge{zone=a}`; absent when it is not connected.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cohort: Option<String>,
+    /// How long it took until all that it should have was in force; absent while that is not so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub effect_ms: Option<u64>,
+    /// Since when it does not run with all that it should have; absent when it does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub behind_ms: Option<u64>,
     /// Where it runs, as `region/zone`; empty when it did not say.
     pub zone: String,
     /// What it subscribed to, sorted by kind. Empty when not connected.
@@ -215,6 +223,10 @@ pub struct FilterInForce {
     pub side: Side,
     /// The configuration's number.
     pub generation: u64,
+    /// The number of the configuration that Envoy accepted last; absent when it accepted none on its
+    /// present stream. Where `generation` is another for longer than between two reports, they drift.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub accepted: Option<u64>,
     /// Since when, by the sidecar's clock.
     pub applied_ms: u64,
     /// Which module it is: `requests` or `answers`.

@@ -4,6 +4,7 @@ pub mod api;
 mod experiments;
 mod nodes;
 mod problem;
+mod pushes;
 mod routes;
 
 pub use experiments::AskedFor;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use sloop_model::WallTime;
+use sloop_model::{Side, WallTime};
 
 use super::api::{LastRefusal, NodeStatus, ResourceStatus};
 use crate::ads::{self, TypeStatus};
@@ -12,13 +12,21 @@ use crate::engine::Engine;
 pub(super) fn nodes(engine: &Engine, streams: Vec<ads::NodeStatus>) -> Vec<NodeStatus> {
     let mut nodes: BTreeMap<String, NodeStatus> = BTreeMap::new();
     // The latest stream of a node comes last and stays.
+    let mut accepted: BTreeMap<String, BTreeMap<Side, u64>> = BTreeMap::new();
     for stream in streams {
+        let of_node = accepted.entry(stream.id.clone()).or_default();
+        of_node.extend(&stream.accepted);
         let status = NodeStatus {
             node: stream.id.clone(),
             group: stream.group,
             connected: true,
             connected_ms: Some(stream.connected_since.as_millis()),
             cohort: Some(stream.cohort.to_string()),
+            effect_ms: stream
+                .standing
+                .took()
+                .and_then(|took| u64::try_from(took.as_millis()).ok()),
+            behind_ms: stream.standing.behind_since().map(WallTime::as_millis),
             zone: stream.zone,
             resources: stream.types.into_iter().map(resource).collect(),
             reported_ms: None,
@@ -33,6 +41,8 @@ pub(super) fn nodes(engine: &Engine, streams: Vec<ads::NodeStatus>) -> Vec<NodeS
             connected: false,
             connected_ms: None,
             cohort: None,
+            effect_ms: None,
+            behind_ms: None,
             zone: String::new(),
             resources: Vec::new(),
             reported_ms: None,
@@ -40,6 +50,10 @@ pub(super) fn nodes(engine: &Engine, streams: Vec<ads::NodeStatus>) -> Vec<NodeS
         });
         status.reported_ms = Some(reporter.reported.as_millis());
         status.filters = reporter.filters;
+        let accepted = accepted.get(node);
+        for filter in &mut status.filters {
+            filter.accepted = accepted.and_then(|all| all.get(&filter.side).copied());
+        }
     }
     nodes.into_values().collect()
 }

@@ -16,11 +16,12 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use super::api::{
     DecisionExplained, DecisionTaken, DenialStatus, DocumentFile, Event, List, NodeStatus,
-    ScopeStatus, SpendingStatus,
+    PushStatus, ScopeStatus, SpendingStatus,
 };
 use super::experiments;
 use super::nodes::nodes;
 use super::problem::Refusal;
+use super::pushes::pushes;
 use crate::ads::Hub;
 use crate::clock;
 use crate::engine::Engine;
@@ -122,6 +123,7 @@ pub fn router(admin: Admin) -> Router {
         .route("/v1/slos/{name}/spending", get(spending))
         .route("/v1/scopes", get(scopes))
         .route("/v1/nodes", get(all_nodes))
+        .route("/v1/pushes", get(all_pushes))
         .route("/v1/events", get(events))
         .route("/v1/alerts", get(alerts))
         .route("/v1/decisions", get(decisions))
@@ -212,6 +214,11 @@ async fn denials(State(admin): State<Admin>) -> Answer<DenialStatus> {
 async fn all_nodes(State(admin): State<Admin>) -> Answer<NodeStatus> {
     let streams = admin.hub.nodes();
     admin.list(move |engine| nodes(engine, streams)).await
+}
+
+async fn all_pushes(State(admin): State<Admin>) -> Answer<PushStatus> {
+    let hub = admin.hub.clone();
+    admin.list(move |_| pushes(&hub)).await
 }
 
 /// What to leave out.

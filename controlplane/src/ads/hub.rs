@@ -1,11 +1,14 @@
 //! The door between the process and its nodes.
 
+mod views;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use sloop_controllers::Access;
 use sloop_model::WallTime;
 use sloop_xds::fleet::{Cohort, Fleet};
+use sloop_xds::rollout::Stage;
 use sloop_xds::{Node, Offer, Sent, Snapshot, Verdict};
 use tokio::sync::{broadcast, watch};
 use tonic::Status;
@@ -14,6 +17,7 @@ use tonic::service::Routes;
 use super::limits::AdsLimits;
 use super::place::Place;
 use super::service::{self, AdsService, ExtensionService};
+use super::standing::Standing;
 use super::status::{Event, NodeStatus, Refusal, StreamId, Variant, What};
 use crate::door::Peer;
 
@@ -35,6 +39,7 @@ struct Shared {
     access: watch::Sender<Arc<Access>>,
     offers: Mutex<BTreeMap<Cohort, watch::Sender<Option<Offer>>>>,
     seen: watch::Sender<BTreeSet<Cohort>>,
+    stages: Mutex<BTreeMap<Cohort, Stage>>,
     nodes: Mutex<Nodes>,
     events: broadcast::Sender<Event>,
 }
@@ -59,6 +64,7 @@ impl Hub {
             access: watch::Sender::default(),
             offers: Mutex::default(),
             seen: watch::Sender::default(),
+            stages: Mutex::default(),
             nodes: Mutex::default(),
             events: broadcast::Sender::new(EVENTS_MAX),
         };
@@ -253,15 +259,33 @@ impl Connection {
             connected_since: self.hub.now(),
             variant: self.variant,
             types: BTreeMap::new(),
+            accepted: BTreeMap::new(),
+            standing: Standing::default(),
         };
         self.hub.lock_nodes().by_stream.insert(self.stream, status);
         self.tell(What::Connected);
         Ok(place)
     }
 
-    /// Notes that the node is in another cohort.
-    pub(super) fn moved(&self, cohort: &Cohort) {
-        self.change(|node| node.cohort.clone_from(cohort));
+    /// Notes what the node should have from now on, and with whom.
+    pub(super) fn placed(&self, place: &Place) {
+        let (snapshot, now) = (place.snapshot(), self.hub.now());
+        self.change(|node| {
+            node.cohort.clone_from(place.cohort());
+            if let Some(snapshot) = snapshot {
+                node.standing.wants(snapshot.version(), now);
+            }
+        });
+    }
+
+    /// Notes whether all of `snapshot` is in force.
+    pub(super) fn stands(&self, snapshot: &Snapshot, is_in_force: bool) {
+        let (version, now) = (snapshot.version(), self.hub.now());
+        let mut took = None;
+        self.change(|node| took = node.standing.stands(version, is_in_force, now));
+        if let Some(took) = took {
+            self.tell(What::InForce { took });
+        }
     }
 
     /// Notes what was handed to the connection.

@@ -16,6 +16,7 @@ mod limits;
 mod place;
 mod run;
 mod service;
+mod standing;
 mod status;
 
 pub(crate) use allowance::Allowance;
@@ -25,4 +26,5 @@ pub use service::{
     AdsService, Aggregated, Clusters, DiscoveryService, Endpoints, ExtensionService, Extensions,
     Listeners, RouteTables, RuntimeLayers, Which,
 };
+pub use standing::Standing;
 pub use status::{Event, NodeStatus, Refusal, StreamId, TypeStatus, Variant, What};

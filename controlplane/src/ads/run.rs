@@ -48,6 +48,7 @@ pub(super) async fn run<S: Stream>(
     let mut allowance =
         Allowance::new(limits.requests_burst, limits.requests_per_second, hub.now());
     take(&mut stream, first, manner, connection)?;
+    connection.placed(&place);
     // Whether a response may be due. Checked when the connection has room for one.
     let mut may_owe = true;
     loop {
@@ -61,7 +62,7 @@ pub(super) async fn run<S: Stream>(
                 may_owe = true;
             }
             () = place.changed() => {
-                connection.moved(place.cohort());
+                connection.placed(&place);
                 may_owe = true;
             }
             Ok(()) = gate.changed() => may_owe = true,
@@ -73,7 +74,12 @@ pub(super) async fn run<S: Stream>(
                         connection.sent(&response.sent);
                         room.send(Ok(response));
                     }
-                    None => may_owe = false,
+                    None => {
+                        may_owe = false;
+                        if let Some(snapshot) = place.snapshot() {
+                            connection.stands(&snapshot, stream.is_in_force(&snapshot));
+                        }
+                    }
                 }
             }
         }

@@ -1,10 +1,13 @@
 //! What is known about connected nodes, for people and for metrics.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde::Serialize;
-use sloop_model::WallTime;
+use sloop_model::{Side, WallTime};
 use sloop_xds::fleet::Cohort;
+
+use super::Standing;
 
 /// Numbers the streams of a process, from 1.
 pub type StreamId = u64;
@@ -29,6 +32,12 @@ pub struct NodeStatus {
     pub variant: Variant,
     /// What it asked for and was sent, by type URL.
     pub types: BTreeMap<String, TypeStatus>,
+    /// The numbers of the configurations that it accepted last, by filter.
+    #[serde(skip)]
+    pub accepted: BTreeMap<Side, u64>,
+    /// How it stands with what it should have.
+    #[serde(skip)]
+    pub standing: Standing,
 }
 
 /// The variant of the protocol.
@@ -119,5 +128,10 @@ pub enum What {
         resources: Vec<(String, String)>,
         /// Why, in the node's words.
         message: String,
+    },
+    /// All that the node should have is in force on it.
+    InForce {
+        /// How long that took since it should have it.
+        took: Duration,
     },
 }

@@ -13,6 +13,7 @@ mod get;
 mod node;
 mod output;
 mod policy;
+mod push;
 mod replay;
 mod schema;
 mod scope;
@@ -57,6 +58,8 @@ enum Command {
     Bootstrap(bootstrap::BootstrapArgs),
     /// Run experiments, and see what they show.
     Chaos(chaos::ChaosArgs),
+    /// Show how changes to sidecars stand.
+    Push(push::PushArgs),
     /// Check documents without a control plane.
     Validate(validate::ValidateArgs),
     /// Print the JSON Schema of documents, for editors.
@@ -106,6 +109,7 @@ impl Cli {
             Command::Replay(args) => return replay::run(&args, out),
             Command::Bootstrap(args) => bootstrap::run(args, out)?,
             Command::Chaos(args) => return chaos::run(&args, out),
+            Command::Push(args) => push::run(&args, out)?,
             Command::Schema(_) => schema::run(out)?,
             Command::Validate(args) => return Ok(validate::run(&args, clock::wall(), out)?),
         }

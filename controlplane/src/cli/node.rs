@@ -6,7 +6,7 @@ use http::Uri;
 
 use super::table::{Table, ago};
 use super::{CliError, client};
-use crate::admin::api::{List, NodeStatus, ResourceStatus};
+use crate::admin::api::{FilterInForce, List, NodeStatus, ResourceStatus};
 
 /// Describes the node with this id.
 pub(super) fn run(admin: &Uri, name: &str, out: &mut dyn Write) -> Result<(), CliError> {
@@ -29,11 +29,15 @@ pub(super) fn run(admin: &Uri, name: &str, out: &mut dyn Write) -> Result<(), Cl
         }
     }
     writeln!(out, "\nFilters in force")?;
-    let mut table = Table::of(&["  SIDE", "GENERATION", "SINCE", "VM"]);
+    let mut table = Table::of(&["  SIDE", "GENERATION", "ACCEPTED", "DRIFT", "SINCE", "VM"]);
     for filter in &node.filters {
         table.row(vec![
             format!("  {}", filter.side),
             filter.generation.to_string(),
+            filter
+                .accepted
+                .map_or_else(|| "-".to_owned(), |number| number.to_string()),
+            filter_drift(filter).to_owned(),
             ago(nodes.at_ms, Some(filter.applied_ms)),
             filter.vm.clone(),
         ]);
@@ -57,6 +61,15 @@ fn head(node: &NodeStatus, now: u64) -> Table {
         None => "no".to_owned(),
     };
     line("Connected", connected);
+    if let Some(took) = node.effect_ms {
+        line("In force", format!("all, after {took}ms"));
+    }
+    if let Some(since) = node.behind_ms {
+        line(
+            "In force",
+            format!("not all, since {}", ago(now, Some(since))),
+        );
+    }
     line("Reported", format!("{} ago", ago(now, node.reported_ms)));
     head
 }
@@ -85,6 +98,16 @@ fn drift(resource: &ResourceStatus) -> &'static str {
         (Some(_), _) => "refused",
         (None, true) => "none",
         (None, false) => "not answered",
+    }
+}
+
+/// Whether the filter runs with what its Envoy accepted.
+fn filter_drift(filter: &FilterInForce) -> &'static str {
+    match filter.accepted {
+        None => "-",
+        Some(accepted) if accepted == filter.generation => "none",
+        Some(accepted) if filter.generation < accepted => "older",
+        Some(_) => "newer",
     }
 }
 

@@ -3,10 +3,12 @@
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use sloop_controllers::ConfigSettings;
 use sloop_model::{ReportSettings, TraceSettings};
+use sloop_xds::rollout::RolloutPace;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
@@ -62,6 +64,15 @@ pub(super) struct ServeArgs {
     /// How large the record may be, in MiB; then it ends.
     #[arg(long, value_name = "MIB", default_value_t = 1_024, value_parser = clap::value_parser!(u64).range(1..=1_048_576))]
     record_max: u64,
+    /// Nodes of a group that try a change of documents first; with 0 all get it at once.
+    #[arg(long, value_name = "NODES", default_value_t = 1, value_parser = clap::value_parser!(u32).range(0..=10_000))]
+    rollout_first: u32,
+    /// Nodes of a group that try it then, in hundredths of all.
+    #[arg(long, value_name = "PERCENT", default_value_t = 10, value_parser = clap::value_parser!(u32).range(0..=100))]
+    rollout_share: u32,
+    /// How long those that try it must be well before it goes on, in seconds.
+    #[arg(long, value_name = "SECONDS", default_value_t = 10, value_parser = clap::value_parser!(u32).range(0..=86_400))]
+    rollout_quiet: u32,
     /// Form of the log on standard error. What is logged: `SLOOP_LOG=debug`.
     #[arg(long, value_enum, default_value_t = LogForm::Text)]
     log: LogForm,
@@ -103,8 +114,20 @@ enum LogForm {
     Json,
 }
 
+impl ServeArgs {
+    fn rollout(&self) -> RolloutPace {
+        let count = |given: u32| usize::try_from(given).unwrap_or(usize::MAX);
+        RolloutPace {
+            first: count(self.rollout_first),
+            share_percent: count(self.rollout_share),
+            quiet: Duration::from_secs(self.rollout_quiet.into()),
+        }
+    }
+}
+
 impl From<ServeArgs> for ServeSettings {
     fn from(args: ServeArgs) -> Self {
+        let rollout = args.rollout();
         Self {
             documents: args.documents,
             listen: args.listen,
@@ -128,6 +151,7 @@ impl From<ServeArgs> for ServeSettings {
                 tls: args.tls.into(),
                 limits: DoorLimits::default(),
             },
+            rollout,
         }
     }
 }

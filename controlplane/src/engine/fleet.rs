@@ -172,6 +172,7 @@ impl Fleet {
                     vm: name(*incarnation),
                     side: applied.side,
                     generation: applied.generation,
+                    accepted: None,
                     applied_ms: applied.at.as_millis(),
                     module: applied.module,
                     version: applied

@@ -10,6 +10,7 @@ mod denials;
 mod effects;
 mod experiments;
 mod fleet;
+mod health;
 mod history;
 mod pace;
 mod recent;
@@ -44,6 +45,7 @@ use crate::store::{Batch, Store};
 use decisions::Decisions;
 use denials::Denials;
 use experiments::Experiments;
+use health::Healths;
 
 /// Events kept. Each has about 200 bytes; a fleet of a hundred that trips and recovers makes a thousand.
 const EVENTS_MAX: usize = 10_000;
@@ -67,6 +69,7 @@ pub struct Engine {
     ledger: Ledger,
     noted: BTreeSet<u64>,
     fleet: Fleet,
+    healths: Healths,
     recent: BTreeMap<Scope, Recent>,
     denials: Denials,
     experiments: BTreeMap<ExperimentKey, String>,
@@ -244,6 +247,7 @@ impl Engine {
     /// Drops what is over. Call it once a minute or so.
     pub fn forget(&mut self, now: WallTime) {
         self.fleet.forget(now);
+        self.healths.forget(now);
         self.recent
             .retain(|_, recent| now.since(recent.reported) < RECENT_KEPT);
         self.noted.extend(self.ledger.forget(now));
@@ -286,6 +290,7 @@ impl Engine {
         self.record(|| Input::Observe(Box::new(observation.clone())));
         self.world.observe(observation);
         spending::attribute(&mut self.world, report);
+        self.healths.take(report, now);
         for told in self.fleet.take(report, now) {
             self.tell(told.at, now, told.happened);
         }

@@ -6,42 +6,68 @@ use std::time::{Duration, Instant};
 #[derive(Clone, Copy, Debug)]
 pub struct Pace {
     gap: Duration,
+    /// The gap of what is urgent.
+    urgent_gap: Duration,
     done: Option<Instant>,
-    wanted: bool,
+    wanted: Option<Urgency>,
+}
+
+/// How soon something is wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Urgency {
+    Usual,
+    Urgent,
 }
 
 impl Pace {
     /// At most once per `gap`.
     #[must_use]
     pub const fn of(gap: Duration) -> Self {
+        Self::with_urgent(gap, gap)
+    }
+
+    /// At most once per `gap`, and per `urgent_gap` when it is urgent.
+    #[must_use]
+    pub const fn with_urgent(gap: Duration, urgent_gap: Duration) -> Self {
         Self {
             gap,
+            urgent_gap,
             done: None,
-            wanted: false,
+            wanted: None,
         }
     }
 
     /// It should be done.
     pub const fn want(&mut self) {
-        self.wanted = true;
+        if self.wanted.is_none() {
+            self.wanted = Some(Urgency::Usual);
+        }
+    }
+
+    /// It should be done soon.
+    pub const fn want_urgently(&mut self) {
+        self.wanted = Some(Urgency::Urgent);
     }
 
     /// It is wanted no more, and was not done.
     pub const fn give_up(&mut self) {
-        self.wanted = false;
+        self.wanted = None;
     }
 
     /// It was done at `now`.
     pub const fn done(&mut self, now: Instant) {
-        self.wanted = false;
+        self.wanted = None;
         self.done = Some(now);
     }
 
     /// When it should be done; `None` when it is not wanted.
     #[must_use]
     pub fn due(&self, now: Instant) -> Option<Instant> {
-        self.wanted
-            .then(|| self.done.map_or(now, |done| (done + self.gap).max(now)))
+        let gap = match self.wanted? {
+            Urgency::Usual => self.gap,
+            Urgency::Urgent => self.urgent_gap,
+        };
+        Some(self.done.map_or(now, |done| (done + gap).max(now)))
     }
 
     /// Whether it should be done now.
@@ -71,5 +97,20 @@ mod tests {
         assert!(pace.is_due(start + gap));
         pace.give_up();
         assert!(!pace.is_due(start + gap * 2));
+    }
+
+    #[test]
+    fn what_is_urgent_waits_less_and_stays_urgent() {
+        let start = Instant::now();
+        let mut pace = Pace::with_urgent(Duration::from_secs(1), Duration::from_millis(100));
+        pace.done(start);
+        pace.want();
+        assert_eq!(pace.due(start), Some(start + Duration::from_secs(1)));
+        pace.want_urgently();
+        pace.want();
+        assert_eq!(pace.due(start), Some(start + Duration::from_millis(100)));
+        pace.done(start);
+        pace.want();
+        assert_eq!(pace.due(start), Some(start + Duration::from_secs(1)));
     }
 }

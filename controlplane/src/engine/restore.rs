@@ -85,6 +85,7 @@ impl Engine {
             ledger,
             noted: std::collections::BTreeSet::new(),
             fleet: Fleet::default(),
+            healths: super::health::Healths::default(),
             recent: std::collections::BTreeMap::new(),
             denials: Denials::default(),
             experiments: std::collections::BTreeMap::new(),

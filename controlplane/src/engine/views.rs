@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use sloop_controllers::{AlertStatus, Lost, ScopeTotals, Signal, SloStatus};
 use sloop_model::{Module, Outcome, WallTime};
+use sloop_xds::rollout::Health;
 
 use super::effects::Effected;
 use super::{Engine, Reporter};
@@ -95,6 +96,12 @@ impl Engine {
     #[must_use]
     pub fn reporters(&self) -> BTreeMap<&str, Reporter> {
         self.fleet.reporters()
+    }
+
+    /// What the filters of `node` counted since the process began.
+    #[must_use]
+    pub fn health(&self, node: &str) -> Health {
+        self.healths.of(node)
     }
 
     /// What happened after the event with the number `since`.

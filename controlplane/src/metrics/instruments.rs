@@ -242,6 +242,8 @@ pub struct PushMetrics {
     acknowledged: Counter<u64>,
     refused: Counter<u64>,
     acknowledge: Histogram<f64>,
+    effect: Histogram<f64>,
+    rollouts: Counter<u64>,
 }
 
 impl PushMetrics {
@@ -274,6 +276,16 @@ impl PushMetrics {
                 "push.acknowledge.duration",
                 "Time from a push to an Envoy's acknowledgement of it.",
             ),
+            effect: seconds(
+                meter,
+                "push.effect.duration",
+                "Time from when a node should have something until all of it was in force.",
+            ),
+            rollouts: counter(
+                meter,
+                "rollouts",
+                "Changes that went to a few nodes first, by what became of them.",
+            ),
         }
     }
 
@@ -293,6 +305,16 @@ impl PushMetrics {
         if let Some(took) = took {
             self.acknowledge.record(took.as_secs_f64(), &[]);
         }
+    }
+
+    /// All that a node should have is in force, `took` after it should have it.
+    pub fn in_force(&self, took: Duration) {
+        self.effect.record(took.as_secs_f64(), &[]);
+    }
+
+    /// A change went to more nodes, was finished or was taken back.
+    pub fn rollout(&self, result: &'static str) {
+        self.rollouts.add(1, &[KeyValue::new("result", result)]);
     }
 
     /// An Envoy refused a configuration.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::{AsyncInstrument, Meter};
 use sloop_controllers::{ObjectiveStatus, SloStatus};
+use sloop_xds::rollout::Stage;
 use tokio::sync::watch;
 
 use crate::ads::Hub;
@@ -12,15 +13,50 @@ use crate::ads::Hub;
 /// How SLOs stood at the last step.
 type Slos = watch::Receiver<Arc<[SloStatus]>>;
 
-/// Shows how many nodes hold a stream.
-pub fn observe_nodes(meter: &Meter, hub: Hub) {
-    meter
-        .u64_observable_gauge("nodes_connected")
-        .with_description("Nodes that hold a stream of discovery.")
-        .with_callback(move |observer| {
-            observer.observe(u64::try_from(hub.nodes().len()).unwrap_or(u64::MAX), &[]);
-        })
-        .build();
+/// Shows how many nodes hold a stream, how they stand with what they should have, and what is tried.
+pub fn observe_nodes(meter: &Meter, hub: &Hub) {
+    type Gauge = (&'static str, &'static str, fn(&Hub) -> usize);
+    let gauges: [Gauge; 5] = [
+        (
+            "nodes_connected",
+            "Nodes that hold a stream of discovery.",
+            Hub::count_nodes,
+        ),
+        (
+            "nodes_behind",
+            "Nodes on which not all that they should have is in force.",
+            |hub| hub.count_nodes_that(|node| node.standing.behind_since().is_some()),
+        ),
+        (
+            "nodes_refusing",
+            "Nodes that refuse something that they were sent.",
+            |hub| hub.count_nodes_that(|node| node.types.values().any(|it| it.is_refusing)),
+        ),
+        (
+            "rollouts_under_way",
+            "Groups of nodes some of which try a change.",
+            |hub| count(hub, |stage| matches!(stage, Stage::Trying { .. })),
+        ),
+        (
+            "rollouts_taken_back",
+            "Groups of nodes for which what is declared was tried and taken back.",
+            |hub| count(hub, |stage| matches!(stage, Stage::RolledBack(_))),
+        ),
+    ];
+    for (gauge, description, read) in gauges {
+        let hub = hub.clone();
+        meter
+            .u64_observable_gauge(gauge)
+            .with_description(description)
+            .with_callback(move |observer| {
+                observer.observe(u64::try_from(read(&hub)).unwrap_or(u64::MAX), &[]);
+            })
+            .build();
+    }
+}
+
+fn count(hub: &Hub, is_it: fn(&Stage) -> bool) -> usize {
+    hub.stages().values().filter(|stage| is_it(stage)).count()
 }
 
 /// Shows how each SLO stands. An SLO that is withdrawn is not shown any more.

@@ -6,7 +6,7 @@ use sloop_xds::fleet::{Trouble, is_structure};
 use sloop_xds::{Kind, Resource, SnapshotBuilder};
 
 /// What is declared for one cohort, as far as it fits together.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Declared {
     /// `None` when nothing is: then the cohort's listeners and clusters are not managed here.
     resources: Option<Vec<Resource>>,
@@ -16,6 +16,15 @@ pub(super) struct Declared {
 }
 
 impl Declared {
+    /// What was declared when it was stored.
+    pub(super) const fn restored(resources: Option<Vec<Resource>>, gone: BTreeSet<String>) -> Self {
+        Self {
+            resources,
+            gone,
+            troubles: Vec::new(),
+        }
+    }
+
     /// Takes what is declared from now on. What does not fit together changes nothing, and is
     /// returned when it is not what did not fit before.
     pub(super) fn take(
@@ -56,6 +65,37 @@ impl Declared {
             builder = builder.delete(Kind::RUNTIME, layer);
         }
         resources.fold(builder, |builder, one| builder.with(one.clone()))
+    }
+
+    /// Takes away the layers that `tried` has beyond it: nodes that tried them have them.
+    pub(super) fn without(&self, tried: &Self, mut builder: SnapshotBuilder) -> SnapshotBuilder {
+        let own: BTreeSet<String> = layers(self.resources().iter()).into_iter().collect();
+        for layer in layers(tried.resources().iter()) {
+            if !own.contains(&layer) {
+                builder = builder.delete(Kind::RUNTIME, &layer);
+            }
+        }
+        builder
+    }
+
+    /// What there is.
+    pub(super) fn resources(&self) -> &[Resource] {
+        self.resources.as_deref().unwrap_or_default()
+    }
+
+    /// Whether anything is declared.
+    pub(super) const fn is_there(&self) -> bool {
+        self.resources.is_some()
+    }
+
+    /// Layers that were there.
+    pub(super) const fn gone(&self) -> &BTreeSet<String> {
+        &self.gone
+    }
+
+    /// Whether the nodes get the same by both.
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        self.resources == other.resources
     }
 }
 

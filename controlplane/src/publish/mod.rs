@@ -4,32 +4,46 @@
 //! configuration and is stored before it leaves. A process that restarts and
 //! decides the same makes the same bytes, so that sidecars that come back are
 //! sent nothing.
+//!
+//! What operators declare goes to a few nodes first, so there are two of
+//! everything while that lasts: what all nodes of a cohort get, made from what
+//! they have, and what some try, made from what is declared. Policies that must
+//! not wait are in both. What all nodes have is stored: a restart is no way
+//! around the few.
 
+mod basis;
+mod cohort;
 mod declared;
+mod making;
+mod numbers;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-use sloop_controllers::{ConfigSettings, FilterSettings, RouteSet, filter_config};
-use sloop_model::{FilterConfig, InvalidName, Module, Policy, ServiceName, Side, WallTime};
+use sloop_controllers::{ConfigSettings, FilterSettings, RouteSet};
+use sloop_model::{InvalidName, Module, Policy, ServiceName, Side, WallTime};
+use sloop_xds::Version;
 use sloop_xds::fleet::{Cohort, Fleet};
-use sloop_xds::{Resource, Snapshot};
+use sloop_xds::rollout::{Rejected, Wanted as Step};
 
 use crate::bootstrap::plugin;
 use crate::engine::RestoreError;
 use crate::store::{Batch, Store};
-use declared::Declared;
-
-/// Numbers of configurations.
-const GENERATION: &str = "config\n";
+use basis::{Basis, StoredCohort};
+use cohort::{Based, CohortState};
+use making::Making;
+use numbers::{Lane, Numbers};
 
 /// Pushes remembered until they are acknowledged, to know how long that took.
 const PUSHED_MAX: usize = 10_000;
 
+/// Both filters of a sidecar.
+const SIDES: [Side; 2] = [Side::Server, Side::Client];
+
 /// What is the same for all groups.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PublishSettings {
     /// What every configuration says.
     pub config: ConfigSettings,
@@ -41,35 +55,17 @@ pub struct PublishSettings {
 #[derive(Debug)]
 pub struct Publisher {
     settings: PublishSettings,
-    numbered: BTreeMap<(String, Side), Numbered>,
-    newest: u64,
-    groups: BTreeMap<String, Group>,
+    numbers: Numbers,
+    /// What is declared.
+    basis: Arc<Basis>,
     cohorts: BTreeMap<Cohort, CohortState>,
+    /// What cohorts had that no node of has been seen yet.
+    stored: BTreeMap<String, StoredCohort>,
+    /// The bases in the store, by key.
+    bases: BTreeMap<String, Arc<Basis>>,
+    /// What was not in the configurations of a group, as said last.
+    left_out: BTreeMap<(String, Side), Vec<String>>,
     pushed: BTreeMap<String, Pushed>,
-}
-
-/// One configuration and its number, as stored.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct Numbered {
-    group: String,
-    side: Side,
-    generation: u64,
-    /// SHA-256 of the configuration with generation 0, in hexadecimal digits.
-    hash: String,
-}
-
-#[derive(Debug, Default)]
-struct Group {
-    resources: BTreeMap<Side, Resource>,
-    /// What was not in the configurations, as said last.
-    left_out: BTreeMap<Side, Vec<String>>,
-}
-
-/// What one cohort has.
-#[derive(Debug, Default)]
-struct CohortState {
-    snapshot: Option<Arc<Snapshot>>,
-    declared: Declared,
 }
 
 /// A configuration that was handed on.
@@ -86,8 +82,8 @@ pub struct Pushed {
 /// What a group should have from now on.
 #[derive(Clone, Debug, Default)]
 pub struct Prepared {
-    /// All resources, when anything changed. Publish it when `batch` is stored.
-    pub snapshot: Option<Arc<Snapshot>>,
+    /// What all nodes get and what some try, when anything changed. Hand it on when `batch` is stored.
+    pub step: Option<Step>,
     /// Numbers to be stored first.
     pub batch: Batch,
     /// What changed.
@@ -103,42 +99,56 @@ pub struct Prepared {
 /// What the documents and controllers say, for all groups.
 #[derive(Clone, Copy, Debug)]
 pub struct Wanted<'a> {
-    /// Routes by name.
-    pub route_sets: &'a [RouteSet],
     /// Merged policies.
     pub policies: &'a [Policy],
     /// What is declared for fleets.
     pub fleet: &'a Fleet,
-    /// What filters are told beside policies.
-    pub filter_settings: &'a [FilterSettings],
     /// What the sidecars of the group run.
     pub module: Module,
 }
 
 impl Publisher {
-    /// A publisher that knows the numbers that were given out before.
+    /// A publisher that knows what cohorts have, and the numbers that were given out before.
     ///
     /// # Errors
     ///
     /// When the store cannot be read.
     pub fn restore(settings: PublishSettings, store: &dyn Store) -> Result<Self, RestoreError> {
-        let stored: Vec<Numbered> = crate::engine::read(store, GENERATION)?;
-        let numbered: BTreeMap<_, _> = stored
-            .into_iter()
-            .map(|one| ((one.group.clone(), one.side), one))
-            .collect();
+        let stored: Vec<StoredCohort> = crate::engine::read(store, basis::ROLLOUT)?;
+        let bases: Vec<Basis> = crate::engine::read(store, basis::BASIS)?;
         Ok(Self {
+            basis: Arc::new(Basis::new(&settings, &[], &[], &[])),
             settings,
-            newest: numbered
-                .values()
-                .map(|one| one.generation)
-                .max()
-                .unwrap_or(0),
-            numbered,
-            groups: BTreeMap::new(),
+            numbers: Numbers::restore(store)?,
             cohorts: BTreeMap::new(),
+            stored: stored
+                .into_iter()
+                .map(|one| (one.cohort.clone(), one))
+                .collect(),
+            bases: bases
+                .into_iter()
+                .map(|one| (one.key(), Arc::new(one)))
+                .collect(),
+            left_out: BTreeMap::new(),
             pushed: BTreeMap::new(),
         })
+    }
+
+    /// Takes what is declared from now on. Of `policies` only those count that may wait.
+    pub fn base_on(
+        &mut self,
+        route_sets: &[RouteSet],
+        filter_settings: &[FilterSettings],
+        policies: &[Policy],
+    ) {
+        let settings = &self.settings;
+        let current = &self.basis;
+        if current.is_made_of(settings, route_sets, filter_settings, policies) {
+            return;
+        }
+        let basis = Basis::new(settings, route_sets, filter_settings, policies);
+        let stored = self.bases.values().find(|stored| ***stored == basis);
+        self.basis = stored.cloned().unwrap_or_else(|| Arc::new(basis));
     }
 
     /// Makes what `cohort` should have.
@@ -154,38 +164,66 @@ impl Publisher {
     ) -> Result<Prepared, InvalidName> {
         let service = ServiceName::try_from(cohort.service.as_str())?;
         let mut prepared = Prepared::default();
-        for side in [Side::Server, Side::Client] {
-            let config = filter_config(
-                &service,
-                side,
-                wanted.route_sets,
-                wanted.policies,
-                &self.settings.config,
-            )
-            .with(wanted.filter_settings, wanted.route_sets)
-            .fitting(wanted.module);
-            let known = self.groups.entry(cohort.service.clone()).or_default();
-            let said = known.left_out.insert(side, config.left_out.clone());
-            let said = said.unwrap_or_default();
-            let left_out = config.left_out.into_iter();
-            let new = left_out.filter(|one| !said.contains(one));
-            prepared.left_out.extend(new.map(|one| (side, one)));
-            self.prepare_side(config.config, now, &mut prepared);
-        }
-        let state = self.cohorts.entry(cohort.clone()).or_default();
+        let mut state = match self.cohorts.remove(cohort) {
+            Some(state) => state,
+            None => self.restored(cohort),
+        };
         prepared.troubles = state.declared.take(wanted.fleet.resources(cohort));
-        let filters = self.groups.get(&cohort.service);
-        let filters = filters.iter().flat_map(|group| group.resources.values());
-        let builder = filters.fold(Snapshot::builder(), |builder, one| {
-            builder.with(one.clone())
-        });
-        let snapshot = Arc::new(state.declared.add_to(builder).build());
-        let is_empty = snapshot.types().next().is_none();
-        if state.snapshot.as_ref() != Some(&snapshot) && !is_empty {
-            state.snapshot = Some(Arc::clone(&snapshot));
-            prepared.snapshot = Some(snapshot);
-        }
+        let trial = self.trial(&service, &mut state, cohort, &mut prepared.batch);
+        let making = Making {
+            cohort: cohort.to_string(),
+            service,
+            wanted,
+            now,
+        };
+        let step = self.step(&making, &mut state, trial, &mut prepared);
+        prepared.step = step.and_then(|step| state.hand_on(step));
+        self.cohorts.insert(cohort.clone(), state);
         Ok(prepared)
+    }
+
+    /// All nodes of `cohort` have the change called `revision`. Returns what is to be stored.
+    pub fn accept(&mut self, cohort: &Cohort, revision: &Version) -> Batch {
+        let mut batch = Batch::default();
+        if let Some(mut state) = self.cohorts.remove(cohort) {
+            if state.accept(revision) {
+                self.put(cohort, &state, &mut batch);
+            }
+            self.cohorts.insert(cohort.clone(), state);
+        }
+        batch
+    }
+
+    /// A change was taken back from the nodes of `cohort` that tried it. Returns what is to be stored.
+    pub fn reject(&mut self, cohort: &Cohort, rejected: Rejected) -> Batch {
+        let mut batch = Batch::default();
+        if let Some(mut state) = self.cohorts.remove(cohort) {
+            state.rejected = Some(rejected);
+            self.put(cohort, &state, &mut batch);
+            self.cohorts.insert(cohort.clone(), state);
+        }
+        batch
+    }
+
+    /// What was taken back from nodes of `cohort` and is still wanted.
+    #[must_use]
+    pub fn rejected(&self, cohort: &Cohort) -> Option<Rejected> {
+        match self.cohorts.get(cohort) {
+            Some(state) => state.rejected.clone(),
+            None => self.stored.get(&cohort.to_string())?.rejected(),
+        }
+    }
+
+    /// What is tried by nodes of `cohort` goes to more of them at `now`: acknowledgements count from there.
+    pub fn goes_on(&mut self, cohort: &Cohort, now: WallTime) {
+        let made = self.cohorts.get(cohort).map(|state| &state.made);
+        let tried = made.into_iter().flatten();
+        for (_, made) in tried.filter(|((lane, _), _)| *lane == Lane::Trial) {
+            let version = made.resource.version();
+            if let Some(pushed) = self.pushed.get_mut(version.as_str()) {
+                pushed.at = now;
+            }
+        }
     }
 
     /// The push that made the resource with this version; `None` when it was long ago.
@@ -194,55 +232,93 @@ impl Publisher {
         self.pushed.get(version).copied()
     }
 
-    fn prepare_side(&mut self, mut config: FilterConfig, now: WallTime, prepared: &mut Prepared) {
-        let side = config.side;
-        let group = config.service.as_str().to_owned();
-        let hash = match serde_json::to_vec(&config) {
-            Ok(json) => digest(&json),
-            Err(error) => return prepared.withheld.push((side, error.to_string())),
+    /// What `cohort` had when its nodes were last seen by an earlier process.
+    fn restored(&mut self, cohort: &Cohort) -> CohortState {
+        let mut state = CohortState::default();
+        let Some(stored) = self.stored.remove(&cohort.to_string()) else {
+            return state;
         };
-        config.generation = self.number(&group, side, hash, prepared);
-        if let Err(reason) = check(&config) {
-            return prepared.withheld.push((side, reason));
-        }
-        let resource = plugin::resource(&self.settings.module, &config);
-        let known = self.groups.entry(group).or_default();
-        if known.resources.get(&side) == Some(&resource) {
-            return;
-        }
-        let pushed = Pushed {
-            side,
-            generation: config.generation,
-            at: now,
+        let Some(basis) = self.bases.get(&stored.basis) else {
+            return state;
         };
-        self.remember(resource.version().as_str(), pushed);
-        self.groups
-            .entry(config.service.into())
-            .or_default()
-            .resources
-            .insert(side, resource);
-        prepared.changed.push(pushed);
+        if **basis == *self.basis {
+            self.basis = Arc::clone(basis);
+        }
+        state.declared = stored.declared();
+        state.rejected = stored.rejected();
+        state.stable = Some(Based {
+            basis: Arc::clone(basis),
+            declared: state.declared.clone(),
+            revision: stored.revision(),
+        });
+        state
     }
 
-    /// The number of the configuration with this hash: the one that it has, or the next.
-    fn number(&mut self, group: &str, side: Side, hash: String, prepared: &mut Prepared) -> u64 {
-        let key = (group.to_owned(), side);
-        if let Some(known) = self.numbered.get(&key)
-            && known.hash == hash
+    /// What is to be tried, if what is declared is not what all nodes have.
+    fn trial(
+        &mut self,
+        service: &ServiceName,
+        state: &mut CohortState,
+        cohort: &Cohort,
+        batch: &mut Batch,
+    ) -> Option<Based> {
+        if let Some(stable) = &state.stable
+            && Arc::ptr_eq(&stable.basis, &self.basis)
+            && stable.declared.is_same(&state.declared)
         {
-            return known.generation;
+            if state.rejected.is_some() {
+                state.settle();
+                self.put(cohort, state, batch);
+            }
+            return None;
         }
-        self.newest += 1;
-        let numbered = Numbered {
-            group: key.0.clone(),
-            side,
-            generation: self.newest,
-            hash,
+        let change = Based {
+            basis: Arc::clone(&self.basis),
+            declared: state.declared.clone(),
+            revision: self.basis.revision(service, &state.declared),
         };
-        let stored_at = format!("{GENERATION}{group}\n{side}");
-        crate::engine::put(&mut prepared.batch, &stored_at, &numbered);
-        self.numbered.insert(key, numbered);
-        self.newest
+        match &state.stable {
+            Some(stable) if stable.revision != change.revision => Some(change),
+            // The first, or a change that makes no difference here.
+            Some(_) | None => {
+                state.settle();
+                state.stable = Some(change);
+                self.put(cohort, state, batch);
+                None
+            }
+        }
+    }
+
+    /// Stores what `cohort` has, and drops what nobody has any more.
+    fn put(&mut self, cohort: &Cohort, state: &CohortState, batch: &mut Batch) {
+        let Some(stable) = &state.stable else {
+            return;
+        };
+        let mut bases = self.bases.iter();
+        let stored = bases.find(|(_, it)| Arc::ptr_eq(it, &stable.basis));
+        let key = match stored {
+            Some((key, _)) => key.clone(),
+            None => {
+                let key = stable.basis.key();
+                crate::engine::put(batch, &format!("{}{key}", basis::BASIS), &*stable.basis);
+                self.bases.insert(key.clone(), Arc::clone(&stable.basis));
+                key
+            }
+        };
+        let has = (&stable.revision, &stable.declared);
+        let stored = StoredCohort::new(cohort.to_string(), key, has, state.rejected.as_ref());
+        stored.put(batch);
+        let own = [&stable.basis].into_iter();
+        let others = self.cohorts.values().filter_map(|it| it.stable.as_ref());
+        let used: Vec<&Arc<Basis>> = own.chain(others.map(|it| &it.basis)).collect();
+        let waiting: BTreeSet<&String> = self.stored.values().map(|it| &it.basis).collect();
+        self.bases.retain(|key, basis| {
+            let stays = waiting.contains(key) || used.iter().any(|it| Arc::ptr_eq(it, basis));
+            if !stays {
+                batch.delete(format!("{}{key}", basis::BASIS));
+            }
+            stays
+        });
     }
 
     fn remember(&mut self, version: &str, pushed: Pushed) {
@@ -255,15 +331,6 @@ impl Publisher {
             oldest.and_then(|oldest| self.pushed.remove(&oldest));
         }
         self.pushed.insert(version.to_owned(), pushed);
-    }
-}
-
-/// Whether the filter would take `config`: its own reader says so.
-fn check(config: &FilterConfig) -> Result<(), String> {
-    let json = serde_json::to_vec(config).map_err(|error| error.to_string())?;
-    match FilterConfig::parse(&json) {
-        Ok(_) => Ok(()),
-        Err(error) => Err(error.to_string()),
     }
 }
 

@@ -1,7 +1,9 @@
+use std::sync::LazyLock;
+
 use sloop_controllers::NamedRoute;
 use sloop_model::{ReportSettings, RouteName, TraceSettings};
 
-use sloop_xds::Kind;
+use sloop_xds::{Kind, Resource};
 
 use super::*;
 use crate::store::InMemory;
@@ -32,6 +34,16 @@ fn routes(service: &str) -> Vec<RouteSet> {
     }]
 }
 
+/// No policies, no fleet.
+fn nothing_more() -> Wanted<'static> {
+    static NO_FLEET: LazyLock<Fleet> = LazyLock::new(Fleet::default);
+    Wanted {
+        policies: &[],
+        fleet: &NO_FLEET,
+        module: Module::Requests,
+    }
+}
+
 /// Prepares `group` and stores what must be stored.
 fn prepare(
     publisher: &mut Publisher,
@@ -39,15 +51,13 @@ fn prepare(
     group: &str,
     route_sets: &[RouteSet],
 ) -> Prepared {
-    let wanted = Wanted {
-        route_sets,
-        policies: &[],
-        fleet: &Fleet::default(),
-        filter_settings: &[],
-        module: Module::Requests,
-    };
+    publisher.base_on(route_sets, &[], &[]);
     let prepared = publisher
-        .prepare(&Cohort::of_service(group), wanted, WallTime::default())
+        .prepare(
+            &Cohort::of_service(group),
+            nothing_more(),
+            WallTime::default(),
+        )
         .unwrap();
     store.commit(&prepared.batch).unwrap();
     prepared
@@ -68,7 +78,7 @@ fn what_did_not_change_is_not_pushed() {
     let first = prepare(&mut publisher, &store, "checkout", &[]);
     assert_eq!(generations(&first), [1, 2]);
     let again = prepare(&mut publisher, &store, "checkout", &[]);
-    assert!(again.snapshot.is_none() && again.batch.is_empty());
+    assert!(again.step.is_none() && again.batch.is_empty());
 }
 
 #[test]
@@ -79,7 +89,7 @@ fn a_restart_makes_the_same_bytes() {
     let first = prepare(&mut before, &store, "checkout", &[]);
     let mut after = Publisher::restore(settings(), &store).unwrap();
     let second = prepare(&mut after, &store, "checkout", &[]);
-    assert_eq!(first.snapshot, second.snapshot);
+    assert_eq!(first.step, second.step);
     assert!(second.batch.is_empty());
     let other = prepare(&mut after, &store, "edge", &[]);
     assert_eq!(generations(&other), [5, 6], "numbers never come twice");
@@ -96,7 +106,7 @@ fn a_change_gets_the_next_number_and_can_be_found_by_its_version() {
             .iter()
             .all(|generation| *generation > 2)
     );
-    let snapshot = changed.snapshot.unwrap();
+    let snapshot = changed.step.unwrap().whole;
     let resources = snapshot.of_type(Kind::EXTENSION).unwrap();
     let inbound = resources.get("sloop-inbound").unwrap();
     let pushed = publisher.pushed(inbound.version().as_str()).unwrap();
@@ -114,7 +124,7 @@ fn a_configuration_that_the_filter_would_refuse_does_not_leave() {
     });
     let mut publisher = Publisher::restore(broken, &store).unwrap();
     let prepared = prepare(&mut publisher, &store, "checkout", &[]);
-    assert!(prepared.snapshot.is_none());
+    assert!(prepared.step.is_none());
     assert_eq!(prepared.withheld.len(), 2);
     assert!(prepared.withheld[0].1.starts_with("report.cluster"));
 }
@@ -123,10 +133,8 @@ fn a_configuration_that_the_filter_would_refuse_does_not_leave() {
 fn a_group_that_no_service_can_be_is_refused() {
     let mut publisher = Publisher::restore(settings(), &InMemory::default()).unwrap();
     let wanted = Wanted {
-        route_sets: &[],
         policies: &[],
         fleet: &Fleet::default(),
-        filter_settings: &[],
         module: Module::Requests,
     };
     assert!(
@@ -154,7 +162,7 @@ fn declared(type_url: &str, name: &str, zone: &str) -> sloop_xds::fleet::Declare
             ..Selector::default()
         },
         resource: Resource::new(type_url, name, name.as_bytes()),
-        references: std::collections::BTreeSet::new(),
+        references: BTreeSet::new(),
     }
 }
 
@@ -168,10 +176,8 @@ fn in_zone(zone: &str) -> Cohort {
 /// What the nodes of `edge` in `zone` get: `type/name`, only for what is declared; `-` when nothing changed.
 fn get(publisher: &mut Publisher, zone: &str, fleet: &Fleet) -> String {
     let wanted = Wanted {
-        route_sets: &[],
         policies: &[],
         fleet,
-        filter_settings: &[],
         module: Module::Requests,
     };
     let prepared = publisher.prepare(&in_zone(zone), wanted, WallTime::default());
@@ -179,10 +185,10 @@ fn get(publisher: &mut Publisher, zone: &str, fleet: &Fleet) -> String {
     if !prepared.troubles.is_empty() {
         return prepared.troubles.join("; ");
     }
-    let Some(snapshot) = prepared.snapshot else {
+    let Some(Step { whole, .. }) = prepared.step else {
         return "-".to_owned();
     };
-    let types = snapshot.types().filter(|(url, _)| *url != Kind::EXTENSION);
+    let types = whole.types().filter(|(url, _)| *url != Kind::EXTENSION);
     let names = types.flat_map(|(url, of_type)| {
         let short = url.rsplit('.').next().unwrap();
         let names: Vec<_> = of_type
@@ -250,7 +256,11 @@ fn a_layer_that_is_gone_is_taken_away_and_clusters_are_left_alone() {
     ]);
     get(&mut publisher, "a", &fleet);
     assert_eq!(get(&mut publisher, "a", &Fleet::default()), "no Runtime");
-    let state = publisher.cohorts[&in_zone("a")].snapshot.clone().unwrap();
+    let state = publisher.cohorts[&in_zone("a")]
+        .handed
+        .clone()
+        .unwrap()
+        .whole;
     assert!(state.of_type(Kind::RUNTIME).unwrap().is_deleted("layer"));
     assert!(
         state.of_type(Kind::CLUSTER).is_none(),
@@ -270,9 +280,7 @@ fn what_the_sidecars_cannot_do_is_left_out_and_said_once() {
     let fleet = Fleet::default();
     let mut prepare = |module| {
         let wanted = Wanted {
-            route_sets: &[],
             policies: std::slice::from_ref(&policy),
-            filter_settings: &[],
             module,
             fleet: &fleet,
         };
@@ -290,4 +298,147 @@ fn what_the_sidecars_cannot_do_is_left_out_and_said_once() {
     let whole = prepare(Module::Answers);
     assert_eq!((whole.left_out.len(), generations(&whole).len()), (0, 1));
     assert_eq!(prepare(Module::Requests).left_out.len(), 1, "said again");
+}
+
+fn step(prepared: Prepared) -> Step {
+    prepared.step.unwrap()
+}
+
+#[test]
+fn what_is_declared_is_tried_on_top_of_what_all_nodes_have() {
+    let store = InMemory::default();
+    let mut publisher = Publisher::restore(settings(), &store).unwrap();
+    let checkout = Cohort::of_service("checkout");
+    let first = step(prepare(&mut publisher, &store, "checkout", &[]));
+    assert_eq!(first.at_once, first.whole, "the first is tried by nobody");
+    let changed = step(prepare(
+        &mut publisher,
+        &store,
+        "checkout",
+        &routes("checkout"),
+    ));
+    assert_eq!(changed.at_once, first.at_once);
+    assert_ne!(changed.whole, first.whole);
+    let batch = publisher.accept(&checkout, &changed.revision);
+    store.commit(&batch).unwrap();
+    let settled = prepare(&mut publisher, &store, "checkout", &routes("checkout"));
+    assert!(settled.changed.is_empty(), "it keeps its number");
+    let settled = step(settled);
+    assert_eq!(
+        (&settled.at_once, &settled.whole),
+        (&changed.whole, &changed.whole)
+    );
+    let mut after = Publisher::restore(settings(), &store).unwrap();
+    let again = step(prepare(&mut after, &store, "checkout", &routes("checkout")));
+    assert_eq!(
+        again, settled,
+        "a restart tries nothing that all nodes have"
+    );
+}
+
+#[test]
+fn what_must_not_wait_goes_to_all_while_something_is_tried() {
+    let store = InMemory::default();
+    let mut publisher = Publisher::restore(settings(), &store).unwrap();
+    prepare(&mut publisher, &store, "checkout", &[]);
+    let before = step(prepare(
+        &mut publisher,
+        &store,
+        "checkout",
+        &routes("checkout"),
+    ));
+    let policies: Vec<Policy> = serde_json::from_str(
+        r#"[{"scope": {"service": "checkout", "route": "*", "side": "server"}, "rule":
+            {"fault": {"id": "late", "share": 100, "delay_ms": 5, "expires_at_ms": 9}}}]"#,
+    )
+    .unwrap();
+    let wanted = Wanted {
+        policies: &policies,
+        ..nothing_more()
+    };
+    let checkout = Cohort::of_service("checkout");
+    let after = publisher.prepare(&checkout, wanted, WallTime::default());
+    let after = step(after.unwrap());
+    assert_eq!(after.revision, before.revision, "the change is the same");
+    assert_ne!(after.at_once, before.at_once);
+    assert_ne!(after.whole, before.whole);
+}
+
+#[test]
+fn a_restart_is_no_way_around_the_few() {
+    let store = InMemory::default();
+    let mut publisher = Publisher::restore(settings(), &store).unwrap();
+    prepare(&mut publisher, &store, "checkout", &[]);
+    let tried = step(prepare(
+        &mut publisher,
+        &store,
+        "checkout",
+        &routes("checkout"),
+    ));
+    let mut after = Publisher::restore(settings(), &store).unwrap();
+    let again = step(prepare(&mut after, &store, "checkout", &routes("checkout")));
+    assert_eq!(again, tried, "it is still tried");
+    let checkout = Cohort::of_service("checkout");
+    let rejected = Rejected {
+        revision: tried.revision.clone(),
+        because: "no".to_owned(),
+        at: WallTime::from_millis(7),
+    };
+    store
+        .commit(&after.reject(&checkout, rejected.clone()))
+        .unwrap();
+    let mut after = Publisher::restore(settings(), &store).unwrap();
+    assert_eq!(after.rejected(&checkout), Some(rejected));
+    let again = step(prepare(&mut after, &store, "checkout", &routes("checkout")));
+    assert_eq!(
+        (&again.at_once, &again.whole),
+        (&tried.at_once, &tried.at_once)
+    );
+    assert_eq!(
+        again.revision, tried.revision,
+        "and it is still not what is wanted"
+    );
+    prepare(&mut after, &store, "checkout", &[]);
+    assert_eq!(after.rejected(&checkout), None, "somebody took it back");
+    let after = Publisher::restore(settings(), &store).unwrap();
+    assert_eq!(after.rejected(&checkout), None);
+}
+
+#[test]
+fn what_makes_no_difference_for_a_service_is_not_tried_by_it() {
+    let store = InMemory::default();
+    let mut publisher = Publisher::restore(settings(), &store).unwrap();
+    let set = routes("checkout");
+    prepare(&mut publisher, &store, "checkout", &set);
+    let mut renamed = set.clone();
+    renamed[0].name = "another document".to_owned();
+    let prepared = prepare(&mut publisher, &store, "checkout", &renamed);
+    assert_eq!(prepared.step, None);
+}
+
+#[test]
+fn declared_resources_are_tried_and_what_all_nodes_have_survives_a_restart() {
+    let store = InMemory::default();
+    let mut publisher = Publisher::restore(settings(), &store).unwrap();
+    let fleet = |names: &[&str]| {
+        let declared = names.iter().map(|name| declared(Kind::RUNTIME, name, "a"));
+        Fleet::new(declared.collect())
+    };
+    let prepare = |publisher: &mut Publisher, fleet: &Fleet| {
+        let wanted = Wanted {
+            fleet,
+            ..nothing_more()
+        };
+        let prepared = publisher.prepare(&in_zone("a"), wanted, WallTime::default());
+        let prepared = prepared.unwrap();
+        store.commit(&prepared.batch).unwrap();
+        step(prepared)
+    };
+    let first = prepare(&mut publisher, &fleet(&["one"]));
+    let tried = prepare(&mut publisher, &fleet(&["one", "two"]));
+    assert_eq!(tried.at_once.version(), first.at_once.version());
+    let layers = tried.at_once.of_type(Kind::RUNTIME).unwrap();
+    assert!(layers.is_deleted("two"), "who tried it must let go of it");
+    let mut after = Publisher::restore(settings(), &store).unwrap();
+    assert_eq!(prepare(&mut after, &fleet(&["one", "two"])), tried);
 }

@@ -47,6 +47,10 @@ impl Acknowledgements {
                 vec![Happened::Gone { node, group }]
             }
             What::Sent { .. } => Vec::new(),
+            What::InForce { took } => {
+                metrics.in_force(took);
+                Vec::new()
+            }
             What::Acknowledged { resources, .. } => {
                 let began = self.began.get(&event.stream).copied();
                 let pushes = pushes(&resources, publisher);
@@ -115,6 +119,8 @@ mod tests {
             connected_since: at,
             variant: Variant::Delta,
             types: BTreeMap::new(),
+            accepted: BTreeMap::new(),
+            standing: crate::ads::Standing::default(),
         };
         acknowledgements.forget(&[node(2), node(3)]);
         let known: Vec<StreamId> = acknowledgements.began.into_keys().collect();

@@ -4,6 +4,7 @@
 //! what they say. No decisions and no protocol live here.
 
 mod pushes;
+mod rollouts;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -11,8 +12,8 @@ use std::time::{Duration, Instant};
 
 use sloop_controllers::{AlertStatus, SloStatus, Step};
 use sloop_model::{Module, Policy, WallTime};
-use sloop_xds::Snapshot;
 use sloop_xds::fleet::{Cohort, Fleet};
+use sloop_xds::rollout::{RolloutPace, Wanted as Rollout};
 use sloop_xds_protos::report::v1::ReportResponse;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tonic::Status;
@@ -27,6 +28,7 @@ use crate::metrics::{DocumentMetrics, IngestMetrics, PushMetrics, StepMetrics};
 use crate::publish::{Publisher, Pushed};
 use crate::record::Recorder;
 use crate::store::Store;
+use rollouts::Course;
 
 /// Steps are at least this far apart, however much happens.
 const STEP_GAP: Duration = Duration::from_millis(100);
@@ -80,7 +82,7 @@ enum After {
     ),
     Publish {
         cohort: Cohort,
-        snapshot: Arc<Snapshot>,
+        step: Box<Rollout>,
         changed: Vec<Pushed>,
     },
 }
@@ -103,7 +105,11 @@ pub(super) struct Actor {
     wake_at: Option<WallTime>,
     policies: Vec<Policy>,
     fleet: Arc<Fleet>,
-    cohorts: BTreeMap<Cohort, Pace>,
+    cohorts: BTreeMap<Cohort, Course>,
+    /// How carefully changes go out.
+    rollout: RolloutPace,
+    /// When changes that are on their way were last looked at.
+    looked: Instant,
     /// What the sidecars of each group run, as they say.
     modules: BTreeMap<String, Module>,
     forgot: Instant,
@@ -135,6 +141,8 @@ impl Actor {
             policies: Vec::new(),
             fleet: Arc::default(),
             cohorts: BTreeMap::new(),
+            rollout: RolloutPace::default(),
+            looked: now,
             modules: BTreeMap::new(),
             forgot: now,
             recorder: None,
@@ -203,6 +211,7 @@ impl Actor {
             self.step(now);
         }
         self.push(now);
+        self.look_at_rollouts(now);
         if now.duration_since(self.forgot) >= FORGET_GAP {
             self.forgot = now;
             self.engine.forget(clock::wall());
@@ -224,6 +233,7 @@ impl Actor {
         let others = [
             self.steps.due(now),
             self.push_due(now),
+            self.look_due(),
             self.commits.due(),
             wake.map(|wake| wake.max(self.stepped + STEP_GAP)),
         ];
@@ -286,29 +296,19 @@ impl Actor {
         self.steps.want();
     }
 
-    fn hear(&mut self, event: Result<ads::Event, broadcast::error::RecvError>) {
-        match event {
-            Ok(event) => {
-                let at = event.at;
-                let heard = self
-                    .acknowledgements
-                    .hear(event, &self.publisher, &self.meters.push);
-                for happened in heard {
-                    self.engine.tell(at, at, happened);
-                }
-            }
-            Err(error) => tracing::warn!(%error, "missed what nodes said"),
-        }
-    }
-
     fn step(&mut self, now: Instant) {
         let begun = Instant::now();
         let step = self.engine.step(clock::wall());
         self.wake_at = step.wake_at;
         if step.policies != self.policies {
+            let is_urgent = pushes::is_urgent(&self.policies, &step.policies);
             self.policies.clone_from(&step.policies);
             log_left_out(step);
-            self.want_pushes();
+            if is_urgent {
+                self.want_urgent_pushes();
+            } else {
+                self.want_pushes();
+            }
         }
         if SLOS_SHOWN_EVERY <= now.duration_since(self.shown) {
             self.slos.send_replace(Arc::clone(self.engine.slos()));
@@ -354,9 +354,9 @@ impl Actor {
                 }
                 After::Publish {
                     cohort,
-                    snapshot,
+                    step,
                     changed,
-                } => self.publish(&cohort, snapshot, &changed),
+                } => self.publish(&cohort, *step, &changed),
             }
         }
         self.commits.again(again, Instant::now());

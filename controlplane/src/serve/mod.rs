@@ -20,6 +20,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use opentelemetry::metrics::Meter;
+use sloop_xds::rollout::RolloutPace;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch as latest};
 use tokio::task::{JoinError, JoinHandle};
@@ -64,6 +65,8 @@ pub struct ServeSettings {
     pub record: Option<RecordSettings>,
     /// How the gRPC port is kept.
     pub door: DoorSettings,
+    /// How carefully changes of what is declared go out.
+    pub rollout: RolloutPace,
 }
 
 /// Where to record what is decided by.
@@ -170,8 +173,9 @@ pub async fn serve(
     let (store, publisher) = (loaded.store, loaded.publisher);
     let mut actor = Actor::new(loaded.engine, publisher, store, hub.clone(), meters);
     actor.record(loaded.recorder);
+    actor.pace(settings.rollout);
     actor.begin(loaded.documents);
-    observe_nodes(&meter, hub.clone());
+    observe_nodes(&meter, &hub);
     let slos = actor.slos();
     observe_slos(&meter, &slos.subscribe());
     let alerting = tokio::spawn(alerts::run(
@@ -356,6 +360,7 @@ mod tests {
             },
             record: None,
             door: DoorSettings::default(),
+            rollout: RolloutPace::default(),
         }
     }
 

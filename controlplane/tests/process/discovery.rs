@@ -10,15 +10,16 @@ use sloop_xds_protos::envoy::envoy::service::discovery::v3::aggregated_discovery
 use sloop_xds_protos::envoy::envoy::service::discovery::v3::{
     DeltaDiscoveryRequest, DeltaDiscoveryResponse,
 };
+use sloop_xds_protos::envoy::google::rpc;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::Streaming;
 
 /// Versions by the name of the resource.
-type Versions = BTreeMap<String, String>;
+pub(crate) type Versions = BTreeMap<String, String>;
 
 /// A stream of discovery, as Envoy opens it.
-struct Sidecar {
+pub(crate) struct Sidecar {
     requests: mpsc::Sender<DeltaDiscoveryRequest>,
     responses: Streaming<DeltaDiscoveryResponse>,
 }
@@ -26,11 +27,16 @@ struct Sidecar {
 impl Sidecar {
     /// Subscribes to both filters; `has` is what it has from before.
     async fn connect(sloop: &Sloop, has: &Versions) -> Self {
+        Self::connect_as("checkout-1", sloop, has).await
+    }
+
+    /// The same for the sidecar with this id.
+    pub(crate) async fn connect_as(id: &str, sloop: &Sloop, has: &Versions) -> Self {
         let (requests, requested) = mpsc::channel(16);
         let initial: HashMap<_, _> = has.clone().into_iter().collect();
         let first = DeltaDiscoveryRequest {
             node: Some(Node {
-                id: "checkout-1".into(),
+                id: id.into(),
                 cluster: "checkout".into(),
                 ..Node::default()
             }),
@@ -52,15 +58,36 @@ impl Sidecar {
     }
 
     /// The versions in the next response, which it accepts.
-    async fn hears(&mut self) -> Versions {
+    pub(crate) async fn hears(&mut self) -> Versions {
+        self.answers(None).await
+    }
+
+    /// The versions in the next response, which it refuses.
+    pub(crate) async fn refuses(&mut self, why: &str) -> Versions {
+        let message = why.to_owned();
+        self.answers(Some(rpc::Status {
+            code: 13,
+            message,
+            ..rpc::Status::default()
+        }))
+        .await
+    }
+
+    /// The versions in the next response, if one comes within `patience`.
+    pub(crate) async fn hears_within(&mut self, patience: Duration) -> Option<Versions> {
+        tokio::time::timeout(patience, self.hears()).await.ok()
+    }
+
+    async fn answers(&mut self, error_detail: Option<rpc::Status>) -> Versions {
         let message = tokio::time::timeout(SOON, self.responses.message()).await;
         let response = message.expect("it is sent something").unwrap().unwrap();
-        let accept = DeltaDiscoveryRequest {
+        let answer = DeltaDiscoveryRequest {
             type_url: response.type_url,
             response_nonce: response.nonce,
+            error_detail,
             ..DeltaDiscoveryRequest::default()
         };
-        self.requests.send(accept).await.unwrap();
+        self.requests.send(answer).await.unwrap();
         let resources = response.resources.into_iter();
         resources.map(|it| (it.name, it.version)).collect()
     }

@@ -15,6 +15,7 @@ mod decisions;
 mod discovery;
 mod metrics;
 mod reports;
+mod rollout;
 mod secured;
 mod serve;
 mod support;

@@ -107,6 +107,12 @@ impl Resource {
     #[must_use]
     pub fn with_content(type_url: &str, name: &str, value: &[u8], content: &[u8]) -> Self {
         let version = Version::of([type_url.as_bytes(), content]);
+        Self::with_version(type_url, name, value, version)
+    }
+
+    /// As [`Resource::new`], with a version that it was given earlier.
+    #[must_use]
+    pub fn with_version(type_url: &str, name: &str, value: &[u8], version: Version) -> Self {
         // `Any { type_url = 1, value = 2 }`
         let any_len = field_len(1, type_url.len()) + field_len(2, value.len());
         // `Resource { version = 1, resource = 2, name = 3 }`, with `resource` last: field 2 is also
@@ -141,6 +147,12 @@ impl Resource {
             endpoints: Some(name.into()),
             ..self
         }
+    }
+
+    /// What the endpoints of this cluster are called, where that is not its own name.
+    #[must_use]
+    pub fn own_endpoints(&self) -> Option<&str> {
+        self.endpoints.as_deref()
     }
 
     /// What the endpoints of this cluster are called.

@@ -125,6 +125,9 @@ impl Watcher {
             | Happened::Connected { .. }
             | Happened::Gone { .. }
             | Happened::LeftOut { .. }
+            | Happened::Trying { .. }
+            | Happened::RolledOut { .. }
+            | Happened::RolledBack { .. }
             | Happened::Documents { .. } => {}
         }
     }

@@ -103,7 +103,8 @@ impl Plane {
                     | What::Refused { .. }
                     | What::Connected
                     | What::Gone
-                    | What::Sent { .. } => {}
+                    | What::Sent { .. }
+                    | What::InForce { .. } => {}
                 }
             }
         })

@@ -73,6 +73,25 @@ pub enum Happened {
         /// What, and why.
         what: String,
     },
+    /// A change of what is declared goes to some nodes of a group first.
+    Trying {
+        /// The group.
+        group: String,
+        /// How many nodes.
+        nodes: usize,
+    },
+    /// All nodes of a group get a change that some tried.
+    RolledOut {
+        /// The group.
+        group: String,
+    },
+    /// A change was taken back from the nodes that tried it.
+    RolledBack {
+        /// The group.
+        group: String,
+        /// Why.
+        reason: String,
+    },
     /// A node opened a stream.
     Connected {
         /// Envoy's node id.

@@ -1,12 +1,13 @@
 //! The publishing half of the loop: which cohorts there are, and what each should have.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use sloop_model::{BreakerMode, Mode, Policy, Rule, Scope, ShedRule, WallTime};
 use sloop_xds::fleet::Cohort;
-use sloop_xds::{Offer, Snapshot};
+use sloop_xds::rollout::Wanted as Rollout;
 
+use super::rollouts::Course;
 use super::{Actor, After};
 use crate::admin::api::Happened;
 use crate::clock;
@@ -17,6 +18,9 @@ use crate::publish::{Pushed, Wanted};
 /// thread 5 ms and a kilobyte that it never gives back.
 const PUSH_GAP: Duration = Duration::from_secs(1);
 
+/// The same for what protects or harms: it waits for no more than the steps that decide about it.
+const URGENT_GAP: Duration = Duration::from_millis(100);
+
 /// Things left out of one push that are said: nobody reads more.
 const LEFT_OUT_MAX: usize = 32;
 
@@ -24,16 +28,23 @@ impl Actor {
     /// Notes cohorts; those that are new are pushed to at once.
     pub(super) fn meet(&mut self, seen: BTreeSet<Cohort>) {
         for cohort in seen {
-            self.cohorts.entry(cohort).or_insert_with(|| {
-                let mut pace = Pace::of(PUSH_GAP);
-                pace.want();
-                pace
-            });
+            if self.cohorts.contains_key(&cohort) {
+                continue;
+            }
+            let mut pace = Pace::with_urgent(PUSH_GAP, URGENT_GAP);
+            pace.want();
+            let rejected = self.publisher.rejected(&cohort);
+            self.cohorts.insert(cohort, Course::new(pace, rejected));
         }
     }
 
     pub(super) fn want_pushes(&mut self) {
-        self.cohorts.values_mut().for_each(Pace::want);
+        self.cohorts.values_mut().for_each(|it| it.pace.want());
+    }
+
+    pub(super) fn want_urgent_pushes(&mut self) {
+        let courses = self.cohorts.values_mut();
+        courses.for_each(|it| it.pace.want_urgently());
     }
 
     /// When the next push is due. None is while a step is wanted: what brought that
@@ -42,7 +53,8 @@ impl Actor {
         if self.steps.due(now).is_some() {
             return None;
         }
-        self.cohorts.values().filter_map(|pace| pace.due(now)).min()
+        let courses = self.cohorts.values();
+        courses.filter_map(|it| it.pace.due(now)).min()
     }
 
     /// Pushes to the cohorts that are due.
@@ -53,16 +65,21 @@ impl Actor {
         let due: Vec<Cohort> = self
             .cohorts
             .iter()
-            .filter(|(_, pace)| pace.is_due(now))
+            .filter(|(_, course)| course.pace.is_due(now))
             .map(|(cohort, _)| cohort.clone())
             .collect();
+        self.publisher.base_on(
+            self.engine.route_sets(),
+            self.engine.filter_settings(),
+            &self.policies,
+        );
         for cohort in due {
             let changed = self.prepare(&cohort, now);
-            if let Some(pace) = self.cohorts.get_mut(&cohort) {
+            if let Some(course) = self.cohorts.get_mut(&cohort) {
                 if changed {
-                    pace.done(now);
+                    course.pace.done(now);
                 } else {
-                    pace.give_up();
+                    course.pace.give_up();
                 }
             }
         }
@@ -71,10 +88,8 @@ impl Actor {
     /// Makes what `cohort` should have and sends it on its way. Returns whether anything changed.
     fn prepare(&mut self, cohort: &Cohort, now: Instant) -> bool {
         let wanted = Wanted {
-            route_sets: self.engine.route_sets(),
             policies: &self.policies,
             fleet: &self.fleet,
-            filter_settings: self.engine.filter_settings(),
             module: self
                 .modules
                 .get(&cohort.service)
@@ -116,12 +131,13 @@ impl Actor {
             self.engine
                 .tell(at, at, Happened::LeftOut { group, side, what });
         }
-        let Some(snapshot) = prepared.snapshot else {
+        let Some(step) = prepared.step else {
+            self.commits.add(prepared.batch, [], now);
             return false;
         };
         let publish = After::Publish {
             cohort: cohort.clone(),
-            snapshot,
+            step: Box::new(step),
             changed: prepared.changed,
         };
         self.commits.add(prepared.batch, [publish], now);
@@ -129,9 +145,9 @@ impl Actor {
         true
     }
 
-    pub(super) fn publish(&mut self, cohort: &Cohort, snapshot: Arc<Snapshot>, changed: &[Pushed]) {
-        self.hub.offer(cohort, Offer::to_all(snapshot));
+    pub(super) fn publish(&mut self, cohort: &Cohort, step: Rollout, changed: &[Pushed]) {
         let now = clock::wall();
+        self.go(cohort, step, now);
         for pushed in changed {
             self.meters.push.pushed();
             let happened = Happened::Push {
@@ -142,6 +158,38 @@ impl Actor {
             self.engine.tell(pushed.at, now, happened);
         }
     }
+}
+
+/// Whether what protects or harms changed: more than how long it lasts or when a breaker opens, which
+/// controllers may fit anew with every step.
+pub(super) fn is_urgent(before: &[Policy], after: &[Policy]) -> bool {
+    lasting(before) != lasting(after)
+}
+
+/// What a policy does, without what may change by itself.
+#[derive(PartialEq, Eq)]
+enum Lasting {
+    Break(BreakerMode),
+    Shed(Mode, Option<ShedRule>),
+    Rule(Rule),
+}
+
+/// What policies that must not wait do, in their order, which is that of scopes and kinds first.
+fn lasting(policies: &[Policy]) -> Vec<(&Scope, Lasting)> {
+    let end = WallTime::default();
+    let lasting = |policy: &Policy| match &policy.rule {
+        // What objectives count goes to a few nodes first.
+        Rule::Count(_) => None,
+        Rule::Break { mode, .. } => Some(Lasting::Break(*mode)),
+        Rule::Shed { mode, limits, .. } => Some(Lasting::Shed(*mode, *limits)),
+        Rule::Fault(fault) => Some(Lasting::Rule(Rule::Fault(fault.clone().ending_by(end)))),
+        Rule::Deny(deny) => Some(Lasting::Rule(Rule::Deny(deny.clone().ending_by(end)))),
+        Rule::Trip(_) => Some(Lasting::Rule(policy.rule.clone())),
+    };
+    let policies = policies.iter();
+    policies
+        .filter_map(|policy| Some((&policy.scope, lasting(policy)?)))
+        .collect()
 }
 
 #[cfg(test)]

@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use sloop_controllers::{NamedRoute, RouteSet};
 use sloop_model::{RouteName, ServiceName};
 
@@ -42,16 +44,43 @@ async fn a_change_is_pushed_after_the_step_that_it_asks_for() {
     let now = Instant::now();
     assert_eq!(actor.push_due(now), None, "pushed already");
     // As if the last push were long ago, and the last step not.
-    let quiet = Pace::of(PUSH_GAP);
-    actor.cohorts.insert(checkout(), quiet);
+    actor.cohorts.get_mut(&checkout()).unwrap().pace = Pace::of(PUSH_GAP);
     actor.steps = Pace::of(PUSH_GAP);
     actor.steps.done(now);
     actor.take_documents(routes("/payments"));
     actor.push(now);
-    assert!(actor.cohorts[&checkout()].is_due(now), "not yet pushed");
+    assert!(
+        actor.cohorts[&checkout()].pace.is_due(now),
+        "not yet pushed"
+    );
     assert_eq!(actor.push_due(now), None, "the step comes first");
     actor.step(now);
     assert_eq!(actor.push_due(now), Some(now));
     actor.push(now);
-    assert!(!actor.cohorts[&checkout()].is_due(now), "pushed");
+    assert!(!actor.cohorts[&checkout()].pace.is_due(now), "pushed");
+}
+
+fn policies(json: &str) -> Vec<Policy> {
+    serde_json::from_str(json).unwrap()
+}
+
+#[test]
+fn what_protects_is_urgent_and_its_renewal_is_not() {
+    let scope = r#""scope": {"service": "checkout", "route": "*", "side": "server"}"#;
+    let fault = |share: u32, ends: u64| {
+        policies(&format!(
+            r#"[{{{scope}, "rule": {{"fault":
+                {{"id": "late", "share": {share}, "delay_ms": 5, "expires_at_ms": {ends}}}}}}}]"#
+        ))
+    };
+    assert!(is_urgent(&[], &fault(100, 9)), "a fault begins");
+    assert!(!is_urgent(&fault(100, 9), &fault(100, 99)), "it is renewed");
+    assert!(is_urgent(&fault(100, 9), &fault(200, 9)), "it is another");
+    assert!(is_urgent(&fault(100, 9), &[]), "it ends");
+    let trip = |id| {
+        policies(&format!(
+            r#"[{{{scope}, "rule": {{"trip": {{"id": {id}, "until_ms": 9}}}}}}]"#
+        ))
+    };
+    assert!(is_urgent(&trip(1), &trip(2)));
 }

@@ -1,0 +1,150 @@
+//! How well the Envoys of a fleet are, as their filters count.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use sloop_model::{Outcome, WallTime};
+use sloop_xds::rollout::Health;
+
+use crate::ingest::Report;
+
+/// The VMs of an Envoy begin together, one per worker. One that begins later than this after the
+/// first begins anew: it crashed, or its Envoy did.
+const START: Duration = Duration::from_secs(10);
+
+/// A node that was quiet for this long is forgotten, as its VMs are.
+const GONE_AFTER: Duration = Duration::from_secs(600);
+
+/// Nodes that are kept, beyond which of newer ones nothing is known: twice the fleet that a
+/// control plane is made for.
+const NODES_MAX: usize = 20_000;
+
+/// What the filters of each node counted since the process began.
+#[derive(Debug, Default)]
+pub(super) struct Healths {
+    nodes: BTreeMap<String, Node>,
+}
+
+#[derive(Debug)]
+struct Node {
+    health: Health,
+    /// When its first VM began, by its own clock, as far as is known.
+    began: WallTime,
+    reported: WallTime,
+}
+
+impl Healths {
+    /// Takes in a report that came at `now` and was not counted before.
+    pub(super) fn take(&mut self, report: &Report, now: WallTime) {
+        if !self.nodes.contains_key(&report.node) {
+            if NODES_MAX <= self.nodes.len() {
+                return;
+            }
+            let node = Node {
+                health: Health::default(),
+                began: report.from,
+                reported: now,
+            };
+            self.nodes.insert(report.node.clone(), node);
+        }
+        let Some(node) = self.nodes.get_mut(&report.node) else {
+            return;
+        };
+        node.reported = now;
+        node.health = node.health.plus(counted(report));
+        // The first report of a VM is about the time since it began.
+        if report.sequence == 1 && START < report.from.since(node.began) {
+            node.health.vms = node.health.vms.saturating_add(1);
+        }
+        node.began = node.began.min(report.from);
+    }
+
+    /// What the filters of `node` counted; nothing when they never reported.
+    pub(super) fn of(&self, node: &str) -> Health {
+        self.nodes.get(node).map(|it| it.health).unwrap_or_default()
+    }
+
+    /// Drops the nodes that are gone at `now`.
+    pub(super) fn forget(&mut self, now: WallTime) {
+        self.nodes
+            .retain(|_, node| now.since(node.reported) < GONE_AFTER);
+    }
+}
+
+/// The requests of a report that say something about a service, and those that it did not serve.
+fn counted(report: &Report) -> Health {
+    let mut health = Health::default();
+    for scope in &report.scopes {
+        for (outcome, count) in Outcome::ALL.iter().zip(scope.outcomes) {
+            if !outcome.is_evidence() {
+                continue;
+            }
+            health.requests = health.requests.saturating_add(count);
+            if !outcome.is_served() {
+                health.failed = health.failed.saturating_add(count);
+            }
+        }
+    }
+    health
+}
+
+#[cfg(test)]
+mod tests {
+    use sloop_xds_protos::report::v1 as wire;
+
+    use super::*;
+
+    /// A report of a VM that began, or went on, at `from` seconds.
+    fn report(sequence: u64, from: u64, outcomes: &[u64]) -> Report {
+        let scope = wire::ScopeDelta {
+            service: "shop".to_owned(),
+            route: "pay".to_owned(),
+            side: wire::Side::Server.into(),
+            requests: outcomes.iter().sum(),
+            outcomes: outcomes.to_vec(),
+            ..wire::ScopeDelta::default()
+        };
+        let request = wire::ReportRequest {
+            node: "shop-1".to_owned(),
+            cluster: "shop".to_owned(),
+            incarnation: 1,
+            sequence,
+            from_ms: from * 1_000,
+            to_ms: from * 1_000 + 1_000,
+            scopes: vec![scope],
+            ..wire::ReportRequest::default()
+        };
+        Report::try_from(request).unwrap()
+    }
+
+    /// The VMs that began anew after these reports, of (sequence, second).
+    fn anew(reports: &[(u64, u64)]) -> u64 {
+        let mut healths = Healths::default();
+        for (sequence, from) in reports {
+            healths.take(&report(*sequence, *from, &[]), WallTime::default());
+        }
+        healths.of("shop-1").vms
+    }
+
+    #[test]
+    fn a_vm_that_begins_long_after_the_first_begins_anew() {
+        assert_eq!(anew(&[(1, 100), (1, 101), (2, 101)]), 0, "two workers");
+        assert_eq!(anew(&[(1, 100), (1, 110)]), 0, "a slow start");
+        assert_eq!(anew(&[(1, 100), (1, 111)]), 1);
+        assert_eq!(anew(&[(7, 100), (8, 200)]), 0, "of an earlier process");
+        assert_eq!(anew(&[(7, 100), (1, 200)]), 1);
+        assert_eq!(anew(&[(1, 100), (1, 90)]), 0, "out of order");
+    }
+
+    #[test]
+    fn what_the_filter_answered_itself_says_nothing() {
+        let mut healths = Healths::default();
+        let outcomes = [5, 1, 2, 0, 0, 0, 0, 4, 3];
+        healths.take(&report(1, 0, &outcomes), WallTime::default());
+        let health = healths.of("shop-1");
+        assert_eq!((health.requests, health.failed), (8, 2));
+        assert_eq!(healths.of("shop-2"), Health::default());
+        healths.forget(WallTime::from_millis(600_000));
+        assert_eq!(healths.of("shop-1"), Health::default());
+    }
+}

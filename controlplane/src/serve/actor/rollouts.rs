@@ -1,0 +1,154 @@
+//! Changes on their way: from a few nodes of a cohort to all of them.
+
+use std::time::{Duration, Instant};
+
+use sloop_model::WallTime;
+use sloop_xds::fleet::Cohort;
+use sloop_xds::rollout::{Rejected, Rollout, RolloutPace, Told, Wanted};
+use tokio::sync::broadcast;
+
+use super::Actor;
+use crate::admin::api::Happened;
+use crate::ads;
+use crate::clock;
+use crate::engine::Pace;
+
+/// How often to look at the nodes that try something. Reports come each second.
+const LOOK_GAP: Duration = Duration::from_millis(250);
+
+/// How a cohort gets what it should have.
+#[derive(Debug)]
+pub(super) struct Course {
+    pub(super) pace: Pace,
+    pub(super) rollout: Rollout,
+}
+
+impl Course {
+    /// The course of a cohort of which an earlier process took back `rejected`.
+    pub(super) fn new(pace: Pace, rejected: Option<Rejected>) -> Self {
+        Self {
+            pace,
+            rollout: Rollout::restored(rejected),
+        }
+    }
+}
+
+impl Actor {
+    /// Lets changes go out as carefully as this.
+    pub(in crate::serve) fn pace(&mut self, rollout: RolloutPace) {
+        self.rollout = rollout;
+    }
+
+    /// Takes in what a node said.
+    pub(super) fn hear(&mut self, event: Result<ads::Event, broadcast::error::RecvError>) {
+        match event {
+            Ok(event) => {
+                let (at, stream) = (event.at, event.stream);
+                let heard = self
+                    .acknowledgements
+                    .hear(event, &self.publisher, &self.meters.push);
+                for happened in heard {
+                    if let Happened::Acknowledged {
+                        side, generation, ..
+                    } = &happened
+                    {
+                        self.hub.set_accepted(stream, *side, *generation);
+                    }
+                    self.engine.tell(at, at, happened);
+                }
+            }
+            Err(error) => tracing::warn!(%error, "missed what nodes said"),
+        }
+    }
+
+    /// Lets the nodes of `cohort` have what is wanted, step by step.
+    pub(super) fn go(&mut self, cohort: &Cohort, wanted: Wanted, now: WallTime) {
+        let Some(course) = self.cohorts.get_mut(cohort) else {
+            return;
+        };
+        let told = course.rollout.want(wanted, &self.rollout, now);
+        self.heed(cohort, told, now);
+        self.look(cohort, now);
+    }
+
+    /// When the changes that are on their way should be looked at; `None` when there are none.
+    pub(super) fn look_due(&self) -> Option<Instant> {
+        let mut courses = self.cohorts.values();
+        let is_under_way = courses.any(|course| course.rollout.is_under_way());
+        is_under_way.then(|| self.looked + LOOK_GAP)
+    }
+
+    /// Looks at the changes that are on their way, when it is time.
+    pub(super) fn look_at_rollouts(&mut self, now: Instant) {
+        if self.look_due().is_none_or(|due| now < due) {
+            return;
+        }
+        self.looked = now;
+        let under_way: Vec<Cohort> = self
+            .cohorts
+            .iter()
+            .filter(|(_, course)| course.rollout.is_under_way())
+            .map(|(cohort, _)| cohort.clone())
+            .collect();
+        let at = clock::wall();
+        for cohort in under_way {
+            self.look(&cohort, at);
+        }
+    }
+
+    fn look(&mut self, cohort: &Cohort, now: WallTime) {
+        let Some(course) = self.cohorts.get_mut(cohort) else {
+            return;
+        };
+        if course.rollout.is_under_way() {
+            let mut seen = self.hub.seen(cohort);
+            for node in &mut seen {
+                node.health = self.engine.health(&node.node);
+            }
+            let told = course.rollout.step(&seen, &self.rollout, now);
+            self.heed(cohort, told, now);
+        }
+        let Some(course) = self.cohorts.get_mut(cohort) else {
+            return;
+        };
+        if let Some(offer) = course.rollout.offer() {
+            self.hub.offer(cohort, offer);
+        }
+        self.hub.set_stage(cohort, course.rollout.stage());
+    }
+
+    /// Does what follows from what happened to a change.
+    fn heed(&mut self, cohort: &Cohort, told: Option<Told>, now: WallTime) {
+        let group = cohort.to_string();
+        let (result, happened, batch) = match told {
+            None => return,
+            Some(Told::Trying(nodes)) => {
+                self.publisher.goes_on(cohort, now);
+                tracing::info!(%cohort, nodes, "nodes try a change");
+                ("trying", Happened::Trying { group, nodes }, None)
+            }
+            Some(Told::Finished { revision }) => {
+                tracing::info!(%cohort, "all nodes get a change");
+                self.publisher.goes_on(cohort, now);
+                let batch = self.publisher.accept(cohort, &revision);
+                // Configurations move from those that tried them to all.
+                if let Some(course) = self.cohorts.get_mut(cohort) {
+                    course.pace.want();
+                }
+                ("finished", Happened::RolledOut { group }, Some(batch))
+            }
+            Some(Told::RolledBack(rejected)) => {
+                let reason = rejected.because.clone();
+                tracing::error!(%cohort, reason, "a change is taken back");
+                let batch = self.publisher.reject(cohort, rejected);
+                let happened = Happened::RolledBack { group, reason };
+                ("rolled_back", happened, Some(batch))
+            }
+        };
+        self.meters.push.rollout(result);
+        self.engine.tell(now, now, happened);
+        if let Some(batch) = batch {
+            self.commits.add(batch, [], Instant::now());
+        }
+    }
+}

@@ -1,0 +1,156 @@
+//! A change goes to one sidecar first, and to all or none then.
+use std::process::Command;
+use std::time::Duration;
+
+use sloop_controlplane::clock;
+
+use crate::discovery::{Sidecar, Versions};
+use crate::support::{Home, ROUTES, Sloop, eventually, report};
+
+/// Longer than the control plane takes to send something to everybody.
+const SILENCE: Duration = Duration::from_millis(300);
+
+/// Three sidecars that have the first configuration.
+async fn three(sloop: &Sloop) -> [Sidecar; 3] {
+    let none = Versions::new();
+    let mut all = [
+        Sidecar::connect_as("checkout-1", sloop, &none).await,
+        Sidecar::connect_as("checkout-2", sloop, &none).await,
+        Sidecar::connect_as("checkout-3", sloop, &none).await,
+    ];
+    for sidecar in &mut all {
+        assert_eq!(sidecar.hears().await.len(), 2);
+    }
+    eventually("all is in force on all", async || {
+        let groups = sloop.items("/v1/pushes").await;
+        (groups.first()?["in_force"] == 3).then_some(())
+    })
+    .await;
+    all
+}
+
+fn routes(prefix: &str) -> String {
+    ROUTES.replace("/pay", prefix)
+}
+
+async fn stage(sloop: &Sloop) -> String {
+    let groups = sloop.items("/v1/pushes").await;
+    groups[0]["stage"].as_str().unwrap().to_owned()
+}
+
+fn status(sloop: &Sloop) -> String {
+    let shown = Command::new(env!("CARGO_BIN_EXE_sloop"))
+        .args(["push", "status", "checkout", "--admin"])
+        .arg(sloop.http.to_string())
+        .output()
+        .unwrap();
+    String::from_utf8(shown.stdout).unwrap()
+}
+
+#[tokio::test]
+async fn a_change_that_is_refused_stops_at_the_first_and_a_good_one_reaches_all() {
+    let home = Home::new();
+    home.write("routes.yaml", ROUTES);
+    let sloop = home.start_with(&["--rollout-quiet", "1"]);
+    let [mut first, mut second, mut third] = three(&sloop).await;
+
+    home.write("routes.yaml", &routes("/bad"));
+    first.refuses("an old filter").await;
+    assert!(
+        first.hears().await.contains_key("sloop-inbound"),
+        "it gets what it had"
+    );
+    assert_eq!(second.hears_within(SILENCE).await, None);
+    assert_eq!(third.hears_within(SILENCE).await, None);
+    eventually("what was taken back is shown", async || {
+        let shown = status(&sloop);
+        shown
+            .contains("checkout was taken back: checkout-1 refuses it: an old filter")
+            .then_some(())
+    })
+    .await;
+    let gauge = "sloop_controlplane_rollouts_taken_back";
+    assert_eq!(sloop.metric(gauge).await, Some(1.0));
+
+    sloop.kill();
+    let sloop = home.start_with(&["--rollout-quiet", "1"]);
+    let [mut first, mut second, mut third] = three(&sloop).await;
+    assert_eq!(
+        first.hears_within(SILENCE).await,
+        None,
+        "a restart tries it no more"
+    );
+    assert_eq!(stage(&sloop).await, "rolled_back");
+
+    home.write("routes.yaml", &routes("/good"));
+    let good = first.hears().await;
+    assert_eq!(second.hears_within(SILENCE).await, None, "not yet");
+    assert_eq!(second.hears().await, good);
+    assert_eq!(third.hears().await, good);
+    eventually("it is over", async || {
+        (stage(&sloop).await == "settled").then_some(())
+    })
+    .await;
+    let count = r#"sloop_controlplane_rollouts_total{result="finished"}"#;
+    assert_eq!(sloop.metric(count).await, Some(1.0));
+}
+
+#[tokio::test]
+async fn failures_where_it_is_tried_take_it_back() {
+    let home = Home::new();
+    home.write("routes.yaml", ROUTES);
+    let sloop = home.start_with(&["--rollout-quiet", "3600"]);
+    let [mut first, mut second, _third] = three(&sloop).await;
+    let mut reports = sloop.reports();
+    // Each sidecar served before.
+    for node in 1..=3 {
+        let mut well = report(node, 1, 100, 0);
+        well.node = format!("checkout-{node}");
+        reports.report(well).await.unwrap();
+    }
+    home.write("routes.yaml", &routes("/bad"));
+    first.hears().await;
+    eventually("it is tried", async || {
+        let groups = sloop.items("/v1/pushes").await;
+        (groups[0]["trying"][0] == "checkout-1").then_some(())
+    })
+    .await;
+    let mut unwell = report(1, 2, 100, 90);
+    unwell.node = "checkout-1".to_owned();
+    reports.report(unwell).await.unwrap();
+    assert!(first.hears().await.contains_key("sloop-inbound"));
+    assert_eq!(second.hears_within(SILENCE).await, None);
+    assert_eq!(stage(&sloop).await, "rolled_back");
+    assert!(status(&sloop).contains("90 of 100 requests failed where it was tried"));
+}
+
+/// What harms for a while goes to all at once, also while something is tried.
+#[tokio::test]
+async fn a_fault_does_not_wait_for_what_is_tried() {
+    let home = Home::new();
+    home.write("routes.yaml", ROUTES);
+    let sloop = home.start_with(&["--rollout-quiet", "3600"]);
+    let [mut first, mut second, mut third] = three(&sloop).await;
+    home.write("routes.yaml", &routes("/new"));
+    first.hears().await;
+    let ends = clock::wall().after(Duration::from_secs(600)).as_millis();
+    let fault = format!(
+        "apiVersion: sloop.dev/v1
+kind: FaultInjection
+metadata: {{name: slow}}
+spec:
+  service: checkout
+  route: pay
+  fault: {{share: 1%, delay_ms: 5, expires_at_ms: {ends}}}
+"
+    );
+    home.write("fault.yaml", &fault);
+    for sidecar in [&mut first, &mut second, &mut third] {
+        assert!(sidecar.hears().await.contains_key("sloop-inbound"));
+    }
+    std::fs::remove_file(home.document("fault.yaml")).unwrap();
+    for sidecar in [&mut first, &mut second, &mut third] {
+        assert!(sidecar.hears().await.contains_key("sloop-inbound"));
+    }
+    assert_eq!(stage(&sloop).await, "trying");
+}
