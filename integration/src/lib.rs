@@ -3,17 +3,19 @@
 pub mod demo;
 pub mod envoy;
 pub mod eventually;
+pub mod goodput;
 pub mod latency;
 pub mod ports;
 pub mod process;
 pub mod replay;
 mod server;
 pub mod shop;
-pub mod sim;
 #[cfg(feature = "wasm-host")]
 pub mod wasm_host;
 
 use std::path::PathBuf;
+
+pub use sloop_sim as sim;
 
 /// Where `cargo xtask wasm` puts the module, or what the variable `SLOOP_MODULE` says.
 #[must_use]

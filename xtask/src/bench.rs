@@ -34,8 +34,15 @@ pub(crate) enum Bench {
         /// The same of after
         new: PathBuf,
     },
-    /// Useful answers under overload (not there yet)
-    Goodput,
+    /// Useful answers under overload and in outages, in virtual time: Sloop, its rivals, and nothing
+    Goodput {
+        /// On real Envoys instead, half a minute for each of fewer stories and rivals
+        #[arg(long)]
+        envoy: bool,
+        /// Passed to the benchmark; `cargo xtask bench goodput -- --help` lists them
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<OsString>,
+    },
     /// Many sidecars and one control plane (not there yet)
     Fleet,
 }
@@ -49,7 +56,14 @@ pub(crate) fn run(bench: &Bench) -> Result<ExitCode> {
     match bench {
         Bench::Latency { arguments } => latency(arguments).map(|()| ExitCode::SUCCESS),
         Bench::Compare { old, new } => compare(old, new).map(|()| ExitCode::SUCCESS),
-        Bench::Goodput => Ok(not_there("goodput")),
+        Bench::Goodput {
+            envoy: false,
+            arguments,
+        } => goodput(arguments).map(|()| ExitCode::SUCCESS),
+        Bench::Goodput {
+            envoy: true,
+            arguments,
+        } => goodput_envoy(arguments).map(|()| ExitCode::SUCCESS),
         Bench::Fleet => Ok(not_there("fleet")),
     }
 }
@@ -66,6 +80,40 @@ fn latency(arguments: &[OsString]) -> Result<()> {
             .env("ENVOY", envoy)
             .env("SLOOP_MODULE", module)
             .env("SLOOP_NAIVE_MODULE", naive),
+    )
+}
+
+/// Becomes what plays the stories. Optimised as a whole: an hour of traffic goes through the real data plane.
+fn goodput(arguments: &[OsString]) -> Result<()> {
+    let mut build = run::cargo();
+    build.current_dir(workspace::root()).args([
+        "build",
+        "--release",
+        "-p=sloop-sim",
+        "--bin=goodput",
+    ]);
+    let program = artifact::build(&mut build)?.program("goodput");
+    let program = program.context("the workspace builds no program `goodput`")?;
+    run::become_(Command::new(program).args(arguments))
+}
+
+/// Becomes what plays the stories on real Envoys.
+fn goodput_envoy(arguments: &[OsString]) -> Result<()> {
+    let envoy = setup::envoy()?;
+    let module = wasm::build(wasm::Variant::Requests)?;
+    let mut build = run::cargo();
+    build.current_dir(workspace::root()).args([
+        "build",
+        "-p=sloop-integration",
+        "--bin=goodput_envoy",
+    ]);
+    let program = artifact::build(&mut build)?.program("goodput_envoy");
+    let program = program.context("the workspace builds no program `goodput_envoy`")?;
+    run::become_(
+        Command::new(program)
+            .args(arguments)
+            .env("ENVOY", envoy)
+            .env("SLOOP_MODULE", module),
     )
 }
 

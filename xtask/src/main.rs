@@ -113,6 +113,18 @@ mod tests {
             panic!("not the benchmark");
         };
         assert_eq!(arguments, ["--quick", "--only", "naive"]);
+        let line = "xtask bench goodput --envoy -- --story overload";
+        let Task::Bench {
+            bench:
+                bench::Bench::Goodput {
+                    envoy: true,
+                    arguments,
+                },
+        } = Arguments::try_parse_from(line.split(' ')).unwrap().task
+        else {
+            panic!("not the benchmark");
+        };
+        assert_eq!(arguments, ["--story", "overload"]);
         assert!(Arguments::try_parse_from(["xtask", "bench"]).is_err());
     }
 

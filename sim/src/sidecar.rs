@@ -15,7 +15,7 @@ use sloop_dataplane::report::{BreakerDelta, ObjectiveDelta, Report, ScopeDelta};
 use sloop_dataplane::{
     Arrival, Begun, Claim, Ending, Exchange, HeaderMap, Plane, Request, Verdict,
 };
-use sloop_model::{FaultEnding, FilterConfig, Flags, Side, Time, WallTime};
+use sloop_model::{Criticality, FaultEnding, FilterConfig, Flags, Side, Time, WallTime};
 
 use super::{Upstream, exponential};
 
@@ -93,25 +93,8 @@ impl Sidecar {
     }
 
     pub(super) fn arrive(&mut self, random: &mut SmallRng, now: Time, wall: WallTime) -> Answer {
-        self.plane.sync(now, wall);
-        self.arrived = self.arrived.wrapping_add(1);
         let (trace, span): (u128, u64) = (random.random(), random.random());
-        let headers = get("/pay", &format!("00-{trace:032x}-{span:016x}-03"));
-        let request = Request::read(HeaderMap::new(&headers));
-        let arrival = Arrival {
-            request: &request,
-            context: self.arrived,
-            joined: None,
-            now,
-        };
-        let Claim::Scope(scope) = self.plane.claim(Side::Server, &request) else {
-            return Answer::Now;
-        };
-        let begun = self.plane.begin(Side::Server, scope, &arrival, |_| {});
-        let Some(Begun {
-            exchange, verdict, ..
-        }) = begun
-        else {
+        let Some((exchange, verdict)) = self.begin((trace, span), None, (now, wall)) else {
             return Answer::Now;
         };
         let status = match verdict {
@@ -150,6 +133,38 @@ impl Sidecar {
             ending,
             latency,
         }
+    }
+
+    /// A request of `trace`, with a span of its own, and with a word on how much it matters if there is one.
+    pub(super) fn begin(
+        &mut self,
+        (trace, span): (u128, u64),
+        class: Option<Criticality>,
+        (now, wall): (Time, WallTime),
+    ) -> Option<(Exchange, Verdict)> {
+        self.plane.sync(now, wall);
+        self.arrived = self.arrived.wrapping_add(1);
+        let headers = get("/pay", &format!("00-{trace:032x}-{span:016x}-03"), class);
+        let request = Request::read(HeaderMap::new(&headers));
+        let arrival = Arrival {
+            request: &request,
+            context: self.arrived,
+            joined: None,
+            now,
+        };
+        let Claim::Scope(scope) = self.plane.claim(Side::Server, &request) else {
+            return None;
+        };
+        let begun = self.plane.begin(Side::Server, scope, &arrival, |_| {});
+        let Begun {
+            exchange, verdict, ..
+        } = begun?;
+        Some((exchange, verdict))
+    }
+
+    /// A request is over, whoever answered it.
+    pub(super) fn finish(&mut self, exchange: Exchange, status: u16, now: Time) {
+        let _ = self.plane.end(exchange, answered(status), now);
     }
 
     pub(super) fn end(&mut self, exchange: Exchange, ending: Ending, now: Time) {
@@ -218,19 +233,29 @@ impl Sub for Tally {
 }
 
 /// The header map of a request, as the host serialises it.
-fn get(path: &str, traceparent: &str) -> Vec<u8> {
-    sloop_dataplane::serialised(&[
+fn get(path: &str, traceparent: &str, class: Option<Criticality>) -> Vec<u8> {
+    let mut headers: Vec<(&str, &[u8])> = vec![
         (":method", b"GET"),
         (":authority", super::SERVICE.as_bytes()),
         (":path", path.as_bytes()),
         ("traceparent", traceparent.as_bytes()),
-    ])
+    ];
+    let said = class.map(|class| format!("sloop=1.c{}", class.index()));
+    if let Some(said) = &said {
+        headers.push(("tracestate", said.as_bytes()));
+    }
+    sloop_dataplane::serialised(&headers)
 }
 
 fn answered(status: u16) -> Ending {
+    // Envoy itself answers for a service that does not in time, and says so.
+    let flags = match status {
+        504 => Flags::named("UT"),
+        _ => None,
+    };
     Ending {
         status: Some(status),
-        flags: Flags::default(),
+        flags: flags.unwrap_or_default(),
         grpc: None,
     }
 }

@@ -11,6 +11,7 @@
 )]
 
 mod control;
+pub mod goodput;
 mod sidecar;
 
 use core::time::Duration;

@@ -1,0 +1,105 @@
+//! Whom Sloop is compared with.
+
+use super::guard::{Each, Guard, Nothing};
+use super::rivals::{AdmissionControl, Gradient, Resilience, Throttle};
+use super::sloop::Sloop;
+
+/// What the proxies do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Rival {
+    /// Nothing.
+    Nothing,
+    /// Envoy's outlier detection and circuit breakers.
+    Outliers,
+    /// Envoy's filter `admission_control`.
+    AdmissionControl,
+    /// Envoy's filter `adaptive_concurrency`.
+    AdaptiveConcurrency,
+    /// Client-side throttling of the SRE book, K = 2.
+    Throttle,
+    /// The circuit breaker of resilience4j.
+    Resilience4j,
+    /// Sloop alone.
+    Sloop,
+    /// Sloop in an Envoy that has outlier detection and circuit breakers too.
+    SloopOutliers,
+}
+
+impl Rival {
+    /// All of them, in the order of tables.
+    pub const ALL: [Self; 8] = [
+        Self::Nothing,
+        Self::Outliers,
+        Self::AdmissionControl,
+        Self::AdaptiveConcurrency,
+        Self::Throttle,
+        Self::Resilience4j,
+        Self::Sloop,
+        Self::SloopOutliers,
+    ];
+
+    /// For tables.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Nothing => "nothing",
+            Self::Outliers => "outliers",
+            Self::AdmissionControl => "admission",
+            Self::AdaptiveConcurrency => "adaptive",
+            Self::Throttle => "throttle",
+            Self::Resilience4j => "r4j",
+            Self::Sloop => "sloop",
+            Self::SloopOutliers => "sloop+out",
+        }
+    }
+
+    /// What it is, and where its model comes from.
+    #[must_use]
+    pub const fn about(self) -> &'static str {
+        match self {
+            Self::Nothing => "round robin over the hosts, nothing else",
+            Self::Outliers => {
+                "Envoy's outlier detection and circuit breakers with their defaults, but all hosts may be ejected (Envoy's API reference)"
+            }
+            Self::AdmissionControl => {
+                "Envoy's admission_control with its defaults (its documentation)"
+            }
+            Self::AdaptiveConcurrency => {
+                "Envoy's adaptive_concurrency with its defaults and the example's times (its documentation)"
+            }
+            Self::Throttle => {
+                "client-side throttling with K = 2 over two minutes (SRE book, chapter 21)"
+            }
+            Self::Resilience4j => {
+                "resilience4j's circuit breaker with its defaults (its documentation)"
+            }
+            Self::Sloop => {
+                "an SLO that acts, 99 % within 250 ms, and a LoadShedding without bounds; all else is derived"
+            }
+            Self::SloopOutliers => "the same, in an Envoy that has `outliers` too",
+        }
+    }
+
+    pub(super) const fn ejects(self) -> bool {
+        match self {
+            Self::Outliers | Self::SloopOutliers => true,
+            Self::Nothing
+            | Self::AdmissionControl
+            | Self::AdaptiveConcurrency
+            | Self::Throttle
+            | Self::Resilience4j
+            | Self::Sloop => false,
+        }
+    }
+
+    pub(super) fn guard(self, seed: u64) -> Box<dyn Guard> {
+        match self {
+            Self::Nothing | Self::Outliers => Box::new(Nothing),
+            Self::AdmissionControl => Box::new(Each::<AdmissionControl>(Default::default())),
+            Self::AdaptiveConcurrency => Box::new(Each::<Gradient>(Default::default())),
+            Self::Throttle => Box::new(Each::<Throttle>(Default::default())),
+            Self::Resilience4j => Box::new(Each::<Resilience>(Default::default())),
+            Self::Sloop | Self::SloopOutliers => Box::new(Sloop::new(seed)),
+        }
+    }
+}
