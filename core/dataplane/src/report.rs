@@ -1,5 +1,6 @@
 //! What a VM tells the control plane, as plain values, and how they travel.
 
+mod split;
 mod wire;
 
 use sloop_model::{

@@ -18,6 +18,8 @@ pub(super) struct Outbox {
     /// Of the last report that was made.
     sequence: u64,
     frozen: Option<Frozen>,
+    /// What was made with it and is to follow, the next one last.
+    parts: Vec<Report>,
     /// When the next report is to be made.
     due: Time,
     /// Whether that is sooner than the interval would have it, because something was bad.
@@ -73,6 +75,7 @@ impl Outbox {
             incarnation,
             sequence: 0,
             frozen: None,
+            parts: Vec::new(),
             due: Time::from_nanos(u64::MAX),
             is_early: false,
             made_at: Time::from_nanos(0),
@@ -154,20 +157,29 @@ impl Outbox {
             self.early.0 = self.early_left(now).saturating_sub(1);
         }
         self.made_at = now;
-        self.sequence += 1;
         report.incarnation = self.incarnation;
-        report.sequence = self.sequence;
         report.from = self.until;
         report.to = wall;
         self.until = wall;
         // What moves from here on belongs to the next one.
         self.due = Time::from_nanos(u64::MAX);
-        self.frozen = Some(Frozen {
+        self.parts = report.into_parts();
+        self.frozen = self.next_part();
+    }
+
+    /// The next part of what was made, to be sent at once.
+    fn next_part(&mut self) -> Option<Frozen> {
+        let mut report = self.parts.pop()?;
+        self.sequence += 1;
+        report.sequence = self.sequence;
+        Some(Frozen {
             report,
-            made_at: now,
+            made_at: self.made_at,
             sendings: 0,
-            state: Sending::Lost { again_at: now },
-        });
+            state: Sending::Lost {
+                again_at: self.made_at,
+            },
+        })
     }
 
     /// The report that waits, which `sender` sends at `now`.
@@ -178,13 +190,17 @@ impl Outbox {
         Some(&frozen.report)
     }
 
-    /// The report with this sequence arrived. The next one is due `interval` after it was made.
+    /// The report with this sequence arrived. If it was a part, the next one is due; else the next report is,
+    /// `interval` after it was made.
     pub(super) fn acknowledge(&mut self, sequence: u64, interval: Duration) {
         if let Some(frozen) = &self.frozen
             && frozen.report.sequence == sequence
         {
-            self.due = self.due.min(frozen.made_at.after(interval));
-            self.frozen = None;
+            let due = frozen.made_at.after(interval);
+            self.frozen = self.next_part();
+            if self.frozen.is_none() {
+                self.due = self.due.min(due);
+            }
         }
     }
 

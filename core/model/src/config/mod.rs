@@ -124,6 +124,10 @@ pub struct ReportSettings {
 }
 
 impl ReportSettings {
+    /// Bytes of scopes in one report; more are told in several. Thousands of ordinary scopes, and more than
+    /// one can have. The control plane takes several times as much, so that what is beside scopes fits, too.
+    pub const BYTES_MAX: usize = 512 * 1024;
+
     const fn interval_default() -> u32 {
         1_000
     }

@@ -155,3 +155,59 @@ fn trouble_is_told_once() {
     bench.plane.acknowledge(report.sequence);
     assert_eq!(bench.report(2_000).unwrap().trouble, Trouble::default());
 }
+
+/// A configuration of `count` scopes, each of a route with a long name.
+fn of_scopes(count: usize) -> String {
+    let scope = |number: usize| {
+        let name = format!("{number:04}{}", "x".repeat(200));
+        format!(
+            r#"{{"service": "s", "route": "{name}", "match": [{{"path": {{"exact": "/{number}"}}}}]}}"#
+        )
+    };
+    config(&(0..count).map(scope).collect::<Vec<_>>().join(","))
+}
+
+#[test]
+fn what_is_too_large_for_one_report_is_told_in_several() {
+    const SCOPES: usize = 1_000;
+    let mut bench = Bench::new(&of_scopes(SCOPES));
+    for number in 0..SCOPES {
+        bench.request(&number.to_string(), 200, 0);
+    }
+    bench.plane.trouble().configs_refused += 1;
+    let mut parts = vec![bench.report(1_000).unwrap()];
+    loop {
+        let last = parts.last().unwrap().sequence;
+        if last == 2 {
+            // Any of them may be lost, and is sent again as it was.
+            bench.plane.lose(last, at(1_000));
+            assert_eq!(bench.report(2_000).as_ref(), parts.last());
+        }
+        // What happens meanwhile is for a later one.
+        bench.request("0", 200, 1_000);
+        bench.plane.acknowledge(last);
+        match bench.report(2_000) {
+            Some(part) if part.to == parts[0].to => parts.push(part),
+            later => {
+                assert_eq!(later.unwrap().from, parts[0].to);
+                break;
+            }
+        }
+    }
+    assert!(1 < parts.len());
+    let scopes: Vec<_> = parts.iter().flat_map(|part| routes(&part.scopes)).collect();
+    assert_eq!(scopes.len(), SCOPES);
+    assert!(scopes.is_sorted());
+    assert!(scopes.iter().all(|(_, requests)| *requests == 1));
+    for (part, sequence) in parts.iter().zip(1..) {
+        assert_eq!(part.sequence, sequence);
+        assert_eq!((part.from, part.to), (parts[0].from, parts[0].to));
+        let bytes = part
+            .encode("node", "cluster", sloop_model::Module::Requests)
+            .len();
+        assert!(bytes < 2 * ReportSettings::BYTES_MAX, "{bytes} bytes");
+        let is_first = sequence == 1;
+        assert_eq!(part.trouble.configs_refused, u64::from(is_first));
+        assert_eq!(part.filters.len(), 1);
+    }
+}

@@ -1,8 +1,8 @@
 use proptest::prelude::*;
 use prost::Message as _;
 use sloop_model::{
-    DimensionValue, ExperimentKey, LatencyBucket, LatencyCounts, ObjectiveId, Share, SloName,
-    WallTime,
+    DimensionValue, ExperimentKey, LatencyBucket, LatencyCounts, ObjectiveId, Outcome,
+    OutcomeClass, Share, SloName, WallTime,
 };
 use sloop_xds_protos::report::v1 as wire;
 
@@ -261,6 +261,29 @@ fn each_trouble_arrives_under_its_name() {
             told.contains(&format!(" {name}: {count}")),
             "{name}: {told}"
         );
+    }
+}
+
+#[test]
+fn no_scope_has_more_bytes_than_it_may() {
+    let mut large = scope();
+    large.requests = u64::MAX;
+    large.outcomes = [u64::MAX; Outcome::ALL.len()];
+    for objective in &mut large.objectives {
+        (objective.id.index, objective.total) = (u32::MAX, u64::MAX);
+    }
+    for delta in &mut large.dimensions {
+        delta.classes = [u64::MAX; OutcomeClass::ALL.len()];
+        delta.objectives = vec![(u64::MAX, u64::MAX); 2];
+    }
+    for scope in [scope(), large] {
+        let max = scope.bytes_max();
+        let with = |scopes: Vec<ScopeDelta>| {
+            let report = Report { scopes, ..whole() };
+            report.encode("", "", Module::Requests).len()
+        };
+        let bytes = with(vec![scope]) - with(Vec::new());
+        assert!(bytes <= max, "{bytes} of {max}");
     }
 }
 
