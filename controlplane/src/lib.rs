@@ -14,6 +14,7 @@ pub mod documents;
 pub mod door;
 pub mod engine;
 pub mod ingest;
+pub mod limits;
 pub mod metrics;
 pub mod publish;
 pub mod record;

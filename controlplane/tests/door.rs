@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use sloop_controlplane::ads::{AdsLimits, Hub};
 use sloop_controlplane::clock;
-use sloop_controlplane::door::{Door, DoorLimits, admit};
+use sloop_controlplane::door::{Door, DoorLimits, Names, admit};
 use sloop_controlplane::metrics::{DoorMetrics, Telemetry};
 use sloop_xds_protos::envoy::envoy::config::core::v3::Node;
 use sloop_xds_protos::envoy::envoy::service::discovery::v3::DeltaDiscoveryRequest;
@@ -40,7 +40,8 @@ impl Served {
             listener,
             tls: None,
             limits,
-            metrics: DoorMetrics::register(&telemetry.meter()),
+            names: Names::Required,
+            metrics: DoorMetrics::register(&telemetry.meter(), "grpc"),
         };
         let hub = Hub::new(AdsLimits::default(), clock::wall);
         hub.open();

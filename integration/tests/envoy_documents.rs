@@ -15,9 +15,9 @@ use std::time::Duration;
 use sloop_controllers::ConfigSettings;
 use sloop_controlplane::admin::api::{DenialStatus, Event, Happened, List, ScopeStatus};
 use sloop_controlplane::ads::Variant;
-use sloop_controlplane::door::DoorSettings;
+use sloop_controlplane::limits::Limits;
 use sloop_controlplane::publish::PublishSettings;
-use sloop_controlplane::serve::{ServeSettings, serve};
+use sloop_controlplane::serve::{ApiSettings, ServeSettings, serve};
 use sloop_integration::demo::admin::Client;
 use sloop_integration::envoy::Upstream;
 use sloop_integration::eventually::eventually;
@@ -61,7 +61,9 @@ impl Control {
                 module,
             },
             record: None,
-            door: DoorSettings::default(),
+            tls: None,
+            limits: Limits::default(),
+            api: ApiSettings::default(),
             rollout: RolloutPace::default(),
         };
         let (stop, stopped) = oneshot::channel::<()>();

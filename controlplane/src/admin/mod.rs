@@ -2,10 +2,14 @@
 
 pub mod api;
 mod experiments;
+mod guard;
 mod nodes;
 mod problem;
 mod pushes;
 mod routes;
+mod tokens;
 
 pub use experiments::AskedFor;
+pub use guard::Guard;
 pub use routes::{Admin, router};
+pub use tokens::{InvalidTokens, TokenFileError, TokenWatch, Tokens};

@@ -29,6 +29,9 @@ pub(super) enum Refusal {
     /// An experiment cannot be run or stopped.
     #[error("{0}")]
     Experiment(NotAsked),
+    /// Whoever asks did not show what is wanted.
+    #[error("show a token, as `Authorization: Bearer TOKEN`; sloop does with --token-file")]
+    Stranger,
     /// The store and the documents are not loaded yet.
     #[error("the store and the documents are not loaded yet")]
     Loading,
@@ -45,6 +48,7 @@ impl Refusal {
         match self {
             Self::NoSuch { .. } | Self::NoSuchPath(_) => StatusCode::NOT_FOUND,
             Self::Query(_) => StatusCode::BAD_REQUEST,
+            Self::Stranger => StatusCode::UNAUTHORIZED,
             Self::Documents(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::Experiment(NotAsked::Unknown(_)) => StatusCode::NOT_FOUND,
             Self::Experiment(_) => StatusCode::CONFLICT,

@@ -3,7 +3,7 @@
 mod views;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use sloop_controllers::Access;
 use sloop_model::WallTime;
@@ -15,11 +15,13 @@ use tonic::Status;
 use tonic::service::Routes;
 
 use super::limits::AdsLimits;
+use super::nodes::Nodes;
 use super::place::Place;
 use super::service::{self, AdsService, ExtensionService};
 use super::standing::Standing;
-use super::status::{Event, NodeStatus, Refusal, StreamId, Variant, What};
-use crate::door::Peer;
+use super::status::{Event, NodeStatus, Refusal, StreamId, Variant, What, names_and_versions};
+use crate::door::{Limit, Peer};
+use crate::metrics::DoorMetrics;
 
 /// Events that a listener may be behind before it misses some.
 const EVENTS_MAX: usize = 4_096;
@@ -33,6 +35,7 @@ pub struct Hub {
 #[derive(Debug)]
 struct Shared {
     limits: AdsLimits,
+    metrics: OnceLock<DoorMetrics>,
     clock: fn() -> WallTime,
     is_open: watch::Sender<bool>,
     fleet: watch::Sender<Arc<Fleet>>,
@@ -44,20 +47,13 @@ struct Shared {
     events: broadcast::Sender<Event>,
 }
 
-#[derive(Debug, Default)]
-struct Nodes {
-    last: StreamId,
-    /// Streams that have not said yet who they are count, too.
-    streams: usize,
-    by_stream: BTreeMap<StreamId, NodeStatus>,
-}
-
 impl Hub {
     /// A hub that answers nobody until [`Hub::open`]. `clock` dates what is reported.
     #[must_use]
     pub fn new(limits: AdsLimits, clock: fn() -> WallTime) -> Self {
         let shared = Shared {
             limits,
+            metrics: OnceLock::new(),
             clock,
             is_open: watch::Sender::new(false),
             fleet: watch::Sender::default(),
@@ -71,6 +67,12 @@ impl Hub {
         Self {
             shared: Arc::new(shared),
         }
+    }
+
+    /// Counts from now on by `metrics` who comes up against limits.
+    pub fn count(&self, metrics: DoorMetrics) {
+        // Whoever counts first goes on.
+        drop(self.shared.metrics.set(metrics));
     }
 
     /// The gRPC service, to be added to the server that [`AdsLimits::server`] begins.
@@ -177,20 +179,22 @@ impl Hub {
 
     /// Makes room for a stream; it ends when the answer is dropped.
     pub(super) fn admit(&self, variant: Variant, peer: Option<Peer>) -> Result<Connection, Status> {
-        let mut nodes = self.lock_nodes();
-        if self.shared.limits.streams_max <= nodes.streams {
-            return Err(Status::resource_exhausted("too many streams"));
-        }
-        nodes.streams += 1;
-        nodes.last += 1;
-        let stream = nodes.last;
-        drop(nodes);
+        let begun = self.lock_nodes().begin(&self.shared.limits, peer.as_ref());
+        let stream = begun.map_err(|limit| self.hit(limit, "too many streams"))?;
         Ok(Connection {
             hub: self.clone(),
             stream,
             variant,
             peer,
         })
+    }
+
+    /// Counts that somebody came up against `limit`, and says so to them.
+    pub(super) fn hit(&self, limit: Limit, message: impl Into<String>) -> Status {
+        if let Some(metrics) = self.shared.metrics.get() {
+            metrics.hit(limit);
+        }
+        Status::resource_exhausted(message)
     }
 
     pub(super) fn fleet(&self) -> watch::Receiver<Arc<Fleet>> {
@@ -202,7 +206,7 @@ impl Hub {
         let shared = &self.shared;
         let is_known = shared.seen.borrow().contains(cohort);
         if !is_known && shared.limits.groups_max <= shared.seen.borrow().len() {
-            return Err(Status::resource_exhausted("too many groups"));
+            return Err(self.hit(Limit::Groups, "too many groups"));
         }
         let offers = self.offers(cohort).subscribe();
         shared
@@ -232,6 +236,13 @@ pub(super) struct Connection {
 }
 
 impl Connection {
+    /// Ends the connection that it is on, if that is known: its client does not read.
+    pub(super) fn end(&self) {
+        if let Some(peer) = &self.peer {
+            peer.end();
+        }
+    }
+
     /// Whether who is on the stream may be a sidecar of `service`, as things stand.
     pub(super) fn check(&self, service: &str) -> Result<(), Status> {
         let Some(peer) = &self.peer else {
@@ -243,7 +254,7 @@ impl Connection {
 
     /// Learns who is on the stream. The answer says what the node should have.
     pub(super) fn introduce(&self, node: &Node) -> Result<Place, Status> {
-        self.hub.shared.limits.check(node)?;
+        self.hub.limits().check(node, &self.hub)?;
         self.check(&node.cluster)?;
         let place = Place::of(self.hub.clone(), node)?;
         let locality = node.locality.clone().unwrap_or_default();
@@ -377,17 +388,8 @@ impl Connection {
 impl Drop for Connection {
     fn drop(&mut self) {
         self.tell(What::Gone);
-        let mut nodes = self.hub.lock_nodes();
-        nodes.by_stream.remove(&self.stream);
-        nodes.streams = nodes.streams.saturating_sub(1);
+        self.hub.lock_nodes().end(self.stream, self.peer.as_ref());
     }
-}
-
-fn names_and_versions(sent: &Sent) -> Vec<(String, String)> {
-    let resources = sent.resources.iter();
-    resources
-        .map(|(name, version)| (name.clone(), version.to_string()))
-        .collect()
 }
 
 /// A holder that panicked left whole values behind: every change is one assignment.

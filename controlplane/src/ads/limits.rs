@@ -6,6 +6,9 @@ use sloop_xds::{Node, StreamLimits};
 use tonic::Status;
 use tonic::transport::Server;
 
+use super::hub::Hub;
+use crate::door::Limit;
+
 /// Bounds on what clients may take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AdsLimits {
@@ -13,6 +16,8 @@ pub struct AdsLimits {
     pub request_bytes_max: usize,
     /// Streams at one time, of all clients.
     pub streams_max: usize,
+    /// The same of all clients with one identity, which only TLS gives.
+    pub streams_per_identity_max: usize,
     /// Concurrent gRPC calls on one connection, of all services.
     pub calls_per_connection_max: u32,
     /// Groups that clients may name.
@@ -25,6 +30,14 @@ pub struct AdsLimits {
     pub requests_per_second: u32,
     /// What one stream may ask for.
     pub stream: StreamLimits,
+    /// How long a client may leave a response unanswered, after which its connection ends, and a
+    /// stream without a request.
+    pub stall_max: Duration,
+    /// Streams of one connection that were reset before they were begun; then it ends. What was
+    /// begun counts among calls.
+    pub resets_max: usize,
+    /// Bytes of one stream that may be on their way to us unread; four times as many of a connection.
+    pub stream_window_bytes: u32,
 }
 
 impl Default for AdsLimits {
@@ -34,6 +47,8 @@ impl Default for AdsLimits {
             request_bytes_max: 256 * 1024,
             // At 107 KB a stream with Envoy's buffers: 2 GB.
             streams_max: 20_000,
+            // Whoever has one certificate leaves as many to others.
+            streams_per_identity_max: 10_000,
             // A sidecar needs one for discovery and one per worker for reports.
             calls_per_connection_max: 64,
             groups_max: 4_096,
@@ -43,6 +58,12 @@ impl Default for AdsLimits {
             requests_burst: 200,
             requests_per_second: 20,
             stream: StreamLimits::default(),
+            // Envoy answers at once, or within 15 s where it waits for endpoints of clusters.
+            stall_max: Duration::from_secs(60),
+            // hyper's own default against floods of resets.
+            resets_max: 20,
+            // Room for one large request, not a megabyte.
+            stream_window_bytes: 64 * 1024,
         }
     }
 }
@@ -56,12 +77,11 @@ impl AdsLimits {
     pub fn server(&self) -> Server {
         Server::builder()
             .max_concurrent_streams(self.calls_per_connection_max)
-            // hyper's own defaults against floods of resets.
-            .http2_max_pending_accept_reset_streams(Some(20))
+            .http2_max_pending_accept_reset_streams(Some(self.resets_max))
+            // hyper's own default.
             .http2_max_local_error_reset_streams(Some(1_024))
-            // Room for one large request per stream, not a megabyte.
-            .initial_stream_window_size(64 * 1024)
-            .initial_connection_window_size(256 * 1024)
+            .initial_stream_window_size(self.stream_window_bytes)
+            .initial_connection_window_size(self.stream_window_bytes.saturating_mul(4))
             // A node that is gone without a word is noticed within 40 s.
             .http2_keepalive_interval(Some(Duration::from_secs(30)))
             .http2_keepalive_timeout(Some(Duration::from_secs(10)))
@@ -70,17 +90,16 @@ impl AdsLimits {
     }
 
     /// Whether a node says who it is, in few enough bytes.
-    pub(super) fn check(&self, node: &Node) -> Result<(), Status> {
+    pub(super) fn check(&self, node: &Node, hub: &Hub) -> Result<(), Status> {
         let max = self.node_bytes_max;
         for (field, text) in [("node.id", &node.id), ("node.cluster", &node.cluster)] {
             if text.is_empty() {
                 return Err(Status::invalid_argument(format!("{field} is empty")));
             }
             if max < text.len() {
-                return Err(Status::invalid_argument(format!(
-                    "{field} has {} bytes; it may have at most {max}",
-                    text.len(),
-                )));
+                let given = text.len();
+                let text = format!("{field} has {given} bytes; it may have at most {max}");
+                return Err(hub.hit(Limit::NodeBytes, text));
             }
         }
         Ok(())

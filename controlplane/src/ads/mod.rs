@@ -13,11 +13,13 @@ mod allowance;
 mod codec;
 mod hub;
 mod limits;
+mod nodes;
 mod place;
 mod run;
 mod service;
 mod standing;
 mod status;
+mod unanswered;
 
 pub(crate) use allowance::Allowance;
 pub use hub::Hub;

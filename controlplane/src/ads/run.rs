@@ -1,12 +1,16 @@
 //! One stream, from its first request to its end.
 
-use sloop_xds::{LegacyWildcard, Node, Response, Stream, StreamLimits, Violation};
+use sloop_xds::{LegacyWildcard, Node, Response, Stream, StreamLimits, Verdict, Violation};
 use tokio::sync::{mpsc, watch};
-use tonic::{Status, Streaming};
+use tokio::time::Instant;
+use tonic::{Code, Status, Streaming};
 
 use super::allowance::Allowance;
 use super::hub::{Connection, Hub};
+use super::limits::AdsLimits;
 use super::place::Place;
+use super::unanswered::Unanswered;
+use crate::door::Limit;
 
 type ToClient = mpsc::Sender<Result<Response, Status>>;
 
@@ -35,7 +39,12 @@ pub(super) async fn run<S: Stream>(
     mut requests: Streaming<S::Request>,
     to_client: &ToClient,
 ) -> Result<(), Status> {
-    let Some(first) = requests.message().await? else {
+    let limits = hub.limits();
+    let first = tokio::time::timeout(limits.stall_max, receive(hub, &mut requests));
+    let first = first
+        .await
+        .map_err(|_elapsed| hub.hit(Limit::Stall, "nothing is asked"))?;
+    let Some(first) = first? else {
         return Ok(());
     };
     let node = S::node(&first)
@@ -44,21 +53,23 @@ pub(super) async fn run<S: Stream>(
     let mut stream = (manner.begin)(hub.limits().stream, legacy_wildcard(node));
     let mut gate = hub.gate();
     let mut access = hub.access();
-    let limits = hub.limits();
     let mut allowance =
         Allowance::new(limits.requests_burst, limits.requests_per_second, hub.now());
-    take(&mut stream, first, manner, connection)?;
+    take(&mut stream, first, manner, (hub, connection))?;
     connection.placed(&place);
+    let mut unanswered = Unanswered::default();
     // Whether a response may be due. Checked when the connection has room for one.
     let mut may_owe = true;
     loop {
         tokio::select! {
-            request = requests.message() => {
+            request = receive(hub, &mut requests) => {
                 let Some(request) = request? else { return Ok(()) };
                 if !allowance.take(hub.now()) {
-                    return Err(Status::resource_exhausted("too many requests"));
+                    return Err(hub.hit(Limit::Requests, "too many requests"));
                 }
-                take(&mut stream, request, manner, connection)?;
+                if let Some(type_url) = take(&mut stream, request, manner, (hub, connection))? {
+                    unanswered.answered(&type_url);
+                }
                 may_owe = true;
             }
             () = place.changed() => {
@@ -72,6 +83,7 @@ pub(super) async fn run<S: Stream>(
                 match due(&mut stream, &place, &gate) {
                     Some(response) => {
                         connection.sent(&response.sent);
+                        unanswered.sent(&response.sent.type_url, Instant::now());
                         room.send(Ok(response));
                     }
                     None => {
@@ -82,24 +94,41 @@ pub(super) async fn run<S: Stream>(
                     }
                 }
             }
+            () = stalled(&unanswered, limits) => {
+                connection.end();
+                return Err(hub.hit(Limit::Stall, "a response is not answered"));
+            }
         }
     }
 }
 
+/// Takes a request. The answer is the type of what it accepted or refused, if it did.
 fn take<S: Stream>(
     stream: &mut S,
     request: S::Request,
     manner: Manner<S>,
-    connection: &Connection,
-) -> Result<(), Status> {
+    (hub, connection): (&Hub, &Connection),
+) -> Result<Option<String>, Status> {
+    let refuse = |violation| refuse(hub, &violation);
     let request = match manner.only {
         Some(only) => S::confined(request, only).map_err(refuse)?,
         None => request,
     };
-    if let Some(verdict) = stream.take(request).map_err(refuse)? {
-        connection.settled(verdict);
+    let Some(verdict) = stream.take(request).map_err(refuse)? else {
+        return Ok(None);
+    };
+    let (Verdict::Acknowledged(sent) | Verdict::Refused { sent, .. }) = &verdict;
+    let type_url = sent.type_url.clone();
+    connection.settled(verdict);
+    Ok(Some(type_url))
+}
+
+/// Waits until the client has owed an answer for too long.
+async fn stalled(unanswered: &Unanswered, limits: &AdsLimits) {
+    match unanswered.oldest() {
+        Some(since) => tokio::time::sleep_until(since + limits.stall_max).await,
+        None => std::future::pending().await,
     }
-    Ok(())
 }
 
 fn due<S: Stream>(stream: &mut S, place: &Place, gate: &watch::Receiver<bool>) -> Option<Response> {
@@ -117,12 +146,23 @@ fn legacy_wildcard(node: &Node) -> LegacyWildcard {
     }
 }
 
-fn refuse(violation: Violation) -> Status {
+fn refuse(hub: &Hub, violation: &Violation) -> Status {
     let text = violation.to_string();
     match violation {
         Violation::TypeUrlMissing | Violation::OtherType { .. } => Status::invalid_argument(text),
-        Violation::TooManyTypes { .. }
-        | Violation::TooManyNames { .. }
-        | Violation::NameTooLong { .. } => Status::resource_exhausted(text),
+        Violation::TooManyTypes { .. } => hub.hit(Limit::Types, text),
+        Violation::TooManyNames { .. } => hub.hit(Limit::Names, text),
+        Violation::NameTooLong { .. } => hub.hit(Limit::NameBytes, text),
     }
+}
+
+/// The next request, if there is one.
+async fn receive<R>(hub: &Hub, requests: &mut Streaming<R>) -> Result<Option<R>, Status> {
+    requests.message().await.map_err(|status| {
+        // What tonic says of a message with too many bytes.
+        if status.code() == Code::OutOfRange {
+            return hub.hit(Limit::RequestBytes, status.message());
+        }
+        status
+    })
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 use sloop_model::{Side, WallTime};
+use sloop_xds::Sent;
 use sloop_xds::fleet::Cohort;
 
 use super::Standing;
@@ -134,4 +135,12 @@ pub enum What {
         /// How long that took since it should have it.
         took: Duration,
     },
+}
+
+/// The names and versions of what was sent.
+pub(super) fn names_and_versions(sent: &Sent) -> Vec<(String, String)> {
+    let resources = sent.resources.iter();
+    resources
+        .map(|(name, version)| (name.clone(), version.to_string()))
+        .collect()
 }

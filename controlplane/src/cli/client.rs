@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::request::Builder;
-use http::{Method, Request, StatusCode, Uri};
+use http::{Method, Request, StatusCode, Uri, header};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
 use serde::de::DeserializeOwned;
 
+use super::credentials;
 use super::output::CliError;
 use crate::admin::api::Problem;
 
@@ -67,8 +68,11 @@ fn send<T: DeserializeOwned>(
 type AnyError = Box<dyn std::error::Error + Send + Sync>;
 
 async fn ask(request: Builder, body: String) -> Result<(StatusCode, Bytes), AnyError> {
-    let client = Client::builder(TokioExecutor::new()).build_http::<Full<Bytes>>();
-    let request = request.body(Full::from(body))?;
+    let client = Client::builder(TokioExecutor::new()).build(credentials::connector()?);
+    let mut request = request.body(Full::<Bytes>::from(body))?;
+    if let Some(shown) = credentials::authorization() {
+        request.headers_mut().insert(header::AUTHORIZATION, shown);
+    }
     let response = client.request(request).await?;
     let status = response.status();
     let body = Limited::new(response.into_body(), ANSWER_BYTES_MAX);

@@ -7,6 +7,7 @@
 mod bootstrap;
 mod chaos;
 mod client;
+mod credentials;
 mod describe;
 mod explain;
 mod get;
@@ -22,6 +23,7 @@ mod spending;
 mod table;
 mod validate;
 
+pub use credentials::InvalidCredentials;
 pub use output::CliError;
 
 use std::io::Write;
@@ -36,6 +38,8 @@ use crate::clock;
 #[derive(Debug, Parser)]
 #[command(name = "sloop", version, propagate_version = true)]
 pub struct Cli {
+    #[command(flatten)]
+    credentials: credentials::CredentialArgs,
     /// What to do.
     #[command(subcommand)]
     command: Command,
@@ -89,8 +93,8 @@ fn admin(given: &str) -> Result<Uri, String> {
     };
     let uri: Uri = uri.map_err(|error: http::uri::InvalidUri| error.to_string())?;
     match uri.scheme_str() {
-        Some("http") => Ok(uri),
-        _ => Err("only http is spoken; put what speaks https in front".to_owned()),
+        Some("http" | "https") => Ok(uri),
+        _ => Err("only http and https are spoken".to_owned()),
     }
 }
 
@@ -101,6 +105,7 @@ impl Cli {
     ///
     /// When it cannot be done; the message is for the person who asked.
     pub fn run(self, out: &mut dyn Write) -> Result<ExitCode, CliError> {
+        self.credentials.give()?;
         match self.command {
             Command::Serve(args) => serve::run(args)?,
             Command::Get(args) => get::run(&args, out)?,
@@ -132,7 +137,8 @@ mod tests {
     fn an_address_may_leave_out_the_scheme() {
         assert_eq!(admin("localhost:9902").unwrap(), "http://localhost:9902/");
         assert_eq!(admin("http://[::1]:9902/").unwrap(), "http://[::1]:9902/");
-        assert!(admin("https://localhost:9902").is_err());
+        assert!(admin("https://localhost:9902").is_ok());
+        assert!(admin("ftp://localhost:9902").is_err());
         assert!(admin("a b").is_err());
     }
 

@@ -1,5 +1,7 @@
 //! What goes wrong between a person and a control plane.
 
+use super::credentials::InvalidCredentials;
+use crate::limits::InvalidLimit;
 use crate::serve::ServeError;
 
 /// Why a command failed.
@@ -8,6 +10,12 @@ pub enum CliError {
     /// The control plane ended with an error.
     #[error("the control plane cannot run")]
     Serve(#[from] ServeError),
+    /// A limit makes no sense.
+    #[error("--limit makes no sense")]
+    Limit(#[source] InvalidLimit),
+    /// What is to be shown to the control plane cannot be used.
+    #[error("the credentials cannot be used")]
+    Credentials(#[from] InvalidCredentials),
     /// The runtime cannot start.
     #[error("the process cannot start")]
     Runtime(#[source] std::io::Error),

@@ -14,9 +14,10 @@ use tracing_subscriber::EnvFilter;
 
 use super::output::CliError;
 use crate::bootstrap::CONTROL_PLANE_CLUSTER;
-use crate::door::{DoorLimits, DoorSettings, TlsFiles};
+use crate::door::TlsFiles;
+use crate::limits::{InvalidLimit, Limits};
 use crate::publish::PublishSettings;
-use crate::serve::{RecordSettings, ServeSettings, serve};
+use crate::serve::{ApiSettings, RecordSettings, ServeSettings, serve};
 
 const EXAMPLE: &str = "Example:
   sloop serve --documents slos/ --store /var/lib/sloop/store --module /etc/sloop/sloop_filter.wasm
@@ -78,6 +79,11 @@ pub(super) struct ServeArgs {
     log: LogForm,
     #[command(flatten)]
     tls: TlsArgs,
+    #[command(flatten)]
+    api: ApiArgs,
+    /// What everybody at the gRPC port may take, as streams=20000; README, Limits. May be repeated.
+    #[arg(long, value_name = "NAME=NUMBER")]
+    limit: Vec<String>,
 }
 
 /// How the gRPC port is secured. All three or none; changed files are read again without a restart.
@@ -101,7 +107,55 @@ impl From<TlsArgs> for Option<TlsFiles> {
             cert: args.tls_cert?,
             key: args.tls_key?,
             client_ca: Some(args.client_ca?),
+            is_certificate_optional: false,
         })
+    }
+}
+
+/// Who is let in to the HTTP API. On the loopback interface everybody is, unless one of these says otherwise.
+#[derive(Args, Debug)]
+struct ApiArgs {
+    /// File with tokens, one a line, of which the HTTP API wants one; changed ones hold without a restart.
+    #[arg(long, value_name = "FILE", env = "SLOOP_ADMIN_TOKEN_FILE")]
+    admin_token_file: Option<PathBuf>,
+    /// Certificate of the HTTP API, which then is https, and those that lead to a root, PEM.
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "SLOOP_ADMIN_TLS_CERT",
+        requires = "admin_tls_key"
+    )]
+    admin_tls_cert: Option<PathBuf>,
+    /// Its private key, PEM.
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "SLOOP_ADMIN_TLS_KEY",
+        requires = "admin_tls_cert"
+    )]
+    admin_tls_key: Option<PathBuf>,
+    /// Roots of certificates that are as good as a token, PEM.
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "SLOOP_ADMIN_CLIENT_CA",
+        requires = "admin_tls_cert"
+    )]
+    admin_client_ca: Option<PathBuf>,
+}
+
+impl From<ApiArgs> for ApiSettings {
+    fn from(args: ApiArgs) -> Self {
+        let tls = args.admin_tls_cert.zip(args.admin_tls_key);
+        Self {
+            tls: tls.map(|(cert, key)| TlsFiles {
+                cert,
+                key,
+                client_ca: args.admin_client_ca,
+                is_certificate_optional: args.admin_token_file.is_some(),
+            }),
+            token_file: args.admin_token_file,
+        }
     }
 }
 
@@ -125,10 +179,16 @@ impl ServeArgs {
     }
 }
 
-impl From<ServeArgs> for ServeSettings {
-    fn from(args: ServeArgs) -> Self {
+impl TryFrom<ServeArgs> for ServeSettings {
+    type Error = InvalidLimit;
+
+    fn try_from(args: ServeArgs) -> Result<Self, InvalidLimit> {
+        let mut limits = Limits::default();
+        for given in &args.limit {
+            limits.set(given)?;
+        }
         let rollout = args.rollout();
-        Self {
+        Ok(Self {
             documents: args.documents,
             listen: args.listen,
             admin: args.admin,
@@ -147,17 +207,17 @@ impl From<ServeArgs> for ServeSettings {
                 file,
                 bytes_max: args.record_max << 20,
             }),
-            door: DoorSettings {
-                tls: args.tls.into(),
-                limits: DoorLimits::default(),
-            },
+            tls: args.tls.into(),
+            limits,
+            api: args.api.into(),
             rollout,
-        }
+        })
     }
 }
 
 pub(super) fn run(args: ServeArgs) -> Result<(), CliError> {
     log(args.log);
+    let settings = args.try_into().map_err(CliError::Limit)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -171,7 +231,7 @@ pub(super) fn run(args: ServeArgs) -> Result<(), CliError> {
                 _ = interrupt.recv() => {}
             }
         };
-        Ok(serve(args.into(), stop).await?)
+        Ok(serve(settings, stop).await?)
     });
     // A thread that still reads documents must not hold up the end.
     runtime.shutdown_background();

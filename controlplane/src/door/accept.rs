@@ -5,7 +5,6 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sloop_controllers::SpiffeId;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio_rustls::LazyConfigAcceptor;
@@ -15,7 +14,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use super::connection::{Carrier, Connection, Times};
 use super::identity::{NoIdentity, identity};
 use super::limits::{DoorLimits, Limit};
-use super::peer::Peer;
+use super::peer::{Client, Peer};
 use super::watch::ServerTls;
 use crate::metrics::DoorMetrics;
 
@@ -34,8 +33,19 @@ pub struct Door {
     pub tls: Option<ServerTls>,
     /// What they may take.
     pub limits: DoorLimits,
+    /// Whether certificates must say whose they are.
+    pub names: Names,
     /// What counts them.
     pub metrics: DoorMetrics,
+}
+
+/// Whether certificates must have a name of SPIFFE.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Names {
+    /// What somebody may do depends on it.
+    Required,
+    /// That a certificate is trusted is enough.
+    Optional,
 }
 
 /// Why somebody was not let in.
@@ -54,6 +64,7 @@ enum Refused {
 struct Hall {
     tls: Option<ServerTls>,
     limits: DoorLimits,
+    names: Names,
     metrics: DoorMetrics,
     handshakes: Semaphore,
     let_in: mpsc::Sender<io::Result<Connection>>,
@@ -66,6 +77,7 @@ impl Door {
         let hall = Hall {
             tls: self.tls,
             limits: self.limits,
+            names: self.names,
             metrics: self.metrics,
             handshakes: Semaphore::new(self.limits.handshakes_max),
             let_in,
@@ -107,8 +119,8 @@ async fn receive(
     place: OwnedSemaphorePermit,
 ) {
     match hall.secure(stream).await {
-        Ok((carrier, identity)) => {
-            let connection = hall.connection(carrier, from, identity, place);
+        Ok((carrier, client)) => {
+            let connection = hall.connection(carrier, from, client, place);
             drop(hall.let_in.send(Ok(connection)).await);
         }
         Err(refused) => {
@@ -121,10 +133,10 @@ async fn receive(
 }
 
 impl Hall {
-    async fn secure(&self, stream: TcpStream) -> Result<(Carrier, Option<SpiffeId>), Refused> {
+    async fn secure(&self, stream: TcpStream) -> Result<(Carrier, Client), Refused> {
         stream.set_nodelay(true)?;
         let Some(tls) = &self.tls else {
-            return Ok((Carrier::Plain(stream), None));
+            return Ok((Carrier::Plain(stream), Client::Unverified));
         };
         let patience = self.limits.handshake_time_max;
         let acceptor = LazyConfigAcceptor::new(rustls::server::Acceptor::default(), stream);
@@ -136,22 +148,35 @@ impl Hall {
         };
         let rest = tokio::time::timeout(patience, hello.into_stream(tls.config()));
         let secured = rest.await.or(Err(Refused::Slow))??;
-        let identity = client(&secured)?;
-        Ok((Carrier::Secured(Box::new(secured)), identity))
+        let client = self.client(&secured)?;
+        Ok((Carrier::Secured(Box::new(secured)), client))
+    }
+
+    /// Who is there. Where a certificate is asked for and none is shown, the handshake failed before.
+    fn client(&self, secured: &TlsStream<TcpStream>) -> Result<Client, NoIdentity> {
+        let (_, session) = secured.get_ref();
+        let Some(shown) = session.peer_certificates().and_then(<[_]>::first) else {
+            return Ok(Client::Unverified);
+        };
+        match (identity(shown), self.names) {
+            (Ok(identity), _) => Ok(Client::Named(identity)),
+            (Err(_), Names::Optional) => Ok(Client::Verified),
+            (Err(error), Names::Required) => Err(error),
+        }
     }
 
     fn connection(
         &self,
         carrier: Carrier,
         from: SocketAddr,
-        identity: Option<SpiffeId>,
+        client: Client,
         place: OwnedSemaphorePermit,
     ) -> Connection {
         let (end, ended) = oneshot::channel();
         let metrics = self.metrics.clone();
         let age_max = matches!(carrier, Carrier::Secured(_))
             .then(|| spread(self.limits.connection_age_max, from.port()));
-        let peer = Peer::new(from, identity, &self.limits, metrics.clone(), end);
+        let peer = Peer::new(from, client, &self.limits, metrics.clone(), end);
         let times = Times {
             silence_max: self.limits.handshake_time_max,
             age_max,
@@ -168,13 +193,6 @@ impl Refused {
             Self::Identity(_) => Limit::Identity,
         }
     }
-}
-
-/// Who is there. `None` where no certificate is asked for; a handshake without one that is fails before.
-fn client(secured: &TlsStream<TcpStream>) -> Result<Option<SpiffeId>, NoIdentity> {
-    let (_, session) = secured.get_ref();
-    let shown = session.peer_certificates().and_then(<[_]>::first);
-    shown.map(identity).transpose()
 }
 
 /// `age`, up to a tenth more or less, by something that differs between clients: those that came

@@ -19,6 +19,9 @@ use crate::metrics::DoorMetrics;
 /// What HTTP/2 begins with (RFC 9113, 3.4).
 const PREFACE_BYTES: usize = 24;
 
+/// Writes that are larger are none of few frames, as the end of a connection is.
+const LAST_WORDS_MAX: usize = 1_024;
+
 /// What carries the bytes.
 #[derive(Debug)]
 pub(super) enum Carrier {
@@ -39,6 +42,8 @@ pub struct Connection {
     due: Option<Pin<Box<Sleep>>>,
     age_max: Option<Duration>,
     metrics: DoorMetrics,
+    /// Whether the server told the client that it asks for too much.
+    was_calmed: bool,
     _place: OwnedSemaphorePermit,
 }
 
@@ -66,6 +71,7 @@ impl Connection {
             due: Some(Box::pin(tokio::time::sleep(times.silence_max))),
             age_max: times.age_max,
             metrics,
+            was_calmed: false,
             _place: place,
         }
     }
@@ -89,6 +95,15 @@ impl Connection {
             return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
         }
         Poll::Ready(Ok(()))
+    }
+
+    /// Notes what is about to be written. hyper ends a connection with too many resets by itself and
+    /// tells nobody but the client.
+    fn saying(&mut self, bytes: &[u8]) {
+        if !self.was_calmed && calls_for_calm(bytes) {
+            self.was_calmed = true;
+            self.metrics.hit(Limit::Resets);
+        }
     }
 
     /// Notes that `bytes` came.
@@ -145,6 +160,7 @@ impl AsyncWrite for Connection {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
+        self.saying(bytes);
         match &mut self.carrier {
             Carrier::Plain(stream) => Pin::new(stream).poll_write(context, bytes),
             Carrier::Secured(stream) => Pin::new(stream).poll_write(context, bytes),
@@ -156,6 +172,9 @@ impl AsyncWrite for Connection {
         context: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        for slice in slices {
+            self.saying(slice);
+        }
         match &mut self.carrier {
             Carrier::Plain(stream) => Pin::new(stream).poll_write_vectored(context, slices),
             Carrier::Secured(stream) => Pin::new(stream).poll_write_vectored(context, slices),
@@ -181,5 +200,37 @@ impl AsyncWrite for Connection {
             Carrier::Plain(stream) => Pin::new(stream).poll_shutdown(context),
             Carrier::Secured(stream) => Pin::new(stream).poll_shutdown(context),
         }
+    }
+}
+
+/// Whether a GOAWAY with ENHANCE_YOUR_CALM is among a few frames (RFC 9113, 6.8 and 7): after its
+/// length the type, no flags, stream 0, any last stream, and the code.
+fn calls_for_calm(bytes: &[u8]) -> bool {
+    bytes.len() <= LAST_WORDS_MAX
+        && bytes
+            .windows(14)
+            .any(|it| it.starts_with(&[7, 0, 0, 0, 0, 0]) && it.ends_with(&[0, 0, 0, 11]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_call_for_calm_is_one() {
+        let goaway = |code: u8| {
+            [
+                &[0, 0, 8, 7, 0, 0, 0, 0, 0, 0, 0, 1, 41, 0, 0, 0],
+                &[code][..],
+            ]
+            .concat()
+        };
+        assert!(calls_for_calm(&goaway(11)));
+        assert!(calls_for_calm(
+            &[&[0; 30][..], &goaway(11), b"too_many_resets"].concat()
+        ));
+        assert!(!calls_for_calm(&goaway(0)), "an ordinary end");
+        assert!(!calls_for_calm(&goaway(11)[..16]));
+        assert!(!calls_for_calm(&[]));
     }
 }

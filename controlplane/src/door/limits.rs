@@ -51,6 +51,36 @@ pub enum Limit {
     Calls,
     /// A connection that was ended because it went on far beyond that.
     CallsFlood,
+    /// [`crate::ads::AdsLimits::resets_max`]; the connection was ended.
+    Resets,
+    /// [`crate::ads::AdsLimits::streams_max`].
+    Streams,
+    /// [`crate::ads::AdsLimits::streams_per_identity_max`].
+    StreamsPerIdentity,
+    /// [`crate::ads::AdsLimits::groups_max`].
+    Groups,
+    /// [`crate::ads::AdsLimits::node_bytes_max`].
+    NodeBytes,
+    /// [`crate::ads::AdsLimits::request_bytes_max`].
+    RequestBytes,
+    /// [`crate::ads::AdsLimits::requests_per_second`].
+    Requests,
+    /// [`sloop_xds::StreamLimits::types_max`].
+    Types,
+    /// [`sloop_xds::StreamLimits::names_max`].
+    Names,
+    /// [`sloop_xds::StreamLimits::name_bytes_max`].
+    NameBytes,
+    /// [`crate::ads::AdsLimits::stall_max`]; the connection was ended.
+    Stall,
+    /// [`crate::ingest::ReportLimits::bytes_max`].
+    ReportBytes,
+    /// [`crate::ingest::ReportLimits::time_max`].
+    ReportTime,
+    /// [`crate::ingest::ReportLimits::room`].
+    ReportRoom,
+    /// [`crate::ingest::ReportLimits::room_per_connection`].
+    ConnectionRoom,
 }
 
 impl Limit {
@@ -64,6 +94,21 @@ impl Limit {
             Self::Identity => "identity",
             Self::Calls => "calls",
             Self::CallsFlood => "calls_flood",
+            Self::Resets => "resets",
+            Self::Streams => "streams",
+            Self::StreamsPerIdentity => "streams_per_identity",
+            Self::Groups => "groups",
+            Self::NodeBytes => "node_bytes",
+            Self::RequestBytes => "request_bytes",
+            Self::Requests => "requests",
+            Self::Types => "types",
+            Self::Names => "names",
+            Self::NameBytes => "name_bytes",
+            Self::Stall => "stall",
+            Self::ReportBytes => "report_bytes",
+            Self::ReportTime => "report_time",
+            Self::ReportRoom => "report_room",
+            Self::ConnectionRoom => "report_room_per_connection",
         }
     }
 }

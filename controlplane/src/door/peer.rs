@@ -1,10 +1,10 @@
 //! What is known about the other side of a connection.
 
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use sloop_controllers::{Access, Denied, SpiffeId};
-use tokio::sync::oneshot;
+use tokio::sync::{Semaphore, oneshot};
 use tonic::{Request, Status};
 
 use super::limits::{DoorLimits, Limit};
@@ -27,9 +27,22 @@ pub struct Peer {
 #[derive(Debug)]
 struct Shared {
     address: SocketAddr,
-    identity: Option<SpiffeId>,
+    client: Client,
     metrics: DoorMetrics,
     state: Mutex<State>,
+    /// Bytes of its reports that may be in memory; set by what reads the first.
+    room: OnceLock<Arc<Semaphore>>,
+}
+
+/// What its certificate says about a client.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Client {
+    /// There is none.
+    Unverified,
+    /// It is trusted.
+    Verified,
+    /// It is trusted, and of this workload.
+    Named(SpiffeId),
 }
 
 #[derive(Debug)]
@@ -46,7 +59,7 @@ impl Peer {
     /// The peer of a connection that begins. The connection must end when `end` is dropped.
     pub(super) fn new(
         address: SocketAddr,
-        identity: Option<SpiffeId>,
+        client: Client,
         limits: &DoorLimits,
         metrics: DoorMetrics,
         end: oneshot::Sender<()>,
@@ -61,9 +74,10 @@ impl Peer {
         Self {
             shared: Arc::new(Shared {
                 address,
-                identity,
+                client,
                 metrics,
                 state: Mutex::new(state),
+                room: OnceLock::new(),
             }),
         }
     }
@@ -77,7 +91,23 @@ impl Peer {
     /// Who it is, by its certificate; `None` without TLS.
     #[must_use]
     pub fn identity(&self) -> Option<&SpiffeId> {
-        self.shared.identity.as_ref()
+        match &self.shared.client {
+            Client::Named(identity) => Some(identity),
+            Client::Verified | Client::Unverified => None,
+        }
+    }
+
+    /// Whether it showed a certificate, which then is trusted.
+    #[must_use]
+    pub fn is_verified(&self) -> bool {
+        self.shared.client != Client::Unverified
+    }
+
+    /// The room that its reports have in memory, which is `bytes`.
+    #[must_use]
+    pub fn room(&self, bytes: usize) -> Arc<Semaphore> {
+        let room = || Arc::new(Semaphore::new(bytes));
+        Arc::clone(self.shared.room.get_or_init(room))
     }
 
     /// Ends its connection, whatever is under way.

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::danger::ClientCertVerifier;
 use rustls::server::{NoServerSessionStorage, VerifierBuilderError, WebPkiClientVerifier};
 use rustls::{RootCertStore, ServerConfig};
 
@@ -24,6 +25,8 @@ pub struct TlsFiles {
     pub key: PathBuf,
     /// The roots that client certificates must lead to. Without it no certificate is asked for.
     pub client_ca: Option<PathBuf>,
+    /// Whether a client may also show none, as something else is enough.
+    pub is_certificate_optional: bool,
 }
 
 /// Why a port cannot be secured with what is in the files.
@@ -124,7 +127,7 @@ impl TlsFiles {
             .map_err(pair)?;
         let builder = match (&self.client_ca, &contents.client_ca) {
             (Some(file), Some(roots)) => {
-                builder.with_client_cert_verifier(verifier(file, roots, provider)?)
+                builder.with_client_cert_verifier(self.verifier(file, roots, provider)?)
             }
             _ => builder.with_no_client_auth(),
         };
@@ -135,26 +138,32 @@ impl TlsFiles {
         config.send_tls13_tickets = 0;
         Ok(config)
     }
-}
 
-fn verifier(
-    file: &Path,
-    roots: &[u8],
-    provider: Arc<CryptoProvider>,
-) -> Result<Arc<dyn rustls::server::danger::ClientCertVerifier>, TlsError> {
-    let mut store = RootCertStore::empty();
-    for root in certificates(file, roots)? {
-        store.add(root).map_err(|source| TlsError::Root {
-            file: file.to_owned(),
-            source,
-        })?;
-    }
-    WebPkiClientVerifier::builder_with_provider(Arc::new(store), provider)
-        .build()
-        .map_err(|source| TlsError::Verifier {
+    /// What decides about certificates of clients.
+    fn verifier(
+        &self,
+        file: &Path,
+        roots: &[u8],
+        provider: Arc<CryptoProvider>,
+    ) -> Result<Arc<dyn ClientCertVerifier>, TlsError> {
+        let mut store = RootCertStore::empty();
+        for root in certificates(file, roots)? {
+            store.add(root).map_err(|source| TlsError::Root {
+                file: file.to_owned(),
+                source,
+            })?;
+        }
+        let builder = WebPkiClientVerifier::builder_with_provider(Arc::new(store), provider);
+        let builder = if self.is_certificate_optional {
+            builder.allow_unauthenticated()
+        } else {
+            builder
+        };
+        builder.build().map_err(|source| TlsError::Verifier {
             file: file.to_owned(),
             source,
         })
+    }
 }
 
 /// All certificates in a file; at least one.

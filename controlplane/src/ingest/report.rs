@@ -25,13 +25,6 @@ use super::trouble::Trouble;
 /// left out, and counted.
 pub const SCOPES_MAX: usize = 8 * sloop_model::FilterConfig::SCOPES_MAX;
 
-/// Bytes of one report: the most scopes that a filter can have with 3.5 KiB each. A
-/// histogram has at most 698 buckets of about 2 bytes, an older filter's 2,500 pairs of
-/// about 4. Only thousands of scopes with all that these can have, or with hundreds of values
-/// of dimensions each, are more; they are refused. As so much is decoded for
-/// anybody who can connect, there is no more room.
-pub const BYTES_MAX: usize = 16 << 20;
-
 /// Stands for the id or the cluster of a node that has none.
 pub const UNNAMED: &str = "unnamed";
 

@@ -9,10 +9,11 @@ use sloop_xds_protos::report::v1::{self as wire, ReportRequest, ReportResponse, 
 use tokio::sync::{mpsc, oneshot, watch};
 use tonic::{Request, Response, Status};
 
-use super::report::{BYTES_MAX, Report};
+use super::bounded::{Bounded, ReportLimits};
+use super::report::Report;
 use crate::door::Peer;
 use crate::engine::Reading;
-use crate::metrics::IngestMetrics;
+use crate::metrics::{DoorMetrics, IngestMetrics};
 
 /// Reports that may wait to be counted. Beyond, filters are asked to come again:
 /// at a report a second each, this is two thousand sidecars of two workers in step.
@@ -36,20 +37,22 @@ pub struct Reports {
 }
 
 impl Reports {
-    /// The service, to be added to a server. Reports go to `arrivals`; who proves who they are may
-    /// report what `access` says.
+    /// The service, to be added to a server. Reports within `limits` go to `arrivals`; who proves who
+    /// they are may report what `access` says.
     #[must_use]
     pub fn service(
         arrivals: mpsc::Sender<Arrival>,
         access: watch::Receiver<Arc<Access>>,
         metrics: IngestMetrics,
-    ) -> ReportServiceServer<Self> {
-        ReportServiceServer::new(Self {
+        (limits, door): (ReportLimits, DoorMetrics),
+    ) -> Bounded<ReportServiceServer<Self>> {
+        let reports = Self {
             arrivals,
             access,
             metrics,
-        })
-        .max_decoding_message_size(BYTES_MAX)
+        };
+        let server = ReportServiceServer::new(reports).max_decoding_message_size(limits.bytes_max);
+        Bounded::new(server, limits, door)
     }
 }
 

@@ -10,19 +10,21 @@ use crate::door::Limit;
 #[derive(Clone, Debug)]
 pub struct DoorMetrics {
     connections: UpDownCounter<i64>,
+    port: &'static str,
     limits: Counter<u64>,
     reloads: Counter<u64>,
     denied: Counter<u64>,
 }
 
 impl DoorMetrics {
-    /// Creates the instruments.
+    /// Creates the instruments, for the port that is called `port`.
     #[must_use]
-    pub fn register(meter: &Meter) -> Self {
+    pub fn register(meter: &Meter, port: &'static str) -> Self {
         Self {
+            port,
             connections: meter
                 .i64_up_down_counter("connections")
-                .with_description("Connections to the gRPC port.")
+                .with_description("Connections, by port.")
                 .build(),
             limits: meter
                 .u64_counter("limits_hit")
@@ -41,6 +43,11 @@ impl DoorMetrics {
         }
     }
 
+    /// Somebody asked the HTTP API without showing what it wants.
+    pub fn stranger(&self) {
+        self.denied.add(1, &[KeyValue::new("what", "api")]);
+    }
+
     /// Somebody wanted what they may not have.
     pub fn denied(&self, denied: &Denied) {
         let what = match denied {
@@ -57,12 +64,13 @@ impl DoorMetrics {
 
     /// A connection was let in.
     pub fn connected(&self) {
-        self.connections.add(1, &[]);
+        self.connections.add(1, &[KeyValue::new("port", self.port)]);
     }
 
     /// A connection is gone.
     pub fn disconnected(&self) {
-        self.connections.add(-1, &[]);
+        self.connections
+            .add(-1, &[KeyValue::new("port", self.port)]);
     }
 
     /// Certificates changed and are used.

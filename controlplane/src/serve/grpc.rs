@@ -1,5 +1,7 @@
 //! The gRPC port: discovery and reports.
 
+use opentelemetry::metrics::Meter;
+use sloop_controllers::Access;
 use sloop_xds_protos::report::v1::report_service_server::ReportServiceServer;
 use tokio::net::TcpListener;
 use tokio::sync::watch as latest;
@@ -7,18 +9,19 @@ use tonic::service::InterceptorLayer;
 
 use super::{ServeError, ServeSettings};
 use crate::ads::{AdsLimits, Hub};
-use crate::door::{self, Door, TlsWatch};
-use crate::ingest::Reports;
+use crate::door::{self, Door, Names, TlsFiles, TlsWatch};
+use crate::ingest::{Bounded, Reports};
 use crate::metrics::DoorMetrics;
 
 /// Secures the gRPC port, or says that it is not.
 pub(super) fn keep(
     listener: TcpListener,
     settings: &ServeSettings,
-    metrics: DoorMetrics,
+    meter: &Meter,
 ) -> Result<Door, ServeError> {
-    let limits = settings.door.limits;
-    let Some(files) = settings.door.tls.clone() else {
+    let metrics = DoorMetrics::register(meter, "grpc");
+    let limits = settings.limits.door;
+    let Some(files) = settings.tls.clone() else {
         let statement = "the gRPC port has no TLS: whoever reaches it may ask for any service's \
                          configuration and report for any service";
         if settings.listen.ip().is_loopback() {
@@ -30,6 +33,7 @@ pub(super) fn keep(
             listener,
             tls: None,
             limits,
+            names: Names::Required,
             metrics,
         });
     };
@@ -39,15 +43,31 @@ pub(super) fn keep(
         listener,
         tls: Some(tls),
         limits,
+        names: Names::Required,
         metrics,
     })
+}
+
+/// Says what rules and TLS lack without each other.
+pub(super) fn advise(tls: Option<&TlsFiles>, access: &Access) {
+    match (tls, access.is_nobodys()) {
+        (Some(_), true) => {
+            tracing::warn!(
+                "no AccessRule says who may be whose sidecar: nobody is sent anything, and nobody may report"
+            );
+        }
+        (None, false) => {
+            tracing::warn!("AccessRules hold with TLS only: everybody may do anything");
+        }
+        (Some(_), false) | (None, true) => {}
+    }
 }
 
 /// Serves until `stopped` says so.
 pub(super) async fn serve(
     door: Door,
     limits: AdsLimits,
-    services: (Hub, ReportServiceServer<Reports>),
+    services: (Hub, Bounded<ReportServiceServer<Reports>>),
     mut stopped: latest::Receiver<bool>,
 ) -> Result<(), tonic::transport::Error> {
     let stop = async move { drop(stopped.wait_for(|stop| *stop).await.map(|_| ())) };

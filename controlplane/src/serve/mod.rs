@@ -6,11 +6,13 @@
 
 mod acknowledgements;
 mod actor;
+mod api;
 mod commits;
 mod grpc;
 mod watch;
 
 pub use actor::{Change, View};
+pub use api::ApiSettings;
 
 use std::future::Future;
 use std::net::SocketAddr;
@@ -25,14 +27,15 @@ use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch as latest};
 use tokio::task::{JoinError, JoinHandle};
 
-use crate::admin::{Admin, router};
-use crate::ads::{AdsLimits, Hub};
+use crate::admin::{Admin, TokenFileError};
+use crate::ads::Hub;
 use crate::alerts::{self, DeliverError, Deliverer};
-use crate::door::{DoorSettings, TlsError};
+use crate::door::{TlsError, TlsFiles};
 use crate::engine::{Documents, Engine, RestoreError};
 use crate::ingest::{Reports, WAITING_MAX};
+use crate::limits::Limits;
 use crate::metrics::{
-    AlertMetrics, DocumentMetrics, DoorMetrics, IngestMetrics, PushMetrics, StepMetrics, Telemetry,
+    AlertMetrics, DocumentMetrics, IngestMetrics, PushMetrics, StepMetrics, Telemetry,
     TelemetryError, observe_nodes, observe_slos,
 };
 use crate::publish::{PublishSettings, Publisher};
@@ -63,8 +66,12 @@ pub struct ServeSettings {
     pub publish: PublishSettings,
     /// Where to record what is decided by, if anywhere.
     pub record: Option<RecordSettings>,
-    /// How the gRPC port is kept.
-    pub door: DoorSettings,
+    /// What connections to the gRPC port are secured with; without, anybody may do anything.
+    pub tls: Option<TlsFiles>,
+    /// What everybody there may take.
+    pub limits: Limits,
+    /// How the HTTP API is kept.
+    pub api: ApiSettings,
     /// How carefully changes of what is declared go out.
     pub rollout: RolloutPace,
 }
@@ -116,8 +123,19 @@ pub enum ServeError {
     #[error(transparent)]
     Telemetry(#[from] TelemetryError),
     /// A port cannot be secured.
-    #[error("the gRPC port cannot be secured")]
+    #[error("a port cannot be secured")]
     Tls(#[from] TlsError),
+    /// Everybody could ask and order.
+    #[error(
+        "the HTTP API on {address} would let everybody in; give it --admin-token-file, or --admin-client-ca with --admin-tls-cert and --admin-tls-key"
+    )]
+    Exposed {
+        /// Where it would listen.
+        address: SocketAddr,
+    },
+    /// There are no tokens.
+    #[error("nobody can be let in to the HTTP API")]
+    Tokens(#[from] TokenFileError),
     /// The gRPC server ended.
     #[error("the gRPC server ended")]
     Grpc(#[source] tonic::transport::Error),
@@ -150,16 +168,18 @@ pub async fn serve(
 ) -> Result<(), ServeError> {
     let begun = Instant::now();
     let telemetry = Arc::new(Telemetry::begin()?);
-    let limits = AdsLimits::default();
-    let hub = Hub::new(limits, crate::clock::wall);
+    let limits = settings.limits;
+    let hub = Hub::new(limits.ads, crate::clock::wall);
     let (stopping, stopped) = latest::channel(false);
 
     let http = listen(settings.admin).await?;
     let grpc = listen(settings.listen).await?;
     let (http_at, grpc_at) = (address(&http), address(&grpc));
-    let door = grpc::keep(grpc, &settings, DoorMetrics::register(&telemetry.meter()))?;
+    let door = grpc::keep(grpc, &settings, &telemetry.meter())?;
+    hub.count(door.metrics.clone());
+    let http = api::keep(http, &settings, &telemetry.meter())?;
     let admin = Admin::loading(Arc::clone(&telemetry), hub.clone());
-    let http = tokio::spawn(serve_http(http, admin.clone(), stopped.clone()));
+    let http = tokio::spawn(api::serve(http, admin.clone(), stopped.clone()));
 
     let mut stop = pin!(stop);
     let loaded = tokio::select! {
@@ -200,8 +220,9 @@ pub async fn serve(
     let watching = tokio::spawn(loaded.watched.run(changes));
     let running = tokio::spawn(actor.run(inputs));
     hub.open();
-    let reports = Reports::service(arrivals, hub.access(), ingest);
-    let grpc = tokio::spawn(grpc::serve(door, limits, (hub, reports), stopped));
+    let counted = (limits.reports, door.metrics.clone());
+    let reports = Reports::service(arrivals, hub.access(), ingest, counted);
+    let grpc = tokio::spawn(grpc::serve(door, limits.ads, (hub, reports), stopped));
     admin.ready((views, orders), slos);
     tracing::info!(
         grpc = %grpc_at, http = %http_at, store = %settings.store.display(),
@@ -293,6 +314,7 @@ async fn load(settings: &ServeSettings) -> Result<Loaded, ServeError> {
         };
         let publisher = Publisher::restore(settings.publish, &*store)?;
         let (watched, documents) = Watched::begin(settings.documents);
+        grpc::advise(settings.tls.as_ref(), &documents.access);
         Ok(Loaded {
             store,
             engine,
@@ -324,17 +346,6 @@ fn address(listener: &TcpListener) -> String {
         .map_or_else(|_| "unknown".to_owned(), |address| address.to_string())
 }
 
-async fn serve_http(
-    listener: TcpListener,
-    admin: Admin,
-    mut stopped: latest::Receiver<bool>,
-) -> Result<(), std::io::Error> {
-    let stop = async move { drop(stopped.wait_for(|stop| *stop).await.map(|_| ())) };
-    axum::serve(listener, router(admin))
-        .with_graceful_shutdown(stop)
-        .await
-}
-
 #[cfg(test)]
 mod tests {
     use std::net::Ipv4Addr;
@@ -359,7 +370,9 @@ mod tests {
                 module: "/sloop_filter.wasm".to_owned(),
             },
             record: None,
-            door: DoorSettings::default(),
+            tls: None,
+            limits: Limits::default(),
+            api: ApiSettings::default(),
             rollout: RolloutPace::default(),
         }
     }

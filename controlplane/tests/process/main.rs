@@ -13,6 +13,8 @@ mod authority;
 mod commands;
 mod decisions;
 mod discovery;
+mod flood;
+mod guarded;
 mod metrics;
 mod reports;
 mod rollout;

@@ -113,9 +113,16 @@ async fn the_trouble_of_filters_is_counted_once() {
 }
 
 #[tokio::test]
-async fn the_largest_report_of_a_sidecar_is_taken() {
+async fn the_largest_report_of_a_filter_that_does_not_cut_it_is_taken_where_that_is_allowed() {
     let home = home();
-    let sloop = home.start();
+    let sloop = home.start_with(&[
+        "--limit",
+        "report_bytes=16777216",
+        "--limit",
+        "report_room_per_connection_bytes=536870912",
+        "--limit",
+        "report_room_bytes=1073741824",
+    ]);
     let mut largest = report(7, 1, 10, 1);
     largest.node.clear();
     let mut scope = largest.scopes[0].clone();

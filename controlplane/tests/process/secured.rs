@@ -20,9 +20,10 @@ use sloop_xds_protos::report::v1::report_service_client::ReportServiceClient;
 use sloop_xds_protos::report::v1::{self as wire, ReportRequest};
 use tempfile::TempDir;
 use tokio::net::TcpStream;
+use tokio::sync::mpsc;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
-use tokio_stream::StreamExt;
+use tokio_stream::wrappers::ReceiverStream;
 use tonic::codegen::Service;
 use tonic::transport::{Channel, Endpoint, Uri};
 use tonic::{Code, Status, Streaming};
@@ -51,20 +52,27 @@ struct Secured {
 
 impl Secured {
     fn start() -> Self {
+        Self::start_with(&[])
+    }
+
+    /// With more arguments.
+    fn start_with(args: &[&str]) -> Self {
         let files = tempfile::tempdir().unwrap();
         let authority = Authority::new("first");
         let server = authority.write(files.path(), "server", &[]);
         write(files.path(), "roots.pem", authority.pem());
         let home = Home::new();
         home.write("access.yaml", &access("checkout", CHECKOUT));
-        let sloop = home.start_with(&[
+        let roots = files.path().join("roots.pem");
+        let secured = [
             "--tls-cert",
             server.cert.to_str().unwrap(),
             "--tls-key",
             server.key.to_str().unwrap(),
             "--client-ca",
-            files.path().join("roots.pem").to_str().unwrap(),
-        ]);
+            roots.to_str().unwrap(),
+        ];
+        let sloop = home.start_with(&[&secured, args].concat());
         Self {
             files,
             authority,
@@ -322,11 +330,17 @@ async fn rules_hold_as_soon_as_they_change() {
     .await;
 }
 
-/// What a stream of `group` is answered first; it has no configuration, so that is its end.
-async fn first_answer(
+/// A stream of `group`, which lasts until what it is asked by is dropped.
+async fn stream(
     client: &mut AggregatedDiscoveryServiceClient<Channel>,
     group: &str,
-) -> Result<Streaming<DeltaDiscoveryResponse>, Status> {
+) -> Result<
+    (
+        mpsc::Sender<DeltaDiscoveryRequest>,
+        Streaming<DeltaDiscoveryResponse>,
+    ),
+    Status,
+> {
     let request = DeltaDiscoveryRequest {
         node: Some(Node {
             id: "checkout-1".to_owned(),
@@ -336,11 +350,10 @@ async fn first_answer(
         type_url: "type.googleapis.com/envoy.config.cluster.v3.Cluster".to_owned(),
         ..DeltaDiscoveryRequest::default()
     };
-    let requests = tokio_stream::once(request).chain(tokio_stream::pending());
-    Ok(client
-        .delta_aggregated_resources(requests)
-        .await?
-        .into_inner())
+    let (requests, requested) = mpsc::channel(1);
+    requests.send(request).await.unwrap();
+    let answer = client.delta_aggregated_resources(ReceiverStream::new(requested));
+    Ok((requests, answer.await?.into_inner()))
 }
 
 #[tokio::test]
@@ -349,11 +362,11 @@ async fn a_stream_lasts_for_as_long_as_its_name_may_have_it() {
     let (authority, folder) = (&secured.authority, secured.path());
     let checkout = authority.write(folder, "checkout", &[CHECKOUT]);
     let mut client = AggregatedDiscoveryServiceClient::new(secured.channel(authority, &checkout));
-    let mut others = first_answer(&mut client, "orders").await.unwrap();
+    let (_requests, mut others) = stream(&mut client, "orders").await.unwrap();
     let denied = others.message().await.unwrap_err();
     assert_eq!(denied.code(), Code::PermissionDenied);
 
-    let mut own = first_answer(&mut client, "checkout").await.unwrap();
+    let (_requests, mut own) = stream(&mut client, "checkout").await.unwrap();
     eventually("the node is there", async || {
         let nodes = secured.sloop.items("/v1/nodes").await;
         nodes.iter().find(|node| node["connected"] == true).cloned()
@@ -368,4 +381,28 @@ async fn a_stream_lasts_for_as_long_as_its_name_may_have_it() {
             .await,
         2.0
     );
+}
+
+#[tokio::test]
+async fn one_identity_leaves_streams_to_others() {
+    let secured = Secured::start_with(&["--limit", "streams_per_identity=1"]);
+    let (authority, folder) = (&secured.authority, secured.path());
+    let checkout = authority.write(folder, "checkout", &[CHECKOUT]);
+    let orders = "spiffe://example.org/ns/shop/sa/orders";
+    secured.home.write("orders.yaml", &access("orders", orders));
+    let orders = authority.write(folder, "orders", &[orders]);
+    let client = |shown: &Issued| {
+        let channel = secured.channel(authority, shown);
+        AggregatedDiscoveryServiceClient::new(channel)
+    };
+    let first = stream(&mut client(&checkout), "checkout").await.unwrap();
+    let second = stream(&mut client(&checkout), "checkout").await;
+    assert_eq!(second.unwrap_err().code(), Code::ResourceExhausted);
+    assert_eq!(secured.limit_hits("streams_per_identity").await, 1.0);
+    let _other = stream(&mut client(&orders), "orders").await.unwrap();
+    drop(first);
+    eventually("its place is free again", async || {
+        stream(&mut client(&checkout), "checkout").await.ok()
+    })
+    .await;
 }

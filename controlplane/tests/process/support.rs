@@ -1,9 +1,9 @@
 //! The real program in a folder of its own, for tests.
 
 use std::fs;
-use std::io::{BufRead, BufReader};
+use std::io::{self, BufRead, BufReader};
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc;
 use std::thread;
@@ -71,6 +71,13 @@ impl Home {
         command
     }
 
+    /// As [`Home::start_with`], with all that it says, down to `trace`, in the file `log`, too.
+    pub(crate) fn start_logged(&self, log: &Path, args: &[&str]) -> Sloop {
+        let mut command = self.command();
+        command.args(args).env("SLOOP_LOG", "trace");
+        Sloop::wait_logged(command.spawn().unwrap(), fs::File::create(log).unwrap())
+    }
+
     /// Starts the program and waits until it is ready.
     pub(crate) fn start(&self) -> Sloop {
         self.start_with(&[])
@@ -90,7 +97,11 @@ pub(crate) struct Sloop {
 }
 
 impl Sloop {
-    fn wait(mut child: Child) -> Self {
+    fn wait(child: Child) -> Self {
+        Self::wait_logged(child, io::sink())
+    }
+
+    fn wait_logged(mut child: Child, mut copy: impl io::Write + Send + 'static) -> Self {
         let log = BufReader::new(child.stderr.take().unwrap());
         let (found, addresses) = mpsc::channel();
         // Reads to the end, so that the program never waits for room in the pipe.
@@ -100,12 +111,18 @@ impl Sloop {
                     found.send(pair).ok();
                 }
                 eprintln!("{line}");
+                writeln!(copy, "{line}").unwrap();
             }
         });
         let (grpc, http) = addresses
             .recv_timeout(SOON)
             .expect("it says where it listens");
         Self { child, grpc, http }
+    }
+
+    /// Its process.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
     }
 
     /// What `kill -9` does.

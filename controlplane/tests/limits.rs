@@ -1,0 +1,408 @@
+//! Every limit of the gRPC port, by those who come up against it.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "tests"
+)]
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use sloop_controlplane::ads::Hub;
+use sloop_controlplane::clock;
+use sloop_controlplane::door::{Door, Names, admit};
+use sloop_controlplane::ingest::{Arrival, Reports};
+use sloop_controlplane::limits::Limits;
+use sloop_controlplane::metrics::{DoorMetrics, IngestMetrics, Telemetry};
+use sloop_xds::{Kind, Resource, Snapshot};
+use sloop_xds_protos::envoy::envoy::config::core::v3::Node;
+use sloop_xds_protos::envoy::envoy::service::discovery::v3::DeltaDiscoveryRequest;
+use sloop_xds_protos::envoy::envoy::service::discovery::v3::aggregated_discovery_service_client::AggregatedDiscoveryServiceClient;
+use sloop_xds_protos::report::v1::report_service_client::ReportServiceClient;
+use sloop_xds_protos::report::v1::{ReportRequest, ReportResponse, ScopeDelta};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+use tokio_stream::StreamExt;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::service::InterceptorLayer;
+use tonic::transport::{Channel, Endpoint};
+use tonic::{Code, Status, Streaming};
+
+/// Longer than anything takes on a busy machine.
+const SOON: Duration = Duration::from_secs(20);
+
+const ADS: &str = "/envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggregatedResources";
+const REPORT: &str = "/sloop.report.v1.ReportService/Report";
+
+/// The gRPC port as the program has it. Reports wait in `arrivals` until a test answers them.
+struct Served {
+    at: SocketAddr,
+    hub: Hub,
+    telemetry: Telemetry,
+    arrivals: mpsc::Receiver<Arrival>,
+}
+
+impl Served {
+    async fn with(limits: &[&str]) -> Self {
+        let mut all = Limits::default();
+        for limit in limits {
+            all.set(limit).unwrap();
+        }
+        Self::within(all).await
+    }
+
+    async fn within(limits: Limits) -> Self {
+        let telemetry = Telemetry::begin().unwrap();
+        let meter = telemetry.meter();
+        let metrics = DoorMetrics::register(&meter, "grpc");
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let at = listener.local_addr().unwrap();
+        let hub = Hub::new(limits.ads, clock::wall);
+        hub.count(metrics.clone());
+        hub.open();
+        let (sender, arrivals) = mpsc::channel(1_000);
+        let ingest = IngestMetrics::register(&meter);
+        let counted = (limits.reports, metrics.clone());
+        let reports = Reports::service(sender, hub.access(), ingest, counted);
+        let server = limits
+            .ads
+            .server()
+            .layer(InterceptorLayer::new(admit))
+            .add_routes(hub.routes())
+            .add_service(reports);
+        let door = Door {
+            listener,
+            tls: None,
+            limits: limits.door,
+            names: Names::Required,
+            metrics,
+        };
+        tokio::spawn(server.serve_with_incoming(door.open()));
+        Self {
+            at,
+            hub,
+            telemetry,
+            arrivals,
+        }
+    }
+
+    fn hits(&self, limit: &str) -> u64 {
+        let text = self.telemetry.render().unwrap();
+        let name = format!("sloop_controlplane_limits_hit_total{{limit=\"{limit}\"}} ");
+        let line = text.lines().find_map(|line| line.strip_prefix(&name));
+        line.map_or(0, |count| count.parse().unwrap())
+    }
+
+    async fn hit(&self, limit: &str) {
+        let begun = std::time::Instant::now();
+        while self.hits(limit) == 0 {
+            assert!(begun.elapsed() < SOON, "nobody came up against {limit}");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    fn channel(&self) -> Channel {
+        let endpoint = Endpoint::from_shared(format!("http://{}", self.at)).unwrap();
+        endpoint.connect_lazy()
+    }
+
+    /// A stream with these requests, which goes on.
+    async fn stream(
+        &self,
+        requests: Vec<DeltaDiscoveryRequest>,
+    ) -> Result<Streaming<impl std::fmt::Debug + use<>>, Status> {
+        let mut client = AggregatedDiscoveryServiceClient::new(self.channel());
+        let requests = tokio_stream::iter(requests).chain(tokio_stream::pending());
+        let stream = client.delta_aggregated_resources(requests).await?;
+        Ok(stream.into_inner())
+    }
+
+    /// How a stream with these requests ends.
+    async fn refusal(&self, requests: Vec<DeltaDiscoveryRequest>) -> Status {
+        let ended = async {
+            let mut stream = self.stream(requests).await?;
+            while stream.message().await?.is_some() {}
+            Ok(())
+        };
+        let ended: Result<(), Status> = timeout(SOON, ended).await.expect("the stream ends");
+        ended.unwrap_err()
+    }
+}
+
+fn asks(cluster: &str, type_url: &str, names: &[&str]) -> DeltaDiscoveryRequest {
+    DeltaDiscoveryRequest {
+        node: Some(Node {
+            id: "shop-1".to_owned(),
+            cluster: cluster.to_owned(),
+            ..Node::default()
+        }),
+        type_url: type_url.to_owned(),
+        resource_names_subscribe: names.iter().map(|name| (*name).to_owned()).collect(),
+        ..DeltaDiscoveryRequest::default()
+    }
+}
+
+#[tokio::test]
+async fn a_stream_ends_that_asks_for_too_much() {
+    let one = || asks("shop", "a", &["b"]);
+    let other = || asks("shop", "c", &["b"]);
+    let long = "n".repeat(2_000);
+    for (limit, hit, requests) in [
+        ("node_bytes=5", "node_bytes", vec![one()]),
+        (
+            "request_bytes=1024",
+            "request_bytes",
+            vec![asks("shop", "a", &[&long])],
+        ),
+        ("requests_burst=1", "requests", vec![one(); 40]),
+        ("types=1", "types", vec![one(), other()]),
+        (
+            "names=2",
+            "names",
+            vec![asks("shop", "a", &["b", "c", "d"])],
+        ),
+        (
+            "name_bytes=100",
+            "name_bytes",
+            vec![asks("shop", "a", &[&long])],
+        ),
+    ] {
+        let served = Served::with(&[limit]).await;
+        served
+            .stream(vec![one()])
+            .await
+            .unwrap_or_else(|_| panic!("{limit}"));
+        let refused = served.refusal(requests).await;
+        assert_eq!(
+            refused.code(),
+            Code::ResourceExhausted,
+            "{limit}: {refused}"
+        );
+        assert!(1 <= served.hits(hit), "{limit}");
+    }
+}
+
+#[tokio::test]
+async fn streams_and_groups_have_a_largest_number() {
+    let served = Served::with(&["streams=2", "groups=1"]).await;
+    let ask = |cluster: &str| vec![asks(cluster, "a", &[])];
+    let _first = served.stream(ask("shop")).await.unwrap();
+    let begun = std::time::Instant::now();
+    while served.hub.nodes().is_empty() {
+        assert!(begun.elapsed() < SOON);
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let group = served.refusal(ask("cart")).await;
+    assert_eq!(group.message(), "too many groups");
+    assert_eq!(served.hits("groups"), 1);
+    let _second = served.stream(ask("shop")).await.unwrap();
+    let third = served.refusal(ask("shop")).await;
+    assert_eq!(third.message(), "too many streams");
+    assert_eq!(served.hits("streams"), 1);
+}
+
+/// A report that takes about so many bytes.
+fn report(bytes: usize) -> ReportRequest {
+    ReportRequest {
+        sequence: 1,
+        node: "n".repeat(bytes),
+        ..ReportRequest::default()
+    }
+}
+
+#[tokio::test]
+async fn a_report_that_is_too_large_is_refused_before_it_is_there() {
+    let mut served = Served::with(&["report_bytes=65536"]).await;
+    let mut client = ReportServiceClient::new(served.channel());
+    let refused = client.report(report(66_000)).await.unwrap_err();
+    assert_eq!(refused.code(), Code::ResourceExhausted);
+    assert!(
+        refused
+            .message()
+            .ends_with("bytes; it may have at most 65536"),
+        "{refused}"
+    );
+    assert_eq!(served.hits("report_bytes"), 1);
+    let asked = tokio::spawn(async move { client.report(report(60_000)).await });
+    let arrival = served.arrivals.recv().await.unwrap();
+    drop(arrival.answer.send(Ok(ReportResponse::default())));
+    asked.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn a_report_that_would_be_large_in_memory_is_not_decoded() {
+    let served = Served::with(&["report_room_per_connection_bytes=1048576"]).await;
+    let mut client = ReportServiceClient::new(served.channel());
+    let scopes = ReportRequest {
+        sequence: 1,
+        scopes: vec![ScopeDelta::default(); 10_000],
+        ..ReportRequest::default()
+    };
+    assert!(prost::Message::encoded_len(&scopes) < 25_000);
+    let refused = client.report(scopes).await.unwrap_err();
+    assert_eq!(refused.code(), Code::Unavailable);
+    assert_eq!(served.hits("report_room_per_connection"), 1);
+}
+
+#[tokio::test]
+async fn reports_that_wait_have_a_bound_together() {
+    let mut served = Served::with(&["report_room_bytes=1048576"]).await;
+    // Each takes room twice: for its bytes, and for what they become.
+    let mut waiting = tokio::task::JoinSet::new();
+    for _ in 0..40 {
+        let mut client = ReportServiceClient::new(served.channel());
+        waiting.spawn(async move { client.report(report(40_000)).await });
+    }
+    served.hit("report_room").await;
+    assert_eq!(served.hits("report_room_per_connection"), 0);
+    let (mut told, mut refused) = (0, 0);
+    while told + refused < 40 {
+        tokio::select! {
+            Some(arrival) = served.arrivals.recv() => {
+                drop(arrival.answer.send(Ok(ReportResponse::default())));
+            }
+            Some(ended) = waiting.join_next() => match ended.unwrap() {
+                Ok(_) => told += 1,
+                Err(status) => {
+                    assert_eq!(status.code(), Code::Unavailable);
+                    refused += 1;
+                }
+            },
+        }
+    }
+    assert!(0 < told && 0 < refused, "{told} and {refused}");
+    // All room was given back.
+    let mut client = ReportServiceClient::new(served.channel());
+    let asked = tokio::spawn(async move { client.report(report(400_000)).await });
+    let arrival = served.arrivals.recv().await.unwrap();
+    drop(arrival.answer.send(Ok(ReportResponse::default())));
+    asked.await.unwrap().unwrap();
+}
+
+/// A connection that only says what it is told to.
+async fn raw(at: SocketAddr, window: u32) -> h2::client::SendRequest<Bytes> {
+    let stream = TcpStream::connect(at).await.unwrap();
+    let mut builder = h2::client::Builder::new();
+    let builder = builder.initial_window_size(window);
+    let (sender, connection) = builder.handshake(stream).await.unwrap();
+    tokio::spawn(async move { drop(connection.await) });
+    sender
+}
+
+fn call(path: &str) -> http::Request<()> {
+    http::Request::post(format!("http://sloop{path}"))
+        .header("content-type", "application/grpc")
+        .header("te", "trailers")
+        .body(())
+        .unwrap()
+}
+
+#[tokio::test]
+async fn half_a_report_is_not_waited_for() {
+    let served = Served::with(&["report_ms=100"]).await;
+    let mut client = raw(served.at, 65_535).await.ready().await.unwrap();
+    let (response, mut body) = client.send_request(call(REPORT), false).unwrap();
+    let half = Bytes::from_static(&[0, 0, 0, 1, 0, 10]);
+    body.send_data(half, false).unwrap();
+    let response = timeout(SOON, response).await.unwrap().unwrap();
+    let status = response.headers().get("grpc-status").unwrap();
+    assert_eq!(status, "4", "deadline exceeded");
+    assert_eq!(served.hits("report_time"), 1);
+}
+
+#[tokio::test]
+async fn who_does_not_answer_is_not_kept() {
+    let mut limits = Limits::default();
+    limits.ads.stall_max = Duration::from_millis(200);
+    let served = Served::within(limits).await;
+    let resource = Resource::new(Kind::CLUSTER, "a", &[0; 1_000]);
+    let snapshot = Snapshot::builder().manage(Kind::CLUSTER).with(resource);
+    served.hub.publish("shop", Arc::new(snapshot.build()));
+    let mut client = raw(served.at, 0).await.ready().await.unwrap();
+    let (_response, mut body) = client.send_request(call(ADS), false).unwrap();
+    let request = asks("shop", Kind::CLUSTER, &[]);
+    let message = prost::Message::encode_to_vec(&request);
+    let head = [
+        &[0][..],
+        &u32::try_from(message.len()).unwrap().to_be_bytes(),
+    ]
+    .concat();
+    body.send_data(Bytes::from([head, message].concat()), false)
+        .unwrap();
+    served.hit("stall").await;
+    timeout(SOON, async {
+        while client.clone().ready().await.is_ok() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    })
+    .await
+    .expect("the connection ends");
+    // Who answers is kept, however long nothing changes.
+    let (requests, requested) = mpsc::channel(2);
+    requests
+        .send(asks("shop", Kind::CLUSTER, &[]))
+        .await
+        .unwrap();
+    let mut client = AggregatedDiscoveryServiceClient::new(served.channel());
+    let stream = client.delta_aggregated_resources(ReceiverStream::new(requested));
+    let mut stream = stream.await.unwrap().into_inner();
+    let response = stream.message().await.unwrap().unwrap();
+    let accept = DeltaDiscoveryRequest {
+        type_url: response.type_url,
+        response_nonce: response.nonce,
+        ..DeltaDiscoveryRequest::default()
+    };
+    requests.send(accept).await.unwrap();
+    let silent = timeout(Duration::from_millis(600), stream.message()).await;
+    assert!(silent.is_err(), "the stream goes on");
+    assert_eq!(served.hits("stall"), 1);
+}
+
+#[tokio::test]
+async fn a_stream_that_asks_nothing_ends() {
+    let mut limits = Limits::default();
+    limits.ads.stall_max = Duration::from_millis(100);
+    let served = Served::within(limits).await;
+    let refused = served.refusal(Vec::new()).await;
+    assert_eq!(refused.message(), "nothing is asked");
+    assert_eq!(served.hits("stall"), 1);
+}
+
+/// A frame of HTTP/2 on a stream (RFC 9113, 4.1).
+fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
+    let id = stream.to_be_bytes();
+    [&length[1..], &[kind, flags], &id, payload].concat()
+}
+
+#[tokio::test]
+async fn a_storm_of_resets_ends_its_connection_alone() {
+    let served = Served::with(&[]).await;
+    let mut others = served.stream(vec![asks("shop", "a", &[])]).await.unwrap();
+    let mut bytes = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
+    bytes.extend(frame(4, 0, 0, &[]));
+    // POST, http, and a path as a literal (RFC 7541, 6).
+    let path = u8::try_from(ADS.len()).unwrap();
+    let headers = [&[0x83, 0x86, 0x04, path], ADS.as_bytes(), &[0x01, 1, b'a']].concat();
+    for stream in (1..2_000).step_by(2) {
+        bytes.extend(frame(1, 4, stream, &headers));
+        bytes.extend(frame(3, 0, stream, &8_u32.to_be_bytes()));
+    }
+    let mut storm = TcpStream::connect(served.at).await.unwrap();
+    // The other side may have ended it before all is written.
+    drop(storm.write_all(&bytes).await);
+    let mut end = [0; 4_096];
+    timeout(SOON, async {
+        while !matches!(storm.read(&mut end).await, Ok(0) | Err(_)) {}
+    })
+    .await
+    .expect("the connection ends");
+    served.hit("resets").await;
+    let silent = timeout(Duration::from_millis(100), others.message()).await;
+    assert!(silent.is_err(), "the others' stream goes on");
+}

@@ -1,0 +1,398 @@
+//! One client floods the gRPC port in every way while others are pushed to.
+//!
+//! It takes minutes, and what it prints is worth something on a quiet machine alone: it runs when
+//! `SLOOP_LONG` is set, best with `--release`. What must hold is that everybody is pushed to, that
+//! memory is bounded, and that each flood comes up against its limits.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use sloop_xds::Kind;
+use sloop_xds_protos::envoy::envoy::config::core::v3::Node;
+use sloop_xds_protos::envoy::envoy::service::discovery::v3::DeltaDiscoveryRequest;
+use sloop_xds_protos::envoy::envoy::service::discovery::v3::aggregated_discovery_service_client::AggregatedDiscoveryServiceClient;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio_stream::wrappers::ReceiverStream;
+
+use crate::support::{Home, Sloop, eventually, report};
+
+/// Sidecars that are pushed to.
+const OTHERS: usize = 200;
+/// Pushes that are timed, without a flood and during each.
+const PUSHES: u32 = 20;
+/// What the flood of one client may add to the process.
+const MEMORY_MAX: u64 = 512 << 20;
+
+const ADS: &str = "/envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggregatedResources";
+const REPORT: &str = "/sloop.report.v1.ReportService/Report";
+
+/// The routes of `checkout`, as many as there were pushes and one more.
+fn routes(pushes: u32) -> String {
+    let mut text = "apiVersion: sloop.dev/v1\nkind: RouteSet\nmetadata: {name: checkout}\nspec:\n  service: checkout\n  routes:\n".to_owned();
+    for push in 0..=pushes % 64 {
+        text +=
+            &format!("  - {{name: r{pushes}-{push}, match: [{{path: {{prefix: /{push}}}}}]}}\n");
+    }
+    text
+}
+
+fn now_ms() -> u64 {
+    sloop_controlplane::clock::wall().as_millis()
+}
+
+/// A sidecar that takes everything over, and says when something came.
+async fn other(at: SocketAddr, number: usize, arrivals: mpsc::UnboundedSender<(usize, u64)>) {
+    let (requests, requested) = mpsc::channel(16);
+    let first = DeltaDiscoveryRequest {
+        node: Some(Node {
+            id: format!("checkout-{number}"),
+            cluster: "checkout".into(),
+            ..Node::default()
+        }),
+        type_url: Kind::EXTENSION.into(),
+        resource_names_subscribe: vec!["sloop-inbound".into()],
+        ..DeltaDiscoveryRequest::default()
+    };
+    requests.send(first).await.unwrap();
+    let mut client = AggregatedDiscoveryServiceClient::connect(format!("http://{at}"))
+        .await
+        .unwrap();
+    let stream = client.delta_aggregated_resources(ReceiverStream::new(requested));
+    let mut stream = stream.await.unwrap().into_inner();
+    while let Some(response) = stream.message().await.unwrap() {
+        arrivals.send((number, now_ms())).ok();
+        let accept = DeltaDiscoveryRequest {
+            type_url: response.type_url,
+            response_nonce: response.nonce,
+            ..DeltaDiscoveryRequest::default()
+        };
+        requests.send(accept).await.unwrap();
+    }
+}
+
+/// Those who are pushed to, and by what.
+struct Fleet {
+    home: Home,
+    sloop: Sloop,
+    arrivals: mpsc::UnboundedReceiver<(usize, u64)>,
+    pushes: u32,
+    _others: JoinSet<()>,
+}
+
+impl Fleet {
+    async fn start() -> Self {
+        let home = Home::new();
+        home.write("routes.yaml", &routes(0));
+        let sloop = home.start_with(&["--limit", "stall_ms=2000"]);
+        let (sender, arrivals) = mpsc::unbounded_channel();
+        let mut others = JoinSet::new();
+        for number in 0..OTHERS {
+            others.spawn(other(sloop.grpc, number, sender.clone()));
+        }
+        let mut fleet = Self {
+            home,
+            sloop,
+            arrivals,
+            pushes: 0,
+            _others: others,
+        };
+        fleet.all_have_it().await;
+        fleet
+    }
+
+    /// When each of the others was sent something.
+    async fn all_have_it(&mut self) -> Vec<u64> {
+        let mut at = vec![None; OTHERS];
+        while at.iter().any(Option::is_none) {
+            let arrival = tokio::time::timeout(Duration::from_secs(60), self.arrivals.recv());
+            let (number, ms) = arrival.await.expect("everybody is pushed to").unwrap();
+            at[number].get_or_insert(ms);
+        }
+        at.into_iter().flatten().collect()
+    }
+
+    /// Times from pushes to their arrival in milliseconds, sorted.
+    async fn push(&mut self) -> Vec<u64> {
+        let mut took = Vec::new();
+        for _ in 0..PUSHES {
+            self.pushes += 1;
+            self.home.write("routes.yaml", &routes(self.pushes));
+            let arrived = self.all_have_it().await;
+            let events = self.sloop.items("/v1/events").await;
+            let mut pushes = events.iter().rev();
+            let newest = pushes.find(|it| it["kind"] == "push" && it["side"] == "server");
+            let pushed = newest.unwrap()["at_ms"].as_u64().unwrap();
+            took.extend(arrived.iter().map(|ms| ms.saturating_sub(pushed)));
+        }
+        took.sort_unstable();
+        took
+    }
+
+    /// Bytes of memory that the program has.
+    fn memory(&self) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.sloop.id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let kib: u64 = line.unwrap().trim_end_matches("kB").trim().parse().unwrap();
+        kib << 10
+    }
+
+    async fn hits(&self, limit: &str) -> f64 {
+        let name = format!("sloop_controlplane_limits_hit_total{{limit=\"{limit}\"}}");
+        self.sloop.metric(&name).await.unwrap_or_default()
+    }
+}
+
+/// How the one client floods.
+#[derive(Clone, Copy, Debug)]
+enum Flood {
+    /// Ten thousand reports a second over one connection.
+    Calls,
+    /// Requests of discovery as fast as they go.
+    Requests,
+    /// Reports of eight megabytes.
+    Oversized,
+    /// Connections that say nothing, and halves of reports.
+    HalfOpen,
+    /// Calls that are taken back at once.
+    Resets,
+    /// Streams that are never read.
+    SlowReads,
+}
+
+/// A connection and the task that drives it.
+async fn raw(at: SocketAddr, window: u32) -> Option<h2::client::SendRequest<Bytes>> {
+    let stream = TcpStream::connect(at).await.ok()?;
+    let mut builder = h2::client::Builder::new();
+    let (sender, connection) = builder
+        .initial_window_size(window)
+        .handshake(stream)
+        .await
+        .ok()?;
+    tokio::spawn(async move { drop(connection.await) });
+    sender.ready().await.ok()
+}
+
+fn call(path: &str) -> http::Request<()> {
+    let request = http::Request::post(format!("http://sloop{path}"));
+    let request = request.header("content-type", "application/grpc");
+    request.header("te", "trailers").body(()).unwrap()
+}
+
+fn message(message: &impl prost::Message) -> Bytes {
+    let bytes = message.encode_to_vec();
+    let length = u32::try_from(bytes.len()).unwrap().to_be_bytes();
+    Bytes::from([&[0][..], &length, &bytes].concat())
+}
+
+fn asks(number: u64) -> DeltaDiscoveryRequest {
+    DeltaDiscoveryRequest {
+        node: Some(Node {
+            id: format!("flood-{number}"),
+            cluster: "checkout".into(),
+            ..Node::default()
+        }),
+        type_url: Kind::EXTENSION.into(),
+        resource_names_subscribe: vec!["sloop-inbound".into()],
+        ..DeltaDiscoveryRequest::default()
+    }
+}
+
+impl Flood {
+    /// Floods `at` until it is stopped, over one connection after the other.
+    async fn run(self, at: SocketAddr, stop: Arc<AtomicBool>, done: Arc<AtomicU64>) {
+        while !stop.load(Ordering::Relaxed) {
+            let once = async {
+                match self {
+                    Self::Calls => calls(at, &stop, &done).await,
+                    Self::Requests => requests(at, &stop, &done).await,
+                    Self::Oversized => oversized(at, &stop, &done).await,
+                    Self::HalfOpen => half_open(at, &done).await,
+                    Self::Resets => resets(at, &done).await,
+                    Self::SlowReads => slow_reads(at, &done).await,
+                }
+            };
+            drop(tokio::time::timeout(Duration::from_secs(10), once).await);
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    }
+
+    /// The limits of which it comes up against one.
+    const fn limits(self) -> &'static [&'static str] {
+        match self {
+            Self::Calls => &["calls"],
+            Self::Requests => &["requests"],
+            Self::Oversized => &["report_bytes"],
+            Self::HalfOpen => &["handshake_time"],
+            Self::Resets => &["resets", "calls"],
+            Self::SlowReads => &["stall", "calls"],
+        }
+    }
+}
+
+async fn calls(at: SocketAddr, stop: &AtomicBool, done: &AtomicU64) -> Option<()> {
+    let mut sender = raw(at, 65_535).await?;
+    let body = message(&report(1, 1, 1, 0));
+    let mut tick = tokio::time::interval(Duration::from_millis(1));
+    while !stop.load(Ordering::Relaxed) {
+        tick.tick().await;
+        for _ in 0..10 {
+            sender = sender.ready().await.ok()?;
+            let (answer, mut stream) = sender.send_request(call(REPORT), false).ok()?;
+            stream.send_data(body.clone(), true).ok()?;
+            tokio::spawn(async move { drop(answer.await) });
+            done.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+    Some(())
+}
+
+async fn requests(at: SocketAddr, stop: &AtomicBool, done: &AtomicU64) -> Option<()> {
+    let mut sender = raw(at, 65_535).await?;
+    let (_answer, mut stream) = sender.send_request(call(ADS), false).ok()?;
+    let body = message(&asks(0));
+    let mut tick = tokio::time::interval(Duration::from_millis(1));
+    while !stop.load(Ordering::Relaxed) {
+        tick.tick().await;
+        for _ in 0..10 {
+            stream.send_data(body.clone(), false).ok()?;
+            done.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+    Some(())
+}
+
+async fn oversized(at: SocketAddr, stop: &AtomicBool, done: &AtomicU64) -> Option<()> {
+    let mut sender = raw(at, 65_535).await?;
+    while !stop.load(Ordering::Relaxed) {
+        sender = sender.ready().await.ok()?;
+        let (answer, mut stream) = sender.send_request(call(REPORT), false).ok()?;
+        let length = (8_u32 << 20).to_be_bytes();
+        let head = Bytes::from([&[0][..], &length, &[0; 64 << 10]].concat());
+        stream.send_data(head, false).ok()?;
+        drop(answer.await);
+        done.fetch_add(1, Ordering::Relaxed);
+    }
+    Some(())
+}
+
+async fn half_open(at: SocketAddr, done: &AtomicU64) -> Option<()> {
+    let mut silent = Vec::new();
+    for _ in 0..200 {
+        silent.push(TcpStream::connect(at).await.ok()?);
+        done.fetch_add(1, Ordering::Relaxed);
+    }
+    let mut sender = raw(at, 65_535).await?;
+    let mut halves = Vec::new();
+    for _ in 0..60 {
+        sender = sender.ready().await.ok()?;
+        let (answer, mut stream) = sender.send_request(call(REPORT), false).ok()?;
+        let length = (1_u32 << 20).to_be_bytes();
+        stream
+            .send_data(Bytes::from([&[0][..], &length, &[0]].concat()), false)
+            .ok()?;
+        halves.push((answer, stream));
+    }
+    let mut end = [0; 1];
+    drop(silent.first_mut()?.read(&mut end).await);
+    Some(())
+}
+
+async fn resets(at: SocketAddr, done: &AtomicU64) -> Option<()> {
+    let frame = |kind: u8, flags: u8, stream: u32, payload: &[u8]| {
+        let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
+        [&length[1..], &[kind, flags], &stream.to_be_bytes(), payload].concat()
+    };
+    let mut bytes = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
+    bytes.extend(frame(4, 0, 0, &[]));
+    let path = u8::try_from(ADS.len()).unwrap();
+    let headers = [&[0x83, 0x86, 0x04, path], ADS.as_bytes(), &[0x01, 1, b'a']].concat();
+    for stream in (1..2_000).step_by(2) {
+        bytes.extend(frame(1, 4, stream, &headers));
+        bytes.extend(frame(3, 0, stream, &8_u32.to_be_bytes()));
+        done.fetch_add(1, Ordering::Relaxed);
+    }
+    let mut stream = TcpStream::connect(at).await.ok()?;
+    stream.write_all(&bytes).await.ok()?;
+    let mut end = [0; 4_096];
+    while !matches!(stream.read(&mut end).await, Ok(0) | Err(_)) {}
+    Some(())
+}
+
+async fn slow_reads(at: SocketAddr, done: &AtomicU64) -> Option<()> {
+    let mut sender = raw(at, 0).await?;
+    let mut unread = Vec::new();
+    for number in 0..60 {
+        sender = sender.ready().await.ok()?;
+        let (answer, mut stream) = sender.send_request(call(ADS), false).ok()?;
+        stream.send_data(message(&asks(number)), false).ok()?;
+        unread.push((answer, stream));
+        done.fetch_add(1, Ordering::Relaxed);
+    }
+    // Until the connection ends.
+    while sender.clone().ready().await.is_ok() {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    Some(())
+}
+
+fn percentile(sorted: &[u64], hundredths: usize) -> u64 {
+    sorted[(sorted.len() - 1) * hundredths / 100]
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_others_are_pushed_to_whatever_one_client_does() {
+    if std::env::var_os("SLOOP_LONG").is_none() {
+        eprintln!("skipped: it takes minutes; set SLOOP_LONG to run it");
+        return;
+    }
+    let mut fleet = Fleet::start().await;
+    fleet.push().await;
+    let (alone, before) = (fleet.push().await, fleet.memory());
+    println!(
+        "| flood | attempts per second | push p50, p99 to the others | memory |\n|---|---|---|---|"
+    );
+    let row = |name: &str, rate: u64, took: &[u64], memory: u64| {
+        let (p50, p99) = (percentile(took, 50), percentile(took, 99));
+        println!(
+            "| {name} | {rate} | {p50} ms, {p99} ms | {} MiB |",
+            memory >> 20
+        );
+    };
+    row("none", 0, &alone, before);
+    for flood in [
+        Flood::Calls,
+        Flood::Requests,
+        Flood::Oversized,
+        Flood::HalfOpen,
+        Flood::Resets,
+        Flood::SlowReads,
+    ] {
+        let (stop, done) = (Arc::<AtomicBool>::default(), Arc::<AtomicU64>::default());
+        let begun = std::time::Instant::now();
+        let one = flood.run(fleet.sloop.grpc, Arc::clone(&stop), Arc::clone(&done));
+        let one = tokio::spawn(one);
+        let took = fleet.push().await;
+        let memory = fleet.memory();
+        let rate = done.load(Ordering::Relaxed) / begun.elapsed().as_secs().max(1);
+        row(&format!("{flood:?}"), rate, &took, memory);
+        eventually("it comes up against a limit", async || {
+            for limit in flood.limits() {
+                if 0.0 < fleet.hits(limit).await {
+                    return Some(());
+                }
+            }
+            None
+        })
+        .await;
+        stop.store(true, Ordering::Relaxed);
+        one.await.unwrap();
+        assert!(memory < before + MEMORY_MAX, "{flood:?}: {memory} bytes");
+    }
+}
