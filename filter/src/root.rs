@@ -14,6 +14,11 @@ use crate::{reply, report, telemetry};
 
 /// Envoy's name as a node.
 const NODE_ID: &[u8] = b"xds\0node\0id";
+/// Where Envoy's node says the version of the service: as `sloop bootstrap` writes it, and as Istio's sidecars do.
+const VERSIONS: [&[u8]; 2] = [
+    b"xds\0node\0metadata\0version",
+    b"xds\0node\0metadata\0LABELS\0version",
+];
 
 /// Which root contexts are configured for which side, the latest last.
 #[derive(Debug, Default)]
@@ -79,6 +84,10 @@ pub(crate) fn configure(callback: &Callback, context: u32) -> bool {
         vm.plane.sync(now, wall);
         let node = callback.property(NODE_ID).unwrap_or_default();
         vm.plane.name(node);
+        let versions = VERSIONS.iter().filter_map(|path| callback.property(path));
+        for version in versions.filter(|version| !version.is_empty()).take(1) {
+            vm.plane.name_version(version);
+        }
         vm.plane.configure(&config, now);
         for old in vm.roots.of(config.side) {
             // It goes with its last request, and its calls with it.

@@ -138,6 +138,7 @@ fn report(sidecar: usize, now: WallTime, (total, bad): (u64, u64)) -> Observatio
     Observation {
         node: format!("payments-{sidecar}"),
         incarnation: sidecar as u64 + 1,
+        sidecar: sloop_controllers::SidecarReading::default(),
         from: now.before(TICK),
         at: now,
         scopes: vec![ScopeCounts {

@@ -6,16 +6,16 @@ use core::time::Duration;
 use rand::Rng;
 use rand::rngs::SmallRng;
 use sloop_controllers::{
-    ArmCounts, BreakerCause, BreakerChange, BreakerReading, BreakerState, ObjectiveCounts,
-    Observation, ScopeCounts,
+    ArmCounts, BreakerCause, BreakerChange, BreakerReading, BreakerState, FilterReading,
+    ObjectiveCounts, Observation, ScopeCounts, SidecarReading,
 };
 use sloop_dataplane::breaker::{BreakerState as State, Cause};
 use sloop_dataplane::fault::ArmDelta;
-use sloop_dataplane::report::{BreakerDelta, ObjectiveDelta, Report, ScopeDelta};
+use sloop_dataplane::report::{BreakerDelta, FilterStatus, ObjectiveDelta, Report, ScopeDelta};
 use sloop_dataplane::{
     Arrival, Begun, Claim, Ending, Exchange, HeaderMap, Plane, Request, Verdict,
 };
-use sloop_model::{Criticality, FaultEnding, FilterConfig, Flags, Side, Time, WallTime};
+use sloop_model::{Criticality, FaultEnding, FilterConfig, Flags, Module, Side, Time, WallTime};
 
 use super::{Upstream, exponential};
 
@@ -267,6 +267,18 @@ fn observation(node: &str, report: &Report) -> Observation {
         from: report.from,
         at: report.to,
         scopes: report.scopes.iter().map(scope_counts).collect(),
+        sidecar: SidecarReading {
+            service: super::SERVICE.to_owned(),
+            filters: report.filters.iter().map(filter_reading).collect(),
+        },
+    }
+}
+
+fn filter_reading(status: &FilterStatus) -> FilterReading {
+    FilterReading {
+        side: status.side,
+        module: Module::Answers,
+        version: status.version.clone(),
     }
 }
 
@@ -301,6 +313,7 @@ fn arm_counts(delta: &ArmDelta) -> ArmCounts {
         latency: latency
             .map(|(bucket, count)| (bucket.middle_us(), count))
             .collect(),
+        retries: delta.retries,
     }
 }
 

@@ -171,6 +171,7 @@ mod tests {
             outcomes: Outcome::ALL.map(|outcome| if outcome == Outcome::Success { 4 } else { 0 }),
             objectives: Vec::new(),
             latency: vec![(latency, 4)],
+            retries: 0,
         }
     }
 

@@ -6,8 +6,8 @@
 //! not say who it is counts, too, under the name [`UNNAMED`].
 
 use sloop_controllers::{
-    ArmCounts, BreakerCause, BreakerChange, BreakerReading, BreakerState, ObjectiveCounts,
-    Observation, ScopeCounts,
+    ArmCounts, BreakerCause, BreakerChange, BreakerReading, BreakerState, FilterReading,
+    ObjectiveCounts, Observation, ScopeCounts, SidecarReading,
 };
 use sloop_model::{
     Arm, DimensionValue, ExperimentKey, LatencyCounts, Module, ObjectiveId, Outcome, RouteName,
@@ -149,12 +149,21 @@ impl Report {
     /// What it says about the world.
     #[must_use]
     pub fn observation(&self) -> Observation {
+        let reading = |applied: &Applied| FilterReading {
+            side: applied.side,
+            module: applied.module,
+            version: applied.version.clone(),
+        };
         Observation {
             node: self.node.clone(),
             incarnation: self.incarnation,
             from: self.from,
             at: self.to,
             scopes: self.scopes.clone(),
+            sidecar: SidecarReading {
+                service: self.group.clone(),
+                filters: self.filters.iter().map(reading).collect(),
+            },
         }
     }
 }
@@ -260,6 +269,7 @@ fn arm_counts(delta: wire::ArmDelta) -> Option<ArmCounts> {
             .map(objective)
             .collect::<Option<_>>()?,
         latency: latencies(delta.latency_buckets, None)?,
+        retries: delta.retries,
     })
 }
 

@@ -45,6 +45,7 @@ fn reports(slos: usize, second: u64) -> Vec<Observation> {
     let one = |number: usize, route: usize| Observation {
         node: format!("service-{number}-{route}"),
         incarnation: 1,
+        sidecar: sloop_controllers::SidecarReading::default(),
         from: at(second - 1),
         at: at(second),
         scopes: vec![ScopeCounts {

@@ -34,10 +34,10 @@ pub use alert::{
 };
 pub use budget::{Cell, Counts, InvalidSlicing, Level, Resolution, Slicing, Spent, SpentBy};
 pub use chaos::{
-    AbortConditions, ArmsPoint, BudgetSpent, Chaos, ChaosIntent, ChaosMemory, ChaosSchedule,
-    ChaosSpec, ChaosTarget, ComparisonStatus, Ends, ExperimentEvent, ExperimentPhase,
-    ExperimentPlan, ExperimentStatus, ExperimentVerdict, FaultStatus, Hypothesis, Interval,
-    InvalidExperiment, QuantileBand, RouteEffect,
+    AbortConditions, ArmRetries, ArmsPoint, BudgetSpent, Chaos, ChaosIntent, ChaosMemory,
+    ChaosSchedule, ChaosSpec, ChaosTarget, ComparisonStatus, Ends, ExperimentEvent,
+    ExperimentPhase, ExperimentPlan, ExperimentStatus, ExperimentVerdict, FaultStatus, Hypothesis,
+    Interval, InvalidExperiment, QuantileBand, RouteEffect,
 };
 pub use circuit_break::{CircuitBreak, CircuitBreakerIntent, DerivedBreak, Orders};
 pub use configs::{ConfigSettings, Configured, filter_config};
@@ -48,8 +48,8 @@ pub use harness::{Controllers, Decided, InvalidIntent, Step};
 pub use load_shed::{LoadShed, LoadSheddingIntent};
 pub use merge::merge;
 pub use observation::{
-    ArmCounts, BreakerCause, BreakerChange, BreakerReading, BreakerState, ObjectiveCounts,
-    Observation, ScopeCounts,
+    ArmCounts, BreakerCause, BreakerChange, BreakerReading, BreakerState, FilterReading,
+    ObjectiveCounts, Observation, ScopeCounts, SidecarReading,
 };
 pub use replay::{Brain, Input};
 pub use route_set::{NamedRoute, RouteSelector, RouteSet};

@@ -1,7 +1,9 @@
 //! What the filters saw, as the control plane takes it in.
 
 use serde::{Deserialize, Serialize};
-use sloop_model::{Arm, ExperimentKey, ObjectiveId, Outcome, Scope, WallTime};
+use sloop_model::{
+    Arm, DimensionValue, ExperimentKey, Module, ObjectiveId, Outcome, Scope, Side, WallTime,
+};
 
 /// One report of one VM of a sidecar, after repeats were dropped: every count in it is new.
 ///
@@ -18,6 +20,38 @@ pub struct Observation {
     pub at: WallTime,
     /// Scopes with news, no duplicates. A scope that the VM reported before and leaves out had no requests.
     pub scopes: Vec<ScopeCounts>,
+    /// What the sidecar says it is.
+    #[serde(default, skip_serializing_if = "SidecarReading::says_nothing")]
+    pub sidecar: SidecarReading,
+}
+
+/// What a sidecar says it is.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SidecarReading {
+    /// The service that it belongs to; empty when it does not say.
+    pub service: String,
+    /// Its filters, at most one for each side; none when it does not say.
+    pub filters: Vec<FilterReading>,
+}
+
+/// What a filter says it is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FilterReading {
+    /// Which filter of the sidecar.
+    pub side: Side,
+    /// What it can touch.
+    pub module: Module,
+    /// The version of the service that the sidecar belongs to, if it says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<DimensionValue>,
+}
+
+impl SidecarReading {
+    /// Whether nothing is said.
+    #[must_use]
+    pub const fn says_nothing(&self) -> bool {
+        self.filters.is_empty()
+    }
 }
 
 /// What happened on one scope since the node's last report.
@@ -83,6 +117,9 @@ pub struct ArmCounts {
     pub objectives: Vec<ObjectiveCounts>,
     /// Latencies in microseconds and how many requests had them, ascending.
     pub latency: Vec<(u64, u64)>,
+    /// Attempts beyond the first; 0 too where nobody counts them.
+    #[serde(default)]
+    pub retries: u64,
 }
 
 /// What happened to one objective on one scope.

@@ -77,6 +77,14 @@ pub(super) fn chart(runs: &[ExperimentStatus]) -> String {
     chart.columns(ticks.iter().copied());
     let names: Vec<_> = ticks.iter().map(|tick| (*tick, share(*tick))).collect();
     chart.ticks(names.iter().map(|(at, name)| (*at, name.as_str())));
+    let tolerated = all.first().map(|(_, one)| one.tolerance);
+    if let Some(tolerated) = tolerated
+        && all
+            .iter()
+            .all(|(_, one)| (one.tolerance - tolerated).abs() < 1e-9)
+    {
+        chart.mark(tolerated, "tolerated");
+    }
     for (row, (run, one)) in all.iter().enumerate() {
         let place = (row, ROW);
         chart.row_name(

@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 
 use sloop_controllers::{ComparisonStatus, ExperimentStatus, ExperimentVerdict};
 
-use super::text::{counts, fault, share};
+use super::text::{contamination, counts, fault, share};
 use super::word;
 
 /// One suite for each run.
@@ -72,6 +72,7 @@ struct Case {
 
 impl Case {
     fn of(run: &ExperimentStatus, one: &ComparisonStatus) -> Self {
+        let doubt = contamination(one).map_or_else(String::new, |doubt| format!(". {doubt}"));
         Self {
             name: format!(
                 "{} objective {} holds under {}",
@@ -81,7 +82,7 @@ impl Case {
             ),
             verdict: one.verdict.unwrap_or(ExperimentVerdict::Inconclusive),
             message: format!(
-                "faulted: {}; control: {}; effect {} (surely {} to {}), tolerated {}",
+                "faulted: {}; control: {}; effect {} (surely {} to {}), tolerated {}{doubt}",
                 counts(one.faulted),
                 counts(one.control),
                 one.effect.map_or_else(|| "not known".to_owned(), share),

@@ -1,19 +1,27 @@
 //! A run as a page with charts.
 
-use sloop_controllers::{ComparisonStatus, Counts, ExperimentStatus, ExperimentVerdict};
-use sloop_page::{Card, Chart, Frame, Scale, legend};
+mod charts;
+
+use sloop_controllers::{ComparisonStatus, ExperimentStatus, ExperimentVerdict};
+use sloop_page::{Card, legend};
 
 use super::compare::{chart as effects, escaped};
-use super::text::{band, counts, fault, moment, share, verdict};
+use super::text::{band, contamination, counts, fault, moment, retries, share, verdict};
 use super::word;
 
-const METHOD: [&str; 5] = [
+/// Words in columns are read from the left.
+const STYLE: &str =
+    ".timeline td { text-align: left; } .timeline th:first-child { white-space: nowrap; }";
+
+const METHOD: [&str; 6] = [
     "Arms are drawn from the trace id and the seed, and run at the same time: what else happens meets both alike. All \
      requests of an arm count, whether or not they came to meet the fault.",
     "Intervals and verdicts are from e-processes for two binomials by blocks (Turner, Ly, Gruenwald): they hold at every \
      moment at once, so stopping early costs nothing. Held and broken err with a chance of at most 5 %.",
     "Quantile bands are those of Howard and Ramdas (2022), which hold at every moment, too.",
     "Absorbed is 1 - effect / (1 - bad in the control arm): the share of faulted requests that the system made good.",
+    "The design effect says how many requests of an arm count as one, because requests fail together: as seen by reports, \
+     seconds and sidecars, and larger while little is known.",
     "Spent counts all bad requests in the arms of faults, also those that would have been bad anyhow: never too few.",
 ];
 
@@ -33,6 +41,7 @@ pub(super) fn page(run: &ExperimentStatus) -> String {
         for one in run.comparisons.iter().take(rows.min(8)) {
             body.push(arms(run, one));
         }
+        body.push(budgets(run));
     }
     body.push(sloop_page::section(
         "What happened",
@@ -42,17 +51,22 @@ pub(super) fn page(run: &ExperimentStatus) -> String {
     let mut notes: Vec<String> = run.suggestions.clone();
     notes.extend(METHOD.map(str::to_owned));
     body.push(sloop_page::notes("How to read this", &notes));
-    sloop_page::page(&format!("Experiment {}", run.name), "", &body.concat())
+    sloop_page::page(&format!("Experiment {}", run.name), STYLE, &body.concat())
 }
 
 fn targets(run: &ExperimentStatus) -> String {
-    let faults: Vec<String> = (0..run.faults.len())
-        .map(|index| fault(run, index))
-        .collect();
+    let faults = run.faults.iter().enumerate().map(|(index, one)| {
+        let met = match one.met {
+            0 => "no request met it".to_owned(),
+            met => format!("{met} requests met it"),
+        };
+        format!("{}, {met}", fault(run, index))
+    });
+    let faults: Vec<String> = faults.collect();
     format!(
-        "Faults {} on {}; seed {}.",
-        faults.join(", "),
+        "Faults on {}: {}. Seed {}.",
         run.targets.join(", "),
+        faults.join("; "),
         run.seed
     )
 }
@@ -68,9 +82,15 @@ fn cards(run: &ExperimentStatus) -> String {
         big: format!("<span class={class}>{}</span>", word(run)),
         text: moment(run.due_at),
     }];
-    if let Some(one) = run.comparisons.first() {
+    let beyond = |one: &&ComparisonStatus| one.effect.map(|effect| effect - one.tolerance);
+    // Of equal ones the first.
+    let worst = run.comparisons.iter().rev().max_by(|one, other| {
+        let order = beyond(one).partial_cmp(&beyond(other));
+        order.unwrap_or(std::cmp::Ordering::Equal)
+    });
+    if let Some(one) = worst {
         cards.push(Card {
-            title: format!("Effect on {}", one.objective.slo),
+            title: format!("Largest effect, on {}", one.objective.slo),
             big: one.effect.map_or_else(|| "-".to_owned(), share),
             text: format!(
                 "surely {} to {}; {} is tolerated",
@@ -140,8 +160,8 @@ fn arms(run: &ExperimentStatus, one: &ComparisonStatus) -> String {
     let mut content = format!(
         "<div class=pair><figure><figcaption>Bad requests over time</figcaption>{}</figure>\
          <figure><figcaption>Share of requests within a latency</figcaption>{}</figure></div>{}",
-        over_time(run, one),
-        distributions(one),
+        charts::over_time(run, one),
+        charts::distributions(one),
         legend([("s1", "arm of the fault"), ("s0", "control arm")]),
     );
     if !one.faulted_latency.is_empty() {
@@ -156,111 +176,33 @@ fn arms(run: &ExperimentStatus, one: &ComparisonStatus) -> String {
         let head = ["Latency", "Arm of the fault", "Control arm"];
         content.push_str(&sloop_page::table(&head, &escaped(rows.collect())));
     }
-    let mut why = format!(
+    let mut why = vec![format!(
         "Faulted: {}; control: {}.",
         counts(one.faulted),
         counts(one.control)
-    );
-    if let Some(more) = one.contamination {
-        why.push_str(&format!(
-            " The control arm is {} worse than requests were before: the experiment harms those that it should not.",
-            share(more)
-        ));
-    }
+    )];
+    why.extend(retries(one));
+    why.extend(contamination(one));
+    let why = why.join(" ");
     sloop_page::section(&title, &why, &content)
 }
 
-fn over_time(run: &ExperimentStatus, one: &ComparisonStatus) -> String {
-    let begun = run.started_at.unwrap_or(run.due_at);
-    let seconds = |at: sloop_model::WallTime| at.since(begun).as_secs_f64();
-    let end = one
-        .points
-        .last()
-        .map_or(1.0, |point| seconds(point.at) + 1.0);
-    let bad = |counts: Counts| {
-        #[expect(clippy::cast_precision_loss, reason = "requests of a second")]
-        let share = counts.bad() as f64 / counts.total as f64;
-        (0 < counts.total).then_some(share)
-    };
-    let tops = one
-        .points
-        .iter()
-        .flat_map(|point| [bad(point.faulted), bad(point.control)]);
-    let top = tops.flatten().fold(0.05, f64::max);
-    let (scale, lines) = Scale::up_to(top.min(1.0));
-    let (time, ticks) = Scale::up_to(end);
-    let mut chart = Chart::new(
-        "Share of bad requests over time",
-        Frame::half(230.0),
-        time,
-        scale,
-    );
-    let names: Vec<_> = lines.iter().map(|line| (*line, share(*line))).collect();
-    chart.grid(names.iter().map(|(at, name)| (*at, name.as_str())));
-    let names: Vec<_> = ticks
-        .iter()
-        .map(|tick| (*tick, format!("{tick:.0} s")))
-        .collect();
-    chart.ticks(names.iter().map(|(at, name)| (*at, name.as_str())));
-    chart.line(
-        "s0",
-        one.points
-            .iter()
-            .map(|point| (seconds(point.at), bad(point.control))),
-    );
-    chart.line(
-        "s1",
-        one.points
-            .iter()
-            .map(|point| (seconds(point.at), bad(point.faulted))),
-    );
-    chart.finish()
-}
-
-#[expect(
-    clippy::cast_precision_loss,
-    reason = "microseconds and counts below 2^52"
-)]
-fn distributions(one: &ComparisonStatus) -> String {
-    let slowest = one.latencies.last().map_or(1_000.0, |(us, ..)| *us as f64);
-    let top = slowest.max(10_000.0) * 1.2;
-    let scale = Scale::Log(500.0, top);
-    let mut chart = Chart::new(
-        "Share of requests within a latency",
-        Frame::half(230.0),
-        scale,
-        Scale::Linear(0.0, 1.0),
-    );
-    chart.grid([(0.0, "0%"), (0.5, "50%"), (0.9, "90%"), (1.0, "100%")]);
-    let ticks = [
-        (1e3, "1 ms"),
-        (1e4, "10 ms"),
-        (1e5, "100 ms"),
-        (1e6, "1 s"),
-        (1e7, "10 s"),
-    ];
-    chart.ticks(ticks.into_iter().filter(|(us, _)| *us <= top));
-    for (class, is_faulted) in [("s0", false), ("s1", true)] {
-        let count = |(_, faulted, control): &(u64, u64, u64)| {
-            if is_faulted {
-                *faulted as f64
-            } else {
-                *control as f64
-            }
-        };
-        let all: f64 = one.latencies.iter().map(count).sum();
-        let mut below = 0.0;
-        let points: Vec<_> = one
-            .latencies
-            .iter()
-            .map(|entry| {
-                below += count(entry);
-                (entry.0 as f64, (0.0 < all).then_some(below / all.max(1.0)))
-            })
-            .collect();
-        chart.line(class, points);
-    }
-    chart.finish()
+/// What was spent of each budget over time.
+fn budgets(run: &ExperimentStatus) -> String {
+    let figures = run.budgets.iter().map(|one| {
+        let name = format!("{} {}", one.objective.slo, one.objective.index);
+        format!(
+            "<figure><figcaption>{}</figcaption>{}</figure>",
+            sloop_page::escaped(&name),
+            charts::budget(run, one)
+        )
+    });
+    let figures: String = figures.collect();
+    sloop_page::section(
+        "Budget spent",
+        "Bad requests in the arms of faults, added up, and how many there may be.",
+        &format!("<div class=pair>{figures}</div>"),
+    )
 }
 
 fn timeline(run: &ExperimentStatus) -> String {
@@ -272,5 +214,6 @@ fn timeline(run: &ExperimentStatus) -> String {
     if rows.is_empty() {
         rows.push(vec![moment(run.due_at), run.because.clone()]);
     }
-    sloop_page::table(&["When", "What"], &escaped(rows))
+    let table = sloop_page::table(&["When", "What"], &escaped(rows));
+    format!("<div class=timeline>{table}</div>")
 }

@@ -33,6 +33,8 @@ fn run(verdict: &str, effect: f64) -> ExperimentStatus {
             "verdict": verdict,
             "design_effect": 1.0,
             "absorbed": 0.833,
+            "contamination": 0.031,
+            "retries": {"faulted": 12, "control": 1},
             "needed": null,
             "faulted_latency": [band],
             "control_latency": [band],
@@ -63,6 +65,8 @@ fn a_report_at_a_terminal_has_effect_interval_budget_and_events() {
         "p50        12.0ms (11.0ms to ?)",
         "orders 0    300           150         40",
         "checkout order (server)   slow.1 (10%)   16.7%",
+        "slow.1 (10%) on orders: Attempts beyond the first: 12 in the arm of the fault, 1 in the control arm.",
+        "slow.1 (10%) on orders: In the control arm 3.1% more is bad than before the run",
         "2026-01-01 00:00:01Z  faults begin",
     ] {
         assert!(text.contains(words), "{words:?} is not in\n{text}");
@@ -79,9 +83,16 @@ fn a_page_needs_nothing_else_and_escapes_names() {
     }
     assert_eq!(
         page.matches("<svg viewBox=\"0 0 600").count(),
-        2,
-        "both charts of the comparison"
+        3,
+        "both charts of the comparison, and that of the budget"
     );
+    for words in [
+        "12 in the arm of the fault",
+        "3.1% more is bad",
+        "no request met it",
+    ] {
+        assert!(page.contains(words), "{words}");
+    }
     let both = compare::page(&[run("held", 0.0), run("broken", 0.167)]);
     assert_eq!(both.matches("class=whisker").count(), 2);
 }

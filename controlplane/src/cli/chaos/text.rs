@@ -53,6 +53,16 @@ pub(super) fn report(run: &ExperimentStatus, out: &mut dyn Write) -> io::Result<
         }
         table.print(out)?;
     }
+    let notes = run.comparisons.iter().flat_map(|one| {
+        let said = retries(one).into_iter().chain(contamination(one));
+        let about = format!("{} on {}", fault(run, one.fault), one.objective.slo);
+        said.map(move |note| format!("  {about}: {note}"))
+    });
+    let notes: Vec<String> = notes.collect();
+    if !notes.is_empty() {
+        section("To be known of the arms", out)?;
+        writeln!(out, "{}", notes.join("\n"))?;
+    }
     section("What happened", out)?;
     for event in &run.events {
         writeln!(out, "  {}  {}", moment(event.at), event.what)?;
@@ -169,6 +179,23 @@ pub(super) fn verdict(one: &ComparisonStatus) -> String {
         }
         (Some(ExperimentVerdict::Inconclusive) | None, None) => "unsure".to_owned(),
     }
+}
+
+/// Attempts beyond the first, in words; nothing when none was reported.
+pub(super) fn retries(one: &ComparisonStatus) -> Option<String> {
+    let retries = one.retries?;
+    Some(format!(
+        "Attempts beyond the first: {} in the arm of the fault, {} in the control arm.",
+        retries.faulted, retries.control
+    ))
+}
+
+/// That the control arm is worse than requests were before, in words; nothing when it is not.
+pub(super) fn contamination(one: &ComparisonStatus) -> Option<String> {
+    Some(format!(
+        "In the control arm {} more is bad than before the run: the faults harm those that do not meet them, or something else does.",
+        share(one.contamination?)
+    ))
 }
 
 /// A fault by its id and its share of requests.

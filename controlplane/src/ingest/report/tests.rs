@@ -63,6 +63,7 @@ fn arms_of_experiments_are_read_and_those_without_sense_left_out() {
         latency_buckets: LatencyCounts::of([(LatencyBucket::of(7), 2)])
             .as_bytes()
             .to_vec(),
+        retries: 9,
     };
     let mut one = delta();
     one.arms = vec![
@@ -73,6 +74,7 @@ fn arms_of_experiments_are_read_and_those_without_sense_left_out() {
     one.arms.resize(100, arm(wire::Arm::Control, 2));
     let report = Report::try_from(request(vec![one])).unwrap();
     let arms = &report.scopes[0].arms;
+    assert_eq!(arms[0].retries, 9);
     assert_eq!(arms.len(), ScopeCounts::ARMS_MAX - 2);
     assert_eq!(
         (arms[0].arm, arms[0].experiment),

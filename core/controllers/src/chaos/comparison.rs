@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use sloop_model::{ObjectiveId, Scope, WallTime};
 
 use super::stats::{self, ALPHA, Block, Clustering, Evidence, bands, needed};
-use super::status::{ArmsPoint, ComparisonStatus, ExperimentVerdict};
+use super::status::{ArmRetries, ArmsPoint, ComparisonStatus, ExperimentVerdict};
 use crate::budget::surely_above;
 use crate::world::ArmBlock;
 use crate::{ArmCounts, Counts};
@@ -27,6 +27,8 @@ pub(super) struct Comparison {
     pub(super) routes: BTreeMap<String, Gathering>,
     faulted: Counts,
     control: Counts,
+    /// Attempts beyond the first in the arm of the fault, in the control arm.
+    retries: (u64, u64),
     faulted_latency: BTreeMap<u64, u64>,
     control_latency: BTreeMap<u64, u64>,
     points: BTreeMap<u64, (Counts, Counts)>,
@@ -95,6 +97,7 @@ impl Comparison {
             routes: BTreeMap::new(),
             faulted: Counts::default(),
             control: Counts::default(),
+            retries: (0, 0),
             faulted_latency: BTreeMap::new(),
             control_latency: BTreeMap::new(),
             points: BTreeMap::new(),
@@ -123,10 +126,15 @@ impl Comparison {
         self.control = self.control.plus(control);
         let (one, other) = self.points.entry(point).or_default();
         (*one, *other) = (one.plus(faulted), other.plus(control));
-        for (arm, latencies) in [
-            (&block.fault, &mut self.faulted_latency),
-            (&block.control, &mut self.control_latency),
+        for (arm, latencies, retries) in [
+            (&block.fault, &mut self.faulted_latency, &mut self.retries.0),
+            (
+                &block.control,
+                &mut self.control_latency,
+                &mut self.retries.1,
+            ),
         ] {
+            *retries = retries.saturating_add(arm.as_ref().map_or(0, |arm| arm.retries));
             for (us, count) in arm.iter().flat_map(|arm| &arm.latency) {
                 let sum = latencies.entry(*us).or_default();
                 *sum = sum.saturating_add(*count);
@@ -134,7 +142,7 @@ impl Comparison {
         }
         let pair = |counts: Counts| (counts.total, counts.bad());
         let counted = Block::of(pair(control), pair(faulted));
-        self.clustering.take(counted);
+        self.clustering.take(counted, block.at, &block.node);
         self.all.take(counted);
         self.take_route(&block.scope, counted);
     }
@@ -164,9 +172,10 @@ impl Comparison {
         self.all.evidence.above.best()
     }
 
-    /// Whether the effect is surely below the tolerance.
+    /// Whether the effect is surely below the tolerance. Where the control arm is worse than requests were before, the arms
+    /// share what is wrong, and that they are alike proves nothing.
     pub(super) fn is_held(&self) -> bool {
-        self.all.evidence.below.is_sure(ALPHA)
+        self.all.evidence.below.is_sure(ALPHA) && self.contamination().is_none()
     }
 
     /// Bad requests in the arm of the fault.
@@ -215,6 +224,10 @@ impl Comparison {
                 )?;
                 Some((all * self.clustering.effect() - seen.fault.total).max(0.0))
             }),
+            retries: (self.retries != (0, 0)).then_some(ArmRetries {
+                faulted: self.retries.0,
+                control: self.retries.1,
+            }),
             faulted_latency: bands(&self.faulted_latency),
             control_latency: bands(&self.control_latency),
             points: self
@@ -230,8 +243,8 @@ impl Comparison {
         }
     }
 
-    /// How much worse the control arm is than it was before, if it surely is.
-    fn contamination(&self) -> Option<f64> {
+    /// How much worse the control arm is than requests were before, if it surely is.
+    pub(super) fn contamination(&self) -> Option<f64> {
         let before = share(self.before)?;
         let high = crate::budget::bounds(self.before.bad(), self.before.total)?.high;
         surely_above(self.control.bad(), self.control.total, high)

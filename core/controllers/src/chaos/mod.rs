@@ -8,13 +8,16 @@
 //! ```
 //!
 //! - **Preflight**: all objectives of the hypothesis are known, fresh and met, nothing burns, no breaker is open, no other
-//!   experiment runs, and there is traffic enough to decide within the time. It waits a minute for that.
+//!   experiment runs, every sidecar can do what it asks, and there is traffic enough to decide within the time. It waits a minute for that.
 //! - **Running**: each fault has an arm and a control arm of requests, drawn from trace id and seed, so that both live through the
 //!   same seconds. The same arms are counted where the hypothesis is judged, also where nothing is injected: there the rule has
 //!   no effect. All requests of an arm count, whether or not they came to meet the fault ("intention to treat").
 //! - It ends within one step of: an order to stop, an open breaker, an objective that burns, its budget spent, too much
 //!   bad in an arm, readings that cease, a verdict, or its time.
 //! - **Draining**: faults are withdrawn, the last reports come in.
+//!
+//! It is not held where a fault met no request, and where the control arm is surely worse than requests were before:
+//! then both arms share what is wrong, and that they are alike proves nothing.
 //!
 //! # What it promises
 //!
@@ -24,6 +27,7 @@
 //!
 //! How two arms are compared is in [`stats`].
 
+mod able;
 mod comparison;
 mod intent;
 mod preflight;
@@ -38,8 +42,8 @@ pub use intent::{
 };
 pub use stats::{Interval, QuantileBand};
 pub use status::{
-    ArmsPoint, BudgetSpent, ComparisonStatus, ExperimentEvent, ExperimentPhase, ExperimentPlan,
-    ExperimentStatus, ExperimentVerdict, FaultStatus, RouteEffect,
+    ArmRetries, ArmsPoint, BudgetSpent, ComparisonStatus, ExperimentEvent, ExperimentPhase,
+    ExperimentPlan, ExperimentStatus, ExperimentVerdict, FaultStatus, RouteEffect,
 };
 
 use core::time::Duration;

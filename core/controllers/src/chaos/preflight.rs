@@ -6,8 +6,9 @@ use core::time::Duration;
 
 use sloop_model::{ObjectiveId, Scope, ServiceName};
 
+use super::able::unable;
 use super::intent::{ChaosIntent, ChaosSpec, Hypothesis};
-use super::stats::{ALPHA, needed};
+use super::stats::{ALPHA, Clustering, needed};
 use super::status::ExperimentPlan;
 use super::targets::chosen;
 use crate::words::{Length, Percent};
@@ -52,6 +53,9 @@ pub(super) fn check(intent: &ChaosIntent, world: &World) -> Result<Ready, String
         ));
     }
     if let Some(why) = trouble(spec, &known, Some(Speed::Fast), world) {
+        return Err(why);
+    }
+    if let Some(why) = unable(spec, world) {
         return Err(why);
     }
     let Some(primary) = known.first() else {
@@ -176,7 +180,7 @@ fn plan(spec: &ChaosSpec, primary: &Known, world: &World) -> Result<ExperimentPl
     let needed_to_break = needed((bad_before, 2.0 * bound), bound, ratio, alpha);
     let expected_s = needed_to_hold
         .zip(needed_to_break)
-        .map(|(hold, broken)| hold.max(broken) / (rate * smallest));
+        .map(|(hold, broken)| seconds_for(hold.max(broken), rate * smallest));
     let lasting_s = spec.lasting_ms as f64 / 1_000.0;
     if let Some(expected) = expected_s.filter(|expected| lasting_s < *expected) {
         return Err(format!(
@@ -197,4 +201,11 @@ fn plan(spec: &ChaosSpec, primary: &Known, world: &World) -> Result<ExperimentPl
         expected_s,
         spent_max: rate * lasting_s * shares.iter().sum::<f64>(),
     })
+}
+
+/// Seconds until `requests` independent ones are there at `rate` a second, with what is added while their independence is not known.
+fn seconds_for(requests: f64, rate: f64) -> f64 {
+    let alone = requests / rate;
+    // What is added falls with time, but weakly: this settles at once.
+    (0..8).fold(alone, |seconds, _| alone * Clustering::planned(seconds))
 }

@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 use sloop_model::{ObjectiveId, Scope, WallTime};
 
+use super::able::unable;
 use super::comparison::{Comparison, POINTS_MAX};
 use super::intent::{ChaosIntent, ChaosSpec, Ends};
 use super::preflight::{self, Ready};
@@ -29,11 +30,15 @@ pub(super) struct Run {
     pub(super) phase: ExperimentPhase,
     pub(super) started_at: Option<WallTime>,
     ended_at: Option<WallTime>,
+    /// Why faults ended.
+    ended_for: String,
     pub(super) because: String,
     verdict: Option<ExperimentVerdict>,
     plan: Option<ExperimentPlan>,
     /// The newest block taken in, by fault.
     seen: Vec<u64>,
+    /// Requests that met each fault on its targets.
+    met: Vec<u64>,
     /// When the newest block was seen.
     heard_at: WallTime,
     comparisons: Vec<Comparison>,
@@ -63,10 +68,12 @@ impl Run {
             phase: ExperimentPhase::Preflight,
             started_at: None,
             ended_at: None,
+            ended_for: String::new(),
             because: String::new(),
             verdict: None,
             plan: None,
             seen: Vec::new(),
+            met: Vec::new(),
             heard_at: now,
             comparisons: Vec::new(),
             budgets: Vec::new(),
@@ -123,6 +130,7 @@ impl Run {
         self.seen = (0..spec.faults.len())
             .map(|index| newest(index).map_or(0, |block| block.number))
             .collect();
+        self.met = vec![0; spec.faults.len()];
         for known in ready.known {
             for fault in 0..spec.faults.len() {
                 let id = known.id.clone();
@@ -160,9 +168,14 @@ impl Run {
     fn learn(&mut self, spec: &ChaosSpec, world: &World, is_last: bool) {
         let started_at = self.started_at.unwrap_or(world.now());
         let width = point_ms(spec);
-        for (fault, seen) in self.seen.iter_mut().enumerate() {
+        let targets = chosen(spec);
+        for (fault, (seen, met)) in self.seen.iter_mut().zip(&mut self.met).enumerate() {
             for block in world.arm_blocks(key(spec, fault), *seen) {
                 *seen = block.number;
+                if targets.iter().any(|target| target.includes(&block.scope)) {
+                    let faulted = block.fault.as_ref();
+                    *met = met.saturating_add(faulted.map_or(0, |arm| arm.requests));
+                }
                 self.heard_at = self.heard_at.max(block.at);
                 let elapsed = block.at.since(started_at).as_millis();
                 let point = u64::try_from(elapsed).unwrap_or(u64::MAX) / width;
@@ -183,7 +196,7 @@ impl Run {
             budget.spent = about.map(Comparison::spent).sum();
         }
         if self.phase == ExperimentPhase::Running {
-            self.because = self.progress(world.now());
+            self.because = self.progress(spec, world.now());
         }
     }
 
@@ -201,6 +214,9 @@ impl Run {
             Err(why) => return Some(why),
         };
         if let Some(why) = preflight::trouble(spec, &known, spec.abort.burning, world) {
+            return Some(why);
+        }
+        if let Some(why) = unable(spec, world) {
             return Some(why);
         }
         if let Some(other) = world.experimenting_before(&spec.name, started_at) {
@@ -254,11 +270,16 @@ impl Run {
         }
         if self.broken().into_iter().any(|is_broken| is_broken) {
             Some(ExperimentVerdict::Broken)
-        } else if self.comparisons.iter().all(Comparison::is_held) {
+        } else if self.comparisons.iter().all(|one| self.is_held(one)) {
             Some(ExperimentVerdict::Held)
         } else {
             None
         }
+    }
+
+    /// Whether a comparison surely holds, and its fault was tried.
+    fn is_held(&self, one: &Comparison) -> bool {
+        one.is_held() && self.met.get(one.fault).is_some_and(|met| 0 < *met)
     }
 
     /// Which comparisons are surely broken, in their order.
@@ -277,6 +298,7 @@ impl Run {
         self.phase = ExperimentPhase::Draining;
         self.ended_at = Some(now);
         self.tell(now, format!("faults end: {why}"));
+        self.ended_for = why;
     }
 
     fn refuse(&mut self, now: WallTime, why: String) {
@@ -290,13 +312,8 @@ impl Run {
         let verdict = self.decided().unwrap_or(ExperimentVerdict::Inconclusive);
         self.verdict = Some(verdict);
         self.phase = ExperimentPhase::Over;
-        let word = match verdict {
-            ExperimentVerdict::Held => "held",
-            ExperimentVerdict::Broken => "broken",
-            ExperimentVerdict::Inconclusive => "inconclusive",
-        };
-        let progress = self.progress(world.now());
-        self.tell(world.now(), format!("{word}: {progress}"));
+        let told = self.outcome(spec, verdict, world.now());
+        self.tell(world.now(), told);
     }
 
     fn tell(&mut self, at: WallTime, what: String) {

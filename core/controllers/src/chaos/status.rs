@@ -87,6 +87,9 @@ pub struct FaultStatus {
     pub share: Share,
     /// The share of requests in its control arm.
     pub control: Share,
+    /// Requests that met it on its targets. With none, nothing was tried, and nothing can be held.
+    #[serde(default)]
+    pub met: u64,
 }
 
 /// What a run would take.
@@ -138,6 +141,9 @@ pub struct ComparisonStatus {
     pub contamination: Option<f64>,
     /// Requests of the fault's arm that would make it sure, if the effect is as it looks; absent when it is sure, or when none would.
     pub needed: Option<f64>,
+    /// Attempts beyond the first in both arms; absent when none was reported, also where sidecars do not count them (`attempts`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retries: Option<ArmRetries>,
     /// Latency in the arm of the fault.
     pub faulted_latency: Vec<QuantileBand>,
     /// Latency in the control arm.
@@ -146,6 +152,15 @@ pub struct ComparisonStatus {
     pub points: Vec<ArmsPoint>,
     /// Latencies of both arms for charts, ascending: microseconds, requests in the arm of the fault, in the control arm.
     pub latencies: Vec<(u64, u64, u64)>,
+}
+
+/// Attempts beyond the first: on the server's side requests that were one, on the client's those that Envoy made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ArmRetries {
+    /// In the arm of the fault.
+    pub faulted: u64,
+    /// In the control arm.
+    pub control: u64,
 }
 
 /// What both arms had in one part of the run.

@@ -87,6 +87,14 @@ pub(super) fn policies(
 }
 
 impl ChaosTarget {
+    /// Whether requests of `scope` may meet the faults.
+    pub(super) fn includes(&self, scope: &Scope) -> bool {
+        let own = self.scope();
+        own.service == scope.service
+            && own.side == scope.side
+            && (own.route.is_any() || own.route == scope.route)
+    }
+
     /// The scope that the faults are on.
     pub(super) fn scope(&self) -> Scope {
         Scope {

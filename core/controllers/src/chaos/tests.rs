@@ -1,13 +1,16 @@
+mod proving;
+mod refusing;
+
 use serde_json::json;
 use sloop_model::{
-    Arm, ExperimentKey, ObjectiveId, Outcome, RouteName, Rule, Scope, ServiceName, Share, Side,
-    SloName,
+    Arm, DimensionValue, ExperimentKey, Module, ObjectiveId, Outcome, RouteName, Rule, Scope,
+    ServiceName, Share, Side, SloName,
 };
 
 use super::*;
 use crate::{
-    ArmCounts, BreakerReading, BreakerState, Controllers, IntentId, ObjectiveCounts, Observation,
-    ScopeCounts, Step,
+    ArmCounts, BreakerReading, BreakerState, Controllers, FilterReading, IntentId, ObjectiveCounts,
+    Observation, ScopeCounts, SidecarReading, Step,
 };
 
 /// Some moment in the past, at the beginning of a lease.
@@ -17,10 +20,10 @@ fn at(second: u64) -> WallTime {
     WallTime::from_millis((BEGIN_S + second) * 1_000)
 }
 
-fn checkout() -> Scope {
+fn scope(service: &str, route: &str) -> Scope {
     Scope {
-        service: ServiceName::try_from("checkout").unwrap(),
-        route: RouteName::try_from("order").unwrap(),
+        service: ServiceName::try_from(service).unwrap(),
+        route: RouteName::try_from(route).unwrap(),
         side: Side::Server,
     }
 }
@@ -71,6 +74,16 @@ struct Lab {
     world: World,
     second: u64,
     breaker: Option<BreakerState>,
+    /// Whether faults are injected where they are meant to.
+    meets: bool,
+    /// Attempts beyond the first in the arm of the fault, each second.
+    retries: u64,
+    /// How many of the 80 other requests are bad, each second.
+    failing: u64,
+    /// What a breaker in shadow mode would have refused each second, and the good among them.
+    shadow: (u64, u64),
+    /// What sidecars say that they run.
+    runs: (Module, Option<DimensionValue>),
     step: Step,
 }
 
@@ -91,6 +104,11 @@ impl Lab {
             world: World::default(),
             second: 0,
             breaker: None,
+            meets: true,
+            retries: 0,
+            failing: 0,
+            shadow: (0, 0),
+            runs: (Module::Requests, None),
             step: Step::default(),
         }
     }
@@ -104,6 +122,7 @@ impl Lab {
 
     /// A second in which `faulted` and `control` (requests, bad ones) ended in the arms of `experiment`, beside 80 others.
     fn with_arms(&mut self, experiment: &str, faulted: (u64, u64), control: (u64, u64)) {
+        let retries = self.retries;
         let arm = |arm, (requests, bad)| ArmCounts {
             experiment: ExperimentKey::of(experiment),
             arm,
@@ -111,31 +130,62 @@ impl Lab {
             outcomes: [0; Outcome::ALL.len()],
             objectives: objective(requests, bad),
             latency: vec![(10_000, requests - bad), (2_000_000, bad)],
+            retries: if arm == Arm::Fault { retries } else { 0 },
         };
         let mut arms = Vec::new();
         if 0 < faulted.0 + control.0 {
             arms = vec![arm(Arm::Fault, faulted), arm(Arm::Control, control)];
         }
-        let (total, bad) = (80 + faulted.0 + control.0, faulted.1 + control.1);
+        let mut target_arms = Vec::new();
+        if self.meets && 0 < faulted.0 {
+            target_arms = vec![ArmCounts {
+                objectives: Vec::new(),
+                ..arm(Arm::Fault, (faulted.0, 0))
+            }];
+        }
+        let total = 80 + faulted.0 + control.0;
+        let bad = self.failing + faulted.1 + control.1;
         self.second += 1;
         self.world.begin_step(at(self.second));
-        self.world.observe(Observation {
-            node: "checkout-1".to_owned(),
-            incarnation: 1,
-            from: at(self.second - 1),
-            at: at(self.second),
-            scopes: vec![ScopeCounts {
-                requests: total,
-                objectives: objective(total, bad),
-                breaker: self.breaker.map(|state| BreakerReading {
-                    state,
-                    changes: Vec::new(),
-                }),
-                arms,
-                ..ScopeCounts::nothing(checkout())
-            }],
+        self.observe(ScopeCounts {
+            requests: total,
+            shadow_refused: self.shadow.0,
+            shadow_refused_good: self.shadow.1,
+            objectives: objective(total, bad),
+            breaker: self.breaker.map(|state| BreakerReading {
+                state,
+                changes: Vec::new(),
+            }),
+            arms,
+            ..ScopeCounts::nothing(scope("checkout", "order"))
+        });
+        self.observe(ScopeCounts {
+            requests: 80,
+            arms: target_arms,
+            ..ScopeCounts::nothing(scope("payments", "charge"))
         });
         self.step = self.controllers.step(&mut self.world);
+    }
+
+    /// A second as one sidecar of a service saw it.
+    fn observe(&mut self, counts: ScopeCounts) {
+        let service = counts.scope.service.to_string();
+        let (module, version) = self.runs.clone();
+        self.world.observe(Observation {
+            node: format!("{service}-1"),
+            incarnation: 1,
+            sidecar: SidecarReading {
+                service,
+                filters: vec![FilterReading {
+                    side: Side::Server,
+                    module,
+                    version,
+                }],
+            },
+            from: at(self.second - 1),
+            at: at(self.second),
+            scopes: vec![counts],
+        });
     }
 
     /// A second in the life of the experiment `aborts`: its arms have requests while its faults are in force.

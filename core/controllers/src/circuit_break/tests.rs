@@ -57,6 +57,7 @@ fn saw(node: &str, second: u64, (total, bad): (u64, u64)) -> Observation {
     Observation {
         node: node.to_owned(),
         incarnation: 1,
+        sidecar: crate::SidecarReading::default(),
         from: at(second - 1),
         at: at(second),
         scopes: vec![ScopeCounts {

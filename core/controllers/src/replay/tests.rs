@@ -21,6 +21,7 @@ fn observation(now: WallTime, (total, bad): (u64, u64)) -> Observation {
     Observation {
         node: "a".to_owned(),
         incarnation: 1,
+        sidecar: crate::SidecarReading::default(),
         from: now.before(Duration::from_secs(1)),
         at: now,
         scopes: vec![ScopeCounts {

@@ -65,6 +65,7 @@ fn saw(from: u64, to: u64, (total, bad): (u64, u64)) -> Observation {
     Observation {
         node: "a".into(),
         incarnation: 1,
+        sidecar: crate::SidecarReading::default(),
         from: at(from),
         at: at(to),
         scopes: vec![ScopeCounts {

@@ -131,6 +131,7 @@ mod tests {
             outcomes: [0; Outcome::ALL.len()],
             objectives: Vec::new(),
             latency: Vec::new(),
+            retries: 0,
         }
     }
 

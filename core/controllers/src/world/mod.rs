@@ -3,6 +3,7 @@
 mod arms;
 mod experiments;
 mod scopes;
+mod sidecars;
 mod signal;
 mod sliced;
 mod spending;
@@ -21,7 +22,7 @@ use sloop_model::{ObjectiveId, Scope, ServiceName, WallTime};
 
 use crate::budget::{Fleet, Reading, SeenBy, Series, Slices};
 use crate::observation::ScopeCounts;
-use crate::{BreakerState, Counts, Observation, SpentBy};
+use crate::{BreakerState, Counts, Observation, SidecarReading, SpentBy};
 use arms::Blocks;
 use experiments::Experiments;
 use scopes::ScopeState;
@@ -69,6 +70,7 @@ struct Vm {
     at: WallTime,
     objectives: BTreeSet<ObjectiveId>,
     breakers: BTreeMap<Scope, BreakerState>,
+    sidecar: SidecarReading,
 }
 
 impl World {
@@ -155,6 +157,9 @@ impl World {
             }
         }
         vm.at = vm.at.max(seen_by.to);
+        if !observation.sidecar.says_nothing() {
+            vm.sidecar = observation.sidecar;
+        }
         if self.vms.len() < Self::VMS_MAX {
             self.vms.insert(name, vm);
         }

@@ -1,6 +1,6 @@
 //! What happened in the arms of experiments, counted apart.
 //!
-//! A request that a fault touched counts in that experiment alone, in the arm
+//! A request that a fault touched, here or where it is injected, counts in that experiment alone, in the arm
 //! of the fault; one that no fault touched counts in the control arm of each
 //! experiment that drew it so. Both arms of an experiment are then free of what other
 //! experiments do, and can be compared. The untouched are the rest of the scope.
@@ -26,6 +26,8 @@ pub struct ArmDelta {
     pub objectives: Vec<ObjectiveDelta>,
     /// Latencies of requests that have one.
     pub latency: LatencyCounts,
+    /// Attempts beyond the first, where they are counted.
+    pub retries: u64,
 }
 
 /// Counts of the experiments of one scope, at most [`ArmCounts::EXPERIMENTS_MAX`] between two reports.
@@ -45,14 +47,15 @@ impl ArmCounts {
     /// Experiments of one scope at a time: each has two histograms.
     pub const EXPERIMENTS_MAX: usize = 4;
 
-    /// Counts a request of `objectives` in an arm of the experiment `key`. Its latency is in whole microseconds.
+    /// Counts a request of `objectives` in an arm of the experiment `key`. Its latency is in whole microseconds; beside it are its
+    /// attempts beyond the first.
     /// False when there are too many experiments already: it is not counted.
     pub fn add(
         &mut self,
         (key, arm): (ExperimentKey, Arm),
         objectives: &[Objective],
         ended: &Ended,
-        latency_us: u64,
+        (latency_us, retries): (u64, u32),
     ) -> bool {
         let Some(experiment) = self.experiment(key) else {
             return false;
@@ -69,6 +72,7 @@ impl ArmCounts {
             slots: &Slots::default(),
             is_in_force: false,
         });
+        counts.retries += u64::from(retries);
         true
     }
 
@@ -130,5 +134,6 @@ fn delta(experiment: ExperimentKey, arm: Arm, counts: &mut Counts) -> ArmDelta {
         outcomes: taken.outcomes,
         objectives: taken.objectives,
         latency: taken.latency,
+        retries: taken.retries,
     }
 }

@@ -104,21 +104,40 @@ impl Below {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Sidecar {
     hash: Option<u64>,
+    /// Of the version of its service.
+    version: Option<u64>,
 }
 
 impl Sidecar {
     /// A sidecar that does not know its name: it takes part only in what is for all.
-    pub const UNKNOWN: Self = Self { hash: None };
+    pub const UNKNOWN: Self = Self {
+        hash: None,
+        version: None,
+    };
 
-    /// The sidecar with this node id, by its FNV-1a hash.
+    /// The sidecar with this node id, by its hash.
     #[must_use]
     pub fn named(node: &[u8]) -> Self {
-        let hash = node.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
-            (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3)
-        });
         Self {
-            hash: (!node.is_empty()).then_some(hash),
+            hash: (!node.is_empty()).then(|| hash(node)),
+            version: None,
         }
+    }
+
+    /// The same, of a service in this version; nothing is known of it when that is empty.
+    #[must_use]
+    pub fn of_version(self, version: &[u8]) -> Self {
+        Self {
+            version: (!version.is_empty()).then(|| hash(version)),
+            ..self
+        }
+    }
+
+    /// Whether it is of one of these `versions`; any is when there are none.
+    #[must_use]
+    pub fn is_of(self, versions: &[String]) -> bool {
+        let own = |version: &String| self.version == Some(hash(version.as_bytes()));
+        versions.is_empty() || versions.iter().any(own)
     }
 
     /// Whether it is among this `share` of sidecars, under `seed`.
@@ -130,4 +149,11 @@ impl Sidecar {
                 Below::share(share).includes(word)
             })
     }
+}
+
+/// FNV-1a in 64 bits (Fowler, Noll and Vo), with the published basis and prime.
+fn hash(bytes: &[u8]) -> u64 {
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3)
+    })
 }

@@ -78,7 +78,7 @@ pub struct Choice {
     hit: Option<Hit>,
     /// Positions of the rules that drew it for comparison, as bits.
     controls: u16,
-    /// Positions of the rules that do nothing here but drew it for the fault, as bits.
+    /// Position of the first rule that does nothing here but drew it for the fault, as a bit.
     observed: u16,
 }
 
@@ -149,7 +149,10 @@ impl Faults {
     /// Compiles `rules` for `sidecar`. At most 16 are taken, as many as a configuration may have.
     #[must_use]
     pub fn new(rules: &[FaultRule], sidecar: Sidecar) -> Self {
-        let is_here = |rule: &&FaultRule| sidecar.is_among(rule.reach().sidecars, rule.seed());
+        let is_here = |rule: &&FaultRule| {
+            let reach = rule.reach();
+            sidecar.is_of(&reach.versions) && sidecar.is_among(reach.sidecars, rule.seed())
+        };
         let rules = rules.iter().filter(is_here).take(Self::RULES_MAX);
         Self {
             rules: rules.map(Compiled::new).collect(),
@@ -189,10 +192,16 @@ impl Faults {
                         ..Choice::default()
                     };
                 }
-                (Arm::Fault, true) => choice.observed |= 1 << position,
+                // Where faults are injected the first one has it, too.
+                (Arm::Fault, true) if choice.observed == 0 => choice.observed = 1 << position,
+                (Arm::Fault, true) => {}
                 (Arm::Control, _) => choice.controls |= 1 << position,
                 (Arm::Untouched, _) => {}
             }
+        }
+        if choice.observed != 0 {
+            // What one fault touches is no control of another.
+            choice.controls = 0;
         }
         choice
     }

@@ -45,10 +45,9 @@ impl Plane {
         count_verdict(entry, &exchange, verdict, judged.is_good);
         if !exchange.choice.is_untouched() {
             for arm in exchange.policy.faults.counted(exchange.choice) {
-                let is_counted =
-                    entry
-                        .arms
-                        .add(arm, &exchange.policy.objectives, &ended, latency_us);
+                let took = (latency_us, exchange.retries);
+                let objectives = &exchange.policy.objectives;
+                let is_counted = entry.arms.add(arm, objectives, &ended, took);
                 self.trouble.arms_over_cap += u64::from(!is_counted);
             }
         }

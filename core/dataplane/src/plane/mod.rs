@@ -28,7 +28,9 @@ mod whole;
 
 use core::time::Duration;
 
-use sloop_model::{FilterConfig, ReportSettings, Scope, Side, Time, TraceResponse, WallTime};
+use sloop_model::{
+    DimensionValue, FilterConfig, ReportSettings, Scope, Side, Time, TraceResponse, WallTime,
+};
 
 use crate::context::TraceContext;
 use crate::fault::{ActiveTotal, Sidecar};
@@ -72,6 +74,8 @@ pub struct Plane {
     active: ActiveTotal,
     join: Option<Join>,
     sidecar: Sidecar,
+    /// The version of the service, as Envoy's node says.
+    version: Option<DimensionValue>,
     has_traffic: bool,
     /// Memory for requests. What they hold of old configurations goes with a new one.
     spare: Vec<Exchange>,
@@ -110,6 +114,7 @@ impl Plane {
             active: ActiveTotal::default(),
             join: None,
             sidecar: Sidecar::UNKNOWN,
+            version: None,
             has_traffic: false,
             spare: Vec::new(),
             tracestate: Vec::new(),
@@ -129,19 +134,34 @@ impl Plane {
         }
     }
 
+    /// Learns the version of the service that this is a sidecar of, as Envoy's node says it. It counts where a
+    /// configuration names none; what cannot be a value says nothing.
+    pub fn name_version(&mut self, version: &[u8]) {
+        if let Ok(version) = DimensionValue::try_from(version) {
+            self.version = Some(version);
+        }
+    }
+
     /// Puts `config` in force on its side, at `now`.
     pub fn configure(&mut self, config: &FilterConfig, now: Time) {
         self.spare.clear();
+        let configured = config.dimensions.as_ref();
+        let configured = configured.and_then(|one| one.version.as_ref());
+        let version = configured.or(self.version.as_ref()).cloned();
+        let words = version.as_ref().map_or("", DimensionValue::as_str);
         let adopting = Adopting {
             now,
             clock: self.clock,
-            sidecar: self.sidecar,
+            sidecar: self.sidecar.of_version(words.as_bytes()),
         };
         let side = match config.side {
             Side::Server => &mut self.server,
             Side::Client => &mut self.client,
         };
         side.configure(config, adopting);
+        if let Some(status) = &mut side.status {
+            status.version = version;
+        }
         self.sharing.begin(now);
         side.sweep(now, &mut self.trouble);
         self.adopt_join();

@@ -94,10 +94,7 @@ impl SideState {
             side: self.side,
             generation: config.generation,
             applied_at: wall,
-            version: config
-                .dimensions
-                .as_ref()
-                .and_then(|one| one.version.clone()),
+            version: None,
         });
         let other = self.enter(self.service.clone(), RouteName::other(), Origin::Other);
         self.other = Some(other);

@@ -162,6 +162,7 @@ fn arm(writer: &mut Writer, delta: &ArmDelta) {
         objective(writer, 5, one);
     }
     bytes(writer, 6, delta.latency.as_bytes());
+    writer.count(7, delta.retries);
 }
 
 fn filter(writer: &mut Writer, status: &FilterStatus, module: Module) {

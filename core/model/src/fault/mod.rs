@@ -47,6 +47,8 @@ pub struct Reach {
     pub callers: Vec<String>,
     /// Only requests of these criticalities; of any when empty. Each at most once.
     pub criticalities: Vec<Criticality>,
+    /// Only in sidecars of these versions of the service; of any when empty. At most [`FaultRule::NAMES_MAX`].
+    pub versions: Vec<String>,
     /// Only in this share of sidecars, chosen by their node ids and the seed.
     pub sidecars: Share,
 }
@@ -57,13 +59,14 @@ impl Default for Reach {
             requests: None,
             callers: Vec::new(),
             criticalities: Vec::new(),
+            versions: Vec::new(),
             sidecars: Share::WHOLE,
         }
     }
 }
 
 impl FaultRule {
-    /// Callers of one rule: each may be compared on every request.
+    /// Callers of one rule: each may be compared on every request. Versions, too, though these are compared once.
     pub const NAMES_MAX: usize = 16;
     /// Bytes of the name of a caller: a SPIFFE id may have 2,048, those in use are far shorter.
     pub const TEXT_BYTES_MAX: usize = 256;
@@ -176,6 +179,7 @@ impl FaultRule {
             requests.check().map_err(InvalidFault::Match)?;
         }
         names("caller", &self.reach.callers)?;
+        names("version", &self.reach.versions)?;
         let given = self.reach.criticalities.len();
         let max = Criticality::ALL.len();
         if max < given {

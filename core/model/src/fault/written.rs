@@ -43,6 +43,15 @@ pub struct FaultWritten {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[cfg_attr(feature = "schema", schemars(length(max = Criticality::ALL.len())))]
     pub criticality: Vec<Criticality>,
+    /// Only in sidecars of one of these versions of the service.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(feature = "schema", schemars(length(max = FaultRule::NAMES_MAX)))]
+    #[cfg_attr(
+        feature = "schema",
+        schemars(inner(length(min = 1, max = FaultRule::TEXT_BYTES_MAX)))
+    )]
+    #[cfg_attr(feature = "schema", schemars(inner(regex(pattern = "^[!-~]+$"))))]
+    pub version: Vec<String>,
     /// Only in this share of sidecars.
     #[serde(default = "whole", skip_serializing_if = "is_whole")]
     pub sidecars: Share,
@@ -102,6 +111,7 @@ impl Default for FaultWritten {
             requests: None,
             caller: Vec::new(),
             criticality: Vec::new(),
+            version: Vec::new(),
             sidecars: Share::WHOLE,
             side_of_exchange: ExchangeSide::Request,
             delay_ms: None,
@@ -153,6 +163,7 @@ impl TryFrom<FaultWritten> for FaultRule {
             requests: written.requests,
             callers: written.caller,
             criticalities: written.criticality,
+            versions: written.version,
             sidecars: written.sidecars,
         };
         let rule = Self {
@@ -232,6 +243,7 @@ impl From<FaultRule> for FaultWritten {
             requests: rule.reach.requests,
             caller: rule.reach.callers,
             criticality: rule.reach.criticalities,
+            version: rule.reach.versions,
             sidecars: rule.reach.sidecars,
             side_of_exchange: rule.effect.on,
             delay_ms,

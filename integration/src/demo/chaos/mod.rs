@@ -32,9 +32,9 @@ const RATE: f64 = 60.0;
 /// Before the experiment: an error budget needs some requests to be a share of.
 const WARM_UP: Duration = Duration::from_secs(12);
 /// Longer than the warm-up and the experiment; users go home when it is over.
-const LASTING: Duration = Duration::from_secs(150);
+const LASTING: Duration = Duration::from_secs(210);
 /// A verdict comes a few seconds after the time of the experiment.
-const OVER_WITHIN: Duration = Duration::from_secs(120);
+const OVER_WITHIN: Duration = Duration::from_secs(150);
 
 /// What came of it.
 #[derive(Debug, Serialize)]

@@ -4,6 +4,7 @@ use core::time::Duration;
 
 use sloop_model::WallTime;
 
+use super::super::comparison::Comparison;
 use super::super::intent::ChaosSpec;
 use super::super::stats::{ALPHA, discoveries};
 use super::super::status::{ExperimentStatus, ExperimentVerdict, FaultStatus, RouteEffect};
@@ -24,7 +25,7 @@ impl Run {
             let verdict = if is_broken {
                 Some(ExperimentVerdict::Broken)
             } else {
-                one.is_held().then_some(ExperimentVerdict::Held)
+                self.is_held(one).then_some(ExperimentVerdict::Held)
             };
             one.status(verdict, point_at)
         });
@@ -50,6 +51,7 @@ impl Run {
                     seed: seed(spec, index),
                     share: fault.share(),
                     control: spec.control,
+                    met: self.met.get(index).copied().unwrap_or_default(),
                 })
                 .collect(),
             plan: self.plan,
@@ -93,23 +95,69 @@ impl Run {
     }
 
     /// The effects so far, in words.
-    pub(super) fn progress(&self, now: WallTime) -> String {
-        let effects = self.comparisons.iter().map(|one| {
-            let status = one.status(None, |_| now);
-            let effect = status.effect.map_or_else(
-                || "not known".to_owned(),
-                |effect| Percent(effect).to_string(),
-            );
+    pub(super) fn progress(&self, spec: &ChaosSpec, now: WallTime) -> String {
+        let all = self.comparisons.iter();
+        let effects = all.map(|one| effect(spec, one, now));
+        effects.collect::<Vec<_>>().join("; ")
+    }
+
+    /// What it showed, in words: of several comparisons those that made the verdict, and how many say something else.
+    pub(super) fn outcome(
+        &self,
+        spec: &ChaosSpec,
+        verdict: ExperimentVerdict,
+        now: WallTime,
+    ) -> String {
+        let broken = self.broken();
+        let of = |one: &Comparison, is_broken: bool| match (is_broken, self.is_held(one)) {
+            (true, _) => ExperimentVerdict::Broken,
+            (false, true) => ExperimentVerdict::Held,
+            (false, false) => ExperimentVerdict::Inconclusive,
+        };
+        let all = self.comparisons.iter().zip(broken);
+        let verdicts: Vec<_> = all.map(|(one, broken)| (one, of(one, broken))).collect();
+        let those = verdicts.iter().filter(|(_, said)| *said == verdict);
+        let mut parts: Vec<String> = those.map(|(one, _)| effect(spec, one, now)).collect();
+        for (other, words) in [
+            (ExperimentVerdict::Broken, "more broken"),
+            (ExperimentVerdict::Held, "more held"),
+            (ExperimentVerdict::Inconclusive, "more unsure"),
+        ] {
+            let count = verdicts.iter().filter(|(_, said)| *said == other).count();
+            if other != verdict && 0 < count {
+                parts.push(format!("{count} {words}"));
+            }
+        }
+        parts.extend(self.doubts(spec));
+        if verdict == ExperimentVerdict::Inconclusive {
+            parts.push(format!("faults ended: {}", self.ended_for));
+        }
+        let word = match verdict {
+            ExperimentVerdict::Held => "held",
+            ExperimentVerdict::Broken => "broken",
+            ExperimentVerdict::Inconclusive => "inconclusive",
+        };
+        format!("{word}: {}", parts.join("; "))
+    }
+
+    /// Why nothing can be held, although the arms may be alike.
+    fn doubts(&self, spec: &ChaosSpec) -> Vec<String> {
+        let idle = self.met.iter().enumerate().filter(|(_, met)| **met == 0);
+        let idle = idle.map(|(index, _)| {
             format!(
-                "fault {} makes {effect} more of SLO {} bad (surely {} to {}; at most {} may be)",
-                one.fault + 1,
-                one.objective.slo,
-                Percent(status.interval.low),
-                Percent(status.interval.high),
-                Percent(status.tolerance),
+                "no request met fault {} on its targets",
+                rule_id(spec, index)
             )
         });
-        effects.collect::<Vec<_>>().join("; ")
+        let contaminated = self.comparisons.iter().filter_map(|one| {
+            let worse = Percent(one.contamination()?);
+            Some(format!(
+                "in the control arm of fault {} {worse} more of SLO {} is bad than was before",
+                rule_id(spec, one.fault),
+                one.objective.slo
+            ))
+        });
+        idle.chain(contaminated).collect()
     }
 
     fn suggestions(&self, spec: &ChaosSpec, world: &World) -> Vec<String> {
@@ -130,5 +178,23 @@ impl Run {
             }
         }
         suggestions
+    }
+}
+
+/// What a fault does to an objective, in words.
+fn effect(spec: &ChaosSpec, one: &Comparison, now: WallTime) -> String {
+    let status = one.status(None, |_| now);
+    let (fault, slo) = (rule_id(spec, one.fault), &one.objective.slo);
+    let tolerance = Percent(status.tolerance);
+    match status.effect {
+        None => {
+            format!("nothing is known yet of fault {fault} and SLO {slo} (tolerated {tolerance})")
+        }
+        Some(effect) => format!(
+            "fault {fault} makes {} more of SLO {slo} bad (surely {} to {}; tolerated {tolerance})",
+            Percent(effect),
+            Percent(status.interval.low),
+            Percent(status.interval.high),
+        ),
     }
 }

@@ -1,24 +1,65 @@
 //! Whether requests of an arm fail together.
 //!
-//! A block is a second of one sidecar. If its bad requests fell on the two arms by chance
+//! A block is a report of one sidecar. If its bad requests fell on the two arms by chance
 //! alone, their number in the arm of the fault would have the hypergeometric distribution (N. Mantel and
 //! W. Haenszel, "Statistical aspects of the analysis of data from retrospective studies of disease", 1959):
 //! mean `n_b K / n` and variance `n_a n_b K (n - K) / (n^2 (n - 1))`, with `K` bad of `n`.
 //! The design effect (L. Kish, "Survey Sampling", 1965) is how much larger the variance
-//! really is: the sum of squares of what is beyond the mean and the effect, by the sum of the
-//! variances. Common bad luck of both arms is in the mean, so it does not count; only what makes requests of
-//! one arm alike does.
+//! really is: the sum of squares, over clusters, of what is beyond the mean and the effect, by the sum of the
+//! variances (K. Liang and S. Zeger, "Longitudinal data analysis using generalized linear models", 1986). Common bad luck
+//! of both arms is in the mean, so it does not count; only what makes requests of one arm alike does.
+//!
+//! # What is a cluster
+//!
+//! | clusters | what they find |
+//! |---|---|
+//! | reports | tries of one request at one sidecar |
+//! | seconds, of all sidecars | a trace that meets many sidecars at once |
+//! | sidecars, over the whole run | a caller or a connection that always has the same trace, and so the same arm |
+//!
+//! The largest design effect counts. A report does not say whose requests an arm had, so callers are seen as far as
+//! they are a second or a sidecar of their own: on the client's side, they are.
+//!
+//! # While little is known
+//!
+//! Reports and seconds begin as if [`BEFORE`] of them had shown groups of [`EFFECT_BEFORE`], and what they show is taken a
+//! standard deviation larger than it is: a ratio of variances scatters by `sqrt(2 / clusters)`. Chosen by simulation, so that
+//! requests in groups of eight, too, stop falsely less than once in twenty while the groups are being learned of; a
+//! fault that fails half of the requests of its arm is then seen after four reports instead of three. Sidecars are few, so
+//! theirs counts only when there are many and it is surely above 1.
+
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use sloop_model::{ExperimentKey, WallTime};
 
 use super::Block;
 
-/// Sums over blocks.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+/// What was seen of clusters.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(in super::super) struct Clustering {
-    /// Blocks with both arms and both ends.
-    blocks: f64,
-    /// Of what is beyond the mean, `e`: squares; products with the weight `w`; squares of the weight; `e`; `w`.
+    reports: Sums,
+    /// Seconds that are over.
+    seconds: Sums,
+    /// Seconds of which reports may still come.
+    open: BTreeMap<u64, Cluster>,
+    sidecars: BTreeMap<u32, Cluster>,
+}
+
+/// Blocks that belong together.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+struct Cluster {
+    /// Bad requests in the arm of the fault that are beyond the mean.
+    beyond: f64,
+    /// By how many they would be more, were the effect between the arms 1.
+    weight: f64,
+    variance: f64,
+}
+
+/// Sums over clusters.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(super) struct Sums {
+    clusters: f64,
     squares: f64,
     products: f64,
     weights: f64,
@@ -27,52 +68,149 @@ pub(in super::super) struct Clustering {
     variance: f64,
 }
 
-/// Below so many blocks a ratio of variances is noise.
-const BLOCKS_MIN: f64 = 20.0;
-/// What is taken for granted until then: every request is tried twice.
-const EFFECT_EARLY: f64 = 2.0;
+/// How large groups are taken to be before anything was seen: a request, two more tries, and one that asks twice.
+const EFFECT_BEFORE: f64 = 4.0;
+/// So many clusters are taken to have shown that.
+const BEFORE: f64 = 5.0;
+/// Beside clusters that were seen, for the scatter of few.
+const SCATTER: f64 = 10.0;
 /// Groups larger than this are not believed: retries and fan-out are below it.
 const EFFECT_MAX: f64 = 10.0;
-/// The ratio of variances scatters by `sqrt(2 / blocks)` around 1 by chance; only what is two deviations above counts.
-const DEVIATIONS: f64 = 2.0;
+/// Reports of one second come within so many: intervals are a second, and clocks differ.
+const OPEN_MAX: usize = 4;
+/// Below so many sidecars a ratio of variances is noise.
+const SIDECARS_MIN: f64 = 20.0;
+/// Sidecars share so many clusters: larger clusters are still independent, and this many are enough to tell.
+const SIDECARS_MAX: u32 = 64;
 
 impl Clustering {
-    /// Takes a block in.
-    pub(in super::super) fn take(&mut self, block: Block) {
+    /// Takes in the block that the sidecar `node` reported at `at`.
+    pub(in super::super) fn take(&mut self, block: Block, at: WallTime, node: &str) {
+        let Some(cluster) = Cluster::of(block) else {
+            return;
+        };
+        self.reports.add(cluster);
+        let second = self.open.entry(at.as_millis() / 1_000).or_default();
+        second.join(cluster);
+        if OPEN_MAX < self.open.len()
+            && let Some((_, over)) = self.open.pop_first()
+        {
+            self.seconds.add(over);
+        }
+        let sidecar = ExperimentKey::of(node).bits() % SIDECARS_MAX;
+        self.sidecars.entry(sidecar).or_default().join(cluster);
+    }
+
+    /// How many requests count as one, `1.0..=10.0`.
+    pub(in super::super) fn effect(&self) -> f64 {
+        let with = |sums: Sums, clusters: &mut dyn Iterator<Item = &Cluster>| {
+            clusters.fold(sums, |sums, cluster| sums.with(*cluster))
+        };
+        let seconds = with(self.seconds, &mut self.open.values());
+        let sidecars = with(Sums::default(), &mut self.sidecars.values());
+        let all = [self.reports.bound(), seconds.bound(), sidecars.surely()];
+        all.into_iter().fold(1.0, f64::max)
+    }
+
+    /// What [`Self::effect`] comes to after `seconds` in which nothing comes in groups.
+    pub(in super::super) fn planned(seconds: f64) -> f64 {
+        bound(1.0, seconds.max(0.0))
+    }
+
+    /// Sums over reports.
+    #[cfg(test)]
+    pub(super) const fn by_report(&self) -> Sums {
+        self.reports
+    }
+}
+
+impl Cluster {
+    /// A block alone; nothing when an arm is empty.
+    fn of(block: Block) -> Option<Self> {
         let (control, fault) = (block.control, block.fault);
         let total = control.total + fault.total;
         let bad = control.bad + fault.bad;
         if control.total == 0.0 || fault.total == 0.0 || total < 2.0 {
-            return;
+            return None;
         }
-        let beyond = fault.bad - fault.total * bad / total;
         let weight = control.total * fault.total / total;
-        self.blocks += 1.0;
+        Some(Self {
+            beyond: fault.bad - fault.total * bad / total,
+            weight,
+            variance: weight / total * bad * (total - bad) / (total - 1.0),
+        })
+    }
+
+    fn join(&mut self, other: Self) {
+        self.beyond += other.beyond;
+        self.weight += other.weight;
+        self.variance += other.variance;
+    }
+}
+
+/// The design effect that `clusters` with this `ratio` of variances may have.
+fn bound(ratio: f64, clusters: f64) -> f64 {
+    let likely = (EFFECT_BEFORE * BEFORE + ratio * clusters) / (BEFORE + clusters);
+    let scatter = (2.0 / (clusters + SCATTER)).sqrt();
+    (likely.max(1.0) * (1.0 + scatter)).min(EFFECT_MAX)
+}
+
+impl Sums {
+    fn with(mut self, cluster: Cluster) -> Self {
+        self.add(cluster);
+        self
+    }
+
+    fn add(&mut self, cluster: Cluster) {
+        let Cluster {
+            beyond,
+            weight,
+            variance,
+        } = cluster;
+        self.clusters += 1.0;
         self.squares += beyond * beyond;
         self.products += beyond * weight;
         self.weights += weight * weight;
         self.beyond += beyond;
         self.weight += weight;
-        self.variance += weight / total * bad * (total - bad) / (total - 1.0);
+        self.variance += variance;
     }
 
-    /// How many requests count as one, `1.0..=10.0`.
-    pub(in super::super) fn effect(&self) -> f64 {
-        if self.blocks < BLOCKS_MIN {
-            return EFFECT_EARLY;
-        }
+    /// The ratio of variances; nothing while nothing varies.
+    fn ratio(self) -> Option<f64> {
         if self.variance <= 0.0 || self.weight <= 0.0 {
-            return 1.0;
+            return None;
         }
-        // The effect between the arms moves each block by as much as its weight.
+        // The effect between the arms moves each cluster by as much as its weight.
         let moved = self.beyond / self.weight;
         let squares = self.squares - 2.0 * moved * self.products + moved * moved * self.weights;
-        let ratio = squares / self.variance;
-        let by_chance = 1.0 + DEVIATIONS * (2.0 / self.blocks).sqrt();
-        if ratio <= by_chance {
-            1.0
-        } else {
-            ratio.min(EFFECT_MAX)
-        }
+        Some(squares / self.variance)
+    }
+
+    /// The design effect that it may be.
+    fn bound(self) -> f64 {
+        bound(self.ratio().unwrap_or(1.0), self.clusters)
+    }
+
+    /// The design effect, where it surely is above 1.
+    fn surely(self) -> f64 {
+        let by_chance = 1.0 + 2.0 * (2.0 / self.clusters.max(1.0)).sqrt();
+        let known = self.ratio().filter(|_| SIDECARS_MIN <= self.clusters);
+        known
+            .filter(|ratio| by_chance < *ratio)
+            .map_or(1.0, |ratio| ratio.min(EFFECT_MAX))
+    }
+
+    /// The statistic of Mantel and Haenszel, without correction for continuity: chi-squared with one degree of freedom
+    /// when there is no effect.
+    #[cfg(test)]
+    pub(super) fn mantel_haenszel(self) -> f64 {
+        self.beyond * self.beyond / self.variance
+    }
+
+    /// The mean square of what is beyond the mean, and the mean variance.
+    #[cfg(test)]
+    pub(super) fn mean_square_and_variance(self) -> (f64, f64) {
+        (self.squares / self.clusters, self.variance / self.clusters)
     }
 }

@@ -113,6 +113,19 @@ fn a_sidecar_without_a_name_takes_part_in_what_is_for_all() {
 }
 
 #[test]
+fn a_fault_for_versions_is_left_out_elsewhere() {
+    let some = rule(r#"{"reset": true, "version": ["v2", "v3"]}"#);
+    let takes = |sidecar| !Faults::new(std::slice::from_ref(&some), sidecar).is_empty();
+    let named = Sidecar::named(b"payments-1");
+    for (version, is_in) in [("v1", false), ("v2", true), ("v3", true), ("", false)] {
+        assert_eq!(takes(named.of_version(version.as_bytes())), is_in);
+    }
+    assert!(!takes(Sidecar::UNKNOWN), "what is not known is not it");
+    let all = rule(RESET);
+    assert!(!Faults::new(&[all], Sidecar::UNKNOWN).is_empty());
+}
+
+#[test]
 fn a_rule_that_does_nothing_does_not_stand_before_others() {
     let watch = named("w", 9_999, r#"{"control": 1}"#);
     let rules = faults(&[watch.clone(), named("b", 10_000, RESET)]);

@@ -34,7 +34,7 @@ fn arms_are_counted_apart() {
             status: Some(status),
             ..SERVED
         };
-        counts.add((key(1), arm), &objectives, &ended, micros);
+        counts.add((key(1), arm), &objectives, &ended, (micros, 2));
     }
     assert!(!counts.is_empty());
     let taken = counts.take();
@@ -52,14 +52,16 @@ fn arms_are_counted_apart() {
         .collect();
     assert_eq!(seen, [(Arm::Fault, 2, 2, 0, 2), (Arm::Control, 1, 1, 1, 1)]);
     assert_eq!(taken[0].outcomes[Outcome::ServerError.index()], 1);
+    assert_eq!((taken[0].retries, taken[1].retries), (4, 2));
     assert!(counts.is_empty() && counts.take().is_empty());
 }
 
 #[test]
 fn experiments_have_a_maximum_and_make_room_when_they_are_over() {
     let mut counts = ArmCounts::default();
-    let add =
-        |counts: &mut ArmCounts, number| counts.add((key(number), Arm::Control), &[], &SERVED, 1);
+    let add = |counts: &mut ArmCounts, number| {
+        counts.add((key(number), Arm::Control), &[], &SERVED, (1, 0))
+    };
     for number in 0..4 {
         assert!(add(&mut counts, number));
     }
@@ -91,7 +93,16 @@ fn who_is_touched_is_compared_in_that_experiment_alone() {
         counted(&[control.clone(), compared]),
         [(of("g"), Arm::Fault)]
     );
-    assert_eq!(counted(&[control]), [(of("c"), Arm::Control)]);
+    assert_eq!(
+        counted(std::slice::from_ref(&control)),
+        [(of("c"), Arm::Control)]
+    );
+    // Hops that inject nothing count as the one does that injects: the first fault has the request to itself.
+    let watched = |id| named(id, 9_999, r#"{"control": 1}"#);
+    assert_eq!(
+        counted(&[control.clone(), watched("g"), watched("h"), control]),
+        [(of("g"), Arm::Fault)]
+    );
 }
 
 #[test]

@@ -183,3 +183,24 @@ fn a_caller_that_leaves_while_held_proves_no_slowness() {
     assert_eq!(outcome(&delta, Outcome::ClientCancel), 10);
     assert!(delta.breaker.unwrap().changes.is_empty());
 }
+
+#[test]
+fn a_fault_for_a_version_meets_only_sidecars_of_it() {
+    let rule = fault(r#""share": 10000, "abort_status": 503, "version": ["v2"]"#);
+    let aborted = |bench: &mut Bench, config: &str| {
+        bench.configure(config, 0);
+        verdict(bench, &[]) == ABORTED
+    };
+    let bare = with(&rule);
+    let mut bench = Bench::new(&bare);
+    assert_eq!(verdict(&mut bench, &[]), Verdict::Pass);
+    bench.plane.name_version(b"v2");
+    assert!(aborted(&mut bench, &bare), "as Envoy's node says");
+    let other = and(&bare, r#""dimensions": {"version": "v1"}"#);
+    assert!(
+        !aborted(&mut bench, &other),
+        "the configuration knows better"
+    );
+    bench.plane.name_version(b"");
+    assert!(aborted(&mut bench, &bare), "nothing is said");
+}

@@ -126,6 +126,7 @@ fn arm(arm: Arm) -> ArmDelta {
         outcomes: core::array::from_fn(|index| u64::from(index == 0)),
         objectives: objectives(),
         latency: latencies(),
+        retries: 182,
     }
 }
 
@@ -221,6 +222,7 @@ fn what_a_scope_is_divided_into_arrives_under_its_name() {
     let arm = &scope.arms[0];
     assert_eq!(arm.experiment, ExperimentKey::of("lag").bits());
     assert_eq!((arm.requests, &arm.outcomes), (181, &vec![1]));
+    assert_eq!(arm.retries, 182);
     assert_eq!(arm.objectives.len(), 2);
     assert_eq!(arm.latency_buckets, latencies().as_bytes());
 }

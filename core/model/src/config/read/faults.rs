@@ -24,6 +24,7 @@ impl FromJson for FaultWritten {
             requests: fields.optional("match"),
             caller: fields.or_default("caller"),
             criticality: fields.or_default("criticality"),
+            version: fields.or_default("version"),
             sidecars: fields.or("sidecars", Share::WHOLE),
             side_of_exchange: fields.or_default("side_of_exchange"),
             delay_ms: fields.optional("delay_ms"),
