@@ -140,7 +140,8 @@ async fn command(programs: &Programs, stage: &Stage, folder: &Path) -> anyhow::R
 ///
 /// When the run has no beginning and end.
 pub fn truths(run: &ExperimentStatus, asked: &[Asked]) -> anyhow::Result<Vec<Truth>> {
-    let (from, to) = run.started_at.zip(run.ended_at).context("it did not run")?;
+    let ran = run.started_at.zip(run.ended_at);
+    let (from, to) = ran.with_context(|| format!("it did not run: {}", run.because))?;
     // Until the first push is in force everywhere, and from the last on, an order may meet it or not.
     let is_within = |one: &&Asked| {
         from.as_millis() + PUSHED_MS <= one.at_ms && one.at_ms + PUSHED_MS <= to.as_millis()
