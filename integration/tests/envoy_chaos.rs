@@ -1,10 +1,11 @@
-//! An experiment on a shop behind real Envoys: arms over three hops, a stop, and a control plane that dies.
+//! An experiment on a shop behind real Envoys: arms over three hops, a stop, a budget, and a control plane that dies.
 #![cfg(feature = "envoy")]
 #![allow(missing_docs, reason = "tests")]
 #![allow(
     clippy::unwrap_used,
     clippy::indexing_slicing,
     clippy::cast_possible_truncation,
+    clippy::cast_precision_loss,
     clippy::cast_sign_loss,
     clippy::panic,
     clippy::print_stdout,
@@ -35,6 +36,24 @@ spec:
   ends: at_its_time
   seed: 11
 ";
+/// As [`ABORTS`], with a budget that is spent within seconds.
+const CAPPED: &str = "
+apiVersion: sloop.dev/v1
+kind: ChaosExperiment
+metadata: {name: capped}
+spec:
+  hypothesis: [{slo: orders, tolerance: 90%}]
+  targets: [{service: payments, route: charge}]
+  faults: [{share: 10%, abort_status: 503}]
+  control: 20%
+  duration: 2m
+  budget: 5%
+  abort: {burning: never}
+  ends: at_its_time
+  seed: 13
+";
+/// Bad requests that may come on top of a budget: those of five seconds, at four a second in the arm of the fault, and as many again by chance.
+const BEYOND_MAX: f64 = 40.0;
 /// On a machine that has other work to do.
 const SOON: Duration = Duration::from_secs(60);
 /// A push is in force everywhere within this, also then.
@@ -47,16 +66,13 @@ fn now_ms() -> u64 {
     u64::try_from(since.as_millis()).unwrap()
 }
 
-async fn run(stage: &Stage) -> Option<ExperimentStatus> {
-    stage.admin.experiment("aborts").await.ok()
-}
-
-async fn until(stage: &Stage, phase: ExperimentPhase) -> ExperimentStatus {
-    let is_there = async || run(stage).await.filter(|run| run.phase == phase);
+async fn until(stage: &Stage, name: &str, phase: ExperimentPhase) -> ExperimentStatus {
+    let run = async || stage.admin.experiment(name).await.ok();
+    let is_there = async || run().await.filter(|run| run.phase == phase);
     let found = eventually(SOON, "the phase of the experiment", is_there).await;
     match found {
         Ok(run) => run,
-        Err(error) => panic!("{error:#}: {:?}", run(stage).await),
+        Err(error) => panic!("{error:#}: {:?}", run().await),
     }
 }
 
@@ -106,7 +122,7 @@ async fn arms_stick_over_three_hops_a_stop_is_quick_and_nothing_outlives_the_con
     let mut stage = Stage::start_with(DOCUMENTS, &programs, folder.path())
         .await
         .unwrap();
-    let users = Users::new(stage.entry, 40.0, Duration::from_secs(240), 5).unwrap();
+    let users = Users::new(stage.entry, 40.0, Duration::from_secs(360), 5).unwrap();
     let story = async {
         let mut all = Vec::new();
         gather(&users, &mut all, |all| 400 <= all.len()).await;
@@ -116,7 +132,7 @@ async fn arms_stick_over_three_hops_a_stop_is_quick_and_nothing_outlives_the_con
         );
 
         stage.admin.order("/v1/experiments", ABORTS).await.unwrap();
-        until(&stage, ExperimentPhase::Running).await;
+        until(&stage, "aborts", ExperimentPhase::Running).await;
         gather(&users, &mut all, |all| 30 <= failed_after(all, 0)).await;
         let stopped_ms = now_ms();
         stage
@@ -124,7 +140,7 @@ async fn arms_stick_over_three_hops_a_stop_is_quick_and_nothing_outlives_the_con
             .order("/v1/experiments/aborts/stop", "")
             .await
             .unwrap();
-        let over = until(&stage, ExperimentPhase::Over).await;
+        let over = until(&stage, "aborts", ExperimentPhase::Over).await;
         check_arms(&over, &all, stopped_ms);
         // Users whose orders began before the stop still wait for them.
         let end_ms = stopped_ms + 8_000;
@@ -135,12 +151,15 @@ async fn arms_stick_over_three_hops_a_stop_is_quick_and_nothing_outlives_the_con
         let lasted = lasted_ms(&over, &all, stopped_ms);
         println!("faults were gone {lasted} ms after the order to stop");
 
+        stage.admin.order("/v1/experiments", CAPPED).await.unwrap();
+        check_budget(&until(&stage, "capped", ExperimentPhase::Over).await);
+
         stage
             .admin
             .order("/v1/experiments/aborts/run", "")
             .await
             .unwrap();
-        until(&stage, ExperimentPhase::Running).await;
+        until(&stage, "aborts", ExperimentPhase::Running).await;
         let again_ms = now_ms();
         gather(&users, &mut all, |all| 5 <= failed_after(all, again_ms)).await;
         stage.kill_control_plane();
@@ -157,6 +176,19 @@ async fn arms_stick_over_three_hops_a_stop_is_quick_and_nothing_outlives_the_con
         () = story => {}
         () = users.run(Instant::now()) => panic!("users went home too early"),
     }
+}
+
+/// Faults ended because what they might spend was spent, and little more was.
+fn check_budget(run: &ExperimentStatus) {
+    let budget = &run.budgets[0];
+    println!("{budget:?}: {}", run.because);
+    let ended = run
+        .events
+        .iter()
+        .any(|event| event.what.contains("its budget is spent"));
+    assert!(ended, "{:?}", run.events);
+    let beyond = budget.spent as f64 - budget.cap;
+    assert!((0.0..=BEYOND_MAX).contains(&beyond), "{budget:?}");
 }
 
 /// Users compute the arm of each order from its trace: those failed that are in the arm of the fault,
