@@ -168,4 +168,24 @@ mod tests {
         let text = |text: &str| Some(text.to_owned());
         assert_eq!(scalars, [text("x"), text("1.5"), text("true"), None, None]);
     }
+
+    /// `{"a": [[[...]]]}`, two thousand lists inside each other.
+    #[test]
+    fn metadata_may_be_as_deep_as_it_likes() {
+        let field = |tag: u32, held: &[u8]| {
+            let mut field = Vec::new();
+            prost::encoding::encode_key(
+                tag,
+                prost::encoding::WireType::LengthDelimited,
+                &mut field,
+            );
+            prost::encoding::encode_varint(u64::try_from(held.len()).unwrap(), &mut field);
+            field.extend(held);
+            field
+        };
+        let deep = (0..2_000).fold(Vec::new(), |inner, _| field(6, &field(1, &inner)));
+        let entry = [field(1, b"a"), field(2, &deep)].concat();
+        let read = Scalars::decode(field(1, &entry).as_slice()).unwrap();
+        assert_eq!(read.fields["a"], Scalar::default());
+    }
 }
