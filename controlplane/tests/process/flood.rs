@@ -90,7 +90,7 @@ impl Fleet {
     async fn start() -> Self {
         let home = Home::new();
         home.write("routes.yaml", &routes(0));
-        let sloop = home.start_with(&["--limit", "stall_ms=2000"]);
+        let sloop = home.start_with(&["--limit", "stall_ms=2000", "--rollout-first", "0"]);
         let (sender, arrivals) = mpsc::unbounded_channel();
         let mut others = JoinSet::new();
         for number in 0..OTHERS {
