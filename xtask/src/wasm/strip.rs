@@ -4,7 +4,8 @@
 //! exported: each is an entry into the VM, for bodies one per piece of data. The
 //! filter brings callbacks of its own, whose names begin with `sloop_`, since
 //! the SDK's have the names of the ABI. They take these names here, the
-//! SDK's go, and so does every function that nothing reaches any more.
+//! SDK's go, and so does every function that nothing reaches any more. What the
+//! SDK's dispatch would call through its table is known by its names, and emptied.
 //! Sections with names and with the compiler's version go too.
 
 mod live;

@@ -5,19 +5,28 @@ use std::convert::Infallible;
 
 use anyhow::Result;
 use wasm_encoder::reencode::{Error, Reencode, utils};
-use wasm_encoder::{CodeSection, ExportSection, FunctionSection, ImportSection, Module};
+use wasm_encoder::{CodeSection, ExportSection, Function, FunctionSection, ImportSection, Module};
 use wasmparser::{
     CodeSectionReader, CustomSectionReader, ElementItems, ExportSectionReader, ExternalKind,
-    FunctionSectionReader, ImportSectionReader, Operator, Parser, Payload, TypeRef,
+    FunctionSectionReader, ImportSectionReader, KnownCustom, Name, NameSectionReader, Operator,
+    Parser, Payload, TypeRef,
 };
+
+/// In the names of functions that the SDK's dispatch calls through its traits. The dispatch goes, and no context of
+/// the SDK's kind is ever made; but the table still has them, so that they would stay, and all that they call.
+const DISPATCH: [&str; 2] = ["10proxy_wasm6traits", "10proxy_wasm10dispatcher"];
 
 /// What a module's functions call. Shape: by the index of the function, imports first.
 #[derive(Debug, Default)]
 pub(super) struct Functions {
     imported: u32,
     calls: Vec<Vec<u32>>,
-    /// Reached without an export: through the table, or when the module starts.
-    reached: Vec<u32>,
+    /// Reached without an export: when the module starts.
+    started: Option<u32>,
+    /// Reached through the table, as far as anybody can tell from the module.
+    in_table: Vec<u32>,
+    /// What the SDK's dispatch alone can call.
+    dispatched: BTreeSet<u32>,
     exported: Vec<(String, u32)>,
 }
 
@@ -69,11 +78,11 @@ impl Functions {
                         anyhow::bail!("the table is not a list of functions");
                     };
                     for item in items {
-                        self.reached.push(item?);
+                        self.in_table.push(item?);
                     }
                 }
             }
-            Payload::StartSection { func, .. } => self.reached.push(func),
+            Payload::StartSection { func, .. } => self.started = Some(func),
             Payload::ExportSection(section) => {
                 for export in section {
                     let export = export?;
@@ -82,7 +91,26 @@ impl Functions {
                     }
                 }
             }
+            Payload::CustomSection(section) => {
+                if let KnownCustom::Name(names) = section.as_known() {
+                    self.read_names(names)?;
+                }
+            }
             _ => {}
+        }
+        Ok(())
+    }
+
+    fn read_names(&mut self, names: NameSectionReader<'_>) -> Result<()> {
+        for name in names {
+            if let Name::Function(functions) = name? {
+                for function in functions {
+                    let function = function?;
+                    if DISPATCH.iter().any(|part| function.name.contains(part)) {
+                        self.dispatched.insert(function.index);
+                    }
+                }
+            }
         }
         Ok(())
     }
@@ -90,7 +118,11 @@ impl Functions {
     /// Whether each function is reached from `roots`.
     fn reached_from(&self, roots: impl Iterator<Item = u32>) -> Vec<bool> {
         let mut is_live = vec![false; self.calls.len()];
-        let mut next: Vec<u32> = roots.chain(self.reached.iter().copied()).collect();
+        let in_table = self.in_table.iter().copied();
+        let mut next: Vec<u32> = roots
+            .chain(self.started)
+            .chain(in_table.filter(|index| !self.dispatched.contains(index)))
+            .collect();
         while let Some(index) = next.pop() {
             let Some(place) = is_live.get_mut(index as usize) else {
                 continue;
@@ -109,6 +141,8 @@ pub(super) struct Live {
     imported: u32,
     /// The new index of each function that stays.
     index: Vec<Option<u32>>,
+    /// Of these, what nobody can call any more: the table has a place for each, with nothing in it.
+    hollow: BTreeSet<u32>,
 }
 
 impl Live {
@@ -116,9 +150,17 @@ impl Live {
     pub(super) fn of(functions: &Functions, exported_as: fn(&str) -> Option<String>) -> Self {
         let kept = functions.exported.iter();
         let kept = kept.filter(|(name, _)| exported_as(name).is_some());
+        let mut is_live = functions.reached_from(kept.map(|(_, index)| *index));
+        let mut hollow = BTreeSet::new();
+        for index in &functions.in_table {
+            if let Some(place) = is_live.get_mut(*index as usize)
+                && !std::mem::replace(place, true)
+            {
+                hollow.insert(*index);
+            }
+        }
         let mut count = 0;
-        let index = functions
-            .reached_from(kept.map(|(_, index)| *index))
+        let index = is_live
             .into_iter()
             .map(|is_live| {
                 is_live.then(|| {
@@ -131,6 +173,7 @@ impl Live {
             exported_as,
             imported: functions.imported,
             index,
+            hollow,
         }
     }
 
@@ -197,7 +240,11 @@ impl Reencode for Live {
     ) -> Result<(), Error<Infallible>> {
         for (index, body) in (self.imported..).zip(section) {
             let body = body?;
-            if self.is_live(index) {
+            if self.hollow.contains(&index) {
+                let mut nothing = Function::new([]);
+                nothing.instructions().unreachable().end();
+                code.function(&nothing);
+            } else if self.is_live(index) {
                 self.parse_function_body(code, body)?;
             }
         }

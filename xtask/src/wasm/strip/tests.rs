@@ -1,7 +1,7 @@
 use wasm_encoder::{
-    CodeSection, ConstExpr, CustomSection, ElementSection, Elements, EntityType, ExportKind,
-    ExportSection, Function, FunctionSection, ImportSection, RefType, TableSection, TableType,
-    TypeSection,
+    CodeSection, ConstExpr, ElementSection, Elements, EntityType, ExportKind, ExportSection,
+    Function, FunctionSection, ImportSection, NameMap, NameSection, RefType, TableSection,
+    TableType, TypeSection,
 };
 
 use wasmparser::Payload;
@@ -10,6 +10,11 @@ use super::*;
 
 /// A module of functions `(name, calls)`. Imports `in` and `out` come first, as 0 and 1. The last function is in the table.
 fn module(functions: &[(&str, &[u32])]) -> Vec<u8> {
+    module_with("_ZN4core3fmt5write17h0123456789abcdefE", functions)
+}
+
+/// As [`module`], where the function in the table is called `last`.
+fn module_with(last: &str, functions: &[(&str, &[u32])]) -> Vec<u8> {
     let mut types = TypeSection::new();
     types.ty().function([], []);
     let mut imports = ImportSection::new();
@@ -44,10 +49,10 @@ fn module(functions: &[(&str, &[u32])]) -> Vec<u8> {
     let mut elements = ElementSection::new();
     let items = Elements::Functions(vec![index - 1].into());
     elements.active(None, &ConstExpr::i32_const(0), items);
-    let name = CustomSection {
-        name: "name".into(),
-        data: b"\0".into(),
-    };
+    let mut names = NameMap::new();
+    names.append(index - 1, last);
+    let mut name = NameSection::new();
+    name.functions(&names);
     let mut module = Module::new();
     module
         .section(&types)
@@ -121,6 +126,32 @@ fn what_is_reached_stays_and_what_is_not_goes() {
     assert_eq!(imports, ["out"]);
     assert_eq!(exports, ["proxy_on_log"]);
     assert_eq!(functions, 3);
+}
+
+#[test]
+fn what_the_sdks_dispatch_alone_would_call_is_empty_and_reaches_nothing() {
+    let functions: &[(&str, &[u32])] = &[("sloop_on_log", &[1]), ("", &[0]), ("", &[3])];
+    for (name, reached) in [
+        (
+            "_ZN10proxy_wasm6traits7Context4done17h0123456789abcdefE",
+            false,
+        ),
+        ("_ZN10proxy_wasm6logger3log17h0123456789abcdefE", true),
+    ] {
+        let stripped = strip(&module_with(name, functions)).unwrap();
+        let (imports, _, count) = shape(&stripped);
+        let expected: &[&str] = if reached { &["in", "out"] } else { &["out"] };
+        assert_eq!(imports, expected, "{name}");
+        assert_eq!(count, if reached { 3 } else { 2 }, "{name}");
+    }
+}
+
+#[test]
+fn what_the_sdks_dispatch_would_call_stays_whole_where_others_call_it() {
+    let name = "_ZN10proxy_wasm6traits7Context4done17h0123456789abcdefE";
+    let called = module_with(name, &[("sloop_on_log", &[3]), ("", &[0])]);
+    let (imports, _, _) = shape(&strip(&called).unwrap());
+    assert_eq!(imports, ["in"]);
 }
 
 #[test]
