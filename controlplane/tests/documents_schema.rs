@@ -1,5 +1,10 @@
 //! `controlplane/documents.schema.json` is what the program prints, and never refuses what it takes.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "tests"
+)]
 #![allow(clippy::print_stdout, reason = "a skipped test must be seen")]
 
 use std::path::{Path, PathBuf};
@@ -110,6 +115,76 @@ fn what_an_editor_can_see_is_refused() {
     assert_eq!(refusal(breaker), None);
     assert!(refusal(&breaker.replace("1000,", "50,")).is_some());
     assert!(refusal(&breaker.replace("limits", "limit")).is_some());
+}
+
+/// What a document of each kind may say, in as many ways as there are.
+const OF_EACH_KIND: &str = r#"
+- {apiVersion: sloop.dev/v1, kind: LoadShedding, metadata: {name: a}, spec: {service: s}}
+- {apiVersion: sloop.dev/v1, kind: LoadShedding, metadata: {name: b}, spec: {service: s, route: r, side: client, mode: shadow,
+   limits: {slow_us: 2000000, slow_max: 5%, share_max: 50%, floor: null, class_max: {critical_plus: 0%}}}}
+- {apiVersion: sloop.dev/v1, kind: DenyRule, metadata: {name: c}, spec: {service: s, rule: {caller: x, status: 429, share_max: 20%,
+   match: {method: [POST], path: {prefix: /a}}, expires_at: "2026-12-01T12:00:00Z"}}}
+- {apiVersion: sloop.dev/v1, kind: DenyRule, metadata: {name: d}, spec: {service: s, rule: {id: i, caller: x, expires_at_ms: 1793534400000}}}
+- {apiVersion: sloop.dev/v1, kind: FilterSettings, metadata: {name: e}, spec: {stats: {enabled: true}}}
+- {apiVersion: sloop.dev/v1, kind: FilterSettings, metadata: {name: f}, spec: {service: s, side: server, respond: always,
+   context: {deadlines: enforce, join: {entries: 1024}}, spans: {cluster: c, sampling: 12.5%},
+   dimensions: {caller: {xfcc: true}, origin: {baggage: o}, values_max: 16}, stats: {enabled: true, metrics_max: null}}}
+- {apiVersion: sloop.dev/v1, kind: FaultInjection, metadata: {name: g}, spec: {service: s, fault: {share: 5%, control: 5%,
+   delay: {quantiles: [["50%", 10], [9900, 200]]}, criticality: [sheddable], expires_at: "2026-12-01T12:00:00Z"}}}
+- {apiVersion: sloop.dev/v1, kind: CircuitBreaker, metadata: {name: h}, spec: {service: s, mode: metrics_only, limits: {window_calls: 100,
+   calls_min: 20, failed_max: 50%, slow_max: 80%, slow_us: 2000000, open_ms: 500, open_max_ms: 10000, probes: 5, manner: {}}}}
+- {apiVersion: sloop.dev/v1, kind: ChaosExperiment, metadata: {name: i}, spec: {hypothesis: [{slo: p, tolerance: 1%}],
+   targets: [{service: s, route: r}], faults: [{share: 5%, abort_status: 503}], duration: 10m, budget: 50%,
+   abort: {burning: page, bad: 5%}, ends: at_its_time, seed: 7,
+   schedule: {days: [mon, fri], from: "09:30", to: "16:00", zone: Europe/Paris}}}
+- {apiVersion: sloop.dev/v1, kind: ChaosExperiment, metadata: {name: j}, spec: {hypothesis: [{slo: p}], targets: [{service: s}],
+   faults: [{share: 5%, delay_ms: 100}], duration: 90s, budget: 100, schedule: {at: ["2026-12-01T12:00:00Z"]}}}
+- {apiVersion: sloop.dev/v1, kind: ChaosExperiment, metadata: {name: k}, spec: {hypothesis: [{slo: p}], targets: [{service: s}],
+   faults: [{share: 5%, delay_ms: 100}], duration: 90s, budget: 1%, schedule: once, control: null}}
+- {apiVersion: sloop.dev/v1, kind: EnvoyResource, metadata: {name: l}, spec: {selector: {clusters: [edge], metadata: {tier: 1}, locality: {zone: a}},
+   resource: {"@type": type.googleapis.com/envoy.config.cluster.v3.Cluster, name: x, type: STATIC}}}
+- {apiVersion: sloop.dev/v1, kind: AccessRule, metadata: {name: n}, spec: {identities: ["spiffe://example.org/shop"], services: [shop], calls: [a]}}
+- {apiVersion: sloop.dev/v1, kind: RouteSet, metadata: {name: m}, spec: {service: s, routes: [{name: r, match: [{path: {exact: /a}}]}]}}
+"#;
+
+#[test]
+fn whatever_a_kind_may_say_is_taken() {
+    assert_eq!(problem(OF_EACH_KIND), None);
+    let documents = tree::parse(OF_EACH_KIND).unwrap();
+    let Value::Array(documents) = json(&documents[0].1) else {
+        panic!("a list");
+    };
+    for document in documents {
+        let refusal = VALIDATOR.validate(&document).err();
+        let refusal = refusal.map(|error| format!("{}: {error}", error.instance_path()));
+        assert_eq!(refusal, None, "{document}");
+        // Whatever is in it, a slip is seen.
+        let mut slip = document.clone();
+        slip["spec"]["slip"] = 1.into();
+        assert!(!VALIDATOR.is_valid(&slip), "{slip}");
+    }
+}
+
+#[test]
+fn a_slip_deep_inside_of_a_kind_is_seen() {
+    for (right, wrong) in [
+        ("share_max: 50%", "share_max: 50 percent"),
+        ("mode: shadow", "mode: shade"),
+        ("status: 429", "status: 200"),
+        ("deadlines: enforce", "deadline: enforce"),
+        ("{xfcc: true}", "{xfcc: false}"),
+        ("[sheddable]", "[shedable]"),
+        ("abort_status: 503", "abort_status: 1000"),
+        ("duration: 10m", "duration: 10 minutes"),
+        ("days: [mon, fri]", "days: [monday]"),
+        ("burning: page", "burning: pages"),
+        ("v3.Cluster", "v3.Clusters"),
+        (", expires_at_ms: 1793534400000", ""),
+    ] {
+        let changed = OF_EACH_KIND.replace(right, wrong);
+        assert!(problem(&changed).is_some(), "{wrong}");
+        assert!(refusal(&changed).is_some(), "{wrong}");
+    }
 }
 
 /// The cases of OpenSLO's Go SDK, where the folder is there: whatever the program takes, the schema does.

@@ -4,6 +4,8 @@
 //! there are; what documents say together, and what depends on another field, is left to
 //! `sloop validate`. Words and bounds come from where they are read.
 
+mod experiment;
+mod filter_parts;
 mod openslo_kinds;
 mod own_kinds;
 
@@ -12,14 +14,17 @@ use serde_json::{Map, Value, json};
 use super::document::VERSIONS;
 use super::metadata::MODE;
 use super::openslo::{self, DESCRIPTION_CHARS_MAX};
+use super::sloop;
+use experiment::experiment;
+use filter_parts::Parts;
 use openslo_kinds::{
     alert_condition, alert_policy, alert_target, indicator, metric_source, objective, requests,
     sli, slo,
 };
-use own_kinds::{access_rule, circuit_breaker, fault_injection, route_set};
-
-/// The kinds of `sloop.dev/v1` whose fields are described.
-const OWN: [&str; 4] = ["RouteSet", "CircuitBreaker", "FaultInjection", "AccessRule"];
+use own_kinds::{
+    access_rule, circuit_breaker, deny_rule, envoy_resource, fault_injection, filter_settings,
+    load_shedding, route_set,
+};
 
 /// Where it says it is from; nothing has to be there.
 const ID: &str = "https://sloop.dev/documents.schema.json";
@@ -41,8 +46,9 @@ pub fn json_schema() -> String {
 }
 
 fn definitions() -> Value {
-    json!({
-        "document": document(),
+    let parts = Parts::all();
+    let mut definitions = json!({
+        "document": document(&parts),
         "metadata": metadata(),
         "name": name(),
         "duration": {
@@ -63,15 +69,19 @@ fn definitions() -> Value {
             ],
             "description": "A text as \"12.5%\", or ten-thousandths.",
         },
-    })
+    });
+    for (name, part) in parts.needed([&definitions].into_iter()) {
+        insert(&mut definitions, &name, part);
+    }
+    definitions
 }
 
 /// Any document; what its `spec` is depends on the kind.
-fn document() -> Value {
-    let kinds = openslo::KINDS.iter().chain(&OWN);
-    let specs: Vec<Value> = kinds
+fn document(parts: &Parts) -> Value {
+    let kinds = || openslo::KINDS.iter().chain(sloop::KINDS);
+    let mut rules: Vec<Value> = kinds()
         .filter_map(|kind| {
-            let spec = spec(kind)?;
+            let spec = spec(kind, parts)?;
             let needs = if *kind == "Service" {
                 json!([])
             } else {
@@ -83,21 +93,21 @@ fn document() -> Value {
             }))
         })
         .collect();
-    let mut rules = specs;
-    rules.push(json!({
-        "if": {"properties": {"apiVersion": {"const": "openslo/v1"}}, "required": ["apiVersion"]},
-        "then": {"properties": {"kind": {"enum": openslo::KINDS}}},
-    }));
-    let kinds: Vec<&str> = openslo::KINDS.iter().chain(&OWN).copied().collect();
+    for (version, kinds) in [
+        ("openslo/v1", openslo::KINDS),
+        ("sloop.dev/v1", sloop::KINDS),
+    ] {
+        rules.push(json!({
+            "if": {"properties": {"apiVersion": {"const": version}}, "required": ["apiVersion"]},
+            "then": {"properties": {"kind": {"enum": kinds}}},
+        }));
+    }
+    let kinds: Vec<&str> = kinds().copied().collect();
     let mut document = object(
         &["apiVersion", "kind", "metadata"],
         &[
             ("apiVersion", json!({"enum": VERSIONS})),
-            // Kinds of ours that this schema does not know are for `sloop validate` to judge.
-            (
-                "kind",
-                json!({"anyOf": [{"enum": kinds}, {"type": "string"}]}),
-            ),
+            ("kind", json!({"enum": kinds})),
             ("metadata", reference("metadata")),
             ("spec", json!({})),
         ],
@@ -108,8 +118,8 @@ fn document() -> Value {
     document
 }
 
-/// The `spec` of a kind; nothing of kinds that this schema knows by name only.
-fn spec(kind: &str) -> Option<Value> {
+/// The `spec` of a kind; nothing of a kind that nobody described, which a test finds.
+fn spec(kind: &str, parts: &Parts) -> Option<Value> {
     Some(match kind {
         "SLO" => slo(),
         "SLI" => sli(),
@@ -127,7 +137,12 @@ fn spec(kind: &str) -> Option<Value> {
         "AlertNotificationTarget" => reference("alertNotificationTarget"),
         "RouteSet" => route_set(),
         "CircuitBreaker" => circuit_breaker(),
-        "FaultInjection" => fault_injection(),
+        "FaultInjection" => fault_injection(parts),
+        "LoadShedding" => load_shedding(),
+        "DenyRule" => deny_rule(parts),
+        "FilterSettings" => filter_settings(),
+        "EnvoyResource" => envoy_resource(),
+        "ChaosExperiment" => experiment(parts),
         "AccessRule" => access_rule(),
         _ => return None,
     })
@@ -221,5 +236,38 @@ fn or_null(schema: Value) -> Value {
 fn insert(schema: &mut Value, name: &str, value: Value) {
     if let Some(fields) = schema.as_object_mut() {
         fields.insert(name.to_owned(), value);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_that_is_read_is_described() {
+        let parts = Parts::all();
+        for kind in openslo::KINDS.iter().chain(sloop::KINDS) {
+            assert!(spec(kind, &parts).is_some(), "{kind}");
+        }
+    }
+
+    #[test]
+    fn every_reference_leads_somewhere() {
+        let definitions = definitions();
+        let mut waiting = vec![&definitions];
+        let mut found = 0;
+        while let Some(schema) = waiting.pop() {
+            if let Some(place) = schema.get("$ref").and_then(Value::as_str) {
+                found += 1;
+                let name = place.strip_prefix("#/$defs/").unwrap();
+                assert!(definitions.get(name).is_some(), "{place}");
+            }
+            match schema {
+                Value::Object(fields) => waiting.extend(fields.values()),
+                Value::Array(items) => waiting.extend(items),
+                Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+            }
+        }
+        assert!(100 < found, "{found}");
     }
 }

@@ -2,7 +2,9 @@
 
 use serde_json::{Value, json};
 
-use super::{list, object, optional, or_null, reference, text};
+use super::super::sloop::envoy_resource;
+use super::filter_parts::{Parts, part};
+use super::{list, object, optional, or_null, text};
 
 pub(super) fn route_set() -> Value {
     let texts = || list(json!({"type": ["string", "null"]}));
@@ -55,27 +57,77 @@ pub(super) fn route_set() -> Value {
     )
 }
 
-/// What is inside `limits` and `fault` is a part of the filter's configuration, which has a schema of its own; here is
-/// what nearly all write.
+/// What is inside `limits`, `fault` and the like is a part of the filter's configuration.
 pub(super) fn circuit_breaker() -> Value {
-    let whole = |min: u32, max: u32| json!({"type": "integer", "minimum": min, "maximum": max});
-    let limits = json!({"type": "object", "properties": {
-        "window_ms": whole(100, 600_000),
-        "calls_min": whole(1, 1_000_000),
-        "open_ms": whole(10, 600_000),
-        "open_max_ms": whole(10, 600_000),
-        "probes": whole(1, 1_000),
-    }});
-    let modes =
-        optional(json!({"enum": ["enforce", "shadow", "metrics_only", "disabled", "forced_open"]}));
-    targeted(&["limits"], &[("mode", modes), ("limits", limits)])
+    targeted(
+        &["limits"],
+        &[
+            ("mode", or_null(part("BreakerMode"))),
+            ("limits", part("BreakerRule")),
+        ],
+    )
 }
 
-pub(super) fn fault_injection() -> Value {
-    let fault = json!({"type": "object", "required": ["share"], "properties": {
-        "share": reference("share"),
-    }});
-    targeted(&["fault"], &[("fault", fault)])
+pub(super) fn fault_injection(parts: &Parts) -> Value {
+    targeted(&["fault"], &[("fault", parts.expiring("FaultRule"))])
+}
+
+pub(super) fn load_shedding() -> Value {
+    targeted(
+        &[],
+        &[
+            ("mode", or_null(part("Mode"))),
+            ("limits", or_null(part("ShedRule"))),
+        ],
+    )
+}
+
+pub(super) fn deny_rule(parts: &Parts) -> Value {
+    targeted(&["rule"], &[("rule", parts.expiring("DenyRule"))])
+}
+
+pub(super) fn filter_settings() -> Value {
+    object(
+        &[],
+        &[
+            ("service", optional(text())),
+            ("side", optional(side())),
+            ("respond", or_null(part("TraceResponse"))),
+            ("context", or_null(part("ContextSettings"))),
+            ("spans", or_null(part("SpanSettings"))),
+            ("dimensions", or_null(part("DimensionSettings"))),
+            ("stats", or_null(part("StatsSettings"))),
+        ],
+    )
+}
+
+pub(super) fn envoy_resource() -> Value {
+    let texts = || or_null(json!({"type": "array", "minItems": 1, "items": {"type": "string"}}));
+    let of_any = json!({
+        "type": ["object", "null"],
+        "additionalProperties": {"type": ["string", "number", "boolean"]},
+    });
+    let place = ["region", "zone", "sub_zone"].map(|name| (name, optional(text())));
+    let selector = object(
+        &[],
+        &[
+            ("clusters", texts()),
+            ("ids", texts()),
+            ("metadata", of_any),
+            ("locality", or_null(object(&[], &place))),
+        ],
+    );
+    let types = envoy_resource::TYPES.map(|(type_url, _)| type_url);
+    let resource = json!({
+        "type": "object",
+        "properties": {"@type": {"enum": types}},
+        "required": ["@type"],
+        "description": "A resource in Envoy's own YAML.",
+    });
+    object(
+        &["resource"],
+        &[("selector", or_null(selector)), ("resource", resource)],
+    )
 }
 
 pub(super) fn access_rule() -> Value {
@@ -101,7 +153,7 @@ pub(super) fn access_rule() -> Value {
 }
 
 /// What is about a service, its routes, and whose sidecars act.
-fn targeted(required: &[&str], fields: &[(&str, Value)]) -> Value {
+pub(super) fn targeted(required: &[&str], fields: &[(&str, Value)]) -> Value {
     let mut all = vec![
         ("service", text()),
         (
@@ -110,10 +162,14 @@ fn targeted(required: &[&str], fields: &[(&str, Value)]) -> Value {
                 json!({"type": "string", "description": "The name of a route, or * for all."}),
             ),
         ),
-        ("side", optional(json!({"enum": ["server", "client"]}))),
+        ("side", optional(side())),
     ];
     all.extend(fields.iter().cloned());
     let mut needed = vec!["service"];
     needed.extend(required);
     object(&needed, &all)
+}
+
+fn side() -> Value {
+    json!({"enum": ["server", "client"], "description": "Whose sidecars: the service's, or its callers'."})
 }

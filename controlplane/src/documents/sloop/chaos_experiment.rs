@@ -14,6 +14,9 @@ use super::super::metadata::Metadata;
 use super::super::reader::{At, Fields, quoted};
 use super::target::{self, read_share};
 
+pub(in crate::documents) use fault::NOT_HERE;
+pub(in crate::documents) use schedule::DAYS;
+
 const FIELDS: &[&str] = &[
     "hypothesis",
     "targets",
@@ -27,14 +30,16 @@ const FIELDS: &[&str] = &[
     "schedule",
     "seed",
 ];
-const BURNING: &[(&str, Option<Speed>)] = &[
+/// How fast budgets may be spent before an experiment is stopped.
+pub(in crate::documents) const BURNING: &[(&str, Option<Speed>)] = &[
     ("slow", Some(Speed::Slow)),
     ("fast", Some(Speed::Fast)),
     ("page", Some(Speed::Page)),
     ("now", Some(Speed::Now)),
     ("never", None),
 ];
-const ENDS: &[(&str, Ends)] = &[
+/// When an experiment ends.
+pub(in crate::documents) const ENDS: &[(&str, Ends)] = &[
     ("when_decided", Ends::WhenDecided),
     ("at_its_time", Ends::AtItsTime),
 ];

@@ -4,10 +4,10 @@
 //! that its configuration gives them.
 
 mod access_rule;
-mod chaos_experiment;
+pub(super) mod chaos_experiment;
 mod circuit_breaker;
 mod deny_rule;
-mod envoy_resource;
+pub(super) mod envoy_resource;
 mod expiry;
 mod fault_injection;
 mod filter_settings;

@@ -6,7 +6,8 @@ use super::super::super::reader::At;
 use super::super::part::{self, Part};
 
 /// What is the experiment's: who a fault is, when it ends, and what it is compared with.
-const NOT_HERE: &[&str] = &["id", "seed", "control", "expires_at", "expires_at_ms"];
+pub(in crate::documents) const NOT_HERE: &[&str] =
+    &["id", "seed", "control", "expires_at", "expires_at_ms"];
 
 /// Reads a fault.
 pub(super) fn read(at: &At<'_>) -> Option<FaultRule> {

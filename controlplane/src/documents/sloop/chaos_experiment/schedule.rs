@@ -10,7 +10,8 @@ use sloop_model::WallTime;
 
 use super::super::super::reader::{At, Fields, quoted};
 
-const DAYS: &[(&str, Weekday)] = &[
+/// Days of the week, as documents call them.
+pub(in crate::documents) const DAYS: &[(&str, Weekday)] = &[
     ("mon", Weekday::Monday),
     ("tue", Weekday::Tuesday),
     ("wed", Weekday::Wednesday),

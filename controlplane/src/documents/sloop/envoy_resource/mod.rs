@@ -20,7 +20,7 @@ use super::super::reader::{At, Fields, quoted};
 use super::super::suggest;
 
 /// What may be declared: the type, and the field with its name.
-const TYPES: [(&str, &str); 5] = [
+pub(in crate::documents) const TYPES: [(&str, &str); 5] = [
     (Kind::LISTENER, "name"),
     (Kind::CLUSTER, "name"),
     (Kind::ROUTES, "name"),
