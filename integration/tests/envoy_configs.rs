@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 
 use http::StatusCode;
 use sloop_controlplane::ads::Variant;
-use sloop_controlplane::bootstrap::{Bootstrap, Inbound, Outbound};
+use sloop_controlplane::bootstrap::{Bootstrap, Inbound, IstioManifests, Outbound};
 use sloop_controlplane::documents::tree::{self, Node, Value};
 use sloop_integration::envoy::{Caller, Envoy, Upstream};
 use sloop_integration::eventually::eventually;
@@ -277,6 +277,36 @@ fn as_istio_would(inbound: SocketAddr, app: SocketAddr, plane: SocketAddr) -> St
     .replace("cluster: \"shop\"", "cluster: shop")
 }
 
+/// What the examples in `istio/` are printed from.
+fn in_istio() -> IstioManifests {
+    IstioManifests {
+        app: "payments".parse().unwrap(),
+        namespace: "shop".parse().unwrap(),
+        control_plane: "sloop.sloop-system.svc.cluster.local:9901".parse().unwrap(),
+        folder: "/etc/sloop".into(),
+        module: "sloop_filter.wasm".into(),
+        report_interval_ms: 1_000,
+    }
+}
+
+#[test]
+fn istios_examples_are_what_the_program_prints() {
+    let manifests = in_istio();
+    for (name, written) in [
+        ("istio/envoyfilter.yaml", manifests.envoy_filter().unwrap()),
+        ("istio/pod-annotations.yaml", manifests.pod_annotations()),
+    ] {
+        if std::env::var_os("SLOOP_WRITE_EXAMPLES").is_some() {
+            std::fs::write(folder().join(name), written).unwrap();
+        } else {
+            assert!(
+                file(name) == written,
+                "{name}: run this test with SLOOP_WRITE_EXAMPLES=1"
+            );
+        }
+    }
+}
+
 #[tokio::test]
 async fn istios_envoyfilter_counts_and_takes_pushes() {
     let app = Upstream::start().await.unwrap();
@@ -410,10 +440,11 @@ fn the_pod_annotations_mount_the_module_where_the_envoyfilter_looks() {
     let modules: Vec<_> = manifest
         .lines()
         .filter_map(|line| line.trim().strip_prefix("filename: "))
+        .map(|path| path.trim_matches('"'))
         .collect();
     // The file and the ConfigMap are made by the commands in the README beside it.
     let expected = format!("{path}/sloop_filter.wasm");
-    assert_eq!(modules, [&expected, &expected]);
+    assert_eq!(modules, [expected.as_str(); 2]);
     let readme = std::fs::read_to_string(folder().join("istio/README.md")).unwrap();
     let config_map = volume["configMap"]["name"].as_str().unwrap();
     let command = format!("create configmap {config_map} --from-file=sloop_filter.wasm");

@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 use std::net::SocketAddr;
 
 use sloop_model::{
-    FILTER_CONFIG_VERSION, FilterConfig, Ignored, Side, StatsSettings, TraceSettings,
+    FILTER_CONFIG_VERSION, FilterConfig, Ignored, ReportSettings, ServiceName, Side, StatsSettings,
+    TraceSettings,
 };
 
 use super::clusters::{APP_CLUSTER, upstream_cluster};
@@ -119,7 +120,8 @@ impl Bootstrap {
     /// The filter, which counts from the first request and obeys once the control plane has spoken.
     fn filter(&self, side: Side) -> String {
         let name = plugin::name(side);
-        let plugin = plugin::yaml(side, &self.module, &self.counting(side));
+        let config = counting(&self.service, side, self.report());
+        let plugin = plugin::yaml(side, &self.module, &config);
         let plugin = indented(6, &plugin);
         format!(
             "- name: {name}
@@ -138,24 +140,24 @@ impl Bootstrap {
             wasm = plugin::WASM_TYPE_URL,
         )
     }
+}
 
-    /// The configuration of a sidecar that has no policy: it counts and reports.
-    fn counting(&self, side: Side) -> FilterConfig {
-        FilterConfig {
-            version: FILTER_CONFIG_VERSION,
-            generation: 0,
-            service: self.service.clone(),
-            side,
-            trace: TraceSettings::default(),
-            report: Some(self.report()),
-            spans: None,
-            dimensions: None,
-            stats: StatsSettings::default(),
-            route_names: false,
-            deny: Vec::new(),
-            scopes: Vec::new(),
-            optional: Ignored {},
-        }
+/// The configuration of a sidecar of `service` that has no policy: it counts and reports.
+pub(super) fn counting(service: &ServiceName, side: Side, report: ReportSettings) -> FilterConfig {
+    FilterConfig {
+        version: FILTER_CONFIG_VERSION,
+        generation: 0,
+        service: service.clone(),
+        side,
+        trace: TraceSettings::default(),
+        report: Some(report),
+        spans: None,
+        dimensions: None,
+        stats: StatsSettings::default(),
+        route_names: false,
+        deny: Vec::new(),
+        scopes: Vec::new(),
+        optional: Ignored {},
     }
 }
 

@@ -12,6 +12,7 @@
 mod address;
 mod clusters;
 mod fleet;
+mod istio;
 mod listeners;
 pub mod plugin;
 mod text;
@@ -23,6 +24,7 @@ use sloop_model::{ReportSettings, ServiceName};
 
 pub use address::{Address, InvalidAddress};
 pub use fleet::{FLEET_LAYER, FleetBootstrap};
+pub use istio::{InvalidLabel, IstioManifests, Label};
 pub use tls::ClientTls;
 
 use crate::ads::Variant;
