@@ -13,6 +13,8 @@ use serde::{Deserialize, Serialize};
 use sloop_controllers::{Acted, BreakerState, ObjectiveStatus, Signal, Spent, Stage};
 use sloop_model::{Dimension, Module, Policy, RouteName, Scope, ServiceName, Side, SloName};
 
+use crate::documents::{Became, DocumentId, Remark};
+
 pub use effects::{ArmStatus, DenialStatus, FaultTotals, ShedLevel, ShedTotals};
 pub use events::{Event, Happened};
 pub use pushes::{PushStage, PushStatus};
@@ -289,15 +291,35 @@ pub struct DecisionEffect {
     pub acted: Acted,
 }
 
-/// `GET /v1/documents`: one file.
+/// `GET /v1/documents`: one file, or one document that was handed in.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DocumentFile {
-    /// Its name below the folder.
+    /// Its path; `applied:KIND/NAME` for a document that was handed in.
     pub file: String,
     /// Whether what it says is in force; if not, what it said before is, if anything.
     pub accepted: bool,
     /// What is wrong with it.
     pub problems: Vec<String>,
+}
+
+/// `POST /v1/documents`, `DELETE /v1/documents/{kind}/{name}`: what became of one document.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DocumentChanged {
+    /// Which.
+    #[serde(flatten)]
+    pub id: DocumentId,
+    /// `created`, `configured`, `unchanged` or `deleted`.
+    pub became: Became,
+}
+
+/// One of the texts that `POST /v1/documents` takes as [`TEXTS_TYPE`](super::TEXTS_TYPE).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DocumentText {
+    /// What to call it where something is wrong with it.
+    pub file: String,
+    /// Documents, YAML or JSON.
+    pub text: String,
 }
 
 /// Body of every error (RFC 9457).
@@ -309,4 +331,7 @@ pub struct Problem {
     pub status: u16,
     /// What is wrong with this request.
     pub detail: String,
+    /// What is wrong with documents, one by one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub problems: Vec<Remark>,
 }

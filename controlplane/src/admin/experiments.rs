@@ -61,7 +61,7 @@ pub(super) async fn run_documents(
     State(admin): State<Admin>,
     body: Result<String, StringRejection>,
 ) -> Accepted {
-    let text = body.map_err(|error| Refusal::Query(error.body_text()))?;
+    let text = body?;
     let now = clock::wall();
     let intents = read(&text, now)?;
     let names = intents

@@ -1,6 +1,7 @@
 //! What people and tools ask the control plane, over HTTP.
 
 pub mod api;
+mod documents;
 mod experiments;
 mod guard;
 mod nodes;
@@ -9,6 +10,7 @@ mod pushes;
 mod routes;
 mod tokens;
 
+pub use documents::TEXTS_TYPE;
 pub use experiments::AskedFor;
 pub use guard::Guard;
 pub use routes::{Admin, router};

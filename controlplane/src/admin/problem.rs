@@ -1,10 +1,19 @@
 //! Errors as `application/problem+json` (RFC 9457).
 
+use axum::extract::rejection::StringRejection;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
 use super::api::Problem;
+use crate::documents::{NotPlanned, Remark};
 use crate::engine::NotAsked;
+use crate::serve::NotChanged;
+
+/// Media type of every error.
+const PROBLEM_TYPE: &str = "application/problem+json";
+
+/// Longer than any sentence of the library.
+const DETAIL_BYTES_MAX: usize = 4 << 10;
 
 /// Why a request has no answer.
 #[derive(Debug, thiserror::Error)]
@@ -26,6 +35,12 @@ pub(super) enum Refusal {
     /// Documents that were handed in are wrong.
     #[error("{0}")]
     Documents(String),
+    /// Documents cannot be changed like this.
+    #[error("{}", whole(.0))]
+    Change(NotChanged),
+    /// A request has more bytes than it may.
+    #[error("{0}")]
+    TooLarge(String),
     /// An experiment cannot be run or stopped.
     #[error("{0}")]
     Experiment(NotAsked),
@@ -50,6 +65,15 @@ impl Refusal {
             Self::Query(_) => StatusCode::BAD_REQUEST,
             Self::Stranger => StatusCode::UNAUTHORIZED,
             Self::Documents(_) => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::Change(NotChanged::Store(_)) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Change(NotChanged::Planned(error)) => match error {
+                NotPlanned::Wrong(_) | NotPlanned::Nothing | NotPlanned::TooMany { .. } => {
+                    StatusCode::UNPROCESSABLE_ENTITY
+                }
+                NotPlanned::Unknown(_) => StatusCode::NOT_FOUND,
+                NotPlanned::InFile { .. } => StatusCode::CONFLICT,
+            },
+            Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Experiment(NotAsked::Unknown(_)) => StatusCode::NOT_FOUND,
             Self::Experiment(_) => StatusCode::CONFLICT,
             Self::Loading | Self::Stopping => StatusCode::SERVICE_UNAVAILABLE,
@@ -58,17 +82,72 @@ impl Refusal {
     }
 }
 
+/// An error and its causes.
+fn whole(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(error.source(), |error| error.source());
+    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
+}
+
+impl From<StringRejection> for Refusal {
+    fn from(rejection: StringRejection) -> Self {
+        let text = rejection.body_text();
+        if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
+            Self::TooLarge(text)
+        } else {
+            Self::Query(text)
+        }
+    }
+}
+
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
+        let detail = self.to_string();
         let status = self.status();
-        let problem = Problem {
-            title: status.canonical_reason().unwrap_or("error").to_owned(),
-            status: status.as_u16(),
-            detail: self.to_string(),
+        let problems = if let Self::Change(NotChanged::Planned(NotPlanned::Wrong(remarks))) = self {
+            remarks
+        } else {
+            Vec::new()
         };
-        let kind = HeaderValue::from_static("application/problem+json");
-        let mut response = (status, axum::Json(problem)).into_response();
-        response.headers_mut().insert(header::CONTENT_TYPE, kind);
-        response
+        respond(status, detail, problems)
     }
+}
+
+fn respond(status: StatusCode, detail: String, problems: Vec<Remark>) -> Response {
+    let problem = Problem {
+        title: status.canonical_reason().unwrap_or("error").to_owned(),
+        status: status.as_u16(),
+        detail,
+        problems,
+    };
+    let kind = HeaderValue::from_static(PROBLEM_TYPE);
+    let mut response = (status, axum::Json(problem)).into_response();
+    response.headers_mut().insert(header::CONTENT_TYPE, kind);
+    response
+}
+
+/// Makes a problem of an error that the library answered by itself: a method that a path does not
+/// have, a path that is no text.
+pub(super) async fn only_problems(response: Response) -> Response {
+    let status = response.status();
+    let kind = response.headers().get(header::CONTENT_TYPE);
+    let is_problem = kind.is_some_and(|kind| kind == PROBLEM_TYPE);
+    if is_problem || !(status.is_client_error() || status.is_server_error()) {
+        return response;
+    }
+    let (parts, body) = response.into_parts();
+    let text = axum::body::to_bytes(body, DETAIL_BYTES_MAX).await;
+    let text = text.map_or_else(
+        |_| String::new(),
+        |text| String::from_utf8_lossy(&text).into_owned(),
+    );
+    let detail = if text.is_empty() {
+        status.canonical_reason().unwrap_or("error").to_owned()
+    } else {
+        text
+    };
+    let mut problem = respond(status, detail, Vec::new());
+    if let Some(allow) = parts.headers.get(header::ALLOW) {
+        problem.headers_mut().insert(header::ALLOW, allow.clone());
+    }
+    problem
 }

@@ -1,32 +1,35 @@
-//! The paths of the HTTP API. All are `GET`, but for orders about experiments.
+//! The paths of the HTTP API. All are `GET`, but for orders about experiments and documents.
 
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use axum::extract::{DefaultBodyLimit, Path, Query, State, rejection::QueryRejection};
 use axum::http::{Uri, header};
+use axum::middleware::map_response;
 use axum::response::{IntoResponse, Response};
 use axum::{
     Json, Router,
-    routing::{get, post},
+    routing::{delete, get, post},
 };
 use serde::{Deserialize, Serialize};
 use sloop_controllers::{AlertStatus, SloStatus};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::api::{
-    DecisionExplained, DecisionTaken, DenialStatus, DocumentFile, Event, List, NodeStatus,
-    PushStatus, ScopeStatus, SpendingStatus,
+    DecisionExplained, DecisionTaken, DenialStatus, Event, List, NodeStatus, PushStatus,
+    ScopeStatus, SpendingStatus,
 };
+use super::documents;
 use super::experiments;
 use super::nodes::nodes;
-use super::problem::Refusal;
+use super::problem::{Refusal, only_problems};
 use super::pushes::pushes;
 use crate::ads::Hub;
 use crate::clock;
+use crate::documents::Plan;
 use crate::engine::Engine;
 use crate::metrics::Telemetry;
-use crate::serve::{Change, View};
+use crate::serve::{Change, DocumentChange, DocumentOrder, View};
 
 /// What the HTTP API answers from. Clones are the same.
 #[derive(Clone, Debug)]
@@ -42,6 +45,7 @@ pub struct Admin {
 struct Loop {
     views: mpsc::Sender<View>,
     changes: mpsc::Sender<Change>,
+    documents: mpsc::Sender<DocumentOrder>,
     slos: watch::Sender<Arc<[SloStatus]>>,
 }
 
@@ -56,16 +60,22 @@ impl Admin {
         }
     }
 
-    /// From now on asks the loop behind `views` and `changes`, whose metrics show what is in `slos`.
+    /// From now on asks the loop behind `views` and `changes`, whose metrics show what is in `slos`,
+    /// and whoever reads documents.
     pub fn ready(
         &self,
-        (views, changes): (mpsc::Sender<View>, mpsc::Sender<Change>),
+        (views, changes, documents): (
+            mpsc::Sender<View>,
+            mpsc::Sender<Change>,
+            mpsc::Sender<DocumentOrder>,
+        ),
         slos: watch::Sender<Arc<[SloStatus]>>,
     ) {
         // A second call would mean two loops; the first one stays.
         drop(self.running.set(Loop {
             views,
             changes,
+            documents,
             slos,
         }));
     }
@@ -96,6 +106,26 @@ impl Admin {
             return Err(Refusal::Stopping);
         }
         answered.await.or(Err(Refusal::Stopping))
+    }
+
+    /// What came of a change of documents, or would come of it if `is_trial`. When it returns, it is in force.
+    pub(super) async fn change_documents(
+        &self,
+        change: DocumentChange,
+        is_trial: bool,
+    ) -> Result<Plan, Refusal> {
+        let documents = &self.running.get().ok_or(Refusal::Loading)?.documents;
+        let (answer, answered) = oneshot::channel();
+        let order = DocumentOrder {
+            change,
+            is_trial,
+            answer,
+        };
+        if documents.send(order).await.is_err() {
+            return Err(Refusal::Stopping);
+        }
+        let result = answered.await.or(Err(Refusal::Stopping))?;
+        result.map_err(Refusal::Change)
     }
 
     pub(super) async fn list<T: Serialize + Send + 'static>(
@@ -129,7 +159,13 @@ pub fn router(admin: Admin) -> Router {
         .route("/v1/decisions", get(decisions))
         .route("/v1/denials", get(denials))
         .route("/v1/decisions/{id}", get(decision))
-        .route("/v1/documents", get(documents))
+        .route(
+            "/v1/documents",
+            get(documents::documents)
+                .post(documents::apply)
+                .layer(DefaultBodyLimit::max(documents::BYTES_MAX)),
+        )
+        .route("/v1/documents/{kind}/{name}", delete(documents::delete_one))
         .route(
             "/v1/experiments",
             get(experiments::experiments).post(experiments::run_documents),
@@ -139,6 +175,7 @@ pub fn router(admin: Admin) -> Router {
         .route("/v1/experiments/{name}/stop", post(experiments::stop))
         .layer(DefaultBodyLimit::max(experiments::BYTES_MAX))
         .fallback(|uri: Uri| async move { Refusal::NoSuchPath(uri.path().to_owned()) })
+        .layer(map_response(only_problems))
         .with_state(admin)
 }
 
@@ -257,8 +294,4 @@ async fn decision(
     };
     let kind = "decision";
     found.map(Json).ok_or(Refusal::NoSuch { kind, name })
-}
-
-async fn documents(State(admin): State<Admin>) -> Answer<DocumentFile> {
-    admin.list(|engine| engine.files().to_vec()).await
 }

@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use sloop_model::WallTime;
 
+use super::applied::PREFIX;
 use super::document::{self, Parsed};
 use super::files::{self, FileError};
 use super::fleet;
@@ -27,13 +28,34 @@ pub(super) struct Merge {
     documents: usize,
 }
 
+/// What was found in a file.
+#[derive(Clone, Debug)]
+pub(super) enum Content {
+    /// What it says, right or wrong.
+    Read(Arc<Parsed>),
+    /// Why it is no text.
+    Unreadable(String),
+}
+
+impl Content {
+    /// What is in the file at `path`, read at `now`.
+    pub(super) fn of(path: &Path, now: WallTime) -> Self {
+        match files::read(path) {
+            Ok(text) => Self::Read(Arc::new(document::read(&text, now))),
+            Err(error) => Self::Unreadable(FileError::to_string(&error)),
+        }
+    }
+}
+
 /// The contents of a file that may be in force.
 #[derive(Debug, Default)]
 struct Versions {
     /// Cannot be in force; looked at to say all that is wrong with it at once.
-    broken: Option<Parsed>,
+    broken: Option<Arc<Parsed>>,
     current: Option<Arc<Parsed>>,
     previous: Option<Arc<Parsed>>,
+    /// It was handed in, and files win.
+    is_applied: bool,
 }
 
 impl Versions {
@@ -45,42 +67,56 @@ impl Versions {
 impl Merge {
     /// Adds the file at `path`, read at `now`.
     pub(super) fn add_file(&mut self, path: &Path, now: WallTime) {
-        let name = path.display().to_string();
-        match files::read(path) {
-            Ok(text) => self.add(&name, document::read(&text, now)),
-            Err(error) => {
-                self.refuse(&name, &error);
-                self.files.entry(name).or_default();
+        self.add_content(&path.display().to_string(), &Content::of(path, now));
+    }
+
+    /// Adds what was found in the file `name`.
+    pub(super) fn add_content(&mut self, name: &str, content: &Content) {
+        match content {
+            Content::Read(parsed) => self.add(name, Arc::clone(parsed)),
+            Content::Unreadable(message) => {
+                self.refuse(name, message);
+                self.files.entry(name.to_owned()).or_default();
             }
         }
     }
 
     /// Adds what the file `name` says.
-    pub(super) fn add(&mut self, name: &str, parsed: Parsed) {
+    pub(super) fn add(&mut self, name: &str, parsed: Arc<Parsed>) {
         self.count += 1;
+        self.put(name, parsed, false);
+    }
+
+    /// Adds what was handed in as `name`.
+    pub(super) fn add_applied(&mut self, name: &str, parsed: Arc<Parsed>) {
+        self.put(name, parsed, true);
+    }
+
+    fn put(&mut self, name: &str, parsed: Arc<Parsed>, is_applied: bool) {
         self.documents += parsed.count;
         self.problems.extend(remarks(name, &parsed.problems));
         let versions = self.files.entry(name.to_owned()).or_default();
+        versions.is_applied = is_applied;
         if parsed.problems.is_empty() {
-            versions.current = Some(Arc::new(parsed));
+            versions.current = Some(parsed);
         } else {
             versions.broken = Some(parsed);
         }
     }
 
     /// Adds that `name` cannot be read.
-    pub(super) fn refuse(&mut self, name: &str, error: &FileError) {
+    pub(super) fn refuse(&mut self, name: &str, message: &str) {
         self.problems.push(Remark {
             file: name.to_owned(),
             line: 0,
             column: 0,
             document: 0,
             path: String::new(),
-            message: error.to_string(),
+            message: message.to_owned(),
         });
     }
 
-    /// Lets files that are there fall back on what they said before.
+    /// Lets what is there fall back on what it said before.
     pub(super) fn fall_back_on(&mut self, good: &BTreeMap<String, Arc<Parsed>>) {
         for (name, versions) in &mut self.files {
             versions.previous = good.get(name).cloned();
@@ -88,8 +124,8 @@ impl Merge {
     }
 
     /// Keeps what all files said before.
-    pub(super) fn keep_all(&mut self, good: &BTreeMap<String, Arc<Parsed>>) {
-        for (name, parsed) in good {
+    pub(super) fn keep_files(&mut self, good: &BTreeMap<String, Arc<Parsed>>) {
+        for (name, parsed) in good.iter().filter(|(name, _)| !name.starts_with(PREFIX)) {
             let versions = self.files.entry(name.clone()).or_default();
             versions.previous = Some(Arc::clone(parsed));
         }
@@ -98,14 +134,16 @@ impl Merge {
     /// Puts all together. Also returns the content of each file that is in force.
     pub(super) fn finish(mut self, now: WallTime) -> (Loaded, BTreeMap<String, Arc<Parsed>>) {
         self.look_at_broken(now);
-        let contributions = loop {
+        let (contributions, outdone) = loop {
             let files = self.files.iter();
             let chosen = files.filter_map(|(name, versions)| Some((name, &**versions.chosen()?)));
+            let (chosen, outdone) = self.without_outdone(chosen.collect());
             let contributions = round(chosen, now);
             if !self.take_out(&contributions) {
-                break contributions;
+                break (contributions, outdone);
             }
         };
+        self.problems.extend(outdone);
         let mut loaded = Loaded {
             files: self.count,
             documents: self.documents,
@@ -144,8 +182,9 @@ impl Merge {
         let files = self.files.iter();
         let all = files.filter_map(|(name, versions)| {
             let chosen = versions.chosen().map(|parsed| &**parsed);
-            Some((name, versions.broken.as_ref().or(chosen)?))
+            Some((name, versions.broken.as_deref().or(chosen)?))
         });
+        let (all, _) = self.without_outdone(all.collect());
         for (name, contribution) in round(all, now) {
             if self
                 .files
@@ -156,6 +195,37 @@ impl Merge {
                     .extend(remarks(&name, &contribution.sink.problems()));
             }
         }
+    }
+
+    /// Leaves out of `all` what was handed in and has the kind and name of a document in a file,
+    /// and says so.
+    fn without_outdone<'a>(
+        &self,
+        mut all: Vec<(&'a String, &'a Parsed)>,
+    ) -> (Vec<(&'a String, &'a Parsed)>, Vec<Remark>) {
+        let is_applied = |name: &String| self.files.get(name).is_some_and(|it| it.is_applied);
+        let mut in_files = BTreeMap::new();
+        for (name, parsed) in all.iter().filter(|(name, _)| !is_applied(name)) {
+            let documents = parsed.documents.iter();
+            in_files.extend(documents.map(|it| ((it.kind, it.name.as_str()), *name)));
+        }
+        let mut outdone = Vec::new();
+        all.retain(|(name, parsed)| {
+            let mut documents = parsed.documents.iter().filter(|_| is_applied(name));
+            let winner = documents.find_map(|document| {
+                let file = in_files.get(&(document.kind, document.name.as_str()))?;
+                Some((document, *file))
+            });
+            outdone.extend(winner.map(|(document, file)| {
+                let why = format!(
+                    "the {} {} is in the file {file}, too, which wins; delete it here or there",
+                    document.kind, document.name
+                );
+                Remark::of(name, &document.spot.says(why))
+            }));
+            winner.is_none()
+        });
+        (all, outdone)
     }
 
     /// Takes contents with problems out of the choice; says whether there were
@@ -186,11 +256,9 @@ impl Merge {
     }
 }
 
-fn round<'a>(
-    files: impl Iterator<Item = (&'a String, &'a Parsed)>,
-    now: WallTime,
-) -> Vec<(String, Contribution)> {
+fn round(files: Vec<(&String, &Parsed)>, now: WallTime) -> Vec<(String, Contribution)> {
     let files: Vec<(&str, &Parsed)> = files
+        .into_iter()
         .map(|(name, parsed)| (name.as_str(), parsed))
         .collect();
     let names = files.iter().map(|(name, _)| (*name).to_owned());
@@ -198,13 +266,6 @@ fn round<'a>(
 }
 
 fn remarks(file: &str, findings: &[Finding]) -> Vec<Remark> {
-    let remark = |finding: &Finding| Remark {
-        file: file.to_owned(),
-        line: finding.place.line,
-        column: finding.place.column,
-        document: finding.document,
-        path: finding.path.clone(),
-        message: finding.message.clone(),
-    };
-    findings.iter().map(remark).collect()
+    let findings = findings.iter();
+    findings.map(|finding| Remark::of(file, finding)).collect()
 }

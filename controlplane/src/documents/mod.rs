@@ -13,6 +13,7 @@
 pub mod tree;
 
 mod alerts;
+mod applied;
 mod document;
 mod files;
 mod fleet;
@@ -34,16 +35,18 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use sloop_controllers::{AccessRule, FilterSettings, IntentId, RouteSet};
 use sloop_model::WallTime;
 use sloop_xds::fleet::Declared;
 
+pub use applied::{Applied, Became, DocumentId, NotPlanned, Plan, Planned};
 pub use files::FileError;
 pub use schema::json_schema;
 
 use document::Parsed;
-use merge::Merge;
+use merge::{Content, Merge};
+use reader::Finding;
 
 /// What all documents together say.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -72,7 +75,7 @@ pub struct Loaded {
 }
 
 /// Something to say about a place in a file.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Remark {
     /// The file.
     pub file: String,
@@ -88,10 +91,13 @@ pub struct Remark {
     pub message: String,
 }
 
-/// A folder with documents, read again and again.
+/// A folder with documents, read again and again, and what was handed in beside it.
 #[derive(Debug)]
 pub struct Folder {
     path: PathBuf,
+    /// What was found at the last reading, by file; or why the folder could not be read.
+    found: Result<BTreeMap<String, Content>, String>,
+    applied: Applied,
     /// What each file said when nothing was wrong with it.
     good: BTreeMap<String, Arc<Parsed>>,
     /// What was declared for fleets when that was known.
@@ -101,7 +107,7 @@ pub struct Folder {
 /// Reads `folder` and all below it once, as it is at `now`.
 #[must_use]
 pub fn read_dir(folder: &Path, now: WallTime) -> Loaded {
-    Folder::new(folder.to_owned()).read(now)
+    Folder::new(folder.to_owned(), Applied::default()).read(now)
 }
 
 /// Reads files and folders, as they are at `now`.
@@ -124,16 +130,50 @@ pub fn read_all(paths: &[PathBuf], texts: &[(String, String)], now: WallTime) ->
         if path.is_dir() {
             match files::below(path) {
                 Ok(paths) => paths.iter().for_each(|path| merge.add_file(path, now)),
-                Err(error) => merge.refuse(&path.display().to_string(), &error),
+                Err(error) => merge.refuse(&path.display().to_string(), &error.to_string()),
             }
         } else {
             merge.add_file(path, now);
         }
     }
     for (name, text) in texts {
-        merge.add(name, document::read(text, now));
+        merge.add(name, Arc::new(document::read(text, now)));
     }
     merge.finish(now).0
+}
+
+/// The files with documents in `folder` and below, sorted.
+///
+/// # Errors
+///
+/// When it cannot be read, or has too much in it to be meant.
+pub fn files_below(folder: &Path) -> Result<Vec<PathBuf>, FileError> {
+    files::below(folder)
+}
+
+/// The kind of document that `given` means, in upper or lower case.
+///
+/// # Errors
+///
+/// When there is none; with the kind that was probably meant.
+pub fn kind(given: &str) -> Result<&'static str, UnknownKind> {
+    let known = openslo::KINDS.iter().chain(sloop::KINDS);
+    let known: Vec<&'static str> = known.copied().collect();
+    let mut same = known.iter().filter(|it| it.eq_ignore_ascii_case(given));
+    same.next().copied().ok_or_else(|| UnknownKind {
+        given: given.to_owned(),
+        hint: suggest::hint(given, &known),
+    })
+}
+
+/// Something is called a kind of document and is none.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{given:?} is no kind of document; {hint}")]
+pub struct UnknownKind {
+    /// As given.
+    given: String,
+    /// What was probably meant, or what there is.
+    hint: String,
 }
 
 /// Reads the text of a stream, to pass it to [`read_texts`].
@@ -146,6 +186,17 @@ pub fn read_stream(stream: impl Read) -> Result<String, FileError> {
 }
 
 impl Remark {
+    fn of(file: &str, finding: &Finding) -> Self {
+        Self {
+            file: file.to_owned(),
+            line: finding.place.line,
+            column: finding.place.column,
+            document: finding.document,
+            path: finding.path.clone(),
+            message: finding.message.clone(),
+        }
+    }
+
     /// The same as a line for people that says that it stops nothing.
     #[must_use]
     pub fn as_note(&self) -> String {
@@ -172,43 +223,62 @@ impl fmt::Display for Remark {
 }
 
 impl Folder {
-    /// The folder at `path`. Nothing is read yet.
+    /// The folder at `path`, beside which `applied` was handed in. Nothing is read yet.
     #[must_use]
-    pub const fn new(path: PathBuf) -> Self {
+    pub const fn new(path: PathBuf, applied: Applied) -> Self {
         Self {
             path,
+            found: Ok(BTreeMap::new()),
+            applied,
             good: BTreeMap::new(),
             fleet: None,
         }
     }
 
-    /// Reads all files, as they are at `now`. A file with problems keeps what it
-    /// said at the last call without, a file that is gone says nothing any more.
-    /// When the folder itself cannot be read, everything is kept. What is declared for
-    /// fleets is kept as a whole when it is not known what it should be.
+    /// Reads all files, as they are at `now`, and puts all together.
     ///
     /// Calendar windows are listed for more than a year ahead: call it at least once in that time.
     pub fn read(&mut self, now: WallTime) -> Loaded {
-        let mut merge = Merge::default();
-        match files::below(&self.path) {
-            Ok(paths) => {
-                for path in paths {
-                    merge.add_file(&path, now);
-                }
-                merge.fall_back_on(&self.good);
-            }
-            Err(error) => {
-                merge.refuse(&self.path.display().to_string(), &error);
-                merge.keep_all(&self.good);
-            }
-        }
-        let (mut loaded, good) = merge.finish(now);
+        let named = |path: PathBuf| (path.display().to_string(), Content::of(&path, now));
+        self.found = files::below(&self.path)
+            .map(|paths| paths.into_iter().map(named).collect())
+            .map_err(|error| error.to_string());
+        self.together(now)
+    }
+
+    /// Puts together what was read last and what was handed in since. A file with problems keeps
+    /// what it said at the last call without, a file that is gone says nothing any more.
+    /// When the folder itself could not be read, everything is kept. What is declared for
+    /// fleets is kept as a whole when it is not known what it should be.
+    pub fn together(&mut self, now: WallTime) -> Loaded {
+        let (mut loaded, good) = self.merge(&self.applied, now).finish(now);
         self.good = good;
         if loaded.fleet.is_some() {
             self.fleet.clone_from(&loaded.fleet);
         }
         loaded.fleet.clone_from(&self.fleet);
         loaded
+    }
+
+    /// All that was read last, with `applied` beside it.
+    fn merge(&self, applied: &Applied, now: WallTime) -> Merge {
+        let mut merge = Merge::default();
+        match &self.found {
+            Ok(files) => {
+                for (name, content) in files {
+                    merge.add_content(name, content);
+                }
+            }
+            Err(message) => {
+                merge.refuse(&self.path.display().to_string(), message);
+                merge.keep_files(&self.good);
+            }
+        }
+        for (name, parsed) in applied.read(now) {
+            merge.add_applied(&name, parsed);
+        }
+        merge.fall_back_on(&self.good);
+        merge
     }
 }
 

@@ -353,7 +353,7 @@ fn a_file_with_a_problem_keeps_what_it_said() {
         let names = loaded.intents.iter().map(|(id, _, _)| id.0.clone());
         names.collect::<Vec<_>>()
     };
-    let mut watched = Folder::new(folder.path().to_owned());
+    let mut watched = Folder::new(folder.path().to_owned(), Applied::default());
     write("a.yaml", &good("a"));
     fs::create_dir(folder.path().join("deep")).unwrap();
     write("deep/b.json", &good("b"));

@@ -20,6 +20,7 @@ use tonic::Status;
 
 use super::acknowledgements::Acknowledgements;
 use super::commits::{Commits, Ended};
+use super::watch::Update;
 use crate::ads::{self, Hub};
 use crate::clock;
 use crate::engine::{Documents, Engine, Pace};
@@ -58,7 +59,7 @@ pub(super) struct Inputs {
     pub(super) arrivals: mpsc::Receiver<Arrival>,
     pub(super) views: mpsc::Receiver<View>,
     pub(super) changes: mpsc::Receiver<Change>,
-    pub(super) documents: mpsc::Receiver<Documents>,
+    pub(super) documents: mpsc::Receiver<Update>,
     pub(super) ads: broadcast::Receiver<ads::Event>,
     pub(super) cohorts: watch::Receiver<BTreeSet<Cohort>>,
     pub(super) stop: watch::Receiver<bool>,
@@ -182,7 +183,7 @@ impl Actor {
                 }
                 Some(view) = inputs.views.recv() => view(&self.engine),
                 Some(change) = inputs.changes.recv() => self.change(change),
-                Some(documents) = inputs.documents.recv() => self.take_documents(documents),
+                Some(Update { documents, taken: _taken }) = inputs.documents.recv() => self.take_documents(documents),
                 event = inputs.ads.recv() => self.hear(event),
                 Ok(()) = inputs.cohorts.changed() => {
                     let seen = inputs.cohorts.borrow_and_update().clone();

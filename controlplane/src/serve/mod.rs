@@ -9,10 +9,12 @@ mod actor;
 mod api;
 mod commits;
 mod grpc;
+mod orders;
 mod watch;
 
 pub use actor::{Change, View};
 pub use api::ApiSettings;
+pub use orders::{DocumentChange, DocumentOrder, NotChanged};
 
 use std::future::Future;
 use std::net::SocketAddr;
@@ -217,13 +219,14 @@ pub async fn serve(
         cohorts: hub.cohorts(),
         stop: stopped.clone(),
     };
-    let watching = tokio::spawn(loaded.watched.run(changes));
+    let (documents, handed_in) = mpsc::channel(VIEWS_MAX);
+    let watching = tokio::spawn(loaded.watched.run(changes, handed_in));
     let running = tokio::spawn(actor.run(inputs));
     hub.open();
     let counted = (limits.reports, door.metrics.clone());
     let reports = Reports::service(arrivals, hub.access(), ingest, counted);
     let grpc = tokio::spawn(grpc::serve(door, limits.ads, (hub, reports), stopped));
-    admin.ready((views, orders), slos);
+    admin.ready((views, orders, documents), slos);
     tracing::info!(
         grpc = %grpc_at, http = %http_at, store = %settings.store.display(),
         took_ms = begun.elapsed().as_millis(), "ready"
@@ -313,7 +316,8 @@ async fn load(settings: &ServeSettings) -> Result<Loaded, ServeError> {
             None => None,
         };
         let publisher = Publisher::restore(settings.publish, &*store)?;
-        let (watched, documents) = Watched::begin(settings.documents);
+        let applied = orders::restore(&*store)?;
+        let (watched, documents) = Watched::begin(settings.documents, applied, Arc::clone(&store));
         grpc::advise(settings.tls.as_ref(), &documents.access);
         Ok(Loaded {
             store,

@@ -3,7 +3,8 @@
 //! Looking works on every file system, also where nobody is told of changes
 //! (network file systems, mounted `ConfigMap`s). Files are read when the folder
 //! was the same at two looks in a row: what somebody is still writing is not
-//! half obeyed.
+//! half obeyed. What is handed in over the API goes through here, too, so that
+//! all documents change one after the other.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -13,12 +14,14 @@ use std::time::{Duration, Instant, SystemTime};
 
 use sloop_controllers::Access;
 use sloop_xds::fleet::Fleet;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
+use super::orders::{self, DocumentOrder, NotChanged};
 use crate::admin::api::DocumentFile;
 use crate::clock;
-use crate::documents::{Folder, Loaded, Remark};
+use crate::documents::{Applied, Folder, Loaded, Plan, Remark};
 use crate::engine::Documents;
+use crate::store::Store;
 
 /// How often to look. A change takes effect within two looks.
 const LOOK_GAP: Duration = Duration::from_millis(200);
@@ -33,10 +36,29 @@ const DEPTH_MAX: usize = 16;
 /// The folder as it was at one look: when each entry was changed, and its length.
 type Look = BTreeMap<PathBuf, Option<(SystemTime, u64)>>;
 
+/// Documents that changed.
+#[derive(Debug)]
+pub(super) struct Update {
+    pub(super) documents: Documents,
+    /// Dropped when the loop has taken them.
+    pub(super) taken: oneshot::Sender<()>,
+}
+
+/// What one round of work came to.
+#[derive(Debug, Default)]
+struct Worked {
+    documents: Option<Documents>,
+    answer: Option<(
+        oneshot::Sender<Result<Plan, NotChanged>>,
+        Result<Plan, NotChanged>,
+    )>,
+}
+
 /// A folder under watch.
 #[derive(Debug)]
 pub(super) struct Watched {
     path: PathBuf,
+    store: Arc<dyn Store>,
     folder: Folder,
     previous: Look,
     read: Look,
@@ -45,15 +67,20 @@ pub(super) struct Watched {
 }
 
 impl Watched {
-    /// Reads the folder at `path` for the first time.
-    pub(super) fn begin(path: PathBuf) -> (Self, Documents) {
+    /// Reads the folder at `path` for the first time; `applied` was handed in beside it and is in `store`.
+    pub(super) fn begin(
+        path: PathBuf,
+        applied: Applied,
+        store: Arc<dyn Store>,
+    ) -> (Self, Documents) {
         let look = look(&path);
-        let mut folder = Folder::new(path.clone());
+        let mut folder = Folder::new(path.clone(), applied);
         let loaded = folder.read(clock::wall());
         log(&loaded);
-        let documents = documents(&loaded, &look);
+        let documents = documents(&loaded, &look, folder.applied());
         let watched = Self {
             path,
+            store,
             folder,
             previous: look.clone(),
             read: look,
@@ -75,38 +102,83 @@ impl Watched {
         self.read.clone_from(&self.previous);
         self.read_at = Instant::now();
         let loaded = self.folder.read(clock::wall());
+        self.news(loaded)
+    }
+
+    /// What is said now, when that is something else than before.
+    fn news(&mut self, loaded: Loaded) -> Option<Documents> {
         if loaded == self.loaded {
             return None;
         }
         log(&loaded);
         self.loaded = loaded;
-        Some(documents(&self.loaded, &self.read))
+        let applied = self.folder.applied();
+        Some(documents(&self.loaded, &self.read, applied))
     }
 
-    /// Looks until nobody wants to know any more.
-    pub(super) async fn run(mut self, changes: mpsc::Sender<Documents>) {
-        while !changes.is_closed() {
-            tokio::time::sleep(LOOK_GAP).await;
-            let looked = tokio::task::spawn_blocking(move || {
-                let found = self.look();
-                (self, found)
+    /// Does what was asked for.
+    fn obey(&mut self, order: DocumentOrder) -> Worked {
+        let now = clock::wall();
+        let (change, is_trial) = (order.change, order.is_trial);
+        let result = orders::obey(&mut self.folder, &*self.store, &change, is_trial, now);
+        let is_changed = result.is_ok() && !is_trial;
+        let loaded = is_changed.then(|| self.folder.together(now));
+        Worked {
+            documents: loaded.and_then(|loaded| self.news(loaded)),
+            answer: Some((order.answer, result)),
+        }
+    }
+
+    /// Looks, and does what is asked for, until nobody wants to know any more.
+    pub(super) async fn run(
+        mut self,
+        updates: mpsc::Sender<Update>,
+        mut orders: mpsc::Receiver<DocumentOrder>,
+    ) {
+        while !updates.is_closed() {
+            let order = tokio::select! {
+                () = tokio::time::sleep(LOOK_GAP) => None,
+                Some(order) = orders.recv() => Some(order),
+            };
+            let work = tokio::task::spawn_blocking(move || {
+                let worked = match order {
+                    Some(order) => self.obey(order),
+                    None => Worked {
+                        documents: self.look(),
+                        answer: None,
+                    },
+                };
+                (self, worked)
             });
-            let found = match looked.await {
-                Ok((same, found)) => {
+            let worked = match work.await {
+                Ok((same, worked)) => {
                     self = same;
-                    found
+                    worked
                 }
                 Err(error) => {
                     return tracing::error!(%error, "documents are not watched any more");
                 }
             };
-            if let Some(documents) = found
-                && changes.send(documents).await.is_err()
+            if let Some(documents) = worked.documents
+                && !hand_over(&updates, documents).await
             {
                 return;
             }
+            if let Some((answer, result)) = worked.answer {
+                // Who asked may have gone.
+                drop(answer.send(result));
+            }
         }
     }
+}
+
+/// Gives `documents` to the loop and waits until it has taken them. Whether there is a loop.
+async fn hand_over(updates: &mpsc::Sender<Update>, documents: Documents) -> bool {
+    let (taken, is_taken) = oneshot::channel();
+    let is_sent = updates.send(Update { documents, taken }).await.is_ok();
+    // The other end says nothing: it is dropped.
+    drop(is_taken.await);
+    is_sent
 }
 
 /// Everything in `folder` and below, but for what begins with a dot and is no folder's link.
@@ -155,7 +227,7 @@ fn log(loaded: &Loaded) {
     );
 }
 
-fn documents(loaded: &Loaded, look: &Look) -> Documents {
+fn documents(loaded: &Loaded, look: &Look, applied: &Applied) -> Documents {
     let mut remarks: BTreeMap<&str, Vec<String>> = BTreeMap::new();
     for remark in &loaded.problems {
         remarks
@@ -167,6 +239,7 @@ fn documents(loaded: &Loaded, look: &Look) -> Documents {
         .keys()
         .filter(|path| is_document(path))
         .map(|path| path.display().to_string())
+        .chain(applied.names())
         .chain(remarks.keys().map(|&file| file.to_owned()))
         .collect();
     let file = |file: String| {

@@ -67,7 +67,7 @@ struct Held {
     arrivals: mpsc::Sender<Arrival>,
     views: mpsc::Sender<View>,
     stop: watch::Sender<bool>,
-    _documents: mpsc::Sender<Documents>,
+    _documents: mpsc::Sender<Update>,
     _ads: broadcast::Sender<ads::Event>,
     _changes: mpsc::Sender<Change>,
     _cohorts: watch::Sender<BTreeSet<Cohort>>,

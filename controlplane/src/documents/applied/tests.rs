@@ -1,0 +1,226 @@
+use std::fs;
+
+use tempfile::TempDir;
+
+use super::*;
+use crate::documents::Loaded;
+
+/// 2026-01-15.
+const NOW: WallTime = WallTime::from_millis(1_768_435_200_000);
+
+/// A folder, and what was handed in beside it.
+struct Case {
+    folder: TempDir,
+    documents: Folder,
+}
+
+impl Case {
+    fn with(file: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("file.yaml"), file).unwrap();
+        let mut documents = Folder::new(folder.path().to_owned(), Applied::default());
+        documents.read(NOW);
+        Self { folder, documents }
+    }
+
+    /// Hands in `text`; what became of each document, or what is wrong.
+    fn apply(&mut self, text: &str) -> Result<Vec<String>, Vec<String>> {
+        let texts = [("in.yaml".to_owned(), text.to_owned())];
+        self.carry_out(self.documents.plan_apply(&texts, NOW))
+    }
+
+    fn delete(&mut self, kind: &str, name: &str) -> Result<Vec<String>, Vec<String>> {
+        self.carry_out(self.documents.plan_delete(&id(kind, name), NOW))
+    }
+
+    fn carry_out(&mut self, plan: Result<Plan, NotPlanned>) -> Result<Vec<String>, Vec<String>> {
+        let plan = plan.map_err(|error| match error {
+            NotPlanned::Wrong(remarks) => remarks.iter().map(ToString::to_string).collect(),
+            NotPlanned::Nothing
+            | NotPlanned::TooMany { .. }
+            | NotPlanned::Unknown(_)
+            | NotPlanned::InFile { .. } => vec![error.to_string()],
+        })?;
+        self.documents.carry_out(&plan);
+        self.documents.together(NOW);
+        let became = plan.documents.iter();
+        Ok(became
+            .map(|one| format!("{} {:?}", one.id, one.became))
+            .collect())
+    }
+
+    fn names(&mut self) -> Vec<String> {
+        let loaded: Loaded = self.documents.together(NOW);
+        loaded.intents.into_iter().map(|(id, ..)| id.0).collect()
+    }
+}
+
+fn id(kind: &str, name: &str) -> DocumentId {
+    DocumentId {
+        kind: kind.to_owned(),
+        name: name.to_owned(),
+    }
+}
+
+fn breaker(name: &str) -> String {
+    format!(
+        "---\napiVersion: sloop.dev/v1\nkind: CircuitBreaker\nmetadata: {{name: {name}}}\nspec: {{service: s, \
+         limits: {{window_ms: 1000, calls_min: 20, failed_max: 50%, open_ms: 500, open_max_ms: 9000, probes: 5}}}}\n"
+    )
+}
+
+/// Of a fleet: a cluster that has its endpoints from the other one.
+fn cluster_and_endpoints() -> [String; 2] {
+    let resource = |name: &str, resource: &str| {
+        format!(
+            "---\napiVersion: sloop.dev/v1\nkind: EnvoyResource\nmetadata: {{name: {name}}}\n\
+             spec: {{resource: {{\"@type\": type.googleapis.com/envoy.config.{resource}}}}}\n"
+        )
+    };
+    [
+        resource(
+            "cluster",
+            "cluster.v3.Cluster, name: one, type: EDS, \
+             eds_cluster_config: {eds_config: {resource_api_version: V3, ads: {}}}",
+        ),
+        resource(
+            "endpoints",
+            "endpoint.v3.ClusterLoadAssignment, cluster_name: one",
+        ),
+    ]
+}
+
+#[test]
+fn what_is_handed_in_holds_until_it_is_deleted() {
+    let mut case = Case::with(&breaker("filed"));
+    let both = breaker("b") + &breaker("a");
+    let created = ["CircuitBreaker/a Created", "CircuitBreaker/b Created"];
+    assert_eq!(case.apply(&both).unwrap(), created);
+    assert_eq!(case.names().len(), 3);
+    let changed = breaker("a").replace("50%", "40%") + &breaker("b");
+    let changes = ["CircuitBreaker/a Configured", "CircuitBreaker/b Unchanged"];
+    assert_eq!(case.apply(&changed).unwrap(), changes);
+    let deleted = case.delete("CircuitBreaker", "a").unwrap();
+    assert_eq!(deleted, ["CircuitBreaker/a Deleted"]);
+    assert_eq!(case.names(), ["CircuitBreaker/b", "CircuitBreaker/filed"]);
+}
+
+#[test]
+fn everything_that_is_wrong_is_said_at_once_and_nothing_is_changed() {
+    let mut case = Case::with(&breaker("filed"));
+    let wrong = breaker("good")
+        + &breaker("bad").replace("50%", "150%")
+        + &breaker("filed")
+        + &breaker("twice")
+        + &breaker("twice");
+    let said = case.apply(&wrong).unwrap_err().join("\n");
+    for part in [
+        "in.yaml:10:",
+        "failed_max",
+        "there is a CircuitBreaker/filed in the file",
+        "the CircuitBreaker twice is at line",
+    ] {
+        assert!(said.contains(part), "{part}: {said}");
+    }
+    let dangling = case.apply(&cluster_and_endpoints()[0]).unwrap_err();
+    let expected = "leads to the load assignment \"one\", which is in no document";
+    assert!(dangling[0].ends_with(expected), "{dangling:?}");
+    assert_eq!(case.names(), ["CircuitBreaker/filed"]);
+    assert_eq!(
+        case.apply("# nothing\n").unwrap_err(),
+        ["there is no document in what was handed in"]
+    );
+}
+
+#[test]
+fn two_lenient_documents_of_one_name_cannot_both_be_kept() {
+    let mut case = Case::with("");
+    let service = "---\napiVersion: openslo/v1\nkind: Service\nmetadata: {name: s}\n";
+    let said = case.apply(&service.repeat(2)).unwrap_err();
+    assert_eq!(said.len(), 1, "{said:?}");
+    assert!(said[0].contains("Service/s is handed in twice"), "{said:?}");
+}
+
+#[test]
+fn a_file_wins_against_what_was_handed_in_before() {
+    let mut case = Case::with("");
+    case.apply(&breaker("a")).unwrap();
+    let file = case.folder.path().join("file.yaml");
+    fs::write(&file, breaker("a").replace("50%", "20%")).unwrap();
+    let loaded = case.documents.read(NOW);
+    assert_eq!(loaded.intents.len(), 1);
+    assert!(loaded.intents[0].2.contains("2000"), "{loaded:?}");
+    assert_eq!(loaded.problems.len(), 1);
+    assert_eq!(loaded.problems[0].file, "applied:CircuitBreaker/a");
+    assert!(loaded.problems[0].message.contains("which wins"));
+    // Others can be handed in all the same, and the file gives way.
+    assert!(case.apply(&breaker("b")).is_ok());
+    fs::write(&file, "").unwrap();
+    let loaded = case.documents.read(NOW);
+    assert_eq!(loaded.problems, []);
+    assert!(loaded.intents[0].2.contains("5000"), "{loaded:?}");
+}
+
+#[test]
+fn a_broken_file_does_not_take_away_what_was_handed_in() {
+    let mut case = Case::with("");
+    case.apply(&breaker("a")).unwrap();
+    let broken = breaker("a").replace("50%", "150%");
+    fs::write(case.folder.path().join("file.yaml"), broken).unwrap();
+    let loaded = case.documents.read(NOW);
+    assert_eq!(loaded.intents.len(), 1);
+    assert!(
+        loaded
+            .problems
+            .iter()
+            .all(|it| it.file.ends_with("file.yaml"))
+    );
+}
+
+#[test]
+fn what_others_refer_to_is_not_deleted() {
+    let mut case = Case::with("");
+    case.apply(&cluster_and_endpoints().concat()).unwrap();
+    let said = case.delete("EnvoyResource", "endpoints").unwrap_err();
+    assert!(
+        said[0].starts_with("applied:EnvoyResource/cluster:"),
+        "{said:?}"
+    );
+    case.delete("EnvoyResource", "cluster").unwrap();
+    case.delete("EnvoyResource", "endpoints").unwrap();
+    let unknown = case.delete("EnvoyResource", "endpoints").unwrap_err();
+    assert_eq!(unknown, ["there is no EnvoyResource/endpoints"]);
+}
+
+#[test]
+fn what_is_in_a_file_is_deleted_there() {
+    let mut case = Case::with(&breaker("filed"));
+    let said = case.delete("CircuitBreaker", "filed").unwrap_err();
+    assert!(said[0].ends_with("file.yaml; delete it there"), "{said:?}");
+}
+
+#[test]
+fn a_name_that_is_handed_in_may_be_that_of_a_file_in_the_folder() {
+    let mut case = Case::with(&breaker("filed"));
+    let file = case.folder.path().join("file.yaml").display().to_string();
+    let texts = [(file, breaker("a"))];
+    let plan = case.documents.plan_apply(&texts, NOW);
+    case.carry_out(plan).unwrap();
+    assert_eq!(case.names().len(), 2);
+}
+
+#[test]
+fn what_was_handed_in_is_bounded() {
+    let full = (0..Applied::DOCUMENTS_MAX).map(|number| {
+        let service = format!("Service/s{number}");
+        (id("Service", &service), "{}".to_owned())
+    });
+    let mut applied = Applied::restored(full);
+    assert_eq!(applied.is_over_bounds(), None);
+    let one_more = planned(&applied, id("Service", "more"), "{}".to_owned());
+    applied.change(&one_more);
+    let refused = applied.is_over_bounds().unwrap().to_string();
+    assert!(refused.contains("at most 10000"), "{refused}");
+    let long = [(id("Service", "s"), " ".repeat(Applied::BYTES_MAX + 1))];
+    assert!(Applied::restored(long).is_over_bounds().is_some());
+}
