@@ -283,6 +283,7 @@ fn in_istio() -> IstioManifests {
         app: "payments".parse().unwrap(),
         namespace: "shop".parse().unwrap(),
         control_plane: "sloop.sloop-system.svc.cluster.local:9901".parse().unwrap(),
+        tls: None,
         folder: "/etc/sloop".into(),
         module: "sloop_filter.wasm".into(),
         report_interval_ms: 1_000,

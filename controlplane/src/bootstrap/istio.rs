@@ -12,7 +12,7 @@ use sloop_model::{InvalidName, ReportSettings, ServiceName, Side};
 use super::clusters::control_plane;
 use super::listeners::counting;
 use super::text::{indented, quoted};
-use super::{Address, CONTROL_PLANE_CLUSTER, plugin};
+use super::{Address, CONTROL_PLANE_CLUSTER, ClientTls, plugin};
 
 /// The longest label in Kubernetes, by RFC 1123.
 const LABEL_BYTES_MAX: usize = 63;
@@ -70,6 +70,8 @@ pub struct IstioManifests {
     pub namespace: Label,
     /// Where the control plane takes discovery and reports.
     pub control_plane: Address,
+    /// How the way there is secured, if it is.
+    pub tls: Option<ClientTls>,
     /// The folder in the proxy container that the module is mounted in.
     pub folder: String,
     /// The module's file in it.
@@ -219,6 +221,7 @@ mod tests {
             app: "no".parse().unwrap(),
             namespace: "a-1".parse().unwrap(),
             control_plane: "[::1]:9901".parse().unwrap(),
+            tls: None,
             folder: "/a \"b' \"".to_owned(),
             module: "c.wasm".to_owned(),
             report_interval_ms: 1_000,

@@ -79,7 +79,7 @@ pub(super) struct BootstrapArgs {
 /// How the way to the control plane is secured. All three files or none.
 #[derive(Args, Debug)]
 #[group(requires_all = ["tls_cert", "tls_key", "tls_ca"])]
-struct ClientTlsArgs {
+pub(super) struct ClientTlsArgs {
     /// The sidecar's certificate, PEM, as Envoy sees it. It names the workload: spiffe://...
     #[arg(long, value_name = "PATH")]
     tls_cert: Option<String>,
@@ -95,7 +95,7 @@ struct ClientTlsArgs {
 }
 
 impl ClientTlsArgs {
-    fn of(self, control_plane: &Address) -> Option<ClientTls> {
+    pub(super) fn of(self, control_plane: &Address) -> Option<ClientTls> {
         let host = || control_plane.host().to_owned();
         Some(ClientTls {
             cert: self.tls_cert?,

@@ -17,12 +17,15 @@ use crate::admin::api::Problem;
 /// A control plane that is there answers in milliseconds.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// Media type of a body that speaks for itself.
+const PLAIN: &str = "text/plain; charset=utf-8";
+
 /// Fifty thousand scopes have about 25 MB.
 const ANSWER_BYTES_MAX: usize = 256 << 20;
 
 /// The JSON at `path` of the control plane at `admin`, read as `T`.
 pub(super) fn get<T: DeserializeOwned>(admin: &Uri, path: &str) -> Result<T, CliError> {
-    send(admin, path, Method::GET, String::new())
+    send(admin, path, Method::GET, (PLAIN, String::new()))
 }
 
 /// What the control plane at `admin` answers to `body` at `path`, read as `T`.
@@ -31,14 +34,28 @@ pub(super) fn post<T: DeserializeOwned>(
     path: &str,
     body: String,
 ) -> Result<T, CliError> {
-    send(admin, path, Method::POST, body)
+    send(admin, path, Method::POST, (PLAIN, body))
+}
+
+/// As [`post`], with a body of the media type `kind`.
+pub(super) fn post_as<T: DeserializeOwned>(
+    admin: &Uri,
+    path: &str,
+    (kind, body): (&'static str, String),
+) -> Result<T, CliError> {
+    send(admin, path, Method::POST, (kind, body))
+}
+
+/// What the control plane at `admin` answers when what is at `path` shall be deleted.
+pub(super) fn delete<T: DeserializeOwned>(admin: &Uri, path: &str) -> Result<T, CliError> {
+    send(admin, path, Method::DELETE, (PLAIN, String::new()))
 }
 
 fn send<T: DeserializeOwned>(
     admin: &Uri,
     path: &str,
     method: Method,
-    body: String,
+    (kind, body): (&'static str, String),
 ) -> Result<T, CliError> {
     let url = format!("{}{path}", admin.to_string().trim_end_matches('/'));
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -46,6 +63,7 @@ fn send<T: DeserializeOwned>(
         .build()
         .map_err(CliError::Runtime)?;
     let request = Request::builder().method(method).uri(&url);
+    let request = request.header(header::CONTENT_TYPE, kind);
     let asked = async { tokio::time::timeout(PATIENCE, ask(request, body)).await };
     let (status, body) = runtime
         .block_on(asked)

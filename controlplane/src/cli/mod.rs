@@ -4,13 +4,17 @@
 //! files, `-o` for the form of the output. The process ends with 0 when all
 //! went well, 1 when not, 2 when the command line makes no sense.
 
+mod apply;
 mod bootstrap;
 mod chaos;
 mod client;
 mod credentials;
+mod completions;
+mod delete;
 mod describe;
 mod explain;
 mod get;
+mod istio;
 mod node;
 mod output;
 mod policy;
@@ -21,7 +25,9 @@ mod scope;
 mod serve;
 mod spending;
 mod table;
+mod top;
 mod validate;
+mod yaml;
 
 pub use credentials::InvalidCredentials;
 pub use output::CliError;
@@ -52,6 +58,12 @@ enum Command {
     Serve(serve::ServeArgs),
     /// List what a running control plane knows.
     Get(get::GetArgs),
+    /// Show how everything stands, again and again.
+    Top(top::TopArgs),
+    /// Hand documents to a running control plane.
+    Apply(apply::ApplyArgs),
+    /// Take back a document that was handed in.
+    Delete(delete::DeleteArgs),
     /// Show all about one thing, and why.
     Describe(describe::DescribeArgs),
     /// Show why a decision was made, and what became of it.
@@ -60,6 +72,8 @@ enum Command {
     Replay(replay::ReplayArgs),
     /// Print a complete Envoy configuration for a sidecar.
     Bootstrap(bootstrap::BootstrapArgs),
+    /// Print the manifests for a service in Istio.
+    Istio(istio::IstioArgs),
     /// Run experiments, and see what they show.
     Chaos(chaos::ChaosArgs),
     /// Show how changes to sidecars stand.
@@ -68,6 +82,8 @@ enum Command {
     Validate(validate::ValidateArgs),
     /// Print the JSON Schema of documents, for editors.
     Schema(schema::SchemaArgs),
+    /// Print what a shell needs to complete commands.
+    Completions(completions::CompletionsArgs),
 }
 
 /// Where the control plane is.
@@ -109,13 +125,18 @@ impl Cli {
         match self.command {
             Command::Serve(args) => serve::run(args)?,
             Command::Get(args) => get::run(&args, out)?,
+            Command::Top(args) => top::run(&args, out)?,
+            Command::Apply(args) => apply::run(&args, out)?,
+            Command::Delete(args) => delete::run(&args, out)?,
             Command::Describe(args) => describe::run(&args, out)?,
             Command::Explain(args) => explain::run(&args, out)?,
             Command::Replay(args) => return replay::run(&args, out),
             Command::Bootstrap(args) => bootstrap::run(args, out)?,
+            Command::Istio(args) => istio::run(args, out)?,
             Command::Chaos(args) => return chaos::run(&args, out),
             Command::Push(args) => push::run(&args, out)?,
             Command::Schema(_) => schema::run(out)?,
+            Command::Completions(args) => completions::run(args, out)?,
             Command::Validate(args) => return Ok(validate::run(&args, clock::wall(), out)?),
         }
         Ok(ExitCode::SUCCESS)
@@ -144,10 +165,14 @@ mod tests {
 
     #[test]
     fn every_command_shows_an_example() {
-        for command in Cli::command().get_subcommands() {
+        let mut waiting = vec![(String::from("sloop"), Cli::command())];
+        while let Some((name, command)) = waiting.pop() {
             let help = command.get_after_help().map(ToString::to_string);
-            let has_example = help.is_some_and(|help| help.contains("sloop "));
-            assert!(has_example, "{}", command.get_name());
+            let has_example = help.is_some_and(|help| help.contains(&name));
+            let has_parts = command.has_subcommands();
+            assert!(has_example || has_parts, "{name}");
+            let parts = command.get_subcommands();
+            waiting.extend(parts.map(|part| (format!("{name} {}", part.get_name()), part.clone())));
         }
     }
 }

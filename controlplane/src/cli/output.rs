@@ -30,6 +30,14 @@ pub enum CliError {
         /// What is wrong.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// A file that was named cannot be read.
+    #[error("{} cannot be handed in", file.display())]
+    File {
+        /// The file or folder.
+        file: std::path::PathBuf,
+        /// What is wrong with it.
+        source: crate::documents::FileError,
+    },
     /// The control plane cannot be reached.
     #[error("no answer from {url}; is the control plane running, and is --admin right?")]
     Unreachable {

@@ -7,14 +7,14 @@ use serde_json::Value;
 
 /// What a command left behind.
 #[derive(Debug)]
-struct Ran {
-    code: Option<i32>,
-    out: String,
-    err: String,
+pub(crate) struct Ran {
+    pub(crate) code: Option<i32>,
+    pub(crate) out: String,
+    pub(crate) err: String,
 }
 
 impl Ran {
-    fn of(command: &mut Command) -> Self {
+    pub(crate) fn of(command: &mut Command) -> Self {
         let output = command.output().unwrap();
         Self {
             code: output.status.code(),
@@ -24,7 +24,7 @@ impl Ran {
     }
 
     /// The cells of the line that begins with `first`.
-    fn row(&self, first: &str) -> Vec<&str> {
+    pub(crate) fn row(&self, first: &str) -> Vec<&str> {
         let mut rows = self.out.lines().map(|line| {
             let cells = line.split("   ").map(str::trim);
             cells.filter(|cell| !cell.is_empty()).collect::<Vec<_>>()
@@ -34,13 +34,13 @@ impl Ran {
     }
 }
 
-fn command(args: &[&str]) -> Command {
+pub(crate) fn command(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_sloop"));
     command.args(args).env_remove("SLOOP_ADMIN");
     command
 }
 
-fn run(sloop: &Sloop, args: &[&str]) -> Ran {
+pub(crate) fn run(sloop: &Sloop, args: &[&str]) -> Ran {
     let ran = Ran::of(command(args).env("SLOOP_ADMIN", format!("http://{}", sloop.http)));
     assert_eq!(ran.code, Some(0), "{ran:?}");
     ran
@@ -262,6 +262,6 @@ async fn an_experiment_is_run_stopped_and_reported() {
 }
 
 /// As [`run`], whatever the exit code.
-fn at(sloop: &Sloop, args: &[&str]) -> Ran {
+pub(crate) fn at(sloop: &Sloop, args: &[&str]) -> Ran {
     Ran::of(command(args).env("SLOOP_ADMIN", format!("http://{}", sloop.http)))
 }

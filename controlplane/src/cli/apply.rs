@@ -1,0 +1,96 @@
+//! `sloop apply`: hands documents to a running control plane.
+
+use std::fs::File;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+
+use super::{AdminArgs, CliError, client};
+use crate::admin::TEXTS_TYPE;
+use crate::admin::api::{DocumentChanged, DocumentText, List};
+use crate::documents::{self, Became, FileError};
+
+const EXAMPLE: &str = "Example:
+  sloop apply -f slos/ --dry-run
+  sloop apply -f slos/
+  cat slo.yaml | sloop apply -f -";
+
+/// Hand documents to a running control plane.
+///
+/// All of them or none: what is wrong with them, also together with what is there, is said at once.
+/// They survive a restart. A document that is in a file of the folder that the control plane watches
+/// is changed there.
+#[derive(Args, Debug)]
+#[command(after_help = EXAMPLE)]
+pub(super) struct ApplyArgs {
+    /// A file, a folder (with all .yaml, .yml and .json files below it), or - for the standard input.
+    #[arg(short = 'f', long = "filename", value_name = "PATH", required = true)]
+    paths: Vec<PathBuf>,
+    /// Only say what it would do.
+    #[arg(long)]
+    dry_run: bool,
+    #[command(flatten)]
+    admin: AdminArgs,
+}
+
+pub(super) fn run(args: &ApplyArgs, out: &mut dyn Write) -> Result<(), CliError> {
+    let mut texts = Vec::new();
+    for path in &args.paths {
+        add(path, &mut texts).map_err(|source| CliError::File {
+            file: path.clone(),
+            source,
+        })?;
+    }
+    let body = serde_json::json!(texts).to_string();
+    let path = path("/v1/documents", args.dry_run);
+    let changed = client::post_as(&args.admin.admin, &path, (TEXTS_TYPE, body))?;
+    Ok(say(&changed, args.dry_run, out)?)
+}
+
+/// `path` for what is meant, or for what only would be.
+pub(super) fn path(path: &str, dry_run: bool) -> String {
+    format!("{path}?dry_run={dry_run}")
+}
+
+/// Adds what is in `path`, or in the files below it.
+fn add(path: &Path, texts: &mut Vec<DocumentText>) -> Result<(), FileError> {
+    if path == Path::new("-") {
+        texts.push(DocumentText {
+            file: "<stdin>".to_owned(),
+            text: documents::read_stream(io::stdin().lock())?,
+        });
+        return Ok(());
+    }
+    let files = if path.is_dir() {
+        documents::files_below(path)?
+    } else {
+        vec![path.to_owned()]
+    };
+    for file in files {
+        texts.push(DocumentText {
+            file: file.display().to_string(),
+            text: documents::read_stream(File::open(file)?)?,
+        });
+    }
+    Ok(())
+}
+
+/// Says what became of each document.
+pub(super) fn say(
+    changed: &List<DocumentChanged>,
+    dry_run: bool,
+    out: &mut dyn Write,
+) -> io::Result<()> {
+    let trial = if dry_run { " (dry run)" } else { "" };
+    for DocumentChanged { id, became } in &changed.items {
+        let became = match became {
+            Became::Created => "created",
+            Became::Configured => "configured",
+            Became::Unchanged => "unchanged",
+            Became::Deleted => "deleted",
+        };
+        writeln!(out, "{id} {became}{trial}")?;
+    }
+    Ok(())
+}

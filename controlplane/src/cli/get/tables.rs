@@ -1,0 +1,287 @@
+//! The columns of each kind of thing.
+
+use std::collections::BTreeMap;
+
+use sloop_controllers::{AlertStatus, SloStatus};
+
+use super::super::table::{Table, ago, latency, percent};
+use crate::admin::api::{
+    BreakerStatus, DecisionTaken, DenialStatus, DocumentFile, FaultTotals, List, NodeStatus,
+    ScopeStatus,
+};
+use crate::metrics::span;
+
+pub(super) fn slos(list: &List<SloStatus>, wide: bool) -> Table {
+    let mut headings = vec![
+        "NAME",
+        "SERVICE",
+        "MODE",
+        "TARGET",
+        "GOOD",
+        "BUDGET LEFT",
+        "BURN",
+    ];
+    if wide {
+        headings.extend(["OBJECTIVE", "REQUESTS", "BAD", "WINDOW", "POLICIES"]);
+    }
+    let mut table = Table::of(&headings);
+    for slo in &list.items {
+        for objective in &slo.objectives {
+            let counts = objective.counts;
+            let mut row = vec![
+                slo.name.to_string(),
+                slo.service.to_string(),
+                format!("{:?}", slo.mode).to_lowercase(),
+                percent(Some(objective.target)),
+                percent(
+                    counts
+                        .filter(|it| it.total > 0)
+                        .map(|it| share(it.good, it.total)),
+                ),
+                percent(objective.budget.map(|budget| budget.left_share)),
+                burn(objective),
+            ];
+            if wide {
+                row.extend([
+                    objective.index.to_string(),
+                    counts.map_or_else(|| "-".to_owned(), |it| it.total.to_string()),
+                    counts.map_or_else(
+                        || "-".to_owned(),
+                        |it| it.total.saturating_sub(it.good).to_string(),
+                    ),
+                    slo.window.clone(),
+                    slo.policies.len().to_string(),
+                ]);
+            }
+            table.row(row);
+        }
+    }
+    table
+}
+
+/// The fastest burn and the shortest window that it is seen in.
+pub(in crate::cli) fn burn(objective: &sloop_controllers::ObjectiveStatus) -> String {
+    if objective.source.is_none() {
+        return "not evaluated here".to_owned();
+    }
+    let burns = objective.burn.iter();
+    // Of equal ones the last is taken.
+    let fastest = burns
+        .rev()
+        .filter_map(|burn| Some((burn.burn?, burn.window_ms)))
+        .max_by(|a, b| a.0.total_cmp(&b.0));
+    fastest.map_or_else(
+        || "-".to_owned(),
+        |(burn, window)| format!("{burn:.1} ({})", span(window)),
+    )
+}
+
+/// Good to about 15 digits.
+pub(in crate::cli) fn share(part: u64, whole: u64) -> f64 {
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "for people; counts stay below 2^53"
+    )]
+    let share = part as f64 / whole as f64;
+    share
+}
+
+pub(super) fn nodes(list: &List<NodeStatus>, wide: bool) -> Table {
+    let mut headings = vec!["NODE", "SERVICE", "CONNECTED", "REPORTED", "GENERATIONS"];
+    if wide {
+        headings.extend(["ACKNOWLEDGED", "REFUSAL"]);
+    }
+    let mut table = Table::of(&headings);
+    for node in &list.items {
+        let mut generations: Vec<String> = node
+            .filters
+            .iter()
+            .map(|filter| format!("{}:{}", filter.side, filter.generation))
+            .collect();
+        generations.sort();
+        generations.dedup();
+        let mut row = vec![
+            node.node.clone(),
+            node.group.clone(),
+            if node.connected { "yes" } else { "no" }.to_owned(),
+            ago(list.at_ms, node.reported_ms),
+            generations.join(","),
+        ];
+        if wide {
+            let join = |values: Vec<String>| values.join("; ");
+            let resources = || node.resources.iter();
+            row.push(join(
+                resources()
+                    .filter_map(|it| it.acknowledged.clone())
+                    .collect(),
+            ));
+            row.push(join(
+                resources().filter_map(|it| it.refusal.clone()).collect(),
+            ));
+        }
+        table.row(row);
+    }
+    table
+}
+
+pub(super) fn scopes(list: &List<ScopeStatus>, wide: bool) -> Table {
+    let mut headings = vec![
+        "SERVICE", "ROUTE", "SIDE", "REQUESTS", "P50", "P99", "BREAKERS",
+    ];
+    if wide {
+        headings.extend([
+            "REPORTED", "REFUSED", "SHADOW", "RETRIES", "SHED", "FAULTS", "OUTCOMES",
+        ]);
+    }
+    let mut table = Table::of(&headings);
+    for scope in &list.items {
+        let of_latency = |pick: fn(crate::admin::api::Latency) -> u64| {
+            scope
+                .latency
+                .map_or_else(|| "-".to_owned(), |it| latency(pick(it)))
+        };
+        let mut row = vec![
+            scope.service.to_string(),
+            scope.route.to_string(),
+            scope.side.to_string(),
+            scope.requests.to_string(),
+            of_latency(|it| it.p50_us),
+            of_latency(|it| it.p99_us),
+            breakers(&scope.breakers),
+        ];
+        if wide {
+            row.extend([
+                ago(list.at_ms, scope.reported_ms),
+                scope.refused.to_string(),
+                scope.shadow_refused.to_string(),
+                scope.retries.to_string(),
+                shed(scope),
+                faults(scope.faults),
+                counts(&scope.outcomes),
+            ]);
+        }
+        table.row(row);
+    }
+    table
+}
+
+/// Counts by name; `-` when there are none.
+pub(in crate::cli) fn counts(counts: &BTreeMap<String, u64>) -> String {
+    let counts = counts.iter();
+    let texts: Vec<String> = counts
+        .map(|(name, count)| format!("{name}={count}"))
+        .collect();
+    if texts.is_empty() {
+        "-".to_owned()
+    } else {
+        texts.join(" ")
+    }
+}
+
+/// Requests that were shed, and the largest share that a VM sheds.
+fn shed(scope: &ScopeStatus) -> String {
+    let Some(shed) = &scope.shed else {
+        return "-".to_owned();
+    };
+    let requests = shed
+        .by_class
+        .values()
+        .fold(0_u64, |sum, count| sum.saturating_add(*count));
+    let largest = scope.shed_levels.iter().map(|level| level.share).max();
+    match largest {
+        Some(share) => format!("{requests} (up to {})", percent(Some(share.as_fraction()))),
+        None => requests.to_string(),
+    }
+}
+
+/// Requests that faults met.
+pub(in crate::cli) fn faults(faults: Option<FaultTotals>) -> String {
+    faults.map_or_else(
+        || "-".to_owned(),
+        |it| format!("{} delayed, {} aborted", it.delayed, it.aborted),
+    )
+}
+
+pub(super) fn denials(list: &List<DenialStatus>) -> Table {
+    let mut table = Table::of(&["SERVICE", "SIDE", "RULE", "REFUSED", "SHADOW", "OVER SHARE"]);
+    for denial in &list.items {
+        table.row(vec![
+            denial.group.clone(),
+            denial.side.to_string(),
+            denial.id.clone(),
+            denial.refused.to_string(),
+            denial.shadow_refused.to_string(),
+            denial.over_share.to_string(),
+        ]);
+    }
+    table
+}
+
+/// How many breakers are in each state.
+pub(in crate::cli) fn breakers(breakers: &[BreakerStatus]) -> String {
+    let mut counts = BTreeMap::new();
+    for breaker in breakers {
+        *counts.entry(breaker.state).or_insert(0_usize) += 1;
+    }
+    let counts = counts.iter();
+    let texts: Vec<String> = counts
+        .map(|(state, count)| format!("{count} {}", format!("{state:?}").to_lowercase()))
+        .collect();
+    if texts.is_empty() {
+        "-".to_owned()
+    } else {
+        texts.join(", ")
+    }
+}
+
+pub(super) fn decisions(list: &List<DecisionTaken>) -> Table {
+    let mut table = Table::of(&["NUMBER", "AGO", "INTENT", "STAGE", "POLICIES", "BECAUSE"]);
+    for decision in &list.items {
+        table.row(vec![
+            decision.id.to_string(),
+            ago(list.at_ms, Some(decision.at_ms)),
+            decision.intent.clone(),
+            format!("{:?}", decision.stage).to_lowercase(),
+            decision.policies.to_string(),
+            decision.because.clone(),
+        ]);
+    }
+    table
+}
+
+pub(super) fn alerts(list: &List<AlertStatus>) -> Table {
+    let mut table = Table::of(&[
+        "STATE", "AGO", "POLICY", "SLO", "SEVERITY", "TOLD", "SUMMARY",
+    ]);
+    for alert in &list.items {
+        let told: Vec<&str> = alert.targets.iter().map(|it| it.name.as_str()).collect();
+        table.row(vec![
+            format!("{:?}", alert.state).to_lowercase(),
+            ago(list.at_ms, Some(alert.since_ms.as_millis())),
+            alert.policy.clone(),
+            format!("{}/{}", alert.objective.slo, alert.objective.index),
+            alert.severity.clone(),
+            told.join(","),
+            alert.summary.clone(),
+        ]);
+    }
+    table
+}
+
+pub(super) fn documents(list: &List<DocumentFile>) -> Table {
+    let mut table = Table::of(&["FILE", "IN FORCE", "PROBLEMS"]);
+    for file in &list.items {
+        let accepted = if file.accepted {
+            "yes"
+        } else {
+            "no, what it said before"
+        };
+        let mut problems = file.problems.iter().cloned();
+        let first = problems.next().unwrap_or_default();
+        table.row(vec![file.file.clone(), accepted.to_owned(), first]);
+        for problem in problems {
+            table.row(vec![String::new(), String::new(), problem]);
+        }
+    }
+    table
+}
