@@ -1,4 +1,4 @@
-//! `cargo xtask schema`: the JSON Schemas of a filter's configuration and of documents.
+//! `cargo xtask schema`: the JSON Schemas of a filter's configuration and of documents, and the HTTP API.
 
 use std::fs;
 use std::process::Command;
@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 use crate::run::{self, say};
 use crate::workspace;
 
-/// Writes `filter/config.schema.json` and `controlplane/documents.schema.json`. Tests of
+/// Writes `filter/config.schema.json`, `controlplane/documents.schema.json` and `controlplane/openapi.json`. Tests of
 /// `sloop-model` and `sloop-controlplane` fail until this was called after a change.
 ///
 /// # Errors
@@ -26,17 +26,17 @@ pub(crate) fn run() -> Result<()> {
             "schema",
         ],
     )?;
-    write(
-        "controlplane/documents.schema.json",
-        &[
-            "--package",
-            "sloop-controlplane",
-            "--bin",
-            "sloop",
-            "--",
-            "schema",
-        ],
-    )
+    for (file, of) in [
+        ("controlplane/documents.schema.json", "documents"),
+        ("controlplane/openapi.json", "api"),
+    ] {
+        let program = "sloop-controlplane";
+        write(
+            file,
+            &["--package", program, "--bin", "sloop", "--", "schema", of],
+        )?;
+    }
+    Ok(())
 }
 
 /// Writes what the program that `arguments` name prints into `file`, which is checked in.

@@ -9,6 +9,7 @@ mod pushes;
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sloop_controllers::{Acted, BreakerState, ObjectiveStatus, Signal, Spent, Stage};
 use sloop_model::{Dimension, Module, Policy, RouteName, Scope, ServiceName, Side, SloName};
@@ -20,7 +21,7 @@ pub use events::{Event, Happened};
 pub use pushes::{PushStage, PushStatus};
 
 /// A list, and when it was true.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct List<T> {
     /// When.
     pub at_ms: u64,
@@ -29,7 +30,7 @@ pub struct List<T> {
 }
 
 /// `GET /v1/slos/{name}/spending?window_s=SECONDS`: who spent an objective's budget.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct SpendingStatus {
     /// Position of the objective in the SLO.
     pub objective: u32,
@@ -42,7 +43,7 @@ pub struct SpendingStatus {
 }
 
 /// `GET /v1/scopes`: one route of one service, seen from one side.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ScopeStatus {
     /// The service that the requests are for.
     pub service: ServiceName,
@@ -96,7 +97,7 @@ pub struct ScopeStatus {
 }
 
 /// What one value of a dimension counted.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ValueStatus {
     /// `caller`, `origin` or `journey`.
     pub dimension: Dimension,
@@ -111,7 +112,7 @@ pub struct ValueStatus {
 }
 
 /// Requests of one objective.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ObjectiveTotals {
     /// The SLO.
     pub slo: SloName,
@@ -124,7 +125,7 @@ pub struct ObjectiveTotals {
 }
 
 /// Percentiles, at most 1.6 % off.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Latency {
     /// Requests with a latency.
     pub count: u64,
@@ -135,7 +136,7 @@ pub struct Latency {
 }
 
 /// The breaker of one Wasm VM.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct BreakerStatus {
     /// Envoy's node id.
     pub node: String,
@@ -149,7 +150,7 @@ pub struct BreakerStatus {
 }
 
 /// `GET /v1/nodes`: one Envoy.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct NodeStatus {
     /// Envoy's node id; `unnamed` for sidecars that report without one.
     pub node: String,
@@ -181,7 +182,7 @@ pub struct NodeStatus {
 }
 
 /// How one Envoy stands with one type of resources.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ResourceStatus {
     /// The type URL.
     pub kind: String,
@@ -206,7 +207,7 @@ pub struct ResourceStatus {
 }
 
 /// An Envoy refused something.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct LastRefusal {
     /// When.
     pub at_ms: u64,
@@ -217,7 +218,7 @@ pub struct LastRefusal {
 }
 
 /// The configuration that a filter runs with.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct FilterInForce {
     /// Which VM of the node.
     pub vm: String,
@@ -240,7 +241,7 @@ pub struct FilterInForce {
 }
 
 /// `GET /v1/decisions`: a controller changed its mind about an intent. At most the newest 1,000 are kept.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct DecisionTaken {
     /// Its number. Numbers only grow, also over restarts.
     #[serde(default)]
@@ -258,7 +259,7 @@ pub struct DecisionTaken {
 }
 
 /// `GET /v1/decisions/{id}`: one decision, what it was decided by, and what became of it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct DecisionExplained {
     /// The decision.
     #[serde(flatten)]
@@ -276,7 +277,7 @@ pub struct DecisionExplained {
 }
 
 /// What a decision did on one scope, as long as it held.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct DecisionEffect {
     /// Where.
     pub scope: Scope,
@@ -292,7 +293,7 @@ pub struct DecisionEffect {
 }
 
 /// `GET /v1/documents`: one file, or one document that was handed in.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct DocumentFile {
     /// Its path; `applied:KIND/NAME` for a document that was handed in.
     pub file: String,
@@ -303,7 +304,7 @@ pub struct DocumentFile {
 }
 
 /// `POST /v1/documents`, `DELETE /v1/documents/{kind}/{name}`: what became of one document.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct DocumentChanged {
     /// Which.
     #[serde(flatten)]
@@ -313,7 +314,7 @@ pub struct DocumentChanged {
 }
 
 /// One of the texts that `POST /v1/documents` takes as [`TEXTS_TYPE`](super::TEXTS_TYPE).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DocumentText {
     /// What to call it where something is wrong with it.
@@ -323,7 +324,7 @@ pub struct DocumentText {
 }
 
 /// Body of every error (RFC 9457).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Problem {
     /// What is wrong, for all requests like this one.
     pub title: String,

@@ -4,6 +4,7 @@ use axum::Json;
 use axum::extract::rejection::{QueryRejection, StringRejection};
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sloop_controllers::{ChaosIntent, ExperimentStatus};
 use sloop_model::WallTime;
@@ -16,7 +17,7 @@ use crate::documents;
 use crate::engine::{Engine, NotAsked};
 
 /// Answer to `POST /v1/experiments` and `POST /v1/experiments/{name}/run`: with the name, the moment finds the run.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct AskedFor {
     /// The experiment.
     pub name: String,

@@ -9,7 +9,7 @@ use axum::middleware::map_response;
 use axum::response::{IntoResponse, Response};
 use axum::{
     Json, Router,
-    routing::{delete, get, post},
+    routing::{MethodRouter, delete, get, post},
 };
 use serde::{Deserialize, Serialize};
 use sloop_controllers::{AlertStatus, SloStatus};
@@ -22,6 +22,7 @@ use super::api::{
 use super::documents;
 use super::experiments;
 use super::nodes::nodes;
+use super::openapi;
 use super::problem::{Refusal, only_problems};
 use super::pushes::pushes;
 use crate::ads::Hub;
@@ -144,39 +145,46 @@ pub(super) type Answer<T> = Result<Json<List<T>>, Refusal>;
 
 /// The API.
 pub fn router(admin: Admin) -> Router {
-    Router::new()
-        .route("/healthz", get(|| async { "ok\n" }))
-        .route("/readyz", get(ready))
-        .route("/metrics", get(metrics))
-        .route("/v1/slos", get(slos))
-        .route("/v1/slos/{name}", get(slo))
-        .route("/v1/slos/{name}/spending", get(spending))
-        .route("/v1/scopes", get(scopes))
-        .route("/v1/nodes", get(all_nodes))
-        .route("/v1/pushes", get(all_pushes))
-        .route("/v1/events", get(events))
-        .route("/v1/alerts", get(alerts))
-        .route("/v1/decisions", get(decisions))
-        .route("/v1/denials", get(denials))
-        .route("/v1/decisions/{id}", get(decision))
-        .route(
-            "/v1/documents",
-            get(documents::documents)
-                .post(documents::apply)
-                .layer(DefaultBodyLimit::max(documents::BYTES_MAX)),
-        )
-        .route("/v1/documents/{kind}/{name}", delete(documents::delete_one))
-        .route(
-            "/v1/experiments",
-            get(experiments::experiments).post(experiments::run_documents),
-        )
-        .route("/v1/experiments/{name}", get(experiments::experiment))
-        .route("/v1/experiments/{name}/run", post(experiments::run))
-        .route("/v1/experiments/{name}/stop", post(experiments::stop))
+    let routes = routes().into_iter();
+    routes
+        .fold(Router::new(), |router, (path, methods)| {
+            router.route(path, methods)
+        })
         .layer(DefaultBodyLimit::max(experiments::BYTES_MAX))
         .fallback(|uri: Uri| async move { Refusal::NoSuchPath(uri.path().to_owned()) })
         .layer(map_response(only_problems))
         .with_state(admin)
+}
+
+/// All paths and who answers; what they answer is in [`openapi`], which a test compares.
+pub(super) fn routes() -> Vec<(&'static str, MethodRouter<Admin>)> {
+    let documents_all = get(documents::documents)
+        .post(documents::apply)
+        .layer(DefaultBodyLimit::max(documents::BYTES_MAX));
+    let experiments_all = get(experiments::experiments).post(experiments::run_documents);
+    vec![
+        ("/healthz", get(|| async { "ok\n" })),
+        ("/readyz", get(ready)),
+        ("/metrics", get(metrics)),
+        ("/v1/openapi.json", get(openapi::serve)),
+        ("/v1/slos", get(slos)),
+        ("/v1/slos/{name}", get(slo)),
+        ("/v1/slos/{name}/spending", get(spending)),
+        ("/v1/scopes", get(scopes)),
+        ("/v1/nodes", get(all_nodes)),
+        ("/v1/pushes", get(all_pushes)),
+        ("/v1/events", get(events)),
+        ("/v1/alerts", get(alerts)),
+        ("/v1/decisions", get(decisions)),
+        ("/v1/denials", get(denials)),
+        ("/v1/decisions/{id}", get(decision)),
+        ("/v1/documents", documents_all),
+        ("/v1/documents/{kind}/{name}", delete(documents::delete_one)),
+        ("/v1/experiments", experiments_all),
+        ("/v1/experiments/{name}", get(experiments::experiment)),
+        ("/v1/experiments/{name}/run", post(experiments::run)),
+        ("/v1/experiments/{name}/stop", post(experiments::stop)),
+    ]
 }
 
 async fn ready(State(admin): State<Admin>) -> Result<&'static str, Refusal> {

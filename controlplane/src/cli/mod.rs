@@ -80,7 +80,7 @@ enum Command {
     Push(push::PushArgs),
     /// Check documents without a control plane.
     Validate(validate::ValidateArgs),
-    /// Print the JSON Schema of documents, for editors.
+    /// Print the JSON Schema of documents, or the HTTP API.
     Schema(schema::SchemaArgs),
     /// Print what a shell needs to complete commands.
     Completions(completions::CompletionsArgs),
@@ -135,7 +135,7 @@ impl Cli {
             Command::Istio(args) => istio::run(args, out)?,
             Command::Chaos(args) => return chaos::run(&args, out),
             Command::Push(args) => push::run(&args, out)?,
-            Command::Schema(_) => schema::run(out)?,
+            Command::Schema(args) => schema::run(args, out)?,
             Command::Completions(args) => completions::run(args, out)?,
             Command::Validate(args) => return Ok(validate::run(&args, clock::wall(), out)?),
         }

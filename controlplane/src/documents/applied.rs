@@ -13,6 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sloop_model::WallTime;
 
@@ -24,7 +25,7 @@ use super::{Folder, Remark};
 pub(super) const PREFIX: &str = "applied:";
 
 /// Which document it is: there is one of a kind and name.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 pub struct DocumentId {
     /// As `SLO`.
     pub kind: String,
@@ -98,7 +99,7 @@ fn name(id: &DocumentId) -> String {
 }
 
 /// What becomes of a document.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Became {
     /// It was not there.

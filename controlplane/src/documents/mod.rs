@@ -35,6 +35,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sloop_controllers::{AccessRule, FilterSettings, IntentId, RouteSet};
 use sloop_model::WallTime;
@@ -75,7 +76,7 @@ pub struct Loaded {
 }
 
 /// Something to say about a place in a file.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 pub struct Remark {
     /// The file.
     pub file: String,

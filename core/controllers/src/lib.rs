@@ -92,6 +92,7 @@ pub trait Controller: Debug + Send {
 /// The order of controllers within a step. Signals of a stage are seen by later
 /// stages; on a conflict the policy of the earlier stage wins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Stage {
     /// Turns observations into signals: is an objective met, what does it cost.

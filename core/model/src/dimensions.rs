@@ -113,6 +113,7 @@ pub struct BaggageSource {
 
 /// The dimensions whose values come with the requests. The numbers are the wire format of reports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 #[repr(u8)]
 pub enum Dimension {

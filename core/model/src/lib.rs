@@ -64,7 +64,7 @@ pub use objective::{InvalidSelector, Judgement, Objective, ObjectiveId, Selector
 pub use outcome::{Ended, Outcome, OutcomeClass, OwnVerdict};
 pub use policy::{Mode, Policy, Rule};
 #[cfg(feature = "schema")]
-pub use schema::filter_config_schema;
+pub use schema::{filter_config_schema, schema_settings};
 pub use scope::{Scope, Side};
 pub use share::{InvalidShare, InvalidTarget, Share, Target};
 pub use shed::{ClassShares, InvalidShed, ShedConfig, ShedLimits, ShedRule};

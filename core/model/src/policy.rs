@@ -22,6 +22,7 @@ pub enum Mode {
 
 /// What the data plane must do on one scope.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Policy {
     /// What it governs.
@@ -32,6 +33,7 @@ pub struct Policy {
 
 /// The kinds of policy. All that can do harm carry a moment at which the filter drops them by itself.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Rule {
     /// Count for this objective. Harmless, so it does not expire.

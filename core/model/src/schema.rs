@@ -16,13 +16,18 @@ use crate::{FilterConfig, HeaderChanges};
 /// Where it says it is from; nothing has to be there.
 const ID: &str = "https://sloop.dev/filter/config.schema.json";
 
+/// How schemas of our types are made: draft 2020-12, bounds in numbers, descriptions in plain text.
+#[must_use]
+pub fn schema_settings() -> SchemaSettings {
+    SchemaSettings::draft2020_12()
+        .with_transform(RecursiveTransform(whole_numbers))
+        .with_transform(RecursiveTransform(plain_description))
+}
+
 /// The JSON Schema (draft 2020-12) of [`FilterConfig`], as text that ends with a line break.
 #[must_use]
 pub fn filter_config_schema() -> String {
-    let settings = SchemaSettings::draft2020_12()
-        .with_transform(RecursiveTransform(whole_numbers))
-        .with_transform(RecursiveTransform(plain_description));
-    let mut schema = settings
+    let mut schema = schema_settings()
         .into_generator()
         .into_root_schema_for::<FilterConfig>();
     schema.insert("$id".to_owned(), ID.into());

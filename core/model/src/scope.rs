@@ -17,6 +17,7 @@ pub enum Side {
 
 /// One route of one service, seen from one side. Counts are kept and policies hold per scope.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Scope {
     /// The service that the requests are for.

@@ -97,6 +97,7 @@ impl From<Share> for u16 {
 /// Finer than [`Share`], because targets such as 99.9995 % are common. The
 /// whole is not a target: it leaves no error budget (OpenSLO asks for less than 1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(try_from = "u32", into = "u32")]
 pub struct Target(u32);
 

@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sloop_model::{Arm, Share, Side};
 
 use super::{Latency, ObjectiveTotals};
 
 /// Requests that faults met.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct FaultTotals {
     /// Held back.
     pub delayed: u64,
@@ -17,7 +18,7 @@ pub struct FaultTotals {
 }
 
 /// What shedding did.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ShedTotals {
     /// Requests shed, by criticality; classes of which none was are left out.
     pub by_class: BTreeMap<String, u64>,
@@ -30,7 +31,7 @@ pub struct ShedTotals {
 }
 
 /// What one Wasm VM is shedding.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ShedLevel {
     /// Envoy's node id.
     pub node: String,
@@ -41,7 +42,7 @@ pub struct ShedLevel {
 }
 
 /// How one arm of an experiment went.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ArmStatus {
     /// The fault's id; of one that this process never knew its key, 8 hexadecimal digits.
     pub experiment: String,
@@ -59,7 +60,7 @@ pub struct ArmStatus {
 }
 
 /// `GET /v1/denials`: what one deny rule did in the sidecars of one service, since this process began.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct DenialStatus {
     /// Envoy's node cluster: the service whose sidecars have the rule.
     pub group: String,

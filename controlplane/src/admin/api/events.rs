@@ -1,11 +1,12 @@
 //! What happened, as the HTTP API says it.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sloop_controllers::{BreakerCause, BreakerState};
 use sloop_model::{RouteName, ServiceName, Side};
 
 /// `GET /v1/events?since=ID`: something that happened. At most the newest 10,000 are kept.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Event {
     /// Grows by one with each event of this process; ask with the last one that you have.
     pub id: u64,
@@ -19,7 +20,7 @@ pub struct Event {
 }
 
 /// The kinds of event, told apart by `kind`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Happened {
     /// The breaker of one VM changed its state.

@@ -1,9 +1,10 @@
 //! How changes to groups of nodes stand, as the HTTP API says it.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// `GET /v1/pushes`: one group of nodes that get the same.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PushStatus {
     /// The group, as `edge` or `edge{zone=a}`.
     pub group: String,
@@ -26,7 +27,7 @@ pub struct PushStatus {
 }
 
 /// How a change stands.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "stage", rename_all = "snake_case")]
 pub enum PushStage {
     /// All nodes get the same.

@@ -59,6 +59,7 @@ pub struct AlertWhen {
 
 /// Somebody who is told.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct AlertTarget {
     /// The name of the `AlertNotificationTarget`.

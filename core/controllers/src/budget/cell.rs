@@ -10,6 +10,7 @@ use crate::ScopeTotals;
 
 /// Requests, and those among them that were good.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Counts {
     /// All requests.
     pub total: u64,

@@ -21,6 +21,7 @@ use super::Cell;
 
 /// By what a budget's spending is told apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum SpentBy {
     /// The route that was asked. Every bad request has one.
@@ -39,6 +40,7 @@ pub enum SpentBy {
 
 /// What one spender spent.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Spent {
     /// What the name is.
     pub by: SpentBy,

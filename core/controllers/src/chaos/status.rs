@@ -8,6 +8,7 @@ use crate::Counts;
 
 /// One run of an experiment. What `sloop chaos report NAME` shows, and what is kept.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ExperimentStatus {
     /// The document's name.
     pub name: String,
@@ -52,6 +53,7 @@ pub struct ExperimentStatus {
 
 /// Where a run is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum ExperimentPhase {
     /// It waits until it may begin.
@@ -66,6 +68,7 @@ pub enum ExperimentPhase {
 
 /// What a run showed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum ExperimentVerdict {
     /// Every hypothesis surely holds.
@@ -78,6 +81,7 @@ pub enum ExperimentVerdict {
 
 /// One fault.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct FaultStatus {
     /// The id of its rule.
     pub id: String,
@@ -94,6 +98,7 @@ pub struct FaultStatus {
 
 /// What a run would take.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ExperimentPlan {
     /// Requests per second that the primary objective counts.
     pub rate: f64,
@@ -111,6 +116,7 @@ pub struct ExperimentPlan {
 
 /// One fault compared with its control arm, for one hypothesis.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ComparisonStatus {
     /// Position of the fault.
     pub fault: usize,
@@ -156,6 +162,7 @@ pub struct ComparisonStatus {
 
 /// Attempts beyond the first: on the server's side requests that were one, on the client's those that Envoy made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ArmRetries {
     /// In the arm of the fault.
     pub faulted: u64,
@@ -165,6 +172,7 @@ pub struct ArmRetries {
 
 /// What both arms had in one part of the run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ArmsPoint {
     /// When it began.
     pub at: WallTime,
@@ -176,6 +184,7 @@ pub struct ArmsPoint {
 
 /// What a run spent of an error budget.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct BudgetSpent {
     /// The objective.
     pub objective: ObjectiveId,
@@ -189,6 +198,7 @@ pub struct BudgetSpent {
 
 /// A route that the fault surely changes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct RouteEffect {
     /// Position of the fault.
     pub fault: usize,
@@ -202,6 +212,7 @@ pub struct RouteEffect {
 
 /// Something that happened in a run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ExperimentEvent {
     /// When.
     pub at: WallTime,

@@ -36,6 +36,7 @@ pub struct SloIntent {
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
 )]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum SloMode {
     /// It counts and says.
@@ -75,6 +76,7 @@ pub enum SloWindow {
 
 /// How good is summed up over time, in OpenSLO's words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum BudgetingMethod {
     /// Good requests among all.

@@ -8,6 +8,7 @@ use crate::{Counts, ScopeTotals};
 
 /// All that `sloop describe slo NAME` shows.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct SloStatus {
     /// Its name.
     pub name: SloName,
@@ -38,6 +39,7 @@ pub struct SloStatus {
 
 /// One objective in numbers.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ObjectiveStatus {
     /// Position in the SLO.
     pub index: u32,
@@ -71,6 +73,7 @@ pub struct ObjectiveStatus {
 
 /// An error budget: how much may be bad, in its unit.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct BudgetStatus {
     /// What is counted.
     #[serde(default)]
@@ -98,6 +101,7 @@ pub struct BudgetStatus {
 
 /// What an error budget counts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum BudgetUnit {
     /// Requests.
@@ -118,6 +122,7 @@ pub enum BudgetUnit {
 /// - `RatioTimeslices`: what the objectives miss, times their weights, adds up to at most
 ///   everything; the budget is that of the strictest objective.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct CompositeStatus {
     /// The share of the budget that is left, at most 1; negative when overspent; nothing when not known.
     pub left_share: Option<f64>,
@@ -130,6 +135,7 @@ pub struct CompositeStatus {
 
 /// How fast a composite's budget is spent: 1 is exactly as fast as allowed.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct CompositeBurn {
     /// The window up to now, in milliseconds.
     pub window_ms: u64,
@@ -139,6 +145,7 @@ pub struct CompositeBurn {
 
 /// How fast the budget is spent: 1 is exactly as fast as allowed.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct BurnStatus {
     /// The window up to now, in milliseconds.
     pub window_ms: u64,
@@ -155,6 +162,7 @@ pub struct BurnStatus {
 
 /// A sudden change of the rate of failures, found without waiting for a window.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ChangeStatus {
     /// When it most likely was.
     pub since_ms: WallTime,
@@ -168,6 +176,7 @@ pub struct ChangeStatus {
 
 /// Two windows that must both burn.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct PairStatus {
     /// The burn rate above which it fires.
     pub factor: f64,
@@ -181,6 +190,7 @@ pub struct PairStatus {
 
 /// The level at which breakers open, and where it comes from.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct TripStatus {
     /// The share of bad requests, `0.0..1.0`.
     pub level: f64,
@@ -190,6 +200,7 @@ pub struct TripStatus {
 
 /// What acting saved and cost, as far as counts know it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Acted {
     /// Requests that breakers refused.
     pub refused: u64,

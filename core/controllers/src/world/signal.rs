@@ -7,6 +7,7 @@ use crate::{AlertStatus, ChangeStatus, World};
 
 /// A fact that one stage derived for the later ones and for people.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Signal {
     /// The objective's error budget is spent faster than it may.
@@ -85,6 +86,7 @@ impl Signal {
 
 /// How fast a budget burns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Speed {
     /// The slowest pair of windows: a person should look within days.

@@ -71,6 +71,7 @@ pub(in super::super) struct Evidence {
 
 /// Where the effect surely is, each end in `-1.0..=1.0`.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Interval {
     /// It is surely not below this.
     pub low: f64,

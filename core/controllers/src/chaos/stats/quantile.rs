@@ -14,6 +14,7 @@ use super::ALPHA;
 
 /// A quantile of the latencies of an arm. An end of the band is absent where too few were seen to bound it.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct QuantileBand {
     /// Which quantile, as 0.5 for the median.
     pub quantile: f64,
