@@ -64,6 +64,7 @@ impl Control {
             tls: None,
             limits: Limits::default(),
             api: ApiSettings::default(),
+            otlp: None,
             rollout: RolloutPace::default(),
         };
         let (stop, stopped) = oneshot::channel::<()>();

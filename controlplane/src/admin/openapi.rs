@@ -242,8 +242,11 @@ pub fn openapi() -> String {
                             Fields are only ever added; ignore those that you do not know.",
             "license": {"name": "Apache 2.0", "identifier": "Apache-2.0"},
         },
+        // Nothing, or a token where the control plane wants one.
+        "security": [{}, {"token": []}],
         "paths": paths,
         "components": {
+            "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
             "responses": {"problem": {
                 "description": "What is wrong (RFC 9457).",
                 "content": {"application/problem+json": {"schema": problem}},

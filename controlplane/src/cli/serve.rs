@@ -16,6 +16,7 @@ use super::output::CliError;
 use crate::bootstrap::CONTROL_PLANE_CLUSTER;
 use crate::door::TlsFiles;
 use crate::limits::{InvalidLimit, Limits};
+use crate::metrics::OtlpSettings;
 use crate::publish::PublishSettings;
 use crate::serve::{ApiSettings, RecordSettings, ServeSettings, serve};
 
@@ -74,6 +75,12 @@ pub(super) struct ServeArgs {
     /// How long those that try it must be well before it goes on, in seconds.
     #[arg(long, value_name = "SECONDS", default_value_t = 10, value_parser = clap::value_parser!(u32).range(0..=86_400))]
     rollout_quiet: u32,
+    /// Send metrics to a collector, too: OTLP over gRPC, as http://collector:4317.
+    #[arg(long, value_name = "URL", env = "OTEL_EXPORTER_OTLP_ENDPOINT", value_parser = collector)]
+    otlp: Option<String>,
+    /// Time between two times that they are sent, in seconds.
+    #[arg(long, value_name = "S", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=3_600))]
+    otlp_interval: u64,
     /// Form of the log on standard error. What is logged: `SLOOP_LOG=debug`.
     #[arg(long, value_enum, default_value_t = LogForm::Text)]
     log: LogForm,
@@ -210,8 +217,22 @@ impl TryFrom<ServeArgs> for ServeSettings {
             tls: args.tls.into(),
             limits,
             api: args.api.into(),
+            otlp: args.otlp.map(|endpoint| OtlpSettings {
+                endpoint,
+                interval: Duration::from_secs(args.otlp_interval),
+            }),
             rollout,
         })
+    }
+}
+
+fn collector(given: &str) -> Result<String, String> {
+    let uri: http::Uri = given
+        .parse()
+        .map_err(|error: http::uri::InvalidUri| error.to_string())?;
+    match (uri.scheme_str(), uri.authority()) {
+        (Some("http"), Some(_)) => Ok(given.to_owned()),
+        _ => Err("write http://HOST:PORT; put what speaks TLS in front of it".to_owned()),
     }
 }
 

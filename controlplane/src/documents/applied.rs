@@ -340,9 +340,12 @@ fn without(applied: &Applied, plan: &Plan) -> Applied {
 /// Each document of `text` as JSON, those without kind or name left out.
 fn bodies(text: &str) -> BTreeMap<DocumentId, String> {
     let trees = tree::parse(text).unwrap_or_default();
-    let roots = trees.iter().flat_map(|(_, node)| match &node.value {
-        Value::List(items) => items.iter().collect(),
-        _ => vec![node],
+    let roots = trees.iter().flat_map(|(_, node)| {
+        if let Value::List(items) = &node.value {
+            items.iter().collect()
+        } else {
+            vec![node]
+        }
     });
     roots
         .filter_map(|root| {

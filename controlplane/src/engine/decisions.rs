@@ -26,6 +26,8 @@ pub(super) struct Decisions {
     current: BTreeMap<(Stage, IntentId), (u64, Vec<Policy>)>,
     /// Numbers of those that differ from what was last taken to be stored.
     changed: Vec<u64>,
+    /// Of those that nobody has counted yet.
+    stages: Vec<Stage>,
 }
 
 impl Decisions {
@@ -40,6 +42,7 @@ impl Decisions {
             history,
             current: BTreeMap::new(),
             changed: Vec::new(),
+            stages: Vec::new(),
         }
     }
 
@@ -109,6 +112,11 @@ impl Decisions {
             .collect()
     }
 
+    /// Takes the stage of each that was added since the last call; of the first [`MAX`].
+    pub(super) fn take_stages(&mut self) -> Vec<Stage> {
+        std::mem::take(&mut self.stages)
+    }
+
     fn add(
         &mut self,
         decided: &Decided,
@@ -135,6 +143,9 @@ impl Decisions {
         };
         let id = self.history.add(make);
         self.changed.push(id);
+        if self.stages.len() < MAX {
+            self.stages.push(decided.stage);
+        }
         id
     }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use sloop_controllers::{AlertStatus, Lost, ScopeTotals, Signal, SloStatus};
+use sloop_controllers::{AlertStatus, Lost, ScopeTotals, Signal, SloStatus, Stage};
 use sloop_model::{Module, Outcome, WallTime};
 use sloop_xds::rollout::Health;
 
@@ -114,6 +114,12 @@ impl Engine {
     #[must_use]
     pub fn decisions(&self) -> Vec<DecisionTaken> {
         self.decisions.all()
+    }
+
+    /// Takes the stage of each decision since the last call; of the first thousand.
+    #[must_use]
+    pub fn take_decided(&mut self) -> Vec<Stage> {
+        self.decisions.take_stages()
     }
 
     /// All about the decision with this number; nothing when it is not kept.

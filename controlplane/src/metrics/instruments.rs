@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::{Counter, Gauge, Histogram, Meter};
-use sloop_controllers::Lost;
+use sloop_controllers::{Lost, Stage};
 
 use super::effects::EffectMetrics;
 use crate::alerts::Ended;
@@ -190,6 +190,7 @@ impl IngestMetrics {
 pub struct StepMetrics {
     step: Histogram<f64>,
     lost: Counter<u64>,
+    decisions: Counter<u64>,
 }
 
 impl StepMetrics {
@@ -206,6 +207,11 @@ impl StepMetrics {
                 meter,
                 "requests_not_counted",
                 "Requests in reports that no budget counts, by why.",
+            ),
+            decisions: counter(
+                meter,
+                "decisions",
+                "Times that a controller changed its mind, by its stage.",
             ),
         }
     }
@@ -228,8 +234,20 @@ impl StepMetrics {
         }
     }
 
-    /// A step took `took`.
-    pub fn stepped(&self, took: Duration) {
+    /// A controller of this stage changed its mind.
+    fn decided(&self, stage: Stage) {
+        let word = match stage {
+            Stage::Measure => "measure",
+            Stage::Protect => "protect",
+            Stage::Change => "change",
+            Stage::Advise => "advise",
+        };
+        self.decisions.add(1, &[KeyValue::new("stage", word)]);
+    }
+
+    /// A step took `took`, in which controllers of these stages changed their minds.
+    pub fn stepped(&self, took: Duration, decided: &[Stage]) {
+        decided.iter().for_each(|stage| self.decided(*stage));
         self.step.record(took.as_secs_f64(), &[]);
     }
 }

@@ -1,4 +1,5 @@
-//! What the process counts about itself, in the Prometheus format on `/metrics`.
+//! What the process counts about itself and how SLOs stand, in the Prometheus format on `/metrics`, and
+//! over OTLP where somebody collects it.
 //!
 //! Each component owns a struct of instruments that [`Telemetry`] hands it;
 //! nothing is global. Labels are words of an enum or names from documents,
@@ -13,12 +14,32 @@ pub use door::DoorMetrics;
 pub use instruments::{AlertMetrics, DocumentMetrics, IngestMetrics, PushMetrics, StepMetrics};
 pub use observed::{observe_nodes, observe_slos, rough_span, span};
 
+use std::time::Duration;
+
 use opentelemetry::metrics::{Meter, MeterProvider as _};
-use opentelemetry_sdk::metrics::SdkMeterProvider;
+use opentelemetry_otlp::{ExporterBuildError, MetricExporter, WithExportConfig as _};
+use opentelemetry_sdk::Resource;
+use opentelemetry_sdk::metrics::{Instrument, PeriodicReader, SdkMeterProvider, Stream};
 use prometheus::{Registry, TextEncoder};
 
-/// Begins every name, so that our metrics are found in a shared Prometheus.
-const PREFIX: &str = "sloop_controlplane";
+/// Begins every name, so that our metrics are found among others. Prometheus writes `_` for the dots.
+const PREFIX: &str = "sloop.controlplane.";
+
+/// Sets of labels that one metric may have; the library's own limit of 2,000 would do for two hundred SLOs.
+/// Ten thousand SLOs with an objective and five windows each have half as many.
+const SERIES_MAX: usize = 100_000;
+
+/// How long to wait for a collector: the process must end within two seconds, also while one hangs.
+const OTLP_PATIENCE: Duration = Duration::from_secs(1);
+
+/// Where measurements are sent, beside `/metrics`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OtlpSettings {
+    /// The collector's address for gRPC, as `http://collector:4317`.
+    pub endpoint: String,
+    /// Time between two times that they are sent.
+    pub interval: Duration,
+}
 
 /// Why metrics cannot be had.
 #[derive(Debug, thiserror::Error)]
@@ -26,6 +47,14 @@ pub enum TelemetryError {
     /// The exporter refused to begin.
     #[error("the metrics exporter cannot begin")]
     Exporter(#[from] opentelemetry_sdk::error::OTelSdkError),
+    /// Measurements cannot be sent to a collector.
+    #[error("measurements cannot be sent to {endpoint}")]
+    Otlp {
+        /// The collector's address.
+        endpoint: String,
+        /// What is wrong with it.
+        source: ExporterBuildError,
+    },
     /// What was measured cannot be written as text.
     #[error("metrics cannot be written")]
     Encode(#[from] prometheus::Error),
@@ -39,21 +68,39 @@ pub struct Telemetry {
 }
 
 impl Telemetry {
-    /// An empty collection.
+    /// An empty collection that is only looked at.
     ///
     /// # Errors
     ///
     /// When the exporter cannot begin.
     pub fn begin() -> Result<Self, TelemetryError> {
+        Self::sending(None)
+    }
+
+    /// An empty collection that is also sent to a collector, if there is one. To be called in the runtime that
+    /// sends; a collector that is gone is tried again each time.
+    ///
+    /// # Errors
+    ///
+    /// When the exporter cannot begin.
+    pub fn sending(otlp: Option<&OtlpSettings>) -> Result<Self, TelemetryError> {
         let registry = Registry::new();
         let exporter = opentelemetry_prometheus::exporter()
             .with_registry(registry.clone())
-            .with_namespace(PREFIX)
             .scope_info_enabled(false)
             .without_target_info()
             .build()?;
-        let provider = SdkMeterProvider::builder().with_reader(exporter).build();
-        Ok(Self { registry, provider })
+        let mut provider = SdkMeterProvider::builder()
+            .with_reader(exporter)
+            .with_view(named)
+            .with_resource(Resource::builder().with_service_name("sloop").build());
+        if let Some(otlp) = otlp {
+            provider = provider.with_reader(reader(otlp)?);
+        }
+        Ok(Self {
+            registry,
+            provider: provider.build(),
+        })
     }
 
     /// Where components create their instruments.
@@ -71,3 +118,30 @@ impl Telemetry {
         Ok(TextEncoder::new().encode_to_string(&self.registry.gather())?)
     }
 }
+
+/// Says whose metric it is.
+fn named(instrument: &Instrument) -> Option<Stream> {
+    Stream::builder()
+        .with_name(format!("{PREFIX}{}", instrument.name()))
+        .with_cardinality_limit(SERIES_MAX)
+        .build()
+        .ok()
+}
+
+fn reader(otlp: &OtlpSettings) -> Result<PeriodicReader<MetricExporter>, TelemetryError> {
+    let exporter = MetricExporter::builder()
+        .with_tonic()
+        .with_endpoint(&otlp.endpoint)
+        .with_timeout(OTLP_PATIENCE)
+        .build()
+        .map_err(|source| TelemetryError::Otlp {
+            endpoint: otlp.endpoint.clone(),
+            source,
+        })?;
+    Ok(PeriodicReader::builder(exporter)
+        .with_interval(otlp.interval)
+        .build())
+}
+
+#[cfg(test)]
+mod tests;

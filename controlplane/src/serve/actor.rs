@@ -325,7 +325,8 @@ impl Actor {
             self.alerts.send_replace(Arc::from(alerts));
         }
         self.commits.add(self.engine.changes(), [], now);
-        self.meters.step.stepped(begun.elapsed());
+        let decided = self.engine.take_decided();
+        self.meters.step.stepped(begun.elapsed(), &decided);
         self.steps.done(now);
         self.stepped = now;
     }

@@ -37,8 +37,8 @@ use crate::engine::{Documents, Engine, RestoreError};
 use crate::ingest::{Reports, WAITING_MAX};
 use crate::limits::Limits;
 use crate::metrics::{
-    AlertMetrics, DocumentMetrics, IngestMetrics, PushMetrics, StepMetrics, Telemetry,
-    TelemetryError, observe_nodes, observe_slos,
+    AlertMetrics, DocumentMetrics, IngestMetrics, OtlpSettings, PushMetrics, StepMetrics,
+    Telemetry, TelemetryError, observe_nodes, observe_slos,
 };
 use crate::publish::{PublishSettings, Publisher};
 use crate::record::Recorder;
@@ -74,6 +74,8 @@ pub struct ServeSettings {
     pub limits: Limits,
     /// How the HTTP API is kept.
     pub api: ApiSettings,
+    /// Where measurements are sent, if anywhere.
+    pub otlp: Option<OtlpSettings>,
     /// How carefully changes of what is declared go out.
     pub rollout: RolloutPace,
 }
@@ -169,7 +171,7 @@ pub async fn serve(
     stop: impl Future<Output = ()>,
 ) -> Result<(), ServeError> {
     let begun = Instant::now();
-    let telemetry = Arc::new(Telemetry::begin()?);
+    let telemetry = Arc::new(Telemetry::sending(settings.otlp.as_ref())?);
     let limits = settings.limits;
     let hub = Hub::new(limits.ads, crate::clock::wall);
     let (stopping, stopped) = latest::channel(false);
@@ -200,11 +202,8 @@ pub async fn serve(
     observe_nodes(&meter, &hub);
     let slos = actor.slos();
     observe_slos(&meter, &slos.subscribe());
-    let alerting = tokio::spawn(alerts::run(
-        actor.alerts(),
-        Deliverer::of_machine()?,
-        AlertMetrics::register(&meter),
-    ));
+    let (deliverer, told) = (Deliverer::of_machine()?, AlertMetrics::register(&meter));
+    let alerting = tokio::spawn(alerts::run(actor.alerts(), deliverer, told));
 
     let (arrivals, arrived) = mpsc::channel(WAITING_MAX);
     let (views, viewed) = mpsc::channel(VIEWS_MAX);
@@ -377,6 +376,7 @@ mod tests {
             tls: None,
             limits: Limits::default(),
             api: ApiSettings::default(),
+            otlp: None,
             rollout: RolloutPace::default(),
         }
     }

@@ -44,14 +44,14 @@ pub(super) struct Update {
     pub(super) taken: oneshot::Sender<()>,
 }
 
+/// What came of an order.
+type Outcome = Result<Plan, NotChanged>;
+
 /// What one round of work came to.
 #[derive(Debug, Default)]
 struct Worked {
     documents: Option<Documents>,
-    answer: Option<(
-        oneshot::Sender<Result<Plan, NotChanged>>,
-        Result<Plan, NotChanged>,
-    )>,
+    answer: Option<(oneshot::Sender<Outcome>, Outcome)>,
 }
 
 /// A folder under watch.

@@ -1,5 +1,17 @@
 //! `/metrics` as Prometheus reads it.
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::Write as _;
+use std::process::{Command, Stdio};
+use std::sync::{Arc, Mutex};
+
+use opentelemetry_proto::tonic::collector::metrics::v1::metrics_service_server::{
+    MetricsService, MetricsServiceServer,
+};
+use opentelemetry_proto::tonic::collector::metrics::v1::{
+    ExportMetricsServiceRequest, ExportMetricsServiceResponse,
+};
+use tokio_stream::wrappers::TcpListenerStream;
+use tonic::{Request, Response, Status};
 
 use crate::support::{Home, ROUTES, Sloop, eventually, report, slo};
 
@@ -80,4 +92,104 @@ async fn an_slo_is_shown_while_it_is_declared() {
         (!names.any(|name| name.contains("_slo_"))).then_some(())
     })
     .await;
+}
+
+/// Runs `promtool` of Debian's package `prometheus` (or `PROMTOOL`) on `input`; nothing where there is none.
+fn promtool(args: &[&str], input: &[u8]) -> Option<std::process::Output> {
+    let tool = std::env::var_os("PROMTOOL").unwrap_or_else(|| "promtool".into());
+    let mut command = Command::new(tool);
+    command
+        .args(args)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let Ok(mut child) = command.spawn() else {
+        println!("SKIPPED: no promtool; install Debian's package prometheus or set PROMTOOL");
+        return None;
+    };
+    child.stdin.take().unwrap().write_all(input).unwrap();
+    Some(child.wait_with_output().unwrap())
+}
+
+#[tokio::test]
+async fn prometheus_has_nothing_to_say_against_the_metrics() {
+    let home = Home::new();
+    home.write("routes.yaml", ROUTES);
+    home.write("slo.yaml", &slo("pay", "0.99"));
+    let sloop = home.start();
+    let mut client = sloop.reports();
+    client.report(report(7, 1, 1_000, 4)).await.unwrap();
+    let text = eventually("the SLO is shown", async || {
+        let (_, body) = sloop.get("/metrics").await;
+        let text = String::from_utf8(body.to_vec()).unwrap();
+        text.contains("slo_window_requests{").then_some(text)
+    })
+    .await;
+    if let Some(output) = promtool(&["check", "metrics"], text.as_bytes()) {
+        assert!(output.status.success(), "{output:?}");
+        assert!(output.stderr.is_empty(), "{output:?}");
+    }
+}
+
+#[test]
+fn prometheus_takes_the_rules() {
+    let rules = concat!(env!("CARGO_MANIFEST_DIR"), "/monitoring/rules.yaml");
+    if let Some(output) = promtool(&["check", "rules", rules], b"") {
+        assert!(output.status.success(), "{output:?}");
+    }
+}
+
+/// A collector that remembers the names of what it is sent.
+#[derive(Clone, Default)]
+struct Collector(Arc<Mutex<BTreeSet<String>>>);
+
+#[tonic::async_trait]
+impl MetricsService for Collector {
+    async fn export(
+        &self,
+        request: Request<ExportMetricsServiceRequest>,
+    ) -> Result<Response<ExportMetricsServiceResponse>, Status> {
+        let resources = request.into_inner().resource_metrics.into_iter();
+        let scopes = resources.flat_map(|resource| resource.scope_metrics);
+        let names = scopes
+            .flat_map(|scope| scope.metrics)
+            .map(|metric| metric.name);
+        self.0.lock().unwrap().extend(names);
+        Ok(Response::new(ExportMetricsServiceResponse::default()))
+    }
+}
+
+#[tokio::test]
+async fn a_collector_is_sent_what_prometheus_would_read() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let endpoint = format!("http://{}", listener.local_addr().unwrap());
+    let collector = Collector::default();
+    let service = MetricsServiceServer::new(collector.clone());
+    let server = tonic::transport::Server::builder().add_service(service);
+    let serving = tokio::spawn(server.serve_with_incoming(TcpListenerStream::new(listener)));
+    let home = Home::new();
+    home.write("routes.yaml", ROUTES);
+    home.write("slo.yaml", &slo("pay", "0.99"));
+    let sloop = home.start_with(&["--otlp", &endpoint, "--otlp-interval", "1"]);
+    let mut client = sloop.reports();
+    client.report(report(7, 1, 1_000, 4)).await.unwrap();
+    eventually("all came", async || {
+        let names = collector.0.lock().unwrap();
+        let wanted = [
+            "reports",
+            "decisions",
+            "step.duration",
+            "nodes_connected",
+            "slo_window_requests",
+            "slo_budget_left",
+            "slo_burn_rate",
+        ];
+        let mut wanted = wanted
+            .iter()
+            .map(|name| format!("sloop.controlplane.{name}"));
+        wanted.all(|name| names.contains(&name)).then_some(())
+    })
+    .await;
+    assert!(sloop.terminate().await.success());
+    serving.abort();
 }

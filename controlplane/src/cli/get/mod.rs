@@ -111,9 +111,9 @@ fn names(args: &GetArgs, out: &mut dyn Write) -> Result<(), CliError> {
     let list: List<Value> = client::get(&args.admin.admin, path(args.kind))?;
     for item in &list.items {
         let parts = fields.iter().filter_map(|field| item.pointer(field));
-        let parts = parts.map(|part| match part {
-            Value::String(text) => text.clone(),
-            other => other.to_string(),
+        let parts = parts.map(|part| {
+            part.as_str()
+                .map_or_else(|| part.to_string(), str::to_owned)
         });
         let name: Vec<String> = parts.collect();
         writeln!(out, "{kind}/{}", name.join("/"))?;

@@ -53,10 +53,12 @@ pub(super) fn draw(frame: &mut Frame<'_>, shown: &Shown, choice: &Choice) {
     let runs = lines(look.experiments.len().min(EXPERIMENTS_SHOWN));
     let decided = lines(look.decisions.len().min(DECISIONS_SHOWN));
     let height = |lines: u16| Constraint::Length(if lines == 0 { 0 } else { lines + 1 });
+    // A title and headings, too; not more than three fifths of all, so that routes have room.
+    let objectives_height = lines(shown.rows() + 2).min(frame.area().height / 5 * 3);
     let parts = [
         Constraint::Length(1),
-        Constraint::Fill(3),
-        Constraint::Fill(2),
+        Constraint::Length(objectives_height),
+        Constraint::Fill(1),
         height(runs),
         height(decided),
         Constraint::Length(1),

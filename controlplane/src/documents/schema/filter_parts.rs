@@ -23,8 +23,8 @@ pub(super) struct Parts(Map<String, Value>);
 impl Parts {
     /// All there are.
     pub(super) fn all() -> Self {
-        let schema: Value = serde_json::from_str(&sloop_model::filter_config_schema())
-            .unwrap_or_else(|_| Value::Null);
+        let schema: Value =
+            serde_json::from_str(&sloop_model::filter_config_schema()).unwrap_or_default();
         let definitions = schema.get("$defs").and_then(Value::as_object);
         let mut definitions = definitions.cloned().unwrap_or_default();
         definitions.values_mut().for_each(adapt);
