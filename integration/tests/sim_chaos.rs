@@ -114,7 +114,7 @@ fn a_harmful_fault_is_over_within_seconds_and_the_hypothesis_is_broken() {
     assert!(harmed.faulted < 80, "{harmed:?}");
     let compared = &status.comparisons[0];
     assert!(
-        compared.interval.low > 0.3 && compared.effect == Some(1.0),
+        compared.interval.low > compared.tolerance && compared.effect == Some(1.0),
         "{compared:?}"
     );
     sim.run(seconds(1));

@@ -88,8 +88,8 @@ impl Mesh {
         let versioned = format!("{node}  metadata: {{version: v2}}\n");
         let payments = with_tls(
             &payments.to_yaml().replacen(node, &versioned, 1),
-            "  filter_chains:\n  - ",
-            4,
+            "filter_chains:\n    - ",
+            6,
             &authority.downstream("payments", "checkout"),
         );
         let checkout = with_tls(
