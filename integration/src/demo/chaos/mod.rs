@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use serde::Serialize;
 use sloop_controllers::{ExperimentPhase, ExperimentStatus};
+use sloop_dataplane::TraceId;
 use sloop_dataplane::fault::arm_of;
 use sloop_model::{Arm, ArmShares};
 
@@ -149,11 +150,10 @@ pub fn truths(run: &ExperimentStatus, asked: &[Asked]) -> anyhow::Result<Vec<Tru
     let asked: Vec<&Asked> = asked.iter().filter(is_within).collect();
     let mut truths = Vec::new();
     for (index, fault) in run.faults.iter().enumerate() {
-        let shares = ArmShares::parse(fault.share, fault.control)?;
-        let of = |arm: Arm| {
+        let of = |wanted: Arm| {
             let here = asked
                 .iter()
-                .filter(|one| arm_of(one.trace, fault.seed, shares) == arm);
+                .filter(|one| arm(run, index, one.trace) == Some(wanted));
             let (all, bad): (Vec<_>, Vec<_>) = (
                 here.clone().collect(),
                 here.filter(|one| one.is_bad).collect(),
@@ -173,6 +173,19 @@ pub fn truths(run: &ExperimentStatus, asked: &[Asked]) -> anyhow::Result<Vec<Tru
         });
     }
     Ok(truths)
+}
+
+/// The arm of a trace under the fault at `index`, as filters see it: the first fault that chooses a request has it alone.
+fn arm(run: &ExperimentStatus, index: usize, trace: TraceId) -> Option<Arm> {
+    let drawn = run.faults.iter().map(|fault| {
+        let shares = ArmShares::parse(fault.share, fault.control).ok()?;
+        Some(arm_of(trace, fault.seed, shares))
+    });
+    let drawn: Vec<Arm> = drawn.collect::<Option<_>>()?;
+    match drawn.iter().position(|arm| *arm == Arm::Fault) {
+        Some(first) if first != index => Some(Arm::Untouched),
+        Some(_) | None => drawn.get(index).copied(),
+    }
 }
 
 /// A push is in force within this, with margin.
