@@ -10,8 +10,7 @@ use super::text::{band, contamination, counts, fault, moment, retries, share, ve
 use super::word;
 
 /// Words in columns are read from the left.
-const STYLE: &str =
-    ".timeline td { text-align: left; } .timeline th:first-child { white-space: nowrap; }";
+const STYLE: &str = ".timeline td, .timeline th { text-align: left; } .timeline th:first-child { white-space: nowrap; }";
 
 const METHOD: [&str; 6] = [
     "Arms are drawn from the trace id and the seed, and run at the same time: what else happens meets both alike. All \
