@@ -15,11 +15,14 @@
 //!
 //! What a filter costs is measured in another way: [`closed`] loads one thread evenly, [`schedstat`]
 //! says how long it was on its processor, [`paired`] what that means.
+//!
+//! What many sidecars cost a control plane is measured by [`fleet`].
 
 mod arrivals;
 pub mod callgrind;
 pub mod closed;
 pub mod cpus;
+pub mod fleet;
 pub mod listener;
 mod load;
 pub mod memory;

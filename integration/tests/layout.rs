@@ -48,7 +48,7 @@ const MAY_USE: [(&str, &[&str]); 9] = [
     ("sloop-controllers", &["sloop-model"]),
     ("sloop-xds", &["sloop-model", "sloop-xds-protos"]),
     ("sloop-filter", &["sloop-dataplane", "sloop-model"]),
-    ("sloop-bench", &["sloop-model"]),
+    ("sloop-bench", &["sloop-model", "sloop-xds"]),
     ("sloop-fixture-naive", &[]),
 ];
 
