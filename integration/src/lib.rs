@@ -3,6 +3,7 @@
 pub mod demo;
 pub mod envoy;
 pub mod eventually;
+pub mod fleet;
 pub mod goodput;
 pub mod latency;
 pub mod ports;

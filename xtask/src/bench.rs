@@ -1,19 +1,16 @@
-//! `cargo xtask bench`: what filters cost, and what there is not yet.
+//! `cargo xtask bench`: what filters and fleets cost, and what they are good for.
 
 mod baseline;
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode};
+use std::process::Command;
 
 use anyhow::{Context, Result};
 use clap::Subcommand;
 
 use crate::run;
 use crate::{artifact, setup, wasm, workspace};
-
-/// A benchmark that did not run must not look like one that passed, nor like one that failed.
-const NOT_THERE: u8 = 2;
 
 /// The package of the filter that Sloop is compared with.
 const NAIVE: &str = "sloop-fixture-naive";
@@ -43,28 +40,32 @@ pub(crate) enum Bench {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<OsString>,
     },
-    /// Many sidecars and one control plane (not there yet)
-    Fleet,
+    /// Many sidecars and one control plane
+    Fleet {
+        /// Passed to the benchmark; `cargo xtask bench fleet -- --help` lists them
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<OsString>,
+    },
 }
 
-/// Measures, or says that this cannot be measured yet.
+/// Measures.
 ///
 /// # Errors
 ///
 /// When something that the benchmark needs is missing, or does not compile.
-pub(crate) fn run(bench: &Bench) -> Result<ExitCode> {
+pub(crate) fn run(bench: &Bench) -> Result<()> {
     match bench {
-        Bench::Latency { arguments } => latency(arguments).map(|()| ExitCode::SUCCESS),
-        Bench::Compare { old, new } => compare(old, new).map(|()| ExitCode::SUCCESS),
+        Bench::Latency { arguments } => latency(arguments),
+        Bench::Compare { old, new } => compare(old, new),
         Bench::Goodput {
             envoy: false,
             arguments,
-        } => goodput(arguments).map(|()| ExitCode::SUCCESS),
+        } => goodput(arguments),
         Bench::Goodput {
             envoy: true,
             arguments,
-        } => goodput_envoy(arguments).map(|()| ExitCode::SUCCESS),
-        Bench::Fleet => Ok(not_there("fleet")),
+        } => goodput_envoy(arguments),
+        Bench::Fleet { arguments } => fleet(arguments),
     }
 }
 
@@ -117,6 +118,33 @@ fn goodput_envoy(arguments: &[OsString]) -> Result<()> {
     )
 }
 
+/// Builds the control plane as it ships, and what measures it as fast as it can be: both run on the same processors.
+fn fleet(arguments: &[OsString]) -> Result<()> {
+    let envoy = setup::envoy()?;
+    let module = wasm::build(wasm::Variant::Requests)?;
+    let mut build = run::cargo();
+    build.current_dir(workspace::root()).args([
+        "build",
+        "--release",
+        "-p=sloop-controlplane",
+        "-p=sloop-integration",
+        "--bin=sloop",
+        "--bin=fleet",
+    ]);
+    let built = artifact::build(&mut build)?;
+    let find = |name| {
+        let program = built.program(name);
+        program.with_context(|| format!("the workspace builds no program `{name}`"))
+    };
+    run::become_(
+        Command::new(find("fleet")?)
+            .args(arguments)
+            .env("ENVOY", envoy)
+            .env("SLOOP_MODULE", module)
+            .env("SLOOP", find("sloop")?),
+    )
+}
+
 /// Becomes what compares. Paths are those of the caller's folder.
 fn compare(old: &Path, new: &Path) -> Result<()> {
     run::become_(Command::new(program()?).arg("compare").args([old, new]))
@@ -130,13 +158,4 @@ fn program() -> Result<PathBuf> {
         .args(["build", "-p=sloop-integration", "--bin=latency"]);
     let program = artifact::build(&mut build)?.program("latency");
     program.context("the workspace builds no program `latency`")
-}
-
-fn not_there(name: &str) -> ExitCode {
-    let say = |what: &str| run::say("bench", what);
-    say(&format!(
-        "`bench {name}` is not there yet: nothing was measured"
-    ));
-    say("what filters cost each request is: cargo xtask bench latency");
-    ExitCode::from(NOT_THERE)
 }

@@ -78,7 +78,7 @@ fn main() -> ExitCode {
         Task::Demo { arguments } => demo::run(&arguments).map(succeeded),
         Task::Test { arguments } => test::run(&arguments).map(succeeded),
         Task::Ci => ci::run().map(succeeded),
-        Task::Bench { bench } => bench::run(&bench),
+        Task::Bench { bench } => bench::run(&bench).map(succeeded),
         Task::Fuzz { target, seconds } => fuzz::run(target.as_deref(), seconds).map(succeeded),
     };
     let error = match done {

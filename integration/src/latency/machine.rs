@@ -11,7 +11,7 @@ pub(super) async fn of(envoy: &Envoy) -> anyhow::Result<Machine> {
 }
 
 /// What this machine is, with the Envoy that says this about itself.
-pub(super) fn with(server_info: &str) -> anyhow::Result<Machine> {
+pub(crate) fn with(server_info: &str) -> anyhow::Result<Machine> {
     let read = |path: &str| std::fs::read_to_string(path).ok();
     let info: serde_json::Value =
         serde_json::from_str(server_info).context("reading what Envoy says about itself")?;

@@ -16,7 +16,7 @@ mod growth;
 mod instructions;
 mod lanes;
 mod live;
-mod machine;
+pub(crate) mod machine;
 mod open;
 mod proof;
 mod push;
