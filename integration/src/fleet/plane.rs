@@ -60,6 +60,8 @@ impl Plane {
             .arg(folder.join("store"))
             .arg("--module")
             .arg(&programs.module)
+            // What is measured is how soon all have a change, not how long few try it.
+            .args(["--rollout-first", "0"])
             .args(&programs.arguments)
             .start(folder.join("sloop.log"))?;
         let admin = Admin::new(api)?;
@@ -121,10 +123,9 @@ impl Plane {
 
 /// When the newest configuration for the service's own side was made.
 fn pushed_at(events: &[Event]) -> Option<Duration> {
-    let pushes = events.iter().rev().filter(|event| {
+    let push = events.iter().rev().find(|event| {
         let side = Side::Server;
         matches!(&event.happened, Happened::Push { side: of, .. } if *of == side)
-    });
-    let push = pushes.take(1).next()?;
+    })?;
     Some(Duration::from_millis(push.at_ms))
 }

@@ -119,8 +119,8 @@ fn aims(report: &Report) -> Table {
         let (value, run) = report
             .runs
             .iter()
-            .filter_map(|run| Some(((aim.value)(run)?, run)))
-            .last()?;
+            .rev()
+            .find_map(|run| Some(((aim.value)(run)?, run)))?;
         let verdict = if aim.is_met(value) { "met" } else { "not met" };
         let cells = [
             aim.name.to_owned(),
