@@ -15,7 +15,10 @@
 //!   the level falls. Not to know is no reason to refuse.
 //!
 //! At level zero nothing happens until an objective is missed: a level of zero
-//! stays zero in every period that is not missed.
+//! stays zero in every period that is not missed. And because of slowness it
+//! stays zero until surely most requests are slow: a queue makes all of them late,
+//! while one bad host of three, or one kind of requests, leaves the others in
+//! time, and refusing by chance then loses more than there is to save.
 //!
 //! The model is a queue. By Little's law (Little 1961) a request that arrives
 //! waits `W = q / s`, with `q` requests under way and `s` served per second,
@@ -24,11 +27,19 @@
 //! aim `q* = s * (usual + (slow - usual) / 3)` within [`DRAIN`] = 5 periods:
 //!
 //! ```text
-//! admit = s - (q - q*) / DRAIN        level wanted = 1 - admit / offered
+//! admit = s - (q - q*) / DRAIN        level wanted = 1 - admit / wanted
 //! ```
 //!
+//! What is *wanted* is not what comes: callers that repeat what was shed make
+//! that grow with the level, and by it the level would never fall again. It is what
+//! passed, divided by the share that may pass ([`Queue::wanted`]). While more than
+//! half is shed and fewer than half of `q*` are under way, what is admitted grows by
+//! a quarter per period ([`REFILL`]): then the queue is drained, or the trouble over.
+//!
 //! For failures there is no queue to drain, and `admit = s`: what the SRE book
-//! calls adaptive throttling (chapter 21) with K = 1. The two speeds are those
+//! calls adaptive throttling (chapter 21) with K = 1; but no more is shed than
+//! what fails, as no more can be saved. Who failed only after the time in which it should have been
+//! served waited, so that is slowness. The two speeds are those
 //! of DAGOR (Zhou et al., SoCC 2018: quick cuts, slow returns) and of AIMD
 //! (Chiu and Jain 1989); reading the queue from what is under way rather than
 //! from late completions is what Breakwater (Cho et al., OSDI 2020) argues for.
@@ -86,6 +97,9 @@ const HOLD: Duration = Duration::from_secs(5);
 /// The part of the way to a lower level that is gone per step: a quarter.
 const SLOWLY: i64 = 4;
 
+/// While there is next to no queue, and more than half is shed, what is admitted grows by this part of itself per
+/// step: a quarter. Above half the step would be large enough to fill the queue before anybody sees it.
+const REFILL: i64 = 4;
 /// Periods in which the model drains what waits too long.
 const DRAIN: i64 = 5;
 const WHOLE: i64 = 10_000;
@@ -95,6 +109,10 @@ const WHOLE: i64 = 10_000;
 pub(super) struct Seen {
     /// Requests that came.
     pub(super) offered: u64,
+    /// How many of them passed.
+    pub(super) passed: u64,
+    /// Requests that were served in time.
+    pub(super) good: u64,
     /// Requests that were served, however late.
     pub(super) served: u64,
     /// Requests that ended and say something.
@@ -105,6 +123,8 @@ pub(super) struct Seen {
     pub(super) slow: u64,
     /// The latencies of what was judged, summed up, in microseconds.
     pub(super) latency_us: u64,
+    /// Those of what was not slow.
+    pub(super) prompt_us: u64,
     /// Requests under way.
     pub(super) in_flight: u64,
     /// Since the last step. At least a period, but for the first one.
@@ -132,6 +152,8 @@ pub(super) struct Law {
     failing: Smooth,
     /// Ten-thousandths of what was judged.
     slowing: Smooth,
+    /// The largest share that failed lately since something is shed, in ten-thousandths.
+    worst: u64,
     /// How long requests waited beyond the aim while the objective was met.
     waited: Duration,
     trial: Trial,
@@ -144,6 +166,7 @@ impl Law {
             queue: Queue::default(),
             failing: Smooth::default(),
             slowing: Smooth::default(),
+            worst: 0,
             waited: Duration::ZERO,
             trial: Trial::new(now),
         }
@@ -152,6 +175,16 @@ impl Law {
     /// The share of all requests to shed.
     pub(super) const fn level(&self) -> Share {
         self.level
+    }
+
+    /// Whether there is a queue that shedding is being tried against.
+    pub(super) fn is_at_work(&self) -> bool {
+        self.level != Share::NONE && self.trial.is_against_a_queue()
+    }
+
+    /// Whether shedding was tried a moment ago, and in vain.
+    pub(super) const fn has_given_up(&self) -> bool {
+        self.trial.has_given_up()
     }
 
     /// How often shedding was given up since the last call.
@@ -167,9 +200,9 @@ impl Law {
 
     /// Takes one step.
     pub(super) fn step(&mut self, rule: &ShedRule, mode: Mode, seen: &Seen, now: Time) {
-        self.learn(seen);
+        self.learn(rule, seen);
         let level = i64::from(u16::from(self.level));
-        let next = match (self.standing(rule, seen), mode) {
+        let next = match (self.standing(rule, seen, now), mode) {
             (Standing::Missed(strain), Mode::Enforce) => {
                 let wait = self.queue.wait(seen);
                 let strength = self.strength(strain, seen);
@@ -186,9 +219,9 @@ impl Law {
             (Standing::Met, _) => {
                 if self.is_met_for_long(rule) {
                     self.trial.met(now);
-                }
-                if level == 0 {
-                    self.queue.learn_usual(seen);
+                    if level == 0 {
+                        self.queue.learn_usual(seen);
+                    }
                 }
                 self.sink(rule, mode, seen)
             }
@@ -201,13 +234,31 @@ impl Law {
         self.hold_within(rule);
     }
 
-    fn learn(&mut self, seen: &Seen) {
-        self.queue.learn(seen);
+    fn learn(&mut self, rule: &ShedRule, seen: &Seen) {
+        let before = self.queue.harvest();
+        self.queue.learn(seen, self.level);
+        let reaped = Queue::reaped(seen, self.level);
+        self.trial.reap(before, reaped, seen.elapsed);
         let share = |part: u64| part.saturating_mul(10_000).checked_div(seen.judged);
         if let (Some(failing), Some(slowing)) = (share(seen.failed), share(seen.slow)) {
             self.failing.learn(failing);
             self.slowing.learn(slowing);
         }
+        let failing = self.failing.scaled() / Smooth::ONE;
+        self.worst = if self.level <= rule.limits().share_min {
+            failing
+        } else {
+            self.worst.max(failing)
+        };
+    }
+
+    /// Whether what is slow may be because of a queue. A queue makes all wait, those too that are still in time.
+    /// Where they are as quick as ever, the others are late for reasons of their own: one of several hosts, or a few
+    /// kinds of requests. Who refuses by chance then loses more than there is to save.
+    fn may_be_a_queue(&self, rule: &ShedRule, seen: &Seen, now: Time) -> bool {
+        self.trial.is_about(Strain::Slowness, now)
+            || surely_exceeds(seen.slow, seen.judged, Share::HALF)
+            || self.queue.holds_up_the_prompt(rule, seen)
     }
 
     /// Whether the objective is met not only now and then: at its edge, chance says met and missed by turns.
@@ -220,7 +271,7 @@ impl Law {
     }
 
     /// Judges by what this worker saw, by the fleet where it saw too little, and by neither when neither is enough.
-    fn standing(&self, rule: &ShedRule, seen: &Seen) -> Standing {
+    fn standing(&self, rule: &ShedRule, seen: &Seen, now: Time) -> Standing {
         let limits = rule.limits();
         if limits
             .in_flight_max
@@ -235,10 +286,11 @@ impl Law {
             let failed = limits
                 .failed_max
                 .map(|max| (seen.failed, max, Strain::Failures));
-            let missed = [slow, failed]
-                .into_iter()
-                .flatten()
-                .find(|(bad, max, _)| surely_exceeds(*bad, seen.judged, *max));
+            let mut missed = [slow, failed].into_iter().flatten();
+            let missed = missed.find(|(bad, max, strain)| {
+                surely_exceeds(*bad, seen.judged, *max)
+                    && (*strain != Strain::Slowness || self.may_be_a_queue(rule, seen, now))
+            });
             return missed.map_or(Standing::Met, |(_, _, strain)| Standing::Missed(strain));
         }
         let Some(fleet) = seen.fleet else {
@@ -291,7 +343,12 @@ impl Law {
             // What others see says nothing about a queue here.
             Strain::Fleet => 0,
         };
-        half_way(level, wanted).max(level + UP)
+        let next = half_way(level, wanted).max(level + UP);
+        match strain {
+            // No more can be saved than what fails.
+            Strain::Failures => next.min(to_i64(self.worst).max(level.min(wanted))),
+            Strain::Slowness | Strain::InFlight | Strain::Fleet => next,
+        }
     }
 
     /// The next level when the objective is met.
@@ -317,7 +374,14 @@ impl Law {
         } else {
             level + (wanted - level) / SLOWLY
         };
-        towards - fall(down, seen)
+        let next = towards - fall(down, seen);
+        // With next to nothing waiting there is nothing to be careful of until most of the room is used.
+        let is_idle = self.queue.is_idle(rule, seen);
+        if is_idle && WHOLE / 2 < level {
+            next.min(level - (WHOLE - level) / REFILL)
+        } else {
+            next
+        }
     }
 }
 

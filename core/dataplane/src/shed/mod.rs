@@ -19,20 +19,23 @@
 //! request costs a comparison of times, a count and a comparison of shares.
 
 mod evidence;
+mod harvest;
 mod law;
 mod queue;
 mod smooth;
 mod spread;
 mod trial;
+mod words;
 
 use core::time::Duration;
 
-use sloop_model::{Criticality, Mode, Outcome, Share, ShedRule, Time};
+use sloop_model::{Criticality, Mode, Share, ShedRule, Time};
 
 use crate::context::TraceId;
 use crate::random::{draw_of, mix};
 use law::{Law, Seen};
 use smooth::Smooth;
+pub use words::{FleetReading, ShedCounts, ShedEnding};
 
 /// Whether a request may pass.
 #[derive(Debug, PartialEq, Eq)]
@@ -51,39 +54,6 @@ pub struct ShedTicket {
     would_shed: bool,
 }
 
-/// How a request ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ShedEnding {
-    /// In one word.
-    pub outcome: Outcome,
-    /// How long the service took; without what the filter itself held it back.
-    pub latency: Duration,
-    /// Whether it met every objective of its scope.
-    pub is_good: bool,
-}
-
-/// What the whole fleet counted on the scope in the last ten seconds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct FleetReading {
-    /// Requests of which an objective says whether they were good.
-    pub requests: u64,
-    /// How many of them were good.
-    pub good: u64,
-}
-
-/// What a shedder did since it was last asked.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct ShedCounts {
-    /// Requests shed, by [`Criticality::index`].
-    pub shed: [u64; Criticality::ALL.len()],
-    /// Requests that ended and would have been shed without the shadow mode.
-    pub shadow_shed: u64,
-    /// How many of these met every objective: what acting would have cost.
-    pub shadow_shed_good: u64,
-    /// Times that shedding was given up because it did not help.
-    pub given_up: u64,
-}
-
 /// The shedder of one scope.
 #[derive(Clone, Debug)]
 pub struct Shedder {
@@ -93,6 +63,8 @@ pub struct Shedder {
     shares: [Share; Criticality::ALL.len()],
     /// Requests of each class since the last step.
     offered: [u32; Criticality::ALL.len()],
+    /// How many of them were shed.
+    kept_out: u32,
     in_flight: u32,
     slow_above: Duration,
     mode: Mode,
@@ -103,6 +75,10 @@ pub struct Shedder {
     passed_at: Time,
     /// How requests ended since the last step.
     served: u32,
+    /// How many of those were slow.
+    late: u32,
+    /// How long all that was slow took.
+    late_us: u64,
     judged: u32,
     failed: u32,
     slow: u32,
@@ -142,6 +118,7 @@ impl Shedder {
             wake_at: now,
             shares: [Share::NONE; Criticality::ALL.len()],
             offered: [0; Criticality::ALL.len()],
+            kept_out: 0,
             in_flight: 0,
             slow_above: Duration::MAX,
             mode,
@@ -151,6 +128,8 @@ impl Shedder {
             stepped_at: now,
             passed_at: now,
             served: 0,
+            late: 0,
+            late_us: 0,
             judged: 0,
             failed: 0,
             slow: 0,
@@ -210,14 +189,21 @@ impl Shedder {
             self.wake(now);
         }
         self.in_flight = self.in_flight.saturating_sub(1);
-        let is_slow = self.slow_above < latency && outcome.shows_slowness();
+        let has_failed = outcome.is_evidence() && !outcome.is_served();
+        // Who gave up waiting shows a queue, as who was served late does; it is one or the other.
+        let is_slow = self.slow_above < latency && (outcome.shows_slowness() || has_failed);
         if is_slow || outcome.is_evidence() {
             self.judged = self.judged.saturating_add(1);
             self.slow = self.slow.saturating_add(is_slow.into());
-            self.latency_us = self.latency_us.saturating_add(micros(latency));
+            let micros = micros(latency);
+            self.latency_us = self.latency_us.saturating_add(micros);
+            if is_slow {
+                self.late_us = self.late_us.saturating_add(micros);
+            }
             if outcome.is_served() {
                 self.served = self.served.saturating_add(1);
-            } else if outcome.is_evidence() {
+                self.late = self.late.saturating_add(is_slow.into());
+            } else if has_failed && !is_slow {
                 self.failed = self.failed.saturating_add(1);
             }
         }
@@ -259,6 +245,22 @@ impl Shedder {
             .unwrap_or(Share::NONE)
     }
 
+    /// Whether there are more requests than can be served in time, and shedding is being tried against it: then
+    /// it is too early to refuse everything.
+    #[must_use]
+    pub fn is_at_work(&self) -> bool {
+        !self.has_expired && matches!(self.mode, Mode::Enforce) && self.law.is_at_work()
+    }
+
+    /// Whether it has an answer to requests that take too long, that was not found to be in vain.
+    #[must_use]
+    pub const fn can_relieve(&self) -> bool {
+        !self.has_expired
+            && matches!(self.mode, Mode::Enforce)
+            && self.slow_above.as_nanos() < Duration::MAX.as_nanos()
+            && !self.law.has_given_up()
+    }
+
     /// Requests that passed and did not end.
     #[must_use]
     pub const fn in_flight(&self) -> u32 {
@@ -279,6 +281,7 @@ impl Shedder {
                 if let Some(count) = self.counts.shed.get_mut(class.index()) {
                     *count += 1;
                 }
+                self.kept_out = self.kept_out.saturating_add(1);
                 ShedAdmit::Shed
             }
             Mode::Enforce | Mode::Shadow => {
@@ -307,16 +310,18 @@ impl Shedder {
             return;
         }
         let fleet = self.fleet(now);
+        let offered = self.offered.iter();
+        let offered = offered.fold(0, |sum, one| sum + u64::from(*one));
         let seen = Seen {
-            offered: self
-                .offered
-                .iter()
-                .fold(0, |sum, one| sum + u64::from(*one)),
+            offered,
+            passed: offered.saturating_sub(self.kept_out.into()),
+            good: self.served.saturating_sub(self.late).into(),
             served: self.served.into(),
             judged: self.judged.into(),
             failed: self.failed.into(),
             slow: self.slow.into(),
             latency_us: self.latency_us,
+            prompt_us: self.latency_us.saturating_sub(self.late_us),
             in_flight: self.in_flight.into(),
             elapsed,
             // Once: it says nothing that is new to a second step.
@@ -328,6 +333,7 @@ impl Shedder {
             mix.learn(core::mem::take(offered).into());
         }
         (self.served, self.judged, self.failed, self.slow) = (0, 0, 0, 0);
+        (self.late, self.late_us, self.kept_out) = (0, 0, 0);
         self.latency_us = 0;
         self.is_fleet_news = false;
         self.stepped_at = now;

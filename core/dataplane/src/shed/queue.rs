@@ -4,6 +4,7 @@ use core::time::Duration;
 
 use sloop_model::{Share, ShedRule};
 
+use super::harvest::{Harvest, Reaped};
 use super::law::Seen;
 use super::smooth::Smooth;
 
@@ -18,8 +19,10 @@ pub(super) const PERIOD_US: u64 = 100_000;
 /// What is known of the service.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Queue {
-    /// Per period.
-    offered: Smooth,
+    /// Requests that came, as if none were repeated because it was shed; per period.
+    wanted: Smooth,
+    /// Per period, in time.
+    good: Smooth,
     /// Per period, however late.
     served: Smooth,
     /// Per period, served or failed.
@@ -33,14 +36,41 @@ pub(super) struct Queue {
 }
 
 impl Queue {
-    pub(super) fn learn(&mut self, seen: &Seen) {
+    pub(super) fn learn(&mut self, seen: &Seen, level: Share) {
         let micros = micros(seen.elapsed).max(1);
         let per_period = |count: u64| count.saturating_mul(PERIOD_US) / micros;
-        self.offered.learn(per_period(seen.offered));
+        self.wanted.learn(per_period(Self::wanted(seen, level)));
+        self.good.learn(per_period(seen.good));
         self.served.learn(per_period(seen.served));
         self.judged.learn(per_period(seen.judged));
         if let Some(latency) = seen.latency_us.checked_div(seen.judged) {
             self.latency_us.learn(latency);
+        }
+    }
+
+    /// Requests that would have come at `level` if nobody repeated what was shed: callers that do make what comes
+    /// grow with the level, and then a share of it says nothing. What passed is a known share of what is wanted.
+    fn wanted(seen: &Seen, level: Share) -> u64 {
+        let passing = u64::from(u16::from(level.rest()));
+        let whole = u64::from(u16::from(Share::WHOLE));
+        let wanted = seen.passed.saturating_mul(whole).checked_div(passing);
+        wanted.map_or(seen.offered, |wanted| wanted.min(seen.offered))
+    }
+
+    /// What came in since the last step, at `level`.
+    pub(super) fn reaped(seen: &Seen, level: Share) -> Reaped {
+        Reaped {
+            good: seen.good,
+            wanted: Self::wanted(seen, level),
+            judged: seen.judged,
+        }
+    }
+
+    /// What came in lately.
+    pub(super) fn harvest(&self) -> Harvest {
+        Harvest {
+            good: self.good.scaled(),
+            wanted: self.wanted.scaled(),
         }
     }
 
@@ -70,11 +100,36 @@ impl Queue {
         under_way.saturating_sub(self.lasting)
     }
 
+    /// Whether those that are not slow wait beyond the aim, too.
+    pub(super) fn holds_up_the_prompt(&self, rule: &ShedRule, seen: &Seen) -> bool {
+        let prompt = seen.judged.saturating_sub(seen.slow);
+        let mean = seen.prompt_us.checked_div(prompt);
+        mean.zip(self.aim_us(rule))
+            .is_some_and(|(mean, aim)| aim < mean)
+    }
+
+    /// The wait to aim at, in microseconds.
+    fn aim_us(&self, rule: &ShedRule) -> Option<u64> {
+        let (_, slow) = rule.slow()?;
+        let (slow, usual) = (micros(slow), self.usual_us / Smooth::ONE);
+        Some(usual + slow.saturating_sub(usual) / AIM)
+    }
+
+    /// Whether fewer are under way than half of the aim.
+    pub(super) fn is_idle(&self, rule: &ShedRule, seen: &Seen) -> bool {
+        let aim = self.aim(rule);
+        aim.is_some_and(|aim| to_i64(self.queued(seen)).saturating_mul(2) < aim)
+    }
+
     /// Requests under way beyond the aim, in 256ths; negative when there is room.
     pub(super) fn excess(&self, rule: &ShedRule, seen: &Seen) -> i64 {
-        let by_wait = rule.slow().map(|(_, slow)| {
-            let (slow, usual) = (micros(slow), self.usual_us / Smooth::ONE);
-            let aim = usual + slow.saturating_sub(usual) / AIM;
+        let aim = self.aim(rule);
+        aim.map_or(0, |aim| to_i64(self.queued(seen)).saturating_sub(aim))
+    }
+
+    /// Requests that should be under way at most, in 256ths; none when nothing is said about them.
+    fn aim(&self, rule: &ShedRule) -> Option<i64> {
+        let by_wait = self.aim_us(rule).map(|aim| {
             let served = to_i64(self.served.scaled());
             served.saturating_mul(to_i64(aim)) / to_i64(PERIOD_US)
         });
@@ -82,8 +137,7 @@ impl Queue {
             .limits()
             .in_flight_max
             .map(|max| i64::from(max / 2) * to_i64(Smooth::ONE));
-        let aim = by_wait.into_iter().chain(by_count).min();
-        aim.map_or(0, |aim| to_i64(self.queued(seen)).saturating_sub(aim))
+        by_wait.into_iter().chain(by_count).min()
     }
 
     /// How long a request that arrives waits until it is served, by Little's law; at most [`WAIT_MAX`].
@@ -101,23 +155,23 @@ impl Queue {
 
     /// The share to shed so that what is admitted is what is served, less `drain` in 256ths of a request per period.
     pub(super) fn share_to_relieve(&self, drain: i64) -> i64 {
-        share_to_shed(self.offered, self.served, drain)
+        share_to_shed(self.wanted, self.served, drain)
     }
 
     /// The share to shed so that what is admitted is what ends, well or not, less `drain` in 256ths of a request per period.
     pub(super) fn share_to_hold(&self, drain: i64) -> i64 {
-        share_to_shed(self.offered, self.judged, drain)
+        share_to_shed(self.wanted, self.judged, drain)
     }
 }
 
-fn share_to_shed(offered: Smooth, done: Smooth, drain: i64) -> i64 {
+fn share_to_shed(wanted: Smooth, done: Smooth, drain: i64) -> i64 {
     let whole = i64::from(u16::from(Share::WHOLE));
-    let offered = to_i64(offered.scaled());
+    let wanted = to_i64(wanted.scaled());
     let admit = to_i64(done.scaled()).saturating_sub(drain);
-    offered
+    wanted
         .saturating_sub(admit)
         .saturating_mul(whole)
-        .checked_div(offered)
+        .checked_div(wanted)
         .unwrap_or(0)
         .clamp(0, whole)
 }

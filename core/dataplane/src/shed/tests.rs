@@ -4,7 +4,7 @@ mod simulation;
 
 use super::*;
 use proptest::prelude::*;
-use sloop_model::{ClassShares, ShedLimits};
+use sloop_model::{ClassShares, Outcome, ShedLimits};
 
 const LIMITS: fn() -> ShedLimits = || ShedLimits {
     share_min: Share::NONE,

@@ -7,13 +7,17 @@
 //!
 //! - *trying*: while the objective is missed, the strain must be at most three
 //!   quarters (failures: half) of what it was in the first window, or the
-//!   objective be met. Else: given up. Windows are as long as shedding needs to
+//!   objective be met, or with slowness most of what passes be served in time. Else: given up. Windows are as long as shedding needs to
 //!   show: 750 ms and once the wait. What the first one said fades by a
 //!   sixteenth per window, so that no old outage excuses shedding for ever.
-//!   A miss within a minute of the end of a trial continues it.
+//!   A miss within a minute of the end of a trial continues it. And from the
+//!   second window on (with failures, for which there is no queue to be drained
+//!   first, from the first), no fewer requests may be served in time than were
+//!   before anything was shed ([`Harvest::is_worse_than`]). Else: given up.
 //! - *given up*: nothing is shed for a pause, twice as long after each trial
 //!   in vain. It ends early when the strain is twice what it was, or another
-//!   one: then something else has begun.
+//!   one: then something else has begun; and when fewer requests are served in
+//!   time than while it was tried: then it did help.
 //!
 //! Worst case: of the good requests of a service that shedding cannot help, at
 //! most `share_max` are lost for two windows in each pause: of 10 s at first, of
@@ -24,6 +28,8 @@
 use core::time::Duration;
 
 use sloop_model::Time;
+
+use super::harvest::{Harvest, Reaped, Reaping};
 
 /// In what way the objective is missed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,15 +72,15 @@ pub(super) struct Trial {
     /// How long the next pause is.
     pause: Duration,
     given_up: u64,
+    /// What came in lately, and comes in during the present window.
+    lately: Harvest,
+    reaping: Reaping,
 }
 
 #[derive(Clone, Copy, Debug)]
 enum State {
     /// Nothing was missed since `since`, after a trial of `strain` that began with `first`.
-    Content {
-        since: Time,
-        tried: Option<(Strain, u64)>,
-    },
+    Content { since: Time, tried: Option<Tried> },
     /// It is being tried.
     Trying { strain: Strain, window: Window },
     /// It was tried in vain, with a strain that was `lately` as strong.
@@ -82,7 +88,19 @@ enum State {
         strain: Strain,
         lately: u64,
         until: Time,
+        /// What came in while it was tried.
+        harvest: Harvest,
+        /// Since when what comes in without is compared with that.
+        since: Time,
     },
+}
+
+/// A trial that was not in vain.
+#[derive(Clone, Copy, Debug)]
+struct Tried {
+    strain: Strain,
+    first: u64,
+    before: Harvest,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -92,6 +110,8 @@ struct Window {
     count: u64,
     /// The average of the first window, fading.
     first: Option<u64>,
+    /// What came in before anything was shed, fading.
+    before: Harvest,
 }
 
 impl Trial {
@@ -109,7 +129,7 @@ impl Trial {
     /// Fewest samples of a window: with 50, chance alone hardly makes a quarter.
     const SAMPLES_MIN: u64 = 50;
 
-    pub(super) const fn new(now: Time) -> Self {
+    pub(super) fn new(now: Time) -> Self {
         Self {
             state: State::Content {
                 since: now,
@@ -117,6 +137,43 @@ impl Trial {
             },
             pause: Self::PAUSE_MIN,
             given_up: 0,
+            lately: Harvest::default(),
+            reaping: Reaping::default(),
+        }
+    }
+
+    /// Learns what came in since the last step; `lately` is what it was before.
+    pub(super) fn reap(&mut self, lately: Harvest, reaped: Reaped, elapsed: Duration) {
+        self.lately = lately;
+        self.reaping.add(reaped, elapsed);
+    }
+
+    /// Whether it is being tried because of `strain`, or was not in vain a moment ago.
+    pub(super) fn is_about(&self, strain: Strain, now: Time) -> bool {
+        match &self.state {
+            State::Trying { strain: tried, .. } => *tried == strain,
+            State::Content { .. } => self.state.remembers(strain, now).is_some(),
+            State::GivenUp { .. } => false,
+        }
+    }
+
+    /// Whether it was tried in vain, and the pause is not over.
+    pub(super) const fn has_given_up(&self) -> bool {
+        matches!(self.state, State::GivenUp { .. })
+    }
+
+    /// Whether it is being tried because of slowness, or was not in vain a moment ago.
+    pub(super) const fn is_against_a_queue(&self) -> bool {
+        match &self.state {
+            State::Trying { strain, .. } => matches!(strain, Strain::Slowness),
+            State::Content { tried, .. } => matches!(
+                tried,
+                Some(Tried {
+                    strain: Strain::Slowness,
+                    ..
+                })
+            ),
+            State::GivenUp { .. } => false,
         }
     }
 
@@ -132,7 +189,11 @@ impl Trial {
             State::Trying { strain, window } => {
                 self.state = State::Content {
                     since: now,
-                    tried: window.first.map(|first| (strain, first)),
+                    tried: window.first.map(|first| Tried {
+                        strain,
+                        first,
+                        before: window.before,
+                    }),
                 };
             }
             State::GivenUp { until, .. } => {
@@ -160,15 +221,28 @@ impl Trial {
                 window,
             } if *tried == strain => {
                 window.add(strength);
-                if !window.is_over(strain, wait, now)
-                    || window.is_better_than_the_first(strain, now)
-                {
+                if !window.is_over(strain, wait, now) {
                     return true;
+                }
+                let reaping = core::mem::take(&mut self.reaping);
+                let (harvest, time) = reaping.finish();
+                let is_harmful = window.is_harmful(strain, harvest, time);
+                // At the edge of a queue there is little to be better than.
+                let is_at_the_edge = strain == Strain::Slowness && reaping.is_mostly_good();
+                let is_better = window.is_better_than_the_first(strain, now);
+                if !is_harmful && (is_better || is_at_the_edge) {
+                    return true;
+                }
+                if is_harmful {
+                    // Nothing will have changed soon.
+                    self.pause = (self.pause * 2).min(Self::PAUSE_MAX);
                 }
                 self.state = State::GivenUp {
                     strain,
                     lately: strength.lately,
                     until: now.after(self.pause),
+                    harvest,
+                    since: now,
                 };
                 self.pause = (self.pause * 2).min(Self::PAUSE_MAX);
                 self.given_up = self.given_up.saturating_add(1);
@@ -178,21 +252,38 @@ impl Trial {
                 strain: tried,
                 lately,
                 until,
+                harvest,
+                since,
             } if now < *until && *tried == strain && strength.lately < lately.saturating_mul(2) => {
-                false
+                if now.since(*since) < (Self::WINDOW_MIN + wait).min(Self::WINDOW_MAX) {
+                    return false;
+                }
+                *since = now;
+                let (without, time) = core::mem::take(&mut self.reaping).finish();
+                let did_help = without.is_worse_than(*harvest, time);
+                if did_help {
+                    self.pause = Self::PAUSE_MIN;
+                    self.begin(strain, Window::new(strength, without, now));
+                }
+                did_help
             }
             state @ (State::Content { .. } | State::Trying { .. } | State::GivenUp { .. }) => {
-                let first = state.remembers(strain, now);
-                let window = Window {
-                    since: now,
-                    sum: strength.sum,
-                    count: strength.count,
-                    first,
+                let window = match state.remembers(strain, now) {
+                    Some(tried) => Window {
+                        first: Some(tried.first),
+                        ..Window::new(strength, tried.before, now)
+                    },
+                    None => Window::new(strength, self.lately, now),
                 };
-                self.state = State::Trying { strain, window };
+                self.begin(strain, window);
                 true
             }
         }
+    }
+
+    fn begin(&mut self, strain: Strain, window: Window) {
+        self.reaping = Reaping::default();
+        self.state = State::Trying { strain, window };
     }
 
     /// How often it was given up since the last call.
@@ -202,19 +293,30 @@ impl Trial {
 }
 
 impl State {
-    /// How strong `strain` was when the trial began that made an end of it a moment ago.
-    fn remembers(&self, strain: Strain, now: Time) -> Option<u64> {
+    /// The trial that made an end of `strain` a moment ago.
+    fn remembers(&self, strain: Strain, now: Time) -> Option<Tried> {
         match self {
             Self::Content {
                 since,
-                tried: Some((tried, first)),
-            } => (*tried == strain && now.since(*since) < Trial::MEMORY).then_some(*first),
+                tried: Some(tried),
+            } => (tried.strain == strain && now.since(*since) < Trial::MEMORY).then_some(*tried),
             Self::Content { tried: None, .. } | Self::Trying { .. } | Self::GivenUp { .. } => None,
         }
     }
 }
 
 impl Window {
+    /// The first one of a trial.
+    const fn new(strength: Strength, before: Harvest, now: Time) -> Self {
+        Self {
+            since: now,
+            sum: strength.sum,
+            count: strength.count,
+            first: None,
+            before,
+        }
+    }
+
     const fn add(&mut self, strength: Strength) {
         self.sum = self.sum.saturating_add(strength.sum);
         self.count = self.count.saturating_add(strength.count);
@@ -223,16 +325,29 @@ impl Window {
     fn is_over(&self, strain: Strain, wait: Duration, now: Time) -> bool {
         let passed = now.since(self.since);
         let (length, has_enough) = match strain {
-            Strain::Slowness | Strain::Failures => {
+            Strain::Slowness => {
                 let has_enough = Trial::SAMPLES_MIN <= self.count;
                 (Trial::WINDOW_MIN + wait, has_enough)
             }
+            // What fails at once waits for nothing.
+            Strain::Failures => (Trial::WINDOW_MIN, Trial::SAMPLES_MIN <= self.count),
             // One sample a step, of all that are under way.
             Strain::InFlight => (Trial::WINDOW_MIN + wait, true),
             Strain::Fleet => (Trial::WINDOW_MAX, true),
         };
         let length = length.min(Trial::WINDOW_MAX);
         length <= passed && (has_enough || Trial::WINDOW_MAX <= passed)
+    }
+
+    /// Whether fewer were served in time in the window, which is over, than before anything was shed. Where none are,
+    /// nobody loses by it.
+    fn is_harmful(&self, strain: Strain, harvest: Harvest, time: Duration) -> bool {
+        let may_tell = match strain {
+            Strain::Failures => true,
+            // In the first window the queue of before is served.
+            Strain::Slowness | Strain::InFlight | Strain::Fleet => self.first.is_some(),
+        };
+        may_tell && 0 < harvest.good && harvest.is_worse_than(self.before, time)
     }
 
     /// Whether shedding helps, at the end of the window; then the next one begins. Not yet known at the end of the first.
@@ -247,6 +362,7 @@ impl Window {
             sum: 0,
             count: 0,
             first: Some(self.first.map_or(mean, |first| first - first / 16)),
+            before: self.before.faded(),
         };
         is_better
     }
