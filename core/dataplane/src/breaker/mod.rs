@@ -211,6 +211,28 @@ impl Breaker {
         }
     }
 
+    /// As [`Breaker::record`], while something milder can be done about requests that take too long: of these only
+    /// probes count.
+    pub fn record_mildly(
+        &mut self,
+        ticket: Ticket,
+        outcome: Outcome,
+        latency: Duration,
+        now: Time,
+    ) {
+        let decides = match self.state {
+            State::Closed | State::Ramping { .. } => true,
+            State::Open { .. }
+            | State::Probing { .. }
+            | State::Counting
+            | State::Disabled
+            | State::Forced => false,
+        };
+        if !(decides && self.slow_above < latency) {
+            self.record(ticket, outcome, latency, now);
+        }
+    }
+
     /// Opens because the control plane says so. An open breaker stays open as long as it would,
     /// and a closed one that surely sees the service well stays closed: others have the trouble.
     pub fn trip(&mut self, now: Time) {

@@ -172,7 +172,8 @@ fn teach(entry: &mut Entry, exchange: &mut Exchange, (judged, own): (Judged, Dur
     } = judged;
     if let Some(ticket) = exchange.ticket.take() {
         // What was shed after the breaker had let it pass proves nothing, and gives its permission back.
-        entry.guard.record(ticket, outcome, own, now);
+        let relief = entry.relief();
+        entry.guard.record(ticket, (outcome, own), relief, now);
     }
     if let (Some(shedder), Some(ticket)) = (&mut entry.shedder, exchange.shed_ticket.take()) {
         let ending = ShedEnding {

@@ -7,7 +7,7 @@ use sloop_model::{
 };
 
 use super::clock::Clock;
-use super::guard::Guard;
+use super::guard::{Guard, Relief};
 use crate::breaker::board::ScopeKey;
 use crate::deny::DenyBudget;
 use crate::fault::{Active, ArmCounts, Faults, Sidecar};
@@ -115,8 +115,18 @@ impl Entry {
         });
         self.counts.adopt(&self.policy.objectives);
         let breaker = config.and_then(|config| config.breaker.as_ref());
-        self.guard.adopt(breaker, now, clock.wall(now));
+        let relief = self.relief();
+        self.guard.adopt(breaker, relief, (now, clock.wall(now)));
         self.adopt_shed(config.and_then(|config| config.shed.as_ref()), now, &clock);
+    }
+
+    /// What can be done beside the breaker.
+    pub(super) fn relief(&self) -> Relief {
+        match &self.shedder {
+            Some(shedder) if shedder.is_at_work() => Relief::AtWork,
+            Some(shedder) if shedder.can_relieve() => Relief::Possible,
+            Some(_) | None => Relief::None,
+        }
     }
 
     fn adopt_shed(&mut self, config: Option<&ShedConfig>, now: Time, clock: &Clock) {

@@ -20,6 +20,17 @@ pub(super) struct Guard {
     shadow_refused_good: u64,
 }
 
+/// What else can be done about requests that take too long. To refuse all of them would lose what shedding saves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Relief {
+    /// Nothing.
+    None,
+    /// To shed the least critical ones.
+    Possible,
+    /// That is being done.
+    AtWork,
+}
+
 /// What the breaker of a scope says about a request.
 #[derive(Debug)]
 pub(super) enum Admission {
@@ -38,7 +49,12 @@ pub(super) enum Admission {
 
 impl Guard {
     /// Puts `config` in force, in the state that the breaker is in, and obeys an order that it did not see.
-    pub(super) fn adopt(&mut self, config: Option<&BreakerConfig>, now: Time, wall: WallTime) {
+    pub(super) fn adopt(
+        &mut self,
+        config: Option<&BreakerConfig>,
+        relief: Relief,
+        (now, wall): (Time, WallTime),
+    ) {
         let Some(config) = config.filter(|config| !has_expired(config, wall)) else {
             self.drop_breaker(now);
             return;
@@ -54,7 +70,10 @@ impl Guard {
             && wall < trip.until_ms
         {
             self.trip_seen = trip.id;
-            breaker.trip(now);
+            match relief {
+                Relief::None | Relief::Possible => breaker.trip(now),
+                Relief::AtWork => {}
+            }
         }
     }
 
@@ -110,12 +129,17 @@ impl Guard {
     pub(super) fn record(
         &mut self,
         ticket: Ticket,
-        outcome: Outcome,
-        latency: Duration,
+        (outcome, latency): (Outcome, Duration),
+        relief: Relief,
         now: Time,
     ) {
         if let Some(breaker) = &mut self.breaker {
-            breaker.record(ticket, outcome, latency, now);
+            match relief {
+                Relief::None => breaker.record(ticket, outcome, latency, now),
+                Relief::Possible | Relief::AtWork => {
+                    breaker.record_mildly(ticket, outcome, latency, now);
+                }
+            }
         }
     }
 
