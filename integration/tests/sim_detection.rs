@@ -231,11 +231,11 @@ fn shown(times: &[u64]) -> String {
 #[test]
 fn a_change_is_seen_within_a_third_of_a_second() {
     println!("seed {SEED}; 99.9 %, 1,000 requests per second in all, reports every 100 ms");
-    for failing in [0.0144, 0.05, 0.1, 0.3, 0.5, 1.0] {
+    for failing in [0.0144, 0.05, 0.1, 0.3, 0.7, 1.0] {
         let derived = delays(&[slo(999_000_000)], failing);
         let explicit = delays(&[slo(999_000_000), breaker()], failing);
         println!(
-            "{:5.1} % | signal {} | derived (20 %) {} | declared (5 %) {}",
+            "{:5.1} % | signal {} | derived (50 %) {} | declared (5 %) {}",
             failing * 100.0,
             shown(&derived[0]),
             shown(&derived[1]),
@@ -248,10 +248,10 @@ fn a_change_is_seen_within_a_third_of_a_second() {
                 "{failing}"
             );
         }
-        if 0.3 <= failing {
+        if 0.7 <= failing {
             assert!(derived[1][98] <= 1_000, "{failing}: {:?}", derived[1]);
         }
-        if failing < 0.2 {
+        if failing < 0.5 {
             assert!(derived[1].is_empty(), "refusing all would cost more");
         }
     }

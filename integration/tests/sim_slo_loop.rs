@@ -119,7 +119,7 @@ fn an_outage_is_mitigated_within_seconds_and_everything_relaxes_after_it() {
 fn a_partial_outage_is_mitigated_by_the_fleet() {
     let mut sim = guarded("actionable", &[10.0; 20]);
     sim.run(seconds(30));
-    sim.upstreams(failing(0.5));
+    sim.upstreams(failing(0.8));
     sim.run(seconds(5));
     let opened = opened_after(&sim, seconds(30));
     println!("opened: {opened:?}");

@@ -6,33 +6,29 @@
 //! *confidence*) more than
 //!
 //! ```text
-//! level = clamp(14.4 b, 0.20, (1 + b) / 2)
+//! level = (1 + b) / 2
 //! ```
 //!
-//! of the requests are bad.
+//! of the requests are bad: half way from what may be bad to everything.
 //!
-//! - **14.4 b** is the burn rate at which the SRE workbook (chapter 5) wakes a
-//!   person: 2 % of a 30 days' budget gone in an hour. Below it nothing is urgent.
-//! - **At least 0.20**: a breaker refuses *every* request, so opening turns a
-//!   share `p` of bad requests into 1 for as long as it is open. Opening at the
-//!   1.4 % that 99.9 % would imply spends 70 times more than it saves. It pays
-//!   only when the failures are the kind that refusing ends: an overload, a dead
-//!   dependency. A service that fails more than a fifth is in that kind of
-//!   trouble; one that fails less still serves most, and callers are served best
-//!   by passing on. Smaller trouble burns and is said, but is not broken.
-//! - **At most (1 + b) / 2**, half way from what may fail to everything: below
-//!   93.06 % the first term is above 1, and such a breaker could never open. Half
-//!   way is as far from health as from a total outage.
+//! A breaker refuses *every* request, so opening turns a share `p` of bad requests
+//! into 1 for as long as it is open. It spares callers `p` of their waits in vain,
+//! and takes `1 - p` good answers from them: below a half it takes more than it
+//! gives. Where a third of the requests fail, or one of three hosts is slow,
+//! callers are served best by passing on (the stories of `cargo xtask bench goodput`
+//! have the numbers); what a queue makes slow is served best by shedding
+//! ([`super::shed`]), and a breaker waits while that is tried. Smaller trouble burns
+//! and is said, but is not broken; who wants less writes a `CircuitBreaker`.
 //!
-//! | target | 14.4 b | level | decided by |
-//! |---|---|---|---|
-//! | 99.999 % | 0.000 144 | 0.20 | floor |
-//! | 99.9 % | 0.014 4 | 0.20 | floor |
-//! | 98 % | 0.288 | 0.288 | burn rate |
-//! | 95 % | 0.72 | 0.525 | ceiling |
-//! | 90 % | 1.44 | 0.55 | ceiling |
-//! | 50 % | 7.2 | 0.75 | ceiling |
-//! | 0 % | 14.4 | none | everything may fail: no breaker |
+//! | target | level | judged by |
+//! |---|---|---|
+//! | 99.999 % | 0.500 005 | 10 requests |
+//! | 99.9 % | 0.500 5 | 10 |
+//! | 99 % | 0.505 | 10 |
+//! | 95 % | 0.525 | 11 |
+//! | 90 % | 0.55 | 12 |
+//! | 50 % | 0.75 | 28 |
+//! | 0 % | none | everything may fail: no breaker |
 //!
 //! A latency objective gives a slow level in the same way: more than `level` of
 //! the requests slower than its threshold. Its failed level is the same, since a
@@ -44,27 +40,29 @@
 //! so one failure in ten requests opens nothing. The fewest requests that can
 //! open it are those that all fail: `n` such that `n` of `n` surely exceed the
 //! level, and that chance alone gives `level^n` at most 1.35 times in a thousand.
-//! At 0.20 that is 5 (`0.2^4 = 0.0016`), at 0.55 it is 12, at 0.75 it is 28.
+//! At 0.50 that is 10 (`0.5^9 = 0.0020`), at 0.55 it is 12, at 0.75 it is 28.
 //!
 //! # Times
 //!
 //! - Window 1 s: at 20 requests per second a total outage is sure after 10
-//!   failures, half a second; at 50, half of them failing is sure after 0.8 s.
-//!   A longer window would hold more of the good past and be slower. Sidecars
-//!   with less traffic are opened by the fleet's order ([`super::orders`]).
-//! - Open for 1 s at first, the time in which the fleet's counts arrive, then
-//!   twice as long each time up to 8 s: a broken service gets one attempt per 8 s
-//!   and sidecar, and one that has healed waits 8 s at most.
+//!   failures, half a second. A longer window would hold more of the good past
+//!   and be slower. Sidecars with less traffic are opened by the fleet's order
+//!   ([`super::orders`]).
+//! - Open for a tenth of a second at first, then twice as long each time up to
+//!   half a second: a broken service gets two attempts per second and sidecar, which
+//!   is little, and one that has healed waits half a second at most. Longer waits cost more
+//!   good answers than they spare attempts, most of all where a service comes and goes.
 //! - Probes: as many as a healthy service serves all of in four of five attempts
-//!   (`T^n >= 0.8`), at least 1, at most 5: more would tell little more and wait
-//!   longer where traffic is low.
-//! - Ramp over 5 s: five windows, so that each step is judged before the next.
+//!   (`T^n >= 0.8`), at least 1, at most 3: more would tell little more, wait
+//!   longer where traffic is low, and as many are lost in an attempt in which none is answered.
+//! - Ramp over half a second: a service that is overwhelmed by what comes back fails ten requests
+//!   within that, and where it only becomes slow, shedding sees to it.
 //!
 //! # Worked example: 99.9 %, answered within 250 ms
 //!
-//! `b = 0.001`; `14.4 b = 0.0144`; held at 0.20. Opens when surely more than
-//! 20 % failed, or were slower than 250 ms, within 1 s; at least 5 requests
-//! (`0.2^5 = 0.0003`); 5 probes (`0.999^5 = 0.995`).
+//! `b = 0.001`; level `1.001 / 2 = 0.5005`. Opens when surely more than
+//! 50.05 % failed, or were slower than 250 ms, within 1 s; at least 10 requests
+//! (`0.5005^10 = 0.0010`); 3 probes (`0.999^3 = 0.997`).
 
 use sloop_model::{BreakerLimits, BreakerManner, BreakerRule, Share, Target};
 
@@ -72,18 +70,14 @@ use crate::budget::{SIGMAS, surely_above};
 use crate::slo::{Indicator, TripStatus};
 use crate::words::{Length, Percent};
 
-/// The workbook's fastest burn rate.
-pub(super) const BURN_MAX: f64 = 14.4;
-/// Below this share of failures refusing everything costs more than it saves.
-const LEVEL_MIN: f64 = 0.20;
 /// Judging by more would take longer than a window at any rate; only targets below 1 % need so many.
 const CALLS_MAX: u32 = 2_000;
 /// See *Times* above.
 const WINDOW_MS: u32 = 1_000;
-const OPEN_MS: u32 = 1_000;
-const OPEN_MAX_MS: u32 = 8_000;
-const RAMP_MS: u32 = 5_000;
-const PROBES_MAX: u32 = 5;
+const OPEN_MS: u32 = 100;
+const OPEN_MAX_MS: u32 = 500;
+const RAMP_MS: u32 = 500;
+const PROBES_MAX: u32 = 3;
 /// How often a healthy service should serve all probes.
 const PROBES_SERVED: f64 = 0.8;
 
@@ -166,18 +160,6 @@ fn shorter(one: Option<u32>, other: Option<u32>) -> Option<u32> {
 pub(crate) fn trip_status(target: Target, indicator: &Indicator) -> Option<TripStatus> {
     let level = trip_level(target)?;
     let budget = target.budget_fraction();
-    let burn = BURN_MAX * budget;
-    let ceiling = f64::midpoint(1.0, budget);
-    let why = if burn < LEVEL_MIN {
-        "held at the least at which refusing everything saves more than it costs".to_owned()
-    } else if ceiling < burn {
-        format!(
-            "held half way between the budget and everything, {}",
-            Percent(ceiling)
-        )
-    } else {
-        "the burn rate that wakes a person".to_owned()
-    };
     let slow = indicator.within_us.map_or_else(String::new, |within| {
         let within = Length(core::time::Duration::from_micros(within));
         format!(" or were slower than {within}")
@@ -185,10 +167,9 @@ pub(crate) fn trip_status(target: Target, indicator: &Indicator) -> Option<TripS
     Some(TripStatus {
         level: level.as_fraction(),
         derivation: format!(
-            "target {} leaves {} to be bad; 14.4 times that is {}; {why}; so a breaker opens when surely more than {} failed{slow} within {} ms, judged by {} requests at least",
+            "target {} leaves {} to be bad; refusing everything takes more than it gives below half way from there to everything; so a breaker opens when surely more than {} failed{slow} within {} ms, judged by {} requests at least",
             Percent(target.as_fraction()),
             Percent(budget),
-            Percent(burn),
             Percent(level.as_fraction()),
             WINDOW_MS,
             calls_min(level),
@@ -197,8 +178,7 @@ pub(crate) fn trip_status(target: Target, indicator: &Indicator) -> Option<TripS
 }
 
 fn raw_level(target: Target) -> f64 {
-    let budget = target.budget_fraction();
-    (BURN_MAX * budget).clamp(LEVEL_MIN, f64::midpoint(1.0, budget))
+    f64::midpoint(1.0, target.budget_fraction())
 }
 
 fn probes(target: Target) -> u32 {
@@ -229,10 +209,10 @@ mod tests {
     #[test]
     fn levels_are_those_of_the_table() {
         for (fraction, level) in [
-            (0.99999, 2_000),
-            (0.999, 2_000),
-            (0.99, 2_000),
-            (0.98, 2_880),
+            (0.99999, 5_000),
+            (0.999, 5_005),
+            (0.99, 5_050),
+            (0.98, 5_100),
             (0.95, 5_250),
             (0.9, 5_500),
             (0.5, 7_500),
@@ -247,22 +227,22 @@ mod tests {
     #[test]
     fn the_worked_example() {
         let rule = limits(target(0.999), Some(250_000)).unwrap();
-        let level = Share::try_from(2_000).unwrap();
+        let level = Share::try_from(5_005).unwrap();
         assert_eq!(
             *rule.limits(),
             BreakerLimits {
                 window_ms: Some(1_000),
                 window_buckets: None,
                 window_calls: None,
-                calls_min: 5,
+                calls_min: 10,
                 failed_max: level,
                 slow_max: Some(level),
                 slow_us: Some(250_000),
                 sigmas_hundredths: 300,
-                open_ms: 1_000,
-                open_max_ms: 8_000,
-                probes: 5,
-                ramp_ms: 5_000,
+                open_ms: 100,
+                open_max_ms: 500,
+                probes: 3,
+                ramp_ms: 500,
                 manner: BreakerManner::default(),
             }
         );
@@ -270,14 +250,14 @@ mod tests {
 
     #[test]
     fn failures_in_a_row_that_surely_exceed_the_level() {
-        for (level, calls) in [(2_000, 5), (5_250, 11), (5_500, 12), (7_500, 28)] {
+        for (level, calls) in [(5_000, 10), (5_250, 11), (5_500, 12), (7_500, 28)] {
             assert_eq!(calls_min(Share::try_from(level).unwrap()), calls, "{level}");
         }
     }
 
     #[test]
     fn a_healthy_service_serves_all_probes_most_of_the_time() {
-        for (fraction, count) in [(0.999, 5), (0.95, 4), (0.9, 2), (0.8, 1), (0.5, 1)] {
+        for (fraction, count) in [(0.999, 3), (0.95, 3), (0.9, 2), (0.8, 1), (0.5, 1)] {
             assert_eq!(probes(target(fraction)), count, "{fraction}");
         }
     }

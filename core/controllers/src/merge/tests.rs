@@ -71,7 +71,7 @@ fn the_stricter_breaker_holds() {
     else {
         panic!("{both:?}");
     };
-    assert_eq!(limits.limits().failed_max, Share::try_from(2_000).unwrap());
+    assert_eq!(limits.limits().failed_max, Share::try_from(5_005).unwrap());
 }
 
 #[test]

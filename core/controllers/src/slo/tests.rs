@@ -338,12 +338,12 @@ fn statuses(intent: &SloIntent, world: &World) -> Vec<SloStatus> {
 
 #[test]
 fn people_see_all_of_it() {
-    let world = world(&[(0, 3_000, 100_000, 50), (3_010, 3_015, 500, 200)]);
+    let world = world(&[(0, 3_000, 100_000, 50), (3_010, 3_015, 500, 400)]);
     let status = &statuses(&month(99.9), &world)[0];
     assert_eq!(status.window, "rolling 30 d");
     assert_eq!(status.because.len(), 2, "{:?}", status.because);
     assert!(
-        status.because[0].contains("200 of 500 requests were bad in the last 5 s"),
+        status.because[0].contains("400 of 500 requests were bad in the last 5 s"),
         "{:?}",
         status.because
     );
@@ -371,10 +371,10 @@ fn people_see_all_of_it() {
             .as_ref()
             .unwrap()
             .derivation
-            .contains("more than 20 %")
+            .contains("more than 50")
     );
     let budget = objective.budget.unwrap();
-    assert!(close(budget.left, 100.5 - 250.0), "{budget:?}");
+    assert!(close(budget.left, 100.5 - 450.0), "{budget:?}");
     assert_eq!(budget.exhausted_in_s, Some(0));
     let text = serde_json::to_string(status).unwrap();
     let read: SloStatus = serde_json::from_str(&text).unwrap();
