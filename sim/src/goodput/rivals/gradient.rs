@@ -129,7 +129,7 @@ mod tests {
         go(&mut gradient, Duration::from_millis(10), 500);
         assert_eq!(gradient.lowest, Some(Duration::from_millis(10)));
         assert!(20.0 < gradient.limit, "{}", gradient.limit);
-        go(&mut gradient, Duration::from_millis(100), 500);
+        go(&mut gradient, Duration::from_millis(100), 150);
         assert!(gradient.limit < 6.0, "{}", gradient.limit);
     }
 }

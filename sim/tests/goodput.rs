@@ -1,0 +1,81 @@
+//! Sloop is never worse than nothing, and helps where there is a queue.
+#![allow(missing_docs, reason = "tests")]
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "tests")]
+
+use core::time::Duration;
+
+use sloop_sim::goodput::{Measures, Rival, Story, measure, play, stories};
+
+const SEED: u64 = 1;
+/// What chance and the first trial of shedding make of a short story, as a share of what is attainable.
+const NOISE: f64 = 0.02;
+
+/// The story called `name`, until `seconds`.
+fn story(name: &str, seconds: u64) -> Story {
+    let mut all = stories().into_iter();
+    let story = all.find(|story| story.name == name).unwrap();
+    Story {
+        length: Duration::from_secs(seconds),
+        trouble: (story.trouble.0, story.trouble.1.min(seconds as f64)),
+        ..story
+    }
+}
+
+fn played(story: &Story, rival: Rival) -> Measures {
+    let measures = measure(story, &play(story, rival, SEED));
+    println!(
+        "seed {SEED}, {}, {}: {measures:?}",
+        story.name,
+        rival.name()
+    );
+    measures
+}
+
+/// (with Sloop, with nothing), after it was seen that Sloop is no worse.
+fn compared(name: &str, seconds: u64) -> (Measures, Measures) {
+    let story = story(name, seconds);
+    let (sloop, nothing) = (played(&story, Rival::Sloop), played(&story, Rival::Nothing));
+    assert!(
+        nothing.of_attainable - NOISE <= sloop.of_attainable,
+        "{name}: {:.3} with nothing, {:.3} with Sloop",
+        nothing.of_attainable,
+        sloop.of_attainable
+    );
+    (sloop, nothing)
+}
+
+#[test]
+fn in_health_nothing_is_refused() {
+    let story = Story {
+        trouble: (30.0, 30.0),
+        ..story("health", 30)
+    };
+    let needless = played(&story, Rival::Sloop).needless;
+    assert!(needless < f64::EPSILON, "{needless}");
+}
+
+#[test]
+fn an_overload_is_mitigated_and_what_matters_most_is_served() {
+    let (sloop, nothing) = compared("overload", 40);
+    assert!(nothing.goodput * 5.0 < sloop.goodput);
+    assert!(sloop.mitigated.unwrap() < 4.0);
+    let [sheddable, _, _, critical_plus] = sloop.by_class;
+    assert!(sheddable < 0.3 && 0.6 < critical_plus, "{sloop:?}");
+}
+
+#[test]
+fn a_storm_of_retries_is_ended() {
+    let (sloop, nothing) = compared("retry storm", 40);
+    assert!(nothing.goodput * 5.0 < sloop.goodput);
+}
+
+#[test]
+fn a_part_that_fails_whatever_the_load_costs_no_more_than_that_part() {
+    compared("partial outage", 40);
+}
+
+#[test]
+fn one_bad_host_does_not_take_the_others_with_it() {
+    compared("grey failure", 40);
+    compared("late host", 40);
+}
