@@ -62,6 +62,9 @@ impl Plane {
             .arg(&programs.module)
             // What is measured is how soon all have a change, not how long few try it.
             .args(["--rollout-first", "0"])
+            // A few connections carry the reports of a whole fleet.
+            .args(["--limit", "calls_per_second=1000000"])
+            .args(["--limit", "calls_burst=1000000"])
             .args(&programs.arguments)
             .start(folder.join("sloop.log"))?;
         let admin = Admin::new(api)?;
