@@ -23,13 +23,61 @@ impl Display for Percent {
             ..10.0 => 2,
             _ => 1,
         };
-        let text = format!("{percent:.digits$}");
-        let text = if text.contains('.') {
-            text.trim_end_matches('0').trim_end_matches('.')
-        } else {
-            &text
-        };
-        write!(formatter, "{text} %")
+        match scaled(percent, digits) {
+            Some(parts) => parts.fmt(formatter)?,
+            None => write!(formatter, "{percent:.0}")?,
+        }
+        formatter.write_str(" %")
+    }
+}
+
+/// A decimal number in whole parts of a power of ten. Several are in every explanation, and writing a
+/// float exactly takes ten times as long.
+#[derive(Clone, Copy, Debug)]
+struct Scaled {
+    amount: i64,
+    scale: i64,
+    digits: usize,
+}
+
+/// `number` to so many digits after the point; nothing when there are more before it than matter.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_precision_loss,
+    reason = "within the bound both are exact"
+)]
+fn scaled(number: f64, digits: usize) -> Option<Scaled> {
+    let scale = 10_i64.checked_pow(u32::try_from(digits).ok()?)?;
+    let amount = (number * scale as f64).round();
+    (amount.abs() < 1e15).then(|| Scaled {
+        amount: amount as i64,
+        scale,
+        digits,
+    })
+}
+
+impl Display for Scaled {
+    fn fmt(&self, formatter: &mut Formatter<'_>) -> Result {
+        let Self {
+            amount,
+            scale,
+            mut digits,
+        } = *self;
+        if amount < 0 {
+            formatter.write_str("-")?;
+        }
+        let amount = amount.unsigned_abs();
+        let scale = scale.unsigned_abs().max(1);
+        write!(formatter, "{}", amount / scale)?;
+        let mut part = amount % scale;
+        if part == 0 {
+            return Ok(());
+        }
+        while part.is_multiple_of(10) {
+            part /= 10;
+            digits -= 1;
+        }
+        write!(formatter, ".{part:0digits$}")
     }
 }
 
@@ -71,6 +119,11 @@ mod tests {
             (0.000_118, "0.0118 %"),
             (0.014_4, "1.44 %"),
             (-1.5, "-150 %"),
+            (-0.000_118, "-0.0118 %"),
+            (0.999_999, "99.9999 %"),
+            (0.300_4, "30 %"),
+            (1e20, "10000000000000000000000 %"),
+            (f64::NAN, "NaN %"),
         ] {
             assert_eq!(Percent(fraction).to_string(), text);
         }

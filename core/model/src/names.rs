@@ -1,4 +1,6 @@
-//! Names that people give to things.
+//! Names that people give to things. Copies of a name share its text: names are in every count and every decision.
+
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -51,12 +53,12 @@ macro_rules! name {
             schemars(extend("pattern" = "^[^\\u0000-\\u001f\\u007f-\\u009f]*$"))
         )]
         #[serde(try_from = "String", into = "String")]
-        pub struct $name(String);
+        pub struct $name(Arc<str>);
 
         impl $name {
             /// The name that has been [`checked`], or that nobody will see.
-            pub(crate) const fn trusted(name: String) -> Self {
-                Self(name)
+            pub(crate) fn trusted(name: String) -> Self {
+                Self(name.into())
             }
 
             /// The name as text.
@@ -70,7 +72,7 @@ macro_rules! name {
             type Error = InvalidName;
 
             fn try_from(given: String) -> Result<Self, InvalidName> {
-                checked(given).map(Self)
+                checked(given).map(Self::trusted)
             }
         }
 
@@ -78,13 +80,13 @@ macro_rules! name {
             type Error = InvalidName;
 
             fn try_from(given: &str) -> Result<Self, InvalidName> {
-                checked(given.to_owned()).map(Self)
+                checked(given.to_owned()).map(Self::trusted)
             }
         }
 
         impl From<$name> for String {
             fn from(name: $name) -> Self {
-                name.0
+                name.as_str().to_owned()
             }
         }
 
@@ -113,19 +115,19 @@ impl RouteName {
     /// The route of all requests that no rule claims, or that came after the table was full.
     #[must_use]
     pub fn other() -> Self {
-        Self("other".to_owned())
+        Self("other".into())
     }
 
     /// Stands for every route of a service, in policies: a filter's configuration names each.
     #[must_use]
     pub fn any() -> Self {
-        Self("*".to_owned())
+        Self("*".into())
     }
 
     /// Whether it stands for every route.
     #[must_use]
     pub fn is_any(&self) -> bool {
-        self.0 == "*"
+        self.as_str() == "*"
     }
 }
 
@@ -133,7 +135,7 @@ impl ServiceName {
     /// The service of outbound requests that no rule claims.
     #[must_use]
     pub fn unknown() -> Self {
-        Self("unknown".to_owned())
+        Self("unknown".into())
     }
 }
 
