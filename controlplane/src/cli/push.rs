@@ -23,6 +23,7 @@ pub(super) struct PushArgs {
 #[derive(Debug, Subcommand)]
 enum What {
     /// Show how changes stand: which nodes try one, which have it, and why one was taken back.
+    #[command(after_help = EXAMPLE)]
     Status {
         /// A service, or a group of its nodes as `edge{zone=a}`; all when left out.
         group: Option<String>,

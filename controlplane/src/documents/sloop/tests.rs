@@ -103,7 +103,7 @@ fn all_that_is_wrong_with_a_part_is_said_at_its_place() {
         ),
         [
             "spec.fault.abort_status: abort_status is 99; it must be from 200 to 599",
-            "spec.fault.nothing: unknown field; known are id, seed, share, control, match, caller, criticality, sidecars, \
+            "spec.fault.nothing: unknown field; known are id, seed, share, control, match, caller, criticality, version, sidecars, \
              side_of_exchange, delay_ms, delay, abort_status, abort_grpc_status, reset, body, headers, by_header, \
              active_max, active_share_max, expires_at_ms",
         ]
