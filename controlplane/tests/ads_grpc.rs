@@ -603,3 +603,67 @@ async fn another_replica_sends_only_what_differs() {
     let names: Vec<_> = heard.resources.iter().map(|it| it.name.as_str()).collect();
     assert_eq!((names, heard.removed_resources.len()), (vec!["changed"], 0));
 }
+
+/// Case 21: all clients of a replica that is gone come to another one, and are sent nothing that they have.
+#[tokio::test]
+async fn who_comes_from_a_replica_that_is_gone_hears_nothing_that_it_has() {
+    const CLIENTS: usize = 200;
+    let (gone, server) = (Server::open().await, Server::open().await);
+    gone.publish(&[("a", "1")]);
+    server.publish(&[("a", "1")]);
+    let mut client = gone.delta().await;
+    client.send(delta(&["a"])).await;
+    let had = client.hears().await.unwrap().resources.into_iter();
+    let had: HashMap<_, _> = had.map(|it| (it.name, it.version)).collect();
+    drop((client, gone));
+    let mut clients = Vec::new();
+    for _ in 0..CLIENTS {
+        let client = server.delta().await;
+        let request = DeltaDiscoveryRequest {
+            initial_resource_versions: had.clone(),
+            ..delta(&["a"])
+        };
+        client.send(request).await;
+        clients.push(client);
+    }
+    server.publish(&[("a", "2")]);
+    for client in &mut clients {
+        let heard = client.hears().await.unwrap();
+        let nonce = heard.nonce.as_str();
+        assert_eq!(
+            (heard.resources.len(), nonce),
+            (1, "1"),
+            "the first response"
+        );
+    }
+    assert_eq!(server.hub.nodes().len(), CLIENTS);
+}
+
+/// Case 18: the heartbeats of a stream, and no push is counted for them.
+#[tokio::test]
+async fn heartbeats_come_while_nothing_changes() {
+    let server = Server::open().await;
+    let mortal = Resource::new(Kind::EXTENSION, "a", b"1").with_ttl(Duration::from_millis(600));
+    let snapshot = Snapshot::builder().with(mortal).build();
+    server.hub.publish("shop", Arc::new(snapshot));
+    let mut client = server.delta().await;
+    client.send(delta(&["a"])).await;
+    let first = client.hears().await.unwrap();
+    assert!(first.resources[0].resource.is_some() && first.resources[0].ttl.is_some());
+    let mut nonce = first.nonce;
+    for _ in 0..3 {
+        client
+            .send(DeltaDiscoveryRequest {
+                type_url: Kind::EXTENSION.into(),
+                response_nonce: nonce,
+                ..DeltaDiscoveryRequest::default()
+            })
+            .await;
+        let beat = client.hears().await.unwrap();
+        assert_eq!(beat.resources[0].resource, None);
+        assert_eq!(beat.resources[0].version, first.resources[0].version);
+        nonce = beat.nonce;
+    }
+    let nodes = server.hub.nodes();
+    assert!(nodes[0].standing.has().is_some(), "it stays in force");
+}

@@ -59,6 +59,7 @@ impl Control {
                     trace: TraceSettings::default(),
                 },
                 module,
+                ttl: None,
             },
             record: None,
             tls: None,

@@ -11,6 +11,7 @@
 
 mod allowance;
 mod codec;
+mod heartbeats;
 mod hub;
 mod limits;
 mod nodes;

@@ -1,6 +1,7 @@
 //! Where a node belongs, and what it should have because of that.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use sloop_xds::fleet::{Cohort, Fleet};
 use sloop_xds::{Node, Offer, Snapshot};
@@ -45,6 +46,12 @@ impl Place {
     pub(super) fn snapshot(&self) -> Option<Arc<Snapshot>> {
         let offer = self.offers.borrow();
         Some(Arc::clone(offer.as_ref()?.for_node(&self.node.id)))
+    }
+
+    /// How often the node must hear that what it has still holds; `None` when it need not.
+    pub(super) fn heartbeat_every(&self) -> Option<Duration> {
+        let offer = self.offers.borrow();
+        offer.as_ref()?.for_node(&self.node.id).heartbeat_every()
     }
 
     /// Waits until what the node should have may have changed.

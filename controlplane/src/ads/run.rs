@@ -6,6 +6,7 @@ use tokio::time::Instant;
 use tonic::{Code, Status, Streaming};
 
 use super::allowance::Allowance;
+use super::heartbeats::Heartbeats;
 use super::hub::{Connection, Hub};
 use super::limits::AdsLimits;
 use super::place::Place;
@@ -40,11 +41,7 @@ pub(super) async fn run<S: Stream>(
     to_client: &ToClient,
 ) -> Result<(), Status> {
     let limits = hub.limits();
-    let first = tokio::time::timeout(limits.stall_max, receive(hub, &mut requests));
-    let first = first
-        .await
-        .map_err(|_elapsed| hub.hit(Limit::Stall, "nothing is asked"))?;
-    let Some(first) = first? else {
+    let Some(first) = first(hub, &mut requests).await? else {
         return Ok(());
     };
     let node = S::node(&first)
@@ -58,9 +55,11 @@ pub(super) async fn run<S: Stream>(
     take(&mut stream, first, manner, (hub, connection))?;
     connection.placed(&place);
     let mut unanswered = Unanswered::default();
+    let mut heartbeats = Heartbeats::default();
     // Whether a response may be due. Checked when the connection has room for one.
     let mut may_owe = true;
     loop {
+        let every = place.heartbeat_every();
         tokio::select! {
             request = receive(hub, &mut requests) => {
                 let Some(request) = request? else { return Ok(()) };
@@ -77,12 +76,18 @@ pub(super) async fn run<S: Stream>(
                 may_owe = true;
             }
             Ok(()) = gate.changed() => may_owe = true,
+            () = heartbeats.due(every) => {
+                stream.beat();
+                may_owe = true;
+            }
             Ok(()) = access.changed() => connection.check(place.service())?,
             room = to_client.reserve(), if may_owe => {
                 let Ok(room) = room else { return Ok(()) };
                 match due(&mut stream, &place, &gate) {
                     Some(response) => {
-                        connection.sent(&response.sent);
+                        if !response.sent.is_heartbeat {
+                            connection.sent(&response.sent);
+                        }
                         unanswered.sent(&response.sent.type_url, Instant::now());
                         room.send(Ok(response));
                     }
@@ -102,6 +107,14 @@ pub(super) async fn run<S: Stream>(
     }
 }
 
+/// The first request, which does not take for ever.
+async fn first<R>(hub: &Hub, requests: &mut Streaming<R>) -> Result<Option<R>, Status> {
+    let first = tokio::time::timeout(hub.limits().stall_max, receive(hub, requests));
+    first
+        .await
+        .map_err(|_elapsed| hub.hit(Limit::Stall, "nothing is asked"))?
+}
+
 /// Takes a request. The answer is the type of what it accepted or refused, if it did.
 fn take<S: Stream>(
     stream: &mut S,
@@ -119,7 +132,10 @@ fn take<S: Stream>(
     };
     let (Verdict::Acknowledged(sent) | Verdict::Refused { sent, .. }) = &verdict;
     let type_url = sent.type_url.clone();
-    connection.settled(verdict);
+    match verdict {
+        Verdict::Acknowledged(sent) if sent.is_heartbeat => {}
+        verdict => connection.settled(verdict),
+    }
     Ok(Some(type_url))
 }
 

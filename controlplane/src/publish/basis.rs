@@ -9,11 +9,12 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 use sloop_controllers::{Configured, FilterSettings, RouteSet, filter_config};
-use sloop_model::{Policy, Rule, ServiceName, Side, WallTime};
+use sloop_model::{FilterConfig, Policy, Rule, ServiceName, Side, WallTime};
 use sloop_xds::rollout::Rejected;
 use sloop_xds::{Resource, Version};
 
 use super::{PublishSettings, declared::Declared, digest};
+use crate::bootstrap::plugin;
 use crate::engine::put;
 use crate::store::Batch;
 
@@ -78,6 +79,24 @@ impl Basis {
         &self.settings.module
     }
 
+    /// `config` for Envoy.
+    pub(super) fn encode(&self, config: &FilterConfig) -> Resource {
+        let resource = plugin::resource(&self.settings.module, config);
+        match self.settings.ttl {
+            Some(ttl) => resource.with_ttl(ttl),
+            None => resource,
+        }
+    }
+
+    /// What is in resources beside configurations, as text.
+    pub(super) fn around(&self) -> String {
+        let module = &self.settings.module;
+        match self.settings.ttl {
+            Some(ttl) => format!("{module}\n{}", ttl.as_millis()),
+            None => module.clone(),
+        }
+    }
+
     /// What the filter of `service` on `side` is told when `policies` hold, too; those that may wait are ignored.
     pub(super) fn configure(
         &self,
@@ -94,6 +113,7 @@ impl Basis {
 
     /// Names what the nodes of `service` get by it, with what is declared for them.
     pub(super) fn revision(&self, service: &ServiceName, declared: &Declared) -> Version {
+        let around = self.around();
         let sides = [Side::Server, Side::Client].map(|side| {
             let made = self.configure(service, side, &[]);
             serde_json::to_vec(&made.config).unwrap_or_default()
@@ -106,7 +126,7 @@ impl Basis {
         let is_declared = if declared.is_there() { b"+" } else { b"-" };
         Version::of(
             filters
-                .chain([self.module().as_bytes(), is_declared])
+                .chain([around.as_bytes(), is_declared])
                 .chain(resources),
         )
     }

@@ -4,13 +4,12 @@ use std::sync::Arc;
 
 use sloop_model::{FilterConfig, ServiceName, Side, WallTime};
 use sloop_xds::fleet::Cohort;
-use sloop_xds::rollout::Wanted as Step;
+use sloop_xds::rollout::{Vms, Wanted as Step};
 
 use super::basis::Basis;
 use super::cohort::{Based, CohortState, Made};
 use super::numbers::Lane;
 use super::{Prepared, Publisher, Pushed, SIDES, Wanted, digest};
-use crate::bootstrap::plugin;
 
 /// One cohort whose snapshots are being made.
 pub(super) struct Making<'a> {
@@ -54,6 +53,11 @@ impl Publisher {
             Some(change) => Arc::new(change.declared.add_to(state.filters(Lane::Trial)).build()),
             None => Arc::clone(&at_once),
         };
+        let begins = |change: &&Based| change.basis.module() != stable.basis.module();
+        let vms = match trial.as_ref().filter(begins) {
+            Some(_) => Vms::Begin,
+            None => Vms::Stay,
+        };
         let revision = trial.as_ref().unwrap_or(&stable).revision.clone();
         if let Some(change) = trial {
             state.try_out(change);
@@ -62,6 +66,7 @@ impl Publisher {
             at_once,
             whole,
             revision,
+            vms,
         })
     }
 
@@ -113,7 +118,7 @@ impl Publisher {
                 return prepared.withheld.push((side, reason));
             }
         };
-        let hash = digest(&[basis.module().as_bytes(), b"\n", &json].concat());
+        let hash = digest(&[basis.around().as_bytes(), b"\n", &json].concat());
         let group = making.service.as_str();
         let (whose, place) = ((group, making.cohort.as_str()), (side, lane));
         config.generation = self.numbers.number(whose, place, hash, &mut prepared.batch);
@@ -125,7 +130,7 @@ impl Publisher {
         let made = match self.known(state, group, side, generation) {
             Some(made) => made,
             None => {
-                let resource = plugin::resource(basis.module(), &config);
+                let resource = basis.encode(&config);
                 let pushed = Pushed {
                     side,
                     generation,

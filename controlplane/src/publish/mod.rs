@@ -19,6 +19,7 @@ mod numbers;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -49,6 +50,9 @@ pub struct PublishSettings {
     pub config: ConfigSettings,
     /// Path of the module, as Envoy sees it.
     pub module: String,
+    /// How long a configuration holds without a word of this process; for ever when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ttl: Option<Duration>,
 }
 
 /// What all groups should have, and the numbers that it was given.

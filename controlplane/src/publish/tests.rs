@@ -18,6 +18,7 @@ fn settings() -> PublishSettings {
             trace: TraceSettings::default(),
         },
         module: "/sloop.wasm".to_owned(),
+        ttl: None,
     }
 }
 
@@ -441,4 +442,22 @@ fn declared_resources_are_tried_and_what_all_nodes_have_survives_a_restart() {
     assert!(layers.is_deleted("two"), "who tried it must let go of it");
     let mut after = Publisher::restore(settings(), &store).unwrap();
     assert_eq!(prepare(&mut after, &fleet(&["one", "two"])), tried);
+}
+
+/// Case 18.
+#[test]
+fn a_time_to_live_is_in_what_sidecars_are_sent_and_goes_to_a_few_first() {
+    let store = InMemory::default();
+    let mut publisher = Publisher::restore(settings(), &store).unwrap();
+    let first = step(prepare(&mut publisher, &store, "checkout", &[]));
+    assert_eq!(first.whole.heartbeat_every(), None);
+    let mortal = PublishSettings {
+        ttl: Some(Duration::from_secs(30)),
+        ..settings()
+    };
+    let mut publisher = Publisher::restore(mortal, &store).unwrap();
+    let tried = step(prepare(&mut publisher, &store, "checkout", &[]));
+    assert_eq!(tried.at_once, first.at_once);
+    let every = Some(Duration::from_secs(10));
+    assert_eq!(tried.whole.heartbeat_every(), every);
 }

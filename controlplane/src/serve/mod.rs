@@ -371,6 +371,7 @@ mod tests {
                     trace: TraceSettings::default(),
                 },
                 module: "/sloop_filter.wasm".to_owned(),
+                ttl: None,
             },
             record: None,
             tls: None,

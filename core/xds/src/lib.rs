@@ -16,7 +16,7 @@
 //! - Between the types of one stream, make before break: what refers to clusters
 //!   follows them, and clusters go when nothing refers to them any more.
 //!
-//! Left out: TTLs and heartbeats, resource locators, and authorisation.
+//! Left out: resource locators, and authorisation.
 //!
 //! [xDS protocol]: https://www.envoyproxy.io/docs/envoy/latest/api-docs/xds_protocol
 

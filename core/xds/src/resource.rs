@@ -1,7 +1,10 @@
 //! One resource, encoded once.
 
+mod ttl;
+
 use core::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::{BufMut, Bytes, BytesMut};
 use prost::encoding::{WireType, encode_key, encode_varint, encoded_len_varint, key_len};
@@ -75,10 +78,12 @@ pub struct Resource {
     endpoints: Option<Arc<str>>,
     /// Field 2 of `DeltaDiscoveryResponse`, with its tag.
     delta: Bytes,
-    /// Field 2 of `DiscoveryResponse`, with its tag: the end of `delta`.
+    /// Field 2 of `DiscoveryResponse`, with its tag: the end of `delta`, where there is no `ttl`.
     sotw: Bytes,
-    /// Where the message begins in `sotw`.
-    value_at: usize,
+    /// How long a client keeps it that does not hear of it.
+    ttl: Option<Duration>,
+    /// Bytes of the message, with which `delta` ends.
+    value_len: usize,
 }
 
 impl PartialEq for Resource {
@@ -127,16 +132,38 @@ impl Resource {
         put_head(2, any_len, &mut delta);
         put_field(1, type_url.as_bytes(), &mut delta);
         put_field(2, value, &mut delta);
-        let value_at = delta.len() - value.len() - sotw_at;
         let delta = delta.freeze();
         Self {
             type_url: type_url.into(),
             name: name.into(),
             version,
             endpoints: None,
+            ttl: None,
             sotw: delta.slice(sotw_at..),
             delta,
-            value_at,
+            value_len: value.len(),
+        }
+    }
+
+    /// The same, which a client drops when it does not hear of it for `ttl`. Another version: a client
+    /// that has it without one does not wait for the end of it.
+    #[must_use]
+    pub fn with_ttl(self, ttl: Duration) -> Self {
+        let millis = u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX);
+        let version = Version::of([
+            self.version.as_str().as_bytes(),
+            b"ttl",
+            &millis.to_be_bytes(),
+        ]);
+        let made = Self::with_version(&self.type_url, &self.name, &self.value(), version);
+        let head = ttl::message(made.name(), made.version().as_str(), ttl);
+        let whole = [head.as_slice(), &made.sotw].concat();
+        Self {
+            delta: ttl::field(&whole),
+            sotw: ttl::wrapped(&whole),
+            ttl: Some(ttl),
+            endpoints: self.endpoints,
+            ..made
         }
     }
 
@@ -175,13 +202,33 @@ impl Resource {
     /// The encoded message.
     #[must_use]
     pub fn value(&self) -> Bytes {
-        self.sotw.slice(self.value_at..)
+        self.delta
+            .slice(self.delta.len().saturating_sub(self.value_len)..)
     }
 
     /// What it contains, as a hash.
     #[must_use]
     pub const fn version(&self) -> &Version {
         &self.version
+    }
+
+    /// How long a client keeps it that does not hear of it; `None` when for ever.
+    #[must_use]
+    pub const fn ttl(&self) -> Option<Duration> {
+        self.ttl
+    }
+
+    /// What says that it still holds, as a field of `DeltaDiscoveryResponse`.
+    pub(crate) fn as_delta_heartbeat(&self) -> Option<Bytes> {
+        let message = ttl::message(&self.name, self.version.as_str(), self.ttl?);
+        Some(ttl::field(&message))
+    }
+
+    /// The same as a field of `DiscoveryResponse`. There a client compares with the version of the
+    /// whole response, `of_type`.
+    pub(crate) fn as_sotw_heartbeat(&self, of_type: &Version) -> Option<Bytes> {
+        let message = ttl::message(&self.name, of_type.as_str(), self.ttl?);
+        Some(ttl::wrapped(&message))
     }
 
     /// The resource as a field of `DiscoveryResponse`.
@@ -235,6 +282,7 @@ mod tests {
         );
     }
 
+    /// Case 24.
     #[test]
     fn the_version_is_equal_on_every_machine() {
         let resource = Resource::new("t", "a", b"x");

@@ -1,6 +1,7 @@
 //! What a group of clients should have.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use crate::{Resource, Version};
 
@@ -13,6 +14,7 @@ use crate::{Resource, Version};
 pub struct Snapshot {
     types: BTreeMap<String, TypeSnapshot>,
     version: Version,
+    ttl_min: Option<Duration>,
 }
 
 impl Snapshot {
@@ -20,6 +22,13 @@ impl Snapshot {
     #[must_use]
     pub const fn version(&self) -> &Version {
         &self.version
+    }
+
+    /// How often clients must hear that what they have still holds: a third of the shortest time to
+    /// live, so that two may be lost. `None` when all of it holds for ever.
+    #[must_use]
+    pub fn heartbeat_every(&self) -> Option<Duration> {
+        self.ttl_min.map(|ttl| ttl / 3)
     }
 
     /// The types that are managed, by type URL.
@@ -137,7 +146,12 @@ impl SnapshotBuilder {
         let version = Version::of(types.iter().flat_map(|(type_url, of_type)| {
             [type_url.as_bytes(), of_type.version.as_str().as_bytes()]
         }));
-        Snapshot { types, version }
+        let resources = types.values().flat_map(TypeSnapshot::resources);
+        Snapshot {
+            ttl_min: resources.filter_map(Resource::ttl).min(),
+            types,
+            version,
+        }
     }
 
     fn of_type(&mut self, type_url: &str) -> &mut (BTreeMap<String, Resource>, BTreeSet<String>) {

@@ -20,6 +20,7 @@ pub(super) fn actor_on(store: Arc<dyn Store>) -> Actor {
             trace: TraceSettings::default(),
         },
         module: "/sloop_filter.wasm".to_owned(),
+        ttl: None,
     };
     let meter = Telemetry::begin().unwrap().meter();
     let meters = Meters {

@@ -75,6 +75,17 @@ pub struct Wanted {
     pub whole: Arc<Snapshot>,
     /// Names what is in `whole` but for what must not wait.
     pub revision: Version,
+    /// What becomes of Wasm VMs where `whole` takes the place of `at_once`.
+    pub vms: Vms,
+}
+
+/// What a change does to the Wasm VMs of a node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Vms {
+    /// They go on; one that begins anew has crashed.
+    Stay,
+    /// They begin anew, as with another module.
+    Begin,
 }
 
 /// How a node stands.
@@ -163,6 +174,7 @@ impl Rollout {
             at_once,
             whole,
             revision,
+            vms,
         } = wanted;
         if self.finished.as_ref() == Some(&revision) || at_once == whole {
             self.trial = None;
@@ -185,7 +197,7 @@ impl Rollout {
         }
         match &mut self.trial {
             Some(trial) if trial.revision() == &revision => trial.renew(whole),
-            _ => self.trial = Some(Trial::of(whole, revision, now)),
+            _ => self.trial = Some(Trial::of((whole, vms), revision, now)),
         }
         None
     }

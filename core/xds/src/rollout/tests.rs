@@ -27,6 +27,7 @@ fn wanted(at_once: &str, whole: &str, revision: &str) -> Wanted {
         at_once: snapshot(at_once),
         whole: snapshot(whole),
         revision: Version::of([revision.as_bytes()]),
+        vms: Vms::Stay,
     }
 }
 
@@ -188,6 +189,21 @@ fn a_vm_that_begins_anew_takes_it_back() {
     assert_eq!(nodes.step(1), None, "of a node that does not try it");
     nodes.seen[0].health.vms += 1;
     assert_eq!(because(nodes.step(2)), "n0 began a Wasm VM anew");
+}
+
+#[test]
+fn another_module_begins_vms_anew_and_may() {
+    let mut nodes = Nodes::with("old");
+    let upgrade = Wanted {
+        vms: Vms::Begin,
+        ..wanted("old", "new", "new")
+    };
+    nodes.rollout.want(upgrade, &PACE, at(0));
+    nodes.step(0);
+    nodes.take();
+    nodes.seen[0].health.vms += 2;
+    assert_eq!(nodes.step(1), None);
+    assert_eq!(nodes.step(11), Some(Told::Trying(2)));
 }
 
 #[test]

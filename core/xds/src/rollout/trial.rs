@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use sloop_model::WallTime;
 
-use super::{Health, RolloutPace, Seen};
+use super::{Health, RolloutPace, Seen, Vms};
 use crate::{Snapshot, Version};
 
 /// Nodes that may go while they try a change, where few try it: one may be stopped by somebody.
@@ -15,6 +15,7 @@ const GONE_MIN: usize = 2;
 #[derive(Debug)]
 pub(super) struct Trial {
     snapshot: Arc<Snapshot>,
+    vms: Vms,
     revision: Version,
     nodes: Arc<BTreeSet<String>>,
     is_first: bool,
@@ -48,9 +49,14 @@ pub(super) enum Finding {
 
 impl Trial {
     /// A change that nobody tries yet.
-    pub(super) fn of(snapshot: Arc<Snapshot>, revision: Version, now: WallTime) -> Self {
+    pub(super) fn of(
+        (snapshot, vms): (Arc<Snapshot>, Vms),
+        revision: Version,
+        now: WallTime,
+    ) -> Self {
         Self {
             snapshot,
+            vms,
             revision,
             nodes: Arc::default(),
             is_first: true,
@@ -211,6 +217,10 @@ impl Trial {
     }
 
     fn reload(&self, seen: &[Seen]) -> Option<String> {
+        match self.vms {
+            Vms::Stay => {}
+            Vms::Begin => return None,
+        }
         let node = self.trying(seen).find(|it| 0 < self.since_stage(it).vms)?;
         Some(format!("{} began a Wasm VM anew", node.node))
     }

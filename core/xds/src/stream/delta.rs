@@ -8,7 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::order::{Standing, is_in_force, may_remove, must_wait};
-use super::{Nonces, Response, Sent, Stream, StreamLimits, Verdict, Violation};
+use super::{Nonces, Response, Sent, Stream, StreamLimits, Verdict, Violation, is_awaited};
 use crate::subscription::{Subscription, WILDCARD};
 use crate::{
     DeltaDiscoveryRequest, Kind, LegacyWildcard, Node, Resource, Snapshot, TypeSnapshot, Version,
@@ -39,6 +39,8 @@ struct TypeState {
     is_arriving: bool,
     is_refusing: bool,
     in_flight: Option<Sent>,
+    /// Whether it is time for a heartbeat.
+    beats: bool,
 }
 
 /// What is to be sent of one type.
@@ -82,6 +84,29 @@ impl DeltaStream {
             let may_remove = || may_remove(kind, &self.types, snapshot);
             let news = state.news(kind, of_type, may_remove)?;
             (!must_wait(kind, &self.types, snapshot)).then(|| (kind.clone(), of_type, news))
+        })
+    }
+
+    /// What still holds, of the first type of which that is to be said. Not while the client refuses: which of
+    /// the resources it has is not known then.
+    fn heartbeat(&mut self, snapshot: &Snapshot) -> Option<Response> {
+        self.types.iter_mut().find_map(|(kind, state)| {
+            let of_type = snapshot.of_type(kind.type_url())?;
+            if state.in_flight.is_some() || !std::mem::take(&mut state.beats) {
+                return None;
+            }
+            let with: Vec<&Resource> = state
+                .wanted(of_type)
+                .filter(|it| it.ttl().is_some() && !state.is_news(it))
+                .collect();
+            if with.is_empty() || state.is_refusing {
+                return None;
+            }
+            let fields = with.iter().filter_map(|it| it.as_delta_heartbeat());
+            let what = (kind.type_url(), of_type.version());
+            let response = Response::heartbeat(what, self.nonces.draw(), &with, fields);
+            state.in_flight = Some(response.sent.clone());
+            Some(response)
         })
     }
 
@@ -143,10 +168,16 @@ impl Stream for DeltaStream {
     }
 
     fn next(&mut self, snapshot: &Snapshot) -> Option<Response> {
-        let (kind, of_type, news) = self.due(snapshot)?;
+        let Some((kind, of_type, news)) = self.due(snapshot) else {
+            return self.heartbeat(snapshot);
+        };
         self.repeat(&kind, &news.with);
         let state = self.types.get_mut(&kind)?;
         Some(state.send(&kind, of_type.version(), news, self.nonces.draw()))
+    }
+
+    fn beat(&mut self) {
+        self.types.values_mut().for_each(|state| state.beats = true);
     }
 
     fn is_in_force(&self, snapshot: &Snapshot) -> bool {
@@ -271,7 +302,7 @@ impl Standing for TypeState {
         if self.subscription.is_empty() {
             return false;
         }
-        self.in_flight.is_some()
+        self.in_flight.as_ref().is_some_and(is_awaited)
             || self.is_refusing
             || self.owes_answer
             || self.wanted(of_type).any(|resource| self.is_news(resource))

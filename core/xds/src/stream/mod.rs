@@ -57,6 +57,9 @@ pub trait Stream {
     /// The next response that is due, if any; it counts as sent from then on.
     fn next(&mut self, snapshot: &Snapshot) -> Option<Response>;
 
+    /// It is time to say that what the client has still holds, where that has a time to live.
+    fn beat(&mut self);
+
     /// Whether the client runs with all that it asked for of `snapshot`, as far as it has said.
     fn is_in_force(&self, snapshot: &Snapshot) -> bool;
 }
@@ -165,6 +168,11 @@ impl StreamLimits {
             None => Ok(()),
         }
     }
+}
+
+/// Whether an answer to `sent` says whether something is in force.
+fn is_awaited(sent: &Sent) -> bool {
+    !sent.is_heartbeat
 }
 
 /// Draws nonces: unique within a stream, which is all that they must be.

@@ -27,6 +27,8 @@ pub struct Sent {
     pub resources: Vec<(String, Version)>,
     /// Names of resources that the client must drop. Empty in state of the world.
     pub removed: Vec<String>,
+    /// Whether it only says that `resources` still hold.
+    pub is_heartbeat: bool,
 }
 
 /// What a client said about a response.
@@ -99,6 +101,20 @@ impl Response {
         Self { sent, pieces }
     }
 
+    /// Says that `with` still hold, in `fields`.
+    pub(crate) fn heartbeat(
+        (type_url, version): (&str, &Version),
+        nonce: String,
+        with: &[&Resource],
+        fields: impl Iterator<Item = Bytes>,
+    ) -> Self {
+        let mut sent = Sent::new(type_url, version, nonce, with);
+        sent.is_heartbeat = true;
+        let mut pieces = vec![head(&sent)];
+        pieces.extend(fields);
+        Self { sent, pieces }
+    }
+
     /// Bytes of the message.
     #[must_use]
     pub fn encoded_len(&self) -> usize {
@@ -117,6 +133,7 @@ impl Sent {
             nonce,
             resources: resources.collect(),
             removed: Vec::new(),
+            is_heartbeat: false,
         }
     }
 }

@@ -15,7 +15,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::order::{Standing, is_in_force, may_remove, must_wait};
-use super::{Nonces, Response, Sent, Stream, StreamLimits, Verdict, Violation};
+use super::{Nonces, Response, Sent, Stream, StreamLimits, Verdict, Violation, is_awaited};
 use crate::subscription::Subscription;
 use crate::{
     DiscoveryRequest, Kind, LegacyWildcard, Node, Resource, Snapshot, TypeSnapshot, Version,
@@ -46,6 +46,10 @@ struct TypeState {
     is_refusing: bool,
     nonce: String,
     in_flight: Option<Sent>,
+    /// The version of the last response.
+    version: Option<Version>,
+    /// Whether it is time for a heartbeat.
+    beats: bool,
 }
 
 /// What is to be sent of one type.
@@ -80,6 +84,31 @@ impl SotwStream {
             let may_remove = || may_remove(kind, &self.types, snapshot);
             let news = state.news(kind, of_type, may_remove)?;
             (!must_wait(kind, &self.types, snapshot)).then(|| (kind.clone(), news))
+        })
+    }
+
+    /// What still holds, of the first type of which that is to be said. Not of full sets, where what is left out
+    /// is gone; and not while the client refuses: it compares with the version that it accepted last.
+    fn heartbeat(&mut self, snapshot: &Snapshot) -> Option<Response> {
+        self.types.iter_mut().find_map(|(kind, state)| {
+            let of_type = snapshot.of_type(kind.type_url())?;
+            if state.in_flight.is_some() || !std::mem::take(&mut state.beats) {
+                return None;
+            }
+            let version = state.version.as_ref()?;
+            let with: Vec<&Resource> = state
+                .wanted(of_type)
+                .filter(|it| it.ttl().is_some() && !state.is_due(it))
+                .collect();
+            if with.is_empty() || kind.is_full_set() || state.is_refusing {
+                return None;
+            }
+            let fields = with.iter().filter_map(|it| it.as_sotw_heartbeat(version));
+            let what = (kind.type_url(), version);
+            let response = Response::heartbeat(what, self.nonces.draw(), &with, fields);
+            state.nonce.clone_from(&response.sent.nonce);
+            state.in_flight = Some(response.sent.clone());
+            Some(response)
         })
     }
 
@@ -139,7 +168,9 @@ impl Stream for SotwStream {
                 state.adopt(of_type);
             }
         }
-        let (kind, news) = self.due(snapshot)?;
+        let Some((kind, news)) = self.due(snapshot) else {
+            return self.heartbeat(snapshot);
+        };
         let state = self.types.get_mut(&kind)?;
         let changed: Vec<Resource> = news
             .with
@@ -150,6 +181,10 @@ impl Stream for SotwStream {
         let response = state.send(&kind, news, self.nonces.draw());
         self.repeat(&kind, &changed);
         Some(response)
+    }
+
+    fn beat(&mut self) {
+        self.types.values_mut().for_each(|state| state.beats = true);
     }
 
     fn is_in_force(&self, snapshot: &Snapshot) -> bool {
@@ -205,6 +240,7 @@ impl TypeState {
         let response = Response::sotw(kind.type_url(), &news.version, nonce, &with);
         self.nonce.clone_from(&response.sent.nonce);
         self.is_refusing = false;
+        self.version = Some(response.sent.version.clone());
         self.in_flight = Some(response.sent.clone());
         response
     }
@@ -286,7 +322,7 @@ impl Standing for TypeState {
         if self.subscription.is_empty() {
             return false;
         }
-        self.in_flight.is_some()
+        self.in_flight.as_ref().is_some_and(is_awaited)
             || self.is_refusing
             || (kind.is_full_set() && !self.has_set)
             || self.wanted(of_type).any(|resource| self.is_due(resource))

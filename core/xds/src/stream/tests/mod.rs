@@ -3,6 +3,7 @@
 mod delta;
 mod fleet;
 mod force;
+mod heartbeat;
 mod limits;
 mod order;
 mod property;

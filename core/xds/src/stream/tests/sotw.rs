@@ -209,6 +209,15 @@ fn of_a_hundred_changes_behind_one_in_flight_the_last_is_sent() {
     assert_eq!((sent.nonce.as_str(), &sent.version), ("2", version));
 }
 
+/// Case 23.
+#[test]
+fn a_name_that_is_asked_for_twice_comes_once() {
+    let now = snapshot("ecds=a:1");
+    let mut client = SotwClient::new("ecds");
+    client.ask("a a", "", None);
+    assert_eq!(client.hears(&now), "1: a");
+}
+
 /// Case 22.
 #[test]
 fn types_have_nonces_of_their_own() {

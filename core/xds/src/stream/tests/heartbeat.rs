@@ -1,0 +1,180 @@
+//! Case 18: what has a time to live is kept alive, and sent again only when it changes.
+
+use std::time::Duration;
+
+use prost::Message as _;
+
+use super::*;
+
+/// The messages as clients read them, reduced to the fields that matter here.
+#[derive(Clone, PartialEq, Eq, prost::Message)]
+struct Any {
+    #[prost(string, tag = "1")]
+    type_url: String,
+    #[prost(bytes = "vec", tag = "2")]
+    value: Vec<u8>,
+}
+
+#[derive(Clone, PartialEq, Eq, prost::Message)]
+struct Ttl {
+    #[prost(int64, tag = "1")]
+    seconds: i64,
+    #[prost(int32, tag = "2")]
+    nanos: i32,
+}
+
+#[derive(Clone, PartialEq, Eq, prost::Message)]
+struct Wire {
+    #[prost(string, tag = "1")]
+    version: String,
+    #[prost(message, optional, tag = "2")]
+    resource: Option<Any>,
+    #[prost(string, tag = "3")]
+    name: String,
+    #[prost(message, optional, tag = "6")]
+    ttl: Option<Ttl>,
+}
+
+#[derive(Clone, PartialEq, Eq, prost::Message)]
+struct DeltaDiscoveryResponse {
+    #[prost(message, repeated, tag = "2")]
+    resources: Vec<Wire>,
+}
+
+#[derive(Clone, PartialEq, Eq, prost::Message)]
+struct DiscoveryResponse {
+    #[prost(string, tag = "1")]
+    version_info: String,
+    #[prost(message, repeated, tag = "2")]
+    resources: Vec<Any>,
+}
+
+/// One filter with this content, which lives for 30 s.
+fn mortal(content: &str) -> Snapshot {
+    let resource = Resource::new(Kind::EXTENSION, "a", content.as_bytes());
+    let resource = resource.with_ttl(Duration::from_millis(30_500));
+    assert_eq!(resource.value(), content.as_bytes());
+    Snapshot::builder().with(resource).build()
+}
+
+fn bytes(response: &Response) -> Vec<u8> {
+    response.pieces.concat()
+}
+
+fn ttl(resource: &Wire) -> (i64, i32) {
+    let ttl = resource.ttl.as_ref().unwrap();
+    (ttl.seconds, ttl.nanos)
+}
+
+#[test]
+fn heartbeats_of_delta_name_what_the_client_has_and_no_more() {
+    let now = mortal("1");
+    assert_eq!(
+        now.heartbeat_every(),
+        Some(Duration::from_millis(30_500) / 3)
+    );
+    assert_eq!(snapshot("ecds=a:1").heartbeat_every(), None);
+    let mut client = DeltaClient::new("ecds");
+    client.stream.beat();
+    client.change("a", "");
+    let first = client.stream.next(&now).unwrap();
+    let sent = DeltaDiscoveryResponse::decode(bytes(&first).as_slice()).unwrap();
+    assert_eq!(ttl(&sent.resources[0]), (30, 500_000_000));
+    assert_eq!(sent.resources[0].resource.as_ref().unwrap().value, b"1");
+    client.stream.beat();
+    assert_eq!(client.hears(&now), "", "the first is not answered");
+    client.change("", "1");
+    let beat = client.stream.next(&now).unwrap();
+    assert!(beat.sent.is_heartbeat);
+    let beat = DeltaDiscoveryResponse::decode(bytes(&beat).as_slice()).unwrap();
+    let [resource] = beat.resources.as_slice() else {
+        panic!("{beat:?}")
+    };
+    assert_eq!(
+        (&resource.name, &resource.version),
+        (&"a".to_owned(), &sent.resources[0].version)
+    );
+    assert_eq!(
+        (&resource.resource, ttl(resource)),
+        (&None, (30, 500_000_000))
+    );
+    assert!(
+        client.stream.is_in_force(&now),
+        "nothing waits for a heartbeat"
+    );
+    client.change("", "2");
+    assert_eq!(client.hears(&now), "", "until the next one is due");
+    client.stream.beat();
+    assert_eq!(
+        client.hears(&mortal("2")),
+        "3: a",
+        "what changed comes whole"
+    );
+}
+
+#[test]
+fn a_client_that_comes_back_hears_at_once_that_it_still_holds() {
+    let now = mortal("1");
+    let mut client = DeltaClient::new("ecds");
+    client.begin("a", &now);
+    client.stream.beat();
+    assert!(client.stream.next(&now).unwrap().sent.is_heartbeat);
+}
+
+#[test]
+fn heartbeats_of_the_state_of_the_world_have_the_version_that_was_accepted() {
+    let now = mortal("1");
+    let mut client = SotwClient::new("ecds");
+    client.ask("a", "", None);
+    let first = client.stream.next(&now).unwrap();
+    let sent = DiscoveryResponse::decode(bytes(&first).as_slice()).unwrap();
+    let wrapped = Wire::decode(sent.resources[0].value.as_slice()).unwrap();
+    assert!(
+        sent.resources[0]
+            .type_url
+            .ends_with("discovery.v3.Resource")
+    );
+    assert_eq!(
+        (ttl(&wrapped), wrapped.resource.unwrap().value),
+        ((30, 500_000_000), b"1".to_vec())
+    );
+    client.ask("a", "1", None);
+    client.stream.beat();
+    let beat = client.stream.next(&now).unwrap();
+    let beat = DiscoveryResponse::decode(bytes(&beat).as_slice()).unwrap();
+    let wrapped = Wire::decode(beat.resources[0].value.as_slice()).unwrap();
+    assert_eq!(
+        (wrapped.resource, &wrapped.version),
+        (None, &sent.version_info)
+    );
+    assert_eq!(beat.version_info, sent.version_info);
+    client.ask("a", "2", None);
+    client.hears(&mortal("2"));
+    client.ask("a", "3", refusal("no"));
+    client.stream.beat();
+    assert_eq!(
+        client.hears(&mortal("2")),
+        "",
+        "it runs with something else"
+    );
+}
+
+#[test]
+fn what_lives_for_ever_has_no_heartbeat() {
+    let now = snapshot("ecds=a:1");
+    let mut client = DeltaClient::new("ecds");
+    client.change("a", "");
+    client.hears(&now);
+    client.change("", "1");
+    client.stream.beat();
+    assert_eq!(client.hears(&now), "");
+}
+
+#[test]
+fn a_time_to_live_is_another_version() {
+    let plain = Resource::new("t", "a", b"1");
+    let short = plain.clone().with_ttl(Duration::from_secs(1));
+    let long = plain.clone().with_ttl(Duration::from_secs(2));
+    assert_ne!(plain.version(), short.version());
+    assert_ne!(short.version(), long.version());
+}
