@@ -5,7 +5,7 @@
 //! numbers are 32 bits, little-endian. Reading it raw costs as much as asking
 //! for one header by name.
 
-use crate::bytes::is_same;
+use crate::bytes::{is_same, is_same_in_any_case};
 use crate::context::Incoming;
 
 /// A header map as the host serialises it.
@@ -344,7 +344,7 @@ fn is_grpc(content_type: &[u8]) -> bool {
     content_type
         .split_at_checked(GRPC.len())
         .is_some_and(|(start, rest)| {
-            start.eq_ignore_ascii_case(GRPC) && matches!(rest.first(), None | Some(b'+' | b';'))
+            is_same_in_any_case(start, GRPC) && matches!(rest.first(), None | Some(b'+' | b';'))
         })
 }
 

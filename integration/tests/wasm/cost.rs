@@ -73,7 +73,7 @@ fn cases() -> Vec<Case> {
         ),
         Case {
             answer: call,
-            ..case("gRPC", plain(), traced(), [7, 3, 5, 6_400])
+            ..case("gRPC", plain(), traced(), [7, 3, 5, 6_050])
         },
         case(
             "by Envoy's route name",

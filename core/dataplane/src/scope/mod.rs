@@ -8,7 +8,7 @@ mod path;
 
 use sloop_model::{HeaderMatch, RequestMatch};
 
-use crate::bytes::is_same;
+use crate::bytes::{is_same, is_same_in_any_case};
 use crate::headers::Request;
 use path::Path;
 
@@ -94,8 +94,8 @@ impl Compiled {
     pub(crate) fn fits(&self, request: &Request<'_>, host: &[u8]) -> bool {
         let authority = self.authorities.is_empty()
             || self.authorities.iter().any(|authority| match authority {
-                Authority::Any(name) => name.eq_ignore_ascii_case(host),
-                Authority::WithPort(name) => name.eq_ignore_ascii_case(request.authority),
+                Authority::Any(name) => is_same_in_any_case(name, host),
+                Authority::WithPort(name) => is_same_in_any_case(name, request.authority),
             });
         let method = self.methods.is_empty()
             || self
