@@ -49,7 +49,7 @@ struct Scaled {
 fn scaled(number: f64, digits: usize) -> Option<Scaled> {
     let scale = 10_i64.checked_pow(u32::try_from(digits).ok()?)?;
     let amount = (number * scale as f64).round();
-    (amount.abs() < 1e15).then(|| Scaled {
+    (amount.abs() < 1e15).then_some(Scaled {
         amount: amount as i64,
         scale,
         digits,
