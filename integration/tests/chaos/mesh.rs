@@ -12,7 +12,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
 use rcgen::string::Ia5String;
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, SanType};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, SanType};
 use serde_json::{Value, json};
 use sloop_controlplane::ads::Variant;
 use sloop_controlplane::bootstrap::{Bootstrap, Inbound, Outbound, Upstream};
@@ -136,6 +136,8 @@ struct Authority(CertifiedIssuer<'static, KeyPair>);
 impl Authority {
     fn new() -> Self {
         let mut params = CertificateParams::default();
+        // With the name of what it signs, it would look as if that signed itself.
+        params.distinguished_name.push(DnType::CommonName, "mesh");
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let key = KeyPair::generate().unwrap();
         Self(CertifiedIssuer::self_signed(params, key).unwrap())
@@ -166,6 +168,7 @@ impl Authority {
 
     fn context(&self, own: &str, peer: &str) -> Value {
         let mut params = CertificateParams::default();
+        params.distinguished_name.push(DnType::CommonName, own);
         let name = Ia5String::try_from(identity(own)).unwrap();
         params.subject_alt_names = vec![SanType::URI(name)];
         let key = KeyPair::generate().unwrap();
