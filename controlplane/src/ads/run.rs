@@ -132,9 +132,10 @@ fn take<S: Stream>(
     };
     let (Verdict::Acknowledged(sent) | Verdict::Refused { sent, .. }) = &verdict;
     let type_url = sent.type_url.clone();
-    match verdict {
-        Verdict::Acknowledged(sent) if sent.is_heartbeat => {}
-        verdict => connection.settled(verdict),
+    // That a client took what it had already says nothing of pushes.
+    let is_of_heartbeat = matches!(&verdict, Verdict::Acknowledged(sent) if sent.is_heartbeat);
+    if !is_of_heartbeat {
+        connection.settled(verdict);
     }
     Ok(Some(type_url))
 }
