@@ -10,7 +10,7 @@
 //! its store is loaded takes away what it does not know yet.
 
 mod allowance;
-mod codec;
+mod grpc;
 mod heartbeats;
 mod hub;
 mod limits;

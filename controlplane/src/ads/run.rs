@@ -1,19 +1,18 @@
 //! One stream, from its first request to its end.
 
 use sloop_xds::{LegacyWildcard, Node, Response, Stream, StreamLimits, Verdict, Violation};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::watch;
 use tokio::time::Instant;
-use tonic::{Code, Status, Streaming};
+use tonic::{Code, Status};
 
 use super::allowance::Allowance;
+use super::grpc::{Requests, ToClient};
 use super::heartbeats::Heartbeats;
 use super::hub::{Connection, Hub};
 use super::limits::AdsLimits;
 use super::place::Place;
 use super::unanswered::Unanswered;
 use crate::door::Limit;
-
-type ToClient = mpsc::Sender<Result<Response, Status>>;
 
 /// What kind of stream it is.
 #[derive(Debug)]
@@ -37,7 +36,7 @@ pub(super) async fn run<S: Stream>(
     hub: &Hub,
     connection: &Connection,
     manner: Manner<S>,
-    mut requests: Streaming<S::Request>,
+    mut requests: Requests<S::Request>,
     to_client: &ToClient,
 ) -> Result<(), Status> {
     let limits = hub.limits();
@@ -89,7 +88,7 @@ pub(super) async fn run<S: Stream>(
                             connection.sent(&response.sent);
                         }
                         unanswered.sent(&response.sent.type_url, Instant::now());
-                        room.send(Ok(response));
+                        room.send(Ok(Box::new(response)));
                     }
                     None => {
                         may_owe = false;
@@ -108,7 +107,10 @@ pub(super) async fn run<S: Stream>(
 }
 
 /// The first request, which does not take for ever.
-async fn first<R>(hub: &Hub, requests: &mut Streaming<R>) -> Result<Option<R>, Status> {
+async fn first<R: prost::Message + Default>(
+    hub: &Hub,
+    requests: &mut Requests<R>,
+) -> Result<Option<R>, Status> {
     let first = tokio::time::timeout(hub.limits().stall_max, receive(hub, requests));
     first
         .await
@@ -174,9 +176,12 @@ fn refuse(hub: &Hub, violation: &Violation) -> Status {
 }
 
 /// The next request, if there is one.
-async fn receive<R>(hub: &Hub, requests: &mut Streaming<R>) -> Result<Option<R>, Status> {
+async fn receive<R: prost::Message + Default>(
+    hub: &Hub,
+    requests: &mut Requests<R>,
+) -> Result<Option<R>, Status> {
     requests.message().await.map_err(|status| {
-        // What tonic says of a message with too many bytes.
+        // What is said of a message with too many bytes.
         if status.code() == Code::OutOfRange {
             return hub.hit(Limit::RequestBytes, status.message());
         }

@@ -1,19 +1,18 @@
 //! The gRPC services, mounted by hand so that it can write shared bytes.
 
 use std::convert::Infallible;
+use std::future::{Ready, ready};
 use std::marker::PhantomData;
-use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use sloop_xds::{DeltaStream, Kind, Response, SotwStream, Stream};
-use tokio_stream::wrappers::ReceiverStream;
+use sloop_xds::{DeltaStream, Kind, SotwStream, Stream};
 use tonic::body::Body;
-use tonic::codegen::{BoxFuture, Service};
-use tonic::server::{Grpc, NamedService, StreamingService};
+use tonic::codegen::Service;
+use tonic::server::NamedService;
 use tonic::service::Routes;
-use tonic::{Code, Request, Status, Streaming};
+use tonic::{Code, Status};
 
-use super::codec::Pieces;
+use super::grpc::{Requests, Responses};
 use super::hub::Hub;
 use super::run::{Manner, run};
 use super::status::Variant;
@@ -113,30 +112,27 @@ impl<T: Which> NamedService for DiscoveryService<T> {
 impl<T: Which> Service<http::Request<Body>> for DiscoveryService<T> {
     type Response = http::Response<Body>;
     type Error = Infallible;
-    type Future = BoxFuture<Self::Response, Infallible>;
+    type Future = Ready<Result<Self::Response, Infallible>>;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
         Poll::Ready(Ok(()))
     }
 
     fn call(&mut self, request: http::Request<Body>) -> Self::Future {
-        Box::pin(answer::<T>(self.hub.clone(), request))
+        ready(Ok(answer::<T>(self.hub.clone(), request)))
     }
 }
 
-async fn answer<T: Which>(
-    hub: Hub,
-    request: http::Request<Body>,
-) -> Result<http::Response<Body>, Infallible> {
+fn answer<T: Which>(hub: Hub, request: http::Request<Body>) -> http::Response<Body> {
     let method = request.uri().path().rsplit('/').next().unwrap_or_default();
-    let response = match method.strip_suffix(T::METHODS) {
+    match method.strip_suffix(T::METHODS) {
         Some("Stream") => {
             let begin = SotwStream::new;
             let manner = Manner {
                 begin,
                 only: T::ONLY,
             };
-            serve(hub, Variant::Sotw, manner, request).await
+            serve(hub, Variant::Sotw, manner, request)
         }
         Some("Delta") => {
             let begin = DeltaStream::new;
@@ -144,58 +140,32 @@ async fn answer<T: Which>(
                 begin,
                 only: T::ONLY,
             };
-            serve(hub, Variant::Delta, manner, request).await
+            serve(hub, Variant::Delta, manner, request)
         }
         _ => Status::new(Code::Unimplemented, "no such method").into_http(),
-    };
-    Ok(response)
+    }
 }
 
-async fn serve<S: Stream + Send + 'static>(
+/// Answers at once, and serves the stream in a task of its own: it must hear of changes, and of time that passes, also
+/// while the client reads nothing.
+fn serve<S: Stream + Send + 'static>(
     hub: Hub,
     variant: Variant,
     manner: Manner<S>,
     request: http::Request<Body>,
 ) -> http::Response<Body> {
-    let request_bytes_max = hub.limits().request_bytes_max;
-    let method = Method {
-        hub,
-        variant,
-        manner,
+    let (head, body) = request.into_parts();
+    let peer = head.extensions.get::<Peer>().cloned();
+    let connection = match hub.admit(variant, peer) {
+        Ok(connection) => connection,
+        Err(status) => return status.into_http(),
     };
-    Grpc::new(Pieces::<S::Request>::default())
-        .max_decoding_message_size(request_bytes_max)
-        .streaming(method, request)
-        .await
-}
-
-struct Method<S> {
-    hub: Hub,
-    variant: Variant,
-    manner: Manner<S>,
-}
-
-impl<S: Stream + Send + 'static> StreamingService<S::Request> for Method<S> {
-    type Response = Response;
-    type ResponseStream = ReceiverStream<Result<Response, Status>>;
-    type Future =
-        Pin<Box<dyn Future<Output = Result<tonic::Response<Self::ResponseStream>, Status>> + Send>>;
-
-    fn call(&mut self, requests: Request<Streaming<S::Request>>) -> Self::Future {
-        let peer = requests.extensions().get::<Peer>().cloned();
-        let connection = self.hub.admit(self.variant, peer);
-        let (hub, manner) = (self.hub.clone(), self.manner);
-        Box::pin(async move {
-            let connection = connection?;
-            // Room for one: the next response is made when this one is on its way.
-            let (to_client, responses) = tokio::sync::mpsc::channel(1);
-            tokio::spawn(async move {
-                let requests = requests.into_inner();
-                if let Err(status) = run(&hub, &connection, manner, requests, &to_client).await {
-                    drop(to_client.send(Err(status)).await);
-                }
-            });
-            Ok(tonic::Response::new(ReceiverStream::new(responses)))
-        })
-    }
+    let requests = Requests::of(body, hub.limits().request_bytes_max);
+    let (to_client, responses) = Responses::channel();
+    tokio::spawn(async move {
+        if let Err(status) = run(&hub, &connection, manner, requests, &to_client).await {
+            drop(to_client.send(Err(status)).await);
+        }
+    });
+    responses.into_http()
 }

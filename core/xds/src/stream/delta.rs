@@ -20,7 +20,8 @@ pub struct DeltaStream {
     limits: StreamLimits,
     legacy: LegacyWildcard,
     nonces: Nonces,
-    types: BTreeMap<Kind, TypeState>,
+    /// Boxed: a map makes room for eleven at once, and most clients ask for one or two.
+    types: BTreeMap<Kind, Box<TypeState>>,
     /// Endpoints of clusters that were sent before the client said which endpoints it has.
     owed: BTreeSet<String>,
 }

@@ -21,6 +21,16 @@ pub(super) trait Standing {
     fn has_surplus(&self, kind: &Kind, of_type: &TypeSnapshot) -> bool;
 }
 
+impl<S: Standing> Standing for Box<S> {
+    fn is_behind(&self, kind: &Kind, of_type: &TypeSnapshot) -> bool {
+        S::is_behind(self, kind, of_type)
+    }
+
+    fn has_surplus(&self, kind: &Kind, of_type: &TypeSnapshot) -> bool {
+        S::has_surplus(self, kind, of_type)
+    }
+}
+
 /// Whether resources of `kind` must wait until what they may refer to is in force.
 pub(super) fn must_wait<S: Standing>(
     kind: &Kind,

@@ -27,7 +27,8 @@ pub struct SotwStream {
     limits: StreamLimits,
     legacy: LegacyWildcard,
     nonces: Nonces,
-    types: BTreeMap<Kind, TypeState>,
+    /// Boxed, as in [`DeltaStream`](super::DeltaStream).
+    types: BTreeMap<Kind, Box<TypeState>>,
 }
 
 #[derive(Debug, Default)]

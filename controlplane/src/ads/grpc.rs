@@ -1,0 +1,301 @@
+//! gRPC's framing for streams that are quiet nearly always.
+//!
+//! A general codec keeps a buffer for each direction, which grows to the largest message that ever came: of
+//! an Envoy's first request, 61 kB for as long as it is connected. Here nothing is kept of a message that was read, and
+//! what many nodes are sent is written from bytes that all of them share.
+
+use std::collections::VecDeque;
+use std::marker::PhantomData;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use bytes::{Buf, BufMut, Bytes, BytesMut};
+use http::{HeaderMap, HeaderValue, header};
+use http_body_util::BodyExt;
+use hyper::body::Frame;
+use prost::Message;
+use sloop_xds::Response;
+use tokio::sync::mpsc;
+use tonic::Status;
+use tonic::body::Body;
+
+/// In front of each message: a byte that says whether it is compressed, and its length.
+/// [gRPC over HTTP/2](https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md), "Length-Prefixed-Message".
+const PREFIX_BYTES: usize = 5;
+
+/// Pieces of a response that are smaller are copied: a frame and a place in a queue cost as much.
+const SHARED_MIN: usize = 1_024;
+
+/// What goes to a client: responses, or why there are no more.
+pub(super) type ToClient = mpsc::Sender<Result<Box<Response>, Status>>;
+
+/// The requests of one stream.
+#[derive(Debug)]
+pub(super) struct Requests<R> {
+    body: Body,
+    /// What came of a message that is not whole, or of those after the last one that was read.
+    buffered: BytesMut,
+    bytes_max: usize,
+    of: PhantomData<fn() -> R>,
+}
+
+impl<R: Message + Default> Requests<R> {
+    /// Requests of at most `bytes_max` bytes each.
+    pub(super) fn of(body: Body, bytes_max: usize) -> Self {
+        Self {
+            body,
+            buffered: BytesMut::new(),
+            bytes_max,
+            of: PhantomData,
+        }
+    }
+
+    /// The next request; `None` when the client has sent its last. Nothing is lost when it is not awaited to the end.
+    pub(super) async fn message(&mut self) -> Result<Option<R>, Status> {
+        loop {
+            if let Some(request) = self.buffered()? {
+                return Ok(Some(request));
+            }
+            let Some(frame) = self.body.frame().await else {
+                return match self.buffered.is_empty() {
+                    true => Ok(None),
+                    false => Err(Status::internal("the stream ended within a request")),
+                };
+            };
+            if let Ok(data) = frame?.into_data() {
+                self.buffered.extend_from_slice(&data);
+            }
+        }
+    }
+
+    /// The first request of what is buffered, if it is whole.
+    fn buffered(&mut self) -> Result<Option<R>, Status> {
+        let Some((prefix, rest)) = self.buffered.split_first_chunk::<PREFIX_BYTES>() else {
+            return Ok(None);
+        };
+        let [compressed, length @ ..] = *prefix;
+        if compressed != 0 {
+            return Err(Status::unimplemented("compressed requests are not read"));
+        }
+        let length = usize::try_from(u32::from_be_bytes(length)).unwrap_or(usize::MAX);
+        if self.bytes_max < length {
+            let max = self.bytes_max;
+            return Err(Status::out_of_range(format!(
+                "a request of {length} bytes; it may have at most {max}"
+            )));
+        }
+        let Some(message) = rest.get(..length) else {
+            return Ok(None);
+        };
+        let request = R::decode(message);
+        self.buffered.advance(PREFIX_BYTES + length);
+        if self.buffered.is_empty() {
+            // Given back, however much it was.
+            self.buffered = BytesMut::new();
+        }
+        match request {
+            Ok(request) => Ok(Some(request)),
+            Err(error) => Err(Status::invalid_argument(error.to_string())),
+        }
+    }
+}
+
+/// The body of an answer: what comes from [`ToClient`], then how the call ended.
+#[derive(Debug)]
+pub(super) struct Responses {
+    from: mpsc::Receiver<Result<Box<Response>, Status>>,
+    /// Of the response that is being written.
+    chunks: VecDeque<Bytes>,
+    is_over: bool,
+}
+
+impl Responses {
+    /// A channel with room for one: the next response is made when this one is on its way.
+    pub(super) fn channel() -> (ToClient, Self) {
+        let (to_client, from) = mpsc::channel(1);
+        let responses = Self {
+            from,
+            chunks: VecDeque::new(),
+            is_over: false,
+        };
+        (to_client, responses)
+    }
+
+    /// The answer to a call.
+    pub(super) fn into_http(self) -> http::Response<Body> {
+        let mut response = http::Response::new(Body::new(self));
+        let grpc = HeaderValue::from_static("application/grpc");
+        response.headers_mut().insert(header::CONTENT_TYPE, grpc);
+        response
+    }
+}
+
+impl hyper::body::Body for Responses {
+    type Data = Bytes;
+    type Error = Status;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+        if let Some(chunk) = self.chunks.pop_front() {
+            return Poll::Ready(Some(Ok(Frame::data(chunk))));
+        }
+        if self.is_over {
+            return Poll::Ready(None);
+        }
+        let status = match ready!(self.from.poll_recv(context)) {
+            Some(Ok(response)) => {
+                self.chunks = chunks(*response);
+                return self.poll_frame(context);
+            }
+            Some(Err(status)) => status,
+            None => Status::ok(""),
+        };
+        self.is_over = true;
+        let mut trailers = HeaderMap::new();
+        Poll::Ready(Some(
+            status
+                .add_header(&mut trailers)
+                .map(|()| Frame::trailers(trailers)),
+        ))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.is_over
+    }
+}
+
+/// A response as a message, in as few chunks as there can be without copying what is large.
+fn chunks(response: Response) -> VecDeque<Bytes> {
+    let length = u32::try_from(response.encoded_len()).unwrap_or(u32::MAX);
+    let copied = response.pieces.iter().map(Bytes::len);
+    let copied: usize = copied.filter(|length| *length < SHARED_MIN).sum();
+    let mut small = BytesMut::with_capacity(PREFIX_BYTES + copied);
+    small.put_u8(0);
+    small.put_u32(length);
+    let mut chunks = VecDeque::with_capacity(2);
+    for piece in response.pieces {
+        if piece.len() < SHARED_MIN {
+            small.put(piece);
+            continue;
+        }
+        if !small.is_empty() {
+            chunks.push_back(small.split().freeze());
+        }
+        chunks.push_back(piece);
+    }
+    if !small.is_empty() {
+        chunks.push_back(small.freeze());
+    }
+    chunks
+}
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::{Full, StreamBody};
+    use sloop_xds::{
+        DiscoveryRequest, Kind, LegacyWildcard, Resource, Snapshot, SotwStream, Stream,
+        StreamLimits,
+    };
+    use tonic::Code;
+
+    use super::*;
+
+    fn request(names: usize) -> DiscoveryRequest {
+        DiscoveryRequest {
+            type_url: Kind::EXTENSION.to_owned(),
+            resource_names: (0..names).map(|name| name.to_string()).collect(),
+            ..DiscoveryRequest::default()
+        }
+    }
+
+    fn framed(content: &[u8]) -> Vec<u8> {
+        let mut message = vec![0];
+        message.put_u32(u32::try_from(content.len()).unwrap());
+        message.extend_from_slice(content);
+        message
+    }
+
+    /// A body that comes in parts of `size` bytes.
+    fn requests(bytes: &[u8], size: usize) -> Requests<DiscoveryRequest> {
+        let parts: Vec<_> = bytes
+            .chunks(size)
+            .map(|part| Ok::<_, Status>(Frame::data(Bytes::copy_from_slice(part))))
+            .collect();
+        let body = StreamBody::new(tokio_stream::iter(parts));
+        Requests::of(Body::new(body), 1_000)
+    }
+
+    #[tokio::test]
+    async fn requests_are_read_however_they_are_cut_and_nothing_of_them_is_kept() {
+        let bytes = [request(1), request(100), request(0)]
+            .map(|it| framed(&it.encode_to_vec()))
+            .concat();
+        for size in [1, 3, 100, bytes.len()] {
+            let mut requests = requests(&bytes, size);
+            for names in [1, 100, 0] {
+                assert_eq!(requests.message().await.unwrap(), Some(request(names)));
+            }
+            assert_eq!(requests.message().await.unwrap(), None, "{size}");
+            assert_eq!(requests.buffered.capacity(), 0);
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_no_request_ends_the_stream_and_says_why() {
+        let code = async |bytes: &[u8]| requests(bytes, 64).message().await.unwrap_err().code();
+        assert_eq!(code(&framed(&[0; 1_001])).await, Code::OutOfRange);
+        assert_eq!(code(&[0, 0xff, 0xff, 0xff, 0xff]).await, Code::OutOfRange);
+        assert_eq!(code(&framed(&[0xff; 3])).await, Code::InvalidArgument);
+        assert_eq!(code(&[1, 0, 0, 0, 0]).await, Code::Unimplemented);
+        assert_eq!(code(&framed(b"abc")[..6]).await, Code::Internal);
+    }
+
+    fn response(sizes: &[usize]) -> Response {
+        let resources = sizes.iter().enumerate().map(|(index, size)| {
+            Resource::new(Kind::EXTENSION, &index.to_string(), &vec![7; *size])
+        });
+        let snapshot = resources.fold(Snapshot::builder(), |all, one| all.with(one));
+        let mut stream = SotwStream::new(StreamLimits::default(), LegacyWildcard::Honoured);
+        stream.take(request(sizes.len())).unwrap();
+        stream.next(&snapshot.build()).unwrap()
+    }
+
+    #[tokio::test]
+    async fn what_is_large_is_shared_and_what_is_small_goes_together() {
+        let both = response(&[10, 4_000, 10, 10, 4_000]);
+        let (whole, shared) = (both.pieces.concat(), both.pieces[2].clone());
+        let chunks = chunks(both);
+        let sizes: Vec<_> = chunks.iter().map(Bytes::len).collect();
+        assert_eq!(chunks.len(), 4, "{sizes:?}");
+        assert_eq!(chunks[1].as_ptr(), shared.as_ptr());
+        assert_eq!(
+            chunks.iter().flatten().copied().collect::<Vec<_>>(),
+            framed(&whole)
+        );
+    }
+
+    #[tokio::test]
+    async fn the_end_of_a_call_is_in_its_trailers() {
+        for (end, code) in [(None, "0"), (Some(Status::not_found("gone")), "5")] {
+            let (to_client, responses) = Responses::channel();
+            let sent = response(&[10]);
+            let bytes = framed(&sent.pieces.concat());
+            to_client.send(Ok(Box::new(sent))).await.unwrap();
+            let ends = tokio::spawn(async move {
+                if let Some(status) = end {
+                    to_client.send(Err(status)).await.unwrap();
+                }
+            });
+            let http = responses.into_http();
+            assert_eq!(http.headers()[header::CONTENT_TYPE], "application/grpc");
+            let body = http.into_body().collect().await.unwrap();
+            assert_eq!(body.trailers().unwrap()["grpc-status"], code);
+            assert_eq!(body.to_bytes(), bytes);
+            ends.await.unwrap();
+        }
+        let empty = Requests::<DiscoveryRequest>::of(Body::new(Full::default()), 1);
+        drop(empty);
+    }
+}
