@@ -8,6 +8,7 @@ mod acknowledgements;
 mod actor;
 mod api;
 mod commits;
+mod files;
 mod grpc;
 mod orders;
 mod watch;
@@ -173,6 +174,7 @@ pub async fn serve(
     let begun = Instant::now();
     let telemetry = Arc::new(Telemetry::sending(settings.otlp.as_ref())?);
     let limits = settings.limits;
+    files::allow(limits.door.connections_max);
     let hub = Hub::new(limits.ads, crate::clock::wall);
     let (stopping, stopped) = latest::channel(false);
 
