@@ -15,8 +15,6 @@ mod support;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use sloop_controlplane::ads::Variant;
 use sloop_controlplane::bootstrap::FleetBootstrap;
@@ -26,6 +24,7 @@ use sloop_integration::ports;
 use sloop_integration::process::{Guarded, Program};
 use sloop_model::ServiceName;
 use support::SOON;
+use support::load::Load;
 
 /// A control plane with a folder of documents.
 struct Plane {
@@ -179,40 +178,6 @@ async fn edge(plane: &Plane, variant: Variant) -> Envoy {
     Envoy::start(&yaml).await.unwrap()
 }
 
-/// Requests without a pause, until it is stopped.
-struct Load {
-    stop: Arc<AtomicBool>,
-    asking: tokio::task::JoinHandle<(usize, Vec<String>)>,
-}
-
-impl Load {
-    fn start(caller: Caller) -> Self {
-        let stop = Arc::<AtomicBool>::default();
-        let stopped = Arc::clone(&stop);
-        let asking = tokio::spawn(async move {
-            let (mut sent, mut failed) = (0, Vec::new());
-            while !stopped.load(Ordering::Relaxed) {
-                sent += 1;
-                match caller.get("/").await {
-                    Ok(answer) if answer.status() == 200 => {}
-                    Ok(answer) => failed.push(answer.status().to_string()),
-                    Err(error) => failed.push(format!("{error:#}")),
-                }
-            }
-            (sent, failed)
-        });
-        Self { stop, asking }
-    }
-
-    /// Ends it. Not one request may have failed.
-    async fn none_failed(self) {
-        self.stop.store(true, Ordering::Relaxed);
-        let (sent, failed) = self.asking.await.unwrap();
-        assert!(failed.is_empty(), "of {sent} failed {failed:?}");
-        assert!(100 < sent, "only {sent} requests");
-    }
-}
-
 /// Waits until Envoy's admin interface shows `wanted`, and not `unwanted`.
 async fn shows(envoy: &Envoy, wanted: &str, unwanted: &str) {
     let what = format!("/clusters shows {wanted:?} and not {unwanted:?}");
@@ -248,7 +213,7 @@ async fn changes_under_load(variant: Variant) {
     })
     .await
     .unwrap();
-    let load = Load::start(caller);
+    let load = Load::start(caller, "/");
 
     // All at once: another cluster, its endpoints, routes to it, and the old cluster goes.
     let with_two = |max_requests| {

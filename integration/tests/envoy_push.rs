@@ -9,6 +9,9 @@
 
 mod support;
 
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
 use sloop_controlplane::ads::Variant;
 use sloop_controlplane::bootstrap::plugin;
 use sloop_integration::envoy::Upstream;
@@ -142,7 +145,67 @@ async fn taking_the_configuration_away_falls_back_to_the_bootstraps() {
         .delete(sloop_xds::Kind::EXTENSION, plugin::name(Side::Server))
         .delete(sloop_xds::Kind::EXTENSION, plugin::name(Side::Client))
         .build();
-    plane.hub.publish("shop", std::sync::Arc::new(gone));
+    plane.hub.publish("shop", Arc::new(gone));
     plane.has(0).await;
     assert_eq!(sidecar.inbound.statuses("/", 20).await.unwrap(), [200; 20]);
+}
+
+/// A fault that meets every request to `/pay`, so that one sees whether the configuration is in force.
+fn faulty() -> [FilterConfig; 2] {
+    let scopes = r#"[{"service": "shop", "route": "pay", "match": [{"path": {"prefix": "/pay"}}], "faults":
+        [{"id": "seen", "share": 10000, "abort_status": 418, "expires_at_ms": 99999999999999}]}]"#;
+    [Side::Server, Side::Client].map(|side| config(side, 1, scopes))
+}
+
+/// Case 18: heartbeats keep it without loading it anew; without the control plane it ends, and the bootstrap's holds.
+async fn a_configuration_lives_as_long_as_the_control_plane(variant: Variant) {
+    let app = Upstream::start().await.unwrap();
+    // All of it ends with this runtime, connections too.
+    let apart = tokio::runtime::Runtime::new().unwrap();
+    let plane = apart.spawn(Plane::start()).await.unwrap();
+    plane.hub.open();
+    let builder = faulty()
+        .iter()
+        .fold(sloop_xds::Snapshot::builder(), |builder, config| {
+            let resource = plugin::resource(&support::module(), config);
+            builder.with(resource.with_ttl(Duration::from_secs(3)))
+        });
+    plane.hub.publish("shop", Arc::new(builder.build()));
+    let sidecar = Sidecar::start(app.address(), plane.address, variant).await;
+    let status = async || Some(sidecar.inbound.get("/pay").await.ok()?.status().as_u16());
+    eventually(SOON, "it is in force", async || {
+        (status().await? == 418).then_some(())
+    })
+    .await
+    .unwrap();
+    let loads = async || {
+        let stats = sidecar.envoy.stats("config_reload").await.unwrap();
+        stats.into_iter().map(|(_, count)| count).sum::<u64>()
+    };
+    plane.has(2).await;
+    let (before, begun) = (loads().await, Instant::now());
+    eventually(SOON, "three lifetimes pass", async || {
+        assert_eq!(status().await, Some(418), "after {:?}", begun.elapsed());
+        (Duration::from_secs(9) < begun.elapsed()).then_some(())
+    })
+    .await
+    .unwrap();
+    assert_eq!(loads().await, before, "nothing was loaded anew");
+    apart.shutdown_background();
+    eventually(SOON, "the bootstrap's configuration holds", async || {
+        (status().await? == 200).then_some(())
+    })
+    .await
+    .unwrap();
+    drop(plane);
+}
+
+#[tokio::test]
+async fn a_configuration_lives_as_long_as_the_control_plane_over_delta() {
+    a_configuration_lives_as_long_as_the_control_plane(Variant::Delta).await;
+}
+
+#[tokio::test]
+async fn a_configuration_lives_as_long_as_the_control_plane_over_state_of_the_world() {
+    a_configuration_lives_as_long_as_the_control_plane(Variant::Sotw).await;
 }

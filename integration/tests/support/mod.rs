@@ -11,6 +11,7 @@
 pub mod collector;
 pub mod copier;
 pub mod fixed;
+pub mod load;
 pub mod raw;
 
 use std::collections::BTreeMap;
@@ -263,10 +264,20 @@ impl Sidecar {
         plane: SocketAddr,
         variant: Variant,
     ) -> Self {
+        Self::start_as("shop-1", module, app, (plane, variant)).await
+    }
+
+    /// With another id.
+    pub async fn start_as(
+        node: &str,
+        module: String,
+        app: SocketAddr,
+        (plane, variant): (SocketAddr, Variant),
+    ) -> Self {
         let inbound = ports::free_address().unwrap();
         let outbound = ports::free_address().unwrap();
         let bootstrap = Bootstrap {
-            node: "shop-1".into(),
+            node: node.into(),
             service: ServiceName::try_from("shop").unwrap(),
             admin: "127.0.0.1:0".parse().unwrap(),
             control_plane: plane.into(),

@@ -1,0 +1,233 @@
+//! What is declared goes to one real Envoy first, while requests flow.
+#![cfg(feature = "envoy")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "tests"
+)]
+#![allow(clippy::print_stdout, reason = "who refused is worth seeing")]
+
+mod support;
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::time::Duration;
+
+use serde::de::DeserializeOwned;
+use sloop_controllers::ConfigSettings;
+use sloop_controlplane::admin::api::{Event, Happened, List, PushStage, PushStatus};
+use sloop_controlplane::ads::Variant;
+use sloop_controlplane::limits::Limits;
+use sloop_controlplane::publish::PublishSettings;
+use sloop_controlplane::serve::{ApiSettings, ServeSettings, serve};
+use sloop_integration::demo::admin::Client;
+use sloop_integration::envoy::Upstream;
+use sloop_integration::eventually::eventually;
+use sloop_integration::ports;
+use sloop_model::{ReportSettings, TraceSettings};
+use sloop_xds::rollout::RolloutPace;
+use support::load::Load;
+use support::{SOON, Sidecar};
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+/// The whole control plane in this process.
+struct Control {
+    api: Client,
+    stop: oneshot::Sender<()>,
+    serving: JoinHandle<()>,
+}
+
+/// Where a control plane is, before and after it was started anew.
+#[derive(Clone, Copy)]
+struct Addresses {
+    grpc: SocketAddr,
+    admin: SocketAddr,
+}
+
+impl Control {
+    /// Begins, or goes on, with what is in `folder`. Sidecars are told to run `module`.
+    async fn start(folder: &Path, at: Addresses, module: String) -> Self {
+        let settings = ServeSettings {
+            documents: folder.join("documents"),
+            listen: at.grpc,
+            admin: at.admin,
+            store: folder.join("store"),
+            publish: PublishSettings {
+                config: ConfigSettings {
+                    report: Some(ReportSettings {
+                        cluster: "sloop_xds".to_owned(),
+                        interval_ms: 100,
+                    }),
+                    trace: TraceSettings::default(),
+                },
+                module,
+                ttl: None,
+            },
+            record: None,
+            tls: None,
+            limits: Limits::default(),
+            api: ApiSettings::default(),
+            otlp: None,
+            rollout: RolloutPace {
+                quiet: Duration::from_secs(1),
+                ..RolloutPace::default()
+            },
+        };
+        let (stop, stopped) = oneshot::channel::<()>();
+        let serving = tokio::spawn(async move {
+            let stopped = async move { drop(stopped.await) };
+            serve(settings, stopped).await.unwrap();
+        });
+        let control = Self {
+            api: Client::new(at.admin).unwrap(),
+            stop,
+            serving,
+        };
+        eventually(SOON, "the control plane is ready", async || {
+            control.list::<Event>("/v1/events").await
+        })
+        .await
+        .unwrap();
+        control
+    }
+
+    async fn stop(self) {
+        self.stop.send(()).unwrap();
+        self.serving.await.unwrap();
+    }
+
+    async fn list<T: DeserializeOwned>(&self, path: &str) -> Option<Vec<T>> {
+        let list: List<T> = self.api.get(path).await.ok()?;
+        Some(list.items)
+    }
+
+    /// Waits until how pushes to the group stand is as wanted.
+    async fn stands(&self, what: &str, is_it: impl Fn(&PushStatus) -> bool) -> PushStatus {
+        let mut last = None;
+        let found = eventually(SOON, what, async || {
+            last = self
+                .list::<PushStatus>("/v1/pushes")
+                .await?
+                .into_iter()
+                .next();
+            last.clone().filter(|status| is_it(status))
+        });
+        let found = found.await;
+        found.unwrap_or_else(|error| panic!("{error:#}: {last:?}"))
+    }
+}
+
+fn declare(folder: &Path, route: &str) {
+    let documents = format!(
+        "apiVersion: sloop.dev/v1
+kind: RouteSet
+metadata: {{name: shop}}
+spec:
+  service: shop
+  routes: [{{name: {route}, match: [{{path: {{prefix: /{route}}}}}]}}]
+"
+    );
+    let draft = folder.join("draft");
+    std::fs::write(&draft, documents).unwrap();
+    std::fs::rename(draft, folder.join("documents/shop.yaml")).unwrap();
+}
+
+/// Configurations of extensions that an Envoy did not take since it began.
+async fn refusals(sidecar: &Sidecar) -> u64 {
+    let stats = sidecar.envoy.stats("config_fail").await.unwrap();
+    stats.into_iter().map(|(_, count)| count).sum()
+}
+
+fn everywhere(status: &PushStatus) -> bool {
+    status.nodes == 2 && status.in_force == 2
+}
+
+/// Waits until a change other than `before` is taken back because one of two Envoys refused it. The
+/// answer is its revision.
+async fn taken_back(control: &Control, before: &str, [first, second]: [&Sidecar; 2]) -> String {
+    let old = [refusals(first).await, refusals(second).await];
+    let back = control
+        .stands("it is taken back, and both have what they had", |status| {
+            everywhere(status)
+                && matches!(&status.stage, PushStage::RolledBack { revision, .. } if revision != before)
+        })
+        .await;
+    let PushStage::RolledBack {
+        reason, revision, ..
+    } = back.stage
+    else {
+        panic!("{back:?}");
+    };
+    let new = [refusals(first).await, refusals(second).await];
+    println!("{reason}: {old:?} {new:?}");
+    if before.is_empty() {
+        // Whoever came back first tries it. It may have refused before somebody looked.
+        assert_eq!(
+            new.iter().filter(|count| **count == 0).count(),
+            1,
+            "one never saw it"
+        );
+    } else {
+        assert!(
+            reason.starts_with("shop-1 refuses it: "),
+            "the first by id: {reason}"
+        );
+        assert_eq!(new[1], old[1], "the other never saw it");
+    }
+    revision
+}
+
+/// Case 17: a module that is not there is what every sidecar would refuse. One does; then it is over.
+async fn a_bad_change_stops_at_the_first(variant: Variant) {
+    let app = Upstream::start().await.unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    std::fs::create_dir(folder.join("documents")).unwrap();
+    declare(folder, "pay");
+    let at = Addresses {
+        grpc: ports::free_address().unwrap(),
+        admin: ports::free_address().unwrap(),
+    };
+    let control = Control::start(folder, at, support::module()).await;
+    let sidecar =
+        |node| Sidecar::start_as(node, support::module(), app.address(), (at.grpc, variant));
+    let (first, second) = (sidecar("shop-1").await, sidecar("shop-2").await);
+    control.stands("both have the first", everywhere).await;
+    let loads = [&first, &second].map(|it| Load::start(it.inbound.clone(), "/pay"));
+
+    control.stop().await;
+    let control = Control::start(folder, at, "/nowhere/sloop_filter.wasm".to_owned()).await;
+    let revision = taken_back(&control, "", [&first, &second]).await;
+
+    // Another change is tried, and as the module is still not there it is taken back, too.
+    declare(folder, "cart");
+    taken_back(&control, &revision, [&first, &second]).await;
+    control.stop().await;
+
+    let control = Control::start(folder, at, support::module()).await;
+    control
+        .stands("the good change reaches both", |status| {
+            everywhere(status) && status.stage == PushStage::Settled
+        })
+        .await;
+    let events = control.list::<Event>("/v1/events").await.unwrap();
+    let rolled_out = |event: &Event| matches!(event.happened, Happened::RolledOut { .. });
+    assert!(events.iter().any(rolled_out), "step by step");
+    for load in loads {
+        load.none_failed().await;
+    }
+    control.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_bad_change_stops_at_the_first_over_delta() {
+    a_bad_change_stops_at_the_first(Variant::Delta).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_bad_change_stops_at_the_first_over_state_of_the_world() {
+    a_bad_change_stops_at_the_first(Variant::Sotw).await;
+}

@@ -1,0 +1,40 @@
+//! Users who ask without a pause.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use sloop_integration::envoy::Caller;
+
+/// Requests without a pause, until it is stopped.
+pub struct Load {
+    stop: Arc<AtomicBool>,
+    asking: tokio::task::JoinHandle<(usize, Vec<String>)>,
+}
+
+impl Load {
+    pub fn start(caller: Caller, path: &'static str) -> Self {
+        let stop = Arc::<AtomicBool>::default();
+        let stopped = Arc::clone(&stop);
+        let asking = tokio::spawn(async move {
+            let (mut sent, mut failed) = (0, Vec::new());
+            while !stopped.load(Ordering::Relaxed) {
+                sent += 1;
+                match caller.get(path).await {
+                    Ok(answer) if answer.status() == 200 => {}
+                    Ok(answer) => failed.push(answer.status().to_string()),
+                    Err(error) => failed.push(format!("{error:#}")),
+                }
+            }
+            (sent, failed)
+        });
+        Self { stop, asking }
+    }
+
+    /// Ends it. Not one request may have failed.
+    pub async fn none_failed(self) {
+        self.stop.store(true, Ordering::Relaxed);
+        let (sent, failed) = self.asking.await.unwrap();
+        assert!(failed.is_empty(), "of {sent} failed {failed:?}");
+        assert!(100 < sent, "only {sent} requests");
+    }
+}
