@@ -158,7 +158,8 @@ fn faulty() -> [FilterConfig; 2] {
 }
 
 /// Case 18: heartbeats keep it without loading it anew; without the control plane it ends, and the bootstrap's holds.
-async fn a_configuration_lives_as_long_as_the_control_plane(variant: Variant) {
+#[tokio::test]
+async fn a_configuration_lives_as_long_as_the_control_plane_over_delta() {
     let app = Upstream::start().await.unwrap();
     // All of it ends with this runtime, connections too.
     let apart = tokio::runtime::Runtime::new().unwrap();
@@ -171,7 +172,7 @@ async fn a_configuration_lives_as_long_as_the_control_plane(variant: Variant) {
             builder.with(resource.with_ttl(Duration::from_secs(3)))
         });
     plane.hub.publish("shop", Arc::new(builder.build()));
-    let sidecar = Sidecar::start(app.address(), plane.address, variant).await;
+    let sidecar = Sidecar::start(app.address(), plane.address, Variant::Delta).await;
     let status = async || Some(sidecar.inbound.get("/pay").await.ok()?.status().as_u16());
     eventually(SOON, "it is in force", async || {
         (status().await? == 418).then_some(())
@@ -198,14 +199,4 @@ async fn a_configuration_lives_as_long_as_the_control_plane(variant: Variant) {
     .await
     .unwrap();
     drop(plane);
-}
-
-#[tokio::test]
-async fn a_configuration_lives_as_long_as_the_control_plane_over_delta() {
-    a_configuration_lives_as_long_as_the_control_plane(Variant::Delta).await;
-}
-
-#[tokio::test]
-async fn a_configuration_lives_as_long_as_the_control_plane_over_state_of_the_world() {
-    a_configuration_lives_as_long_as_the_control_plane(Variant::Sotw).await;
 }

@@ -78,7 +78,7 @@ pub struct Resource {
     endpoints: Option<Arc<str>>,
     /// Field 2 of `DeltaDiscoveryResponse`, with its tag.
     delta: Bytes,
-    /// Field 2 of `DiscoveryResponse`, with its tag: the end of `delta`, where there is no `ttl`.
+    /// Field 2 of `DiscoveryResponse`, with its tag: the end of `delta`, where there is no `ttl`. There it never has one.
     sotw: Bytes,
     /// How long a client keeps it that does not hear of it.
     ttl: Option<Duration>,
@@ -145,8 +145,11 @@ impl Resource {
         }
     }
 
-    /// The same, which a client drops when it does not hear of it for `ttl`. Another version: a client
+    /// The same, which a client of the delta variant drops when it does not hear of it for `ttl`. Another version: a client
     /// that has it without one does not wait for the end of it.
+    ///
+    /// In state of the world it has none: Envoy 1.40 takes what a heartbeat leaves out for gone, refuses that of an
+    /// extension, and then drops what it has.
     #[must_use]
     pub fn with_ttl(self, ttl: Duration) -> Self {
         let millis = u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX);
@@ -160,7 +163,6 @@ impl Resource {
         let whole = [head.as_slice(), &made.sotw].concat();
         Self {
             delta: ttl::field(&whole),
-            sotw: ttl::wrapped(&whole),
             ttl: Some(ttl),
             endpoints: self.endpoints,
             ..made
@@ -222,13 +224,6 @@ impl Resource {
     pub(crate) fn as_delta_heartbeat(&self) -> Option<Bytes> {
         let message = ttl::message(&self.name, self.version.as_str(), self.ttl?);
         Some(ttl::field(&message))
-    }
-
-    /// The same as a field of `DiscoveryResponse`. There a client compares with the version of the
-    /// whole response, `of_type`.
-    pub(crate) fn as_sotw_heartbeat(&self, of_type: &Version) -> Option<Bytes> {
-        let message = ttl::message(&self.name, of_type.as_str(), self.ttl?);
-        Some(ttl::wrapped(&message))
     }
 
     /// The resource as a field of `DiscoveryResponse`.

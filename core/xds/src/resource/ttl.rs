@@ -7,9 +7,6 @@ use prost::encoding::{WireType, encode_key, encode_varint};
 
 use super::{field_len, put_field};
 
-/// Its type, as state of the world wraps it.
-const TYPE_URL: &str = "type.googleapis.com/envoy.service.discovery.v3.Resource";
-
 /// `Resource { version = 1, name = 3, ttl = 6 }`: what it says beside the resource itself, and all
 /// that a heartbeat says.
 pub(super) fn message(name: &str, version: &str, ttl: Duration) -> Vec<u8> {
@@ -31,12 +28,4 @@ pub(super) fn field(message: &[u8]) -> Bytes {
     let mut field = BytesMut::with_capacity(field_len(2, message.len()));
     put_field(2, message, &mut field);
     field.freeze()
-}
-
-/// The message in an `Any { type_url = 1, value = 2 }`, as field 2 of `DiscoveryResponse`.
-pub(super) fn wrapped(message: &[u8]) -> Bytes {
-    let mut any = Vec::with_capacity(message.len() + TYPE_URL.len() + 16);
-    put_field(1, TYPE_URL.as_bytes(), &mut any);
-    put_field(2, message, &mut any);
-    field(&any)
 }

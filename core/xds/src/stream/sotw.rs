@@ -49,8 +49,6 @@ struct TypeState {
     in_flight: Option<Sent>,
     /// The version of the last response.
     version: Option<Version>,
-    /// Whether it is time for a heartbeat.
-    beats: bool,
 }
 
 /// What is to be sent of one type.
@@ -85,31 +83,6 @@ impl SotwStream {
             let may_remove = || may_remove(kind, &self.types, snapshot);
             let news = state.news(kind, of_type, may_remove)?;
             (!must_wait(kind, &self.types, snapshot)).then(|| (kind.clone(), news))
-        })
-    }
-
-    /// What still holds, of the first type of which that is to be said. Not of full sets, where what is left out
-    /// is gone; and not while the client refuses: it compares with the version that it accepted last.
-    fn heartbeat(&mut self, snapshot: &Snapshot) -> Option<Response> {
-        self.types.iter_mut().find_map(|(kind, state)| {
-            let of_type = snapshot.of_type(kind.type_url())?;
-            if state.in_flight.is_some() || !std::mem::take(&mut state.beats) {
-                return None;
-            }
-            let version = state.version.as_ref()?;
-            let with: Vec<&Resource> = state
-                .wanted(of_type)
-                .filter(|it| it.ttl().is_some() && !state.is_due(it))
-                .collect();
-            if with.is_empty() || kind.is_full_set() || state.is_refusing {
-                return None;
-            }
-            let fields = with.iter().filter_map(|it| it.as_sotw_heartbeat(version));
-            let what = (kind.type_url(), version);
-            let response = Response::heartbeat(what, self.nonces.draw(), &with, fields);
-            state.nonce.clone_from(&response.sent.nonce);
-            state.in_flight = Some(response.sent.clone());
-            Some(response)
         })
     }
 
@@ -169,9 +142,7 @@ impl Stream for SotwStream {
                 state.adopt(of_type);
             }
         }
-        let Some((kind, news)) = self.due(snapshot) else {
-            return self.heartbeat(snapshot);
-        };
+        let (kind, news) = self.due(snapshot)?;
         let state = self.types.get_mut(&kind)?;
         let changed: Vec<Resource> = news
             .with
@@ -184,9 +155,8 @@ impl Stream for SotwStream {
         Some(response)
     }
 
-    fn beat(&mut self) {
-        self.types.values_mut().for_each(|state| state.beats = true);
-    }
+    /// Nothing has a time to live here ([`Resource::with_ttl`]).
+    fn beat(&mut self) {}
 
     fn is_in_force(&self, snapshot: &Snapshot) -> bool {
         is_in_force(&self.types, snapshot)
