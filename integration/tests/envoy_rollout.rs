@@ -30,6 +30,7 @@ use sloop_model::{ReportSettings, TraceSettings};
 use sloop_xds::rollout::RolloutPace;
 use support::load::Load;
 use support::{SOON, Sidecar};
+use tokio::runtime::Runtime;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
@@ -38,6 +39,8 @@ struct Control {
     api: Client,
     stop: oneshot::Sender<()>,
     serving: JoinHandle<()>,
+    /// All of it ends with this runtime, connections too, as with a process.
+    apart: Runtime,
 }
 
 /// Where a control plane is, before and after it was started anew.
@@ -77,7 +80,8 @@ impl Control {
             },
         };
         let (stop, stopped) = oneshot::channel::<()>();
-        let serving = tokio::spawn(async move {
+        let apart = Runtime::new().unwrap();
+        let serving = apart.spawn(async move {
             let stopped = async move { drop(stopped.await) };
             serve(settings, stopped).await.unwrap();
         });
@@ -85,6 +89,7 @@ impl Control {
             api: Client::new(at.admin).unwrap(),
             stop,
             serving,
+            apart,
         };
         eventually(SOON, "the control plane is ready", async || {
             control.list::<Event>("/v1/events").await
@@ -97,6 +102,7 @@ impl Control {
     async fn stop(self) {
         self.stop.send(()).unwrap();
         self.serving.await.unwrap();
+        self.apart.shutdown_background();
     }
 
     async fn list<T: DeserializeOwned>(&self, path: &str) -> Option<Vec<T>> {
