@@ -27,14 +27,14 @@ fn home() -> Home {
     home
 }
 
-/// Lets half of the requests fail until the breakers are ordered to open, by a decision after the one with
+/// Lets nine of ten requests fail until the breakers are ordered to open, by a decision after the one with
 /// the number `after`. Its number.
 async fn outage(sloop: &Sloop, incarnation: u64, after: u64) -> u64 {
     let mut client = sloop.reports();
     let mut sequence = 0;
     eventually("an order is given", async || {
         sequence += 1;
-        let bad = report(incarnation, sequence, 100, 50);
+        let bad = report(incarnation, sequence, 100, 10);
         client.report(bad).await.unwrap();
         let decisions = sloop.items("/v1/decisions").await;
         let ordered = decisions.iter().rev().find(|decision| {
