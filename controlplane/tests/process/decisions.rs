@@ -34,7 +34,7 @@ async fn outage(sloop: &Sloop, incarnation: u64, after: u64) -> u64 {
     let mut sequence = 0;
     eventually("an order is given", async || {
         sequence += 1;
-        let bad = report(incarnation, sequence, 100, 10);
+        let bad = report(incarnation, sequence, 100, 90);
         client.report(bad).await.unwrap();
         let decisions = sloop.items("/v1/decisions").await;
         let ordered = decisions.iter().rev().find(|decision| {
