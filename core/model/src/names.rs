@@ -111,6 +111,8 @@ name! {
     SloName
 }
 
+const UNKNOWN: &str = "unknown";
+
 impl RouteName {
     /// The route of all requests that no rule claims, or that came after the table was full.
     #[must_use]
@@ -135,7 +137,13 @@ impl ServiceName {
     /// The service of outbound requests that no rule claims.
     #[must_use]
     pub fn unknown() -> Self {
-        Self("unknown".into())
+        Self(UNKNOWN.into())
+    }
+
+    /// Whether it is that one.
+    #[must_use]
+    pub fn is_unknown(&self) -> bool {
+        self.as_str() == UNKNOWN
     }
 }
 

@@ -107,7 +107,8 @@ impl Access {
     }
 
     /// Whether `identity`, as a sidecar of `service`, may report about all of `scopes`: about requests to
-    /// services as their sidecar, about requests of these to others as their caller.
+    /// services as their sidecar, about requests of these to others as their caller, and about
+    /// requests of which nobody knows where they went.
     ///
     /// # Errors
     ///
@@ -124,7 +125,10 @@ impl Access {
             let asked = scope.service.as_str();
             rules.iter().any(|rule| match scope.side {
                 Side::Server => fits(&rule.services, asked),
-                Side::Client => rule.calls.as_ref().is_none_or(|calls| fits(calls, asked)),
+                Side::Client => {
+                    let calls = rule.calls.as_ref();
+                    scope.service.is_unknown() || calls.is_none_or(|calls| fits(calls, asked))
+                }
             })
         };
         match scopes.into_iter().find(|scope| !is_allowed(scope)) {

@@ -77,6 +77,12 @@ fn reports_are_about_own_services_and_those_that_are_called() {
     let report = |scopes: &[&Scope]| access.report(&id("shop"), "shop", scopes.iter().copied());
     assert_eq!(report(&[]), Ok(()));
     assert_eq!(report(&[&own, &called]), Ok(()));
+    let nobodys = scope(Side::Client, ServiceName::unknown().as_str());
+    assert_eq!(
+        report(&[&own, &nobodys]),
+        Ok(()),
+        "it went where no route is"
+    );
     let denied = |side, service: &str| {
         Err(Denied::Report {
             identity: id("shop"),
