@@ -22,7 +22,8 @@ const NODES_MAX: usize = 20_000;
 /// What the filters of each node counted since the process began.
 #[derive(Debug, Default)]
 pub(super) struct Healths {
-    nodes: BTreeMap<String, Node>,
+    /// By group and id: what one may report as is its group, and ids are only what nodes say.
+    nodes: BTreeMap<(String, String), Node>,
 }
 
 #[derive(Debug)]
@@ -36,7 +37,8 @@ struct Node {
 impl Healths {
     /// Takes in a report that came at `now` and was not counted before.
     pub(super) fn take(&mut self, report: &Report, now: WallTime) {
-        if !self.nodes.contains_key(&report.node) {
+        let key = (report.group.clone(), report.node.clone());
+        if !self.nodes.contains_key(&key) {
             if NODES_MAX <= self.nodes.len() {
                 return;
             }
@@ -45,9 +47,9 @@ impl Healths {
                 began: report.from,
                 reported: now,
             };
-            self.nodes.insert(report.node.clone(), node);
+            self.nodes.insert(key.clone(), node);
         }
-        let Some(node) = self.nodes.get_mut(&report.node) else {
+        let Some(node) = self.nodes.get_mut(&key) else {
             return;
         };
         node.reported = now;
@@ -59,9 +61,10 @@ impl Healths {
         node.began = node.began.min(report.from);
     }
 
-    /// What the filters of `node` counted; nothing when they never reported.
-    pub(super) fn of(&self, node: &str) -> Health {
-        self.nodes.get(node).map(|it| it.health).unwrap_or_default()
+    /// What the filters of `node` of `group` counted; nothing when they never reported.
+    pub(super) fn of(&self, group: &str, node: &str) -> Health {
+        let key = (group.to_owned(), node.to_owned());
+        self.nodes.get(&key).map(|it| it.health).unwrap_or_default()
     }
 
     /// Drops the nodes that are gone at `now`.
@@ -123,7 +126,7 @@ mod tests {
         for (sequence, from) in reports {
             healths.take(&report(*sequence, *from, &[]), WallTime::default());
         }
-        healths.of("shop-1").vms
+        healths.of("shop", "shop-1").vms
     }
 
     #[test]
@@ -141,10 +144,12 @@ mod tests {
         let mut healths = Healths::default();
         let outcomes = [5, 1, 2, 0, 0, 0, 0, 4, 3];
         healths.take(&report(1, 0, &outcomes), WallTime::default());
-        let health = healths.of("shop-1");
+        let health = healths.of("shop", "shop-1");
         assert_eq!((health.requests, health.failed), (8, 2));
-        assert_eq!(healths.of("shop-2"), Health::default());
+        assert_eq!(healths.of("shop", "shop-2"), Health::default());
+        let of_others = healths.of("cart", "shop-1");
+        assert_eq!(of_others, Health::default(), "an id is its group's alone");
         healths.forget(WallTime::from_millis(600_000));
-        assert_eq!(healths.of("shop-1"), Health::default());
+        assert_eq!(healths.of("shop", "shop-1"), Health::default());
     }
 }

@@ -98,10 +98,10 @@ impl Engine {
         self.fleet.reporters()
     }
 
-    /// What the filters of `node` counted since the process began.
+    /// What the filters of `node` of `group` counted since the process began.
     #[must_use]
-    pub fn health(&self, node: &str) -> Health {
-        self.healths.of(node)
+    pub fn health(&self, group: &str, node: &str) -> Health {
+        self.healths.of(group, node)
     }
 
     /// What happened after the event with the number `since`.
