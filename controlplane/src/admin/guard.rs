@@ -17,7 +17,7 @@ use crate::metrics::DoorMetrics;
 /// What machines ask that only want to know whether the process is well.
 const FOR_ANYBODY: [&str; 2] = ["/healthz", "/readyz"];
 
-/// What one must show; with neither anybody is let in.
+/// What one must show; with neither anybody is let in but the pages in a browser.
 #[derive(Clone, Debug)]
 pub struct Guard {
     /// One of these, as `Authorization: Bearer TOKEN` (RFC 6750, 2.1).
@@ -35,10 +35,12 @@ impl Guard {
     }
 
     fn admits(&self, headers: &HeaderMap, peer: Option<&Peer>) -> bool {
-        if self.tokens.is_none() && !self.certificates {
-            return true;
-        }
-        if self.certificates && peer.is_some_and(Peer::is_verified) {
+        // Only browsers say this, and of every order that a page gives (Fetch, 3.2): where somebody's browser
+        // is, or whose certificate it shows, is no reason to obey a page that they look at.
+        let is_by_page = headers.contains_key(header::ORIGIN);
+        let is_for_all = self.tokens.is_none() && !self.certificates;
+        let is_verified = self.certificates && peer.is_some_and(Peer::is_verified);
+        if !is_by_page && (is_for_all || is_verified) {
             return true;
         }
         let tokens = self

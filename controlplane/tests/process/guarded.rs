@@ -49,6 +49,23 @@ fn tokens(content: &str) -> (TempDir, PathBuf) {
 }
 
 #[tokio::test]
+async fn pages_in_a_browser_give_no_orders_where_nobody_else_is_asked_for_anything() {
+    let sloop = Home::new().start();
+    let post = async |origin: Option<&str>| {
+        let client = Client::builder(TokioExecutor::new()).build_http::<Empty<Bytes>>();
+        let mut request = http::Request::post(format!("http://{}/v1/documents", sloop.http));
+        if let Some(origin) = origin {
+            request = request.header("origin", origin);
+        }
+        let response = client.request(request.body(Empty::new()).unwrap());
+        response.await.unwrap().status().as_u16()
+    };
+    assert_eq!(post(Some("http://example.org")).await, 401);
+    assert_eq!(post(Some("null")).await, 401);
+    assert_ne!(post(None).await, 401);
+}
+
+#[tokio::test]
 async fn with_tokens_only_who_shows_one_is_answered() {
     let (files, file) = tokens(&format!("# people\n{TOKEN}\n"));
     let home = Home::new();
