@@ -15,6 +15,7 @@ use std::time::{Duration, Instant, SystemTime};
 use sloop_controllers::Access;
 use sloop_xds::fleet::Fleet;
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::MissedTickBehavior;
 
 use super::orders::{self, DocumentOrder, NotChanged};
 use crate::admin::api::DocumentFile;
@@ -135,9 +136,11 @@ impl Watched {
         updates: mpsc::Sender<Update>,
         mut orders: mpsc::Receiver<DocumentOrder>,
     ) {
+        let mut looks = tokio::time::interval(LOOK_GAP);
+        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         while !updates.is_closed() {
             let order = tokio::select! {
-                () = tokio::time::sleep(LOOK_GAP) => None,
+                _ = looks.tick() => None,
                 Some(order) = orders.recv() => Some(order),
             };
             let work = tokio::task::spawn_blocking(move || {
