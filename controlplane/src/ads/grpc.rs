@@ -295,7 +295,7 @@ mod tests {
             assert_eq!(body.to_bytes(), bytes);
             ends.await.unwrap();
         }
-        let empty = Requests::<DiscoveryRequest>::of(Body::new(Full::default()), 1);
-        drop(empty);
+        let mut none = Requests::<DiscoveryRequest>::of(Body::new(Full::default()), 1);
+        assert!(none.message().await.unwrap().is_none());
     }
 }

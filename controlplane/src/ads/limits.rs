@@ -45,7 +45,7 @@ impl Default for AdsLimits {
         Self {
             // Envoy's first request has 61 KB, nearly all of it the list of its extensions.
             request_bytes_max: 256 * 1024,
-            // At 107 KB a stream with Envoy's buffers: 2 GB.
+            // Twice the fleet that a control plane is made for; what a stream takes is in `bench/README.md`.
             streams_max: 20_000,
             // Whoever has one certificate leaves as many to others.
             streams_per_identity_max: 10_000,

@@ -45,10 +45,11 @@ pub(super) async fn run<S: Stream>(
     };
     let node = S::node(&first)
         .ok_or_else(|| Status::invalid_argument("node is missing in the first request"))?;
+    // Before anything is checked by it: no change is missed.
+    let mut access = hub.access();
     let mut place = connection.introduce(node)?;
     let mut stream = (manner.begin)(hub.limits().stream, legacy_wildcard(node));
     let mut gate = hub.gate();
-    let mut access = hub.access();
     let mut allowance =
         Allowance::new(limits.requests_burst, limits.requests_per_second, hub.now());
     take(&mut stream, first, manner, (hub, connection))?;
