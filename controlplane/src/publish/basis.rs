@@ -5,6 +5,7 @@
 //! shedding, deny rules) is not part of it: it goes to all nodes at once, on top
 //! of whatever basis they have.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
@@ -104,9 +105,17 @@ impl Basis {
         side: Side,
         policies: &[Policy],
     ) -> Configured {
-        let urgent = policies.iter().filter(|it| !may_wait(it));
-        let mut all: Vec<Policy> = self.counts.iter().chain(urgent).cloned().collect();
-        all.sort();
+        let is_current = || policies.iter().filter(|it| may_wait(it)).eq(&self.counts);
+        let all = if policies.is_empty() {
+            Cow::Borrowed(self.counts.as_slice())
+        } else if is_current() {
+            Cow::Borrowed(policies)
+        } else {
+            let urgent = policies.iter().filter(|it| !may_wait(it));
+            let mut all: Vec<Policy> = self.counts.iter().chain(urgent).cloned().collect();
+            all.sort();
+            Cow::Owned(all)
+        };
         filter_config(service, side, &self.route_sets, &all, &self.settings.config)
             .with(&self.filter_settings, &self.route_sets)
     }
