@@ -8,7 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::order::{Standing, is_in_force, may_remove, must_wait};
-use super::{Nonces, Response, Sent, Stream, StreamLimits, Verdict, Violation, is_awaited};
+use super::{Nonces, Response, Sent, Stream, StreamLimits, Verdict, Violation};
 use crate::subscription::{Subscription, WILDCARD};
 use crate::{
     DeltaDiscoveryRequest, Kind, LegacyWildcard, Node, Resource, Snapshot, TypeSnapshot, Version,
@@ -296,6 +296,11 @@ impl TypeState {
             .keys()
             .filter(move |name| of_type.get(name).is_none() && goes(name))
     }
+}
+
+/// Whether an answer to `sent` says whether something is in force.
+fn is_awaited(sent: &Sent) -> bool {
+    !sent.is_heartbeat
 }
 
 impl Standing for TypeState {

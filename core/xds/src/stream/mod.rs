@@ -170,11 +170,6 @@ impl StreamLimits {
     }
 }
 
-/// Whether an answer to `sent` says whether something is in force.
-fn is_awaited(sent: &Sent) -> bool {
-    !sent.is_heartbeat
-}
-
 /// Draws nonces: unique within a stream, which is all that they must be.
 #[derive(Debug, Default)]
 struct Nonces {

@@ -15,7 +15,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::order::{Standing, is_in_force, may_remove, must_wait};
-use super::{Nonces, Response, Sent, Stream, StreamLimits, Verdict, Violation, is_awaited};
+use super::{Nonces, Response, Sent, Stream, StreamLimits, Verdict, Violation};
 use crate::subscription::Subscription;
 use crate::{
     DiscoveryRequest, Kind, LegacyWildcard, Node, Resource, Snapshot, TypeSnapshot, Version,
@@ -47,8 +47,6 @@ struct TypeState {
     is_refusing: bool,
     nonce: String,
     in_flight: Option<Sent>,
-    /// The version of the last response.
-    version: Option<Version>,
 }
 
 /// What is to be sent of one type.
@@ -211,7 +209,6 @@ impl TypeState {
         let response = Response::sotw(kind.type_url(), &news.version, nonce, &with);
         self.nonce.clone_from(&response.sent.nonce);
         self.is_refusing = false;
-        self.version = Some(response.sent.version.clone());
         self.in_flight = Some(response.sent.clone());
         response
     }
@@ -293,7 +290,7 @@ impl Standing for TypeState {
         if self.subscription.is_empty() {
             return false;
         }
-        self.in_flight.as_ref().is_some_and(is_awaited)
+        self.in_flight.is_some()
             || self.is_refusing
             || (kind.is_full_set() && !self.has_set)
             || self.wanted(of_type).any(|resource| self.is_due(resource))
