@@ -297,7 +297,7 @@ pub struct DecisionEffect {
 pub struct DocumentFile {
     /// Its path; `applied:KIND/NAME` for a document that was handed in.
     pub file: String,
-    /// Whether what it says is in force; if not, what it said before is, if anything.
+    /// Whether what it says is in force; if not, what it said before may be, unless a file says something else.
     pub accepted: bool,
     /// What is wrong with it.
     pub problems: Vec<String>,

@@ -1,8 +1,7 @@
 //! The HTTP API as an OpenAPI 3.1 document: for people who read, and for programs that make clients.
 //!
 //! Shapes come from the types that are answered with; what stands here is which
-//! operation answers with which. Tests hold it against the routes that there are, and
-//! real answers against it.
+//! operation answers with which. Tests hold it against the routes that there are.
 
 use std::sync::LazyLock;
 

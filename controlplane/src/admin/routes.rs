@@ -262,8 +262,10 @@ async fn all_nodes(State(admin): State<Admin>) -> Answer<NodeStatus> {
 }
 
 async fn all_pushes(State(admin): State<Admin>) -> Answer<PushStatus> {
-    let hub = admin.hub.clone();
-    admin.list(move |_| pushes(&hub)).await
+    // Nothing is answered before all is loaded; and nothing of this is work for the loop.
+    admin.view(|_| ()).await?;
+    let items = pushes(&admin.hub);
+    admin.list(move |_| items).await
 }
 
 /// What to leave out.

@@ -271,11 +271,7 @@ pub(super) fn alerts(list: &List<AlertStatus>) -> Table {
 pub(super) fn documents(list: &List<DocumentFile>) -> Table {
     let mut table = Table::of(&["FILE", "IN FORCE", "PROBLEMS"]);
     for file in &list.items {
-        let accepted = if file.accepted {
-            "yes"
-        } else {
-            "no, what it said before"
-        };
+        let accepted = if file.accepted { "yes" } else { "no" };
         let mut problems = file.problems.iter().cloned();
         let first = problems.next().unwrap_or_default();
         table.row(vec![file.file.clone(), accepted.to_owned(), first]);
