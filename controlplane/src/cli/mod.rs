@@ -100,6 +100,29 @@ struct AdminArgs {
     admin: Uri,
 }
 
+impl Command {
+    /// Whether it asks a control plane, which may want credentials.
+    const fn asks(&self) -> bool {
+        match self {
+            Self::Get(_)
+            | Self::Top(_)
+            | Self::Apply(_)
+            | Self::Delete(_)
+            | Self::Describe(_)
+            | Self::Explain(_)
+            | Self::Chaos(_)
+            | Self::Push(_) => true,
+            Self::Serve(_)
+            | Self::Replay(_)
+            | Self::Bootstrap(_)
+            | Self::Istio(_)
+            | Self::Schema(_)
+            | Self::Completions(_)
+            | Self::Validate(_) => false,
+        }
+    }
+}
+
 /// An address without a scheme means HTTP.
 fn admin(given: &str) -> Result<Uri, String> {
     let uri = if given.contains("://") {
@@ -121,7 +144,9 @@ impl Cli {
     ///
     /// When it cannot be done; the message is for the person who asked.
     pub fn run(self, out: &mut dyn Write) -> Result<ExitCode, CliError> {
-        self.credentials.give()?;
+        if self.command.asks() {
+            self.credentials.give()?;
+        }
         match self.command {
             Command::Serve(args) => serve::run(args)?,
             Command::Get(args) => get::run(&args, out)?,
