@@ -40,7 +40,7 @@ const IMPURE: [&str; 15] = [
 ];
 
 /// Which of our crates each may depend on, beside itself.
-const MAY_USE: [(&str, &[&str]); 9] = [
+const MAY_USE: [(&str, &[&str]); 10] = [
     ("sloop-model", &[]),
     ("sloop-page", &[]),
     ("sloop-xds-protos", &[]),
@@ -49,6 +49,15 @@ const MAY_USE: [(&str, &[&str]); 9] = [
     ("sloop-xds", &["sloop-model", "sloop-xds-protos"]),
     ("sloop-filter", &["sloop-dataplane", "sloop-model"]),
     ("sloop-bench", &["sloop-model", "sloop-xds"]),
+    (
+        "sloop-sim",
+        &[
+            "sloop-controllers",
+            "sloop-dataplane",
+            "sloop-model",
+            "sloop-page",
+        ],
+    ),
     ("sloop-fixture-naive", &[]),
 ];
 

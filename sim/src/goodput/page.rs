@@ -11,24 +11,31 @@ const STYLE: &str = ".best { font-weight: 650; } path.sloop { stroke-width: 3; }
 /// Colours, in the order of [`Rival::ALL`].
 const CLASSES: [&str; 8] = ["s7", "s1", "s2", "s3", "s5", "s6", "s0", "s4"];
 
-/// The whole page.
+/// The whole page. `played` says where, as in "played *in virtual time*".
 #[must_use]
-pub fn html(report: &Report) -> String {
+pub fn html(report: &Report, played: &str) -> String {
     let lead = format!(
-        "Requests answered well and within 250 ms, per second, by a service of three hosts in trouble: the same arrivals for all, in virtual time, {} seeds.",
+        "Requests answered well and within 250 ms, per second, by a service of three hosts in trouble: the same arrivals for all, {played}, seeds: {}.",
         report.seeds.len()
     );
     let mut body = header("Does it help?", &lead);
     body += &section(
         "At a glance",
         "Good answers of all that anybody could have given, over the whole of each story, in percent. Bold: the best, within the noise.",
-        &(overview(report) + &sentences(&failures(report))),
+        &(overview(report) + &verdict(report)),
     );
     for story in &report.stories {
         body += &section(&story.name, &story.about, &(chart(story) + &details(story)));
     }
+    let is_there = |rival: &&Rival| {
+        report
+            .stories
+            .iter()
+            .any(|story| story.row(**rival).is_some())
+    };
     let about: Vec<String> = Rival::ALL
         .iter()
+        .filter(is_there)
         .map(|rival| format!("{}: {}.", rival.name(), rival.about()))
         .collect();
     body += &notes("Who is compared", &about);
@@ -54,6 +61,16 @@ fn overview(report: &Report) -> String {
     };
     let rows: Vec<Vec<String>> = report.stories.iter().map(row).collect();
     sloop_page::table(&head, &rows)
+}
+
+/// Whether anybody is better; nothing where it was not played everywhere.
+fn verdict(report: &Report) -> String {
+    let mut stories = report.stories.iter();
+    if stories.all(|story| story.row(Rival::Sloop).is_some()) {
+        sentences(&failures(report))
+    } else {
+        String::new()
+    }
 }
 
 fn sentences(failures: &[String]) -> String {

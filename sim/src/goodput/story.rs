@@ -236,7 +236,7 @@ fn diurnal() -> Story {
         }),
         ..calm(
             "diurnal ramp",
-            "from 300 requests per second up to 1,900 and back, slowly: above what the service can for a third of the time",
+            "from 300 requests per second up to 1,900 and back, slowly: above what the service can for nearly half of the time",
         )
     }
 }
