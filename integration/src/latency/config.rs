@@ -129,7 +129,7 @@ fn listener(text: &mut String, variant: &Variant, address: SocketAddr, around: A
     .ok();
 }
 
-/// Envoy's own tracer, to whom nobody listens: what it costs to make spans is measured, and not to take them.
+/// Envoy's own tracer; who takes Sloop's reports refuses its spans: what it costs to make them is measured, and not to take them.
 const TRACING: &str = r#"          tracing:
             random_sampling: {value: 0}
             provider:

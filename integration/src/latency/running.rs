@@ -34,7 +34,7 @@ pub struct Running {
     pub with: SocketAddr,
     /// The `Host` of requests.
     pub host: String,
-    /// The path and query of requests, which must be answered with a `content-length`.
+    /// The path and query of requests.
     pub path: String,
 }
 

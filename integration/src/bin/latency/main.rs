@@ -93,13 +93,13 @@ struct Arguments {
     #[arg(long, value_name = "NAME=FILE")]
     variant: Vec<String>,
     /// Speaks HTTP/2 to Envoy; processor time alone
-    #[arg(long)]
+    #[arg(long, conflicts_with = "instructions")]
     http2: bool,
     /// Speaks it inside TLS; processor time alone
-    #[arg(long)]
+    #[arg(long, conflicts_with = "instructions")]
     tls: bool,
     /// Has Envoy answer by itself, without a service behind it
-    #[arg(long)]
+    #[arg(long, conflicts_with = "instructions")]
     direct: bool,
     /// Another build of ours: NAME=FILE.wasm,CONFIGURATION_FILE; `cargo xtask bench latency --baseline REV` makes one
     #[arg(long, value_name = "NAME=FILES")]
@@ -150,7 +150,7 @@ struct RunningArguments {
     /// The `Host` of requests
     #[arg(long, default_value = "localhost")]
     host: String,
-    /// The path of requests, which must be answered with a content-length
+    /// The path of requests
     #[arg(long, default_value = "/")]
     path: String,
     /// Requests a second for latency; 0 leaves latency out
@@ -444,5 +444,12 @@ mod tests {
         assert!(parse(&["compare", "a.json", "b.json"]).is_ok());
         assert!(parse(&["compare", "a.json"]).is_err());
         assert!(parse(&["--quick", "compare", "a.json", "b.json"]).is_err());
+    }
+
+    #[test]
+    fn instructions_are_counted_over_http1_in_the_clear_alone() {
+        for other in ["--tls", "--http2", "--direct"] {
+            assert!(parse(&["--instructions", other]).is_err(), "{other}");
+        }
     }
 }
