@@ -38,7 +38,7 @@ enum Task {
     Setup,
     /// Builds the filter into target/sloop_filter.wasm
     Wasm,
-    /// Writes the JSON Schemas filter/config.schema.json and controlplane/documents.schema.json
+    /// Writes filter/config.schema.json, controlplane/documents.schema.json and controlplane/openapi.json
     Schema,
     /// Shows an SLO that changes what real sidecars do
     Demo {

@@ -72,8 +72,8 @@ const WINDOWS: [Duration; 4] = [
     Duration::from_secs(5),
     Duration::from_secs(30),
 ];
-/// How long the first order lasts: long enough to reach every sidecar, and for the
-/// breakers to open, probe and ramp once ([`super::derive`]: 1 s + probes + 5 s).
+/// How long the first order lasts: long enough to reach every sidecar, also those that connect anew, and
+/// for breakers to open, probe and ramp ([`super::derive`]: 0.1 s + probes + 0.5 s).
 const LASTS_MS: u64 = 10_000;
 /// How long orders last at most.
 const LASTS_MAX_MS: u64 = 60_000;
