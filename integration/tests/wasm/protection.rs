@@ -7,7 +7,9 @@ use sloop_xds_protos::report::v1::{ReportResponse, ScopeReading, Side};
 
 use prost::Message;
 
-use crate::language::{ask, bare, millis, next_report, paid, pay, push, reported, scope, started};
+use crate::language::{
+    INBOUND, ask, bare, millis, next_report, paid, pay, push, reported, scope, started,
+};
 
 fn denied(vm: &mut Vm, more: &Value) {
     let mut rule = json!({
@@ -153,15 +155,18 @@ fn what_the_fleet_says_in_an_answer_reaches_the_shedder() {
     assert!(0 < level);
 }
 
-fn guarded(mode: &str) -> Value {
-    pay(&json!({"breaker": {"mode": mode, "limits": {
-        "window_ms": 1_000, "calls_min": 5, "failed_max": 5_000,
-        "open_ms": 1_000, "open_max_ms": 10_000, "probes": 1,
-    }}}))
+fn guarded(mode: &str, expires_at_ms: u64) -> Value {
+    pay(
+        &json!({"breaker": {"mode": mode, "expires_at_ms": expires_at_ms, "limits": {
+            "window_ms": 1_000, "calls_min": 5, "failed_max": 5_000,
+            "open_ms": 1_000, "open_max_ms": 10_000, "probes": 1,
+        }}}),
+    )
 }
 
 #[test]
 fn operators_may_force_a_breaker_open_or_take_it_out() {
+    let guarded = |mode| guarded(mode, u64::MAX);
     let mut vm = started(&guarded("forced_open"));
     assert_eq!(
         paid(&mut vm, 200).reply().unwrap().details,
@@ -178,4 +183,20 @@ fn operators_may_force_a_breaker_open_or_take_it_out() {
     push(&mut vm, &guarded("enforce"));
     let sent = (0..20).map(|_| paid(&mut vm, 500).times_sent());
     assert_eq!(sent.sum::<u32>(), 5);
+}
+
+#[test]
+fn what_overrules_a_breaker_ends_by_itself() {
+    let mut vm = bare();
+    let expires = vm.wall_ms() + 2_000;
+    push(&mut vm, &guarded("forced_open", expires));
+    assert_eq!(paid(&mut vm, 200).times_sent(), 0);
+    vm.advance(millis(2_100));
+    assert_eq!(paid(&mut vm, 200).times_sent(), 1, "nobody pushed anything");
+    let mut endless = guarded("forced_open", expires);
+    let breaker = endless["scopes"][0]["breaker"].as_object_mut().unwrap();
+    breaker.remove("expires_at_ms");
+    assert!(!vm.configure(INBOUND, &endless.to_string()));
+    let log = vm.take_log().join(" ");
+    assert!(log.contains("scopes[0].breaker.expires_at_ms"), "{log}");
 }

@@ -48,11 +48,8 @@ impl Parts {
     /// The same, which ends by itself: `expires_at` for people or `expires_at_ms`, one of them required.
     pub(super) fn expiring(&self, name: &str) -> Value {
         let mut part = self.own(name, &[], &["id", "expires_at_ms"]);
-        let moment = or_null(json!({
-            "type": "string", "description": "When it ends by itself, as 2026-01-31T12:30:00Z.",
-        }));
         if let Some(fields) = part.get_mut("properties").and_then(Value::as_object_mut) {
-            fields.insert("expires_at".to_owned(), moment);
+            fields.insert("expires_at".to_owned(), moment());
         }
         let either = ["expires_at", "expires_at_ms"].map(|name| json!({"required": [name]}));
         insert(&mut part, "anyOf", json!(either));
@@ -136,4 +133,11 @@ fn references(schema: &Value) -> Vec<String> {
         Value::Array(items) => items.iter().flat_map(references).collect(),
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => Vec::new(),
     }
+}
+
+/// When something ends by itself, for people.
+pub(super) fn moment() -> Value {
+    or_null(json!({
+        "type": "string", "description": "When it ends by itself, as 2026-01-31T12:30:00Z.",
+    }))
 }

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::super::sloop::envoy_resource;
-use super::filter_parts::{Parts, part};
+use super::filter_parts::{Parts, moment, part};
 use super::{list, object, optional, or_null, text};
 
 pub(super) fn route_set() -> Value {
@@ -64,6 +64,8 @@ pub(super) fn circuit_breaker() -> Value {
         &[
             ("mode", or_null(part("BreakerMode"))),
             ("limits", part("BreakerRule")),
+            ("expires_at", moment()),
+            ("expires_at_ms", or_null(part("WallTime"))),
         ],
     )
 }

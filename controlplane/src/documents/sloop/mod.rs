@@ -47,7 +47,7 @@ pub(super) fn read(
     metadata::refuse_mode(metadata);
     match kind {
         "RouteSet" => route_set::read(document, metadata).map(Body::RouteSet),
-        "CircuitBreaker" => circuit_breaker::read(document, metadata)
+        "CircuitBreaker" => circuit_breaker::read(document, metadata, now)
             .map(|breaker| Body::CircuitBreaker(Box::new(breaker))),
         "EnvoyResource" => envoy_resource::read(document, metadata)
             .map(|declared| Body::EnvoyResource(Box::new(declared))),

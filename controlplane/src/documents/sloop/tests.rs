@@ -134,13 +134,19 @@ fn a_breaker_has_every_mode_window_and_manner() {
         ("disabled", BreakerMode::Disabled),
         ("forced_open", BreakerMode::ForcedOpen),
     ] {
+        let ends = if mode.is_forced() {
+            "expires_at: '2026-02-01T00:00:00Z', "
+        } else {
+            ""
+        };
         let spec = format!(
-            "mode: {word}, limits: {{window_calls: 100, calls_min: 20, failed_max: 50%, open_ms: 500, \
+            "{ends}mode: {word}, limits: {{window_calls: 100, calls_min: 20, failed_max: 50%, open_ms: 500, \
              open_max_ms: 10000, probes: 5, manner: {{threshold: reached, late: counted}}}}"
         );
         let read: CircuitBreakerIntent = intent("CircuitBreaker", &spec);
         assert_eq!(read.mode, mode);
         assert_eq!(read.limits.window(), BreakerWindow::Calls(100));
+        assert_eq!(read.expires_at.is_some(), mode.is_forced());
     }
     let said = wrong(
         "CircuitBreaker",
@@ -156,6 +162,30 @@ fn a_breaker_has_every_mode_window_and_manner() {
             "{part}: {said:#?}"
         );
     }
+}
+
+#[test]
+fn what_overrules_a_breaker_must_say_until_when_and_others_may() {
+    const LIMITS: &str = "limits: {window_calls: 100, calls_min: 20, failed_max: 50%, open_ms: 500, \
+         open_max_ms: 10000, probes: 5}";
+    for mode in ["disabled", "forced_open"] {
+        assert_eq!(
+            wrong("CircuitBreaker", &format!("mode: {mode}, {LIMITS}")),
+            ["spec.expires_at: is required"]
+        );
+    }
+    let read: CircuitBreakerIntent = intent(
+        "CircuitBreaker",
+        &format!("expires_at_ms: 1769904000000, {LIMITS}"),
+    );
+    assert_eq!(
+        read.expires_at.map(WallTime::as_millis),
+        Some(1_769_904_000_000)
+    );
+    assert_eq!(
+        wrong("CircuitBreaker", &format!("expires_at: tomorrow, {LIMITS}")).len(),
+        1
+    );
 }
 
 #[test]

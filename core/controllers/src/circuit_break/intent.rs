@@ -1,7 +1,7 @@
 //! What an operator declares with a `CircuitBreaker`.
 
 use serde::{Deserialize, Serialize};
-use sloop_model::{BreakerMode, BreakerRule, ServiceName, Side};
+use sloop_model::{BreakerMode, BreakerRule, ServiceName, Side, WallTime};
 
 use crate::RouteSelector;
 
@@ -22,4 +22,8 @@ pub struct CircuitBreakerIntent {
     pub mode: BreakerMode,
     /// When it opens and closes.
     pub limits: BreakerRule,
+    /// When it ends by itself, and what SLOs imply holds again; never when absent. Documents with a mode that
+    /// overrules the breaker ([`BreakerMode::is_forced`]) have it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<WallTime>,
 }

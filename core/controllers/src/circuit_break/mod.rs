@@ -22,6 +22,7 @@ pub(crate) use shed::earlier;
 #[cfg(test)]
 pub(crate) use shed::shed_limits as derived_shed_limits;
 
+use core::time::Duration;
 use std::collections::BTreeMap;
 
 use orders::{Opened, QUORUM_WINDOW, Verdict, quorum};
@@ -95,6 +96,12 @@ impl Controller for CircuitBreak {
     const STAGE: Stage = Stage::Protect;
 
     fn step(&self, intent: &CircuitBreakerIntent, memory: &mut Orders, world: &World) -> Decision {
+        if intent.expires_at.is_some_and(|at| at <= world.now()) {
+            return Decision {
+                because: "the breaker has expired, and what SLOs imply holds".to_owned(),
+                ..Decision::default()
+            };
+        }
         let mut guard = Guard::new(intent.mode, memory, world);
         let hypotheses = Hypotheses::below(intent.limits.limits().failed_max);
         for (scope, fleet) in world.service_fleets(&intent.service) {
@@ -113,8 +120,29 @@ impl Controller for CircuitBreak {
             route: intent.route.route_name(),
             side: intent.side,
         };
-        guard.decide(BTreeMap::from([(scope, intent.limits)]))
+        let decision = guard.decide(BTreeMap::from([(scope, intent.limits)]));
+        match intent.expires_at {
+            Some(at) => ending(decision, at, world.now()),
+            None => decision,
+        }
     }
+}
+
+/// The same, which ends at `at` at the latest: in the filters, and here.
+fn ending(mut decision: Decision, at: WallTime, now: WallTime) -> Decision {
+    for policy in &mut decision.policies {
+        match &mut policy.rule {
+            Rule::Break { expires_at_ms, .. } => *expires_at_ms = at.min(*expires_at_ms),
+            Rule::Trip(trip) => trip.until_ms = at.min(trip.until_ms),
+            Rule::Count(_) | Rule::Fault(_) | Rule::Shed { .. } | Rule::Deny(_) => {}
+        }
+    }
+    decision.wake_at = decision.wake_at.map(|wake| at.min(wake));
+    let left = Duration::from_secs(at.since(now).as_secs());
+    decision
+        .because
+        .push_str(&format!("; for {} more", Length(left)));
+    decision
 }
 
 /// Adds the shedding that `intent` implies, in shadow: why is said in [`shed`].

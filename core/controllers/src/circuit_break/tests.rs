@@ -274,6 +274,7 @@ fn an_explicit_breaker_is_taken_as_written() {
         side: Side::Server,
         mode: BreakerMode::Enforce,
         limits,
+        expires_at: None,
     };
     let mut world = World::default();
     let mut memory = Orders::default();
@@ -308,6 +309,7 @@ fn a_breaker_that_obeys_no_orders_is_given_none() {
             side: Side::Server,
             mode,
             limits,
+            expires_at: None,
         };
         let mut world = World::default();
         world.begin_step(at(1));
@@ -318,6 +320,45 @@ fn a_breaker_that_obeys_no_orders_is_given_none() {
             matches!(policy.rule, Rule::Break { mode: given, .. } if given == mode)
         }));
     }
+}
+
+#[test]
+fn a_breaker_ends_with_its_lease_and_at_its_expiry_at_the_latest() {
+    let intent = CircuitBreakerIntent {
+        name: "a".into(),
+        service: scope().service,
+        route: RouteSelector::Any,
+        side: Side::Server,
+        mode: BreakerMode::ForcedOpen,
+        limits: derive::limits(Target::parse(0.5).unwrap(), None).unwrap(),
+        expires_at: Some(at(2_000)),
+    };
+    let decide = |second| {
+        let mut world = World::default();
+        world.begin_step(at(second));
+        CircuitBreak.step(&intent, &mut Orders::default(), &world)
+    };
+    let ends = |second| match decide(second).policies[..] {
+        [
+            Policy {
+                rule: Rule::Break { expires_at_ms, .. },
+                ..
+            },
+        ] => Some(expires_at_ms),
+        [] => None,
+        ref other => panic!("{other:?}"),
+    };
+    let lease = lease::BREAKERS.ends_at(at(0));
+    assert_eq!(ends(0), Some(lease.min(at(2_000))));
+    assert_eq!(ends(1_999), Some(at(2_000)));
+    assert_eq!(decide(1_999).wake_at, Some(at(2_000)));
+    assert!(
+        decide(1_940).because.ends_with("; for 1 min more"),
+        "{}",
+        decide(1_940).because
+    );
+    assert_eq!(ends(2_000), None);
+    assert_eq!(decide(2_000).wake_at, None, "it has nothing more to say");
 }
 
 #[test]

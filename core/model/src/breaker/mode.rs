@@ -17,6 +17,10 @@ use crate::Mode;
 /// Orders to open ([`super::Trip`]) and what other workers decided mean
 /// something to the first two only. Leaving `forced_open` for them begins with
 /// probes; leaving the others, closed and without memory.
+///
+/// `disabled` and `forced_open` are a person's word against what the breaker
+/// would do ([`BreakerMode::is_forced`]): they take its protection or the whole
+/// route away, so whoever says them says until when.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
 )]
@@ -35,6 +39,29 @@ pub enum BreakerMode {
     Disabled,
     /// Refuse everything.
     ForcedOpen,
+}
+
+impl BreakerMode {
+    /// Whether it overrules the breaker, and so must end by itself.
+    #[must_use]
+    pub const fn is_forced(self) -> bool {
+        match self {
+            Self::Disabled | Self::ForcedOpen => true,
+            Self::Enforce | Self::Shadow | Self::MetricsOnly => false,
+        }
+    }
+
+    /// The name in documents and configurations.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Enforce => "enforce",
+            Self::Shadow => "shadow",
+            Self::MetricsOnly => "metrics_only",
+            Self::Disabled => "disabled",
+            Self::ForcedOpen => "forced_open",
+        }
+    }
 }
 
 impl From<Mode> for BreakerMode {
@@ -59,5 +86,18 @@ mod tests {
         }
         let last: BreakerMode = serde_json::from_str("\"forced_open\"").unwrap();
         assert_eq!(last, BreakerMode::ForcedOpen);
+    }
+
+    #[test]
+    fn names_are_those_that_are_read() {
+        for mode in [
+            BreakerMode::Enforce,
+            BreakerMode::Shadow,
+            BreakerMode::MetricsOnly,
+            BreakerMode::Disabled,
+            BreakerMode::ForcedOpen,
+        ] {
+            assert_eq!(serde_json::to_value(mode).unwrap(), mode.name());
+        }
     }
 }

@@ -6,7 +6,7 @@ use crate::json::{InvalidSyntax, Problem};
 use crate::matcher::InvalidMatch;
 use crate::objective::InvalidSelector;
 use crate::stats::InvalidStats;
-use crate::{InvalidSpans, RouteName, ServiceName};
+use crate::{BreakerMode, InvalidSpans, RouteName, ServiceName};
 
 /// Why a configuration is refused.
 #[derive(Debug, thiserror::Error)]
@@ -42,6 +42,14 @@ pub enum ConfigError {
         service: ServiceName,
         /// Its route.
         route: RouteName,
+    },
+    /// A breaker that is overruled for ever.
+    #[error("scopes[{scope}].breaker.expires_at_ms: is missing; {mode} must end by itself", mode = mode.name())]
+    Endless {
+        /// Position of the scope.
+        scope: usize,
+        /// What was wanted of the breaker.
+        mode: BreakerMode,
     },
     /// A match that cannot be.
     #[error("scopes[{scope}].match[{index}]: {source}")]

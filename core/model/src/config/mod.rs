@@ -178,7 +178,8 @@ pub struct BreakerConfig {
     /// What it may do: refuse, only count, or neither.
     #[serde(default)]
     pub mode: BreakerMode,
-    /// When the filter drops it by itself; never when absent, which suits a file that a person keeps.
+    /// When the filter drops it by itself; never when absent, which suits a file that a person keeps. Modes
+    /// that overrule it ([`BreakerMode::is_forced`]) need it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_at_ms: Option<WallTime>,
     /// When it opens and closes.
@@ -300,6 +301,15 @@ impl ScopeConfig {
             ("faults", self.faults.len(), FilterConfig::FAULTS_MAX),
         ] {
             at_most(&format!("scopes[{scope}].{field}"), given, max)?;
+        }
+        if let Some(breaker) = &self.breaker
+            && breaker.mode.is_forced()
+            && breaker.expires_at_ms.is_none()
+        {
+            return Err(ConfigError::Endless {
+                scope,
+                mode: breaker.mode,
+            });
         }
         for (index, one) in self.matches.iter().enumerate() {
             one.check().map_err(|source| ConfigError::Match {

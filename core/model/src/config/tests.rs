@@ -109,6 +109,31 @@ fn a_nested_refusal_has_its_path() {
 }
 
 #[test]
+fn what_overrules_a_breaker_must_say_until_when() {
+    let json = |mode: &str, expiry: &str| {
+        format!(
+            r#"{{"version": 1, "service": "a", "side": "server", "scopes": [{{"service": "a", "route": "b"}},
+                {{"service": "a", "route": "c", "breaker": {{"mode": "{mode}"{expiry}, "limits": {{"window_ms": 1000,
+                  "calls_min": 1, "failed_max": 1, "open_ms": 10, "open_max_ms": 10, "probes": 1}}}}}}]}}"#
+        )
+    };
+    for mode in ["enforce", "shadow", "metrics_only"] {
+        assert!(
+            FilterConfig::parse(json(mode, "").as_bytes()).is_ok(),
+            "{mode}"
+        );
+    }
+    for mode in ["disabled", "forced_open"] {
+        assert_eq!(
+            refusal(&json(mode, "")),
+            format!("scopes[1].breaker.expires_at_ms: is missing; {mode} must end by itself")
+        );
+        let ending = json(mode, r#", "expires_at_ms": 1"#);
+        assert!(FilterConfig::parse(ending.as_bytes()).is_ok(), "{mode}");
+    }
+}
+
+#[test]
 fn the_same_scope_twice_is_refused() {
     let scope = r#"{"service": "a", "route": "r"}"#;
     let json = format!(

@@ -183,7 +183,8 @@ fn our_own_delay_proves_no_slowness() {
 
 #[test]
 fn an_operator_may_force_it_open_or_take_it_out() {
-    let mode = |mode: &str| guarded(&format!(r#", "mode": "{mode}""#));
+    let ends = WALL + 3_600_000;
+    let mode = |mode: &str| guarded(&format!(r#", "mode": "{mode}", "expires_at_ms": {ends}"#));
     let mut bench = Bench::new(&mode("forced_open"));
     let refused = Verdict::Refuse {
         retry_after_seconds: 4,
