@@ -2,7 +2,7 @@
 
 use sloop_dataplane::{
     Arrival, Begun, Claim, Ending, Exchange, HeaderMap, HeaderWrite, Joins, Kept, Request, ScopeId,
-    Verdict, Whole,
+    Verdict,
 };
 use sloop_model::{Flags, OwnVerdict, Side, Time};
 
@@ -131,10 +131,15 @@ pub(crate) fn begin(callback: &Callback, context: u32) -> Flow {
     }
 }
 
-/// The end of an answer went by.
-pub(crate) fn whole(context: u32) {
-    let now = host::now();
-    vm::with(|vm| vm.whole = Some(Whole::new(context, now)));
+/// A part of an answer went by, with so many bytes.
+pub(crate) fn heard(context: u32, bytes: usize, is_end: bool) {
+    vm::with(|vm| {
+        if is_end {
+            vm.heard.ends(context, bytes, host::now());
+        } else {
+            vm.heard.goes_on(context);
+        }
+    });
 }
 
 /// A request is over.
@@ -153,7 +158,7 @@ pub(crate) fn end(callback: &Callback, context: u32) {
             return;
         };
         let now = host::now();
-        let is_whole = vm.whole.is_some_and(|whole| whole.includes(context, now));
+        let is_whole = vm.heard.is_whole(context, now);
         let ending = ending_of(callback, &exchange, is_whole);
         if underway.side == Side::Client && vm.plane.counts_attempts(underway.side) {
             let attempts = callback

@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 
-use sloop_dataplane::{Plane, Table, Whole};
+use sloop_dataplane::{Heard, Plane, Table};
 
 use crate::host;
 use crate::http::{Created, Underway};
@@ -20,8 +20,8 @@ pub(crate) struct Vm {
     pub(crate) exporter: Exporter,
     /// The request whose context was made last, until its headers come.
     pub(crate) created: Option<Created>,
-    /// The answer that last went through whole.
-    pub(crate) whole: Option<Whole>,
+    /// What was heard of the answer that last moved.
+    pub(crate) heard: Heard,
     /// Requests by the number of their context.
     pub(crate) underway: Table<Underway>,
     /// The place in `underway` that is looked at next.
@@ -49,7 +49,7 @@ impl Vm {
             reporter: Reporter::default(),
             exporter: Exporter::default(),
             created: None,
-            whole: None,
+            heard: Heard::default(),
             underway: Table::default(),
             looked_at: 0,
         }

@@ -37,7 +37,7 @@ pub use context::{Incoming, TraceContext, TraceId};
 pub use headers::{HeaderMap, Request, serialised};
 pub use plane::{
     Answer, Arrival, Begun, BodyPart, BodyVerdict, Claim, Ending, Exchange, ExchangeState,
-    HeaderWrite, Joins, Kept, Plane, Release, Released, Struck, Verdict, Whole,
+    HeaderWrite, Heard, Joins, Kept, Plane, Release, Released, Struck, Verdict,
 };
 pub use random::Random;
 pub use scope::ScopeId;

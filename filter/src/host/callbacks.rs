@@ -62,16 +62,14 @@ mod ends {
     use crate::http;
 
     #[unsafe(no_mangle)]
-    extern "C" fn sloop_on_response_body(context: u32, _size: usize, is_end: u32) -> u32 {
-        if is_end != 0 {
-            http::whole(context);
-        }
+    extern "C" fn sloop_on_response_body(context: u32, size: usize, is_end: u32) -> u32 {
+        http::heard(context, size, is_end != 0);
         CONTINUE
     }
 
     #[unsafe(no_mangle)]
     extern "C" fn sloop_on_response_trailers(context: u32, _count: u32) -> u32 {
-        http::whole(context);
+        http::heard(context, 0, true);
         CONTINUE
     }
 }
@@ -87,9 +85,7 @@ mod answers {
 
     #[unsafe(no_mangle)]
     extern "C" fn sloop_on_response_headers(context: u32, _count: u32, is_end: u32) -> u32 {
-        let is_end = is_end != 0;
-        let flow = answers::respond(context, is_end);
-        action(heard(context, is_end, flow))
+        action(answers::respond(context, is_end != 0))
     }
 
     #[unsafe(no_mangle)]
@@ -109,19 +105,26 @@ mod answers {
 
     #[unsafe(no_mangle)]
     extern "C" fn sloop_on_response_trailers(context: u32, _count: u32) -> u32 {
-        action(heard(context, true, answers::trailers(context, Response)))
+        action(heard(
+            context,
+            (0, true),
+            answers::trailers(context, Response),
+        ))
     }
 
     fn body(context: u32, half: ExchangeSide, size: usize, is_end: u32) -> u32 {
-        let is_end = is_end != 0;
-        let flow = answers::body(&Callback::enter(), context, half, (size, is_end));
-        action(heard(context, is_end && half == Response, flow))
+        let part = (size, is_end != 0);
+        let flow = answers::body(&Callback::enter(), context, half, part);
+        match half {
+            Request => action(flow),
+            Response => action(heard(context, part, flow)),
+        }
     }
 
-    /// An answer whose end goes on went through whole.
-    fn heard(context: u32, is_end: bool, flow: Flow) -> Flow {
-        if is_end && flow == Flow::Continue {
-            http::whole(context);
+    /// A part of an answer is heard when it goes on.
+    fn heard(context: u32, (bytes, is_end): (usize, bool), flow: Flow) -> Flow {
+        if flow == Flow::Continue {
+            http::heard(context, bytes, is_end);
         }
         flow
     }

@@ -35,7 +35,8 @@ fn values(vm: &mut Vm, exchange: impl FnOnce(&mut Vm)) -> u64 {
 fn answered(vm: &mut Vm, response: Response) -> Exchange {
     let exchange = vm.begin(INBOUND, Request::get("/pay"));
     vm.respond_with_body(exchange, response);
-    vm.last_part(exchange, Half::Response, b"{}");
+    vm.part(exchange, Half::Response, b"{}");
+    vm.last_part(exchange, Half::Response, b"");
     exchange
 }
 
@@ -58,6 +59,47 @@ fn a_whole_grpc_answer_ends_with_its_trailers() {
         });
         assert_eq!(asked, 3, "headers and both statuses");
         counts_as(&mut vm, Outcome::ServerError);
+    }
+}
+
+/// As Envoy's own are, to which `local_reply_config` can give any status.
+#[test]
+fn an_answer_in_one_part_is_asked_whose_it_is() {
+    for (flags, expected) in [
+        (Flags::LATE, Outcome::Timeout),
+        (Flags::UNCONNECTED, Outcome::ConnectFailure),
+        (Flags::NOWHERE, Outcome::NoHealthyUpstream),
+        (Flags::default(), Outcome::Success),
+    ] {
+        for bytes in [&b"sorry"[..], b""] {
+            for mut vm in vms(&pay(&json!({}))) {
+                let response = Response::status(200).flags(flags.0);
+                let exchange = vm.begin(INBOUND, Request::get("/pay"));
+                if bytes.is_empty() {
+                    vm.respond(exchange, response);
+                } else {
+                    vm.respond_with_body(exchange, response);
+                    vm.last_part(exchange, Half::Response, bytes);
+                }
+                vm.end(exchange);
+                counts_as(&mut vm, expected);
+            }
+        }
+    }
+}
+
+#[test]
+fn the_last_of_several_parts_may_bring_bytes() {
+    for mut vm in vms(&pay(&json!({}))) {
+        let asked = values(&mut vm, |vm| {
+            let exchange = vm.begin(INBOUND, Request::get("/pay"));
+            vm.respond_with_body(exchange, Response::status(200));
+            vm.part(exchange, Half::Response, b"one");
+            vm.last_part(exchange, Half::Response, b"two");
+            vm.end(exchange);
+        });
+        assert_eq!(asked, 2, "headers and status");
+        counts_as(&mut vm, Outcome::Success);
     }
 }
 
@@ -126,12 +168,13 @@ fn answers_without_a_body_are_asked_for_flags() {
             Outcome::ClientCancel,
         ),
     ] {
-        let mut vm = started(&pay(&json!({})));
-        let asked = values(&mut vm, |vm| {
-            ask(vm, Request::get("/pay"), response);
-        });
-        assert_eq!(asked, 3, "headers, status and flags");
-        counts_as(&mut vm, expected);
+        for mut vm in vms(&pay(&json!({}))) {
+            let asked = values(&mut vm, |vm| {
+                ask(vm, Request::get("/pay"), response.clone());
+            });
+            assert_eq!(asked, 3, "headers, status and flags");
+            counts_as(&mut vm, expected);
+        }
     }
 }
 

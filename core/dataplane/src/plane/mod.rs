@@ -56,7 +56,7 @@ use side::SideState;
 pub use spans::Kept;
 use spans::OtValue;
 use statistics::Statistics;
-pub use whole::Whole;
+pub use whole::Heard;
 
 /// The memory of one VM.
 #[derive(Debug)]

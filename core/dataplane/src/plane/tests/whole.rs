@@ -28,13 +28,37 @@ fn an_objective_may_ask_for_flags() {
     }
 }
 
+const fn micros(micros: u64) -> Time {
+    Time::from_nanos(micros * 1_000)
+}
+
 #[test]
 fn the_log_must_follow_at_once() {
-    let micros = |micros: u64| Time::from_nanos(micros * 1_000);
-    let whole = Whole::new(7, micros(5_000));
-    let is_whole = [4_999, 5_000, 5_100, 5_101].map(|now| whole.includes(7, micros(now)));
+    let mut heard = Heard::default();
+    heard.ends(7, 0, micros(5_000));
+    let is_whole = [4_999, 5_000, 5_100, 5_101].map(|now| heard.is_whole(7, micros(now)));
     assert_eq!(is_whole, [false, true, true, false]);
-    assert!(!whole.includes(8, micros(5_000)));
+    assert!(!heard.is_whole(8, micros(5_000)));
+}
+
+#[test]
+fn one_part_with_everything_in_it_may_be_envoys_own() {
+    let now = micros(1);
+    let mut heard = Heard::default();
+    assert!(!heard.is_whole(0, now), "nothing was heard yet");
+    heard.ends(7, 2, now);
+    assert!(!heard.is_whole(7, now));
+    // Trailers, and the end of an answer on HTTP/1, bring no bytes.
+    heard.ends(7, 0, now);
+    assert!(heard.is_whole(7, now));
+    heard.goes_on(8);
+    assert!(!heard.is_whole(8, now), "there is more");
+    heard.ends(8, 2, now);
+    assert!(heard.is_whole(8, now), "the last of several");
+    heard.goes_on(8);
+    heard.goes_on(9);
+    heard.ends(8, 2, now);
+    assert!(!heard.is_whole(8, now), "another one came between");
 }
 
 /// Those that do are of answers that were cut short, or have the status of an error.
