@@ -141,6 +141,7 @@ fn sidecar() -> Bootstrap {
         variant: Variant::Delta,
         module: "/etc/sloop/sloop_filter.wasm".into(),
         report_interval_ms: 1_000,
+        collector: None,
         inbound: Some(Inbound {
             listen: "127.0.0.1:10000".parse().unwrap(),
             app: "127.0.0.1:8080".parse().unwrap(),

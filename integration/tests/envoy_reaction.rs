@@ -214,6 +214,7 @@ async fn sidecar(
         variant: Variant::Delta,
         module: module(),
         report_interval_ms: 1_000,
+        collector: None,
         inbound: Some(Inbound {
             listen: inbound,
             app: app.into(),

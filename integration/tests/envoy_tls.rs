@@ -182,6 +182,7 @@ impl Shop {
             variant: Variant::Delta,
             module: module(),
             report_interval_ms: 100,
+            collector: None,
             inbound: Some(Inbound {
                 listen: inbound,
                 app: app.into(),

@@ -1,7 +1,7 @@
 //! Whom the sidecar talks to.
 
 use super::text::{indented, quoted, upstream_address};
-use super::{Address, Bootstrap, CONTROL_PLANE_CLUSTER, ClientTls};
+use super::{Address, Bootstrap, COLLECTOR_CLUSTER, CONTROL_PLANE_CLUSTER, ClientTls};
 
 /// The service that the sidecar stands before.
 pub(super) const APP_CLUSTER: &str = "app";
@@ -18,6 +18,14 @@ const CONTROL_PLANE_PROTOCOL: &str = r#"typed_extension_protocol_options:
           timeout: 2s
 "#;
 
+/// OTLP over gRPC. A batch that a collector that vanished does not take is given up after seconds, so nothing keeps watch.
+const COLLECTOR_PROTOCOL: &str = r#"typed_extension_protocol_options:
+  envoy.extensions.upstreams.http.v3.HttpProtocolOptions:
+    "@type": type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions
+    explicit_http_config:
+      http2_protocol_options: {}
+"#;
+
 const SAME_PROTOCOL: &str = r#"typed_extension_protocol_options:
   envoy.extensions.upstreams.http.v3.HttpProtocolOptions:
     "@type": type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions
@@ -30,6 +38,9 @@ const SAME_PROTOCOL: &str = r#"typed_extension_protocol_options:
 impl Bootstrap {
     pub(super) fn clusters(&self) -> String {
         let mut clusters = vec![control_plane(&self.control_plane, self.tls.as_ref())];
+        if let Some(collector) = &self.collector {
+            clusters.push(cluster(COLLECTOR_CLUSTER, collector, COLLECTOR_PROTOCOL));
+        }
         if let Some(inbound) = &self.inbound {
             clusters.push(cluster(APP_CLUSTER, &inbound.app, SAME_PROTOCOL));
         }

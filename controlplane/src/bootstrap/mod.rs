@@ -33,6 +33,9 @@ use text::quoted;
 /// The Envoy cluster of the control plane, in every bootstrap.
 pub const CONTROL_PLANE_CLUSTER: &str = "sloop_xds";
 
+/// The Envoy cluster of the collector of spans, in every bootstrap that has one: what documents give as `spans.cluster`.
+pub const COLLECTOR_CLUSTER: &str = "otel_collector";
+
 /// A sidecar, to be written as an Envoy configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Bootstrap {
@@ -52,6 +55,9 @@ pub struct Bootstrap {
     pub module: String,
     /// Time between reports in milliseconds, 100 to 60,000.
     pub report_interval_ms: u32,
+    /// Where spans can go: a collector that takes OTLP over gRPC, as the cluster [`COLLECTOR_CLUSTER`]. Whether any go
+    /// there is for documents to say.
+    pub collector: Option<Address>,
     /// Requests to the service, if the sidecar takes them.
     pub inbound: Option<Inbound>,
     /// Requests of the service to others, if the sidecar carries them.

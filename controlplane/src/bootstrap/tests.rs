@@ -15,6 +15,7 @@ fn example() -> Bootstrap {
         variant: Variant::Delta,
         module: "/etc/sloop/sloop_filter.wasm".into(),
         report_interval_ms: 1_000,
+        collector: None,
         inbound: Some(Inbound {
             listen: "127.0.0.1:10000".parse().unwrap(),
             app: "127.0.0.1:8080".parse().unwrap(),
@@ -59,6 +60,19 @@ fn callers_with_private_addresses_may_say_how_long_they_wait() {
         ..example()
     };
     assert_eq!(lines_of(&outbound.to_yaml(), "use_remote_address"), 0);
+}
+
+#[test]
+fn spans_have_a_way_where_there_is_a_collector() {
+    assert_eq!(lines_of(&example().to_yaml(), COLLECTOR_CLUSTER), 0);
+    let traced = Bootstrap {
+        collector: Some("otel-collector:4317".parse().unwrap()),
+        ..example()
+    };
+    let yaml = traced.to_yaml();
+    assert_eq!(lines_of(&yaml, r#"- name: "otel_collector""#), 1);
+    assert_eq!(lines_of(&yaml, r#"address: "otel-collector""#), 1);
+    assert_eq!(lines_of(&yaml, "port_value: 4317"), 1);
 }
 
 #[test]

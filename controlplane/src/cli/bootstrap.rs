@@ -74,6 +74,9 @@ pub(super) struct BootstrapArgs {
     report_interval: u32,
     #[command(flatten)]
     tls: ClientTlsArgs,
+    /// A collector that takes OTLP over gRPC; documents turn spans on with `spans: {cluster: otel_collector}`.
+    #[arg(long, value_name = "HOST:PORT", conflicts_with = "fleet")]
+    collector: Option<Address>,
 }
 
 /// How the way to the control plane is secured. All three files or none.
@@ -208,6 +211,7 @@ impl From<BootstrapArgs> for Bootstrap {
             variant,
             module: args.module.unwrap_or_default(),
             report_interval_ms: args.report_interval,
+            collector: args.collector,
             inbound: args.inbound.map(|way| Inbound {
                 listen: way.listen,
                 app: way.app,

@@ -14,7 +14,9 @@ const EXAMPLE: &str = "Example:
   kubectl -n shop patch deployment payments --patch-file patch.yaml
   sloop istio --app payments --namespace shop | kubectl apply -f -
 
-In documents the service is then called payments.shop, as Istio calls the sidecars' node cluster.";
+In documents the service is then called payments.shop, as Istio calls the sidecars' node cluster.
+Spans go to a service of the mesh that takes OTLP over gRPC, by the name that Istio gives its cluster:
+spans: {cluster: outbound|4317||otel-collector.observability.svc.cluster.local}.";
 
 /// Print the manifests that put the filter into the sidecars of a service in Istio.
 #[derive(Args, Debug)]

@@ -318,6 +318,7 @@ pub(crate) fn sidecar(
             .context("the module's path is not UTF-8")?
             .to_owned(),
         report_interval_ms: REPORT_INTERVAL_MS,
+        collector: None,
         inbound: Some(inbound),
         outbound,
     })

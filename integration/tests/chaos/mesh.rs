@@ -62,6 +62,7 @@ impl Mesh {
             variant: Variant::Delta,
             module: programs.module.to_str().unwrap().to_owned(),
             report_interval_ms: 1_000,
+            collector: None,
             tls: None,
             inbound: None,
             outbound: None,

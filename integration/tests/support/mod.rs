@@ -272,40 +272,75 @@ impl Sidecar {
         node: &str,
         module: String,
         app: SocketAddr,
+        app: SocketAddr,
+        way: (SocketAddr, Variant),
+    ) -> Self {
+        Self::start_changed(app, way, |bootstrap| {
+            node.clone_into(&mut bootstrap.node);
+            bootstrap.module = module;
+        })
+        .await
+    }
+
+    /// With what `change` makes of its bootstrap.
+    pub async fn start_changed(
         (plane, variant): (SocketAddr, Variant),
     ) -> Self {
+        change: impl FnOnce(&mut Bootstrap),
         let inbound = ports::free_address().unwrap();
         let outbound = ports::free_address().unwrap();
-        let bootstrap = Bootstrap {
-            node: node.into(),
+        let mut bootstrap = Bootstrap {
+            node: "shop-1".into(),
             service: ServiceName::try_from("shop").unwrap(),
             admin: "127.0.0.1:0".parse().unwrap(),
             control_plane: plane.into(),
             tls: None,
             variant,
-            module,
+            module: module(),
             report_interval_ms: 100,
             inbound: Some(Inbound {
+            collector: None,
                 listen: inbound,
                 app: app.into(),
             }),
             outbound: Some(Outbound {
                 listen: outbound,
-                upstreams: vec![Upstream {
-                    service: ServiceName::try_from("payments").unwrap(),
-                    authorities: vec!["*".into()],
-                    address: app.into(),
-                }],
+                upstreams: vec![to(app)],
             }),
         };
-        let yaml = bootstrap.to_yaml();
+        change(&mut bootstrap);
         Self {
-            envoy: Envoy::start(&yaml).await.unwrap(),
+            envoy: Envoy::start(&bootstrap.to_yaml()).await.unwrap(),
             inbound: Caller::of(inbound),
             outbound: Caller::of(outbound),
         }
     }
 }
+
+    /// As [`Sidecar::start_changed`], with `callee` behind the outbound listener.
+    pub async fn start_between(
+        app: SocketAddr,
+        callee: SocketAddr,
+        plane: SocketAddr,
+        change: impl FnOnce(&mut Bootstrap),
+    ) -> Self {
+        Self::start_changed(app, (plane, Variant::Delta), |bootstrap| {
+            if let Some(outbound) = &mut bootstrap.outbound {
+                outbound.upstreams = vec![to(callee)];
+            }
+            change(bootstrap);
+        })
+        .await
+    }
+}
+
+/// Whoever is asked for anything, at `address`.
+fn to(address: SocketAddr) -> Upstream {
+    Upstream {
+        service: ServiceName::try_from("payments").unwrap(),
+        authorities: vec!["*".into()],
+        address: address.into(),
+    }
 
 /// A configuration of the service `shop` that reports often, with `scopes` in JSON.
 pub fn config(side: Side, generation: u64, scopes: &str) -> FilterConfig {
