@@ -9,118 +9,12 @@
 
 mod support;
 
-use std::net::SocketAddr;
-use std::time::Duration;
-
-use sloop_controllers::ConfigSettings;
-use sloop_controlplane::admin::api::{DenialStatus, Event, Happened, List, ScopeStatus};
+use sloop_controlplane::admin::api::{DenialStatus, Event, Happened, ScopeStatus};
 use sloop_controlplane::ads::Variant;
-use sloop_controlplane::limits::Limits;
-use sloop_controlplane::publish::PublishSettings;
-use sloop_controlplane::serve::{ApiSettings, ServeSettings, serve};
-use sloop_integration::demo::admin::Client;
 use sloop_integration::envoy::Upstream;
 use sloop_integration::eventually::eventually;
-use sloop_integration::ports;
-use sloop_model::{ReportSettings, TraceSettings};
-use sloop_xds::rollout::RolloutPace;
+use support::control::{Control, expiry};
 use support::{SOON, Sidecar};
-use tempfile::TempDir;
-use tokio::sync::oneshot;
-
-/// The whole control plane in this process, with a folder of documents.
-struct Control {
-    folder: TempDir,
-    grpc: SocketAddr,
-    api: Client,
-    stop: Option<oneshot::Sender<()>>,
-}
-
-impl Control {
-    /// Sidecars run `module`.
-    async fn start(module: String) -> Self {
-        let folder = TempDir::new().unwrap();
-        std::fs::create_dir(folder.path().join("documents")).unwrap();
-        let (grpc, admin) = (
-            ports::free_address().unwrap(),
-            ports::free_address().unwrap(),
-        );
-        let settings = ServeSettings {
-            documents: folder.path().join("documents"),
-            listen: grpc,
-            admin,
-            store: folder.path().join("store"),
-            publish: PublishSettings {
-                config: ConfigSettings {
-                    report: Some(ReportSettings {
-                        cluster: "sloop_xds".to_owned(),
-                        interval_ms: 100,
-                    }),
-                    trace: TraceSettings::default(),
-                },
-                module,
-                ttl: None,
-            },
-            record: None,
-            tls: None,
-            limits: Limits::default(),
-            api: ApiSettings::default(),
-            otlp: None,
-            rollout: RolloutPace::default(),
-        };
-        let (stop, stopped) = oneshot::channel::<()>();
-        tokio::spawn(async move {
-            let stopped = async move { drop(stopped.await) };
-            serve(settings, stopped).await.unwrap();
-        });
-        let api = Client::new(admin).unwrap();
-        let control = Self {
-            folder,
-            grpc,
-            api,
-            stop: Some(stop),
-        };
-        eventually(SOON, "the control plane is ready", async || {
-            control.list::<Event>("/v1/events").await
-        })
-        .await
-        .unwrap();
-        control
-    }
-
-    fn declare(&self, documents: &str) {
-        let file = self.folder.path().join("documents/all.yaml");
-        std::fs::write(file, documents).unwrap();
-    }
-
-    async fn list<T: serde::de::DeserializeOwned>(&self, path: &str) -> Option<Vec<T>> {
-        let list: List<T> = self.api.get(path).await.ok()?;
-        Some(list.items)
-    }
-
-    async fn happened(&self, what: &str, is_it: impl Fn(&Happened) -> bool) {
-        eventually(SOON, what, async || {
-            let events: Vec<Event> = self.list("/v1/events").await?;
-            events
-                .iter()
-                .any(|event| is_it(&event.happened))
-                .then_some(())
-        })
-        .await
-        .unwrap();
-    }
-}
-
-impl Drop for Control {
-    fn drop(&mut self) {
-        drop(self.stop.take());
-    }
-}
-
-fn expiry() -> u64 {
-    let hour = Duration::from_secs(3_600);
-    sloop_controlplane::clock::wall().after(hour).as_millis()
-}
 
 const DOCUMENTS: &str = "
 apiVersion: sloop.dev/v1

@@ -31,6 +31,12 @@ impl Caller {
         }
     }
 
+    /// Whom it asks.
+    #[must_use]
+    pub const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     /// `GET path`.
     ///
     /// # Errors

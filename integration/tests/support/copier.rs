@@ -40,7 +40,7 @@ impl Copying {
         let running = more(fixed).start().await;
         Self {
             callee,
-            application: tokio::spawn(serve(listener, running.outbound)),
+            application: tokio::spawn(serve(listener, running.outbound, &COPIED)),
             running,
         }
     }
@@ -62,7 +62,8 @@ impl Drop for Copying {
     }
 }
 
-async fn serve(listener: TcpListener, outbound: SocketAddr) {
+/// The application: asks `outbound` for what it is asked, with the headers that are `copied`, and answers with what comes of it.
+pub async fn serve(listener: TcpListener, outbound: SocketAddr, copied: &'static [&'static str]) {
     let client = Client::builder(TokioExecutor::new()).build_http();
     while let Ok((connection, _)) = listener.accept().await {
         let client: Client<_, Empty<Bytes>> = client.clone();
@@ -74,9 +75,9 @@ async fn serve(listener: TcpListener, outbound: SocketAddr) {
                 let wait = wait.and_then(|it| it.parse().ok()).unwrap_or(0);
                 tokio::time::sleep(Duration::from_millis(wait)).await;
                 let mut asked = Request::get(format!("http://{outbound}{}", request.uri()));
-                for name in COPIED {
-                    for value in request.headers().get_all(name) {
-                        asked = asked.header(name, value);
+                for name in copied {
+                    for value in request.headers().get_all(*name) {
+                        asked = asked.header(*name, value);
                     }
                 }
                 let asked = asked.body(Empty::new()).unwrap();

@@ -9,6 +9,7 @@
 )]
 
 pub mod collector;
+pub mod control;
 pub mod copier;
 pub mod fixed;
 pub mod load;
@@ -272,7 +273,6 @@ impl Sidecar {
         node: &str,
         module: String,
         app: SocketAddr,
-        app: SocketAddr,
         way: (SocketAddr, Variant),
     ) -> Self {
         Self::start_changed(app, way, |bootstrap| {
@@ -284,9 +284,10 @@ impl Sidecar {
 
     /// With what `change` makes of its bootstrap.
     pub async fn start_changed(
+        app: SocketAddr,
         (plane, variant): (SocketAddr, Variant),
-    ) -> Self {
         change: impl FnOnce(&mut Bootstrap),
+    ) -> Self {
         let inbound = ports::free_address().unwrap();
         let outbound = ports::free_address().unwrap();
         let mut bootstrap = Bootstrap {
@@ -298,8 +299,8 @@ impl Sidecar {
             variant,
             module: module(),
             report_interval_ms: 100,
-            inbound: Some(Inbound {
             collector: None,
+            inbound: Some(Inbound {
                 listen: inbound,
                 app: app.into(),
             }),
@@ -315,7 +316,6 @@ impl Sidecar {
             outbound: Caller::of(outbound),
         }
     }
-}
 
     /// As [`Sidecar::start_changed`], with `callee` behind the outbound listener.
     pub async fn start_between(
@@ -341,6 +341,7 @@ fn to(address: SocketAddr) -> Upstream {
         authorities: vec!["*".into()],
         address: address.into(),
     }
+}
 
 /// A configuration of the service `shop` that reports often, with `scopes` in JSON.
 pub fn config(side: Side, generation: u64, scopes: &str) -> FilterConfig {
