@@ -27,38 +27,43 @@ pub fn check(data: &[u8]) {
     assert!(!report.node.is_empty() && !report.group.is_empty());
 }
 
-/// Bytes that a decoded report takes, as far as lists and texts go.
+/// Bytes that a decoded report takes, as far as lists and texts go: what they have room for, which grows by doubling.
 fn taken(request: &wire::ReportRequest) -> usize {
-    let texts = request.node.len() + request.cluster.len();
+    let texts = request.node.capacity() + request.cluster.capacity();
     let scopes: usize = request.scopes.iter().map(scope).sum();
-    let denials: usize = request.denials.iter().map(|one| one.id.len() + size_of::<wire::DenyDelta>()).sum();
-    let filters: usize = request.filters.iter().map(|one| one.version.len() + size_of::<wire::FilterStatus>()).sum();
-    size_of::<wire::ReportRequest>() + texts + scopes + denials + filters
+    let denials: usize = request.denials.iter().map(|one| one.id.capacity()).sum();
+    let filters: usize = request.filters.iter().map(|one| one.version.capacity()).sum();
+    let lists = room(&request.scopes) + room(&request.denials) + room(&request.filters);
+    size_of::<wire::ReportRequest>() + texts + scopes + denials + filters + lists
+}
+
+/// Bytes that a list has room for.
+fn room<T>(list: &Vec<T>) -> usize {
+    size_of::<T>() * list.capacity()
 }
 
 fn scope(scope: &wire::ScopeDelta) -> usize {
-    let texts = scope.service.len() + scope.route.len() + scope.latency_buckets.len();
+    let texts = scope.service.capacity() + scope.route.capacity() + scope.latency_buckets.capacity();
     let objectives: usize = scope.objectives.iter().map(objective).sum();
-    let older = scope.latency.as_ref().map_or(0, |it| size_of::<u64>() * it.pairs.len());
-    let changes = scope.breaker.as_ref().map_or(0, |it| it.changes.len()) * size_of::<wire::BreakerChange>();
+    let older = scope.latency.as_ref().map_or(0, |it| room(&it.pairs));
+    let changes = scope.breaker.as_ref().map_or(0, |it| room(&it.changes));
     let dimensions: usize = scope.dimensions.iter().map(dimension).sum();
     let arms: usize = scope.arms.iter().map(arm).sum();
-    let shed = scope.shed.as_ref().map_or(0, |it| size_of::<u64>() * it.shed.len());
-    let numbers = size_of::<u64>() * scope.outcomes.len();
-    size_of::<wire::ScopeDelta>() + texts + objectives + older + changes + dimensions + arms + shed + numbers
+    let shed = scope.shed.as_ref().map_or(0, |it| room(&it.shed));
+    let lists = room(&scope.objectives) + room(&scope.dimensions) + room(&scope.arms) + room(&scope.outcomes);
+    texts + objectives + older + changes + dimensions + arms + shed + lists
 }
 
 fn objective(objective: &wire::ObjectiveDelta) -> usize {
-    size_of::<wire::ObjectiveDelta>() + objective.slo.len()
+    objective.slo.capacity()
 }
 
 fn dimension(dimension: &wire::DimensionDelta) -> usize {
-    let numbers = dimension.classes.len() + dimension.objectives.len();
-    size_of::<wire::DimensionDelta>() + dimension.value.len() + size_of::<u64>() * numbers
+    dimension.value.capacity() + room(&dimension.classes) + room(&dimension.objectives)
 }
 
 fn arm(arm: &wire::ArmDelta) -> usize {
     let objectives: usize = arm.objectives.iter().map(objective).sum();
-    let numbers = size_of::<u64>() * arm.outcomes.len();
-    size_of::<wire::ArmDelta>() + objectives + numbers + arm.latency_buckets.len()
+    let lists = room(&arm.objectives) + room(&arm.outcomes);
+    objectives + lists + arm.latency_buckets.capacity()
 }
