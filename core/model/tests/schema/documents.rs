@@ -1,12 +1,13 @@
 //! What people copy from, and what they write wrongly.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 use sloop_model::FilterConfig;
 
-use crate::{WHOLE, parsed, refusal, yaml};
+use crate::{SCHEMA, WHOLE, parsed, refusal, yaml};
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
@@ -73,6 +74,42 @@ fn are_taken(configs: &[Value]) {
             panic!("{error} in {config}");
         }
     }
+}
+
+/// The names of fields that a schema has, at any depth.
+fn fields(schema: &Value, found: &mut BTreeSet<String>) {
+    if let Some(own) = schema.get("properties").and_then(Value::as_object) {
+        found.extend(own.keys().cloned());
+    }
+    match schema {
+        Value::Array(items) => items.iter().for_each(|item| fields(item, found)),
+        Value::Object(members) => members.values().for_each(|member| fields(member, found)),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
+
+/// The names of fields that a configuration gives.
+fn given(config: &Value, found: &mut BTreeSet<String>) {
+    match config {
+        Value::Array(items) => items.iter().for_each(|item| given(item, found)),
+        Value::Object(members) => {
+            found.extend(members.keys().cloned());
+            members.values().for_each(|member| given(member, found));
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
+
+#[test]
+fn every_field_that_there_is_is_in_an_example_of_the_readme() {
+    let (mut known, mut shown) = (BTreeSet::new(), BTreeSet::new());
+    fields(&SCHEMA, &mut known);
+    for example in fenced("json") {
+        given(&parsed(&example), &mut shown);
+    }
+    assert!(80 < known.len(), "{known:?}");
+    let missing: Vec<_> = known.difference(&shown).collect();
+    assert!(missing.is_empty(), "nobody is shown {missing:?}");
 }
 
 #[test]
