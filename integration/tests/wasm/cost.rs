@@ -72,6 +72,16 @@ fn cases() -> Vec<Case> {
             [7, 2, 5, 8_400],
         ),
         Case {
+            // The filter answers, and nobody else is asked.
+            answer: ask,
+            ..case(
+                "refused by a breaker",
+                pay(&open()),
+                traced(),
+                [4, 1, 3, 7_400],
+            )
+        },
+        Case {
             answer: call,
             ..case("gRPC", plain(), traced(), [7, 3, 5, 6_050])
         },
@@ -82,6 +92,17 @@ fn cases() -> Vec<Case> {
             [7, 3, 5, 6_200],
         ),
     ]
+}
+
+/// A breaker that was ordered to open, for longer than the test takes.
+fn open() -> Value {
+    json!({"breaker": {
+        "limits": {
+            "window_ms": 1_000, "calls_min": 5, "failed_max": 5_000,
+            "open_ms": 600_000, "open_max_ms": 600_000, "probes": 1,
+        },
+        "trip": {"id": 1, "until_ms": u64::MAX},
+    }})
 }
 
 /// Every rule and reader that there is, and none that has anything to do.
