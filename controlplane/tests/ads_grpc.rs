@@ -38,7 +38,7 @@ const SILENCE: Duration = Duration::from_millis(200);
 struct Server {
     hub: Hub,
     address: SocketAddr,
-    events: broadcast::Receiver<Event>,
+    events: broadcast::Receiver<Arc<Event>>,
 }
 
 impl Server {
@@ -73,7 +73,7 @@ impl Server {
     async fn event<T>(&mut self, wanted: impl Fn(What) -> Option<T>) -> T {
         timeout(SOON, async {
             loop {
-                if let Some(found) = wanted(self.events.recv().await.unwrap().what) {
+                if let Some(found) = wanted(self.events.recv().await.unwrap().what.clone()) {
                     return found;
                 }
             }

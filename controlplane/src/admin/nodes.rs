@@ -58,7 +58,8 @@ pub(super) fn nodes(engine: &Engine, streams: Vec<ads::NodeStatus>) -> Vec<NodeS
     nodes.into_values().collect()
 }
 
-fn resource((kind, status): (String, TypeStatus)) -> ResourceStatus {
+fn resource((kind, status): (String, Box<TypeStatus>)) -> ResourceStatus {
+    let status = *status;
     let took = status.acknowledged_at.zip(status.sent_at);
     let took = took.map(|(acknowledged, sent)| acknowledged.since(sent).as_millis());
     let refused = status.refused;

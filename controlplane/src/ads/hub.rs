@@ -1,5 +1,6 @@
 //! The door between the process and its nodes.
 
+mod cohorts;
 mod views;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -44,7 +45,7 @@ struct Shared {
     seen: watch::Sender<BTreeSet<Cohort>>,
     stages: Mutex<BTreeMap<Cohort, Stage>>,
     nodes: Mutex<Nodes>,
-    events: broadcast::Sender<Event>,
+    events: broadcast::Sender<Arc<Event>>,
 }
 
 impl Hub {
@@ -104,25 +105,6 @@ impl Hub {
         *self.shared.is_open.borrow()
     }
 
-    /// What the nodes of the service `group` (their Envoy's node cluster) should have from now on.
-    ///
-    /// As [`Hub::offer`], where no selector tells the nodes of a service apart.
-    pub fn publish(&self, group: &str, snapshot: Arc<Snapshot>) {
-        self.offer(&Cohort::of_service(group), Offer::to_all(snapshot));
-    }
-
-    /// What the nodes of `cohort` should have from now on.
-    ///
-    /// Returns at once; each stream sends the latest snapshot as soon as its
-    /// client can take it. A cohort that is offered nothing is not answered.
-    pub fn offer(&self, cohort: &Cohort, offer: Offer) {
-        self.offers(cohort).send_if_modified(|current| {
-            let differs = current.as_ref() != Some(&offer);
-            *current = Some(offer);
-            differs
-        });
-    }
-
     /// Says anew which nodes are a cohort. Nodes that are in another one then are sent what that is offered.
     pub fn set_fleet(&self, fleet: Arc<Fleet>) {
         self.shared.fleet.send_if_modified(|current| {
@@ -147,21 +129,9 @@ impl Hub {
         self.shared.access.subscribe()
     }
 
-    /// The cohorts of which nodes were seen since the process began. Changes when a new one comes.
-    #[must_use]
-    pub fn cohorts(&self) -> watch::Receiver<BTreeSet<Cohort>> {
-        self.shared.seen.subscribe()
-    }
-
-    /// The nodes that are connected, by stream.
-    #[must_use]
-    pub fn nodes(&self) -> Vec<NodeStatus> {
-        self.lock_nodes().by_stream.values().cloned().collect()
-    }
-
     /// What happens on the streams from now on. A listener that is slow misses events and is told so.
     #[must_use]
-    pub fn events(&self) -> broadcast::Receiver<Event> {
+    pub fn events(&self) -> broadcast::Receiver<Arc<Event>> {
         self.shared.events.subscribe()
     }
 
@@ -186,6 +156,7 @@ impl Hub {
             stream,
             variant,
             peer,
+            who: OnceLock::new(),
         })
     }
 
@@ -201,25 +172,6 @@ impl Hub {
         self.shared.fleet.subscribe()
     }
 
-    /// Notes that there are nodes of `cohort`. The answer is what they are offered.
-    pub(super) fn meet(&self, cohort: &Cohort) -> Result<watch::Receiver<Option<Offer>>, Status> {
-        let shared = &self.shared;
-        let is_known = shared.seen.borrow().contains(cohort);
-        if !is_known && shared.limits.groups_max <= shared.seen.borrow().len() {
-            return Err(self.hit(Limit::Groups, "too many groups"));
-        }
-        let offers = self.offers(cohort).subscribe();
-        shared
-            .seen
-            .send_if_modified(|seen| seen.insert(cohort.clone()));
-        Ok(offers)
-    }
-
-    fn offers(&self, cohort: &Cohort) -> watch::Sender<Option<Offer>> {
-        let mut offers = lock(&self.shared.offers);
-        offers.entry(cohort.clone()).or_default().clone()
-    }
-
     fn lock_nodes(&self) -> MutexGuard<'_, Nodes> {
         lock(&self.shared.nodes)
     }
@@ -233,6 +185,8 @@ pub(super) struct Connection {
     variant: Variant,
     /// Who is on the other side, where that is known.
     peer: Option<Peer>,
+    /// The node's id and group, once it has said so.
+    who: OnceLock<(Arc<str>, Arc<str>)>,
 }
 
 impl Connection {
@@ -273,7 +227,10 @@ impl Connection {
             accepted: BTreeMap::new(),
             standing: Standing::default(),
         };
-        self.hub.lock_nodes().by_stream.insert(self.stream, status);
+        self.hub.lock_nodes().introduce(status);
+        let who = (node.id.as_str().into(), node.cluster.as_str().into());
+        // A stream is introduced once.
+        drop(self.who.set(who));
         self.tell(What::Connected);
         Ok(place)
     }
@@ -281,12 +238,13 @@ impl Connection {
     /// Notes what the node should have from now on, and with whom.
     pub(super) fn placed(&self, place: &Place) {
         let (snapshot, now) = (place.snapshot(), self.hub.now());
-        self.change(|node| {
-            node.cohort.clone_from(place.cohort());
-            if let Some(snapshot) = snapshot {
+        let mut nodes = self.hub.lock_nodes();
+        nodes.move_over(self.stream, place.cohort());
+        if let Some(snapshot) = snapshot {
+            nodes.change(self.stream, |node| {
                 node.standing.wants(snapshot.version(), now);
-            }
-        });
+            });
+        }
     }
 
     /// Notes whether all of `snapshot` is in force.
@@ -304,13 +262,9 @@ impl Connection {
         let (version, now) = (sent.version.to_string(), self.hub.now());
         self.change(|node| {
             let of_type = node.types.entry(sent.type_url.clone()).or_default();
-            of_type.sent = Some(version.clone());
+            of_type.sent = Some(version);
             of_type.sent_at = Some(now);
             of_type.acknowledged_at = None;
-        });
-        self.tell(What::Sent {
-            type_url: sent.type_url.clone(),
-            version,
         });
     }
 
@@ -362,26 +316,23 @@ impl Connection {
     }
 
     fn change(&self, change: impl FnOnce(&mut NodeStatus)) {
-        if let Some(node) = self.hub.lock_nodes().by_stream.get_mut(&self.stream) {
-            change(node);
-        }
+        self.hub.lock_nodes().change(self.stream, change);
     }
 
+    /// Says what happened; who has not said who it is is not spoken of.
     fn tell(&self, what: What) {
-        let nodes = self.hub.lock_nodes();
-        let Some(node) = nodes.by_stream.get(&self.stream) else {
+        let Some((node, group)) = self.who.get() else {
             return;
         };
         let event = Event {
             at: self.hub.now(),
             stream: self.stream,
-            node: node.id.clone(),
-            group: node.group.clone(),
+            node: Arc::clone(node),
+            group: Arc::clone(group),
             what,
         };
-        drop(nodes);
         // Nobody has to listen.
-        drop(self.hub.shared.events.send(event));
+        drop(self.hub.shared.events.send(Arc::new(event)));
     }
 }
 

@@ -1,8 +1,9 @@
 //! The streams that there are, and who is on them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use sloop_controllers::SpiffeId;
+use sloop_xds::fleet::Cohort;
 
 use super::limits::AdsLimits;
 use super::status::{NodeStatus, StreamId};
@@ -16,7 +17,9 @@ pub(super) struct Nodes {
     streams: usize,
     /// Of those of workloads that proved who they are.
     by_identity: BTreeMap<SpiffeId, usize>,
-    pub(super) by_stream: BTreeMap<StreamId, NodeStatus>,
+    by_stream: BTreeMap<StreamId, NodeStatus>,
+    /// The same streams by what their nodes get: a look at one cohort costs no more than its nodes.
+    by_cohort: BTreeMap<Cohort, BTreeSet<StreamId>>,
 }
 
 impl Nodes {
@@ -41,9 +44,67 @@ impl Nodes {
         Ok(self.last)
     }
 
+    /// Notes who is on a stream.
+    pub(super) fn introduce(&mut self, node: NodeStatus) {
+        self.leave(node.stream);
+        let of_cohort = self.by_cohort.entry(node.cohort.clone()).or_default();
+        of_cohort.insert(node.stream);
+        self.by_stream.insert(node.stream, node);
+    }
+
+    /// Notes that the node on `stream` is one of `cohort` from now on.
+    pub(super) fn move_over(&mut self, stream: StreamId, cohort: &Cohort) {
+        if self.get(stream).is_none_or(|node| node.cohort == *cohort) {
+            return;
+        }
+        if let Some(mut node) = self.leave(stream) {
+            node.cohort.clone_from(cohort);
+            self.introduce(node);
+        }
+    }
+
+    /// The node on a stream, if it said who it is.
+    pub(super) fn get(&self, stream: StreamId) -> Option<&NodeStatus> {
+        self.by_stream.get(&stream)
+    }
+
+    /// Changes what is known about the node on a stream, but for its cohort.
+    pub(super) fn change(&mut self, stream: StreamId, change: impl FnOnce(&mut NodeStatus)) {
+        if let Some(node) = self.by_stream.get_mut(&stream) {
+            change(node);
+        }
+    }
+
+    /// How many there are.
+    pub(super) fn len(&self) -> usize {
+        self.by_stream.len()
+    }
+
+    /// All, by stream.
+    pub(super) fn all(&self) -> impl Iterator<Item = &NodeStatus> {
+        self.by_stream.values()
+    }
+
+    /// Those of one cohort, by stream.
+    pub(super) fn of(&self, cohort: &Cohort) -> impl Iterator<Item = &NodeStatus> {
+        let streams = self.by_cohort.get(cohort).into_iter().flatten();
+        streams.filter_map(|stream| self.by_stream.get(stream))
+    }
+
+    fn leave(&mut self, stream: StreamId) -> Option<NodeStatus> {
+        let node = self.by_stream.remove(&stream)?;
+        if let Some(of_cohort) = self.by_cohort.get_mut(&node.cohort) {
+            of_cohort.remove(&stream);
+            if of_cohort.is_empty() {
+                self.by_cohort.remove(&node.cohort);
+            }
+        }
+        Some(node)
+    }
+
     /// Gives the room of a stream of `peer` back.
     pub(super) fn end(&mut self, stream: StreamId, peer: Option<&Peer>) {
-        self.by_stream.remove(&stream);
+        self.leave(stream);
         self.streams = self.streams.saturating_sub(1);
         if let Some(identity) = peer.and_then(Peer::identity)
             && let Some(own) = self.by_identity.get_mut(identity)
@@ -53,5 +114,55 @@ impl Nodes {
                 self.by_identity.remove(identity);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use sloop_model::WallTime;
+
+    use super::super::{Standing, Variant};
+    use super::*;
+
+    fn node(stream: StreamId, cohort: &str) -> NodeStatus {
+        NodeStatus {
+            stream,
+            id: format!("node-{stream}"),
+            group: cohort.to_owned(),
+            cohort: Cohort::of_service(cohort),
+            zone: String::new(),
+            connected_since: WallTime::default(),
+            variant: Variant::Delta,
+            types: BTreeMap::new(),
+            accepted: BTreeMap::new(),
+            standing: Standing::default(),
+        }
+    }
+
+    fn streams(nodes: &Nodes, cohort: &str) -> Vec<StreamId> {
+        let cohort = Cohort::of_service(cohort);
+        nodes.of(&cohort).map(|node| node.stream).collect()
+    }
+
+    #[test]
+    fn nodes_are_found_by_their_cohort_wherever_they_move() {
+        let mut nodes = Nodes::default();
+        for (stream, cohort) in [(1, "a"), (2, "b"), (3, "a")] {
+            nodes.introduce(node(stream, cohort));
+        }
+        assert_eq!(streams(&nodes, "a"), [1, 3]);
+        nodes.move_over(3, &Cohort::of_service("b"));
+        nodes.move_over(9, &Cohort::of_service("b"));
+        assert_eq!(streams(&nodes, "a"), [1]);
+        assert_eq!(streams(&nodes, "b"), [2, 3]);
+        nodes.end(1, None);
+        assert!(streams(&nodes, "a").is_empty());
+        nodes.introduce(node(2, "a"));
+        assert_eq!(
+            (streams(&nodes, "a"), streams(&nodes, "b")),
+            (vec![2], vec![3])
+        );
+        assert_eq!(nodes.by_cohort.len(), 2, "nothing is kept of who is gone");
+        assert_eq!(nodes.len(), nodes.all().count());
     }
 }

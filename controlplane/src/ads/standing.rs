@@ -160,7 +160,7 @@ mod tests {
             connected_since: at(0),
             variant: Variant::Delta,
             types: refused_at
-                .map(|seconds| ("t".to_owned(), refused(seconds)))
+                .map(|seconds| ("t".to_owned(), Box::new(refused(seconds))))
                 .into_iter()
                 .collect(),
             accepted: BTreeMap::new(),

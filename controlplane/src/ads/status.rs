@@ -1,6 +1,7 @@
 //! What is known about connected nodes, for people and for metrics.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -31,8 +32,8 @@ pub struct NodeStatus {
     pub connected_since: WallTime,
     /// How it speaks.
     pub variant: Variant,
-    /// What it asked for and was sent, by type URL.
-    pub types: BTreeMap<String, TypeStatus>,
+    /// What it asked for and was sent, by type URL. Boxed: a map makes room for eleven at once.
+    pub types: BTreeMap<String, Box<TypeStatus>>,
     /// The numbers of the configurations that it accepted last, by filter.
     #[serde(skip)]
     pub accepted: BTreeMap<Side, u64>,
@@ -89,9 +90,9 @@ pub struct Event {
     /// Which stream.
     pub stream: StreamId,
     /// The node's id.
-    pub node: String,
+    pub node: Arc<str>,
     /// The node's group.
-    pub group: String,
+    pub group: Arc<str>,
     /// What happened.
     pub what: What,
 }
@@ -103,13 +104,6 @@ pub enum What {
     Connected,
     /// It is gone.
     Gone,
-    /// A response was handed to the connection.
-    Sent {
-        /// The type.
-        type_url: String,
-        /// Its version in the snapshot.
-        version: String,
-    },
     /// The node took a response over: what was sent is in force.
     Acknowledged {
         /// The type.

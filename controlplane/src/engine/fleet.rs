@@ -1,6 +1,6 @@
 //! What the filters say about themselves: configurations in force, states of breakers.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use sloop_controllers::BreakerState;
@@ -183,6 +183,23 @@ impl Fleet {
             }));
         }
         all
+    }
+
+    /// How many nodes have a filter that runs with another configuration than its Envoy accepted last, as `accepted` says
+    /// by node; of who accepted none it is not known.
+    #[must_use]
+    pub fn drifting(&self, accepted: &BTreeMap<String, BTreeMap<Side, u64>>) -> usize {
+        let drifts = |vm: &&Vm| {
+            let accepted = accepted.get(&vm.node);
+            vm.filters.values().any(|applied| {
+                let accepted = accepted.and_then(|all| all.get(&applied.side));
+                accepted.is_some_and(|accepted| *accepted != applied.generation)
+            })
+        };
+        let vms = self.vms.values().filter(drifts);
+        vms.map(|vm| vm.node.as_str())
+            .collect::<BTreeSet<_>>()
+            .len()
     }
 
     fn forget_quietest(&mut self) {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use sloop_controllers::{AlertStatus, Lost, ScopeTotals, Signal, SloStatus, Stage};
-use sloop_model::{Module, Outcome, WallTime};
+use sloop_model::{Module, Outcome, Side, WallTime};
 use sloop_xds::rollout::Health;
 
 use super::effects::Effected;
@@ -96,6 +96,12 @@ impl Engine {
     #[must_use]
     pub fn reporters(&self) -> BTreeMap<&str, Reporter> {
         self.fleet.reporters()
+    }
+
+    /// How many nodes run with another configuration than they accepted last, as `accepted` says by node.
+    #[must_use]
+    pub fn drifting(&self, accepted: &BTreeMap<String, BTreeMap<Side, u64>>) -> usize {
+        self.fleet.drifting(accepted)
     }
 
     /// What the filters of `node` of `group` counted since the process began.

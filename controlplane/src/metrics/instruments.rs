@@ -262,6 +262,7 @@ pub struct PushMetrics {
     acknowledge: Histogram<f64>,
     effect: Histogram<f64>,
     rollouts: Counter<u64>,
+    drifting: Gauge<u64>,
 }
 
 impl PushMetrics {
@@ -304,7 +305,19 @@ impl PushMetrics {
                 "rollouts",
                 "Changes that went to a few nodes first, by what became of them.",
             ),
+            drifting: meter
+                .u64_gauge("nodes_drifting")
+                .with_description(
+                    "Nodes that report another configuration than they accepted last.",
+                )
+                .build(),
         }
+    }
+
+    /// So many nodes run with something else than they accepted.
+    pub fn drift(&self, nodes: usize) {
+        self.drifting
+            .record(u64::try_from(nodes).unwrap_or(u64::MAX), &[]);
     }
 
     /// A configuration was handed on.

@@ -157,6 +157,9 @@ pub(super) struct StoredCohort {
     declared: Option<Vec<StoredResource>>,
     gone: BTreeSet<String>,
     rejected: Option<StoredRejected>,
+    /// Since when no node of it is known to be connected; `None` when there was one at last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) away_since_ms: Option<WallTime>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -196,6 +199,7 @@ impl StoredCohort {
                 because: it.because.clone(),
                 at_ms: it.at,
             }),
+            away_since_ms: None,
         }
     }
 

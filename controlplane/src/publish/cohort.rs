@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use sloop_model::Side;
+use sloop_model::{ServiceName, Side};
 use sloop_xds::rollout::{Rejected, Wanted as Step};
 use sloop_xds::{Resource, Snapshot, SnapshotBuilder, Version};
 
@@ -21,6 +21,8 @@ pub(super) struct CohortState {
     pub(super) stable: Option<Based>,
     /// What is declared for it, whether all nodes have it or not.
     pub(super) declared: Declared,
+    /// What was declared last and its name, which takes two whole configurations to find.
+    pub(super) wanted: Option<Based>,
     /// Changes that may have gone to some nodes, oldest first.
     trials: Vec<Based>,
     /// The change that was taken back last, as long as it is wanted.
@@ -59,6 +61,25 @@ impl CohortState {
         })
     }
 
+    /// What is declared, by `basis` and for the cohort itself, with its name.
+    pub(super) fn wanted(&mut self, basis: &Arc<Basis>, service: &ServiceName) -> Based {
+        let known = self.wanted.take().filter(|known| {
+            Arc::ptr_eq(&known.basis, basis) && known.declared.is_same(&self.declared)
+        });
+        let wanted = known.unwrap_or_else(|| Based {
+            basis: Arc::clone(basis),
+            declared: self.declared.clone(),
+            revision: basis.revision(service, &self.declared),
+        });
+        self.wanted.insert(wanted).clone()
+    }
+
+    /// The name of what is wanted and not what all nodes have, where it is known.
+    #[cfg(test)]
+    pub(super) fn wanted_name(&self) -> Option<Version> {
+        self.wanted.as_ref().map(|wanted| wanted.revision.clone())
+    }
+
     /// Notes that a change may go to some nodes.
     pub(super) fn try_out(&mut self, change: Based) {
         self.trials.retain(|it| it.revision != change.revision);
@@ -80,6 +101,7 @@ impl CohortState {
 
     /// All nodes have what is wanted.
     pub(super) fn settle(&mut self) {
+        self.wanted = None;
         self.trials.clear();
         self.rejected = None;
     }

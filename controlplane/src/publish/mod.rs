@@ -11,13 +11,14 @@
 //! not wait are in both. What all nodes have is stored: a restart is no way
 //! around the few.
 
+mod away;
 mod basis;
 mod cohort;
 mod declared;
 mod making;
 mod numbers;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -63,7 +64,7 @@ pub struct Publisher {
     /// What is declared.
     basis: Arc<Basis>,
     cohorts: BTreeMap<Cohort, CohortState>,
-    /// What cohorts had that no node of has been seen yet.
+    /// What cohorts had of which no node has been seen yet, or is there any more.
     stored: BTreeMap<String, StoredCohort>,
     /// The bases in the store, by key.
     bases: BTreeMap<String, Arc<Basis>>,
@@ -170,7 +171,7 @@ impl Publisher {
         let mut prepared = Prepared::default();
         let mut state = match self.cohorts.remove(cohort) {
             Some(state) => state,
-            None => self.restored(cohort),
+            None => self.restored(cohort, &mut prepared.batch),
         };
         prepared.troubles = state.declared.take(wanted.fleet.resources(cohort));
         let trial = self.trial(&service, &mut state, cohort, &mut prepared.batch);
@@ -236,28 +237,6 @@ impl Publisher {
         self.pushed.get(version).copied()
     }
 
-    /// What `cohort` had when its nodes were last seen by an earlier process.
-    fn restored(&mut self, cohort: &Cohort) -> CohortState {
-        let mut state = CohortState::default();
-        let Some(stored) = self.stored.remove(&cohort.to_string()) else {
-            return state;
-        };
-        let Some(basis) = self.bases.get(&stored.basis) else {
-            return state;
-        };
-        if **basis == *self.basis {
-            self.basis = Arc::clone(basis);
-        }
-        state.declared = stored.declared();
-        state.rejected = stored.rejected();
-        state.stable = Some(Based {
-            basis: Arc::clone(basis),
-            declared: state.declared.clone(),
-            revision: stored.revision(),
-        });
-        state
-    }
-
     /// What is to be tried, if what is declared is not what all nodes have.
     fn trial(
         &mut self,
@@ -270,17 +249,14 @@ impl Publisher {
             && Arc::ptr_eq(&stable.basis, &self.basis)
             && stable.declared.is_same(&state.declared)
         {
+            state.wanted = None;
             if state.rejected.is_some() {
                 state.settle();
                 self.put(cohort, state, batch);
             }
             return None;
         }
-        let change = Based {
-            basis: Arc::clone(&self.basis),
-            declared: state.declared.clone(),
-            revision: self.basis.revision(service, &state.declared),
-        };
+        let change = state.wanted(&self.basis, service);
         match &state.stable {
             Some(stable) if stable.revision != change.revision => Some(change),
             // The first, or a change that makes no difference here.
@@ -291,38 +267,6 @@ impl Publisher {
                 None
             }
         }
-    }
-
-    /// Stores what `cohort` has, and drops what nobody has any more.
-    fn put(&mut self, cohort: &Cohort, state: &CohortState, batch: &mut Batch) {
-        let Some(stable) = &state.stable else {
-            return;
-        };
-        let mut bases = self.bases.iter();
-        let stored = bases.find(|(_, it)| Arc::ptr_eq(it, &stable.basis));
-        let key = match stored {
-            Some((key, _)) => key.clone(),
-            None => {
-                let key = stable.basis.key();
-                crate::engine::put(batch, &format!("{}{key}", basis::BASIS), &*stable.basis);
-                self.bases.insert(key.clone(), Arc::clone(&stable.basis));
-                key
-            }
-        };
-        let has = (&stable.revision, &stable.declared);
-        let stored = StoredCohort::new(cohort.to_string(), key, has, state.rejected.as_ref());
-        stored.put(batch);
-        let own = [&stable.basis].into_iter();
-        let others = self.cohorts.values().filter_map(|it| it.stable.as_ref());
-        let used: Vec<&Arc<Basis>> = own.chain(others.map(|it| &it.basis)).collect();
-        let waiting: BTreeSet<&String> = self.stored.values().map(|it| &it.basis).collect();
-        self.bases.retain(|key, basis| {
-            let stays = waiting.contains(key) || used.iter().any(|it| Arc::ptr_eq(it, basis));
-            if !stays {
-                batch.delete(format!("{}{key}", basis::BASIS));
-            }
-            stays
-        });
     }
 
     fn remember(&mut self, version: &str, pushed: Pushed) {

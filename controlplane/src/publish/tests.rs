@@ -1,3 +1,4 @@
+use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
 use sloop_controllers::NamedRoute;
@@ -460,4 +461,104 @@ fn a_time_to_live_is_in_what_sidecars_are_sent_and_goes_to_a_few_first() {
     assert_eq!(tried.at_once, first.at_once);
     let every = Some(Duration::from_secs(10));
     assert_eq!(tried.whole.heartbeat_every(), every);
+}
+
+fn keys(store: &InMemory, prefix: &str) -> Vec<String> {
+    let entries = store.list(prefix.as_bytes()).unwrap();
+    let keys = entries.into_iter().map(|(key, _)| key);
+    keys.map(|key| String::from_utf8(key).unwrap()).collect()
+}
+
+fn at(days: u64) -> WallTime {
+    WallTime::from_millis(days * 24 * 60 * 60 * 1_000)
+}
+
+#[test]
+fn what_a_cohort_had_is_known_for_days_after_its_last_node_is_gone() {
+    let store = InMemory::default();
+    let mut publisher = Publisher::restore(settings(), &store).unwrap();
+    let shop = Cohort::of_service("shop");
+    let first = step(prepare(&mut publisher, &store, "shop", &[]));
+    store.commit(&publisher.leave(&shop, at(1))).unwrap();
+    store.commit(&publisher.forget(at(7))).unwrap();
+    let tried = step(prepare(&mut publisher, &store, "shop", &routes("shop")));
+    assert_eq!(tried.at_once, first.at_once, "they come back with that");
+    assert_ne!(tried.whole, tried.at_once, "and few try the other");
+    // Who came back is not away, also after a restart.
+    let mut publisher = Publisher::restore(settings(), &store).unwrap();
+    store.commit(&publisher.forget(at(8))).unwrap();
+    let tried = step(prepare(&mut publisher, &store, "shop", &routes("shop")));
+    assert_eq!(tried.at_once, first.at_once);
+}
+
+#[test]
+fn a_cohort_without_nodes_is_forgotten_with_all_that_only_it_had() {
+    let store = InMemory::default();
+    let mut publisher = Publisher::restore(settings(), &store).unwrap();
+    for group in ["gone", "stays"] {
+        prepare(&mut publisher, &store, group, &[]);
+    }
+    // Only those that stay get what is declared next, so there are two bases.
+    let changed = prepare(&mut publisher, &store, "stays", &routes("stays"));
+    let revision = changed.step.unwrap().revision;
+    let stays = Cohort::of_service("stays");
+    store.commit(&publisher.accept(&stays, &revision)).unwrap();
+    let gone = Cohort::of_service("gone");
+    store.commit(&publisher.leave(&gone, at(1))).unwrap();
+    assert_eq!(
+        keys(&store, "rollout\n"),
+        ["rollout\ngone", "rollout\nstays"]
+    );
+    assert_eq!(keys(&store, "basis\n").len(), 2);
+    // After a restart nobody is there yet, and it counts from before.
+    let mut publisher = Publisher::restore(settings(), &store).unwrap();
+    store.commit(&publisher.forget(at(8))).unwrap();
+    assert_eq!(keys(&store, "rollout\n"), ["rollout\nstays"]);
+    assert_eq!(keys(&store, "basis\n").len(), 1);
+    let numbered = keys(&store, "config\n");
+    assert!(
+        numbered.iter().all(|key| key.contains("stays")),
+        "{numbered:?}"
+    );
+    assert!(publisher.forget(at(9)).is_empty());
+    store.commit(&publisher.forget(at(15))).unwrap();
+    assert_eq!(store.list(b"").unwrap(), []);
+}
+
+#[test]
+fn those_that_left_first_are_forgotten_when_there_are_too_many() {
+    let store = InMemory::default();
+    let mut publisher = Publisher::restore(settings(), &store).unwrap();
+    let count = u64::try_from(away::AWAY_COUNT_MAX).unwrap() + 2;
+    for number in 0..count {
+        let group = format!("shop-{number}");
+        prepare(&mut publisher, &store, &group, &[]);
+        let left = WallTime::from_millis(count - number);
+        let batch = publisher.leave(&Cohort::of_service(&group), left);
+        store.commit(&batch).unwrap();
+    }
+    store.commit(&publisher.forget(at(1))).unwrap();
+    let known = keys(&store, "rollout\n");
+    assert_eq!(known.len(), away::AWAY_COUNT_MAX);
+    for number in [count - 1, count - 2] {
+        assert!(!known.contains(&format!("rollout\nshop-{number}")));
+    }
+}
+
+#[test]
+fn a_change_is_named_once_for_as_long_as_it_is_tried() {
+    let store = InMemory::default();
+    let mut publisher = Publisher::restore(settings(), &store).unwrap();
+    prepare(&mut publisher, &store, "shop", &[]);
+    let named = |publisher: &Publisher| {
+        let state = publisher.cohorts.get(&Cohort::of_service("shop"));
+        state.unwrap().wanted_name()
+    };
+    let tried = step(prepare(&mut publisher, &store, "shop", &routes("shop")));
+    let name = named(&publisher);
+    assert_eq!(name.as_ref(), Some(&tried.revision));
+    prepare(&mut publisher, &store, "shop", &routes("shop"));
+    assert_eq!(named(&publisher), name);
+    prepare(&mut publisher, &store, "shop", &[]);
+    assert_eq!(named(&publisher), None, "nothing is tried");
 }

@@ -32,32 +32,37 @@ impl Acknowledgements {
     /// Takes in what happened on a stream; says what people should see of it.
     pub(super) fn hear(
         &mut self,
-        event: Event,
+        event: &Event,
         publisher: &Publisher,
         metrics: &PushMetrics,
     ) -> Vec<Happened> {
-        let (node, group) = (event.node, event.group);
-        match event.what {
+        let (node, group) = (|| event.node.to_string(), || event.group.to_string());
+        match &event.what {
             What::Connected => {
                 self.began.insert(event.stream, event.at);
-                vec![Happened::Connected { node, group }]
+                vec![Happened::Connected {
+                    node: node(),
+                    group: group(),
+                }]
             }
             What::Gone => {
                 self.began.remove(&event.stream);
-                vec![Happened::Gone { node, group }]
+                vec![Happened::Gone {
+                    node: node(),
+                    group: group(),
+                }]
             }
-            What::Sent { .. } => Vec::new(),
             What::InForce { took } => {
-                metrics.in_force(took);
+                metrics.in_force(*took);
                 Vec::new()
             }
             What::Acknowledged { resources, .. } => {
                 let began = self.began.get(&event.stream).copied();
-                let pushes = pushes(&resources, publisher);
+                let pushes = pushes(resources, publisher);
                 let heard = pushes.map(|pushed| {
                     metrics.acknowledged(took(began, pushed, event.at));
                     Happened::Acknowledged {
-                        node: node.clone(),
+                        node: node(),
                         side: pushed.side,
                         generation: pushed.generation,
                     }
@@ -68,9 +73,10 @@ impl Acknowledgements {
                 resources, message, ..
             } => {
                 metrics.refused();
-                tracing::warn!(node, group, message, "a node refused a configuration");
-                let heard = pushes(&resources, publisher).map(|pushed| Happened::Refused {
-                    node: node.clone(),
+                let (id, group) = (&*event.node, &*event.group);
+                tracing::warn!(node = id, group, message, "a node refused a configuration");
+                let heard = pushes(resources, publisher).map(|pushed| Happened::Refused {
+                    node: node(),
                     side: pushed.side,
                     generation: pushed.generation,
                     reason: message.clone(),

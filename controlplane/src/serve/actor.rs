@@ -3,10 +3,12 @@
 //! It waits for what comes first, tells the values that know, and carries out
 //! what they say. No decisions and no protocol live here.
 
+mod forgetting;
+mod inputs;
 mod pushes;
 mod rollouts;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -15,20 +17,21 @@ use sloop_model::{Module, Policy, WallTime};
 use sloop_xds::fleet::{Cohort, Fleet};
 use sloop_xds::rollout::{RolloutPace, Wanted as Rollout};
 use sloop_xds_protos::report::v1::ReportResponse;
-use tokio::sync::{broadcast, mpsc, oneshot, watch};
+use tokio::sync::{oneshot, watch};
 use tonic::Status;
 
 use super::acknowledgements::Acknowledgements;
 use super::commits::{Commits, Ended};
 use super::watch::Update;
-use crate::ads::{self, Hub};
+use crate::ads::Hub;
 use crate::clock;
 use crate::engine::{Documents, Engine, Pace};
 use crate::ingest::{Arrival, Verdict, response};
-use crate::metrics::{DocumentMetrics, IngestMetrics, PushMetrics, StepMetrics};
 use crate::publish::{Publisher, Pushed};
 use crate::record::Recorder;
 use crate::store::Store;
+pub use inputs::{Change, View};
+pub(super) use inputs::{Inputs, Meters};
 use rollouts::Course;
 
 /// Steps are at least this far apart, however much happens.
@@ -41,38 +44,8 @@ const STEP_LATEST: Duration = Duration::from_secs(1);
 /// do not ask. For thousands of SLOs it costs as much as a step.
 const SLOS_SHOWN_EVERY: Duration = Duration::from_secs(10);
 
-/// How often to look for what is over.
-const FORGET_GAP: Duration = Duration::from_secs(60);
-
 /// Reports taken at one go.
 const ARRIVALS_MAX: usize = 256;
-
-/// A look at the engine, between two things that happen.
-pub type View = Box<dyn FnOnce(&Engine) + Send>;
-
-/// A change of the engine that somebody asked for.
-pub type Change = Box<dyn FnOnce(&mut Engine) + Send>;
-
-/// What comes to the loop.
-#[derive(Debug)]
-pub(super) struct Inputs {
-    pub(super) arrivals: mpsc::Receiver<Arrival>,
-    pub(super) views: mpsc::Receiver<View>,
-    pub(super) changes: mpsc::Receiver<Change>,
-    pub(super) documents: mpsc::Receiver<Update>,
-    pub(super) ads: broadcast::Receiver<ads::Event>,
-    pub(super) cohorts: watch::Receiver<BTreeSet<Cohort>>,
-    pub(super) stop: watch::Receiver<bool>,
-}
-
-/// What the loop measures.
-#[derive(Clone, Debug)]
-pub(super) struct Meters {
-    pub(super) ingest: IngestMetrics,
-    pub(super) step: StepMetrics,
-    pub(super) push: PushMetrics,
-    pub(super) documents: DocumentMetrics,
-}
 
 /// What is to be done when something is durable.
 #[derive(Debug)]
@@ -184,7 +157,10 @@ impl Actor {
                 Some(view) = inputs.views.recv() => view(&self.engine),
                 Some(change) = inputs.changes.recv() => self.change(change),
                 Some(Update { documents, taken: _taken }) = inputs.documents.recv() => self.take_documents(documents),
-                event = inputs.ads.recv() => self.hear(event),
+                event = inputs.ads.recv() => {
+                    self.hear(event);
+                    self.hear_more(&mut inputs.ads);
+                }
                 Ok(()) = inputs.cohorts.changed() => {
                     let seen = inputs.cohorts.borrow_and_update().clone();
                     self.meet(seen);
@@ -213,12 +189,7 @@ impl Actor {
         }
         self.push(now);
         self.look_at_rollouts(now);
-        if now.duration_since(self.forgot) >= FORGET_GAP {
-            self.forgot = now;
-            self.engine.forget(clock::wall());
-            self.acknowledgements.forget(&self.hub.nodes());
-            self.commits.add(self.engine.changes(), [], now);
-        }
+        self.forget(now);
         self.commits.start(now);
         if let Some(recorder) = &mut self.recorder {
             let lines = self.engine.take_record();
@@ -313,6 +284,8 @@ impl Actor {
         }
         if SLOS_SHOWN_EVERY <= now.duration_since(self.shown) {
             self.slos.send_replace(Arc::clone(self.engine.slos()));
+            let drifting = self.engine.drifting(&self.hub.accepted());
+            self.meters.push.drift(drifting);
             self.shown = now;
         }
         let modules = self.engine.modules();

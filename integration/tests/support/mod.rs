@@ -43,7 +43,7 @@ pub struct Plane {
     pub hub: Hub,
     pub address: SocketAddr,
     pub reports: Reports,
-    events: broadcast::Receiver<Event>,
+    events: broadcast::Receiver<Arc<Event>>,
     serving: tokio::task::JoinHandle<()>,
 }
 
@@ -96,7 +96,7 @@ impl Plane {
         let pushed = self.push(configs);
         tokio::time::timeout(SOON, async {
             loop {
-                match self.events.recv().await.unwrap().what {
+                match self.events.recv().await.unwrap().what.clone() {
                     What::Acknowledged { version, .. } if version == pushed => return Ok(()),
                     What::Refused {
                         version, message, ..
@@ -105,7 +105,6 @@ impl Plane {
                     | What::Refused { .. }
                     | What::Connected
                     | What::Gone
-                    | What::Sent { .. }
                     | What::InForce { .. } => {}
                 }
             }

@@ -11,25 +11,30 @@ use super::super::{NodeStatus, StreamId};
 use super::{Hub, lock};
 
 impl Hub {
+    /// The nodes that are connected, by stream.
+    #[must_use]
+    pub fn nodes(&self) -> Vec<NodeStatus> {
+        self.lock_nodes().all().cloned().collect()
+    }
+
     /// How many nodes are connected.
     #[must_use]
     pub fn count_nodes(&self) -> usize {
-        self.lock_nodes().by_stream.len()
+        self.lock_nodes().len()
     }
 
     /// How many connected nodes are so.
     #[must_use]
     pub fn count_nodes_that(&self, is_so: fn(&NodeStatus) -> bool) -> usize {
         let nodes = self.lock_nodes();
-        nodes.by_stream.values().filter(|it| is_so(it)).count()
+        nodes.all().filter(|it| is_so(it)).count()
     }
 
     /// How the nodes of `cohort` stand with what they should have, by id.
     #[must_use]
     pub fn seen(&self, cohort: &Cohort) -> Vec<Seen> {
         let nodes = self.lock_nodes();
-        let streams = nodes.by_stream.values();
-        standing::by_node(streams.filter(|node| node.cohort == *cohort))
+        standing::by_node(nodes.of(cohort))
     }
 
     /// Says how changes to the nodes of `cohort` stand, for who asks with [`Hub::stages`].
@@ -39,9 +44,21 @@ impl Hub {
 
     /// Notes the number of the configuration that the node on `stream` accepted.
     pub fn set_accepted(&self, stream: StreamId, side: Side, generation: u64) {
-        if let Some(node) = self.lock_nodes().by_stream.get_mut(&stream) {
+        self.lock_nodes().change(stream, |node| {
             node.accepted.insert(side, generation);
+        });
+    }
+
+    /// The numbers of the configurations that nodes accepted last, by node.
+    #[must_use]
+    pub fn accepted(&self) -> BTreeMap<String, BTreeMap<Side, u64>> {
+        let mut all: BTreeMap<String, BTreeMap<Side, u64>> = BTreeMap::new();
+        for node in self.lock_nodes().all().filter(|it| !it.accepted.is_empty()) {
+            all.entry(node.id.clone())
+                .or_default()
+                .extend(&node.accepted);
         }
+        all
     }
 
     /// How changes stand, by cohort.

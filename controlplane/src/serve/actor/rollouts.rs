@@ -1,11 +1,13 @@
 //! Changes on their way: from a few nodes of a cohort to all of them.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use sloop_model::WallTime;
 use sloop_xds::fleet::Cohort;
 use sloop_xds::rollout::{Rejected, Rollout, RolloutPace, Told, Wanted};
 use tokio::sync::broadcast;
+use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 
 use super::Actor;
 use crate::admin::api::Happened;
@@ -16,11 +18,16 @@ use crate::engine::Pace;
 /// How often to look at the nodes that try something. Reports come each second.
 const LOOK_GAP: Duration = Duration::from_millis(250);
 
+/// What is heard at one go, beside what else there is to do.
+const HEARD_MAX: usize = 256;
+
 /// How a cohort gets what it should have.
 #[derive(Debug)]
 pub(super) struct Course {
     pub(super) pace: Pace,
     pub(super) rollout: Rollout,
+    /// Since when it is known to have no node; `None` while it has one.
+    pub(super) deserted_since: Option<Instant>,
 }
 
 impl Course {
@@ -29,6 +36,7 @@ impl Course {
         Self {
             pace,
             rollout: Rollout::restored(rejected),
+            deserted_since: None,
         }
     }
 }
@@ -40,13 +48,13 @@ impl Actor {
     }
 
     /// Takes in what a node said.
-    pub(super) fn hear(&mut self, event: Result<ads::Event, broadcast::error::RecvError>) {
+    pub(super) fn hear(&mut self, event: Result<Arc<ads::Event>, RecvError>) {
         match event {
             Ok(event) => {
                 let (at, stream) = (event.at, event.stream);
                 let heard = self
                     .acknowledgements
-                    .hear(event, &self.publisher, &self.meters.push);
+                    .hear(&event, &self.publisher, &self.meters.push);
                 for happened in heard {
                     if let Happened::Acknowledged {
                         side, generation, ..
@@ -58,6 +66,18 @@ impl Actor {
                 }
             }
             Err(error) => tracing::warn!(%error, "missed what nodes said"),
+        }
+    }
+
+    /// Takes in what else nodes have said meanwhile: after a push thousands speak at once, and what is due
+    /// need not be looked for after each.
+    pub(super) fn hear_more(&mut self, events: &mut broadcast::Receiver<Arc<ads::Event>>) {
+        for _ in 0..HEARD_MAX {
+            match events.try_recv() {
+                Ok(event) => self.hear(Ok(event)),
+                Err(TryRecvError::Lagged(missed)) => self.hear(Err(RecvError::Lagged(missed))),
+                Err(TryRecvError::Empty | TryRecvError::Closed) => return,
+            }
         }
     }
 

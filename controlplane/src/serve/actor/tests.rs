@@ -2,13 +2,17 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc as blocking;
 
+use std::collections::BTreeSet;
+
 use sloop_controllers::ConfigSettings;
 use sloop_model::TraceSettings;
 use sloop_xds_protos::report::v1 as wire;
+use tokio::sync::{broadcast, mpsc};
 
+use super::super::watch::Update;
 use super::*;
-use crate::ads::AdsLimits;
-use crate::metrics::Telemetry;
+use crate::ads::{self, AdsLimits};
+use crate::metrics::{DocumentMetrics, IngestMetrics, PushMetrics, StepMetrics, Telemetry};
 use crate::publish::PublishSettings;
 use crate::store::{Batch, Entry, InMemory, StoreError};
 
@@ -69,7 +73,7 @@ struct Held {
     views: mpsc::Sender<View>,
     stop: watch::Sender<bool>,
     _documents: mpsc::Sender<Update>,
-    _ads: broadcast::Sender<ads::Event>,
+    _ads: broadcast::Sender<Arc<ads::Event>>,
     _changes: mpsc::Sender<Change>,
     _cohorts: watch::Sender<BTreeSet<Cohort>>,
 }
