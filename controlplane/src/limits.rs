@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use sloop_model::ReportSettings;
+
 use crate::ads::AdsLimits;
 use crate::door::DoorLimits;
 use crate::ingest::ReportLimits;
@@ -79,8 +81,12 @@ const MILLION: u64 = 1_000_000;
 const HOUR_MS: u64 = 60 * 60 * 1_000;
 const GIB: u64 = 1 << 30;
 
-const ALL: [Named; 24] = [
+/// Filters cut reports to [`ReportSettings::BYTES_MAX`], but for a scope more: what they send must be taken.
+const REPORT_BYTES_MIN: u64 = 2 * ReportSettings::BYTES_MAX as u64;
+
+const ALL: [Named; 26] = [
     named!("connections", (1, MILLION), door.connections_max: count),
+    named!("connections_per_identity", (1, MILLION), door.connections_per_identity_max: count),
     named!("handshakes", (1, 100_000), door.handshakes_max: count),
     named!("handshake_ms", (10, HOUR_MS), door.handshake_time_max: ms),
     named!("connection_age_ms", (1_000, 24 * 7 * HOUR_MS), door.connection_age_max: ms),
@@ -100,9 +106,10 @@ const ALL: [Named; 24] = [
     named!("name_bytes", (1, 64 << 10), ads.stream.name_bytes_max: count),
     named!("stall_ms", (1_000, HOUR_MS), ads.stall_max: ms),
     named!("stream_window_bytes", (16 << 10, GIB), ads.stream_window_bytes: count),
-    named!("report_bytes", (64 << 10, 64 << 20), reports.bytes_max: count),
+    named!("report_bytes", (REPORT_BYTES_MIN, 64 << 20), reports.bytes_max: count),
     named!("report_ms", (100, HOUR_MS), reports.time_max: ms),
     named!("report_room_bytes", (1 << 20, 64 * GIB), reports.room: count),
+    named!("report_room_per_identity_bytes", (1 << 20, 64 * GIB), reports.room_per_identity: count),
     named!("report_room_per_connection_bytes", (1 << 20, 4 * GIB - 1), reports.room_per_connection: count),
 ];
 

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use sloop_controlplane::ads::{AdsLimits, Hub};
 use sloop_controlplane::clock;
-use sloop_controlplane::door::{Door, DoorLimits, Names, admit};
+use sloop_controlplane::door::{Connection, Door, DoorLimits, Names, Peer, Speech, admit};
 use sloop_controlplane::metrics::{DoorMetrics, Telemetry};
 use sloop_xds_protos::envoy::envoy::config::core::v3::Node;
 use sloop_xds_protos::envoy::envoy::service::discovery::v3::DeltaDiscoveryRequest;
@@ -19,7 +19,9 @@ use sloop_xds_protos::envoy::envoy::service::discovery::v3::aggregated_discovery
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
+use tokio_stream::StreamExt as _;
 use tonic::service::InterceptorLayer;
+use tonic::transport::server::Connected as _;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Status};
 
@@ -41,6 +43,7 @@ impl Served {
             tls: None,
             limits,
             names: Names::Required,
+            speech: Speech::Grpc,
             metrics: DoorMetrics::register(&telemetry.meter(), "grpc"),
         };
         let hub = Hub::new(AdsLimits::default(), clock::wall);
@@ -157,4 +160,80 @@ async fn too_many_calls_are_refused_and_a_flood_ends_the_connection() {
     .expect("the connection of the flood ends");
     assert!(1_000 <= served.hits("calls"));
     ask(&mut others).await.unwrap();
+}
+
+/// A connection as the server has it, and the client's end of it.
+async fn connected(limits: DoorLimits, speech: Speech) -> (Connection, TcpStream, Telemetry) {
+    let telemetry = Telemetry::begin().unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let at = listener.local_addr().unwrap();
+    let door = Door {
+        listener,
+        tls: None,
+        limits,
+        names: Names::Optional,
+        speech,
+        metrics: DoorMetrics::register(&telemetry.meter(), "http"),
+    };
+    let mut connections = door.open();
+    let client = TcpStream::connect(at).await.unwrap();
+    let connection = timeout(SOON, connections.next()).await.unwrap();
+    (connection.unwrap().unwrap(), client, telemetry)
+}
+
+#[tokio::test]
+async fn who_takes_nothing_is_cut_off_while_there_is_something_to_say_to_them() {
+    let (mut connection, _client, _telemetry) =
+        connected(DoorLimits::default(), Speech::Grpc).await;
+    let peer: Peer = connection.connect_info();
+    let saying = tokio::spawn(async move {
+        loop {
+            if let Err(error) = connection.write_all(&[0; 64 << 10]).await {
+                return error;
+            }
+        }
+    });
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    peer.end();
+    let error = timeout(SOON, saying).await.expect("it ends").unwrap();
+    assert_eq!(error.kind(), std::io::ErrorKind::ConnectionAborted);
+}
+
+#[tokio::test]
+async fn who_is_slow_to_ask_over_http_is_not_waited_for_and_who_asks_is() {
+    let limits = DoorLimits {
+        handshake_time_max: Duration::from_millis(200),
+        ..DoorLimits::default()
+    };
+    let head = b"GET /v1/slos HTTP/1.1\r\nhost: sloop\r\n\r\n";
+    let (slow, asks) = (&head[..30], &head[..]);
+    for (said, lasts) in [(slow, false), (asks, true)] {
+        let (mut connection, mut client, _telemetry) = connected(limits, Speech::Http).await;
+        client.write_all(said).await.unwrap();
+        let reading = tokio::spawn(async move {
+            let mut all = Vec::new();
+            let ended = connection.read_to_end(&mut all).await;
+            (all, ended)
+        });
+        // What lasts ends with its client, which is longer than it would have been waited for.
+        if lasts {
+            tokio::time::sleep(Duration::from_millis(600)).await;
+            drop(client);
+        }
+        let (read, ended) = timeout(SOON, reading).await.expect("it ends").unwrap();
+        assert_eq!((read.as_slice(), ended.is_ok()), (said, lasts));
+    }
+}
+
+#[tokio::test]
+async fn a_connection_of_people_does_not_last_for_ever() {
+    let limits = DoorLimits {
+        connection_age_max: Duration::from_millis(100),
+        ..DoorLimits::default()
+    };
+    let (mut connection, mut client, _telemetry) = connected(limits, Speech::Http).await;
+    client.write_all(b"GET / HTTP/1.1\r\n\r\n").await.unwrap();
+    let mut all = Vec::new();
+    let ended = timeout(SOON, connection.read_to_end(&mut all)).await;
+    assert!(ended.expect("it ends").is_ok(), "as if the client had gone");
 }

@@ -13,7 +13,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use sloop_controlplane::ads::Hub;
 use sloop_controlplane::clock;
-use sloop_controlplane::door::{Door, Names, admit};
+use sloop_controlplane::door::{Door, Names, Speech, admit};
 use sloop_controlplane::ingest::{Arrival, Reports};
 use sloop_controlplane::limits::Limits;
 use sloop_controlplane::metrics::{DoorMetrics, IngestMetrics, Telemetry};
@@ -80,6 +80,7 @@ impl Served {
             tls: None,
             limits: limits.door,
             names: Names::Required,
+            speech: Speech::Grpc,
             metrics,
         };
         tokio::spawn(server.serve_with_incoming(door.open()));
@@ -217,36 +218,72 @@ fn report(bytes: usize) -> ReportRequest {
 
 #[tokio::test]
 async fn a_report_that_is_too_large_is_refused_before_it_is_there() {
-    let mut served = Served::with(&["report_bytes=65536"]).await;
+    let mut served = Served::with(&["report_bytes=1048576"]).await;
     let mut client = ReportServiceClient::new(served.channel());
-    let refused = client.report(report(66_000)).await.unwrap_err();
+    let refused = client.report(report(1_100_000)).await.unwrap_err();
     assert_eq!(refused.code(), Code::ResourceExhausted);
     assert!(
         refused
             .message()
-            .ends_with("bytes; it may have at most 65536"),
+            .ends_with("bytes; it may have at most 1048576"),
         "{refused}"
     );
     assert_eq!(served.hits("report_bytes"), 1);
-    let asked = tokio::spawn(async move { client.report(report(60_000)).await });
+    let asked = tokio::spawn(async move { client.report(report(1_000_000)).await });
     let arrival = served.arrivals.recv().await.unwrap();
     drop(arrival.answer.send(Ok(ReportResponse::default())));
     asked.await.unwrap().unwrap();
 }
 
-#[tokio::test]
-async fn a_report_that_would_be_large_in_memory_is_not_decoded() {
-    let served = Served::with(&["report_room_per_connection_bytes=1048576"]).await;
-    let mut client = ReportServiceClient::new(served.channel());
+/// A report that is small on the wire and large in memory.
+fn many_scopes() -> ReportRequest {
     let scopes = ReportRequest {
         sequence: 1,
         scopes: vec![ScopeDelta::default(); 10_000],
         ..ReportRequest::default()
     };
     assert!(prost::Message::encoded_len(&scopes) < 25_000);
-    let refused = client.report(scopes).await.unwrap_err();
-    assert_eq!(refused.code(), Code::Unavailable);
-    assert_eq!(served.hits("report_room_per_connection"), 1);
+    scopes
+}
+
+#[tokio::test]
+async fn a_report_that_never_has_room_is_refused_for_good_before_it_is_decoded() {
+    for room in ["report_room_per_connection_bytes", "report_room_bytes"] {
+        let served = Served::with(&[&format!("{room}=1048576")]).await;
+        let mut client = ReportServiceClient::new(served.channel());
+        let refused = client.report(many_scopes()).await.unwrap_err();
+        assert_eq!(refused.code(), Code::ResourceExhausted);
+        let message = refused.message();
+        assert!(
+            message.ends_with("it may take at most 1048576"),
+            "{message}"
+        );
+        assert_eq!(served.hits("report_weight"), 1, "{room}");
+        assert_eq!(served.hits("report_room"), 0);
+        assert_eq!(served.hits("report_room_per_connection"), 0);
+    }
+}
+
+#[tokio::test]
+async fn reports_that_wait_on_one_connection_have_a_bound() {
+    let mut served = Served::with(&["report_room_per_connection_bytes=1048576"]).await;
+    let channel = served.channel();
+    let mut waiting = tokio::task::JoinSet::new();
+    for _ in 0..40 {
+        let mut client = ReportServiceClient::new(channel.clone());
+        waiting.spawn(async move { client.report(report(40_000)).await });
+    }
+    served.hit("report_room_per_connection").await;
+    assert_eq!(served.hits("report_room"), 0);
+    let mut other = ReportServiceClient::new(served.channel());
+    let other = tokio::spawn(async move { other.report(report(40_000)).await });
+    while !other.is_finished() {
+        if let Ok(Some(arrival)) = timeout(Duration::from_millis(10), served.arrivals.recv()).await
+        {
+            drop(arrival.answer.send(Ok(ReportResponse::default())));
+        }
+    }
+    other.await.unwrap().unwrap();
 }
 
 #[tokio::test]

@@ -5,17 +5,20 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use sloop_controllers::SpiffeId;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio_rustls::LazyConfigAcceptor;
 use tokio_rustls::server::TlsStream;
 use tokio_stream::wrappers::ReceiverStream;
 
-use super::connection::{Carrier, Connection, Times};
+use super::connection::{Carrier, Connection, Places, Times};
 use super::identity::{NoIdentity, identity};
 use super::limits::{DoorLimits, Limit};
 use super::peer::{Client, Peer};
+use super::silence::{Silence, Speech};
 use super::watch::ServerTls;
+use super::workload::Workloads;
 use crate::metrics::DoorMetrics;
 
 /// Connections that are let in and that the server has not taken yet.
@@ -35,6 +38,8 @@ pub struct Door {
     pub limits: DoorLimits,
     /// Whether certificates must say whose they are.
     pub names: Names,
+    /// What is spoken on it.
+    pub speech: Speech,
     /// What counts them.
     pub metrics: DoorMetrics,
 }
@@ -57,6 +62,8 @@ enum Refused {
     Handshake(#[from] io::Error),
     #[error(transparent)]
     Identity(#[from] NoIdentity),
+    #[error("there are too many connections with the identity {0}")]
+    Many(SpiffeId),
 }
 
 /// What all connections share.
@@ -65,8 +72,10 @@ struct Hall {
     tls: Option<ServerTls>,
     limits: DoorLimits,
     names: Names,
+    speech: Speech,
     metrics: DoorMetrics,
     handshakes: Semaphore,
+    workloads: Workloads,
     let_in: mpsc::Sender<io::Result<Connection>>,
 }
 
@@ -78,8 +87,10 @@ impl Door {
             tls: self.tls,
             limits: self.limits,
             names: self.names,
+            speech: self.speech,
             metrics: self.metrics,
             handshakes: Semaphore::new(self.limits.handshakes_max),
+            workloads: Workloads::default(),
             let_in,
         };
         tokio::spawn(take(self.listener, Arc::new(hall)));
@@ -119,16 +130,11 @@ async fn receive(
     place: OwnedSemaphorePermit,
 ) {
     match hall.secure(stream).await {
-        Ok((carrier, client)) => {
-            let connection = hall.connection(carrier, from, client, place);
-            drop(hall.let_in.send(Ok(connection)).await);
-        }
-        Err(refused) => {
-            hall.metrics.hit(refused.limit());
-            // Whoever reaches the port can bring this about, as often as they like.
-            let because = std::error::Error::source(&refused).map(ToString::to_string);
-            tracing::debug!(%from, error = %refused, because, "a connection was refused");
-        }
+        Ok((carrier, client)) => match hall.connection(carrier, from, client, place) {
+            Ok(connection) => drop(hall.let_in.send(Ok(connection)).await),
+            Err(refused) => hall.refuse(from, &refused),
+        },
+        Err(refused) => hall.refuse(from, &refused),
     }
 }
 
@@ -171,17 +177,46 @@ impl Hall {
         from: SocketAddr,
         client: Client,
         place: OwnedSemaphorePermit,
-    ) -> Connection {
+    ) -> Result<Connection, Refused> {
+        let (workload, of_identity) = match &client {
+            Client::Named(identity) => {
+                let max = self.limits.connections_per_identity_max;
+                let taken = self.workloads.take(identity, max);
+                taken
+                    .ok_or_else(|| Refused::Many(identity.clone()))
+                    .map(|(workload, place)| (Some(workload), Some(place)))?
+            }
+            Client::Verified | Client::Unverified => (None, None),
+        };
         let (end, ended) = oneshot::channel();
         let metrics = self.metrics.clone();
-        let age_max = matches!(carrier, Carrier::Secured(_))
-            .then(|| spread(self.limits.connection_age_max, from.port()));
-        let peer = Peer::new(from, client, &self.limits, metrics.clone(), end);
+        // Over plain gRPC nobody has anything to prove again.
+        let is_for_ever = matches!((&carrier, self.speech), (Carrier::Plain(_), Speech::Grpc));
+        let age_max = (!is_for_ever).then(|| spread(self.limits.connection_age_max, from.port()));
+        let peer = Peer::new(from, (client, workload), &self.limits, metrics.clone(), end);
         let times = Times {
             silence_max: self.limits.handshake_time_max,
             age_max,
         };
-        Connection::new(carrier, (peer, ended), times, metrics, place)
+        let places = Places {
+            _of_all: place,
+            _of_identity: of_identity,
+        };
+        let carried = (carrier, Silence::until(self.speech));
+        Ok(Connection::new(
+            carried,
+            (peer, ended),
+            times,
+            metrics,
+            places,
+        ))
+    }
+
+    /// Counts that somebody was not let in. Whoever reaches the port can bring this about, as often as they like.
+    fn refuse(&self, from: SocketAddr, refused: &Refused) {
+        self.metrics.hit(refused.limit());
+        let because = std::error::Error::source(refused).map(ToString::to_string);
+        tracing::debug!(%from, error = %refused, because, "a connection was refused");
     }
 }
 
@@ -191,6 +226,7 @@ impl Refused {
             Self::Slow => Limit::HandshakeTime,
             Self::Handshake(_) => Limit::Handshake,
             Self::Identity(_) => Limit::Identity,
+            Self::Many(_) => Limit::ConnectionsPerIdentity,
         }
     }
 }

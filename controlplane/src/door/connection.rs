@@ -14,10 +14,8 @@ use tonic::transport::server::Connected;
 
 use super::limits::Limit;
 use super::peer::Peer;
+use super::silence::Silence;
 use crate::metrics::DoorMetrics;
-
-/// What HTTP/2 begins with (RFC 9113, 3.4).
-const PREFACE_BYTES: usize = 24;
 
 /// Writes that are larger are none of few frames, as the end of a connection is.
 const LAST_WORDS_MAX: usize = 1_024;
@@ -36,15 +34,22 @@ pub struct Connection {
     peer: Peer,
     /// `None` when it is over.
     end: Option<oneshot::Receiver<()>>,
-    /// Bytes that are still missing until it speaks.
-    silent: usize,
+    /// What is still missing until it speaks.
+    silence: Silence,
     /// When it ends: while it is silent, and then for its age.
     due: Option<Pin<Box<Sleep>>>,
     age_max: Option<Duration>,
     metrics: DoorMetrics,
     /// Whether the server told the client that it asks for too much.
     was_calmed: bool,
-    _place: OwnedSemaphorePermit,
+    _places: Places,
+}
+
+/// Places among all connections, and among those of one identity. They are given back when dropped.
+#[derive(Debug)]
+pub(super) struct Places {
+    pub(super) _of_all: OwnedSemaphorePermit,
+    pub(super) _of_identity: Option<OwnedSemaphorePermit>,
 }
 
 /// How long a connection may be silent, and last.
@@ -56,23 +61,23 @@ pub(super) struct Times {
 
 impl Connection {
     pub(super) fn new(
-        carrier: Carrier,
+        (carrier, silence): (Carrier, Silence),
         (peer, end): (Peer, oneshot::Receiver<()>),
         times: Times,
         metrics: DoorMetrics,
-        place: OwnedSemaphorePermit,
+        places: Places,
     ) -> Self {
         metrics.connected();
         Self {
             carrier,
             peer,
             end: Some(end),
-            silent: PREFACE_BYTES,
+            silence,
             due: Some(Box::pin(tokio::time::sleep(times.silence_max))),
             age_max: times.age_max,
             metrics,
             was_calmed: false,
-            _place: place,
+            _places: places,
         }
     }
 
@@ -90,7 +95,7 @@ impl Connection {
             return Poll::Pending;
         };
         ready!(due.as_mut().poll(context));
-        if 0 < self.silent {
+        if !self.silence.is_over() {
             self.metrics.hit(Limit::HandshakeTime);
             return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
         }
@@ -106,13 +111,19 @@ impl Connection {
         }
     }
 
+    /// Whether it is to end while its client takes nothing more: nobody looks then whether there is something to read.
+    fn poll_stuck<T>(&mut self, context: &mut Context<'_>) -> Poll<io::Result<T>> {
+        ready!(self.poll_end(context))?;
+        Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
+    }
+
     /// Notes that `bytes` came.
-    fn heard(&mut self, bytes: usize) {
-        if self.silent == 0 {
+    fn heard(&mut self, bytes: &[u8]) {
+        if self.silence.is_over() {
             return;
         }
-        self.silent = self.silent.saturating_sub(bytes);
-        if self.silent == 0 {
+        self.silence.hear(bytes);
+        if self.silence.is_over() {
             match (self.age_max, &mut self.due) {
                 (Some(age_max), Some(due)) => due.as_mut().reset(Instant::now() + age_max),
                 (_, due) => *due = None,
@@ -149,7 +160,7 @@ impl AsyncRead for Connection {
             Carrier::Plain(stream) => Pin::new(stream).poll_read(context, buffer),
             Carrier::Secured(stream) => Pin::new(stream).poll_read(context, buffer),
         })?;
-        self.heard(buffer.filled().len().saturating_sub(before));
+        self.heard(buffer.filled().get(before..).unwrap_or_default());
         Poll::Ready(Ok(()))
     }
 }
@@ -161,9 +172,13 @@ impl AsyncWrite for Connection {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         self.saying(bytes);
-        match &mut self.carrier {
+        let written = match &mut self.carrier {
             Carrier::Plain(stream) => Pin::new(stream).poll_write(context, bytes),
             Carrier::Secured(stream) => Pin::new(stream).poll_write(context, bytes),
+        };
+        match written {
+            Poll::Pending => self.poll_stuck(context),
+            Poll::Ready(_) => written,
         }
     }
 
@@ -175,9 +190,13 @@ impl AsyncWrite for Connection {
         for slice in slices {
             self.saying(slice);
         }
-        match &mut self.carrier {
+        let written = match &mut self.carrier {
             Carrier::Plain(stream) => Pin::new(stream).poll_write_vectored(context, slices),
             Carrier::Secured(stream) => Pin::new(stream).poll_write_vectored(context, slices),
+        };
+        match written {
+            Poll::Pending => self.poll_stuck(context),
+            Poll::Ready(_) => written,
         }
     }
 
@@ -189,9 +208,13 @@ impl AsyncWrite for Connection {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match &mut self.carrier {
+        let flushed = match &mut self.carrier {
             Carrier::Plain(stream) => Pin::new(stream).poll_flush(context),
             Carrier::Secured(stream) => Pin::new(stream).poll_flush(context),
+        };
+        match flushed {
+            Poll::Pending => self.poll_stuck(context),
+            Poll::Ready(_) => flushed,
         }
     }
 

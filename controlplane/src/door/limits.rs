@@ -7,6 +7,8 @@ use std::time::Duration;
 pub struct DoorLimits {
     /// Connections at one time.
     pub connections_max: usize,
+    /// The same of all clients with one identity, which only TLS gives.
+    pub connections_per_identity_max: usize,
     /// Handshakes at one time; more wait.
     pub handshakes_max: usize,
     /// How long a connection may take until it is secured, and then until it speaks HTTP/2.
@@ -25,6 +27,8 @@ impl Default for DoorLimits {
             // A sidecar has one, and one more per worker once it reports. The machine's limit of
             // open files is often reached before.
             connections_max: 60_000,
+            // Whoever has one certificate leaves as many to others.
+            connections_per_identity_max: 30_000,
             // Each takes half a millisecond of a core, and otherwise waits for the client.
             handshakes_max: 256,
             handshake_time_max: Duration::from_secs(5),
@@ -41,6 +45,8 @@ impl Default for DoorLimits {
 pub enum Limit {
     /// [`DoorLimits::connections_max`].
     Connections,
+    /// [`DoorLimits::connections_per_identity_max`].
+    ConnectionsPerIdentity,
     /// [`DoorLimits::handshake_time_max`].
     HandshakeTime,
     /// No certificate, or one that nobody trusts, or other nonsense.
@@ -79,8 +85,12 @@ pub enum Limit {
     ReportTime,
     /// [`crate::ingest::ReportLimits::room`].
     ReportRoom,
+    /// [`crate::ingest::ReportLimits::room_per_identity`].
+    IdentityRoom,
     /// [`crate::ingest::ReportLimits::room_per_connection`].
     ConnectionRoom,
+    /// A report that takes more than there would be room for if there were no other.
+    ReportWeight,
 }
 
 impl Limit {
@@ -89,6 +99,7 @@ impl Limit {
     pub const fn word(self) -> &'static str {
         match self {
             Self::Connections => "connections",
+            Self::ConnectionsPerIdentity => "connections_per_identity",
             Self::HandshakeTime => "handshake_time",
             Self::Handshake => "handshake",
             Self::Identity => "identity",
@@ -108,7 +119,9 @@ impl Limit {
             Self::ReportBytes => "report_bytes",
             Self::ReportTime => "report_time",
             Self::ReportRoom => "report_room",
+            Self::IdentityRoom => "report_room_per_identity",
             Self::ConnectionRoom => "report_room_per_connection",
+            Self::ReportWeight => "report_weight",
         }
     }
 }

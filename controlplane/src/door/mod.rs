@@ -12,8 +12,10 @@ mod connection;
 mod identity;
 mod limits;
 mod peer;
+mod silence;
 mod tls;
 mod watch;
+mod workload;
 
 use std::sync::Arc;
 
@@ -22,6 +24,7 @@ pub use connection::Connection;
 pub use identity::{NoIdentity, identity};
 pub use limits::{DoorLimits, Limit};
 pub use peer::{Peer, admit};
+pub use silence::Speech;
 pub use tls::{TlsError, TlsFiles};
 pub(crate) use tls::{certificates, read as read_file};
 pub use watch::{ServerTls, TlsWatch};

@@ -8,6 +8,7 @@ use tokio::sync::{Semaphore, oneshot};
 use tonic::{Request, Status};
 
 use super::limits::{DoorLimits, Limit};
+use super::workload::Workload;
 use crate::ads::Allowance;
 use crate::clock;
 use crate::ingest::Report;
@@ -30,6 +31,8 @@ struct Shared {
     client: Client,
     metrics: DoorMetrics,
     state: Mutex<State>,
+    /// What it shares with other connections of its identity.
+    workload: Option<Arc<Workload>>,
     /// Bytes of its reports that may be in memory; set by what reads the first.
     room: OnceLock<Arc<Semaphore>>,
 }
@@ -59,7 +62,7 @@ impl Peer {
     /// The peer of a connection that begins. The connection must end when `end` is dropped.
     pub(super) fn new(
         address: SocketAddr,
-        client: Client,
+        (client, workload): (Client, Option<Arc<Workload>>),
         limits: &DoorLimits,
         metrics: DoorMetrics,
         end: oneshot::Sender<()>,
@@ -77,6 +80,7 @@ impl Peer {
                 client,
                 metrics,
                 state: Mutex::new(state),
+                workload,
                 room: OnceLock::new(),
             }),
         }
@@ -108,6 +112,13 @@ impl Peer {
     pub fn room(&self, bytes: usize) -> Arc<Semaphore> {
         let room = || Arc::new(Semaphore::new(bytes));
         Arc::clone(self.shared.room.get_or_init(room))
+    }
+
+    /// The room that the reports of all connections with its identity have, which is `bytes`; `None` without one.
+    #[must_use]
+    pub fn room_of_identity(&self, bytes: usize) -> Option<Arc<Semaphore>> {
+        let workload = self.shared.workload.as_ref()?;
+        Some(workload.room(bytes))
     }
 
     /// Ends its connection, whatever is under way.

@@ -10,13 +10,17 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use http_body_util::{BodyExt, Full};
+use http_body_util::BodyExt;
+use prost::Message;
+use sloop_xds_protos::report::v1::{ReportRequest, report_service_server};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tonic::Status;
 use tonic::body::Body;
 use tonic::codegen::{BoxFuture, Service};
 use tonic::server::NamedService;
 
+use super::answer::Answer;
+use super::service::Reports;
 use super::weight::weigh;
 use crate::door::{Limit, Peer};
 use crate::metrics::DoorMetrics;
@@ -25,6 +29,9 @@ use crate::metrics::DoorMetrics;
 /// (<https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md>).
 const HEAD: usize = 5;
 
+/// The method.
+const PATH: &str = "/sloop.report.v1.ReportService/Report";
+
 /// What reports may take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ReportLimits {
@@ -32,6 +39,8 @@ pub struct ReportLimits {
     pub bytes_max: usize,
     /// Bytes of all reports that are read, decoded and not yet answered.
     pub room: usize,
+    /// The same for those of all connections with one identity, which only TLS gives.
+    pub room_per_identity: usize,
     /// The same for those of one connection.
     pub room_per_connection: usize,
     /// How long a report may take to arrive.
@@ -44,6 +53,8 @@ impl Default for ReportLimits {
             bytes_max: 4 << 20,
             // As many as may wait of 64 KiB each.
             room: 256 << 20,
+            // Whoever has one certificate leaves as much to others.
+            room_per_identity: 128 << 20,
             // One of the largest, when decoded.
             room_per_connection: 64 << 20,
             time_max: Duration::from_secs(10),
@@ -51,10 +62,13 @@ impl Default for ReportLimits {
     }
 }
 
-/// A service of one unary method, whose requests are read here before.
+/// Reads reports within limits, hands them on, and answers when they are durable.
+///
+/// One method, which is called more often than everything else: it is served by hand, so that the bytes
+/// of a report are read where they arrived and nothing else is set up for each. Clones share their room.
 #[derive(Clone, Debug)]
-pub struct Bounded<S> {
-    inner: S,
+pub struct ReportDoor {
+    reports: Reports,
     limits: ReportLimits,
     room: Arc<Semaphore>,
     metrics: DoorMetrics,
@@ -63,28 +77,31 @@ pub struct Bounded<S> {
 /// Room that is taken.
 type Room = Vec<OwnedSemaphorePermit>;
 
-impl<S> Bounded<S> {
-    /// `inner` within `limits`.
-    pub fn new(inner: S, limits: ReportLimits, metrics: DoorMetrics) -> Self {
+impl ReportDoor {
+    /// `reports` within `limits`.
+    pub(super) fn new(reports: Reports, limits: ReportLimits, metrics: DoorMetrics) -> Self {
         Self {
-            inner,
+            reports,
             limits,
             room: Arc::new(Semaphore::new(limits.room)),
             metrics,
         }
     }
 
-    /// Takes room for so many bytes.
-    fn take(&self, bytes: usize, peer: Option<&Peer>) -> Result<Room, Status> {
+    /// Takes room for so many bytes more, where the report has `held` already.
+    fn take(&self, bytes: usize, held: usize, peer: Option<&Peer>) -> Result<Room, Status> {
+        let limits = &self.limits;
+        self.fits(bytes.saturating_add(held), peer)?;
         let own = peer.map(|peer| {
-            (
-                peer.room(self.limits.room_per_connection),
-                Limit::ConnectionRoom,
-            )
+            let room = peer.room(limits.room_per_connection);
+            (room, Limit::ConnectionRoom)
         });
+        let of_identity = peer.and_then(|peer| peer.room_of_identity(limits.room_per_identity));
+        let of_identity = of_identity.map(|room| (room, Limit::IdentityRoom));
         let all = (Arc::clone(&self.room), Limit::ReportRoom);
         let permits = u32::try_from(bytes).unwrap_or(u32::MAX);
         own.into_iter()
+            .chain(of_identity)
             .chain([all])
             .map(|(room, limit)| {
                 room.try_acquire_many_owned(permits).map_err(|_full| {
@@ -95,36 +112,51 @@ impl<S> Bounded<S> {
             .collect()
     }
 
+    /// Whether a report that takes so many bytes would be taken if there were no other: one that is sent again
+    /// and again never is.
+    fn fits(&self, bytes: usize, peer: Option<&Peer>) -> Result<(), Status> {
+        let limits = &self.limits;
+        let own = peer.map_or(usize::MAX, |_| limits.room_per_connection);
+        let of_identity = peer.and_then(Peer::identity);
+        let of_identity = of_identity.map_or(usize::MAX, |_| limits.room_per_identity);
+        let max = limits.room.min(own).min(of_identity);
+        if bytes <= max {
+            return Ok(());
+        }
+        self.metrics.hit(Limit::ReportWeight);
+        let text = format!("the report takes {bytes} bytes of memory; it may take at most {max}");
+        Err(Status::resource_exhausted(text))
+    }
+
     /// The message in `body` with what is before it, and the room that it has.
     async fn read(&self, mut body: Body, peer: Option<&Peer>) -> Result<(Bytes, Room), Status> {
-        let mut message = BytesMut::new();
-        let mut wanted = HEAD;
-        let mut room = Room::new();
-        while message.len() < wanted || wanted == HEAD {
-            let frame = body.frame().await.transpose()?;
-            let frame = frame.ok_or_else(|| Status::invalid_argument("the report is cut off"))?;
-            if let Ok(data) = frame.into_data() {
-                message.extend_from_slice(&data);
+        let mut message = data(&mut body).await?;
+        let head = loop {
+            if let Some(head) = message.first_chunk::<HEAD>() {
+                break *head;
             }
-            if wanted == HEAD
-                && let Some(head) = message.first_chunk::<HEAD>()
-            {
-                let bytes = self.bytes(*head)?;
-                room = self.take(bytes, peer)?;
-                message.reserve(bytes);
-                wanted = HEAD + bytes;
+            let more = data(&mut body).await?;
+            message = Bytes::from([message, more].concat());
+        };
+        let bytes = self.bytes(head)?;
+        let mut room = self.take(bytes, 0, peer)?;
+        let wanted = HEAD + bytes;
+        if message.len() < wanted {
+            let mut gathered = BytesMut::with_capacity(wanted);
+            gathered.extend_from_slice(&message);
+            while gathered.len() < wanted {
+                gathered.extend_from_slice(&data(&mut body).await?);
             }
-            if wanted == HEAD && HEAD <= message.len() {
-                break;
-            }
+            message = gathered.freeze();
         }
         if message.len() != wanted {
             return Err(Status::invalid_argument("there is more than one report"));
         }
-        let weight = weigh(message.get(HEAD..).unwrap_or_default())
-            .map_err(|error| Status::invalid_argument(error.to_string()))?;
-        room.extend(self.take(weight, peer)?);
-        Ok((message.freeze(), room))
+        let message = message.slice(HEAD..);
+        let weight =
+            weigh(&message).map_err(|error| Status::invalid_argument(error.to_string()))?;
+        room.extend(self.take(weight, wanted, peer)?);
+        Ok((message, room))
     }
 
     /// How many bytes a message has.
@@ -142,48 +174,142 @@ impl<S> Bounded<S> {
         Ok(bytes)
     }
 
-    /// The request with its message read, and the room that this has.
-    async fn admit(
-        &self,
-        request: http::Request<Body>,
-    ) -> Result<(http::Request<Body>, Room), Status> {
+    /// Answers one call.
+    async fn answer(&self, request: http::Request<Body>) -> Result<Answer, Status> {
+        if request.uri().path() != PATH {
+            return Err(Status::unimplemented("no such method"));
+        }
         let (parts, body) = request.into_parts();
-        let peer = parts.extensions.get::<Peer>().cloned();
-        let read = tokio::time::timeout(self.limits.time_max, self.read(body, peer.as_ref()));
-        let (message, room) = read.await.map_err(|_full| {
+        let peer = parts.extensions.get::<Peer>();
+        let read = tokio::time::timeout(self.limits.time_max, self.read(body, peer));
+        let (message, _room) = read.await.map_err(|_full| {
             self.metrics.hit(Limit::ReportTime);
             Status::deadline_exceeded("the report took too long to arrive")
         })??;
-        let body = Body::new(Full::new(message));
-        Ok((http::Request::from_parts(parts, body), room))
+        let report = ReportRequest::decode(message)
+            .map_err(|error| Status::invalid_argument(error.to_string()))?;
+        let response = self.reports.report(report, peer).await?;
+        Ok(Answer::of(&response))
     }
 }
 
-impl<S: NamedService> NamedService for Bounded<S> {
-    const NAME: &'static str = S::NAME;
+/// The next bytes of `body`.
+async fn data(body: &mut Body) -> Result<Bytes, Status> {
+    loop {
+        let frame = body.frame().await.transpose()?;
+        let frame = frame.ok_or_else(|| Status::invalid_argument("the report is cut off"))?;
+        if let Ok(data) = frame.into_data() {
+            return Ok(data);
+        }
+    }
 }
 
-impl<S> Service<http::Request<Body>> for Bounded<S>
-where
-    S: Service<http::Request<Body>, Response = http::Response<Body>, Error = Infallible>,
-    S: Clone + Send + Sync + 'static,
-    S::Future: Send,
-{
+impl NamedService for ReportDoor {
+    const NAME: &'static str = report_service_server::SERVICE_NAME;
+}
+
+impl Service<http::Request<Body>> for ReportDoor {
     type Response = http::Response<Body>;
     type Error = Infallible;
     type Future = BoxFuture<Self::Response, Infallible>;
 
-    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        self.inner.poll_ready(context)
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
     }
 
     fn call(&mut self, request: http::Request<Body>) -> Self::Future {
-        let mut bounded = self.clone();
+        let door = self.clone();
         Box::pin(async move {
-            match bounded.admit(request).await {
-                Ok((request, _room)) => bounded.inner.call(request).await,
-                Err(status) => Ok(status.into_http()),
-            }
+            let answer = door.answer(request).await;
+            Ok(answer.map_or_else(Status::into_http, Answer::into_http))
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use hyper::body::Frame;
+    use sloop_xds_protos::report::v1::{FilterStatus, ReportResponse};
+    use tokio::sync::{mpsc, watch};
+
+    use super::super::Arrival;
+    use super::*;
+    use crate::metrics::{IngestMetrics, Telemetry};
+
+    fn door() -> (ReportDoor, mpsc::Receiver<Arrival>) {
+        let meter = Telemetry::begin().unwrap().meter();
+        let (arrivals, arrived) = mpsc::channel(10);
+        let (_, access) = watch::channel(Arc::default());
+        let metrics = DoorMetrics::register(&meter, "grpc");
+        let counted = (ReportLimits::default(), metrics);
+        let ingest = IngestMetrics::register(&meter);
+        (Reports::service(arrivals, access, ingest, counted), arrived)
+    }
+
+    /// A call with these bytes, in parts of `size`.
+    fn call(path: &str, bytes: &[u8], size: usize) -> http::Request<Body> {
+        let parts: Vec<_> = bytes
+            .chunks(size)
+            .map(|part| Ok::<_, Status>(Frame::data(Bytes::copy_from_slice(part))))
+            .collect();
+        let body = http_body_util::StreamBody::new(tokio_stream::iter(parts));
+        http::Request::post(path).body(Body::new(body)).unwrap()
+    }
+
+    fn framed(report: &ReportRequest) -> Vec<u8> {
+        let bytes = report.encode_to_vec();
+        let length = u32::try_from(bytes.len()).unwrap().to_be_bytes();
+        [&[0][..], &length, &bytes].concat()
+    }
+
+    fn report() -> ReportRequest {
+        ReportRequest {
+            node: "shop-1".to_owned(),
+            sequence: 7,
+            filters: vec![FilterStatus::default()],
+            ..ReportRequest::default()
+        }
+    }
+
+    #[tokio::test]
+    async fn a_report_is_read_however_it_is_cut_and_its_answer_is_a_message_with_trailers() {
+        let bytes = framed(&report());
+        for size in [1, 2, 7, bytes.len()] {
+            let (mut door, mut arrived) = door();
+            let answering = tokio::spawn(door.call(call(PATH, &bytes, size)));
+            let arrival = arrived.recv().await.unwrap();
+            assert_eq!(
+                (arrival.report.node.as_str(), arrival.report.sequence),
+                ("shop-1", 7)
+            );
+            arrival.answer.send(Ok(ReportResponse::default())).unwrap();
+            let answer = answering.await.unwrap().unwrap();
+            assert_eq!(answer.headers()["content-type"], "application/grpc");
+            let body = answer.into_body().collect().await.unwrap();
+            assert_eq!(body.trailers().unwrap()["grpc-status"], "0");
+            assert_eq!(*body.to_bytes(), [0; HEAD]);
+            assert_eq!(door.room.available_permits(), door.limits.room, "{size}");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_no_report_is_refused_with_the_reason() {
+        let (mut door, _arrived) = door();
+        let whole = framed(&report());
+        let twice = [whole.as_slice(), &whole].concat();
+        let mut status = async |path, bytes: &[u8], size| {
+            let answer = door.call(call(path, bytes, size)).await.unwrap();
+            answer.headers()["grpc-status"].to_str().unwrap().to_owned()
+        };
+        assert_eq!(
+            status("/sloop.report.v1.ReportService/Other", &whole, 9).await,
+            "12"
+        );
+        assert_eq!(status(PATH, &whole[..9], 9).await, "3", "cut off");
+        assert_eq!(status(PATH, &[], 9).await, "3", "nothing");
+        assert_eq!(status(PATH, &twice, twice.len()).await, "3", "two");
+        assert_eq!(status(PATH, &[0, 0, 0, 0, 1, 7], 9).await, "3", "nonsense");
+        assert_eq!(status(PATH, &[1, 0, 0, 0, 0], 9).await, "12", "compressed");
+        assert_eq!(status(PATH, &[0, 0xff, 0, 0, 0], 9).await, "8", "too large");
     }
 }

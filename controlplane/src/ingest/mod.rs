@@ -3,6 +3,7 @@
 //! A report is acknowledged when its counts and its number are durable, in one
 //! transaction. Whatever happens in between, the filter sends it again.
 
+mod answer;
 mod bounded;
 mod details;
 mod effects;
@@ -12,7 +13,7 @@ mod service;
 mod trouble;
 mod weight;
 
-pub use bounded::{Bounded, ReportLimits};
+pub use bounded::{ReportDoor, ReportLimits};
 pub use details::{Details, ValueCounts};
 pub use effects::{Denied, Effects, Shed};
 pub use ledger::{FORGET_AFTER, INCARNATIONS_MAX, Ledger, Seen, Verdict};

@@ -4,12 +4,11 @@ use std::sync::Arc;
 
 use sloop_controllers::Access;
 use sloop_model::{Scope, Side};
-use sloop_xds_protos::report::v1::report_service_server::{ReportService, ReportServiceServer};
 use sloop_xds_protos::report::v1::{self as wire, ReportRequest, ReportResponse, ScopeReading};
 use tokio::sync::{mpsc, oneshot, watch};
-use tonic::{Request, Response, Status};
+use tonic::Status;
 
-use super::bounded::{Bounded, ReportLimits};
+use super::bounded::{ReportDoor, ReportLimits};
 use super::report::Report;
 use crate::door::Peer;
 use crate::engine::Reading;
@@ -29,7 +28,7 @@ pub struct Arrival {
 }
 
 /// Checks reports and hands them on.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Reports {
     arrivals: mpsc::Sender<Arrival>,
     access: watch::Receiver<Arc<Access>>,
@@ -45,25 +44,22 @@ impl Reports {
         access: watch::Receiver<Arc<Access>>,
         metrics: IngestMetrics,
         (limits, door): (ReportLimits, DoorMetrics),
-    ) -> Bounded<ReportServiceServer<Self>> {
+    ) -> ReportDoor {
         let reports = Self {
             arrivals,
             access,
             metrics,
         };
-        let server = ReportServiceServer::new(reports).max_decoding_message_size(limits.bytes_max);
-        Bounded::new(server, limits, door)
+        ReportDoor::new(reports, limits, door)
     }
-}
 
-#[tonic::async_trait]
-impl ReportService for Reports {
-    async fn report(
+    /// Takes a report of `peer`, and waits until it is durable.
+    pub(super) async fn report(
         &self,
-        request: Request<ReportRequest>,
-    ) -> Result<Response<ReportResponse>, Status> {
-        let peer = request.extensions().get::<Peer>().cloned();
-        let report = Report::try_from(request.into_inner()).map_err(|error| {
+        request: ReportRequest,
+        peer: Option<&Peer>,
+    ) -> Result<ReportResponse, Status> {
+        let report = Report::try_from(request).map_err(|error| {
             self.metrics.report_refused();
             Status::invalid_argument(error.to_string())
         })?;
@@ -81,7 +77,7 @@ impl ReportService for Reports {
                 Status::unavailable(error.to_string())
             })?;
         let stopping = |_| Status::unavailable("the control plane is stopping");
-        answered.await.map_err(stopping)?.map(Response::new)
+        answered.await.map_err(stopping)?
     }
 }
 

@@ -14,7 +14,7 @@ use tonic::transport::server::Connected as _;
 
 use super::{ServeError, ServeSettings};
 use crate::admin::{Admin, Guard, TokenWatch, router};
-use crate::door::{self, Connection, Door, DoorLimits, Names, Peer, TlsFiles, TlsWatch};
+use crate::door::{self, Connection, Door, DoorLimits, Names, Peer, Speech, TlsFiles, TlsWatch};
 use crate::metrics::DoorMetrics;
 
 /// Connections of people and tools at one time.
@@ -87,6 +87,7 @@ pub(super) fn keep(
         tls,
         limits,
         names: Names::Optional,
+        speech: Speech::Http,
         metrics: metrics.clone(),
     };
     let guard = Guard {

@@ -2,15 +2,14 @@
 
 use opentelemetry::metrics::Meter;
 use sloop_controllers::Access;
-use sloop_xds_protos::report::v1::report_service_server::ReportServiceServer;
 use tokio::net::TcpListener;
 use tokio::sync::watch as latest;
 use tonic::service::InterceptorLayer;
 
 use super::{ServeError, ServeSettings};
 use crate::ads::{AdsLimits, Hub};
-use crate::door::{self, Door, Names, TlsFiles, TlsWatch};
-use crate::ingest::{Bounded, Reports};
+use crate::door::{self, Door, Names, Speech, TlsFiles, TlsWatch};
+use crate::ingest::ReportDoor;
 use crate::metrics::DoorMetrics;
 
 /// Secures the gRPC port, or says that it is not.
@@ -34,6 +33,7 @@ pub(super) fn keep(
             tls: None,
             limits,
             names: Names::Required,
+            speech: Speech::Grpc,
             metrics,
         });
     };
@@ -44,6 +44,7 @@ pub(super) fn keep(
         tls: Some(tls),
         limits,
         names: Names::Required,
+        speech: Speech::Grpc,
         metrics,
     })
 }
@@ -67,7 +68,7 @@ pub(super) fn advise(tls: Option<&TlsFiles>, access: &Access) {
 pub(super) async fn serve(
     door: Door,
     limits: AdsLimits,
-    services: (Hub, Bounded<ReportServiceServer<Reports>>),
+    services: (Hub, ReportDoor),
     mut stopped: latest::Receiver<bool>,
 ) -> Result<(), tonic::transport::Error> {
     let stop = async move { drop(stopped.wait_for(|stop| *stop).await.map(|_| ())) };

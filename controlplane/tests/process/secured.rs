@@ -406,3 +406,62 @@ async fn one_identity_leaves_streams_to_others() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn one_identity_leaves_connections_to_others() {
+    let secured = Secured::start_with(&["--limit", "connections_per_identity=1"]);
+    let (authority, folder) = (&secured.authority, secured.path());
+    let checkout = authority.write(folder, "checkout", &[CHECKOUT]);
+    let orders = "spiffe://example.org/ns/shop/sa/orders";
+    secured.home.write("orders.yaml", &access("orders", orders));
+    let orders = authority.write(folder, "orders", &[orders]);
+    let mut first = secured.client(authority, Some(&checkout));
+    first.report(report(1, 1, 1, 0)).await.unwrap();
+    assert!(secured.lets_in(authority, Some(&checkout)).await.is_err());
+    assert!(1.0 <= secured.limit_hits("connections_per_identity").await);
+    eventually("others have theirs", async || {
+        let mut other = secured.client(authority, Some(&orders));
+        let report = about("orders", "orders", wire::Side::Server, 1);
+        other.report(report).await.ok()
+    })
+    .await;
+    first.report(report(1, 2, 1, 0)).await.unwrap();
+    drop(first);
+    eventually("its place is free again", async || {
+        secured.lets_in(authority, Some(&checkout)).await.ok()
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn one_identity_leaves_room_for_reports_to_others() {
+    let limit = "report_room_per_identity_bytes=1048576";
+    let secured = Secured::start_with(&["--limit", limit]);
+    let (authority, folder) = (&secured.authority, secured.path());
+    let checkout = authority.write(folder, "checkout", &[CHECKOUT]);
+    let large = || ReportRequest {
+        node: "n".repeat(400_000),
+        ..report(9, 1, 1, 0)
+    };
+    // Each is on a connection of its own, and they are there at the same time.
+    let mut reports = tokio::task::JoinSet::new();
+    for _ in 0..24 {
+        let mut client = secured.client(authority, Some(&checkout));
+        reports.spawn(async move { client.report(large()).await });
+    }
+    let mut put_off = 0;
+    while let Some(answer) = reports.join_next().await {
+        match answer.unwrap() {
+            Ok(_) => {}
+            Err(status) => {
+                assert_eq!(status.code(), Code::Unavailable, "{status}");
+                put_off += 1;
+            }
+        }
+    }
+    assert!(0 < put_off, "all of them had room");
+    assert!(1.0 <= secured.limit_hits("report_room_per_identity").await);
+    assert_eq!(secured.limit_hits("report_room").await, 0.0);
+    let mut client = secured.client(authority, Some(&checkout));
+    client.report(large()).await.unwrap();
+}
