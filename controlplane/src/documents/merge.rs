@@ -116,10 +116,12 @@ impl Merge {
         });
     }
 
-    /// Lets what is there fall back on what it said before.
+    /// Lets what is there fall back on what it said before. What was handed in was right beside everything else then,
+    /// so after a restart, too, it is not what gives way to a file that came later and contradicts it.
     pub(super) fn fall_back_on(&mut self, good: &BTreeMap<String, Arc<Parsed>>) {
         for (name, versions) in &mut self.files {
-            versions.previous = good.get(name).cloned();
+            let own = versions.current.as_ref().filter(|_| versions.is_applied);
+            versions.previous = good.get(name).or(own).cloned();
         }
     }
 

@@ -177,6 +177,40 @@ fn a_broken_file_does_not_take_away_what_was_handed_in() {
     );
 }
 
+/// A set that names one route of `shop`.
+fn route_set(name: &str) -> String {
+    format!(
+        "apiVersion: sloop.dev/v1\nkind: RouteSet\nmetadata: {{name: {name}}}\nspec:\n  service: shop\n  \
+         routes: [{{name: pay, match: [{{path: {{prefix: /{name}}}}}]}}]\n"
+    )
+}
+
+#[test]
+fn a_restart_does_not_drive_out_what_was_handed_in_for_a_file_that_contradicts_it() {
+    let mut case = Case::with("");
+    case.apply(&route_set("mine")).unwrap();
+    fs::write(case.folder.path().join("later.yaml"), route_set("theirs")).unwrap();
+    let path = case.folder.path().to_owned();
+    let mut restarted = Folder::new(path, case.documents.applied().clone());
+    for documents in [&mut case.documents, &mut restarted] {
+        let loaded = documents.read(NOW);
+        let sets: Vec<_> = loaded
+            .route_sets
+            .iter()
+            .map(|it| it.name.as_str())
+            .collect();
+        assert_eq!(sets, ["mine"]);
+        assert_eq!(loaded.kept, ["applied:RouteSet/mine"]);
+        let said: Vec<String> = loaded.problems.iter().map(ToString::to_string).collect();
+        assert_eq!(said.len(), 2, "each is told of the other: {said:?}");
+        assert!(
+            said.iter()
+                .all(|it| it.contains("the route pay of shop is named at")),
+            "{said:?}"
+        );
+    }
+}
+
 #[test]
 fn what_others_refer_to_is_not_deleted() {
     let mut case = Case::with("");
