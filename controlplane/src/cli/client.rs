@@ -14,8 +14,12 @@ use super::credentials;
 use super::output::CliError;
 use crate::admin::api::Problem;
 
-/// A control plane that is there answers in milliseconds.
+/// A control plane that is there answers questions in milliseconds.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// A change of documents is checked together with all that there are, and stored: thousands of them
+/// take seconds, more on a busy machine, and who gives up does not know whether it was made.
+const PATIENCE_WITH_CHANGES: Duration = Duration::from_secs(120);
 
 /// Media type of a body that speaks for itself.
 const PLAIN: &str = "text/plain; charset=utf-8";
@@ -62,9 +66,13 @@ fn send<T: DeserializeOwned>(
         .enable_all()
         .build()
         .map_err(CliError::Runtime)?;
+    let patience = match method {
+        Method::GET => PATIENCE,
+        _ => PATIENCE_WITH_CHANGES,
+    };
     let request = Request::builder().method(method).uri(&url);
     let request = request.header(header::CONTENT_TYPE, kind);
-    let asked = async { tokio::time::timeout(PATIENCE, ask(request, body)).await };
+    let asked = async { tokio::time::timeout(patience, ask(request, body)).await };
     let (status, body) = runtime
         .block_on(asked)
         .map_err(Into::into)

@@ -84,8 +84,19 @@ pub(super) fn authorization() -> Option<HeaderValue> {
     GIVEN.get()?.token.clone()
 }
 
+/// What connects, once it was asked for: the roots of a machine are hundreds of files.
+static CONNECTOR: OnceLock<HttpsConnector<HttpConnector>> = OnceLock::new();
+
 /// What connects to `http://` and `https://`.
 pub(super) fn connector() -> Result<HttpsConnector<HttpConnector>, InvalidCredentials> {
+    if let Some(connector) = CONNECTOR.get() {
+        return Ok(connector.clone());
+    }
+    let connector = new_connector()?;
+    Ok(CONNECTOR.get_or_init(|| connector).clone())
+}
+
+fn new_connector() -> Result<HttpsConnector<HttpConnector>, InvalidCredentials> {
     let given = GIVEN.get();
     let roots = given.and_then(|it| it.roots.clone());
     let provider = Arc::new(rustls::crypto::ring::default_provider());
