@@ -64,7 +64,7 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let folder = arguments.output.unwrap_or_else(folder);
     std::fs::create_dir_all(&folder).with_context(|| format!("making {}", folder.display()))?;
     let json = serde_json::to_string_pretty(&report)?;
-    let page = goodput::html(&report, "on real Envoys");
+    let page = goodput::html(&report);
     for (name, text) in [("goodput-envoy.json", json), ("goodput-envoy.html", page)] {
         let path = folder.join(name);
         std::fs::write(&path, text).with_context(|| format!("writing {}", path.display()))?;

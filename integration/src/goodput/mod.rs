@@ -19,7 +19,7 @@ use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 use sloop_bench::{Arrivals, Call, Ending, Exchange, Load};
 use sloop_model::Criticality;
-use sloop_sim::goodput::{Bins, Report, Rival, Story, arrivals, told};
+use sloop_sim::goodput::{Bins, Played, Report, Rival, Story, arrivals, class, told};
 
 use crate::envoy::{Envoy, Options};
 use crate::ports::free_address;
@@ -65,7 +65,7 @@ pub async fn play(
         let rows: Vec<&[Bins]> = rows.iter().map(Vec::as_slice).collect();
         told_all.push(told(story, rivals, &rows));
     }
-    Ok(Report::new(seeds, told_all))
+    Ok(Report::new(Played::OnRealEnvoys, seeds, told_all))
 }
 
 async fn run(story: &Story, rival: Rival, seed: u64) -> anyhow::Result<Bins> {
@@ -112,18 +112,10 @@ fn count(bins: &mut Bins, class: Criticality, exchange: &Exchange) {
     }
 }
 
-/// One call per arrival, each with a trace of its own, and how much each matters: a tenth may be shed, two tenths
-/// almost, six are critical, one is more.
+/// One call per arrival, each with a trace of its own, and how much each matters.
 fn calls(count: usize, seed: u64) -> (Arc<[Call]>, Vec<Criticality>) {
     let mut random = SmallRng::seed_from_u64(seed);
-    let classes: Vec<_> = (0..count)
-        .map(|_| match random.random_range(0..10) {
-            0 => Criticality::Sheddable,
-            1..3 => Criticality::SheddablePlus,
-            3..9 => Criticality::Critical,
-            _ => Criticality::CriticalPlus,
-        })
-        .collect();
+    let classes: Vec<_> = (0..count).map(|_| class(&mut random)).collect();
     let mut call = |class: &Criticality| {
         let (trace, span): (u128, u64) = (random.random(), random.random());
         let mut headers = HeaderMap::new();

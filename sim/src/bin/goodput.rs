@@ -61,7 +61,7 @@ fn main() -> anyhow::Result<()> {
     let json = serde_json::to_string_pretty(&report)?;
     for (name, text) in [
         ("goodput.json", json),
-        ("goodput.html", goodput::html(&report, "in virtual time")),
+        ("goodput.html", goodput::html(&report)),
     ] {
         let path = folder.join(name);
         std::fs::write(&path, text).with_context(|| format!("writing {}", path.display()))?;

@@ -33,7 +33,8 @@ use std::sync::Mutex;
 
 pub use measure::{Bin, Bins, Measures, measure};
 pub use page::html;
-pub use result::{Report, Row, Spread, Told, told};
+pub use play::class;
+pub use result::{Played, Report, Row, Spread, Told, told};
 pub use rival::Rival;
 pub use service::{HOSTS, Health};
 pub use sloop::derived;
@@ -86,5 +87,5 @@ pub fn tell(stories: &[Story], rivals: &[Rival], seeds: &[u64]) -> Report {
         .iter()
         .zip(rows.chunks(rivals.len().max(1)))
         .map(|(story, rows)| told(story, rivals, rows));
-    Report::new(seeds, all.collect())
+    Report::new(Played::InVirtualTime, seeds, all.collect())
 }

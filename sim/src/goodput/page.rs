@@ -11,11 +11,12 @@ const STYLE: &str = ".best { font-weight: 650; } path.sloop { stroke-width: 3; }
 /// Colours, in the order of [`Rival::ALL`].
 const CLASSES: [&str; 8] = ["s7", "s1", "s2", "s3", "s5", "s6", "s0", "s4"];
 
-/// The whole page. `played` says where, as in "played *in virtual time*".
+/// The whole page.
 #[must_use]
-pub fn html(report: &Report, played: &str) -> String {
+pub fn html(report: &Report) -> String {
     let lead = format!(
-        "Requests answered well and within 250 ms, per second, by a service of three hosts in trouble: the same arrivals for all, {played}, seeds: {}.",
+        "Requests answered well and within 250 ms, per second, by a service of three hosts in trouble: the same arrivals for all, {}, seeds: {}.",
+        report.played.name(),
         report.seeds.len()
     );
     let mut body = header("Does it help?", &lead);

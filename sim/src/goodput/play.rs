@@ -183,8 +183,8 @@ impl Play<'_> {
     }
 }
 
-/// A tenth may be shed, two tenths almost, six are critical, one is more.
-fn class(random: &mut SmallRng) -> Criticality {
+/// How much a request matters: a tenth may be shed, two tenths almost, six are critical, one is more.
+pub fn class(random: &mut SmallRng) -> Criticality {
     match random.random_range(0..10) {
         0 => Criticality::Sheddable,
         1..3 => Criticality::SheddablePlus,

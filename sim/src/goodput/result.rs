@@ -7,7 +7,7 @@ use super::rival::Rival;
 use super::story::Story;
 
 /// What the JSON is called: changes when a reader would have to.
-const SCHEMA: &str = "sloop-bench-goodput/1";
+const SCHEMA: &str = "sloop-bench-goodput/2";
 
 /// Everything about one run of the suite.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -15,10 +15,33 @@ const SCHEMA: &str = "sloop-bench-goodput/1";
 pub struct Report {
     /// What it is.
     pub schema: String,
+    /// Where it was played, which says what a number of one report can be compared with in another.
+    pub played: Played,
     /// What arrivals and service times were drawn from.
     pub seeds: Vec<u64>,
     /// The stories.
     pub stories: Vec<Told>,
+}
+
+/// Where stories are played.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Played {
+    /// With models of all rivals, two proxies and a service of 1,200 requests per second.
+    InVirtualTime,
+    /// With one Envoy and a service of 300 requests per second, in shorter stories.
+    OnRealEnvoys,
+}
+
+impl Played {
+    /// For sentences.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::InVirtualTime => "in virtual time",
+            Self::OnRealEnvoys => "on real Envoys",
+        }
+    }
 }
 
 /// A story, with all rivals.
@@ -74,9 +97,10 @@ impl Spread {
 impl Report {
     /// A report of the present form.
     #[must_use]
-    pub fn new(seeds: &[u64], stories: Vec<Told>) -> Self {
+    pub fn new(played: Played, seeds: &[u64], stories: Vec<Told>) -> Self {
         Self {
             schema: SCHEMA.to_owned(),
+            played,
             seeds: seeds.to_vec(),
             stories,
         }

@@ -57,6 +57,25 @@ pub(super) struct Served {
     pub(super) status: u16,
 }
 
+/// Requests per second that all hosts can serve `second` after their caches were emptied, if they are kept busy.
+///
+/// A host serves `s / (1 + c e^(-n/w))` per second with `s` when warm, [`COLD`] `c`, [`WARMING`] `w` and `n` requests since. So
+/// `n + c w (1 - e^(-n/w)) = s t`, which is solved for `n` by halving.
+pub(super) fn warming(second: f64) -> f64 {
+    let warm = WORKERS as f64 / SERVICE.as_secs_f64();
+    let busy = |n: f64| n + COLD * WARMING * (1.0 - (-n / WARMING).exp());
+    let (mut low, mut high) = (0.0, (warm * second).max(0.0));
+    for _ in 0..50 {
+        let middle = f64::midpoint(low, high);
+        if busy(middle) < warm * second {
+            low = middle;
+        } else {
+            high = middle;
+        }
+    }
+    HOSTS as f64 * warm / (1.0 + COLD * (-low / WARMING).exp())
+}
+
 /// One host.
 #[derive(Debug)]
 pub(super) struct Host {
@@ -135,6 +154,16 @@ mod tests {
         let last = served.iter().map(|one| one.at).max();
         let second = Duration::from_millis(800)..Duration::from_millis(1_300);
         assert!(last.is_some_and(|last| second.contains(&last)), "{last:?}");
+    }
+
+    #[test]
+    fn what_a_warming_service_can_grows_from_a_fifth_to_all() {
+        let seconds = [0.0, 5.0, 12.5, 60.0].map(warming);
+        assert!((seconds[0] - 240.0).abs() < 1.0, "{seconds:?}");
+        assert!((300.0..450.0).contains(&seconds[1]), "{seconds:?}");
+        // n = 1,720: 1 + 4 e^-1.72 = 1.716, and 1,720 + 4,000 (1 - 0.179) = 400 * 12.5.
+        assert!((seconds[2] - 1_200.0 / 1.716).abs() < 5.0, "{seconds:?}");
+        assert!((1_190.0..1_200.1).contains(&seconds[3]), "{seconds:?}");
     }
 
     #[test]

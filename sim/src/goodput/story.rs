@@ -5,7 +5,7 @@ use core::time::Duration;
 use rand::SeedableRng;
 use rand::rngs::SmallRng;
 
-use super::service::Health;
+use super::service::{Health, warming};
 use crate::exponential;
 
 /// Requests per second that healthy hosts serve together.
@@ -196,8 +196,10 @@ fn outage() -> Story {
         attainable: |second| {
             if within(second, 20.0, 40.0) {
                 0.0
-            } else {
+            } else if second < 40.0 {
                 CAPACITY
+            } else {
+                warming(second - 40.0)
             }
         },
         ..calm(
@@ -229,7 +231,7 @@ fn is_flapped(second: f64) -> bool {
 fn diurnal() -> Story {
     Story {
         length: Duration::from_secs(160),
-        trouble: (50.0, 110.0),
+        trouble: (43.0, 117.0),
         arrivals: Arrivals::Rate(|second| {
             let day = (second / 160.0 * core::f64::consts::TAU).cos();
             1_100.0 - 800.0 * day
