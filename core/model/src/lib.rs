@@ -34,7 +34,7 @@ mod wilson;
 pub use arm::{Arm, ArmShares, Arms, ExperimentKey, InvalidArmShares};
 pub use breaker::{
     BreakerLimits, BreakerManner, BreakerMode, BreakerRule, BreakerWindow, InvalidBreaker,
-    LateOutcomes, LostProbes, ProbeVerdict, Threshold, Trip, Wake,
+    LateOutcomes, LostProbes, Pace, ProbeVerdict, Threshold, Trip, Wake,
 };
 pub use config::{
     BreakerConfig, ConfigError, FILTER_CONFIG_VERSION, FilterConfig, Ignored, ReportSettings,

@@ -13,6 +13,12 @@
 //! - *ramping*: a growing share passes. Too many fail: open, for twice as long.
 //!   The ramp is over: closed.
 //!
+//! At the pace of the traffic ([`sloop_model::Pace::Traffic`]) it comes back sooner. An open breaker
+//! probes when [`Breaker::REFUSED_MAX`] requests were refused: of what an outage would have failed
+//! anyway one in twenty finds out whether it is over, so that costs nobody an answer, and the
+//! service a twentieth of its load. On the ramp as many may be under way as answers come back in time, which a
+//! service that is well doubles with each of its own round trips, and one that is overwhelmed does not.
+//!
 //! Where there is another way to do it, [`sloop_model::BreakerManner`] has it as
 //! a setting. Beside these states there are those that an operator wants
 //! ([`BreakerMode`]): counting without deciding, doing nothing, refusing all.
@@ -54,10 +60,14 @@ pub struct Breaker {
     epoch: u64,
     /// Failed attempts to close since it was last closed.
     attempts: u32,
+    /// How many of them got as far as the ramp: where a part is served, there is no haste.
+    relapses: u32,
     /// While probing, and open after it, the probes; else what [`BreakerRule::window`] says.
     window: Window,
     sudden: Sudden,
     changes: Vec<Change>,
+    /// Probes were served since that was last asked.
+    has_recovered: bool,
     sharing: Sharing,
 }
 
@@ -66,6 +76,12 @@ impl Breaker {
     pub const CHANGES_MAX: usize = 16;
     /// The share that a ramp begins with: a tenth finds out whether the service bears load at all.
     pub const RAMP_FIRST: u16 = 1_000;
+    /// At the pace of the traffic, refused requests before the next attempt: a twentieth of the load is little for a
+    /// service that is down, and twenty good answers are the most that waiting takes from one that is back.
+    pub const REFUSED_MAX: u32 = 20;
+    /// At the pace of the traffic, requests that may be under way at a time at the end of a ramp. It takes thirty
+    /// answers in time to get there, of which surely less than a quarter are bad (Wilson's interval at three standard deviations).
+    pub const ROOM_MAX: u32 = 32;
 
     /// A closed breaker that decides.
     #[must_use]
@@ -76,9 +92,11 @@ impl Breaker {
             state: State::Closed,
             epoch: 0,
             attempts: 0,
+            relapses: 0,
             window: Window::new(rule.window(), now),
             sudden: Sudden::new(&rule),
             changes: Vec::new(),
+            has_recovered: false,
             sharing: Sharing::new(now),
         }
     }
@@ -143,7 +161,10 @@ impl Breaker {
         let ticket = Ticket { epoch: self.epoch };
         match &mut self.state {
             State::Closed | State::Counting | State::Disabled => Admit::Pass(ticket),
-            State::Open { until } => Admit::Refuse { retry_at: *until },
+            State::Open { until, refused, .. } => {
+                *refused = refused.saturating_add(1);
+                Admit::Refuse { retry_at: *until }
+            }
             State::Probing {
                 again_at,
                 admitted,
@@ -158,8 +179,14 @@ impl Breaker {
                     }
                 }
             }
-            State::Ramping { since } => {
-                if ramp_share(*since, self.rule.limits().ramp_ms, now).includes(draw) {
+            State::Ramping {
+                since,
+                room,
+                under_way,
+            } => {
+                let share = ramp_share(*since, self.rule.limits().ramp_ms, now);
+                if *under_way < *room || share.includes(draw) {
+                    *under_way = under_way.saturating_add(1);
                     Admit::Pass(ticket)
                 } else {
                     Admit::Refuse { retry_at: now }
@@ -185,16 +212,30 @@ impl Breaker {
         let is_slow = self.slow_above < latency && outcome.shows_slowness();
         let is_evidence = outcome.is_evidence();
         if !is_evidence && !is_slow {
-            if let State::Probing { admitted, .. } = &mut self.state {
-                *admitted = admitted.saturating_sub(1);
+            match &mut self.state {
+                State::Probing { admitted, .. } => *admitted = admitted.saturating_sub(1),
+                State::Ramping { .. } if epoch == self.epoch => self.learn_room(None, now),
+                State::Closed
+                | State::Open { .. }
+                | State::Ramping { .. }
+                | State::Counting
+                | State::Disabled
+                | State::Forced => {}
             }
             return;
         }
         let ended = Tally::one(is_evidence && !outcome.is_served(), is_slow);
         match self.state {
-            State::Closed | State::Ramping { .. } => {
+            State::Closed => {
                 self.sharing.count(ended, now);
                 self.count(ended, now);
+            }
+            State::Ramping { .. } => {
+                self.sharing.count(ended, now);
+                self.count(ended, now);
+                if epoch == self.epoch {
+                    self.learn_room(Some(ended), now);
+                }
             }
             State::Probing { probes, .. } => {
                 let seen = self.window.add(ended, now);
@@ -230,6 +271,8 @@ impl Breaker {
         };
         if !(decides && self.slow_above < latency) {
             self.record(ticket, outcome, latency, now);
+        } else if ticket.epoch == self.epoch {
+            self.learn_room(None, now);
         }
     }
 
@@ -254,6 +297,11 @@ impl Breaker {
     /// Takes the changes of state, oldest first.
     pub fn take_changes(&mut self) -> Vec<Change> {
         core::mem::take(&mut self.changes)
+    }
+
+    /// Whether probes were served since this was last asked.
+    pub const fn take_recovered(&mut self) -> bool {
+        core::mem::replace(&mut self.has_recovered, false)
     }
 
     /// Whether the state changed since the changes were last taken.

@@ -126,7 +126,7 @@ impl Breaker {
         if !self.state.is_free() || until <= now {
             return;
         }
-        if let State::Open { until } = &mut self.state {
+        if let State::Open { until, .. } = &mut self.state {
             *until = opening.until.max(*until);
             self.attempts = self.attempts.max(opening.attempts);
             self.sharing.opening = known.map_or(Some(opening), |known| Some(known.and(opening)));
@@ -134,7 +134,7 @@ impl Breaker {
             self.attempts = opening.attempts;
             self.epoch += 1;
             self.sharing.opening = Some(opening);
-            self.enter(State::Open { until }, opening.cause, now);
+            self.enter(self.opened(opening.at, until), opening.cause, now);
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use sloop_model::{BreakerRule, LostProbes, Share, Time, Wake};
+use sloop_model::{BreakerRule, LostProbes, Pace, Share, Time, Wake};
 
 use super::Breaker;
 use super::board::Opening;
@@ -15,6 +15,9 @@ pub(super) enum State {
     Closed,
     Open {
         until: Time,
+        /// From then on it probes sooner, when [`Breaker::REFUSED_MAX`] were refused; never where time alone decides.
+        early: Time,
+        refused: u32,
     },
     Probing {
         /// When as many again may pass, if nothing was decided.
@@ -25,6 +28,10 @@ pub(super) enum State {
     },
     Ramping {
         since: Time,
+        /// So many may be under way, whatever share of requests passes by now.
+        room: u32,
+        /// Requests that passed since, and did not end.
+        under_way: u32,
     },
     /// [`BreakerMode::MetricsOnly`].
     Counting,
@@ -58,8 +65,13 @@ impl Breaker {
     pub(super) fn advance(&mut self, now: Time) {
         match &mut self.state {
             State::Closed | State::Counting | State::Disabled | State::Forced => {}
-            State::Open { until } => {
-                if *until <= now && self.rule.limits().manner.wake == Wake::OnTime {
+            State::Open {
+                until,
+                early,
+                refused,
+            } => {
+                let is_over = *until <= now && self.rule.limits().manner.wake == Wake::OnTime;
+                if is_over || (*early <= now && Self::REFUSED_MAX <= *refused) {
                     self.probe(now);
                 }
             }
@@ -72,7 +84,7 @@ impl Breaker {
                     *admitted = 0;
                 }
             }
-            State::Ramping { since } => {
+            State::Ramping { since, .. } => {
                 if ramp_of(&self.rule) <= now.since(*since) {
                     self.close(Cause::Time, now);
                 }
@@ -82,7 +94,7 @@ impl Breaker {
 
     /// Does what a request does that arrives at `now`.
     pub(super) fn wake(&mut self, now: Time) {
-        if let State::Open { until } = self.state
+        if let State::Open { until, .. } = self.state
             && until < now
         {
             self.probe(now);
@@ -106,10 +118,11 @@ impl Breaker {
             Judgement::Served => {
                 self.epoch += 1;
                 self.window = Window::new(self.rule.window(), now);
+                self.has_recovered = true;
                 if ramp_of(&self.rule).is_zero() {
                     self.close(Cause::Recovered, now);
                 } else {
-                    self.enter(State::Ramping { since: now }, Cause::Recovered, now);
+                    self.enter(self.ramp(probes, now), Cause::Recovered, now);
                 }
             }
         }
@@ -121,6 +134,9 @@ impl Breaker {
             State::Open { .. } => self.attempts,
             State::Closed | State::Counting | State::Disabled | State::Forced => 0,
         };
+        if let State::Ramping { .. } = self.state {
+            self.relapses = self.relapses.saturating_add(1);
+        }
         self.epoch += 1;
         let until = now.after(back_off(&self.rule, self.attempts));
         self.sharing.opening = Some(Opening {
@@ -129,7 +145,61 @@ impl Breaker {
             attempts: self.attempts,
             cause,
         });
-        self.enter(State::Open { until }, cause, now);
+        let open = self.opened(now, until);
+        // At the pace of the traffic many a time a second: from outside it stays open.
+        let is_probing = matches!(self.state, State::Probing { .. });
+        match self.rule.limits().manner.pace {
+            Pace::Traffic if is_probing => self.go_on_as(open),
+            Pace::Traffic | Pace::Time => self.enter(open, cause, now),
+        }
+    }
+
+    /// Open since `at`, until `until` at the latest.
+    pub(super) fn opened(&self, at: Time, until: Time) -> State {
+        let early = match self.rule.limits().manner.pace {
+            Pace::Time => Time::from_nanos(u64::MAX),
+            Pace::Traffic => at.after(back_off(&self.rule, self.relapses)).min(until),
+        };
+        State::Open {
+            until,
+            early,
+            refused: 0,
+        }
+    }
+
+    /// A ramp that begins at `now`, after so many probes were served.
+    fn ramp(&self, probes: u32, now: Time) -> State {
+        State::Ramping {
+            since: now,
+            room: match self.rule.limits().manner.pace {
+                Pace::Time => 0,
+                Pace::Traffic => probes.saturating_add(1).min(Self::ROOM_MAX),
+            },
+            under_way: 0,
+        }
+    }
+
+    /// A request that passed on the ramp is over. Each that was served in time shows that there is room for one
+    /// more, as in TCP's slow start (Jacobson 1988); what failed, that there is half as much.
+    pub(super) fn learn_room(&mut self, ended: Option<Tally>, now: Time) {
+        let State::Ramping {
+            room, under_way, ..
+        } = &mut self.state
+        else {
+            return;
+        };
+        *under_way = under_way.saturating_sub(1);
+        let Some(ended) = ended else { return };
+        if *room == 0 {
+            // By time alone.
+        } else if 0 < ended.failed {
+            *room = (*room / 2).max(1);
+        } else if ended.slow == 0 {
+            *room += 1;
+            if Self::ROOM_MAX <= *room {
+                self.close(Cause::Recovered, now);
+            }
+        }
     }
 
     pub(super) fn probe(&mut self, now: Time) {
@@ -141,11 +211,14 @@ impl Breaker {
             admitted: 0,
             probes,
         };
-        self.enter(probing, Cause::Time, now);
+        match self.rule.limits().manner.pace {
+            Pace::Time => self.enter(probing, Cause::Time, now),
+            Pace::Traffic => self.go_on_as(probing),
+        }
     }
 
     fn close(&mut self, cause: Cause, now: Time) {
-        self.attempts = 0;
+        (self.attempts, self.relapses) = (0, 0);
         self.enter(State::Closed, cause, now);
     }
 
@@ -155,14 +228,19 @@ impl Breaker {
         }
         self.state = state;
         self.epoch += 1;
-        self.attempts = 0;
+        (self.attempts, self.relapses) = (0, 0);
         self.window = Window::new(self.rule.window(), now);
         self.sharing.forget();
     }
 
-    pub(super) fn enter(&mut self, state: State, cause: Cause, now: Time) {
+    /// Goes to a state of which nobody is told.
+    fn go_on_as(&mut self, state: State) {
         self.state = state;
         self.sudden.forget();
+    }
+
+    pub(super) fn enter(&mut self, state: State, cause: Cause, now: Time) {
+        self.go_on_as(state);
         if Self::CHANGES_MAX <= self.changes.len() {
             self.changes.remove(0);
         }

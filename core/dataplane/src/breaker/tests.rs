@@ -2,6 +2,7 @@
 
 mod manner;
 mod modes;
+mod pace;
 mod sharing;
 
 use super::*;

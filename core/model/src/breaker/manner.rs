@@ -1,6 +1,6 @@
 //! The ways in which breakers differ, each as a setting.
 //!
-//! The first variant of each is the default, and what suits a proxy. The other
+//! The first variant of each is the default. But for [`Pace`], the other
 //! is what resilience4j does, the best known library of its kind: a rule with
 //! all of them, `ramp_ms` 0, `sigmas_hundredths` 0 and `open_max_ms` equal to
 //! `open_ms` behaves as it does (`core/dataplane/tests/breaker_conformance.rs`).
@@ -24,6 +24,8 @@ pub struct BreakerManner {
     pub wake: Wake,
     /// What becomes of probes that do not come back.
     pub lost: LostProbes,
+    /// How soon it finds its way back.
+    pub pace: Pace,
 }
 
 /// When a share is too large.
@@ -94,4 +96,19 @@ pub enum LostProbes {
     Replaced,
     /// They are waited for, however long. A request whose end is never told keeps it from closing.
     Awaited,
+}
+
+/// How soon a breaker finds its way back. What it finds out is the same.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Pace {
+    /// By time: it is open, and ramps, for as long as the limits say.
+    #[default]
+    Time,
+    /// By the traffic, where that is sooner. It probes when 20 requests were refused, but not within `open_ms`; on the
+    /// ramp two requests may be under way, one more with each that is served in time, and when 32 may, it closes.
+    Traffic,
 }

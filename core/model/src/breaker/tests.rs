@@ -162,7 +162,7 @@ fn manners_are_read_and_strangers_among_them_refused() {
         );
         serde_json::from_str::<BreakerRule>(&json).map(|rule| rule.limits().manner)
     };
-    let all = r#"{"threshold": "reached", "verdict": "ratio", "late": "counted", "wake": "on_request", "lost": "awaited"}"#;
+    let all = r#"{"threshold": "reached", "verdict": "ratio", "late": "counted", "wake": "on_request", "lost": "awaited", "pace": "traffic"}"#;
     assert_eq!(
         with(all).unwrap(),
         BreakerManner {
@@ -171,6 +171,7 @@ fn manners_are_read_and_strangers_among_them_refused() {
             late: LateOutcomes::Counted,
             wake: Wake::OnRequest,
             lost: LostProbes::Awaited,
+            pace: Pace::Traffic,
         }
     );
     assert_eq!(with(r#"{"threshold": "reached"}"#).unwrap(), reached());

@@ -1,7 +1,7 @@
 //! Each setting of [`BreakerManner`], beside what it replaces.
 
 use super::*;
-use sloop_model::{LostProbes, ProbeVerdict, Threshold, Wake};
+use sloop_model::{LostProbes, Pace, ProbeVerdict, Threshold, Wake};
 
 fn with(manner: BreakerManner) -> BreakerLimits {
     BreakerLimits { manner, ..LIMITS() }
@@ -13,6 +13,7 @@ const DEFAULT: BreakerManner = BreakerManner {
     late: LateOutcomes::Ignored,
     wake: Wake::OnTime,
     lost: LostProbes::Replaced,
+    pace: Pace::Time,
 };
 
 #[test]

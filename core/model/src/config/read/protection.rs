@@ -3,7 +3,7 @@
 use crate::config::BreakerConfig;
 use crate::json::{Fields, FromJson, Reader};
 use crate::{
-    BreakerLimits, BreakerManner, BreakerMode, BreakerRule, LateOutcomes, LostProbes, Mode,
+    BreakerLimits, BreakerManner, BreakerMode, BreakerRule, LateOutcomes, LostProbes, Mode, Pace,
     ProbeVerdict, Share, Threshold, Trip, Wake,
 };
 
@@ -60,6 +60,7 @@ impl FromJson for BreakerManner {
             late: fields.or_default("late"),
             wake: fields.or_default("wake"),
             lost: fields.or_default("lost"),
+            pace: fields.or_default("pace"),
         };
         fields.end();
         manner
@@ -92,4 +93,5 @@ words! {
     LateOutcomes: "ignored" => Ignored, "counted" => Counted;
     Wake: "on_time" => OnTime, "on_request" => OnRequest;
     LostProbes: "replaced" => Replaced, "awaited" => Awaited;
+    Pace: "time" => Time, "traffic" => Traffic;
 }
