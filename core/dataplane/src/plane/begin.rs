@@ -4,6 +4,7 @@ use sloop_model::{B3Output, DeadlineMode, JoinReach, Side, Time, TraceOwner, Wal
 
 use super::Plane;
 use super::exchange::{Arrival, Decided, Exchange, ExchangeState, HeaderWrite, Verdict};
+use super::protect::Guarded;
 use crate::context::{
     Baggage, Context, Reading, RequestKey, Rewrite, Timeliness, TraceContext, Word,
 };
@@ -149,11 +150,14 @@ impl Plane {
         if let Some(blocked) = self.deny(exchange, arrival, caller) {
             return blocked;
         }
-        if let Some(refused) = self.guard(exchange, arrival.now) {
-            return refused;
-        }
-        if let Some(shed) = self.shed(exchange, context, arrival.now) {
-            return shed;
+        match self.guard(exchange, arrival.now) {
+            Guarded::Refused(refused) => return refused,
+            Guarded::Probes => {}
+            Guarded::Passes => {
+                if let Some(shed) = self.shed(exchange, context, arrival.now) {
+                    return shed;
+                }
+            }
         }
         self.inject(exchange, context, arrival, caller)
     }

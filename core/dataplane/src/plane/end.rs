@@ -63,6 +63,11 @@ impl Plane {
             self.sharing.has_news(now);
         }
         if entry.guard.has_changed() {
+            if entry.guard.take_recovered()
+                && let Some(shedder) = &mut entry.shedder
+            {
+                shedder.begin_anew(now);
+            }
             self.outbox.hurry(now);
         }
         if judged.is_bad {

@@ -37,7 +37,7 @@ pub(super) enum Admission {
     /// It passes; with a ticket if a breaker wants to know how it ends.
     Pass(Option<Ticket>),
     /// It passes to find out how the service is.
-    Probe(Ticket),
+    Probe(Ticket, BreakerMode),
     /// It passes, but only because the breaker is in shadow mode.
     Shadow,
     /// It does not pass.
@@ -117,7 +117,7 @@ impl Guard {
                 | BreakerMode::ForcedOpen,
             ) => {
                 if breaker.is_probing() {
-                    Admission::Probe(ticket)
+                    Admission::Probe(ticket, mode)
                 } else {
                     Admission::Pass(Some(ticket))
                 }
@@ -141,6 +141,15 @@ impl Guard {
                 }
             }
         }
+    }
+
+    /// Whether the service came back since this was last asked, after the breaker had refused requests.
+    pub(super) fn take_recovered(&mut self) -> bool {
+        let acts = self
+            .config
+            .as_ref()
+            .is_some_and(|config| config.mode == BreakerMode::Enforce);
+        acts && self.breaker.as_mut().is_some_and(Breaker::take_recovered)
     }
 
     pub(super) const fn count_refused(&mut self) {

@@ -1,6 +1,6 @@
 //! Deny rules, breakers and shedding, as a request meets them.
 
-use sloop_model::Time;
+use sloop_model::{BreakerMode, Time};
 
 use super::Plane;
 use super::exchange::{Arrival, Decided, Exchange, Verdict};
@@ -10,6 +10,17 @@ use crate::deny::{Asked, DenyIndex, Refusal};
 use crate::shed::{self, ShedAdmit};
 use crate::span::Reasons;
 use sloop_model::Side;
+
+/// What the breaker says.
+#[derive(Debug)]
+pub(super) enum Guarded {
+    /// It passes.
+    Passes,
+    /// It passes to find out how the service is: who sheds it finds out nothing.
+    Probes,
+    /// It does not pass.
+    Refused(Verdict),
+}
 
 impl Plane {
     /// The deny rule that refused a request, for logs; none when the rules changed since.
@@ -45,14 +56,16 @@ impl Plane {
     }
 
     /// Asks the breaker.
-    pub(super) fn guard(&mut self, exchange: &mut Exchange, now: Time) -> Option<Verdict> {
+    pub(super) fn guard(&mut self, exchange: &mut Exchange, now: Time) -> Guarded {
         let state = match exchange.side {
             Side::Server => &mut self.server,
             Side::Client => &mut self.client,
         };
-        let entry = state.entry(exchange.scope)?;
+        let Some(entry) = state.entry(exchange.scope) else {
+            return Guarded::Passes;
+        };
         if !entry.guard.is_wanted() {
-            return None;
+            return Guarded::Passes;
         }
         let admission = entry.guard.admit(self.random.draw(), now, &self.clock);
         let has_changed = entry.guard.has_changed();
@@ -62,9 +75,12 @@ impl Plane {
         self.sharing.has_news(now);
         match admission {
             Admission::Pass(ticket) => exchange.ticket = ticket,
-            Admission::Probe(ticket) => {
+            Admission::Probe(ticket, mode) => {
                 exchange.ticket = Some(ticket);
                 exchange.reasons = exchange.reasons.and(Reasons::BREAKER);
+                if mode == BreakerMode::Enforce {
+                    return Guarded::Probes;
+                }
             }
             Admission::Shadow => {
                 exchange.shadows.breaker = true;
@@ -75,12 +91,12 @@ impl Plane {
                 exchange.reasons = exchange.reasons.and(Reasons::BREAKER);
                 let wait = retry_at.since(now);
                 let whole = wait.as_secs() + u64::from(0 < wait.subsec_nanos());
-                return Some(Verdict::Refuse {
+                return Guarded::Refused(Verdict::Refuse {
                     retry_after_seconds: whole.max(1),
                 });
             }
         }
-        None
+        Guarded::Passes
     }
 
     /// Asks the shedder.

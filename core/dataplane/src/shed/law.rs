@@ -32,9 +32,10 @@
 //!
 //! What is *wanted* is not what comes: callers that repeat what was shed make
 //! that grow with the level, and by it the level would never fall again. It is what
-//! passed, divided by the share that may pass ([`Queue::wanted`]). While more than
-//! half is shed and fewer than half of `q*` are under way, what is admitted grows by
-//! a quarter per period ([`REFILL`]): then the queue is drained, or the trouble over.
+//! passed, divided by the share that may pass ([`Queue::wanted`]). While fewer than half of `q*` are under way,
+//! what is admitted grows by a quarter per period ([`REFILL`]): then the queue is drained, or the trouble
+//! over. While less than half is shed that takes next to no queue, and it grows by an eighth: near the edge a queue is short by chance, too.
+//! Either fills a quarter of `q*` at most before it is seen, as what is under way is known at once.
 //!
 //! For failures there is no queue to drain, and `admit = s`: what the SRE book
 //! calls adaptive throttling (chapter 21) with K = 1; but no more is shed than
@@ -82,11 +83,12 @@ use core::time::Duration;
 
 use sloop_model::{Mode, Share, ShedRule, Time};
 
+use super::Shedder;
 use super::evidence::surely_exceeds;
 use super::queue::{PERIOD_US, Queue, micros, to_i64};
+use super::seen::Seen;
 use super::smooth::Smooth;
 use super::trial::{Strain, Strength, Trial};
-use super::{FleetReading, Shedder};
 
 /// The least that the level rises when the objective is missed, in ten-thousandths per step.
 const UP: i64 = 200;
@@ -97,43 +99,15 @@ const HOLD: Duration = Duration::from_secs(5);
 /// The part of the way to a lower level that is gone per step: a quarter.
 const SLOWLY: i64 = 4;
 
-/// While there is next to no queue, and more than half is shed, what is admitted grows by this part of itself per
-/// step: a quarter. Above half the step would be large enough to fill the queue before anybody sees it.
+/// While there is little queue, what is admitted grows by this part of itself per step: a quarter where more than half
+/// is shed, half as much where less is.
 const REFILL: i64 = 4;
+/// How long all that passes is late, with the most shed that may be, until that is the end of what shedding can do:
+/// longer than it takes to drain what half a second of twice the load leaves.
+const AT_ITS_END: Duration = Duration::from_secs(1);
 /// Periods in which the model drains what waits too long.
 const DRAIN: i64 = 5;
 const WHOLE: i64 = 10_000;
-
-/// What was seen since the last step.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Seen {
-    /// Requests that came.
-    pub(super) offered: u64,
-    /// How many of them passed.
-    pub(super) passed: u64,
-    /// Requests that were served in time.
-    pub(super) good: u64,
-    /// Requests that were served, however late.
-    pub(super) served: u64,
-    /// Requests that ended and say something.
-    pub(super) judged: u64,
-    /// How many of those failed.
-    pub(super) failed: u64,
-    /// How many of those were slow.
-    pub(super) slow: u64,
-    /// The latencies of what was judged, summed up, in microseconds.
-    pub(super) latency_us: u64,
-    /// Those of what was not slow.
-    pub(super) prompt_us: u64,
-    /// Requests under way.
-    pub(super) in_flight: u64,
-    /// Since the last step. At least a period, but for the first one.
-    pub(super) elapsed: Duration,
-    /// What the fleet counted, if it is known and was not seen before.
-    pub(super) fleet: Option<FleetReading>,
-    /// Whether it is known what the fleet counted, seen before or not.
-    pub(super) is_fleet_known: bool,
-}
 
 /// Whether the objective holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -156,6 +130,8 @@ pub(super) struct Law {
     worst: u64,
     /// How long requests waited beyond the aim while the objective was met.
     waited: Duration,
+    /// How long nothing was served in time although no more may be shed.
+    in_vain: Duration,
     trial: Trial,
 }
 
@@ -168,6 +144,7 @@ impl Law {
             slowing: Smooth::default(),
             worst: 0,
             waited: Duration::ZERO,
+            in_vain: Duration::ZERO,
             trial: Trial::new(now),
         }
     }
@@ -190,6 +167,23 @@ impl Law {
     /// How often shedding was given up since the last call.
     pub(super) const fn take_given_up(&mut self) -> u64 {
         self.trial.take_given_up()
+    }
+
+    /// Forgets what failed, and what was shed because of it. What is shed because of a queue stays: it is drained now,
+    /// and callers want as much as before.
+    pub(super) fn begin_anew(&mut self, rule: &ShedRule, now: Time) {
+        (self.failing, self.slowing, self.worst) = (Smooth::default(), Smooth::default(), 0);
+        (self.waited, self.in_vain) = (Duration::ZERO, Duration::ZERO);
+        self.trial.end_of(Strain::Failures, now);
+        if !self.trial.is_against_a_queue() {
+            self.level = Share::NONE;
+        }
+        self.hold_within(rule);
+    }
+
+    /// Whether it has done all that it may, in vain: what callers gave up on may be a queue that only a pause drains.
+    pub(super) fn is_at_its_end(&self) -> bool {
+        AT_ITS_END <= self.in_vain
     }
 
     /// Moves the level into the bounds of `rule`.
@@ -230,6 +224,10 @@ impl Law {
             (Standing::Unknown, _) => level - fall(DOWN, seen),
         };
         let next = u16::try_from(next.clamp(0, WHOLE)).unwrap_or(0);
+        let is_in_vain = seen.slow.saturating_add(seen.failed) == seen.judged
+            && rule.limits().share_max <= self.level;
+        let in_vain = self.in_vain.saturating_add(seen.elapsed);
+        self.in_vain = if is_in_vain { in_vain } else { Duration::ZERO };
         self.level = Share::try_from(next).unwrap_or(Share::WHOLE);
         self.hold_within(rule);
     }
@@ -376,9 +374,13 @@ impl Law {
         };
         let next = towards - fall(down, seen);
         // With next to nothing waiting there is nothing to be careful of until most of the room is used.
-        let is_idle = self.queue.is_idle(rule, seen);
-        if is_idle && WHOLE / 2 < level {
-            next.min(level - (WHOLE - level) / REFILL)
+        let (part, refill) = if WHOLE / 2 < level {
+            (2, REFILL)
+        } else {
+            (8, REFILL * 2)
+        };
+        if self.queue.is_below(part, rule, seen) {
+            next.min(level - (WHOLE - level) / refill)
         } else {
             next
         }

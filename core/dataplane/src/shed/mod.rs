@@ -22,6 +22,7 @@ mod evidence;
 mod harvest;
 mod law;
 mod queue;
+mod seen;
 mod smooth;
 mod spread;
 mod trial;
@@ -33,7 +34,8 @@ use sloop_model::{Criticality, Mode, Share, ShedRule, Time};
 
 use crate::context::TraceId;
 use crate::random::{draw_of, mix};
-use law::{Law, Seen};
+use law::Law;
+use seen::Seen;
 use smooth::Smooth;
 pub use words::{FleetReading, ShedCounts, ShedEnding};
 
@@ -220,6 +222,16 @@ impl Shedder {
         self.in_flight = self.in_flight.saturating_sub(1);
     }
 
+    /// A breaker had refused requests, and the service is back: nothing is shed any more because it failed before.
+    pub fn begin_anew(&mut self, now: Time) {
+        self.law.begin_anew(&self.rule, now);
+        self.offered = [0; Criticality::ALL.len()];
+        self.forget_period(now);
+        self.fleet = None;
+        self.apply();
+        self.wake_at = self.next_wake();
+    }
+
     /// Learns what the fleet counted; `None`: it is not known.
     pub fn learn_fleet(&mut self, reading: Option<FleetReading>, now: Time) {
         self.fleet = reading.map(|reading| (reading, now));
@@ -249,16 +261,20 @@ impl Shedder {
     /// it is too early to refuse everything.
     #[must_use]
     pub fn is_at_work(&self) -> bool {
-        !self.has_expired && matches!(self.mode, Mode::Enforce) && self.law.is_at_work()
+        !self.has_expired
+            && matches!(self.mode, Mode::Enforce)
+            && self.law.is_at_work()
+            && !self.law.is_at_its_end()
     }
 
     /// Whether it has an answer to requests that take too long, that was not found to be in vain.
     #[must_use]
-    pub const fn can_relieve(&self) -> bool {
+    pub fn can_relieve(&self) -> bool {
         !self.has_expired
             && matches!(self.mode, Mode::Enforce)
             && self.slow_above.as_nanos() < Duration::MAX.as_nanos()
             && !self.law.has_given_up()
+            && !self.law.is_at_its_end()
     }
 
     /// Requests that passed and did not end.
@@ -332,13 +348,18 @@ impl Shedder {
         for (mix, offered) in self.mix.iter_mut().zip(&mut self.offered) {
             mix.learn(core::mem::take(offered).into());
         }
+        self.forget_period(now);
+        self.apply();
+        self.wake_at = self.next_wake();
+    }
+
+    /// Begins to count the next period.
+    const fn forget_period(&mut self, now: Time) {
         (self.served, self.judged, self.failed, self.slow) = (0, 0, 0, 0);
         (self.late, self.late_us, self.kept_out) = (0, 0, 0);
         self.latency_us = 0;
         self.is_fleet_news = false;
         self.stepped_at = now;
-        self.apply();
-        self.wake_at = self.next_wake();
     }
 
     /// The fleet's reading, if it is not too old.

@@ -5,12 +5,19 @@ use core::time::Duration;
 use sloop_model::{Share, ShedRule};
 
 use super::harvest::{Harvest, Reaped};
-use super::law::Seen;
+use super::seen::Seen;
 use super::smooth::Smooth;
 
 /// The wait to aim at, as a part of the way from what is usual to what is slow: a third, because the wait for a
 /// queue of a few dozen requests varies by as much again.
 const AIM: u64 = 3;
+/// Steps that what is usual is learnt over: six seconds.
+const MEMORY: u64 = 64;
+/// And when it seems to become more, once it is known: two minutes. A queue that grows with the load looks like
+/// a service that becomes slower, and whoever takes it for usual leaves it to the others to shed.
+const MEMORY_UP: u64 = 1_200;
+/// Steps until it is known: half a minute.
+const LEARNT: u32 = 300;
 /// Longer than callers wait.
 const WAIT_MAX: Duration = Duration::from_secs(10);
 /// [`Shedder::PERIOD`](super::Shedder::PERIOD) in microseconds.
@@ -33,6 +40,8 @@ pub(super) struct Queue {
     lasting: u64,
     /// The latency while nothing is shed and all is well, in 256ths of a microsecond.
     usual_us: u64,
+    /// Steps in which that was learnt.
+    learnt: u32,
 }
 
 impl Queue {
@@ -86,7 +95,13 @@ impl Queue {
         // Over six seconds: what was sent a moment ago is no stream yet.
         self.lasting = self.lasting - self.lasting / 64 + lasting / 64;
         let latency = self.latency_us.scaled();
-        self.usual_us = self.usual_us - self.usual_us / 64 + latency / 64;
+        let memory = if LEARNT < self.learnt && self.usual_us < latency {
+            MEMORY_UP
+        } else {
+            MEMORY
+        };
+        self.learnt = self.learnt.saturating_add(1);
+        self.usual_us = self.usual_us - self.usual_us / memory + latency / memory;
     }
 
     /// The latency on average lately, in 256ths of a microsecond.
@@ -115,10 +130,10 @@ impl Queue {
         Some(usual + slow.saturating_sub(usual) / AIM)
     }
 
-    /// Whether fewer are under way than half of the aim.
-    pub(super) fn is_idle(&self, rule: &ShedRule, seen: &Seen) -> bool {
+    /// Whether fewer are under way than one of `parts` parts of the aim.
+    pub(super) fn is_below(&self, parts: i64, rule: &ShedRule, seen: &Seen) -> bool {
         let aim = self.aim(rule);
-        aim.is_some_and(|aim| to_i64(self.queued(seen)).saturating_mul(2) < aim)
+        aim.is_some_and(|aim| to_i64(self.queued(seen)).saturating_mul(parts) < aim)
     }
 
     /// Requests under way beyond the aim, in 256ths; negative when there is room.
@@ -184,4 +199,40 @@ pub(super) fn micros(duration: Duration) -> u64 {
 /// Held at the end of the range.
 pub(super) fn to_i64(count: u64) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is usual after `steps` with so many milliseconds.
+    fn usual_ms(queue: &mut Queue, steps: u32, millis: u64) -> u64 {
+        for _ in 0..steps {
+            let seen = Seen {
+                offered: 100,
+                passed: 100,
+                judged: 100,
+                served: 100,
+                good: 100,
+                latency_us: 100 * millis * 1_000,
+                elapsed: Duration::from_micros(PERIOD_US),
+                ..Seen::default()
+            };
+            queue.learn(&seen, Share::NONE);
+            queue.learn_usual(&seen);
+        }
+        queue.usual_us / Smooth::ONE / 1_000
+    }
+
+    #[test]
+    fn a_queue_that_grows_with_the_load_is_not_what_is_usual() {
+        let mut queue = Queue::default();
+        assert!((9..=10).contains(&usual_ms(&mut queue, LEARNT + 1, 10)));
+        assert!(usual_ms(&mut queue, 100, 90) < 20);
+        assert!(30 < usual_ms(&mut queue, 600, 90), "but it may become so");
+        assert!(
+            usual_ms(&mut queue, 200, 10) < 13,
+            "what is quick is learnt soon"
+        );
+    }
 }

@@ -94,6 +94,41 @@ fn a_missed_objective_raises_the_level_and_a_met_one_lowers_it() {
     }
 }
 
+/// All is late although no more may be shed, for longer than any queue needs to be drained.
+#[test]
+fn who_sheds_all_that_may_be_in_vain_leaves_it_to_a_breaker() {
+    let mut bench = Bench::new(ShedLimits {
+        share_max: share(400),
+        ..LIMITS()
+    });
+    bench.all(0, 1_000, Outcome::Success, FAST);
+    bench.all(1_000, 1_600, Outcome::Success, SLOW);
+    assert_eq!(bench.shedder.level(), share(400));
+    assert!(bench.shedder.is_at_work() && bench.shedder.can_relieve());
+    bench.all(1_600, 2_400, Outcome::Success, SLOW);
+    assert!(!bench.shedder.is_at_work() && !bench.shedder.can_relieve());
+    // And takes it back when something is in time.
+    bench.all(2_400, 2_600, Outcome::Success, FAST);
+    assert!(bench.shedder.can_relieve());
+}
+
+#[test]
+fn when_a_breaker_is_back_what_was_shed_for_failures_is_not_shed_any_more() {
+    let level_after = |outcome, latency| {
+        let mut bench = Bench::new(LIMITS());
+        bench.all(0, 1_000, Outcome::Success, FAST);
+        bench.all(1_000, 1_500, outcome, latency);
+        let before = bench.shedder.level();
+        assert!(Share::NONE < before, "{outcome:?}");
+        bench.shedder.begin_anew(at(1_500));
+        (before, bench.shedder.level())
+    };
+    let (_, after) = level_after(Outcome::ServerError, FAST);
+    assert_eq!(after, Share::NONE);
+    let (before, after) = level_after(Outcome::Success, SLOW);
+    assert_eq!(after, before, "callers want as much as before");
+}
+
 #[test]
 fn what_proves_nothing_moves_nothing() {
     let mut bench = Bench::new(LIMITS());

@@ -13,7 +13,9 @@
 //!   A miss within a minute of the end of a trial continues it. And from the
 //!   second window on (with failures, for which there is no queue to be drained
 //!   first, from the first), no fewer requests may be served in time than were
-//!   before anything was shed ([`Harvest::is_worse_than`]). Else: given up.
+//!   before anything was shed ([`Harvest::is_worse_than`]). Else: given up. What was before is what was lately, or
+//!   at last if that is less: while a queue is being filled all are still served in time, which
+//!   is not what would have come of doing nothing.
 //! - *given up*: nothing is shed for a pause, twice as long after each trial
 //!   in vain. It ends early when the strain is twice what it was, or another
 //!   one: then something else has begun; and when fewer requests are served in
@@ -144,7 +146,13 @@ impl Trial {
 
     /// Learns what came in since the last step; `lately` is what it was before.
     pub(super) fn reap(&mut self, lately: Harvest, reaped: Reaped, elapsed: Duration) {
-        self.lately = lately;
+        let mut last = Reaping::default();
+        last.add(reaped, elapsed);
+        let (last, _) = last.finish();
+        self.lately = Harvest {
+            good: lately.good.min(last.good),
+            ..lately
+        };
         self.reaping.add(reaped, elapsed);
     }
 
@@ -204,6 +212,21 @@ impl Trial {
                     };
                 }
             }
+        }
+    }
+
+    /// What `strain` was about is over, for reasons that have nothing to do with the trial.
+    pub(super) fn end_of(&mut self, strain: Strain, now: Time) {
+        let tried = match &self.state {
+            State::Trying { strain, .. } => Some(*strain),
+            State::Content { tried, .. } => tried.map(|tried| tried.strain),
+            State::GivenUp { .. } => None,
+        };
+        if tried == Some(strain) {
+            self.state = State::Content {
+                since: now,
+                tried: None,
+            };
         }
     }
 
@@ -472,6 +495,40 @@ mod tests {
         trial.met(at(now));
         trial.met(at(now + 320_000));
         assert_eq!(trial.pause, Trial::PAUSE_MIN);
+    }
+
+    /// Whether it goes on after two windows with 80 good ones a step, if there were so many lately and at last.
+    fn goes_on(lately: u64, last: u64) -> bool {
+        let mut trial = Trial::new(at(0));
+        let promise = Harvest {
+            good: lately * 256,
+            wanted: 200 * 256,
+        };
+        let reaped = |good| Reaped {
+            good,
+            wanted: 200,
+            judged: 100,
+        };
+        let step = Duration::from_millis(100);
+        trial.reap(promise, reaped(last), step);
+        let may = |trial: &mut Trial, ms, strong| {
+            trial.may_shed(Strain::Slowness, strength(strong), Duration::ZERO, at(ms))
+        };
+        assert!(may(&mut trial, 0, 100));
+        for tenth in 1..20 {
+            trial.reap(promise, reaped(80), step);
+            if !may(&mut trial, tenth * 100, 100 - tenth * 5) {
+                return false;
+            }
+        }
+        true
+    }
+
+    #[test]
+    fn what_was_served_while_a_queue_was_filled_is_no_promise() {
+        assert!(!goes_on(100, 100));
+        assert!(goes_on(100, 20));
+        assert!(goes_on(20, 100));
     }
 
     #[test]

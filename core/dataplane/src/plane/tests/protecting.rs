@@ -162,21 +162,25 @@ fn what_the_fleet_counted_reaches_the_shedder() {
 }
 
 #[test]
-fn who_is_shed_gives_the_breakers_permission_back() {
-    let breaker = r#", "breaker": {"limits": {"window_ms": 1000, "calls_min": 4, "failed_max": 5000,
-        "open_ms": 500, "open_max_ms": 4000, "probes": 1}}"#;
-    let mut bench = shedder(&shedding(breaker));
-    while bench.request("a", 503, 2_000)
-        != (Verdict::Refuse {
-            retry_after_seconds: 1,
-        })
-    {}
-    // One probe is permitted. Were it lost with the first that is shed, all others would be refused.
-    let verdicts: Vec<Verdict> = (0..40).map(|_| bench.request("a", 200, 2_500)).collect();
-    assert_eq!(verdicts[0], Verdict::Shed, "choose another seed");
-    assert!(verdicts.contains(&Verdict::Pass));
-    let known = [Verdict::Shed, Verdict::Pass];
-    assert!(verdicts.iter().all(|verdict| known.contains(verdict)));
-    let delta = bench.scopes(3_000).remove(0);
-    assert_eq!(delta.breaker.unwrap().state, BreakerState::Closed);
+fn a_probe_is_not_shed_unless_the_breaker_is_a_shadow() {
+    // After so many more failures than enough, and so with another draw for the probe: half of all are shed.
+    let probed = |mode: &str, more: u32| {
+        let breaker = format!(
+            r#", "breaker": {{"mode": "{mode}", "limits": {{"window_ms": 1000, "calls_min": 4, "failed_max": 5000,
+            "open_ms": 500, "open_max_ms": 4000, "probes": 1}}}}"#
+        );
+        let mut bench = shedder(&shedding(&breaker));
+        for _ in 0..400 + more {
+            bench.request("a", 503, 2_000);
+        }
+        let probe = bench.request("a", 200, 2_500);
+        let verdicts: Vec<Verdict> = (0..40).map(|_| bench.request("a", 200, 2_500)).collect();
+        // Nobody is refused any more: one probe was permitted, and it was not lost.
+        assert!(verdicts.contains(&Verdict::Shed) && verdicts.contains(&Verdict::Pass));
+        let delta = bench.scopes(3_000).remove(0);
+        assert_eq!(delta.breaker.unwrap().state, BreakerState::Closed);
+        probe
+    };
+    assert!((0..20).all(|more| probed("enforce", more) == Verdict::Pass));
+    assert!((0..20).any(|more| probed("shadow", more) == Verdict::Shed));
 }

@@ -1,0 +1,36 @@
+//! What a step of the control law goes by.
+
+use core::time::Duration;
+
+use super::FleetReading;
+
+/// What was seen since the last step.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Seen {
+    /// Requests that came.
+    pub(super) offered: u64,
+    /// How many of them passed.
+    pub(super) passed: u64,
+    /// Requests that were served in time.
+    pub(super) good: u64,
+    /// Requests that were served, however late.
+    pub(super) served: u64,
+    /// Requests that ended and say something.
+    pub(super) judged: u64,
+    /// How many of those failed.
+    pub(super) failed: u64,
+    /// How many of those were slow.
+    pub(super) slow: u64,
+    /// The latencies of what was judged, summed up, in microseconds.
+    pub(super) latency_us: u64,
+    /// Those of what was not slow.
+    pub(super) prompt_us: u64,
+    /// Requests under way.
+    pub(super) in_flight: u64,
+    /// Since the last step. At least a period, but for the first one.
+    pub(super) elapsed: Duration,
+    /// What the fleet counted, if it is known and was not seen before.
+    pub(super) fleet: Option<FleetReading>,
+    /// Whether it is known what the fleet counted, seen before or not.
+    pub(super) is_fleet_known: bool,
+}
