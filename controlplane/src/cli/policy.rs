@@ -2,7 +2,7 @@
 
 use sloop_model::{
     BreakerMode, BreakerRule, BreakerWindow, DelaySpread, DenyRule, ExchangeSide, FaultEnding,
-    FaultRule, Mode, Policy, Rule, Share, ShedRule, WallTime,
+    FaultRule, Mode, Pace, Policy, Rule, Share, ShedRule, WallTime,
 };
 
 use super::table::percent;
@@ -76,13 +76,17 @@ fn breaker(rule: &BreakerRule) -> String {
     };
     format!(
         "when more than {} failed{slow}, of at least {} {window}; \
-         stays open for {}, at most {}; closes after {} probes and {}",
+         stays open for {}, at most {}; closes after {} probes and {}{}",
         percent(Some(limits.failed_max.as_fraction())),
         rule.calls_min(),
         millis(limits.open_ms),
         millis(limits.open_max_ms),
         limits.probes,
         millis(limits.ramp_ms),
+        match limits.manner.pace {
+            Pace::Time => "",
+            Pace::Traffic => ", or sooner, at the pace of the traffic",
+        },
     )
 }
 

@@ -48,23 +48,32 @@
 //!   failures, half a second. A longer window would hold more of the good past
 //!   and be slower. Sidecars with less traffic are opened by the fleet's order
 //!   ([`super::orders`]).
-//! - Open for a tenth of a second at first, then twice as long each time up to
-//!   half a second: a broken service gets two attempts per second and sidecar, which
-//!   is little, and one that has healed waits half a second at most. Longer waits cost more
-//!   good answers than they spare attempts, most of all where a service comes and goes.
-//! - Probes: as many as a healthy service serves all of in four of five attempts
-//!   (`T^n >= 0.8`), at least 1, at most 3: more would tell little more, wait
-//!   longer where traffic is low, and as many are lost in an attempt in which none is answered.
-//! - Ramp over half a second: a service that is overwhelmed by what comes back fails ten requests
-//!   within that, and where it only becomes slow, shedding sees to it.
+//! - The way back goes at the pace of the traffic ([`sloop_model::Pace::Traffic`]). What a refused request
+//!   costs is a good answer, with the chance that the service gives one; what a request costs that is let through is
+//!   a share of what the service needs to come back. While it is down the first is nothing, so all that limits attempts is the second: one
+//!   request in twenty. Then what waiting takes from a service that is back is twenty requests, at
+//!   any rate and after an outage of any length. A wait in time has no such bound: half a second is ten
+//!   requests of one sidecar and a thousand of another.
+//! - Open for 50 ms at least, so that where twenty requests come in a moment the attempts of a sidecar are 20 per
+//!   second at most, and twice as long after each ramp that failed; for half a second at most (twice as long each time until then), so that where hardly any come, two per second may try.
+//! - One probe at a time: whether more would have been served is what the ramp finds out, and as many
+//!   are lost in an attempt in which none is answered.
+//! - Ramp over half a second, or as fast as the service answers in time: two may be under way, and one more with each such
+//!   answer. A service that is well is back at its full load within five of its own round trips; one that is overwhelmed by what
+//!   comes back answers late, and is sent no more meanwhile. If it fails, ten requests open the breaker again.
 //!
 //! # Worked example: 99.9 %, answered within 250 ms
 //!
 //! `b = 0.001`; level `1.001 / 2 = 0.5005`. Opens when surely more than
 //! 50.05 % failed, or were slower than 250 ms, within 1 s; at least 10 requests
-//! (`0.5005^10 = 0.0010`); 3 probes (`0.999^3 = 0.997`).
+//! (`0.5005^10 = 0.0010`). At 400 requests per second and sidecar the next attempt is due after 20 of them, which is
+//! the least that it may be, 50 ms; when the service is back, 10 requests are refused on average that it would have served. With round trips of
+//! 10 ms it then takes four of them (2, 4, 8 and 16 under way) until the breaker is closed.
 
-use sloop_model::{BreakerLimits, BreakerManner, BreakerRule, Share, Target};
+use sloop_model::{
+    BreakerLimits, BreakerManner, BreakerRule, LateOutcomes, LostProbes, Pace, ProbeVerdict, Share,
+    Target, Threshold, Wake,
+};
 
 use crate::budget::{SIGMAS, surely_above};
 use crate::slo::{Indicator, TripStatus};
@@ -74,12 +83,19 @@ use crate::words::{Length, Percent};
 const CALLS_MAX: u32 = 2_000;
 /// See *Times* above.
 const WINDOW_MS: u32 = 1_000;
-const OPEN_MS: u32 = 100;
+const OPEN_MS: u32 = 50;
 const OPEN_MAX_MS: u32 = 500;
 const RAMP_MS: u32 = 500;
-const PROBES_MAX: u32 = 3;
-/// How often a healthy service should serve all probes.
-const PROBES_SERVED: f64 = 0.8;
+const PROBES: u32 = 1;
+
+const MANNER: BreakerManner = BreakerManner {
+    threshold: Threshold::Exceeded,
+    verdict: ProbeVerdict::FirstFailure,
+    late: LateOutcomes::Ignored,
+    wake: Wake::OnTime,
+    lost: LostProbes::Replaced,
+    pace: Pace::Traffic,
+};
 
 /// The share of bad requests above which a breaker opens; nothing when everything may be bad.
 pub(crate) fn trip_level(target: Target) -> Option<Share> {
@@ -101,9 +117,9 @@ pub(crate) fn limits(target: Target, within_us: Option<u64>) -> Option<BreakerRu
         sigmas_hundredths: sigmas_hundredths(),
         open_ms: OPEN_MS,
         open_max_ms: OPEN_MAX_MS,
-        probes: probes(target),
+        probes: PROBES,
         ramp_ms: RAMP_MS,
-        manner: BreakerManner::default(),
+        manner: MANNER,
     };
     BreakerRule::try_from(limits).ok()
 }
@@ -141,10 +157,9 @@ pub(crate) fn stricter(one: BreakerRule, other: BreakerRule) -> BreakerRule {
             .max(other_limits.sigmas_hundredths),
         open_ms: one_limits.open_ms.max(other_limits.open_ms),
         open_max_ms: one_limits.open_max_ms.max(other_limits.open_max_ms),
-        // A service that is healthy for the lower target must be able to serve all probes.
         probes: one_limits.probes.min(other_limits.probes),
         ramp_ms: one_limits.ramp_ms.max(other_limits.ramp_ms),
-        // Derived rules all have the default.
+        // Derived rules all have the same.
         manner: one_limits.manner,
     };
     // Each number comes from a rule that was checked, and they depend on each other only as kept here.
@@ -179,13 +194,6 @@ pub(crate) fn trip_status(target: Target, indicator: &Indicator) -> Option<TripS
 
 fn raw_level(target: Target) -> f64 {
     f64::midpoint(1.0, target.budget_fraction())
-}
-
-fn probes(target: Target) -> u32 {
-    (1..=PROBES_MAX)
-        .rev()
-        .find(|probes| PROBES_SERVED <= target.as_fraction().powf(f64::from(*probes)))
-        .unwrap_or(1)
 }
 
 #[expect(
@@ -239,11 +247,14 @@ mod tests {
                 slow_max: Some(level),
                 slow_us: Some(250_000),
                 sigmas_hundredths: 300,
-                open_ms: 100,
+                open_ms: 50,
                 open_max_ms: 500,
-                probes: 3,
+                probes: 1,
                 ramp_ms: 500,
-                manner: BreakerManner::default(),
+                manner: BreakerManner {
+                    pace: Pace::Traffic,
+                    ..BreakerManner::default()
+                },
             }
         );
     }
@@ -256,13 +267,6 @@ mod tests {
     }
 
     #[test]
-    fn a_healthy_service_serves_all_probes_most_of_the_time() {
-        for (fraction, count) in [(0.999, 3), (0.95, 3), (0.9, 2), (0.8, 1), (0.5, 1)] {
-            assert_eq!(probes(target(fraction)), count, "{fraction}");
-        }
-    }
-
-    #[test]
     fn the_stricter_of_two_guards_for_both() {
         let availability = limits(target(0.95), None).unwrap();
         let latency = limits(target(0.9), Some(100_000)).unwrap();
@@ -271,7 +275,7 @@ mod tests {
         assert_eq!(both.slow_max, Some(Share::try_from(5_500).unwrap()));
         assert_eq!(both.slow_us, Some(100_000));
         assert_eq!(both.calls_min, 12);
-        assert_eq!(both.probes, 2);
+        assert_eq!(both.manner.pace, Pace::Traffic);
         assert_eq!(stricter(latency, availability).limits(), &both);
     }
 

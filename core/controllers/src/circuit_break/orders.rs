@@ -73,7 +73,7 @@ const WINDOWS: [Duration; 4] = [
     Duration::from_secs(30),
 ];
 /// How long the first order lasts: long enough to reach every sidecar, also those that connect anew, and
-/// for breakers to open, probe and ramp ([`super::derive`]: 0.1 s + probes + 0.5 s).
+/// for breakers to open, probe and ramp ([`super::derive`]: 0.05 s + probes + 0.5 s).
 const LASTS_MS: u64 = 10_000;
 /// How long orders last at most.
 const LASTS_MAX_MS: u64 = 60_000;
