@@ -35,6 +35,19 @@ const SAME_PROTOCOL: &str = r#"typed_extension_protocol_options:
       http2_protocol_options: {}
 "#;
 
+/// A breaker refuses a service as a whole. That one of several hosts is the trouble is for Envoy to see, which knows
+/// them: five gateway errors in a row (Envoy's default), so failures that an answering service reports eject nobody; and
+/// half of the hosts at most, as Envoy asks all of them again below half (its panic threshold).
+const LEAVES_OUT_BAD_HOSTS: &str =
+    "# A host that does not answer is left out for a while, where there are others.
+outlier_detection:
+  consecutive_gateway_failure: 5
+  enforcing_consecutive_gateway_failure: 100
+  enforcing_consecutive_5xx: 0
+  enforcing_success_rate: 0
+  max_ejection_percent: 50
+";
+
 impl Bootstrap {
     pub(super) fn clusters(&self) -> String {
         let mut clusters = vec![control_plane(&self.control_plane, self.tls.as_ref())];
@@ -50,7 +63,8 @@ impl Bootstrap {
             .flat_map(|outbound| &outbound.upstreams)
         {
             let name = upstream_cluster(upstream.service.as_str());
-            clusters.push(cluster(&name, &upstream.address, SAME_PROTOCOL));
+            let more = [SAME_PROTOCOL, LEAVES_OUT_BAD_HOSTS].concat();
+            clusters.push(cluster(&name, &upstream.address, &more));
         }
         format!("clusters:\n{}", clusters.concat())
     }
