@@ -110,7 +110,7 @@ fn an_outage_is_mitigated_within_seconds_and_everything_relaxes_after_it() {
         .map(|change| change.at - healed)
         .max();
     println!("last closed {closed:?} after it healed");
-    let after = sim.run(seconds(120));
+    let after = sim.run(seconds(60));
     assert_eq!(after.refused, 0, "everything relaxed");
     assert!(closed.unwrap() < seconds(20), "{closed:?}");
 }
@@ -161,7 +161,10 @@ fn nothing_stays_when_the_control_plane_is_gone() {
     assert!(soon.failed < soon.refused, "breakers go on alone: {soon:?}");
 
     sim.upstreams(HEALTHY);
+    // Leases end by time, however few requests come.
+    sim.rates(1.0);
     sim.run(seconds(30 * 60));
+    sim.rates(40.0);
     sim.upstreams(BROKEN);
     let later = sim.run(seconds(60));
     assert_eq!(later.refused, 0, "leases ended: {later:?}");
@@ -243,7 +246,10 @@ fn nothing_opens_in_a_long_healthy_run_inside_the_budget() {
     let mut sim =
         Sim::new(SEED, &[40.0; 5]).intent("SLO/pay", "slo", &slo("actionable", 990_000_000));
     sim.upstreams(failing(0.008));
-    let run = sim.run(seconds(40 * 60));
+    // With much traffic, and for as long as leases need to be renewed with little.
+    let busy = sim.run(seconds(5 * 60));
+    sim.rates(4.0);
+    let run = busy + sim.run(seconds(35 * 60));
     println!("{run:?}, {} pushes", sim.pushes());
     assert_eq!(run.refused, 0);
     assert_eq!(orders(&sim), 0);
@@ -256,7 +262,7 @@ fn nothing_opens_in_a_long_healthy_run_inside_the_budget() {
 
 #[test]
 fn a_long_outage_gets_few_orders() {
-    let mut sim = guarded("actionable", &[50.0, 50.0, 50.0, 0.5]);
+    let mut sim = guarded("actionable", &[20.0, 20.0, 20.0, 0.5]);
     sim.run(seconds(10));
     sim.upstreams(BROKEN);
     let Tally { served, .. } = sim.run(seconds(600));

@@ -146,6 +146,13 @@ impl Sim {
             .upstream = upstream;
     }
 
+    /// Changes how many requests per second come to each sidecar, from its next one on.
+    pub fn rates(&mut self, rate: f64) {
+        for sidecar in &mut self.sidecars {
+            sidecar.rate = rate;
+        }
+    }
+
     /// Kills the control plane, or starts it with nothing but its store.
     pub fn control_plane(&mut self, is_up: bool) {
         if is_up && !self.is_up {

@@ -8,7 +8,7 @@ use sloop_sim::goodput::{Measures, Rival, Story, measure, play, stories};
 
 const SEED: u64 = 1;
 /// What chance and the first trial of shedding make of a short story, as a share of what is attainable.
-const NOISE: f64 = 0.02;
+const NOISE: f64 = 0.015;
 
 /// The story called `name`, until `seconds`.
 fn story(name: &str, seconds: u64) -> Story {
@@ -72,6 +72,18 @@ fn a_storm_of_retries_is_ended() {
 #[test]
 fn a_part_that_fails_whatever_the_load_costs_no_more_than_that_part() {
     compared("partial outage", 40);
+}
+
+#[test]
+fn a_service_that_comes_and_goes_is_used_while_it_is_there() {
+    let (sloop, _) = compared("flapping", 50);
+    assert!(sloop.needless < f64::EPSILON, "{sloop:?}");
+}
+
+#[test]
+fn what_comes_back_with_cold_caches_is_warmed_and_not_drowned() {
+    let (sloop, nothing) = compared("outage, cold cache", 60);
+    assert!(nothing.of_attainable < sloop.of_attainable, "{sloop:?}");
 }
 
 #[test]
