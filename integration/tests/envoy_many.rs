@@ -58,9 +58,28 @@ async fn two_hundred_nodes_and_an_envoy_have_every_push_and_come_back_from_a_sto
         assert!(0.0 < reports.per_second, "{reports:?}");
     }
     let storm = run.storm.unwrap();
-    assert_eq!((storm.reached, storm.ended), (NODES, 0));
+    assert_eq!((storm.back, storm.reached, storm.ended), (NODES, NODES, 0));
+    assert_eq!(report.lost(), 0);
     assert_eq!(run.envoys.unwrap().up_to_date, 1);
     assert!(fleet::table(&report).contains("a policy at the last node"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_hundred_nodes_with_certificates_have_every_push_and_come_back_from_a_storm() {
+    let secured = Settings {
+        tls: true,
+        reports: Duration::from_millis(100),
+        ..settings()
+    };
+    let report = measured(vec![secured], None).await;
+    let run = &report.runs[0];
+    assert!(run.tls);
+    assert_eq!((run.connect.refused, run.push.pushes.len()), (0, 2));
+    let storm = run.storm.unwrap();
+    assert_eq!((storm.back, storm.reached), (NODES, NODES));
+    for reports in &run.reports {
+        assert!(0.0 < reports.per_second, "{reports:?}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

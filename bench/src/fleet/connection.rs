@@ -1,14 +1,13 @@
-//! A node's socket.
+//! A node's connection: what it says and hears, and what carries that.
 
-use std::io::{self, Read, Write};
+use std::io;
 use std::net::SocketAddr;
-use std::time::Duration;
 
-use mio::net::TcpStream;
-use mio::{Interest, Registry, Token};
-use rustix::net::sockopt::set_socket_linger;
+use mio::{Registry, Token};
 
+use super::carrier::Carrier;
 use super::session::{Happened, Session};
+use super::tls::Tls;
 
 /// What one look at a connection came to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -21,7 +20,7 @@ pub(super) struct Heard {
 /// A connection that may still be on its way.
 #[derive(Debug)]
 pub(super) struct Connection {
-    socket: TcpStream,
+    carrier: Carrier,
     pub(super) session: Session,
     /// Of the session's output.
     written: usize,
@@ -30,18 +29,13 @@ pub(super) struct Connection {
 
 impl Connection {
     pub(super) fn open(
-        to: SocketAddr,
+        (to, tls): (SocketAddr, Option<&Tls>),
         session: Session,
         registry: &Registry,
         token: Token,
     ) -> io::Result<Self> {
-        let mut socket = TcpStream::connect(to)?;
-        socket.set_nodelay(true)?;
-        // Its end is a reset: a port that waits for what may still come could not be used again.
-        set_socket_linger(&socket, Some(Duration::ZERO))?;
-        registry.register(&mut socket, token, Interest::READABLE | Interest::WRITABLE)?;
         Ok(Self {
-            socket,
+            carrier: Carrier::open(to, tls, registry, token)?,
             session,
             written: 0,
             is_broken: false,
@@ -58,13 +52,12 @@ impl Connection {
     ) -> bool {
         let mut is_open = true;
         loop {
-            match self.socket.read(buffer) {
+            match self.carrier.read(buffer) {
                 Ok(0) => is_open = false,
                 Ok(length) => {
                     self.session
                         .take(buffer.get(..length).unwrap_or_default(), tell);
-                    // Less than there was room for is all.
-                    if length == buffer.len() {
+                    if !self.carrier.is_drained_by(length, buffer.len()) {
                         continue;
                     }
                 }
@@ -85,14 +78,17 @@ impl Connection {
             .get(self.written..)
             .filter(|it| !it.is_empty())
         {
-            match self.socket.write(rest) {
+            match self.carrier.write(rest) {
                 Ok(length) => self.written += length,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => {
-                    self.is_broken = !is_unfinished(&error);
+                    self.is_broken |= !is_unfinished(&error);
                     return;
                 }
             }
+        }
+        if let Err(error) = self.carrier.flush() {
+            self.is_broken |= !is_unfinished(&error);
         }
         self.written = 0;
         self.session.output.clear();
@@ -100,9 +96,8 @@ impl Connection {
         self.session.output.shrink_to(1_024);
     }
 
-    pub(super) fn close(mut self, registry: &Registry) {
-        // It is closed in any case.
-        drop(registry.deregister(&mut self.socket));
+    pub(super) fn close(self, registry: &Registry) {
+        self.carrier.close(registry);
     }
 }
 

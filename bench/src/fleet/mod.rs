@@ -5,6 +5,7 @@
 //! of them are driven by the thread that calls [`Fleet::turn`]: there is no task and no buffer
 //! per node, so that what is measured is the other side.
 
+mod carrier;
 mod connection;
 mod files;
 mod frame;
@@ -13,6 +14,7 @@ mod plan;
 mod report;
 mod seen;
 mod session;
+mod tls;
 mod turn;
 
 use std::collections::VecDeque;
@@ -28,6 +30,7 @@ pub use files::{TooFewFiles, allow};
 pub use plan::{Losses, Plan, Variant};
 pub use report::{Pace, Reported, Reporting};
 pub use seen::now;
+pub use tls::{NotSecured, Secured, Tls};
 
 use connection::Connection;
 use message::{Has, Wants};
@@ -44,7 +47,8 @@ struct Node {
     has: Has,
     age: Option<Age>,
     connection: Option<Connection>,
-    is_accepted: bool,
+    /// When its stream was accepted; `None` while it is not.
+    accepted_at: Option<Instant>,
     failures: u32,
     /// Heard something since it connected.
     is_answered: bool,
@@ -169,6 +173,20 @@ impl Fleet {
             .unwrap_or_default()
     }
 
+    /// Counts from now on what becomes of reports: what was sent before is not in it any more, nor how long its answers take.
+    pub fn count_reports_anew(&mut self) {
+        if let Some(reports) = &mut self.reports {
+            reports.count_anew();
+        }
+    }
+
+    /// How many reports, of whatever plan, were sent and not answered.
+    #[must_use]
+    pub fn awaited(&self) -> usize {
+        let connections = self.nodes.iter().filter_map(|it| it.connection.as_ref());
+        connections.map(|it| it.session.awaited()).sum()
+    }
+
     /// How many nodes there are.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -204,6 +222,15 @@ impl Fleet {
     pub fn at_newest(&self) -> usize {
         let newest = self.versions.newest();
         newest.map_or(0, |newest| self.versions.nodes(newest))
+    }
+
+    /// How many nodes whose streams have been accepted for `time` do not have the newest version.
+    #[must_use]
+    pub fn behind(&self, time: Duration) -> usize {
+        let newest = self.versions.newest();
+        let long = |node: &&Node| node.accepted_at.is_some_and(|at| time <= at.elapsed());
+        let nodes = self.nodes.iter().filter(long);
+        nodes.filter(|node| node.age != newest).count()
     }
 
     /// When nodes heard the newest version, since the Unix epoch, in the order in which they did.

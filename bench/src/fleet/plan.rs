@@ -2,6 +2,8 @@
 
 use std::net::SocketAddr;
 
+use super::tls::Tls;
+
 /// How a node speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Variant {
@@ -28,6 +30,8 @@ pub struct Plan {
     pub names: Vec<String>,
     /// Bytes of what each says about itself, at least what its names take. Envoy's has 61,000.
     pub node_bytes: usize,
+    /// How they prove who they are; without, connections are plain.
+    pub tls: Option<Tls>,
 }
 
 /// How connections went.

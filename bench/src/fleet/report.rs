@@ -58,6 +58,10 @@ pub(super) struct Reports {
     pub(super) plan: Reporting,
     pub(super) reporters: Vec<Reporter>,
     pub(super) became: Reported,
+    /// The incarnation of the first of them; the others' follow.
+    first: u64,
+    /// What was sent earlier is not counted.
+    counted_since: Instant,
     next: usize,
     begun: Instant,
     /// Of those that should have been sent since then.
@@ -98,10 +102,18 @@ impl Reports {
             plan,
             reporters: (0..all).map(reporter).collect(),
             became: Reported::default(),
+            first,
+            counted_since: Instant::now(),
             next: 0,
             begun: Instant::now(),
             handled: 0,
         }
+    }
+
+    /// Forgets what became of reports so far, and does not count those that are on their way.
+    pub(super) fn count_anew(&mut self) {
+        self.became = Reported::default();
+        self.counted_since = Instant::now();
     }
 
     /// How many should be sent now that were not.
@@ -139,8 +151,8 @@ impl Reports {
         is_free.then_some(index)
     }
 
-    /// The next report of a VM, encoded; it waits for the answer from now on.
-    pub(super) fn encode(&mut self, reporter: usize, cluster: &str) -> Option<Vec<u8>> {
+    /// The next report of a VM, and its incarnation; it waits for the answer from now on.
+    pub(super) fn encode(&mut self, reporter: usize, cluster: &str) -> Option<(u64, Vec<u8>)> {
         let of = self.reporters.get_mut(reporter)?;
         of.waits = true;
         let mut bytes = Vec::with_capacity(self.plan.counts.len() + 96);
@@ -161,17 +173,25 @@ impl Reports {
             encode_varint(number, &mut bytes);
         }
         bytes.extend_from_slice(&self.plan.counts);
-        Some(bytes)
+        Some((of.incarnation, bytes))
     }
 
-    /// Notes an answer. A report that was not taken is sent again, as the same.
-    pub(super) fn answered(&mut self, reporter: usize, sent_at: Instant, is_taken: bool) {
-        let Some(of) = self.reporters.get_mut(reporter) else {
+    /// Notes an answer to the report of an incarnation; those of earlier plans are nobody's here. A report that was
+    /// not taken is sent again, as the same.
+    pub(super) fn answered(&mut self, incarnation: u64, sent_at: Instant, is_taken: bool) {
+        let index = incarnation.checked_sub(self.first);
+        let index = index.and_then(|index| usize::try_from(index).ok());
+        let Some(of) = index.and_then(|index| self.reporters.get_mut(index)) else {
             return;
         };
         of.waits = false;
         if is_taken {
             of.sequence += 1;
+        }
+        if sent_at < self.counted_since {
+            return;
+        }
+        if is_taken {
             self.became.taken += 1;
             record(&mut self.became.latency_us, sent_at.elapsed());
         } else {
@@ -205,7 +225,7 @@ mod tests {
     }
 
     fn sent(reports: &mut Reports, reporter: usize) -> ReportRequest {
-        let bytes = reports.encode(reporter, "bench").unwrap();
+        let (_, bytes) = reports.encode(reporter, "bench").unwrap();
         prost::Message::decode(bytes.as_slice()).unwrap()
     }
 
@@ -228,13 +248,41 @@ mod tests {
         for (is_taken, then) in [(false, 1), (true, 2), (true, 3)] {
             sent(&mut reports, 0);
             assert!(reports.reporters[0].waits);
-            reports.answered(0, now, is_taken);
+            reports.answered(100, now, is_taken);
             assert_eq!(sent(&mut reports, 0).sequence, then);
         }
         assert_eq!((reports.became.taken, reports.became.refused), (2, 1));
         reports.lost(0);
         assert!(!reports.reporters[0].waits);
         assert!(reports.became.latency(Quantile::P50).is_some());
+    }
+
+    #[test]
+    fn answers_to_an_earlier_plan_are_nobodys() {
+        let mut reports = reports(Pace::AtOnce);
+        sent(&mut reports, 0);
+        for incarnation in [0, 99, 104, u64::MAX] {
+            reports.answered(incarnation, Instant::now(), true);
+        }
+        assert!(reports.reporters[0].waits);
+        assert_eq!((reports.became.taken, reports.became.refused), (0, 0));
+    }
+
+    #[test]
+    fn what_was_sent_before_the_count_began_goes_on_and_is_not_in_it() {
+        let mut reports = reports(Pace::AtOnce);
+        let before = Instant::now();
+        for reporter in 0..2 {
+            sent(&mut reports, reporter);
+        }
+        reports.answered(100, before, true);
+        reports.count_anew();
+        reports.answered(101, before, true);
+        assert_eq!(reports.became.taken, 0);
+        assert!(reports.became.latency(Quantile::P99).is_none());
+        assert_eq!(sent(&mut reports, 1).sequence, 2);
+        reports.answered(101, Instant::now(), true);
+        assert_eq!(reports.became.taken, 1);
     }
 
     #[test]

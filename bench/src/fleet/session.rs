@@ -34,9 +34,9 @@ pub(super) enum Happened<'a> {
     Accepted,
     /// A response came; it is acknowledged.
     Response(Response<'a>),
-    /// A report of this reporter ended that was sent at `sent_at`.
+    /// A report of this incarnation ended that was sent at `sent_at`.
     Reported {
-        reporter: usize,
+        incarnation: u64,
         sent_at: Instant,
         is_taken: bool,
     },
@@ -48,7 +48,7 @@ pub(super) enum Happened<'a> {
 #[derive(Debug)]
 struct Call {
     stream: u32,
-    reporter: usize,
+    incarnation: u64,
     sent_at: Instant,
     is_answered: bool,
 }
@@ -135,8 +135,13 @@ impl Session {
         self.is_accepted && i64::try_from(bytes).is_ok_and(|bytes| bytes <= self.window)
     }
 
+    /// How many reports were not answered yet.
+    pub(super) fn awaited(&self) -> usize {
+        self.calls.len()
+    }
+
     /// Sends a report, which is an encoded message.
-    pub(super) fn report(&mut self, reporter: usize, report: &[u8], sent_at: Instant) {
+    pub(super) fn report(&mut self, incarnation: u64, report: &[u8], sent_at: Instant) {
         let stream = self.next_stream;
         self.next_stream += 2;
         let head = &self.speech.report;
@@ -152,7 +157,7 @@ impl Session {
         self.spend(message.len());
         self.calls.push(Call {
             stream,
-            reporter,
+            incarnation,
             sent_at,
             is_answered: false,
         });
@@ -242,7 +247,7 @@ impl Session {
         if frame.ends() || frame.kind == Kind::Reset {
             let call = self.calls.swap_remove(index);
             tell(Happened::Reported {
-                reporter: call.reporter,
+                incarnation: call.incarnation,
                 sent_at: call.sent_at,
                 is_taken: call.is_answered && frame.kind != Kind::Reset,
             });
@@ -282,8 +287,10 @@ mod tests {
                 Happened::Accepted => "accepted".to_owned(),
                 Happened::Response(response) => response.version.to_owned(),
                 Happened::Reported {
-                    reporter, is_taken, ..
-                } => format!("{reporter} {is_taken}"),
+                    incarnation,
+                    is_taken,
+                    ..
+                } => format!("{incarnation} {is_taken}"),
                 Happened::Over => "over".to_owned(),
             });
         });
@@ -336,9 +343,10 @@ mod tests {
         };
         assert!(!session.has_room_for(1), "before it is accepted");
         heard(&mut session, &frames(&[headers(DISCOVERY)]));
-        for reporter in 0..3 {
-            session.report(reporter, b"report", now);
+        for incarnation in 0..3 {
+            session.report(incarnation, b"report", now);
         }
+        assert_eq!(session.awaited(), 3);
         let answers = frames(&[
             headers(3),
             (Kind::Data, 0, 3, b"\0\0\0\0\0"),
@@ -351,7 +359,7 @@ mod tests {
             heard(&mut session, &answers),
             ["0 true", "1 false", "2 false"]
         );
-        assert!(session.calls.is_empty());
+        assert_eq!(session.awaited(), 0);
     }
 
     #[test]

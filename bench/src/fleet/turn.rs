@@ -76,7 +76,8 @@ impl Fleet {
         let variant = variant.copied().unwrap_or(Variant::Delta);
         let bytes = message::node(&id(index), &self.plan.cluster, self.plan.node_bytes);
         let session = Session::begin(variant, Rc::clone(&self.speech), &bytes, &node.has);
-        match Connection::open(self.plan.to, session, self.poll.registry(), Token(index)) {
+        let to = (self.plan.to, self.plan.tls.as_ref());
+        match Connection::open(to, session, self.poll.registry(), Token(index)) {
             Ok(connection) => {
                 node.connection = Some(connection);
                 self.opening += 1;
@@ -106,8 +107,8 @@ impl Fleet {
         };
         let is_open = connection.exchange(&mut self.buffer, &mut |happened| told.take(happened));
         let heard = told.heard;
-        if heard.is_accepted && !node.is_accepted {
-            node.is_accepted = true;
+        if heard.is_accepted && node.accepted_at.is_none() {
+            node.accepted_at = Some(Instant::now());
             node.failures = 0;
             self.accepted += 1;
             self.opening -= 1;
@@ -116,7 +117,7 @@ impl Fleet {
             node.is_answered = true;
             self.answered += 1;
         }
-        let was_accepted = node.is_accepted;
+        let was_accepted = node.accepted_at.is_some();
         if is_open && !heard.is_over {
             // An answer, or room for more, lets the next report go.
             if self.is_at_once() {
@@ -147,7 +148,7 @@ impl Fleet {
             return;
         };
         connection.close(self.poll.registry());
-        if std::mem::take(&mut node.is_accepted) {
+        if node.accepted_at.take().is_some() {
             self.accepted -= 1;
         } else {
             self.opening -= 1;
@@ -208,9 +209,10 @@ impl Fleet {
             let is_free = reports.reporters.get(reporter).is_some_and(|it| !it.waits);
             if has_room
                 && is_free
-                && let Some(bytes) = reports.encode(reporter, &self.plan.cluster)
+                && let Some((incarnation, bytes)) = reports.encode(reporter, &self.plan.cluster)
             {
-                connection.session.report(reporter, &bytes, Instant::now());
+                let now = Instant::now();
+                connection.session.report(incarnation, &bytes, now);
             }
         }
         // What breaks here is seen when it is read.
@@ -241,12 +243,12 @@ impl Told<'_> {
                 *self.response_bytes = response.bytes.len();
             }
             session::Happened::Reported {
-                reporter,
+                incarnation,
                 sent_at,
                 is_taken,
             } => {
                 if let Some(reports) = self.reports {
-                    reports.answered(reporter, sent_at, is_taken);
+                    reports.answered(incarnation, sent_at, is_taken);
                 }
             }
         }

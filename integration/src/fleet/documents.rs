@@ -46,6 +46,15 @@ fn objective(slo: usize) -> String {
     )
 }
 
+/// Lets `identities` be sidecars of the service.
+pub(super) fn access(identities: &[String]) -> String {
+    let identities = identities.join("\", \"");
+    format!(
+        "---\napiVersion: sloop.dev/v1\nkind: AccessRule\nmetadata: {{name: {SERVICE}}}\nspec:\n  \
+         identities: [\"{identities}\"]\n  services: [{SERVICE}]\n"
+    )
+}
+
 /// How much a report says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Size {

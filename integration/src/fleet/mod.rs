@@ -45,6 +45,12 @@ const DENSE: (usize, usize) = (16, 60);
 /// Nodes that report at once when each wakes a stream of its own: fewer than the control plane lets wait.
 const APART_MAX: usize = 3_000;
 
+/// How long reports come before they are counted.
+const WARM_UP: Duration = Duration::from_secs(1);
+
+/// How long nodes may take to come back from a storm, and then to have a push: longer than the longest pause of Envoy's.
+const STORM_MAX: Duration = Duration::from_secs(60);
+
 /// Reports a second while pushes go on.
 const BESIDE_PUSHES: f64 = 20_000.0;
 
@@ -63,8 +69,10 @@ pub struct Settings {
     pub reports: Duration,
     /// Whether all of them vanish and come back.
     pub storm: bool,
-    /// Real Envoys among them.
+    /// Real Envoys among them; none with `tls`.
     pub envoys: usize,
+    /// Whether they show certificates of a few identities, over TLS 1.3.
+    pub tls: bool,
     /// Which nodes go, and who waits for how long, is drawn from it.
     pub seed: u64,
 }
@@ -81,6 +89,7 @@ impl Settings {
             reports: Duration::from_secs(5),
             storm: true,
             envoys: 0,
+            tls: false,
             seed: 7,
         }
     }
@@ -90,6 +99,7 @@ impl Settings {
             nodes: self.nodes,
             variants: self.variants.clone(),
             node_bytes: self.node_bytes,
+            tls: self.tls,
             seed: self.seed,
         }
     }
@@ -186,6 +196,7 @@ fn run(
         nodes,
         variants: names(&settings.variants),
         node_bytes: settings.node_bytes,
+        tls: settings.tls,
         connect,
         memory: Memory {
             empty_bytes: empty,
@@ -283,15 +294,15 @@ fn reporting<T>(
 ) -> anyhow::Result<(T, Reports)> {
     let (nodes, each, bytes) = (plan.nodes, plan.each, plan.counts.len());
     stage.fleet.report(Some(plan));
-    stage.pass(Duration::from_millis(500))?;
-    let before = stage.fleet.reported();
+    // It begins when all are on their way: buffers have grown, and queues are as long as they get.
+    stage.pass(WARM_UP)?;
+    stage.fleet.count_reports_anew();
     let begun = std::time::Instant::now();
     let (done, spent) = stage.spent(meanwhile)?;
-    let (took, became) = (begun.elapsed(), stage.fleet.reported());
+    let (took, became) = (begun.elapsed(), stage.fleet.report(None));
     // What is under way is answered before the next.
-    stage.fleet.report(None);
-    stage.pass(Duration::from_millis(500))?;
-    let taken = became.taken - before.taken;
+    stage.until("reports are answered", |fleet| fleet.awaited() == 0)?;
+    let taken = became.taken;
     let (cpu_us, _own) = spent.each_us(usize::try_from(taken)?);
     let reports = Reports {
         name: name.to_owned(),
@@ -302,8 +313,8 @@ fn reporting<T>(
         cpu_us,
         p50_ms: ms(became.latency(Quantile::P50)),
         p99_ms: ms(became.latency(Quantile::P99)),
-        refused: became.refused - before.refused,
-        skipped: became.skipped - before.skipped,
+        refused: became.refused,
+        skipped: became.skipped,
     };
     Ok((done, reports))
 }
@@ -313,18 +324,29 @@ fn storm(stage: &mut Stage, each: &impl Fn(u64) -> f64) -> anyhow::Result<Storm>
     let (took, spent) = stage.spent(|stage| {
         stage.fleet.vanish(all);
         stage.fleet.connect(usize::MAX);
-        stage.until("every node is back", |fleet| fleet.accepted() == all)
+        stage.wait(STORM_MAX, |fleet| fleet.accepted() == all)
     })?;
+    let back = stage.fleet.accepted();
     let bytes = each(stage.plane.memory()?);
-    let since = stage.plane.last_event()?;
-    stage.push(since)?;
+    // Who is lost is counted, not waited for without end.
+    let versions = stage.fleet.versions();
+    stage.plane.change()?;
+    stage.wait(STORM_MAX, |fleet| {
+        versions < fleet.versions() && fleet.at_newest() == all
+    })?;
+    let is_pushed = versions < stage.fleet.versions();
     let losses = stage.fleet.losses();
     Ok(Storm {
         all_ms: took.as_secs_f64() * 1e3,
         cpu_us: spent.each_us(all).0,
         refused: losses.refused - before.refused,
         ended: losses.ended - before.ended,
-        reached: stage.fleet.at_newest(),
+        back,
+        reached: if is_pushed {
+            stage.fleet.at_newest()
+        } else {
+            0
+        },
         bytes,
     })
 }

@@ -1,17 +1,19 @@
 //! The control plane that is measured: the real program, as a process of its own.
 
+use std::ffi::OsString;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context;
+use sloop_bench::fleet::Secured;
 use sloop_bench::{memory, schedstat};
 use sloop_controlplane::admin::api::{Event, Happened};
 use sloop_model::Side;
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 
-use super::documents::documents;
+use super::documents::{access, documents};
 use crate::demo::Admin;
 use crate::demo::stage::{prepare, wait_for_control_plane};
 use crate::ports::free_address;
@@ -36,6 +38,8 @@ pub(super) struct Plane {
     pub(super) admin: Admin,
     api: SocketAddr,
     folder: PathBuf,
+    /// Who may be whose sidecar, as documents.
+    rules: String,
     /// Of the documents.
     number: u64,
     handle: Handle,
@@ -46,9 +50,11 @@ impl Plane {
     pub(super) fn start(
         programs: &Programs,
         folder: PathBuf,
+        secured: Option<&Secured>,
         handle: Handle,
     ) -> anyhow::Result<Self> {
-        prepare(&folder, &documents(0))?;
+        let rules = secured.map_or_else(String::new, |it| access(&it.identities));
+        prepare(&folder, &(documents(0) + &rules))?;
         let (discovery, api) = (free_address()?, free_address()?);
         let mut process = Program::new("sloop", &programs.sloop)
             .arg("serve")
@@ -65,6 +71,7 @@ impl Plane {
             // A few connections carry the reports of a whole fleet.
             .args(["--limit", "calls_per_second=1000000"])
             .args(["--limit", "calls_burst=1000000"])
+            .args(secure(secured, &folder)?)
             .args(&programs.arguments)
             .start(folder.join("sloop.log"))?;
         let admin = Admin::new(api)?;
@@ -75,6 +82,7 @@ impl Plane {
             admin,
             api,
             folder,
+            rules,
             number: 0,
             handle,
         })
@@ -84,7 +92,8 @@ impl Plane {
     pub(super) fn change(&mut self) -> anyhow::Result<()> {
         self.number += 1;
         let draft = self.folder.join("draft");
-        std::fs::write(&draft, documents(self.number)).context("writing documents")?;
+        std::fs::write(&draft, documents(self.number) + &self.rules)
+            .context("writing documents")?;
         let place = self.folder.join("documents/demo.yaml");
         std::fs::rename(draft, place).context("writing documents")
     }
@@ -122,6 +131,24 @@ impl Plane {
     pub(super) fn handle(&self) -> &Handle {
         &self.handle
     }
+}
+
+/// Puts certificates into `folder`; the arguments by which they are found.
+fn secure(secured: Option<&Secured>, folder: &Path) -> anyhow::Result<Vec<OsString>> {
+    let mut arguments = Vec::new();
+    let files = secured.into_iter().flat_map(|it| {
+        [
+            ("--tls-cert", "server.pem", &it.server_cert),
+            ("--tls-key", "server.key", &it.server_key),
+            ("--client-ca", "roots.pem", &it.root),
+        ]
+    });
+    for (argument, name, content) in files {
+        let path = folder.join(name);
+        std::fs::write(&path, content).context("writing certificates")?;
+        arguments.extend([argument.into(), path.into_os_string()]);
+    }
+    Ok(arguments)
 }
 
 /// When the newest configuration for the service's own side was made.

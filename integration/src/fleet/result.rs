@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 /// What the JSON is called: changes when a reader would have to.
-pub(super) const SCHEMA: &str = "sloop-bench-fleet/1";
+pub(super) const SCHEMA: &str = "sloop-bench-fleet/2";
 
 /// Everything about one call.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -19,6 +19,23 @@ pub struct Report {
     pub runs: Vec<Run>,
     /// What was churned for long; absent when that was not asked for.
     pub soak: Option<Soak>,
+}
+
+impl Report {
+    /// Nodes that did not come back from a storm, or did not have the push that came after it or at the end of a soak.
+    #[must_use]
+    pub fn lost(&self) -> usize {
+        let storms = self
+            .runs
+            .iter()
+            .filter_map(|run| Some((run.nodes, run.storm?)));
+        let storms = storms.map(|(all, it)| all.saturating_sub(it.back.min(it.reached)));
+        let soak = self
+            .soak
+            .iter()
+            .map(|it| it.nodes.saturating_sub(it.at_newest));
+        storms.chain(soak).sum()
+    }
 }
 
 /// Where it was made.
@@ -45,6 +62,8 @@ pub struct Run {
     pub variants: String,
     /// Bytes of what each says about itself; 0 stands for its names alone.
     pub node_bytes: usize,
+    /// Whether connections are TLS 1.3 with client certificates.
+    pub tls: bool,
     /// All of them connect.
     pub connect: Connect,
     /// Memory, from the control plane without nodes on.
@@ -194,7 +213,9 @@ pub struct Storm {
     pub refused: u64,
     /// Streams that the control plane ended.
     pub ended: u64,
-    /// Nodes that had the push after it; all, or it failed.
+    /// Nodes whose stream was accepted within a minute.
+    pub back: usize,
+    /// Nodes that had the push after it within another.
     pub reached: usize,
     /// Its memory at most a second after it, for each node.
     pub bytes: f64,
@@ -222,7 +243,7 @@ pub struct Soak {
     pub seconds: u64,
     /// Pushes.
     pub pushes: u64,
-    /// Pushes that had not reached every connected node when the next one came.
+    /// Pushes that had not reached every node when the next one came, of those connected for a second; or reached none.
     pub overtaken: u64,
     /// Nodes that vanished and came back.
     pub churned: u64,

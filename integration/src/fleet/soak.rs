@@ -17,6 +17,9 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// Of all nodes that go and come back each minute.
 const CHURN_PER_MINUTE: f64 = 0.05;
 
+/// How long a node has been back when it must have what the others have.
+const BACK_FOR: Duration = Duration::from_secs(1);
+
 /// How often each node reports, in seconds.
 const REPORT_EVERY: f64 = 10.0;
 
@@ -47,6 +50,7 @@ pub(super) fn run(mut stage: Stage, time: Duration) -> anyhow::Result<Soak> {
     };
     let begun = Instant::now();
     let (mut pushed, mut looks, mut owed) = (begun, 0, 0.0);
+    let mut versions = stage.fleet.versions();
     while begun.elapsed() < time {
         stage.pass(LOOK_EVERY)?;
         looks += 1;
@@ -59,9 +63,10 @@ pub(super) fn run(mut stage: Stage, time: Duration) -> anyhow::Result<Soak> {
         owed -= whole as f64;
         soak.churned += stage.fleet.vanish(usize::try_from(whole)?) as u64;
         if PUSH_EVERY <= pushed.elapsed() {
-            // Those that are away have what there was when they went.
-            let away = nodes - stage.fleet.accepted();
-            soak.overtaken += u64::from(stage.fleet.at_newest() + away < nodes);
+            // Nobody heard of it, or not all who had the time to.
+            let is_unheard = 0 < soak.pushes && stage.fleet.versions() <= versions;
+            soak.overtaken += u64::from(is_unheard || 0 < stage.fleet.behind(BACK_FOR));
+            versions = stage.fleet.versions();
             stage.fleet.forget_arrivals();
             stage.plane.change()?;
             soak.pushes += 1;
@@ -79,10 +84,19 @@ pub(super) fn run(mut stage: Stage, time: Duration) -> anyhow::Result<Soak> {
     let became = stage.fleet.report(None);
     (soak.reports, soak.refused) = (became.taken, became.refused);
     stage.fleet.connect(AT_ONCE);
-    stage.until("every node is connected", |fleet| fleet.accepted() == nodes)?;
-    let since = stage.plane.last_event()?;
-    stage.push(since)?;
-    soak.at_newest = stage.fleet.at_newest();
+    stage.wait(super::STORM_MAX, |fleet| fleet.accepted() == nodes)?;
+    let versions = stage.fleet.versions();
+    stage.plane.change()?;
+    // Who is stuck is counted.
+    stage.wait(super::STORM_MAX, |fleet| {
+        versions < fleet.versions() && fleet.at_newest() == nodes
+    })?;
+    let is_pushed = versions < stage.fleet.versions();
+    soak.at_newest = if is_pushed {
+        stage.fleet.at_newest()
+    } else {
+        0
+    };
     soak.ended = stage.fleet.losses().ended;
     Ok(soak)
 }

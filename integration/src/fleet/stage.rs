@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
-use sloop_bench::fleet::{Fleet, Plan, Variant, allow};
+use sloop_bench::fleet::{Fleet, Plan, Secured, Variant, allow};
 use sloop_bench::schedstat;
 use sloop_controlplane::bootstrap::plugin;
 use sloop_model::Side;
@@ -24,12 +24,16 @@ const TURN: Duration = Duration::from_millis(5);
 /// Nodes that are connecting at one time: fewer than fit into a queue of connections to be accepted.
 const AT_ONCE: usize = 512;
 
+/// Identities that the nodes of a fleet with TLS have between them: none may have all streams.
+const IDENTITIES: usize = 10;
+
 /// Which fleet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Shape {
     pub(super) nodes: usize,
     pub(super) variants: Vec<Variant>,
     pub(super) node_bytes: usize,
+    pub(super) tls: bool,
     pub(super) seed: u64,
 }
 
@@ -64,7 +68,8 @@ impl Stage {
         handle: Handle,
     ) -> anyhow::Result<Self> {
         allow(shape.nodes)?;
-        let plane = Plane::start(programs, folder, handle)?;
+        let secured = shape.tls.then(|| Secured::of(IDENTITIES)).transpose()?;
+        let plane = Plane::start(programs, folder, secured.as_ref(), handle)?;
         let plan = Plan {
             to: plane.discovery,
             nodes: shape.nodes,
@@ -73,6 +78,7 @@ impl Stage {
             type_url: Kind::EXTENSION.to_owned(),
             names: vec![plugin::name(Side::Server).to_owned()],
             node_bytes: shape.node_bytes,
+            tls: secured.map(|it| it.tls),
         };
         Ok(Self {
             fleet: Fleet::new(plan, shape.seed)?,
@@ -99,6 +105,19 @@ impl Stage {
                     fleet.at_newest()
                 );
             }
+        }
+        Ok(begun.elapsed())
+    }
+
+    /// Turns the fleet until `is_done`, for at most `within`. How long it took; who asks looks what came of it.
+    pub(super) fn wait(
+        &mut self,
+        within: Duration,
+        is_done: impl Fn(&Fleet) -> bool,
+    ) -> anyhow::Result<Duration> {
+        let begun = Instant::now();
+        while !is_done(&self.fleet) && begun.elapsed() < within {
+            self.fleet.turn(TURN)?;
         }
         Ok(begun.elapsed())
     }

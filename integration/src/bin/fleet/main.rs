@@ -18,7 +18,7 @@ const ENVOY_BYTES: usize = 61_000;
 
 /// Measures what many sidecars cost one control plane.
 ///
-/// Exit codes: 0 measured, 1 something does not work, or a node was not reached, 2 wrong arguments.
+/// Exit codes: 0 measured, 1 something does not work, or a node was lost, 2 wrong arguments.
 #[derive(Debug, Parser)]
 #[command(
     name = "cargo xtask bench fleet",
@@ -45,6 +45,9 @@ struct Arguments {
     /// Real Envoys among the first fleet
     #[arg(long, value_name = "N", default_value_t = 2)]
     envoys: usize,
+    /// Connections are TLS 1.3 with client certificates, without real Envoys
+    #[arg(long)]
+    tls: bool,
     /// A third of everything
     #[arg(long)]
     quick: bool,
@@ -111,10 +114,11 @@ impl Arguments {
             variants: self.variant.variants(),
             pushes: usize::from(self.pushes.div_ceil(part)),
             reports: Duration::from_secs(self.reports.div_ceil(u64::from(part))),
+            tls: self.tls,
             ..Settings::of(nodes)
         };
         let mut fleets: Vec<Settings> = self.clients.iter().map(|nodes| with(*nodes)).collect();
-        if let Some(first) = fleets.first_mut() {
+        if let Some(first) = fleets.first_mut().filter(|_| !self.tls) {
             first.envoys = self.envoys;
         }
         fleets.push(Settings {
@@ -169,7 +173,11 @@ fn run(arguments: &Arguments) -> anyhow::Result<()> {
     text += &write("fleet.json", &serde_json::to_string(&report)?)?;
     text += &write("fleet.md", &fleet::markdown(&report))?;
     text += &write("fleet.html", &fleet::html(&report))?;
-    say(&text)
+    say(&text)?;
+    match report.lost() {
+        0 => Ok(()),
+        lost => bail!("{lost} nodes were lost; the tables say when"),
+    }
 }
 
 fn say(text: &str) -> anyhow::Result<()> {
@@ -230,6 +238,8 @@ mod tests {
         assert_eq!(sizes, [(100, 0), (200, 0), (LIKE_ENVOY, ENVOY_BYTES)]);
         let first = &fleets[0];
         assert_eq!((first.pushes, first.envoys, fleets[1].envoys), (3, 1, 0));
+        let secured = parse(&["--tls"]).unwrap().fleets();
+        assert!(secured.iter().all(|it| it.tls && it.envoys == 0));
         assert!(parse(&["--pushes", "0"]).is_err());
         assert_eq!(
             parse(&["--serve", "--log", "--serve", "json"])

@@ -124,6 +124,7 @@ pub(super) const AIMS: [Aim; 11] = [
         },
     ),
     most("nodes lost by a reconnect storm", 0.0, "", |run| {
-        run.storm.map(|storm| (run.nodes - storm.reached) as f64)
+        run.storm
+            .map(|storm| run.nodes.saturating_sub(storm.back.min(storm.reached)) as f64)
     }),
 ];

@@ -103,7 +103,8 @@ fn name(run: &Run) -> String {
     } else {
         ", first requests as large as Envoy's"
     };
-    format!("{} ({}{like})", run.nodes, run.variants)
+    let tls = if run.tls { ", TLS" } else { "" };
+    format!("{} ({}{like}{tls})", run.nodes, run.variants)
 }
 
 fn ms(value: f64) -> String {
@@ -283,6 +284,7 @@ fn storms(report: &Report) -> Table {
             format!("{:.0}", storm.cpu_us),
             storm.refused.to_string(),
             storm.ended.to_string(),
+            run.nodes.saturating_sub(storm.back).to_string(),
             format!("{} of {}", storm.reached, run.nodes),
             kib(storm.bytes),
         ])
@@ -296,6 +298,7 @@ fn storms(report: &Report) -> Table {
             "control plane, µs each",
             "in vain",
             "ended",
+            "lost",
             "had the next push",
             "memory, KiB each",
         ],

@@ -21,6 +21,7 @@ fn report() -> Report {
         nodes,
         variants: "delta".to_owned(),
         node_bytes,
+        tls: false,
         connect: Connect {
             all_ms: 1_234.0,
             cpu_us: 90.0,
@@ -52,6 +53,7 @@ fn report() -> Report {
             cpu_us: 120.0,
             refused: 0,
             ended: 0,
+            back: nodes,
             reached: nodes,
             bytes: 33_000.0,
         }),
@@ -82,7 +84,7 @@ fn report() -> Report {
     }
 }
 
-const SCHEMA_OF_TESTS: &str = "sloop-bench-fleet/1";
+const SCHEMA_OF_TESTS: &str = "sloop-bench-fleet/2";
 
 #[test]
 fn each_fleet_has_a_row_in_each_table() {
