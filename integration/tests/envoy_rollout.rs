@@ -237,3 +237,84 @@ async fn a_bad_change_stops_at_the_first_over_delta() {
 async fn a_bad_change_stops_at_the_first_over_state_of_the_world() {
     a_bad_change_stops_at_the_first(Variant::Sotw).await;
 }
+
+/// The module as a later version of it: the same but for a section that says nothing (WebAssembly Core 2.0, 5.5.3).
+fn later_version(folder: &Path) -> String {
+    let mut bytes = std::fs::read(support::module()).unwrap();
+    bytes.extend_from_slice(b"\x00\x08\x07version");
+    let path = folder.join("sloop_filter_later.wasm");
+    std::fs::write(&path, bytes).unwrap();
+    path.to_str().unwrap().to_owned()
+}
+
+async fn runs(sidecar: &Sidecar, module: &str) -> bool {
+    let dump = sidecar.envoy.get("/config_dump?include_eds=off").await;
+    dump.is_ok_and(|dump| dump.contains(module))
+}
+
+/// An upgrade of the sidecars' module: one begins its VMs anew, then the other, and nobody who asks notices.
+async fn a_module_is_upgraded(variant: Variant) {
+    let app = Upstream::start().await.unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    std::fs::create_dir(folder.join("documents")).unwrap();
+    declare(folder, "pay");
+    let at = Addresses {
+        grpc: ports::free_address().unwrap(),
+        admin: ports::free_address().unwrap(),
+    };
+    let control = Control::start(folder, at, support::module()).await;
+    let sidecar =
+        |node| Sidecar::start_as(node, support::module(), app.address(), (at.grpc, variant));
+    let sidecars = [sidecar("shop-1").await, sidecar("shop-2").await];
+    control.stands("both have the first", everywhere).await;
+    let loads = sidecars
+        .each_ref()
+        .map(|it| Load::start(it.inbound.clone(), "/pay"));
+
+    control.stop().await;
+    let later = later_version(folder);
+    let control = Control::start(folder, at, later.clone()).await;
+    eventually(SOON, "the later module went to all", async || {
+        let events = control.list::<Event>("/v1/events").await?;
+        let is_out = |event: &Event| matches!(event.happened, Happened::RolledOut { .. });
+        events.iter().any(is_out).then_some(())
+    })
+    .await
+    .unwrap();
+    let status = control
+        .stands("both have the later module", |status| {
+            everywhere(status) && status.stage == PushStage::Settled
+        })
+        .await;
+    assert_eq!(status.in_force, 2);
+    for sidecar in &sidecars {
+        assert!(runs(sidecar, &later).await);
+        assert_eq!(refusals(sidecar).await, 0);
+    }
+    let events = control.list::<Event>("/v1/events").await.unwrap();
+    let tried: Vec<usize> = events
+        .iter()
+        .filter_map(|event| {
+            let Happened::Trying { nodes, .. } = event.happened else {
+                return None;
+            };
+            Some(nodes)
+        })
+        .collect();
+    assert_eq!(tried, [1], "one first");
+    for load in loads {
+        load.none_failed().await;
+    }
+    control.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_module_is_upgraded_without_a_failed_request_over_delta() {
+    a_module_is_upgraded(Variant::Delta).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_module_is_upgraded_without_a_failed_request_over_state_of_the_world() {
+    a_module_is_upgraded(Variant::Sotw).await;
+}

@@ -124,6 +124,35 @@ async fn failures_where_it_is_tried_take_it_back() {
     assert!(status(&sloop).contains("90 of 100 requests failed where it was tried"));
 }
 
+#[tokio::test]
+async fn a_vm_that_begins_anew_where_a_change_is_tried_takes_it_back() {
+    let home = Home::new();
+    home.write("routes.yaml", ROUTES);
+    let sloop = home.start_with(&["--rollout-quiet", "3600"]);
+    let [mut first, mut second, _third] = three(&sloop).await;
+    let mut reports = sloop.reports();
+    // A VM of its Envoy, which began a minute ago.
+    let mut early = report(1, 1, 100, 0);
+    early.from_ms -= 60_000;
+    reports.report(early).await.unwrap();
+    home.write("routes.yaml", &routes("/bad"));
+    first.hears().await;
+    eventually("it is tried", async || {
+        let groups = sloop.items("/v1/pushes").await;
+        (groups[0]["trying"][0] == "checkout-1").then_some(())
+    })
+    .await;
+    // Another VM that went on says nothing, one that begins does.
+    reports.report(report(1, 2, 100, 0)).await.unwrap();
+    assert_eq!(first.hears_within(SILENCE).await, None);
+    reports.report(report(2, 1, 1, 0)).await.unwrap();
+    assert!(first.hears().await.contains_key("sloop-inbound"));
+    assert_eq!(second.hears_within(SILENCE).await, None);
+    let shown = status(&sloop);
+    let why = "checkout was taken back: checkout-1 began a Wasm VM anew";
+    assert!(shown.contains(why), "{shown}");
+}
+
 /// What harms for a while goes to all at once, also while something is tried.
 #[tokio::test]
 async fn a_fault_does_not_wait_for_what_is_tried() {

@@ -58,7 +58,7 @@ impl Home {
     }
 
     pub(crate) fn command(&self) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_sloop"));
+        let mut command = Command::new(program());
         command
             .args(["serve", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"])
             .args(["--module", "/sloop_filter.wasm", "--documents"])
@@ -175,6 +175,12 @@ impl Drop for Sloop {
         drop(self.child.kill());
         drop(self.child.wait());
     }
+}
+
+/// The program: `$SLOOP`, as one that was optimised, else the one that was built with the tests.
+fn program() -> std::ffi::OsString {
+    let built = || env!("CARGO_BIN_EXE_sloop").into();
+    std::env::var_os("SLOOP").unwrap_or_else(built)
 }
 
 fn addresses_in(line: &str) -> Option<(SocketAddr, SocketAddr)> {
