@@ -13,8 +13,14 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(15);
 
 /// A `GET` of `path` with these header lines, on a connection of its own.
 pub fn get(path: &[u8], lines: &[(&str, &[u8])]) -> Vec<u8> {
+    request("GET", path, lines)
+}
+
+/// As [`get`], by another method.
+pub fn request(method: &str, path: &[u8], lines: &[(&str, &[u8])]) -> Vec<u8> {
     let mut request = [
-        b"GET ",
+        method.as_bytes(),
+        b" ",
         path,
         b" HTTP/1.1\r\nhost: shop\r\nconnection: close\r\n",
     ]
@@ -52,23 +58,51 @@ pub struct RawApp {
     accepting: tokio::task::JoinHandle<()>,
 }
 
+/// How one request is answered.
+#[derive(Clone, Copy, Debug)]
+pub enum Turn {
+    /// With these bytes.
+    Say(&'static [u8]),
+    /// Not at all, and the connection stays open.
+    Ignore,
+    /// With these bytes, and the connection is closed then.
+    Close(&'static [u8]),
+}
+
 /// Answers "ok".
 pub const OK: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
 
 impl RawApp {
     /// Answers each request with `answer`, and closes the connection then if that `is_last`.
     pub async fn start(answer: &'static [u8], is_last: bool) -> Self {
+        let turn = if is_last {
+            Turn::Close(answer)
+        } else {
+            Turn::Say(answer)
+        };
+        Self::start_in_turn(vec![turn]).await
+    }
+
+    /// Answers requests in their order, whatever connections they come on; after the last turn comes the first.
+    pub async fn start_in_turn(turns: Vec<Turn>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let heads = Arc::<Mutex<Vec<Vec<u8>>>>::default();
         let kept = Arc::clone(&heads);
+        let turns = Arc::new(Mutex::new(turns.into_iter().cycle()));
         let accepting = tokio::spawn(async move {
             while let Ok((mut connection, _)) = listener.accept().await {
-                let kept = Arc::clone(&kept);
+                let (kept, turns) = (Arc::clone(&kept), Arc::clone(&turns));
                 tokio::spawn(async move {
                     let mut bytes = Vec::new();
                     while let Some(head) = head(&mut connection, &mut bytes).await {
                         kept.lock().unwrap().push(head);
+                        let turn = turns.lock().unwrap().next().unwrap();
+                        let (answer, is_last) = match turn {
+                            Turn::Say(answer) => (answer, false),
+                            Turn::Ignore => (&b""[..], false),
+                            Turn::Close(answer) => (answer, true),
+                        };
                         if connection.write_all(answer).await.is_err() || is_last {
                             break;
                         }
