@@ -17,6 +17,7 @@ mod detect;
 mod fault_injection;
 mod filter_settings;
 mod harness;
+mod journey;
 mod lease;
 mod load_shed;
 mod merge;
@@ -45,6 +46,7 @@ pub use deny::{Deny, DenyIntent};
 pub use fault_injection::{FaultInjection, FaultInjectionIntent, LastBurned};
 pub use filter_settings::FilterSettings;
 pub use harness::{Controllers, Decided, InvalidIntent, Step};
+pub use journey::{HopCounts, HopShare, JourneyStatus, Journeys};
 pub use load_shed::{LoadShed, LoadSheddingIntent};
 pub use merge::merge;
 pub use observation::{
