@@ -141,14 +141,26 @@ impl Ring {
             self.base = newest;
             self.sums.push_back(newest);
         } else {
-            self.sums
-                .extend(core::iter::repeat_n(newest, to_usize(ahead)));
-        }
-        self.head = number;
-        while to_usize(self.cells_max) < self.sums.len() {
-            if let Some(oldest) = self.sums.pop_front() {
+            let ahead = to_usize(ahead);
+            let surplus = (self.sums.len() + ahead).saturating_sub(to_usize(self.cells_max));
+            let surplus = surplus.min(self.sums.len());
+            if let Some(oldest) = self.sums.drain(..surplus).next_back() {
                 self.base = oldest;
             }
+            self.make_room(ahead);
+            self.sums.extend(core::iter::repeat_n(newest, ahead));
+        }
+        self.head = number;
+    }
+
+    /// Makes room for so many more cells: doubled as lists are, but never for more than there may be, which
+    /// would be nearly half in vain for most of the memory that budgets take.
+    fn make_room(&mut self, more: usize) {
+        let length = self.sums.len();
+        let wanted = length + more;
+        if self.sums.capacity() < wanted {
+            let room = wanted.max((2 * length).min(to_usize(self.cells_max)));
+            self.sums.reserve_exact(room - length);
         }
     }
 
