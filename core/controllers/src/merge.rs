@@ -161,17 +161,24 @@ impl Merging {
 
     /// What guards `scope`.
     fn breaker(&self, scope: &Scope) -> Option<Wanted> {
-        let any = Scope {
-            route: RouteName::any(),
-            ..scope.clone()
-        };
-        let explicit = self.explicit.get(scope).or_else(|| self.explicit.get(&any));
+        let any = all_routes(scope);
+        let on_any =
+            |list: &BTreeMap<Scope, Wanted>| any.as_ref().and_then(|any| list.get(any).copied());
+        let explicit = self.explicit.get(scope).copied();
         let both = || {
-            let derived = [self.derived.get(scope), self.derived.get(&any)];
-            derived.into_iter().flatten().copied().reduce(Wanted::and)
+            let derived = [self.derived.get(scope).copied(), on_any(&self.derived)];
+            derived.into_iter().flatten().reduce(Wanted::and)
         };
-        explicit.copied().or_else(both)
+        explicit.or_else(|| on_any(&self.explicit)).or_else(both)
     }
+}
+
+/// The scope of all routes of the same service; nothing when `scope` is that itself.
+fn all_routes(scope: &Scope) -> Option<Scope> {
+    (!scope.route.is_any()).then(|| Scope {
+        route: RouteName::any(),
+        ..scope.clone()
+    })
 }
 
 impl Wanted {

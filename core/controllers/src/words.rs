@@ -11,6 +11,15 @@ pub(crate) struct Percent(pub(crate) f64);
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Length(pub(crate) Duration);
 
+/// Sentences one after the other. Mostly there is one, which is not copied.
+pub(crate) fn joined(mut sentences: Vec<String>) -> String {
+    if sentences.len() <= 1 {
+        sentences.pop().unwrap_or_default()
+    } else {
+        sentences.join("; ")
+    }
+}
+
 impl Display for Percent {
     fn fmt(&self, formatter: &mut Formatter<'_>) -> Result {
         let percent = self.0 * 100.0;
@@ -91,8 +100,10 @@ impl Display for Length {
             (1_000_000, "s"),
             (1_000, "ms"),
         ];
+        // Of longer times the milliseconds say nothing.
+        let is_long = 10_000_000 <= micros && !micros.is_multiple_of(1_000_000);
         for (unit, name) in units {
-            if unit <= micros && micros.is_multiple_of(unit) {
+            if !is_long && unit <= micros && micros.is_multiple_of(unit) {
                 return write!(formatter, "{} {name}", micros / unit);
             }
         }
@@ -137,6 +148,7 @@ mod tests {
             (5_400_000, "90 min"),
             (250, "250 ms"),
             (1_250, "1250 ms"),
+            (18_626, "18.6 s"),
             (2_419_200_000, "28 d"),
             (0, "0 us"),
         ] {

@@ -1,6 +1,6 @@
 //! Names that people give to things. Copies of a name share its text: names are in every count and every decision.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use serde::{Deserialize, Serialize};
 
@@ -123,7 +123,9 @@ impl RouteName {
     /// Stands for every route of a service, in policies: a filter's configuration names each.
     #[must_use]
     pub fn any() -> Self {
-        Self("*".into())
+        // One text for all: it is in most policies of every step.
+        static ANY: LazyLock<RouteName> = LazyLock::new(|| RouteName("*".into()));
+        ANY.clone()
     }
 
     /// Whether it stands for every route.

@@ -131,7 +131,7 @@ pub(super) fn objective(hypothesis: &Hypothesis, world: &World) -> Result<Known,
     });
     let (scope, target, left) =
         found.ok_or_else(|| format!("{name} is not there, or not evaluated here"))?;
-    if world.fresh_until(&id) <= world.now() {
+    if World::fresh_until(world.series(&id)) <= world.now() {
         return Err(format!("nobody reported on {name} in the last seconds"));
     }
     let left =

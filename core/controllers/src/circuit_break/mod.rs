@@ -8,6 +8,7 @@
 //! Missing readings give no order and withdraw none: not known is neither good nor bad.
 
 mod derive;
+mod derived;
 mod intent;
 mod orders;
 mod shed;
@@ -22,9 +23,11 @@ pub(crate) use shed::earlier;
 #[cfg(test)]
 pub(crate) use shed::shed_limits as derived_shed_limits;
 
+use core::fmt::Write as _;
 use core::time::Duration;
 use std::collections::BTreeMap;
 
+use derived::AllDerived;
 use orders::{Opened, QUORUM_WINDOW, Verdict, quorum};
 use sloop_model::{BreakerMode, BreakerRule, Mode, Policy, Rule, Scope, Share, ShedRule, WallTime};
 use watch::Subject;
@@ -33,7 +36,7 @@ use crate::budget::FLEET_WINDOW_MAX;
 use crate::detect::Hypotheses;
 use crate::lease;
 use crate::slo::share;
-use crate::words::{Length, Percent};
+use crate::words::{Length, Percent, joined};
 use crate::{BreakerState, Controller, Decision, SloIntent, SloMode, Stage, World};
 
 /// Derives breakers from SLOs that are actionable, or in shadow mode, and bounds of shedding, which only counts.
@@ -61,17 +64,19 @@ impl Controller for DerivedBreak {
             SloMode::Shadow => BreakerMode::Shadow,
             SloMode::Actionable => BreakerMode::Enforce,
         };
+        let mut derived = core::mem::take(&mut memory.derived);
+        derived.follow(intent);
         let mut guard = Guard::new(mode, memory, world);
         let mut rules: BTreeMap<Scope, BreakerRule> = BTreeMap::new();
-        for (index, objective, source) in intent.counted() {
-            let Some(rule) = derive::limits(objective.target, source.indicator.within_us) else {
+        for ((index, _, source), derived) in intent.counted().zip(derived.iter()) {
+            let Some(rule) = derived.breaker else {
                 continue;
             };
             rules
                 .entry(source.scope())
                 .and_modify(|known| *known = stricter(*known, rule))
                 .or_insert(rule);
-            let Some(hypotheses) = Hypotheses::of(objective.target) else {
+            let Some(hypotheses) = derived.hypotheses else {
                 continue;
             };
             for (scope, fleet) in world.fleets(&intent.objective_id(index)) {
@@ -85,7 +90,10 @@ impl Controller for DerivedBreak {
                 }
             }
         }
-        with_shedding(guard.decide(rules), intent, world.now())
+        let decision = guard.decide(rules);
+        let decision = with_shedding(decision, (intent, &derived), world.now());
+        memory.derived = derived;
+        decision
     }
 }
 
@@ -146,10 +154,14 @@ fn ending(mut decision: Decision, at: WallTime, now: WallTime) -> Decision {
 }
 
 /// Adds the shedding that `intent` implies, in shadow: why is said in [`shed`].
-fn with_shedding(mut decision: Decision, intent: &SloIntent, now: WallTime) -> Decision {
+fn with_shedding(
+    mut decision: Decision,
+    (intent, derived): (&SloIntent, &AllDerived),
+    now: WallTime,
+) -> Decision {
     let mut rules: BTreeMap<Scope, ShedRule> = BTreeMap::new();
-    for (_, objective, source) in intent.counted() {
-        if let Some(rule) = shed::shed_limits(objective.target, source.indicator.within_us) {
+    for ((_, _, source), derived) in intent.counted().zip(derived.iter()) {
+        if let Some(rule) = derived.shed {
             rules
                 .entry(source.scope())
                 .and_modify(|known| *known = earlier(*known, rule))
@@ -161,11 +173,13 @@ fn with_shedding(mut decision: Decision, intent: &SloIntent, now: WallTime) -> D
         .filter_map(|rule| rule.limits().failed_max)
         .min()
     {
-        let why = format!(
-            "; shedding is watched in shadow from {} slow or failed on; a LoadShedding turns it on",
-            Percent(level.as_fraction())
-        );
-        decision.because.push_str(&why);
+        let level = Percent(level.as_fraction());
+        let because = &mut decision.because;
+        write!(
+            because,
+            "; shedding is watched in shadow from {level} slow or failed on; a LoadShedding turns it on"
+        )
+        .ok();
     }
     let sheds = rules.into_iter().map(|(scope, limits)| Policy {
         scope,
@@ -273,13 +287,20 @@ impl<'a> Guard<'a> {
                 "nothing can be broken: no objective has a source of ours that may not fail always"
                     .to_owned()
             } else {
-                let scopes: Vec<String> = rules.keys().map(ToString::to_string).collect();
                 let fleet = if obeys_orders(self.mode) {
                     "; the fleet is well, or too little is known to order anything"
                 } else {
                     ""
                 };
-                format!("{acts} on {}{fleet}", scopes.join(", "))
+                let mut text = String::with_capacity(256);
+                let mut before = " on ";
+                text.push_str(acts);
+                for scope in rules.keys() {
+                    write!(text, "{before}{scope}").ok();
+                    before = ", ";
+                }
+                text.push_str(fleet);
+                text
             };
             because.push(on);
         }
@@ -306,7 +327,7 @@ impl<'a> Guard<'a> {
         Decision {
             policies,
             wake_at: Some(wake_at),
-            because: because.join("; "),
+            because: joined(because),
             ..Decision::default()
         }
     }

@@ -20,6 +20,7 @@ use core::time::Duration;
 use serde::{Deserialize, Serialize};
 use sloop_model::{Scope, Share, Trip, WallTime};
 
+use super::derived::AllDerived;
 use super::watch::Watches;
 use crate::budget::{FLEET_WINDOW_MAX, Fleet, surely_above, surely_below};
 use crate::{Counts, lease};
@@ -31,6 +32,9 @@ pub struct Orders {
     /// What they are based on, beside windows.
     #[serde(default)]
     pub(super) watches: Watches,
+    /// What the objectives imply.
+    #[serde(skip)]
+    pub(super) derived: AllDerived,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -107,9 +111,9 @@ impl Verdict {
             return Self::Unclear;
         };
         let is_bad = |counts: Counts| surely_above(counts.bad(), counts.total, limit);
-        // Who sees nothing bad reports less often, and may not yet be in a short window.
-        let is_alone = fleet.nodes(now, FLEET_WINDOW_MAX) <= 1;
         if level.exceeded_by(newest.bad(), newest.total) {
+            // Who sees nothing bad reports less often, and may not yet be in a short window.
+            let is_alone = fleet.nodes(now, FLEET_WINDOW_MAX) <= 1;
             for window in WINDOWS {
                 let counts = fleet.all(now, window);
                 if u64::from(calls_min) <= counts.total

@@ -3,8 +3,9 @@
 use core::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
-use sloop_model::{Mode, Policy, RouteName, Rule, Scope, ShedRule, WallTime};
+use sloop_model::{Mode, Policy, Rule, Scope, ShedRule, WallTime};
 
+use super::all_routes;
 use crate::circuit_break::earlier;
 
 /// Shedding that somebody wants.
@@ -59,21 +60,22 @@ impl Sheds {
 
     /// What holds on `scope`.
     fn on(&self, scope: &Scope) -> Option<WantedShed> {
-        let any = Scope {
-            route: RouteName::any(),
-            ..scope.clone()
+        let any = all_routes(scope);
+        let on_any = |list: &BTreeMap<Scope, WantedShed>| {
+            any.as_ref().and_then(|any| list.get(any).copied())
         };
-        let derived = [self.derived.get(scope), self.derived.get(&any)];
-        let derived = derived.into_iter().flatten().copied();
+        let derived = [self.derived.get(scope).copied(), on_any(&self.derived)];
+        let derived = derived.into_iter().flatten();
         let derived = derived.reduce(WantedShed::and);
-        let explicit = self.explicit.get(scope).or_else(|| self.explicit.get(&any));
+        let explicit = self.explicit.get(scope).copied();
+        let explicit = explicit.or_else(|| on_any(&self.explicit));
         let Some(explicit) = explicit else {
             return derived;
         };
         let implied = || derived.and_then(|wanted| wanted.limits);
         Some(WantedShed {
             limits: explicit.limits.or_else(implied),
-            ..*explicit
+            ..explicit
         })
     }
 }

@@ -9,8 +9,8 @@ use super::intent::{SloIntent, SloObjective, SloWindow};
 use super::status::{BudgetStatus, BurnStatus, PairStatus};
 use super::tally::Tally;
 use super::windows::{FAST, Pair, bad_share, pairs};
-use crate::budget::{Reading, Series, Slices, Slicing, surely_above};
-use crate::{Speed, World};
+use crate::budget::{Fleet, Reading, Series, Slices, Slicing, surely_above};
+use crate::{Counts, Speed, World};
 
 /// An objective with what is needed to read the world about it.
 #[derive(Debug)]
@@ -53,6 +53,22 @@ impl<'a> Measured<'a> {
         self.now
     }
 
+    /// All that sidecars counted since the process began, so that whoever looks again sees what is new.
+    pub(super) fn ever(&self) -> Counts {
+        let fleets = self
+            .series
+            .into_iter()
+            .flat_map(|series| series.fleets.values());
+        fleets
+            .map(Fleet::ever)
+            .fold(Counts::default(), Counts::plus)
+    }
+
+    /// Until when the newest report on it is fresh; long ago when there is none.
+    pub(super) fn fresh_until(&self) -> WallTime {
+        World::fresh_until(self.series)
+    }
+
     /// What is known of the SLO's own window; nothing before it begins.
     pub(crate) fn reading(&self) -> Option<Reading> {
         let start = self.window.start(self.now)?;
@@ -62,9 +78,10 @@ impl<'a> Measured<'a> {
     /// The error budget of the SLO's window; nothing when not known.
     pub(crate) fn budget(&self) -> Option<BudgetStatus> {
         let start = self.window.start(self.now)?;
-        let tally = self.tally(start)?.0;
+        let (tally, covered) = self.tally(start)?;
         let hour = self.pairs.first().map(|pair| pair.long)?;
-        Some(budget(&tally, self.target, self.lately(hour)))
+        let lately = self.lately(hour, 0.99 <= covered);
+        Some(budget(&tally, self.target, lately))
     }
 
     /// How many of the slices of the SLO's window were good, as `57 of 60`.
@@ -121,21 +138,35 @@ impl<'a> Measured<'a> {
 
     /// How fast the budget burns; nothing when it does not, or when nobody knows.
     pub(crate) fn speed(&self) -> Option<Speed> {
+        if self.burns_now().is_some() {
+            return Some(Speed::Now);
+        }
+        self.pairs
+            .iter()
+            .find(|pair| self.is_firing(pair))
+            .map(|pair| pair.speed)
+    }
+
+    /// The shortest window of seconds that says that the budget burns; nothing when none does.
+    pub(super) fn burns_now(&self) -> Option<Duration> {
         let limit = self.limit_now();
-        let now = FAST.iter().take(2).any(|length| {
+        FAST.into_iter().take(2).find(|length| {
             self.series
                 .and_then(|series| series.since(self.now, self.now.before(*length)))
                 .is_some_and(|Reading { counts, .. }| {
                     surely_above(counts.bad(), counts.total, limit)
                 })
-        });
-        if now {
-            return Some(Speed::Now);
-        }
-        self.pairs
-            .iter()
-            .find(|pair| self.fires(pair) == Some(true))
-            .map(|pair| pair.speed)
+        })
+    }
+
+    /// Whether it is known that `pair` fires. In health the short window says that it does not, and the long one is not asked.
+    fn is_firing(&self, pair: &Pair) -> bool {
+        let limit = bad_share(pair.factor, self.target);
+        let exceeds = |length| {
+            self.last(length)
+                .is_some_and(|tally| tally.surely_exceeds(limit))
+        };
+        exceeds(pair.short) && exceeds(pair.long)
     }
 
     /// The share of requests above which seconds are enough to say that the budget burns.
@@ -167,13 +198,11 @@ impl<'a> Measured<'a> {
         Some((tally, covered))
     }
 
-    fn lately(&self, length: Duration) -> Option<Lately> {
+    /// How the last `length` went, where all of the SLO's window `is_known` or not.
+    fn lately(&self, length: Duration, is_known: bool) -> Option<Lately> {
         let now = self.now;
         let (tally, covered) = self.tally(now.before(length))?;
         let ends_in = self.window.end(now).map(|end| end.since(now));
-        let is_known = self
-            .reading()
-            .is_some_and(|reading| 0.99 <= reading.covered);
         Some(Lately {
             tally,
             known: length.mul_f64(covered),

@@ -31,13 +31,14 @@ pub use status::{
 pub(crate) use tally::share;
 pub(crate) use windows::bad_share;
 
+use core::fmt::Write as _;
 use core::time::Duration;
 
 use measure::Measured;
-use sloop_model::{Policy, Rule};
+use sloop_model::{Policy, Rule, WallTime};
 
 use crate::detect::Change;
-use crate::words::{Length, Percent};
+use crate::words::{Length, Percent, joined};
 use crate::{Controller, Decision, Signal, Speed, Stage, World};
 
 /// The controller.
@@ -62,7 +63,7 @@ impl Controller for Slo {
             // A slice may be bad by one failure: of their share the rate of failures says too little.
             let change = match intent.budgeting {
                 BudgetingMethod::Occurrences => {
-                    memory.look(index, &measured.id, objective.target, world)
+                    memory.look(index, objective.target, measured.ever(), world.now())
                 }
                 BudgetingMethod::Timeslices | BudgetingMethod::RatioTimeslices => None,
             };
@@ -85,7 +86,7 @@ impl Controller for Slo {
             decision.signals.push(Signal::Watched {
                 objective: measured.id.clone(),
                 service: source.service.clone(),
-                until: world.fresh_until(&measured.id),
+                until: measured.fresh_until(),
             });
             let budget = measured.budget();
             decision.signals.push(Signal::Objective {
@@ -105,7 +106,7 @@ impl Controller for Slo {
         if because.is_empty() {
             because.push("not evaluated here: no objective has a source of ours".to_owned());
         }
-        decision.because = because.join("; ");
+        decision.because = joined(because);
         decision
     }
 }
@@ -124,42 +125,58 @@ fn explain(
     let good = Percent(share(counts.good, counts.total));
     let left = Percent(budget.left_share);
     let window = measured.window;
-    let so_far = match budget.unit {
-        _ if counts.total == 0 => format!("target {target}: no request in {window}"),
-        BudgetUnit::Requests => format!(
+    // Said of every objective in every step.
+    let mut text = String::with_capacity(192);
+    match budget.unit {
+        _ if counts.total == 0 => write!(text, "target {target}: no request in {window}"),
+        BudgetUnit::Requests => write!(
+            text,
             "target {target}: {good} of {} requests were good in {window}, {left} of the budget is left",
             counts.total
         ),
-        BudgetUnit::Slices => format!(
+        BudgetUnit::Slices => write!(
+            text,
             "target {target}: {} slices were good in {window}, {left} of the budget is left",
             measured.slices_in_words(),
         ),
-    };
-    let Some(speed) = speed else {
-        return format!("{so_far}; no window surely burns too fast");
-    };
-    if let Some(change) = change {
-        let Change { at, counts } = change;
-        return format!(
-            "{so_far}; the rate of failures changed: {} of {} requests ({}) were bad in the last {}",
-            counts.bad(),
-            counts.total,
-            Percent(share(counts.bad(), counts.total)),
-            Length(measured.now().since(at)),
-        );
     }
+    .ok();
+    match (speed, change) {
+        (None, _) => text.push_str("; no window surely burns too fast"),
+        (Some(_), Some(change)) => add_change(&mut text, change, measured.now()),
+        (Some(speed), None) => add_burn(&mut text, speed, measured),
+    }
+    text
+}
+
+fn add_change(text: &mut String, change: Change, now: WallTime) {
+    let Change { at, counts } = change;
+    write!(
+        text,
+        "; the rate of failures changed: {} of {} requests ({}) were bad in the last {}",
+        counts.bad(),
+        counts.total,
+        Percent(share(counts.bad(), counts.total)),
+        Length(now.since(at)),
+    )
+    .ok();
+}
+
+fn add_burn(text: &mut String, speed: Speed, measured: &Measured<'_>) {
     let window = match speed {
-        Speed::Now => Duration::from_secs(5),
+        Speed::Now => measured.burns_now(),
         Speed::Page | Speed::Fast | Speed::Slow => measured
             .pairs()
             .iter()
             .find(|pair| measured.fires(pair) == Some(true))
-            .map_or(Duration::from_secs(5), |pair| pair.short),
+            .map(|pair| pair.short),
     };
+    let window = window.unwrap_or(Duration::from_secs(5));
     let burn = measured.burn(window);
     let bad = burn.counts.unwrap_or_default();
-    format!(
-        "{so_far}; it burns {:.1} times as fast as it may (surely {:.1} to {:.1}): {} of {} requests were bad in the last {}",
+    write!(
+        text,
+        "; it burns {:.1} times as fast as it may (surely {:.1} to {:.1}): {} of {} requests were bad in the last {}",
         burn.burn.unwrap_or_default(),
         burn.low.unwrap_or_default(),
         burn.high.unwrap_or_default(),
@@ -167,6 +184,7 @@ fn explain(
         bad.total,
         Length(window),
     )
+    .ok();
 }
 
 #[cfg(test)]

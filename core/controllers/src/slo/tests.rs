@@ -337,6 +337,23 @@ fn statuses(intent: &SloIntent, world: &World) -> Vec<SloStatus> {
 }
 
 #[test]
+fn what_is_said_to_burn_is_what_burned_and_not_the_quiet_seconds_after_it() {
+    let world = world(&[
+        (0, 2_980, 100_000, 50),
+        (3_005, 3_010, 500, 400),
+        (3_010, 3_020, 0, 0),
+    ]);
+    let decision = Slo.step(&month(99.9), &mut SloMemory::default(), &world);
+    assert!(
+        decision
+            .because
+            .contains("400 of 500 requests were bad in the last 30 s"),
+        "{}",
+        decision.because
+    );
+}
+
+#[test]
 fn people_see_all_of_it() {
     let world = world(&[(0, 3_000, 100_000, 50), (3_010, 3_015, 500, 400)]);
     let status = &statuses(&month(99.9), &world)[0];

@@ -32,7 +32,7 @@ pub(crate) struct Pair {
 }
 
 /// The window that the workbook's table is for.
-const WORKBOOK_WINDOW: Duration = Duration::from_secs(30 * 86_400);
+const WORKBOOK_WINDOW_S: u64 = 30 * 86_400;
 /// Factor, long and short window in seconds.
 const WORKBOOK: [(f64, u64, u64, Speed); 4] = [
     (14.4, 3_600, 300, Speed::Page),
@@ -45,11 +45,11 @@ const SHORTEST: Duration = Duration::from_secs(5);
 
 /// The pairs for an SLO over `window`, fastest first.
 pub(crate) fn pairs(window: Duration) -> [Pair; 4] {
+    let window_ms = u64::try_from(window.as_millis()).unwrap_or(u64::MAX);
+    // Whole milliseconds: what the status shows is what is used.
     let scaled = |seconds: u64| {
-        let share = Duration::from_secs(seconds).as_secs_f64() / WORKBOOK_WINDOW.as_secs_f64();
-        // Whole milliseconds: what the status shows is what is used.
-        let millis = window.mul_f64(share).as_millis();
-        Duration::from_millis(u64::try_from(millis).unwrap_or(u64::MAX)).max(SHORTEST)
+        let millis = window_ms.saturating_mul(seconds) / WORKBOOK_WINDOW_S;
+        Duration::from_millis(millis).max(SHORTEST)
     };
     WORKBOOK.map(|(factor, long, short, speed)| Pair {
         factor,

@@ -45,6 +45,8 @@ pub struct World {
     scopes: BTreeMap<Scope, ScopeState>,
     /// The scopes of each service, so that a question about one does not look at all.
     scopes_of: BTreeMap<ServiceName, BTreeSet<Scope>>,
+    /// The scopes on which sidecars' breakers opened by themselves lately.
+    opened: BTreeSet<Scope>,
     vms: BTreeMap<(String, u64), Vm>,
     lost: Lost,
     arms: Blocks,
@@ -194,6 +196,10 @@ impl World {
     /// `length`, at most half a minute. An order of the control plane does not count.
     #[must_use]
     pub fn opened_by_themselves(&self, scope: &Scope, length: Duration) -> usize {
+        // In health this is asked of every scope, and none opened.
+        if !self.opened.contains(scope) {
+            return 0;
+        }
         let state = self.scopes.get(scope);
         state.map_or(0, |state| state.opened(self.now, length))
     }
@@ -212,10 +218,10 @@ impl World {
         &self.signals
     }
 
-    /// Until when the newest report on an objective is fresh: its interval and
+    /// Until when the newest report on an objective with these counts is fresh: its interval and
     /// [`Self::REPORT_DELAY_MAX`] after it. Long ago when there is none.
-    pub(crate) fn fresh_until(&self, objective: &ObjectiveId) -> WallTime {
-        let reported = self.series.get(objective).and_then(Series::reported);
+    pub(crate) fn fresh_until(series: Option<&Series>) -> WallTime {
+        let reported = series.and_then(Series::reported);
         reported.map_or_else(WallTime::default, |(at, interval)| {
             at.after(interval.min(Self::SILENCE_MAX) + Self::REPORT_DELAY_MAX)
         })
@@ -253,8 +259,8 @@ impl World {
             .map(|(scope, state)| (scope, &state.fleet))
     }
 
-    /// What happened since counting began on each scope of a service.
-    pub(crate) fn scopes_of(&self, service: &ServiceName) -> impl Iterator<Item = &ScopeTotals> {
+    /// What happened since counting began on each scope of a service, in the order of scopes.
+    pub fn scopes_of(&self, service: &ServiceName) -> impl Iterator<Item = &ScopeTotals> {
         self.states_of(service).map(|(_, state)| &state.totals)
     }
 
@@ -275,10 +281,14 @@ impl World {
 
     fn observe_scope(&mut self, seen_by: SeenBy<'_>, counts: &ScopeCounts) {
         if let Some(state) = self.scopes.get_mut(&counts.scope) {
-            state.add(seen_by, counts);
+            if state.add(seen_by, counts) {
+                self.opened.insert(counts.scope.clone());
+            }
         } else if self.scopes.len() < Self::SCOPES_MAX {
             let mut state = ScopeState::new(counts.scope.clone());
-            state.add(seen_by, counts);
+            if state.add(seen_by, counts) {
+                self.opened.insert(counts.scope.clone());
+            }
             self.insert_scope(state);
         } else {
             let requests = counts.requests.min(Self::COUNT_MAX);
@@ -347,6 +357,9 @@ impl World {
         for state in self.scopes.values_mut() {
             state.forget_idle(now);
         }
+        let scopes = &self.scopes;
+        self.opened
+            .retain(|scope| scopes.get(scope).is_some_and(ScopeState::has_opened));
         self.arms.forget(now);
     }
 }

@@ -101,6 +101,11 @@ impl ScopeState {
         self.opened.values().filter(is_recent).count()
     }
 
+    /// Whether any sidecar's breaker opened by itself lately.
+    pub(super) fn has_opened(&self) -> bool {
+        !self.opened.is_empty()
+    }
+
     /// Forgets what is no longer asked for.
     pub(super) fn forget_idle(&mut self, now: WallTime) {
         self.fleet.forget_idle(now);
@@ -145,8 +150,8 @@ impl ScopeState {
         }
     }
 
-    /// Adds what a VM saw.
-    pub(super) fn add(&mut self, seen_by: SeenBy<'_>, counts: &ScopeCounts) {
+    /// Adds what a VM saw. Returns whether it has seen breakers open by themselves.
+    pub(super) fn add(&mut self, seen_by: SeenBy<'_>, counts: &ScopeCounts) -> bool {
         let totals = &mut self.totals;
         for (sum, more) in [
             (&mut totals.requests, counts.requests),
@@ -175,6 +180,7 @@ impl ScopeState {
         if let Some(breaker) = &counts.breaker {
             self.add_breaker(seen_by, breaker);
         }
+        self.has_opened()
     }
 }
 
