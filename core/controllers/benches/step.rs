@@ -7,73 +7,13 @@
     reason = "a benchmark"
 )]
 
+mod mesh;
+
 use core::cell::{Cell, RefCell};
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
-use sloop_controllers::{Controllers, IntentId, ObjectiveCounts, Observation, ScopeCounts, World};
-use sloop_model::{ObjectiveId, RouteName, Scope, ServiceName, Side, SloName, WallTime};
-
-const BEGIN: u64 = 1_700_000_000;
-/// Routes of each service, and so scopes; each is reported on by one sidecar in each second.
-const ROUTES: usize = 4;
-
-fn at(second: u64) -> WallTime {
-    WallTime::from_millis((BEGIN + second) * 1_000)
-}
-
-fn controllers(slos: usize) -> Controllers {
-    let mut controllers = Controllers::with_all();
-    for number in 0..slos {
-        let body = serde_json::json!({
-            "name": format!("slo-{number}"),
-            "service": format!("service-{number}"),
-            "mode": "actionable",
-            "window": {"rolling": 2_592_000_000_u64},
-            "budgeting": "occurrences",
-            "objectives": [{"target": 999_000_000, "source": {
-                "service": format!("service-{number}"), "route": "any", "side": "server", "indicator": {},
-            }}],
-        });
-        let id = IntentId(format!("SLO/{number}"));
-        controllers.put(&id, "slo", &body.to_string()).unwrap();
-    }
-    controllers
-}
-
-/// What all sidecars of all services report in one second.
-fn reports(slos: usize, second: u64) -> Vec<Observation> {
-    let one = |number: usize, route: usize| Observation {
-        node: format!("service-{number}-{route}"),
-        incarnation: 1,
-        sidecar: sloop_controllers::SidecarReading::default(),
-        from: at(second - 1),
-        at: at(second),
-        scopes: vec![ScopeCounts {
-            requests: 100,
-            outcomes: {
-                let mut outcomes = [0; sloop_model::Outcome::ALL.len()];
-                outcomes[0] = 100;
-                outcomes
-            },
-            objectives: vec![ObjectiveCounts {
-                id: ObjectiveId {
-                    slo: SloName::try_from(format!("slo-{number}")).unwrap(),
-                    index: 0,
-                },
-                total: 100,
-                good: 100,
-            }],
-            ..ScopeCounts::nothing(Scope {
-                service: ServiceName::try_from(format!("service-{number}")).unwrap(),
-                route: RouteName::try_from(format!("route-{route}")).unwrap(),
-                side: Side::Server,
-            })
-        }],
-    };
-    (0..slos)
-        .flat_map(|number| (0..ROUTES).map(move |route| one(number, route)))
-        .collect()
-}
+use mesh::{at, controllers, reports};
+use sloop_controllers::{Observation, World};
 
 fn second(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("second");

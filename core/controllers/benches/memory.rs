@@ -1,0 +1,109 @@
+//! What SLOs take of memory: the world and the controllers with 90 days of history, as the process holds them.
+//!
+//! `cargo bench -p sloop-controllers --bench memory` prints it for 100, 1,000 and 5,000 SLOs on four scopes each; numbers
+//! as arguments measure others. What the process holds beside that (connections, nodes, what is shown of the last
+//! minute of each scope) is not in it.
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "a measurement"
+)]
+
+mod mesh;
+
+use mesh::{BEGIN, ROUTES, at, controllers, reports};
+use sloop_controllers::{Cell, Counts, Resolution, World};
+use sloop_model::{ObjectiveId, SloName, WallTime};
+
+/// Seconds that are reported on: more than what is kept of single sidecars.
+const SECONDS: u64 = 40;
+
+/// What the process holds in memory, in KiB. Linux alone says so.
+fn resident_kib() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmRSS:"));
+    line.unwrap()
+        .split_whitespace()
+        .nth(1)
+        .unwrap()
+        .parse()
+        .unwrap()
+}
+
+/// Every cell that is kept of one SLO, as after 90 days of traffic.
+fn history(number: usize) -> Vec<Cell> {
+    let objective = ObjectiveId {
+        slo: SloName::try_from(format!("slo-{number}")).unwrap(),
+        index: 0,
+    };
+    let of = |resolution: Resolution| {
+        let newest = BEGIN * 1_000 / resolution.cell_ms();
+        let objective = objective.clone();
+        (newest + 1 - resolution.cells()..=newest).map(move |cell| Cell::Budget {
+            objective: objective.clone(),
+            resolution,
+            start: WallTime::from_millis(cell * resolution.cell_ms()),
+            counts: Counts {
+                total: 400,
+                good: 399,
+            },
+            known_s: 1,
+        })
+    };
+    let all = [Resolution::Second, Resolution::Minute, Resolution::Hour];
+    all.into_iter().flat_map(of).collect()
+}
+
+fn measure(slos: usize) {
+    let before = resident_kib();
+    let mut controllers = controllers(slos);
+    let mut world = World::default();
+    for number in 0..slos {
+        world.restore(history(number));
+    }
+    drop(world.take_changes());
+    let kept = resident_kib();
+    for second in 1..=SECONDS {
+        world.begin_step(at(second));
+        for report in reports(slos, second) {
+            world.observe(report);
+        }
+        drop(world.take_changes());
+    }
+    let step = controllers.step(&mut world);
+    let statuses = controllers.slo_statuses(&world, &step);
+    let all = resident_kib();
+    println!(
+        "{slos} SLOs on {} scopes: {} MiB, {} KiB each ({} KiB of it history); {} policies, {} statuses",
+        slos * ROUTES,
+        (all - before) / 1_024,
+        (all - before) / slos as u64,
+        (kept - before) / slos as u64,
+        step.policies.len(),
+        statuses.len(),
+    );
+}
+
+fn main() {
+    let given: Vec<usize> = std::env::args().filter_map(|it| it.parse().ok()).collect();
+    let is_bench = std::env::args().any(|it| it == "--bench");
+    let sizes = match given.as_slice() {
+        [] if is_bench => vec![100, 1_000, 5_000],
+        // Somebody tests whether it runs.
+        [] => vec![10],
+        _ => given,
+    };
+    // Each in a process of its own: what is freed is not always given back.
+    if let [slos] = sizes.as_slice() {
+        return measure(*slos);
+    }
+    for slos in sizes {
+        let program = std::env::current_exe().unwrap();
+        let status = std::process::Command::new(program)
+            .arg(slos.to_string())
+            .status();
+        assert!(status.unwrap().success());
+    }
+}
