@@ -4,7 +4,7 @@
 //! that move in the words are none. Numbers go on after a restart, because what
 //! is kept is stored.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use sloop_controllers::{Acted, Decided, IntentId, ObjectiveStatus, Stage, Step, World};
 use sloop_model::{Policy, Rule, Scope, WallTime};
@@ -22,12 +22,25 @@ const SCOPES_MAX: usize = 64;
 #[derive(Debug)]
 pub(super) struct Decisions {
     history: History<DecisionExplained>,
-    /// What holds: its number and its policies.
-    current: BTreeMap<(Stage, IntentId), (u64, Vec<Policy>)>,
+    /// What holds, by the stage of who decided it and the intent.
+    current: BTreeMap<Stage, BTreeMap<IntentId, Held>>,
+    /// Steps that were remembered.
+    steps: u64,
     /// Numbers of those that differ from what was last taken to be stored.
     changed: Vec<u64>,
     /// Of those that nobody has counted yet.
     stages: Vec<Stage>,
+}
+
+/// A decision in force.
+#[derive(Debug)]
+struct Held {
+    /// Its number.
+    id: u64,
+    /// But for their leases.
+    policies: Vec<Policy>,
+    /// The number of the last step that had it.
+    step: u64,
 }
 
 impl Decisions {
@@ -41,6 +54,7 @@ impl Decisions {
         Self {
             history,
             current: BTreeMap::new(),
+            steps: 0,
             changed: Vec::new(),
             stages: Vec::new(),
         }
@@ -55,34 +69,52 @@ impl Decisions {
         world: &World,
     ) -> Vec<String> {
         let mut new = Vec::new();
-        let mut current = BTreeMap::new();
+        self.steps += 1;
         for one in &step.decisions {
-            let key = (one.stage, one.intent.clone());
-            let policies: Vec<Policy> = one.decision.policies.iter().map(lasting).collect();
-            let before = self.current.remove(&key);
-            let entry = match before {
-                Some((id, known)) if known == policies => (id, known),
-                before => {
-                    let before = before.unwrap_or_default();
-                    self.conclude(before.0, world);
-                    let objectives = objectives(&one.intent);
-                    let id = self.add(one, &before.1, (objectives, world));
-                    let because = &one.decision.because;
-                    new.push(format!(
-                        "{id} {} ({:?}): {because}",
-                        one.intent.0, one.stage
-                    ));
-                    (id, policies)
-                }
+            let held = self.current.entry(one.stage).or_default();
+            // Nearly all of them, in nearly every step.
+            if let Some(held) = held.get_mut(&one.intent)
+                && is_held(&held.policies, &one.decision.policies)
+            {
+                held.step = self.steps;
+                continue;
+            }
+            let before = held.remove(&one.intent);
+            let (ended, before) = before.map_or((0, Vec::new()), |it| (it.id, it.policies));
+            self.conclude(ended, world);
+            let id = self.add(one, &before, (objectives(&one.intent), world));
+            let because = &one.decision.because;
+            new.push(format!(
+                "{id} {} ({:?}): {because}",
+                one.intent.0, one.stage
+            ));
+            let held = Held {
+                id,
+                policies: one.decision.policies.iter().map(lasting).collect(),
+                step: self.steps,
             };
-            current.insert(key, entry);
+            let of_stage = self.current.entry(one.stage).or_default();
+            of_stage.insert(one.intent.clone(), held);
         }
-        // What is left was withdrawn with its intent.
-        for (id, _) in std::mem::take(&mut self.current).into_values() {
+        self.conclude_withdrawn(world);
+        new
+    }
+
+    /// Notes what became of decisions that were withdrawn with their intents: the last step had none of them.
+    fn conclude_withdrawn(&mut self, world: &World) {
+        let mut withdrawn = Vec::new();
+        for held in self.current.values_mut() {
+            held.retain(|_, held| {
+                let is_here = held.step == self.steps;
+                if !is_here {
+                    withdrawn.push(held.id);
+                }
+                is_here
+            });
+        }
+        for id in withdrawn {
             self.conclude(id, world);
         }
-        self.current = current;
-        new
     }
 
     /// All that is kept, oldest first.
@@ -94,7 +126,8 @@ impl Decisions {
     /// All about the decision with this number, as it stands in `world`.
     pub(super) fn explain(&self, id: u64, world: &World) -> Option<DecisionExplained> {
         let mut one = self.history.get(id)?.clone();
-        if self.current.values().any(|(current, _)| *current == id) {
+        let mut held = self.current.values().flat_map(BTreeMap::values);
+        if held.any(|held| held.id == id) {
             follow(&mut one.effects, world);
         }
         Some(one)
@@ -179,7 +212,8 @@ fn effects(policies: &[Policy], world: &World) -> Vec<DecisionEffect> {
             && policy.scope.side == scope.side
             && (policy.scope.route.is_any() || policy.scope.route == scope.route)
     };
-    let scopes = world.scopes();
+    let services: BTreeSet<_> = policies.iter().map(|it| &it.scope.service).collect();
+    let scopes = services.into_iter().flat_map(|it| world.scopes_of(it));
     scopes
         .filter(|totals| policies.iter().any(|policy| covers(policy, &totals.scope)))
         .take(SCOPES_MAX)
@@ -200,6 +234,18 @@ fn follow(effects: &mut [DecisionEffect], world: &World) {
             effect.acted = Acted::of(totals).since(effect.before);
         }
     }
+}
+
+/// Whether `policies` are those that are `held`, but for leases.
+fn is_held(held: &[Policy], policies: &[Policy]) -> bool {
+    let is_same = |(held, policy): (&Policy, &Policy)| match policy.rule {
+        // These have no lease, and what is counted is long.
+        Rule::Count(_) | Rule::Trip(_) => policy == held,
+        Rule::Break { .. } | Rule::Shed { .. } | Rule::Deny(_) | Rule::Fault(_) => {
+            lasting(policy) == *held
+        }
+    };
+    held.len() == policies.len() && held.iter().zip(policies).all(is_same)
 }
 
 /// The policy without the moment when its lease ends, which moves without anybody deciding anything.

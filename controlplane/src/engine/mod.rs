@@ -187,9 +187,12 @@ impl Engine {
         self.world.begin_step(now);
         self.step = self.controllers.step(&mut self.world);
         self.slos.take();
+        // Worked out when the first decision is new: after a restart all are.
+        let about = OnceCell::new();
         let objectives = |id: &IntentId| {
-            self.controllers
-                .objective_statuses(id, &self.world, &self.step)
+            let about = about.get_or_init(|| self.step.by_intent());
+            let about = about.get(id).map_or(&[][..], Vec::as_slice);
+            self.controllers.objective_statuses(id, &self.world, about)
         };
         let new = self.decisions.remember(&self.step, objectives, &self.world);
         if let Some(recorded) = &mut self.recorded {

@@ -61,6 +61,18 @@ pub enum InvalidIntent {
     },
 }
 
+impl Step {
+    /// What was decided about each intent, earlier stages first.
+    #[must_use]
+    pub fn by_intent(&self) -> BTreeMap<&IntentId, Vec<&Decided>> {
+        let mut about: BTreeMap<&IntentId, Vec<&Decided>> = BTreeMap::new();
+        for decided in &self.decisions {
+            about.entry(&decided.intent).or_default().push(decided);
+        }
+        about
+    }
+}
+
 impl Controllers {
     /// Adds `controller`.
     #[must_use]
@@ -163,13 +175,14 @@ impl Controllers {
             .collect()
     }
 
-    /// How the objectives of an SLO stand after `step`; none when `id` is no SLO.
+    /// How the objectives of an SLO stand after a step in which the decisions `about` it were made; none when `id` is
+    /// no SLO.
     #[must_use]
     pub fn objective_statuses(
         &self,
         id: &IntentId,
         world: &World,
-        step: &Step,
+        about: &[&Decided],
     ) -> Vec<ObjectiveStatus> {
         let slot = self
             .loops
@@ -177,19 +190,14 @@ impl Controllers {
             .and_then(|slot| slot.as_any().downcast_ref::<Slot<Slo>>());
         let intent = slot.and_then(|slot| slot.intents.get(id));
         intent.map_or_else(Vec::new, |(intent, _)| {
-            let about = step.decisions.iter().filter(|one| one.intent == *id);
-            let about: Vec<&Decided> = about.collect();
-            describe(intent, world, &about).objectives
+            describe(intent, world, about).objectives
         })
     }
 
     /// What people see of every SLO after `step`, in the order of intents.
     #[must_use]
     pub fn slo_statuses(&self, world: &World, step: &Step) -> Vec<SloStatus> {
-        let mut about: BTreeMap<&IntentId, Vec<&Decided>> = BTreeMap::new();
-        for decided in &step.decisions {
-            about.entry(&decided.intent).or_default().push(decided);
-        }
+        let about = step.by_intent();
         let about = |id| about.get(id).map_or(&[][..], Vec::as_slice);
         self.intents::<Slo>()
             .map(|(id, intent)| describe(intent, world, about(id)))
