@@ -4,6 +4,7 @@ use opentelemetry::KeyValue;
 use opentelemetry::metrics::{Counter, Meter, UpDownCounter};
 use sloop_controllers::Denied;
 
+use super::counter::counter_by;
 use crate::door::Limit;
 
 /// What connections measure.
@@ -30,16 +31,24 @@ impl DoorMetrics {
                 .u64_counter("limits_hit")
                 .with_description("Times that somebody came up against a limit, by which.")
                 .build(),
-            reloads: meter
-                .u64_counter("tls_reloads")
-                .with_description("Times that certificates changed, by whether they could be used.")
-                .build(),
-            denied: meter
-                .u64_counter("access_denied")
-                .with_description(
+            reloads: counter_by(
+                meter,
+                (
+                    "tls_reloads",
+                    "Times that certificates changed, by whether they could be used.",
+                ),
+                "result",
+                ["taken", "refused"],
+            ),
+            denied: counter_by(
+                meter,
+                (
+                    "access_denied",
                     "Times that somebody wanted what no AccessRule lets them, by what.",
-                )
-                .build(),
+                ),
+                "what",
+                ["service", "report", "api"],
+            ),
         }
     }
 

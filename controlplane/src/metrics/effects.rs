@@ -4,6 +4,7 @@ use opentelemetry::KeyValue;
 use opentelemetry::metrics::{Counter, Meter};
 use sloop_model::Criticality;
 
+use super::counter::{counter, counter_by};
 use crate::ingest::Report;
 
 /// Counts what reports say was done. Labels are words of fixed lists: routes and rules are in the API.
@@ -18,24 +19,37 @@ pub(super) struct EffectMetrics {
 impl EffectMetrics {
     /// Creates the instruments.
     pub(super) fn register(meter: &Meter) -> Self {
-        let counter = |name: &'static str, description: &'static str| {
-            let counter = meter.u64_counter(name);
-            counter.with_description(description).build()
-        };
+        let classes = Criticality::ALL.iter().map(|class| class.name());
         Self {
-            faulted: counter(
-                "requests_faulted",
-                "Requests that faults held back or ended, as filters report them.",
+            faulted: counter_by(
+                meter,
+                (
+                    "requests_faulted",
+                    "Requests that faults held back or ended, as filters report them.",
+                ),
+                "effect",
+                ["delayed", "aborted"],
             ),
-            shed: counter(
-                "requests_shed",
-                "Requests that were shed, by criticality, or would have been in shadow mode.",
+            shed: counter_by(
+                meter,
+                (
+                    "requests_shed",
+                    "Requests that were shed, by criticality, or would have been in shadow mode.",
+                ),
+                "class",
+                classes.chain(["shadow"]),
             ),
-            denied: counter(
-                "requests_denied",
-                "Requests that fitted a deny rule, by what became of them.",
+            denied: counter_by(
+                meter,
+                (
+                    "requests_denied",
+                    "Requests that fitted a deny rule, by what became of them.",
+                ),
+                "result",
+                ["refused", "shadow_refused", "over_share"],
             ),
             retries: counter(
+                meter,
                 "request_retries",
                 "Attempts beyond the first, where filters count them.",
             ),

@@ -6,6 +6,7 @@ use opentelemetry::KeyValue;
 use opentelemetry::metrics::{Counter, Gauge, Histogram, Meter};
 use sloop_controllers::{Lost, Stage};
 
+use super::counter::{counter, counter_by};
 use super::effects::EffectMetrics;
 use crate::alerts::Ended;
 use crate::ingest::{Report, Trouble};
@@ -25,14 +26,6 @@ fn seconds(meter: &Meter, name: &'static str, description: &'static str) -> Hist
         .build()
 }
 
-/// A counter.
-fn counter(meter: &Meter, name: &'static str, description: &'static str) -> Counter<u64> {
-    meter
-        .u64_counter(name)
-        .with_description(description)
-        .build()
-}
-
 /// What telling people of alerts measures.
 #[derive(Clone, Debug)]
 pub struct AlertMetrics {
@@ -45,10 +38,14 @@ impl AlertMetrics {
     #[must_use]
     pub fn register(meter: &Meter) -> Self {
         Self {
-            deliveries: counter(
+            deliveries: counter_by(
                 meter,
-                "alert_deliveries",
-                "Attempts to tell somebody of an alert, by what became of them.",
+                (
+                    "alert_deliveries",
+                    "Attempts to tell somebody of an alert, by what became of them.",
+                ),
+                "result",
+                ["told", "again", "refused"],
             ),
             dropped: counter(
                 meter,
@@ -91,10 +88,11 @@ impl IngestMetrics {
     #[must_use]
     pub fn register(meter: &Meter) -> Self {
         Self {
-            reports: counter(
+            reports: counter_by(
                 meter,
-                "reports",
-                "Reports that came, by what became of them.",
+                ("reports", "Reports that came, by what became of them."),
+                "result",
+                ["received", "repeated", "refused", "denied", "put_off"],
             ),
             scopes_dropped: counter(
                 meter,
@@ -106,10 +104,14 @@ impl IngestMetrics {
                 "report_gaps",
                 "Reports whose predecessor never came, so its counts are lost.",
             ),
-            trouble: counter(
+            trouble: counter_by(
                 meter,
-                "filter_trouble",
-                "Things that should not happen in a filter and did, by kind, as filters report them.",
+                (
+                    "filter_trouble",
+                    "Things that should not happen in a filter and did, by kind, as filters report them.",
+                ),
+                "kind",
+                Trouble::default().kinds().map(|(kind, _)| kind),
             ),
             commits_failed: counter(
                 meter,
@@ -203,15 +205,23 @@ impl StepMetrics {
                 "step.duration",
                 "Time that all controllers took to decide.",
             ),
-            lost: counter(
+            lost: counter_by(
                 meter,
-                "requests_not_counted",
-                "Requests in reports that no budget counts, by why.",
+                (
+                    "requests_not_counted",
+                    "Requests in reports that no budget counts, by why.",
+                ),
+                "reason",
+                ["over_cap", "too_late", "too_late_for_slices"],
             ),
-            decisions: counter(
+            decisions: counter_by(
                 meter,
-                "decisions",
-                "Times that a controller changed its mind, by its stage.",
+                (
+                    "decisions",
+                    "Times that a controller changed its mind, by its stage.",
+                ),
+                "stage",
+                ["measure", "protect", "change", "advise"],
             ),
         }
     }
@@ -300,10 +310,14 @@ impl PushMetrics {
                 "push.effect.duration",
                 "Time from when a node should have something until all of it was in force.",
             ),
-            rollouts: counter(
+            rollouts: counter_by(
                 meter,
-                "rollouts",
-                "Changes that went to a few nodes first, by what became of them.",
+                (
+                    "rollouts",
+                    "Changes that went to a few nodes first, by what became of them.",
+                ),
+                "result",
+                ["trying", "finished", "rolled_back"],
             ),
             drifting: meter
                 .u64_gauge("nodes_drifting")

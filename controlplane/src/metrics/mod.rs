@@ -5,6 +5,7 @@
 //! nothing is global. Labels are words of an enum or names from documents,
 //! never nodes or anything from traffic.
 
+mod counter;
 mod door;
 mod effects;
 mod instruments;

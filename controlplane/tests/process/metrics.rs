@@ -94,6 +94,28 @@ async fn an_slo_is_shown_while_it_is_declared() {
     .await;
 }
 
+#[tokio::test]
+async fn what_never_happened_is_zero_so_that_the_first_time_is_seen() {
+    let sloop = Home::new().start();
+    let found = samples(&sloop).await;
+    for metric in [
+        r#"reports_total{result="refused"}"#,
+        r#"requests_not_counted_total{reason="too_late"}"#,
+        r#"filter_trouble_total{kind="hostcalls_failed"}"#,
+        r#"alert_deliveries_total{result="refused"}"#,
+        r#"access_denied_total{what="api"}"#,
+        r#"requests_shed_total{class="critical"}"#,
+        "pushes_refused_total",
+        "pushes_withheld_total",
+        "report_gaps_total",
+        "store_commits_failed_total",
+        "alerts_dropped_total",
+    ] {
+        let value = found.get(&format!("sloop_controlplane_{metric}"));
+        assert_eq!(value, Some(&0.0), "{metric}");
+    }
+}
+
 /// Runs `promtool` of Debian's package `prometheus` (or `PROMTOOL`) on `input`; nothing where there is none.
 fn promtool(args: &[&str], input: &[u8]) -> Option<std::process::Output> {
     let tool = std::env::var_os("PROMTOOL").unwrap_or_else(|| "promtool".into());
