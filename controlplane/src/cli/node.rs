@@ -70,7 +70,11 @@ fn head(node: &NodeStatus, now: u64) -> Table {
             format!("not all, since {}", ago(now, Some(since))),
         );
     }
-    line("Reported", format!("{} ago", ago(now, node.reported_ms)));
+    let reported = match node.reported_ms {
+        Some(_) => format!("{} ago", ago(now, node.reported_ms)),
+        None => "not since the control plane began".to_owned(),
+    };
+    line("Reported", reported);
     head
 }
 

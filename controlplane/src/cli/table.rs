@@ -52,10 +52,11 @@ pub(super) fn percent(share: Option<f64>) -> String {
         |share| {
             let percent = share * 100.0;
             // 99.95 % must not become 100 %.
-            let digits = if percent.abs() >= 99.0 && percent.abs() < 100.0 {
-                3
-            } else {
-                1
+            let digits = match percent.abs() {
+                99.0..100.0 => 3,
+                // Of a budget that is overspent many times over, parts of a percent say nothing.
+                1_000.0.. => 0,
+                _ => 1,
             };
             let text = format!("{percent:.digits$}");
             let text = if text.contains('.') {

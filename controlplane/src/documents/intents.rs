@@ -149,6 +149,8 @@ fn target(objective: &Objective, is_counted: bool, sink: &Sink) -> Option<Target
     match Target::parse(objective.target) {
         Ok(target) => Some(target),
         Err(_) if !is_counted => Target::try_from(NEAREST).ok(),
+        // Said where it was read.
+        Err(_) if !(0.0..1.0).contains(&objective.target) => None,
         Err(error) => {
             sink.refuse(
                 objective
