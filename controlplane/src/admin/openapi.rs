@@ -9,7 +9,7 @@ use axum::http::header;
 use axum::response::IntoResponse;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde_json::{Map, Value, json};
-use sloop_controllers::{AlertStatus, ExperimentStatus, SloStatus};
+use sloop_controllers::{AlertStatus, ExperimentStatus, JourneyStatus, SloStatus};
 
 use super::api::{
     DecisionExplained, DecisionTaken, DenialStatus, DocumentChanged, DocumentFile, DocumentText,
@@ -74,7 +74,7 @@ const fn read(path: &'static str, answers: Answers, summary: &'static str) -> Op
 
 const DRY_RUN: (&str, &str, &str) = ("dry_run", "boolean", "Only say what it would do.");
 
-const OPERATIONS: [Operation; 23] = [
+const OPERATIONS: [Operation; 24] = [
     read("/healthz", Answers::Text, "Whether the process runs."),
     read(
         "/readyz",
@@ -210,6 +210,11 @@ const OPERATIONS: [Operation; 23] = [
             "Ends a run of an experiment.",
         )
     },
+    read(
+        "/v1/journeys",
+        Answers::List(of::<JourneyStatus>),
+        "Where the time of journeys went in the last minutes: the share of each service.",
+    ),
 ];
 
 /// The document, as text that ends with a line break.

@@ -12,7 +12,7 @@ use axum::{
     routing::{MethodRouter, delete, get, post},
 };
 use serde::{Deserialize, Serialize};
-use sloop_controllers::{AlertStatus, SloStatus};
+use sloop_controllers::{AlertStatus, JourneyStatus, SloStatus};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::api::{
@@ -184,6 +184,7 @@ pub(super) fn routes() -> Vec<(&'static str, MethodRouter<Admin>)> {
         ("/v1/experiments/{name}", get(experiments::experiment)),
         ("/v1/experiments/{name}/run", post(experiments::run)),
         ("/v1/experiments/{name}/stop", post(experiments::stop)),
+        ("/v1/journeys", get(journeys)),
     ]
 }
 
@@ -254,6 +255,10 @@ async fn scopes(State(admin): State<Admin>) -> Answer<ScopeStatus> {
 
 async fn denials(State(admin): State<Admin>) -> Answer<DenialStatus> {
     admin.list(Engine::denials).await
+}
+
+async fn journeys(State(admin): State<Admin>) -> Answer<JourneyStatus> {
+    admin.list(Engine::journeys).await
 }
 
 async fn all_nodes(State(admin): State<Admin>) -> Answer<NodeStatus> {

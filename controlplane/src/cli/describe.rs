@@ -12,13 +12,14 @@ use sloop_controllers::{
 use super::explain::balance;
 use super::policy::sentence;
 use super::table::{Table, percent};
-use super::{AdminArgs, CliError, client, get, node, scope, spending};
+use super::{AdminArgs, CliError, client, get, journey, node, scope, spending};
 use crate::metrics::{rough_span, span};
 
 const EXAMPLE: &str = "Example:
   sloop describe slo checkout-availability --window 6h
   sloop describe scope checkout/pay
-  sloop describe node checkout-1";
+  sloop describe node checkout-1
+  sloop describe journey buy";
 
 /// What to describe.
 #[derive(Args, Debug)]
@@ -45,6 +46,8 @@ enum Kind {
     Scope,
     /// A sidecar: since when it is connected, what it was sent, accepted and refused, and how long that took.
     Node,
+    /// A journey: whose time it was in the last minutes, the share of each service.
+    Journey,
 }
 
 pub(super) fn run(args: &DescribeArgs, out: &mut dyn Write) -> Result<(), CliError> {
@@ -57,6 +60,7 @@ pub(super) fn run(args: &DescribeArgs, out: &mut dyn Write) -> Result<(), CliErr
         }
         Kind::Scope => scope::run(&args.admin.admin, &args.name, out),
         Kind::Node => node::run(&args.admin.admin, &args.name, out),
+        Kind::Journey => journey::run(&args.admin.admin, &args.name, out),
     }
 }
 

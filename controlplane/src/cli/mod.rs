@@ -15,6 +15,7 @@ mod describe;
 mod explain;
 mod get;
 mod istio;
+mod journey;
 mod node;
 mod output;
 mod policy;

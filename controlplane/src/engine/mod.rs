@@ -12,6 +12,7 @@ mod experiments;
 mod fleet;
 mod health;
 mod history;
+mod journeys;
 mod pace;
 mod recent;
 mod restore;
@@ -33,7 +34,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sloop_controllers::{
-    Access, Controllers, FilterSettings, Input, IntentId, RouteSet, SloStatus, Step, World,
+    Access, Controllers, FilterSettings, Input, IntentId, Journeys, RouteSet, SloStatus, Step,
+    World,
 };
 use sloop_model::{ExperimentKey, Rule, Scope, WallTime};
 use sloop_xds::fleet::Fleet as Declarations;
@@ -72,6 +74,7 @@ pub struct Engine {
     healths: Healths,
     recent: BTreeMap<Scope, Recent>,
     denials: Denials,
+    journeys: Journeys,
     experiments: BTreeMap<ExperimentKey, String>,
     documents: Documents,
     bodies: BTreeMap<IntentId, (&'static str, String)>,
@@ -298,6 +301,7 @@ impl Engine {
             self.tell(told.at, now, told.happened);
         }
         self.denials.add(&report.group, &report.denials);
+        journeys::observe(&mut self.journeys, report, now);
         for (counts, details) in report.scopes.iter().zip(&report.details) {
             if let Some(recent) = self.recent.get_mut(&counts.scope) {
                 recent.add(counts, details, now);

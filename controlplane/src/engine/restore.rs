@@ -88,6 +88,7 @@ impl Engine {
             healths: super::health::Healths::default(),
             recent: std::collections::BTreeMap::new(),
             denials: Denials::default(),
+            journeys: sloop_controllers::Journeys::default(),
             experiments: std::collections::BTreeMap::new(),
             documents: Documents::default(),
             bodies: std::collections::BTreeMap::new(),

@@ -16,6 +16,8 @@ mod decisions;
 mod discovery;
 mod flood;
 mod guarded;
+mod journeys;
+mod lively;
 mod metrics;
 mod reports;
 mod rollout;

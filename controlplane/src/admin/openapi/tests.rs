@@ -77,3 +77,44 @@ fn every_reference_leads_somewhere() {
     }
     assert!(50 < found, "{found}");
 }
+
+#[tokio::test]
+async fn while_it_loads_every_path_says_so_as_a_problem() {
+    let telemetry = Arc::new(Telemetry::begin().unwrap());
+    let hub = Hub::new(AdsLimits::default(), crate::clock::wall);
+    let service = TowerToHyperService::new(router(Admin::loading(telemetry, hub)));
+    let does_without = ["/healthz", "/metrics", "/v1/openapi.json"];
+    for (path, methods) in documented() {
+        for method in methods {
+            let request = Request::builder()
+                .method(method.to_uppercase().as_str())
+                .uri(path.replace("{id}", "1").replace(['{', '}'], ""));
+            // What is looked at before the loop is asked must be right.
+            let body = if path == "/v1/experiments" {
+                Body::from(EXPERIMENT)
+            } else {
+                Body::empty()
+            };
+            let response = service.call(request.body(body).unwrap()).await.unwrap();
+            let kind = response.headers()[header::CONTENT_TYPE].to_str().unwrap();
+            if does_without.contains(&path.as_str()) {
+                assert_eq!(response.status(), StatusCode::OK, "{path}");
+            } else {
+                assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE, "{path}");
+                assert_eq!(kind, "application/problem+json", "{method} {path}");
+            }
+        }
+    }
+}
+
+const EXPERIMENT: &str = "\
+apiVersion: sloop.dev/v1
+kind: ChaosExperiment
+metadata: {name: aborts}
+spec:
+  hypothesis: [{slo: pay}]
+  targets: [{service: checkout, route: pay}]
+  faults: [{share: 5%, abort_status: 503}]
+  duration: 10m
+  budget: 50%
+";
