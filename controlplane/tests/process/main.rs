@@ -12,6 +12,7 @@ mod applied;
 #[path = "../authority/mod.rs"]
 mod authority;
 mod commands;
+mod dashboard;
 mod decisions;
 mod discovery;
 mod flood;
@@ -19,8 +20,10 @@ mod guarded;
 mod journeys;
 mod lively;
 mod metrics;
+mod openapi;
 mod reports;
 mod rollout;
+mod scale;
 mod secured;
 mod serve;
 mod support;

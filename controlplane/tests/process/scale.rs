@@ -1,0 +1,119 @@
+//! What the largest mesh that we aim at costs the process: 5,000 SLOs that act, on 20,000 scopes.
+//!
+//! It takes a minute, so it is played when `SLOOP_LONG` is set; a hundredth of it is always played. Numbers of time mean
+//! something with `--release` alone, those of memory always do. History is that of the run: what 90 days of
+//! it take is told by `cargo bench -p sloop-controllers --bench memory`.
+
+use std::fmt::Write as _;
+use std::time::{Duration, Instant};
+
+use sloop_xds_protos::report::v1 as wire;
+use sloop_xds_protos::report::v1::ReportRequest;
+
+use crate::support::{Home, Sloop, eventually, slo};
+
+/// Routes of each service, and so scopes.
+const ROUTES: usize = 4;
+/// What 5,000 SLOs on 20,000 scopes may take, in MiB.
+const MEMORY_MAX: u64 = 1_024;
+
+/// How many SLOs, and for how many seconds they are reported on.
+fn size() -> (usize, u64) {
+    if std::env::var_os("SLOOP_LONG").is_some() {
+        (5_000, 30)
+    } else {
+        (50, 2)
+    }
+}
+
+/// What one sidecar of `service-{number}` says of a second: all of its routes.
+fn report(number: usize, sequence: u64) -> ReportRequest {
+    let now = sloop_controlplane::clock::wall().as_millis();
+    let scope = |route: usize| wire::ScopeDelta {
+        service: format!("service-{number}"),
+        route: format!("route-{route}"),
+        side: wire::Side::Server.into(),
+        requests: 100,
+        outcomes: vec![100],
+        objectives: vec![wire::ObjectiveDelta {
+            slo: format!("slo-{number}"),
+            objective: 0,
+            total: 100,
+            good: 100,
+        }],
+        latency: Some(wire::Histogram {
+            pairs: [1_000, 3].repeat(33),
+        }),
+        ..wire::ScopeDelta::default()
+    };
+    ReportRequest {
+        node: format!("service-{number}-1"),
+        cluster: format!("service-{number}"),
+        incarnation: number as u64 + 1,
+        sequence,
+        from_ms: now - 1_000,
+        to_ms: now,
+        scopes: (0..ROUTES).map(scope).collect(),
+        ..ReportRequest::default()
+    }
+}
+
+fn documents(slos: usize) -> String {
+    let mut text = String::new();
+    for number in 0..slos {
+        let one = slo(&format!("slo-{number}"), "0.999")
+            .replace("checkout", &format!("service-{number}"))
+            .replace(", route: pay", "");
+        writeln!(text, "---\n{one}").unwrap();
+    }
+    text
+}
+
+/// What its process holds in memory, in MiB. Linux alone says so.
+fn resident_mib(sloop: &Sloop) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", sloop.id())).unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmRSS:"));
+    let kib = line.unwrap().split_whitespace().nth(1).unwrap();
+    kib.parse::<u64>().unwrap() / 1_024
+}
+
+/// How long what is called so takes on average, in milliseconds.
+async fn mean_ms(sloop: &Sloop, what: &str) -> f64 {
+    let of = |part| format!("sloop_controlplane_{what}_duration_seconds_{part}");
+    let sum = sloop.metric(&of("sum")).await.unwrap_or_default();
+    let count = sloop.metric(&of("count")).await.unwrap_or_default();
+    1_000.0 * sum / count
+}
+
+#[tokio::test]
+async fn the_largest_mesh_fits() {
+    let (slos, seconds) = size();
+    let home = Home::new();
+    home.write("slos.yaml", &documents(slos));
+    let sloop = home.start();
+    eventually("all is loaded", async || {
+        (sloop.get("/readyz").await.0 == 200).then_some(())
+    })
+    .await;
+    assert_eq!(sloop.items("/v1/slos").await.len(), slos);
+    let before = resident_mib(&sloop);
+    let mut client = sloop.reports();
+    for second in 1..=seconds {
+        let begun = Instant::now();
+        for number in 0..slos {
+            client.report(report(number, second)).await.unwrap();
+        }
+        let rest = Duration::from_secs(1).saturating_sub(begun.elapsed());
+        tokio::time::sleep(rest).await;
+    }
+    let scopes = sloop.items("/v1/scopes").await.len();
+    assert_eq!(scopes, slos * ROUTES);
+    let step = mean_ms(&sloop, "step").await;
+    let commit = mean_ms(&sloop, "store_commit").await;
+    let memory = resident_mib(&sloop);
+    println!(
+        "{slos} SLOs on {scopes} scopes: {before} MiB before reports, {memory} MiB after {seconds} s of them; \
+         a step takes {step:.1} ms on average, a commit {commit:.1} ms"
+    );
+    assert!(memory < MEMORY_MAX, "{memory} MiB");
+}
