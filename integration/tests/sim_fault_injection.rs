@@ -10,6 +10,7 @@ use sloop_integration::sim::{Sim, Upstream};
 const SEED: u64 = 42;
 const HEALTHY: Upstream = Upstream {
     failing: 0.0,
+    stumbling: 0.0,
     latency: Duration::from_millis(10),
 };
 const FAILING: Upstream = Upstream {

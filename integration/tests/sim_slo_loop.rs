@@ -18,10 +18,12 @@ use sloop_model::{ObjectiveId, Rule, SloName};
 const SEED: u64 = 42;
 const HEALTHY: Upstream = Upstream {
     failing: 0.0,
+    stumbling: 0.0,
     latency: Duration::from_millis(10),
 };
 const BROKEN: Upstream = Upstream {
     failing: 1.0,
+    stumbling: 0.0,
     ..HEALTHY
 };
 

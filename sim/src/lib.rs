@@ -42,9 +42,14 @@ const BEGIN: WallTime = WallTime::from_millis(1_700_000_123_456);
 pub struct Upstream {
     /// The share of requests that fail, `0.0..=1.0`.
     pub failing: f64,
+    /// The share of requests with the header [`STUMBLE`] that fail besides, `0.0..=1.0`.
+    pub stumbling: f64,
     /// The mean latency; it is exponentially distributed above half of it.
     pub latency: Duration,
 }
+
+/// The header over which services stumble: a fault that sets it has an effect that is known.
+pub const STUMBLE: &str = "x-stumble";
 
 /// The system.
 #[derive(Debug)]

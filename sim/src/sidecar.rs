@@ -6,18 +6,18 @@ use core::time::Duration;
 use rand::Rng;
 use rand::rngs::SmallRng;
 use sloop_controllers::{
-    ArmCounts, BreakerCause, BreakerChange, BreakerReading, BreakerState, FilterReading,
-    ObjectiveCounts, Observation, ScopeCounts, SidecarReading,
+    ArmCaller, ArmCounts, BreakerCause, BreakerChange, BreakerReading, BreakerState, FilterReading,
+    ObjectiveCounts, Observation, ScopeCounts, ShadowCounts, SidecarReading,
 };
 use sloop_dataplane::breaker::{BreakerState as State, Cause};
-use sloop_dataplane::fault::ArmDelta;
+use sloop_dataplane::fault::{ArmDelta, CallerDelta};
 use sloop_dataplane::report::{BreakerDelta, FilterStatus, ObjectiveDelta, Report, ScopeDelta};
 use sloop_dataplane::{
-    Arrival, Begun, Claim, Ending, Exchange, HeaderMap, Plane, Request, Verdict,
+    Arrival, Begun, Claim, Ending, Exchange, HeaderMap, HeaderWrite, Plane, Request, Verdict,
 };
 use sloop_model::{Criticality, FaultEnding, FilterConfig, Flags, Module, Side, Time, WallTime};
 
-use super::{Upstream, exponential};
+use super::{STUMBLE, Upstream, exponential};
 
 /// What happened to requests.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -54,6 +54,8 @@ pub(super) struct Sidecar {
     pub(super) upstream: Upstream,
     pub(super) tally: Tally,
     arrived: u32,
+    /// Whether the newest request has the header over which services stumble.
+    stumbles: bool,
     /// The wake-up that is already on its way.
     wakes_at: Option<Time>,
 }
@@ -79,10 +81,12 @@ impl Sidecar {
             rate,
             upstream: Upstream {
                 failing: 0.0,
+                stumbling: 0.0,
                 latency: Duration::from_millis(10),
             },
             tally: Tally::default(),
             arrived: 0,
+            stumbles: false,
             wakes_at: None,
         }
     }
@@ -123,7 +127,15 @@ impl Sidecar {
         }
         let mean = self.upstream.latency;
         let latency = mean / 2 + (mean / 2).mul_f64(exponential(random));
-        let ending = answered(if random.random_bool(self.upstream.failing) {
+        let Upstream {
+            failing, stumbling, ..
+        } = self.upstream;
+        let failing = if self.stumbles {
+            failing + stumbling - failing * stumbling
+        } else {
+            failing
+        };
+        let ending = answered(if random.random_bool(failing) {
             500
         } else {
             200
@@ -155,7 +167,14 @@ impl Sidecar {
         let Claim::Scope(scope) = self.plane.claim(Side::Server, &request) else {
             return None;
         };
-        let begun = self.plane.begin(Side::Server, scope, &arrival, |_| {});
+        let stumbles = &mut self.stumbles;
+        *stumbles = false;
+        let begun = self
+            .plane
+            .begin(Side::Server, scope, &arrival, |write| match write {
+                HeaderWrite::Set(name, _) => *stumbles |= name == STUMBLE,
+                HeaderWrite::Remove(_) => {}
+            });
         let Begun {
             exchange, verdict, ..
         } = begun?;
@@ -299,6 +318,12 @@ fn scope_counts(delta: &ScopeDelta) -> ScopeCounts {
             .map(|(bucket, count)| (bucket.middle_us(), count))
             .collect(),
         arms: delta.arms.iter().map(arm_counts).collect(),
+        shadows: ShadowCounts {
+            shed: delta.shed.map_or(0, |shed| shed.counts.shadow_shed),
+            shed_good: delta.shed.map_or(0, |shed| shed.counts.shadow_shed_good),
+            denied: delta.shadow_denied,
+            denied_good: delta.shadow_denied_good,
+        },
     }
 }
 
@@ -314,6 +339,14 @@ fn arm_counts(delta: &ArmDelta) -> ArmCounts {
             .map(|(bucket, count)| (bucket.middle_us(), count))
             .collect(),
         retries: delta.retries,
+        callers: delta.callers.iter().map(arm_caller).collect(),
+    }
+}
+
+fn arm_caller(delta: &CallerDelta) -> ArmCaller {
+    ArmCaller {
+        caller: delta.caller.clone(),
+        objectives: delta.objectives.clone(),
     }
 }
 

@@ -172,6 +172,7 @@ mod tests {
             objectives: Vec::new(),
             latency: vec![(latency, 4)],
             retries: 0,
+            callers: Vec::new(),
         }
     }
 

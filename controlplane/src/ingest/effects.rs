@@ -1,5 +1,6 @@
 //! What filters did to requests on purpose: held back, answered, shed, denied.
 
+use sloop_controllers::ShadowCounts;
 use sloop_model::{Criticality, Share, Side};
 use sloop_xds_protos::report::v1 as wire;
 
@@ -55,6 +56,17 @@ pub struct Denied {
 }
 
 impl Effects {
+    /// What shadow mode would have kept out.
+    pub(super) fn shadows(&self) -> ShadowCounts {
+        let shed = self.shed.unwrap_or_default();
+        ShadowCounts {
+            shed: shed.shadow,
+            shed_good: shed.shadow_good,
+            denied: self.shadow_denied,
+            denied_good: self.shadow_denied_good,
+        }
+    }
+
     /// The effects on one scope.
     pub(super) fn read(delta: &wire::ScopeDelta) -> Self {
         Self {

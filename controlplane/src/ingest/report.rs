@@ -6,7 +6,7 @@
 //! not say who it is counts, too, under the name [`UNNAMED`].
 
 use sloop_controllers::{
-    ArmCounts, BreakerCause, BreakerChange, BreakerReading, BreakerState, FilterReading,
+    ArmCaller, ArmCounts, BreakerCause, BreakerChange, BreakerReading, BreakerState, FilterReading,
     ObjectiveCounts, Observation, ScopeCounts, SidecarReading,
 };
 use sloop_model::{
@@ -226,6 +226,7 @@ fn counts(delta: wire::ScopeDelta) -> Option<(ScopeCounts, Details)> {
         breaker: reading(&breaker),
         latency,
         arms,
+        shadows: effects.shadows(),
     };
     Some((counts, details))
 }
@@ -270,6 +271,28 @@ fn arm_counts(delta: wire::ArmDelta) -> Option<ArmCounts> {
             .collect::<Option<_>>()?,
         latency: latencies(delta.latency_buckets, None)?,
         retries: delta.retries,
+        callers: delta
+            .callers
+            .into_iter()
+            .take(ArmCounts::CALLERS_MAX)
+            .map(arm_caller)
+            .collect::<Option<_>>()?,
+    })
+}
+
+fn arm_caller(delta: wire::ArmCaller) -> Option<ArmCaller> {
+    let pairs = delta.objectives.chunks(2).map(|pair| match pair {
+        [total, good] => (*total, *good),
+        // Trailing zeros are left out.
+        [total, ..] => (*total, 0),
+        [] => (0, 0),
+    });
+    let objectives: Vec<(u64, u64)> = pairs.collect();
+    let is_sound = |(total, good): &(u64, u64)| good <= total;
+    objectives.iter().all(is_sound).then_some(())?;
+    Some(ArmCaller {
+        caller: DimensionValue::try_from(delta.value).ok()?,
+        objectives,
     })
 }
 

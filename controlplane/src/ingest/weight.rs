@@ -32,6 +32,7 @@ enum Message {
     Dimension,
     Shed,
     Arm,
+    ArmCaller,
     Filter,
     Trouble,
     Denial,
@@ -87,12 +88,14 @@ impl Message {
             (Self::Scope, 14) => Holds::Message(Self::Dimension),
             (Self::Scope, 15) => Holds::Message(Self::Shed),
             (Self::Scope, 18) => Holds::Message(Self::Arm),
+            (Self::Arm, 8) => Holds::Message(Self::ArmCaller),
             (Self::Breaker, 2) => Holds::Message(Self::Change),
             (Self::Scope, 5)
             | (Self::Histogram, 1)
             | (Self::Dimension, 3 | 4)
             | (Self::Shed, 2)
-            | (Self::Arm, 4) => Holds::Numbers,
+            | (Self::Arm, 4)
+            | (Self::ArmCaller, 2) => Holds::Numbers,
             _ => Holds::Bytes,
         }
     }
@@ -108,6 +111,7 @@ impl Message {
             Self::Dimension => size_of::<wire::DimensionDelta>(),
             Self::Shed => size_of::<wire::ShedDelta>(),
             Self::Arm => size_of::<wire::ArmDelta>(),
+            Self::ArmCaller => size_of::<wire::ArmCaller>(),
             Self::Filter => size_of::<wire::FilterStatus>(),
             Self::Trouble => size_of::<wire::Trouble>(),
             Self::Denial => size_of::<wire::DenyDelta>(),
@@ -167,6 +171,10 @@ mod tests {
             dimensions: vec![wire::DimensionDelta::default(); 4],
             arms: vec![wire::ArmDelta {
                 objectives: vec![wire::ObjectiveDelta::default(); 3],
+                callers: vec![wire::ArmCaller {
+                    objectives: vec![1; 6],
+                    ..Default::default()
+                }],
                 ..Default::default()
             }],
             ..Default::default()
@@ -180,7 +188,9 @@ mod tests {
             + 6 * size_of::<wire::ObjectiveDelta>()
             + 2 * size_of::<wire::BreakerChange>()
             + 4 * size_of::<wire::DimensionDelta>()
-            + size_of::<wire::ArmDelta>();
+            + size_of::<wire::ArmDelta>()
+            + size_of::<wire::ArmCaller>()
+            + 6 * size_of::<u64>();
         let report = wire::ReportRequest {
             scopes: vec![ordinary(); 10],
             ..Default::default()

@@ -50,8 +50,8 @@ pub use journey::{HopCounts, HopShare, JourneyStatus, Journeys};
 pub use load_shed::{LoadShed, LoadSheddingIntent};
 pub use merge::merge;
 pub use observation::{
-    ArmCounts, BreakerCause, BreakerChange, BreakerReading, BreakerState, FilterReading,
-    ObjectiveCounts, Observation, ScopeCounts, SidecarReading,
+    ArmCaller, ArmCounts, BreakerCause, BreakerChange, BreakerReading, BreakerState, FilterReading,
+    ObjectiveCounts, Observation, ScopeCounts, ShadowCounts, SidecarReading,
 };
 pub use replay::{Brain, Input};
 pub use route_set::{NamedRoute, RouteSelector, RouteSet};

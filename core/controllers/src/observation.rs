@@ -78,6 +78,30 @@ pub struct ScopeCounts {
     /// What ended in the arms of experiments, at most [`ScopeCounts::ARMS_MAX`].
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub arms: Vec<ArmCounts>,
+    /// What other protection in shadow mode would have kept out.
+    #[serde(default, skip_serializing_if = "ShadowCounts::is_nothing")]
+    pub shadows: ShadowCounts,
+}
+
+/// What shedding and deny rules in shadow mode would have kept out, and did not.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ShadowCounts {
+    /// Requests that would have been shed.
+    pub shed: u64,
+    /// Among `shed`: those that met every objective all the same.
+    pub shed_good: u64,
+    /// Requests that a deny rule would have refused.
+    pub denied: u64,
+    /// Among `denied`: those that met every objective all the same.
+    pub denied_good: u64,
+}
+
+impl ShadowCounts {
+    /// Whether nothing would have been kept out.
+    #[must_use]
+    pub const fn is_nothing(&self) -> bool {
+        self.shed == 0 && self.denied == 0
+    }
 }
 
 impl ScopeCounts {
@@ -98,6 +122,12 @@ impl ScopeCounts {
             breaker: None,
             latency: Vec::new(),
             arms: Vec::new(),
+            shadows: ShadowCounts {
+                shed: 0,
+                shed_good: 0,
+                denied: 0,
+                denied_good: 0,
+            },
         }
     }
 }
@@ -120,6 +150,23 @@ pub struct ArmCounts {
     /// Attempts beyond the first; 0 too where nobody counts them.
     #[serde(default)]
     pub retries: u64,
+    /// Callers that have names, at most [`ArmCounts::CALLERS_MAX`]; none where callers are not told apart.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub callers: Vec<ArmCaller>,
+}
+
+impl ArmCounts {
+    /// Callers of one arm in one report that are taken: as many as a filter tells apart.
+    pub const CALLERS_MAX: usize = 16;
+}
+
+/// What one caller sent of an arm's requests.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ArmCaller {
+    /// Who.
+    pub caller: DimensionValue,
+    /// Total and good of each of the arm's objectives, in their order; what is missing at the end is 0.
+    pub objectives: Vec<(u64, u64)>,
 }
 
 /// What happened to one objective on one scope.

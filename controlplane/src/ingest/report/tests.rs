@@ -64,6 +64,13 @@ fn arms_of_experiments_are_read_and_those_without_sense_left_out() {
             .as_bytes()
             .to_vec(),
         retries: 9,
+        callers: vec![
+            wire::ArmCaller {
+                value: "cart".to_owned(),
+                objectives: vec![2],
+            };
+            20
+        ],
     };
     let mut one = delta();
     one.arms = vec![
@@ -75,6 +82,14 @@ fn arms_of_experiments_are_read_and_those_without_sense_left_out() {
     let report = Report::try_from(request(vec![one])).unwrap();
     let arms = &report.scopes[0].arms;
     assert_eq!(arms[0].retries, 9);
+    assert_eq!(arms[0].callers.len(), ArmCounts::CALLERS_MAX);
+    assert_eq!(
+        (
+            arms[0].callers[0].caller.as_str(),
+            &arms[0].callers[0].objectives[..]
+        ),
+        ("cart", &[(2, 0)][..])
+    );
     assert_eq!(arms.len(), ScopeCounts::ARMS_MAX - 2);
     assert_eq!(
         (arms[0].arm, arms[0].experiment),

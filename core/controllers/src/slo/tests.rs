@@ -87,6 +87,7 @@ fn saw(from: u64, to: u64, (total, bad): (u64, u64)) -> Observation {
             breaker: None,
             latency: Vec::new(),
             arms: Vec::new(),
+            shadows: crate::ShadowCounts::default(),
         }],
     }
 }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use sloop_model::{Outcome, Scope, WallTime};
 
 use crate::budget::{FLEET_WINDOW_MAX, Fleet, SeenBy};
-use crate::observation::{BreakerCause, BreakerReading, BreakerState, ScopeCounts};
+use crate::observation::{BreakerCause, BreakerReading, BreakerState, ScopeCounts, ShadowCounts};
 use crate::{Counts, World};
 
 /// What happened on a scope since counting began.
@@ -26,6 +26,9 @@ pub struct ScopeTotals {
     pub shadow_refused: u64,
     /// Among `shadow_refused`: those that met every objective all the same.
     pub shadow_refused_good: u64,
+    /// What shedding and deny rules in shadow mode would have kept out.
+    #[serde(default, skip_serializing_if = "ShadowCounts::is_nothing")]
+    pub shadows: ShadowCounts,
     /// Among `refused`, an estimate in thousandths of a request: those that would have been bad, by the
     /// share of bad ones among the requests that passed in the same seconds (probes and the ramp among them).
     #[serde(default)]
@@ -79,6 +82,7 @@ impl ScopeState {
             refused: 0,
             shadow_refused: 0,
             shadow_refused_good: 0,
+            shadows: ShadowCounts::default(),
             refused_bad_thousandths: 0,
             refused_unknown: 0,
         })
@@ -158,6 +162,10 @@ impl ScopeState {
             (&mut totals.refused, counts.refused),
             (&mut totals.shadow_refused, counts.shadow_refused),
             (&mut totals.shadow_refused_good, counts.shadow_refused_good),
+            (&mut totals.shadows.shed, counts.shadows.shed),
+            (&mut totals.shadows.shed_good, counts.shadows.shed_good),
+            (&mut totals.shadows.denied, counts.shadows.denied),
+            (&mut totals.shadows.denied_good, counts.shadows.denied_good),
         ] {
             *sum = sum.saturating_add(more.min(World::COUNT_MAX));
         }

@@ -5,10 +5,10 @@
 //! experiment that drew it so. Both arms of an experiment are then free of what other
 //! experiments do, and can be compared. The untouched are the rest of the scope.
 
-use sloop_model::{Arm, Ended, ExperimentKey, LatencyCounts, Objective, Outcome};
+use sloop_model::{Arm, DimensionValue, ExperimentKey, LatencyCounts, Outcome};
 
 use crate::report::ObjectiveDelta;
-use crate::sli::{Counts, Request, Slots};
+use crate::sli::{CallerCell, Counts, Request};
 use crate::sorted::sort_few;
 
 /// What ended in one arm of one experiment on one scope, since the last report.
@@ -28,6 +28,23 @@ pub struct ArmDelta {
     pub latency: LatencyCounts,
     /// Attempts beyond the first, where they are counted.
     pub retries: u64,
+    /// Callers that have names and had requests in this arm, at most [`ArmDelta::CALLERS_MAX`]. None where callers are not told apart.
+    pub callers: Vec<CallerDelta>,
+}
+
+/// What one caller sent of an arm's requests.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CallerDelta {
+    /// Who.
+    pub caller: DimensionValue,
+    /// Total and good of each of the arm's objectives, as many and in their order.
+    pub objectives: Vec<(u64, u64)>,
+}
+
+impl ArmDelta {
+    /// Callers of an arm that are told apart: enough to see whether they come as wholes, and a scope with all its arms
+    /// stays a small part of a report.
+    pub const CALLERS_MAX: usize = 16;
 }
 
 /// Counts of the experiments of one scope, at most [`ArmCounts::EXPERIMENTS_MAX`] between two reports.
@@ -47,15 +64,13 @@ impl ArmCounts {
     /// Experiments of one scope at a time: each has two histograms.
     pub const EXPERIMENTS_MAX: usize = 4;
 
-    /// Counts a request of `objectives` in an arm of the experiment `key`. Its latency is in whole microseconds; beside it are its
-    /// attempts beyond the first.
+    /// Counts a request in an arm of the experiment `key`; beside it are its attempts beyond the first.
     /// False when there are too many experiments already: it is not counted.
-    pub fn add(
+    pub(crate) fn add(
         &mut self,
         (key, arm): (ExperimentKey, Arm),
-        objectives: &[Objective],
-        ended: &Ended,
-        (latency_us, retries): (u64, u32),
+        request: Request<'_>,
+        retries: u32,
     ) -> bool {
         let Some(experiment) = self.experiment(key) else {
             return false;
@@ -65,13 +80,7 @@ impl ArmCounts {
             Arm::Control => &mut experiment.control,
             Arm::Untouched => return true,
         };
-        counts.add(Request {
-            objectives,
-            ended,
-            latency_us,
-            slots: &Slots::default(),
-            is_in_force: false,
-        });
+        counts.add(request);
         counts.retries += u64::from(retries);
         true
     }
@@ -83,8 +92,9 @@ impl ArmCounts {
         self.experiments.iter().all(is_empty)
     }
 
-    /// Takes what is to be reported, and forgets experiments that had no request since the last time.
-    pub fn take(&mut self) -> Vec<ArmDelta> {
+    /// Takes what is to be reported, with what was counted of these callers, and forgets experiments that had no request since the
+    /// last time.
+    pub(crate) fn take(&mut self, callers: &[CallerCell]) -> Vec<ArmDelta> {
         let is_live = |one: &Experiment| !one.fault.is_empty() || !one.control.is_empty();
         self.experiments.retain(is_live);
         let mut taken: Vec<ArmDelta> = self
@@ -98,7 +108,7 @@ impl ArmCounts {
                 ]
                 .into_iter()
                 .filter(|(_, counts)| !counts.is_empty())
-                .map(move |(arm, counts)| delta(key, arm, counts))
+                .map(move |(arm, counts)| delta((key, arm), counts, callers))
                 .collect::<Vec<_>>()
             })
             .collect();
@@ -125,7 +135,17 @@ impl ArmCounts {
     }
 }
 
-fn delta(experiment: ExperimentKey, arm: Arm, counts: &mut Counts) -> ArmDelta {
+fn delta(
+    (experiment, arm): (ExperimentKey, Arm),
+    counts: &mut Counts,
+    callers: &[CallerCell],
+) -> ArmDelta {
+    let callers = callers.iter().map(|cell| CallerDelta {
+        caller: cell.caller.clone(),
+        objectives: counts.cells(cell.at),
+    });
+    let has_requests = |delta: &CallerDelta| delta.objectives.iter().any(|(total, _)| 0 < *total);
+    let callers = callers.filter(has_requests).collect();
     let taken = counts.take(counts.objectives.len());
     ArmDelta {
         experiment,
@@ -135,5 +155,6 @@ fn delta(experiment: ExperimentKey, arm: Arm, counts: &mut Counts) -> ArmDelta {
         objectives: taken.objectives,
         latency: taken.latency,
         retries: taken.retries,
+        callers,
     }
 }

@@ -44,7 +44,7 @@ use crate::headers::Request;
 use crate::scope::{Rules, ScopeId};
 pub use active::{Active, ActiveTotal};
 pub use body::{BodyFlow, BodyPlan, BodyStep, Fresh};
-pub use counts::{ArmCounts, ArmDelta};
+pub use counts::{ArmCounts, ArmDelta, CallerDelta};
 pub use draw::{Sidecar, arm_of};
 
 use asked::Asked;

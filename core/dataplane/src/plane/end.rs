@@ -4,14 +4,14 @@ use std::rc::Rc;
 
 use core::time::Duration;
 
-use sloop_model::{Ended, Outcome, OwnVerdict, Time};
+use sloop_model::{Dimension, Ended, Outcome, OwnVerdict, Time};
 
 use super::Plane;
 use super::entry::Entry;
 use super::exchange::{Decided, Ending, Exchange};
 use super::spans::Kept;
 use crate::shed::ShedEnding;
-use crate::sli::{self, Judged};
+use crate::sli::{self, Judged, Place};
 use crate::span::{EndedSpan, Reasons};
 
 impl Plane {
@@ -34,20 +34,24 @@ impl Plane {
         let entry = state.entry(exchange.scope)?;
         entry.in_flight = entry.in_flight.saturating_sub(1);
         let latency_us = now.micros_since(exchange.began);
-        let judged = entry.counts.add(sli::Request {
+        let request = sli::Request {
             objectives: &exchange.policy.objectives,
             ended: &ended,
             latency_us,
-            slots: &exchange.slots,
+            place: Place::Rows(&exchange.slots),
             is_in_force: Rc::ptr_eq(&entry.policy, &exchange.policy),
-        });
+        };
+        let judged = entry.counts.add(request);
         entry.counts.retries += u64::from(exchange.retries);
         count_verdict(entry, &exchange, verdict, judged.is_good);
         if !exchange.choice.is_untouched() {
+            let request = sli::Request {
+                place: Place::Cells(judged.cells.of(Dimension::Caller)),
+                is_in_force: false,
+                ..request
+            };
             for arm in exchange.policy.faults.counted(exchange.choice) {
-                let took = (latency_us, exchange.retries);
-                let objectives = &exchange.policy.objectives;
-                let is_counted = entry.arms.add(arm, objectives, &ended, took);
+                let is_counted = entry.arms.add(arm, request, exchange.retries);
                 self.trouble.arms_over_cap += u64::from(!is_counted);
             }
         }

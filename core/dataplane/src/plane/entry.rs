@@ -10,7 +10,7 @@ use super::clock::Clock;
 use super::guard::{Guard, Relief};
 use crate::breaker::board::ScopeKey;
 use crate::deny::DenyBudget;
-use crate::fault::{Active, ArmCounts, Faults, Sidecar};
+use crate::fault::{Active, ArmCounts, ArmDelta, Faults, Sidecar};
 use crate::report::{ScopeDelta, ShedDelta};
 use crate::shed::Shedder;
 use crate::sli::Counts;
@@ -170,6 +170,11 @@ impl Entry {
             level: shedder.level(),
             counts: shedder.take_counts(),
         });
+        let callers = if self.arms.is_empty() {
+            Vec::new()
+        } else {
+            self.counts.callers(ArmDelta::CALLERS_MAX)
+        };
         let taken = self.counts.take(self.policy.objectives.len());
         Some(ScopeDelta {
             scope: self.scope(side),
@@ -186,7 +191,7 @@ impl Entry {
             shed,
             shadow_denied: core::mem::take(&mut self.shadow_denied),
             shadow_denied_good: core::mem::take(&mut self.shadow_denied_good),
-            arms: self.arms.take(),
+            arms: self.arms.take(&callers),
         })
     }
 

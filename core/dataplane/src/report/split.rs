@@ -5,7 +5,7 @@ use core::mem;
 use sloop_model::{Outcome, OutcomeClass, ReportSettings};
 
 use super::{BreakerDelta, DimensionDelta, ObjectiveDelta, Report, ScopeDelta, Trouble};
-use crate::fault::ArmDelta;
+use crate::fault::{ArmDelta, CallerDelta};
 
 /// A number with its tag, at most.
 const NUMBER: usize = 12;
@@ -83,5 +83,10 @@ fn dimension(delta: &DimensionDelta) -> usize {
 fn arm(delta: &ArmDelta) -> usize {
     let objectives: usize = delta.objectives.iter().map(objective).sum();
     let numbers = 3 * NUMBER + Outcome::ALL.len() * PACKED;
-    3 * LENGTH + numbers + objectives + delta.latency.as_bytes().len()
+    let callers: usize = delta.callers.iter().map(caller).sum();
+    3 * LENGTH + numbers + objectives + callers + delta.latency.as_bytes().len()
+}
+
+fn caller(delta: &CallerDelta) -> usize {
+    3 * LENGTH + delta.caller.as_str().len() + 2 * delta.objectives.len() * PACKED
 }

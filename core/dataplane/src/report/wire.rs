@@ -129,11 +129,7 @@ fn dimension(writer: &mut Writer, delta: &DimensionDelta) {
     writer.count(1, which);
     writer.text(2, delta.value.as_str());
     writer.counts(3, &delta.classes);
-    let objectives = delta.objectives.iter();
-    let objectives: Vec<u64> = objectives
-        .flat_map(|(total, good)| [*total, *good])
-        .collect();
-    writer.counts(4, &objectives);
+    totals(writer, 4, &delta.objectives);
 }
 
 fn shed(writer: &mut Writer, delta: &ShedDelta) {
@@ -163,6 +159,19 @@ fn arm(writer: &mut Writer, delta: &ArmDelta) {
     }
     bytes(writer, 6, delta.latency.as_bytes());
     writer.count(7, delta.retries);
+    for one in &delta.callers {
+        let open = writer.open(8);
+        writer.text(1, one.caller.as_str());
+        totals(writer, 2, &one.objectives);
+        writer.close(open);
+    }
+}
+
+/// Pairs of total and good.
+fn totals(writer: &mut Writer, field: u32, objectives: &[(u64, u64)]) {
+    let pairs = objectives.iter();
+    let numbers: Vec<u64> = pairs.flat_map(|(total, good)| [*total, *good]).collect();
+    writer.counts(field, &numbers);
 }
 
 fn filter(writer: &mut Writer, status: &FilterStatus, module: Module) {

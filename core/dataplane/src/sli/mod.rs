@@ -5,18 +5,17 @@ mod latency;
 mod tally;
 
 use sloop_model::{
-    DimensionSettings, Ended, Judgement, LatencyCounts, Objective, ObjectiveId, Outcome, Scope,
+    Dimension, DimensionSettings, DimensionValue, Ended, Judgement, LatencyCounts, Objective,
+    ObjectiveId, Outcome, Scope,
 };
 
 use crate::report::{DimensionDelta, ObjectiveDelta};
 use crate::sorted::sort_few;
 use crate::stats::{Shown, StatsBook, Values, show_objective};
-pub(crate) use dimension::{Dimensions, Slots, wanted};
+pub(crate) use dimension::{Cells, Dimensions, Slots, wanted};
 pub use dimension::{Seen, caller_uri};
 pub use latency::Latency;
 pub(crate) use tally::Tally;
-
-use dimension::Cells;
 
 /// What ended in one scope. Shape: `objectives` begins with those in force, in
 /// their order; behind them come those that a later configuration dropped while
@@ -45,6 +44,24 @@ pub(crate) struct Judged {
     pub(crate) is_good: bool,
     /// Whether it broke an objective of its scope; without objectives, whether the service failed.
     pub(crate) is_bad: bool,
+    /// Where its values are counted.
+    pub(crate) cells: Cells,
+}
+
+/// Where a request counts besides the scope.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Place<'a> {
+    /// In the rows of its values.
+    Rows(&'a Slots),
+    /// In no rows of its own: where the scope counted its values, and by objective alone.
+    Cells(Cells),
+}
+
+/// The position of a caller's counts, and its name.
+#[derive(Clone, Debug)]
+pub(crate) struct CallerCell {
+    pub(crate) at: usize,
+    pub(crate) caller: DimensionValue,
 }
 
 /// A request that ended, and where it counts.
@@ -55,7 +72,7 @@ pub(crate) struct Request<'a> {
     pub(crate) ended: &'a Ended,
     /// From its headers to its end, in whole microseconds.
     pub(crate) latency_us: u64,
-    pub(crate) slots: &'a Slots,
+    pub(crate) place: Place<'a>,
     /// Whether `objectives` are still in force, so that each is counted at its position.
     pub(crate) is_in_force: bool,
 }
@@ -97,7 +114,7 @@ impl Counts {
             objectives,
             ended,
             latency_us,
-            slots,
+            place,
             is_in_force,
         } = request;
         let outcome = Outcome::of(*ended);
@@ -108,9 +125,12 @@ impl Counts {
         if outcome.has_latency() {
             self.latency.record(latency_us);
         }
-        let cells = match &mut self.dimensions {
-            Some(dimensions) if slots.is_some() => dimensions.count(slots, outcome.class()),
-            Some(_) | None => Cells::default(),
+        let cells = match (place, &mut self.dimensions) {
+            (Place::Cells(cells), _) => cells,
+            (Place::Rows(slots), Some(dimensions)) if slots.is_some() => {
+                dimensions.count(slots, outcome.class())
+            }
+            (Place::Rows(_), Some(_) | None) => Cells::default(),
         };
         let mut is_good = if objectives.is_empty() {
             outcome.is_served()
@@ -139,6 +159,7 @@ impl Counts {
             outcome,
             is_good,
             is_bad,
+            cells,
         }
     }
 
@@ -226,15 +247,10 @@ impl Counts {
 
     /// Takes the counts of the dimensions out, before those of the objectives.
     fn take_dimensions(&mut self) -> Vec<DimensionDelta> {
-        let Some(dimensions) = &mut self.dimensions else {
+        let Some(dimensions) = &self.dimensions else {
             return Vec::new();
         };
-        let mut counted: Vec<&Tally> = self
-            .objectives
-            .iter()
-            .filter(|tally| 0 < tally.delta.total)
-            .collect();
-        sort_few(&mut counted, |one, other| one.delta.id.cmp(&other.delta.id));
+        let counted = self.counted();
         let deltas = dimensions.counted().map(|row| DimensionDelta {
             dimension: row.dimension,
             value: row.value,
@@ -242,8 +258,40 @@ impl Counts {
             objectives: counted.iter().map(|tally| tally.cell(row.cell)).collect(),
         });
         let deltas = deltas.collect();
-        dimensions.clear();
+        if let Some(dimensions) = &mut self.dimensions {
+            dimensions.clear();
+        }
         deltas
+    }
+
+    /// Callers that had requests since the last report and have names, at most `max`. Ask before [`Counts::take`].
+    pub(crate) fn callers(&self, max: usize) -> Vec<CallerCell> {
+        let counted = self.dimensions.iter().flat_map(|rows| rows.counted());
+        let callers = counted.filter(|row| row.dimension == Dimension::Caller);
+        let named = callers.filter(|row| {
+            let name = row.value.as_str();
+            name != DimensionValue::OTHER && name != DimensionValue::UNKNOWN
+        });
+        let cells = named.map(|row| CallerCell {
+            at: row.cell,
+            caller: row.value,
+        });
+        cells.take(max).collect()
+    }
+
+    /// Total and good of each objective that counted, at the position `at`: as many as [`Counts::take`] will
+    /// have, in their order.
+    pub(crate) fn cells(&self, at: usize) -> Vec<(u64, u64)> {
+        let counted = self.counted();
+        counted.into_iter().map(|tally| tally.cell(at)).collect()
+    }
+
+    /// Objectives with counts, sorted by id.
+    fn counted(&self) -> Vec<&Tally> {
+        let all = self.objectives.iter();
+        let mut counted: Vec<&Tally> = all.filter(|tally| 0 < tally.delta.total).collect();
+        sort_few(&mut counted, |one, other| one.delta.id.cmp(&other.delta.id));
+        counted
     }
 
     /// Shows what was not shown yet as statistics of `scope`.

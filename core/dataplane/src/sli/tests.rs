@@ -32,7 +32,7 @@ fn add(counts: &mut Counts, objectives: &[Objective], status: u16, latency_us: u
         objectives,
         ended: &ended(status),
         latency_us,
-        slots: &Slots::default(),
+        place: Place::Cells(Cells::default()),
         is_in_force: false,
     })
 }

@@ -9,7 +9,7 @@ use sloop_model::{
 
 use super::*;
 use crate::report::Trouble;
-use crate::sli::{Counts, Request, Slots};
+use crate::sli::{Cells, Counts, Place, Request};
 
 /// Envoy: names by number, and sums by name.
 #[derive(Default)]
@@ -80,7 +80,7 @@ fn add(counts: &mut Counts, status: u16, latency_us: u64) {
             grpc: None,
         },
         latency_us,
-        slots: &Slots::default(),
+        place: Place::Cells(Cells::default()),
         is_in_force: false,
     });
 }

@@ -1,6 +1,7 @@
 //! Arms are counted apart, and only what can be compared.
 
 use super::*;
+use crate::sli::{Cells, Place, Request};
 use sloop_model::{Ended, Flags, Objective, Outcome, OwnVerdict};
 
 const SERVED: Ended = Ended {
@@ -13,6 +14,17 @@ const SERVED: Ended = Ended {
 fn objectives() -> Vec<Objective> {
     let json = r#"[{"id": {"slo": "fast", "index": 0}, "within_us": 1000}]"#;
     serde_json::from_str(json).unwrap()
+}
+
+/// A request of nobody that has a name.
+fn request<'a>(objectives: &'a [Objective], ended: &'a Ended, latency_us: u64) -> Request<'a> {
+    Request {
+        objectives,
+        ended,
+        latency_us,
+        place: Place::Cells(Cells::default()),
+        is_in_force: false,
+    }
 }
 
 fn key(number: u32) -> ExperimentKey {
@@ -34,10 +46,10 @@ fn arms_are_counted_apart() {
             status: Some(status),
             ..SERVED
         };
-        counts.add((key(1), arm), &objectives, &ended, (micros, 2));
+        counts.add((key(1), arm), request(&objectives, &ended, micros), 2);
     }
     assert!(!counts.is_empty());
-    let taken = counts.take();
+    let taken = counts.take(&[]);
     let seen: Vec<_> = taken
         .iter()
         .map(|delta| {
@@ -53,24 +65,24 @@ fn arms_are_counted_apart() {
     assert_eq!(seen, [(Arm::Fault, 2, 2, 0, 2), (Arm::Control, 1, 1, 1, 1)]);
     assert_eq!(taken[0].outcomes[Outcome::ServerError.index()], 1);
     assert_eq!((taken[0].retries, taken[1].retries), (4, 2));
-    assert!(counts.is_empty() && counts.take().is_empty());
+    assert!(counts.is_empty() && counts.take(&[]).is_empty());
 }
 
 #[test]
 fn experiments_have_a_maximum_and_make_room_when_they_are_over() {
     let mut counts = ArmCounts::default();
     let add = |counts: &mut ArmCounts, number| {
-        counts.add((key(number), Arm::Control), &[], &SERVED, (1, 0))
+        counts.add((key(number), Arm::Control), request(&[], &SERVED, 1), 0)
     };
     for number in 0..4 {
         assert!(add(&mut counts, number));
     }
     assert!(!add(&mut counts, 4));
-    assert_eq!(counts.take().len(), ArmCounts::EXPERIMENTS_MAX);
+    assert_eq!(counts.take(&[]).len(), ArmCounts::EXPERIMENTS_MAX);
     assert!(add(&mut counts, 1));
-    assert_eq!(counts.take().len(), 1);
+    assert_eq!(counts.take(&[]).len(), 1);
     assert!(add(&mut counts, 9));
-    assert_eq!(counts.take()[0].experiment, key(9));
+    assert_eq!(counts.take(&[])[0].experiment, key(9));
 }
 
 #[test]

@@ -137,6 +137,66 @@ fn both_arms_are_counted_and_travel_with_the_trace() {
 }
 
 #[test]
+fn callers_of_an_arm_are_told_apart_where_they_have_names() {
+    let rule = fault(r#""share": 5000, "control": 5000, "headers": {"set": [["x-a", "b"]]}"#);
+    let objectives = r#""objectives": [{"id": {"slo": "fast", "index": 0}, "within_us": 1000}]"#;
+    let scope = scope("a", &format!(r#""faults": [{rule}], {objectives}"#));
+    let dimensions =
+        r#""dimensions": {"caller": {"header": "x-caller"}, "journey": {"baggage": "journey"}}"#;
+    let mut bench = Bench::new(&and(&config(&scope), dimensions));
+    for number in 0..120 {
+        let name: &[u8] = [b"cart".as_slice(), b"shop", b""][number % 3];
+        verdict(
+            &mut bench,
+            &[("x-caller", name), ("baggage", b"journey=pay")],
+        );
+    }
+    let scopes = bench.scopes(1_000);
+    let mut sums = BTreeMap::new();
+    for arm in &scopes[0].arms {
+        let mut of_arm = 0;
+        for one in &arm.callers {
+            let [(total, good)] = one.objectives[..] else {
+                panic!("one objective: {one:?}")
+            };
+            assert_eq!(good, total, "{one:?}");
+            *sums.entry(one.caller.as_str().to_owned()).or_insert(0) += total;
+            of_arm += total;
+        }
+        assert!(of_arm < arm.objectives[0].total, "some have no name");
+    }
+    let both = [("cart".to_owned(), 40), ("shop".to_owned(), 40)];
+    assert_eq!(sums.into_iter().collect::<Vec<_>>(), both);
+    // What was reported is not reported again.
+    verdict(&mut bench, &[("x-caller", b"cart")]);
+    let scopes = bench.scopes(2_000);
+    let [arm] = &scopes[0].arms[..] else {
+        panic!("one request is in one arm")
+    };
+    assert_eq!(arm.callers.len(), 1);
+    assert_eq!(arm.callers[0].objectives[0].0, 1);
+}
+
+#[test]
+fn a_caller_too_many_in_an_arm_has_no_name_there() {
+    let rule = fault(r#""share": 5000, "control": 5000, "headers": {"set": [["x-a", "b"]]}"#);
+    let objectives = r#""objectives": [{"id": {"slo": "fast", "index": 0}, "within_us": 1000}]"#;
+    let scope = scope("a", &format!(r#""faults": [{rule}], {objectives}"#));
+    let dimensions = r#""dimensions": {"caller": {"header": "x-caller"}, "values_max": 64}"#;
+    let mut bench = Bench::new(&and(&config(&scope), dimensions));
+    for number in 0..640 {
+        let name = format!("caller-{}", number % 64);
+        verdict(&mut bench, &[("x-caller", name.as_bytes())]);
+    }
+    let scopes = bench.scopes(1_000);
+    for arm in &scopes[0].arms {
+        assert!(arm.callers.len() <= crate::fault::ArmDelta::CALLERS_MAX);
+        assert!(8 < arm.callers.len(), "{}", arm.callers.len());
+    }
+    assert_eq!(scopes[0].requests, 640);
+}
+
+#[test]
 fn whom_nothing_could_hold_is_in_no_arm() {
     let rule = fault(r#""share": 9999, "control": 1, "delay_ms": 100"#);
     let mut bench = Bench::new(&with(&rule));

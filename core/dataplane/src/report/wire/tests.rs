@@ -8,6 +8,7 @@ use sloop_xds_protos::report::v1 as wire;
 
 use super::*;
 use crate::deny::DenyCounts;
+use crate::fault::CallerDelta;
 use crate::shed::ShedCounts;
 
 fn latencies() -> LatencyCounts {
@@ -127,6 +128,10 @@ fn arm(arm: Arm) -> ArmDelta {
         objectives: objectives(),
         latency: latencies(),
         retries: 182,
+        callers: vec![CallerDelta {
+            caller: DimensionValue::try_from(&b"web"[..]).unwrap(),
+            objectives: vec![(7, 6), (1, 0)],
+        }],
     }
 }
 
@@ -225,6 +230,8 @@ fn what_a_scope_is_divided_into_arrives_under_its_name() {
     assert_eq!(arm.retries, 182);
     assert_eq!(arm.objectives.len(), 2);
     assert_eq!(arm.latency_buckets, latencies().as_bytes());
+    assert_eq!(arm.callers[0].value, "web");
+    assert_eq!(arm.callers[0].objectives, [7, 6, 1]);
 }
 
 #[test]

@@ -46,6 +46,21 @@ impl Cells {
         counted.map(usize::from)
     }
 
+    /// Those of one dimension.
+    pub(crate) fn of(self, dimension: Dimension) -> Self {
+        let mut own = Self::default();
+        for at in self
+            .iter()
+            .filter(|at| at % DIMENSIONS == dimension.index())
+        {
+            if let (Some(place), Ok(position)) = (own.positions.first_mut(), at.try_into()) {
+                *place = position;
+                own.count = 1;
+            }
+        }
+        own
+    }
+
     fn push(&mut self, dimension: usize, row: u8) {
         // A table has at most 66 rows.
         if let Some(place) = self.positions.get_mut(usize::from(self.count))
