@@ -37,7 +37,7 @@ use sloop_controllers::{
     Access, Controllers, FilterSettings, Input, IntentId, Journeys, RouteSet, SloStatus, Step,
     World,
 };
-use sloop_model::{ExperimentKey, Rule, Scope, WallTime};
+use sloop_model::{ExperimentKey, Rule, Scope, ServiceName, WallTime};
 use sloop_xds::fleet::Fleet as Declarations;
 
 use crate::admin::api::{DocumentFile, Event, Happened};
@@ -138,6 +138,20 @@ impl Engine {
             verdict,
             readings: readings.collect(),
         }
+    }
+
+    /// Learns to the sidecars of which services changes are on their way.
+    pub fn set_changing(&mut self, services: BTreeSet<ServiceName>) {
+        if *self.changing() != services {
+            self.record(|| Input::Changing(services.clone()));
+            self.world.set_changing(services);
+        }
+    }
+
+    /// The services to the sidecars of which changes are on their way, as it was last told.
+    #[must_use]
+    pub const fn changing(&self) -> &BTreeSet<ServiceName> {
+        self.world.changing()
     }
 
     /// What must be stored since the last call: counts, and which reports they are from.

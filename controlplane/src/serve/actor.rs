@@ -270,6 +270,8 @@ impl Actor {
 
     fn step(&mut self, now: Instant) {
         let begun = Instant::now();
+        let changing = self.changing();
+        self.engine.set_changing(changing);
         let step = self.engine.step(clock::wall());
         self.wake_at = step.wake_at;
         if step.policies != self.policies {

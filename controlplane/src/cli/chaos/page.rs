@@ -6,7 +6,7 @@ use sloop_controllers::{ComparisonStatus, ExperimentStatus, ExperimentVerdict};
 use sloop_page::{Card, legend};
 
 use super::compare::{chart as effects, escaped};
-use super::text::{band, contamination, counts, fault, moment, retries, share, verdict};
+use super::text::{band, callers, contamination, counts, fault, moment, retries, share, verdict};
 use super::word;
 
 /// Words in columns are read from the left.
@@ -20,7 +20,7 @@ const METHOD: [&str; 6] = [
     "Quantile bands are those of Howard and Ramdas (2022), which hold at every moment, too.",
     "Absorbed is 1 - effect / (1 - bad in the control arm): the share of faulted requests that the system made good.",
     "The design effect says how many requests of an arm count as one, because requests fail together: as seen by reports, \
-     seconds and sidecars, and larger while little is known.",
+     seconds, sidecars and callers, and larger while little is known.",
     "Spent counts all bad requests in the arms of faults, also those that would have been bad anyhow: never too few.",
 ];
 
@@ -182,6 +182,7 @@ fn arms(run: &ExperimentStatus, one: &ComparisonStatus) -> String {
     )];
     why.extend(retries(one));
     why.extend(contamination(one));
+    why.extend(callers(one));
     let why = why.join(" ");
     sloop_page::section(&title, &why, &content)
 }

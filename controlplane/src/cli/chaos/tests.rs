@@ -32,6 +32,7 @@ fn run(verdict: &str, effect: f64) -> ExperimentStatus {
             "evidence_held": 1.0,
             "verdict": verdict,
             "design_effect": 1.0,
+            "callers": 12,
             "absorbed": 0.833,
             "contamination": 0.031,
             "retries": {"faulted": 12, "control": 1},
@@ -67,6 +68,7 @@ fn a_report_at_a_terminal_has_effect_interval_budget_and_events() {
         "checkout order (server)   slow.1 (10%)   16.7%",
         "slow.1 (10%) on orders: Attempts beyond the first: 12 in the arm of the fault, 1 in the control arm.",
         "slow.1 (10%) on orders: In the control arm 3.1% more is bad than before the run",
+        "slow.1 (10%) on orders: 12 callers are told apart.",
         "2026-01-01 00:00:01Z  faults begin",
     ] {
         assert!(text.contains(words), "{words:?} is not in\n{text}");
@@ -90,11 +92,25 @@ fn a_page_needs_nothing_else_and_escapes_names() {
         "12 in the arm of the fault",
         "3.1% more is bad",
         "no request met it",
+        "12 callers are told apart.",
     ] {
         assert!(page.contains(words), "{words}");
     }
     let both = compare::page(&[run("held", 0.0), run("broken", 0.167)]);
     assert_eq!(both.matches("class=whisker").count(), 2);
+}
+
+#[test]
+fn where_callers_are_not_told_apart_the_report_says_so() {
+    let mut one = run("held", 0.0);
+    one.comparisons[0].callers = 0;
+    let mut out = Vec::new();
+    show_one(&one, Form::Table, &mut out).unwrap();
+    let text = String::from_utf8(out).unwrap();
+    let words = "Callers are not told apart by reports (FilterSettings, dimensions.caller)";
+    assert!(text.contains(words), "{text}");
+    let page = page::page(&one);
+    assert!(page.contains(words), "{page}");
 }
 
 #[test]

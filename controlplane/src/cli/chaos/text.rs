@@ -55,6 +55,7 @@ pub(super) fn report(run: &ExperimentStatus, out: &mut dyn Write) -> io::Result<
     }
     let notes = run.comparisons.iter().flat_map(|one| {
         let said = retries(one).into_iter().chain(contamination(one));
+        let said = said.chain(callers(one));
         let about = format!("{} on {}", fault(run, one.fault), one.objective.slo);
         said.map(move |note| format!("  {about}: {note}"))
     });
@@ -196,6 +197,19 @@ pub(super) fn contamination(one: &ComparisonStatus) -> Option<String> {
         "In the control arm {} more is bad than before the run: the faults harm those that do not meet them, or something else does.",
         share(one.contamination?)
     ))
+}
+
+/// Whether callers were told apart, in words; nothing while nothing was counted.
+pub(super) fn callers(one: &ComparisonStatus) -> Option<String> {
+    let is_counted = 0 < one.faulted.total && 0 < one.control.total;
+    is_counted.then(|| match one.callers {
+        0 => "Callers are not told apart by reports (FilterSettings, dimensions.caller), so one that sends many \
+              requests with one trace counts as many."
+            .to_owned(),
+        1 => "All requests are of one caller.".to_owned(),
+        64.. => "64 callers or more are told apart.".to_owned(),
+        callers => format!("{callers} callers are told apart."),
+    })
 }
 
 /// A fault by its id and its share of requests.

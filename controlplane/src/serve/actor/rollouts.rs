@@ -1,9 +1,10 @@
 //! Changes on their way: from a few nodes of a cohort to all of them.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use sloop_model::WallTime;
+use sloop_model::{ServiceName, WallTime};
 use sloop_xds::fleet::Cohort;
 use sloop_xds::rollout::{Rejected, Rollout, RolloutPace, Told, Wanted};
 use tokio::sync::broadcast;
@@ -96,6 +97,16 @@ impl Actor {
         let mut courses = self.cohorts.values();
         let is_under_way = courses.any(|course| course.rollout.is_under_way());
         is_under_way.then(|| self.looked + LOOK_GAP)
+    }
+
+    /// The services to the sidecars of which changes are on their way.
+    pub(super) fn changing(&self) -> BTreeSet<ServiceName> {
+        let under_way = self.cohorts.iter();
+        let under_way = under_way.filter(|(_, course)| course.rollout.is_under_way());
+        // A cluster that is no service's name belongs to no service that documents could name.
+        under_way
+            .filter_map(|(cohort, _)| ServiceName::try_from(cohort.service.as_str()).ok())
+            .collect()
     }
 
     /// Looks at the changes that are on their way, when it is time.

@@ -28,7 +28,8 @@ pub(super) fn unable(spec: &ChaosSpec, world: &World) -> Option<String> {
         })
 }
 
-/// Why the module of the sidecars cannot do it. One that can do less keeps it from all sidecars of its service.
+/// Why the module of the sidecars cannot do it: one that can do less would leave its share of the arm untouched. Sidecars that do not
+/// meet the target's requests may run what they like.
 fn module(fault: &FaultRule, target: &ChaosTarget, world: &World) -> Option<String> {
     let field = fault.effect().asks_for_answers()?;
     let mut sidecars = world.sidecars(&target.service, target.side).peekable();
@@ -37,9 +38,12 @@ fn module(fault: &FaultRule, target: &ChaosTarget, world: &World) -> Option<Stri
             "{field} takes sloop_filter_answers.wasm, and no sidecar has said yet what it runs"
         ));
     }
-    let is_lean = |filter: &FilterReading| match filter.module {
-        Module::Requests => true,
-        Module::Answers => false,
+    let is_lean = |filter: &FilterReading| {
+        filter.side == target.side
+            && match filter.module {
+                Module::Requests => true,
+                Module::Answers => false,
+            }
     };
     let (node, _) = sidecars.find(|(_, sidecar)| sidecar.filters.iter().any(is_lean))?;
     Some(format!(

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use sloop_model::{ObjectiveId, Scope, WallTime};
+use sloop_model::{ExperimentKey, ObjectiveId, Scope, Side, WallTime};
 
 use super::stats::{self, ALPHA, Block, Clustering, Evidence, bands, needed};
 use super::status::{ArmRetries, ArmsPoint, ComparisonStatus, ExperimentVerdict};
@@ -46,6 +46,10 @@ pub(super) struct Gathering {
 const GATHERED_MIN: f64 = 8.0;
 /// Routes compared for one hypothesis.
 const ROUTES_MAX: usize = 64;
+/// The part of the tolerance that nothing is held from on, where the control arm surely became worse than requests were
+/// before, and as it looks by so much: a half, so that what a fault does to both arms and what it does to its
+/// own must each be well below what is tolerated. Hours differ by themselves; less than this is shown, and no reason.
+const CONTAMINATED_MIN: f64 = 0.5;
 /// Points of a chart: one is at least a second, and a run has at most so many.
 pub(super) const POINTS_MAX: u64 = 240;
 
@@ -143,6 +147,8 @@ impl Comparison {
         let pair = |counts: Counts| (counts.total, counts.bad());
         let counted = Block::of(pair(control), pair(faulted));
         self.clustering.take(counted, block.at, &block.node);
+        let callers = callers(block, &self.objective, counted);
+        self.clustering.take_callers(counted, &callers);
         self.all.take(counted);
         self.take_route(&block.scope, counted);
     }
@@ -172,10 +178,10 @@ impl Comparison {
         self.all.evidence.above.best()
     }
 
-    /// Whether the effect is surely below the tolerance. Where the control arm is worse than requests were before, the arms
-    /// share what is wrong, and that they are alike proves nothing.
+    /// Whether the effect is surely below the tolerance. Where the control arm is much worse than requests were before, the
+    /// arms share what is wrong, and that they are alike proves nothing.
     pub(super) fn is_held(&self) -> bool {
-        self.all.evidence.below.is_sure(ALPHA) && self.contamination().is_none()
+        self.all.evidence.below.is_sure(ALPHA) && !self.is_contaminated()
     }
 
     /// Bad requests in the arm of the fault.
@@ -210,6 +216,7 @@ impl Comparison {
             evidence_held: self.all.evidence.below.best().min(700.0).exp(),
             verdict,
             design_effect: self.clustering.effect(),
+            callers: self.clustering.callers(),
             absorbed: effect
                 .filter(|_| control_bad < 1.0)
                 .map(|effect| 1.0 - effect / (1.0 - control_bad)),
@@ -243,13 +250,49 @@ impl Comparison {
         }
     }
 
-    /// How much worse the control arm is than requests were before, if it surely is.
+    /// How much worse the control arm is than requests were before, if it surely is: a result, however small.
     pub(super) fn contamination(&self) -> Option<f64> {
         let before = share(self.before)?;
         let high = crate::budget::bounds(self.before.bad(), self.before.total)?.high;
         surely_above(self.control.bad(), self.control.total, high)
             .then(|| share(self.control).unwrap_or(0.0) - before)
     }
+
+    /// Whether it is worse by so much that nothing can be held ([`CONTAMINATED_MIN`]).
+    pub(super) fn is_contaminated(&self) -> bool {
+        let more = self.contamination();
+        more.is_some_and(|more| CONTAMINATED_MIN * self.tolerance <= more)
+    }
+}
+
+/// What each caller sent of a block in which `all` was counted for an objective: where reports name callers, those with
+/// names; on the client's side, where a sidecar is one caller's, all.
+fn callers(block: &ArmBlock, objective: &ObjectiveId, all: Block) -> Vec<(ExperimentKey, Block)> {
+    let mut named: BTreeMap<&str, [(u64, u64); 2]> = BTreeMap::new();
+    for (arm, which) in [(&block.control, 0), (&block.fault, 1)] {
+        let arm = arm.iter();
+        let at = arm.flat_map(|arm| {
+            let mut objectives = arm.objectives.iter();
+            let at = objectives.position(|one| one.id == *objective);
+            at.map(|at| (arm, at))
+        });
+        for (arm, at) in at {
+            for one in arm.callers.iter().take(ArmCounts::CALLERS_MAX) {
+                let (total, good) = one.objectives.get(at).copied().unwrap_or_default();
+                let counts = named.entry(one.caller.as_str()).or_default();
+                if let Some(sum) = counts.get_mut(which) {
+                    *sum = (total, total.saturating_sub(good));
+                }
+            }
+        }
+    }
+    if named.is_empty() && block.scope.side == Side::Client && !block.service.is_empty() {
+        return vec![(ExperimentKey::of(&block.service), all)];
+    }
+    let of = |(name, [control, fault]): (&str, [(u64, u64); 2])| {
+        (ExperimentKey::of(name), Block::of(control, fault))
+    };
+    named.into_iter().map(of).collect()
 }
 
 #[expect(clippy::cast_precision_loss, reason = "counts below 2^52")]

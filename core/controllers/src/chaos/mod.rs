@@ -7,17 +7,17 @@
 //!            \____________________________________^ (it did not begin)
 //! ```
 //!
-//! - **Preflight**: all objectives of the hypothesis are known, fresh and met, nothing burns, no breaker is open, no other
-//!   experiment runs, every sidecar can do what it asks, and there is traffic enough to decide within the time. It waits a minute for that.
+//! - **Preflight**: all objectives of the hypothesis are known, fresh and met, nothing burns, no breaker is open, no change is on its way to
+//!   the sidecars, no other experiment runs, every sidecar can do what it asks, and there is traffic enough to decide within the time. It waits a minute for that.
 //! - **Running**: each fault has an arm and a control arm of requests, drawn from trace id and seed, so that both live through the
 //!   same seconds. The same arms are counted where the hypothesis is judged, also where nothing is injected: there the rule has
 //!   no effect. All requests of an arm count, whether or not they came to meet the fault ("intention to treat").
-//! - It ends within one step of: an order to stop, an open breaker, an objective that burns, its budget spent, too much
+//! - It ends within one step of: an order to stop, an open breaker, an objective that burns, a change on its way, its budget spent, too much
 //!   bad in an arm, readings that cease, a verdict, or its time.
 //! - **Draining**: faults are withdrawn, the last reports come in.
 //!
-//! It is not held where a fault met no request, and where the control arm is surely worse than requests were before:
-//! then both arms share what is wrong, and that they are alike proves nothing.
+//! It is not held where a fault met no request, and where the control arm is surely worse than requests were before, and by
+//! half of what is tolerated or more: then both arms share what is wrong, and that they are alike proves nothing.
 //!
 //! # What it promises
 //!
@@ -34,6 +34,7 @@ mod preflight;
 mod run;
 mod stats;
 mod status;
+mod suggest;
 mod targets;
 
 pub use intent::{

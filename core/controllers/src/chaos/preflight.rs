@@ -74,7 +74,7 @@ pub(super) fn check(intent: &ChaosIntent, world: &World) -> Result<Ready, String
     Ok(Ready { plan, known })
 }
 
-/// What forbids faults now: an open breaker, or an objective that burns at `burning` or faster.
+/// What forbids faults now: an open breaker, an objective that burns at `burning` or faster, or a change on its way.
 pub(super) fn trouble(
     spec: &ChaosSpec,
     known: &[Known],
@@ -86,6 +86,14 @@ pub(super) fn trouble(
         .map(|target| &target.service)
         .collect();
     services.extend(known.iter().map(|one| &one.scope.service));
+    if let Some(service) = services
+        .iter()
+        .find(|service| world.changing().contains(**service))
+    {
+        return Some(format!(
+            "a change is on its way to the sidecars of {service}, and could not be told from what faults do"
+        ));
+    }
     for service in services {
         if let Some(scope) = world.scopes().map(|totals| &totals.scope).find(|scope| {
             let is_open = |(_, state)| state != BreakerState::Closed;

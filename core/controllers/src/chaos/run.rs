@@ -16,6 +16,7 @@ use super::stats::{ALPHA, discoveries};
 use super::status::{
     BudgetSpent, ExperimentEvent, ExperimentPhase, ExperimentPlan, ExperimentVerdict,
 };
+use super::suggest::{Shadow, shadows};
 use super::targets::{chosen, key, rule_id};
 use crate::World;
 use crate::words::{Length, Percent};
@@ -46,8 +47,8 @@ pub(super) struct Run {
     /// The scopes that hypotheses are about, in the order of `budgets`.
     scopes: Vec<Scope>,
     events: Vec<ExperimentEvent>,
-    /// Shadow breakers of the scopes when it began: refused, and good among them.
-    shadow: Vec<(Scope, u64, u64)>,
+    /// What protection in shadow mode would have kept out until it began.
+    shadows: Vec<Shadow>,
 }
 
 /// How long a run waits until it may begin: two reports and a push after documents and sidecars are there, and more than a short trouble.
@@ -79,7 +80,7 @@ impl Run {
             budgets: Vec::new(),
             scopes: Vec::new(),
             events: Vec::new(),
-            shadow: Vec::new(),
+            shadows: Vec::new(),
         }
     }
 
@@ -146,7 +147,7 @@ impl Run {
             self.scopes.push(known.scope);
         }
         self.comparisons.sort_by_key(|one| one.fault);
-        self.shadow = self.shadows(spec, world);
+        self.shadows = self.shadows_now(spec, world);
         self.plan = Some(ready.plan);
         self.started_at = Some(now);
         self.heard_at = now;
@@ -326,22 +327,11 @@ impl Run {
         self.because = what;
     }
 
-    /// What breakers in shadow mode would have refused, by scope.
-    fn shadows(&self, spec: &ChaosSpec, world: &World) -> Vec<(Scope, u64, u64)> {
+    /// What protection in shadow mode would have kept out of the services that have a part in it.
+    fn shadows_now(&self, spec: &ChaosSpec, world: &World) -> Vec<Shadow> {
         let mut services: BTreeSet<_> = self.scopes.iter().map(|scope| &scope.service).collect();
         services.extend(chosen(spec).into_iter().map(|target| &target.service));
-        let scopes = world
-            .scopes()
-            .filter(|one| services.contains(&one.scope.service));
-        scopes
-            .map(|one| {
-                (
-                    one.scope.clone(),
-                    one.shadow_refused,
-                    one.shadow_refused_good,
-                )
-            })
-            .collect()
+        shadows(&services, world)
     }
 
     /// The objectives that it is about.

@@ -140,6 +140,9 @@ pub struct ComparisonStatus {
     pub verdict: Option<ExperimentVerdict>,
     /// How many requests count as one, since requests of an arm fail together.
     pub design_effect: f64,
+    /// Callers that were told apart, as far as 64; with none, it is not known whether arms were drawn by caller.
+    #[serde(default)]
+    pub callers: usize,
     /// `1 - effect / (1 - bad in the control arm)`: the share of faulted requests that the system made good.
     pub absorbed: Option<f64>,
     /// The share that is bad in the control arm less that before the run, when that is surely above 0: the experiment harms those that it should not.

@@ -9,8 +9,8 @@ use sloop_model::{
 
 use super::*;
 use crate::{
-    ArmCounts, BreakerReading, BreakerState, Controllers, FilterReading, IntentId, ObjectiveCounts,
-    Observation, ScopeCounts, SidecarReading, Step,
+    ArmCaller, ArmCounts, BreakerReading, BreakerState, Controllers, FilterReading, IntentId,
+    ObjectiveCounts, Observation, ScopeCounts, ShadowCounts, SidecarReading, Step,
 };
 
 /// Some moment in the past, at the beginning of a lease.
@@ -80,10 +80,14 @@ struct Lab {
     retries: u64,
     /// How many of the 80 other requests are bad, each second.
     failing: u64,
-    /// What a breaker in shadow mode would have refused each second, and the good among them.
+    /// What a breaker, shedding and a deny rule in shadow mode would have kept out each second, each, and the good among them.
     shadow: (u64, u64),
     /// What sidecars say that they run.
     runs: (Module, Option<DimensionValue>),
+    /// Who sent the requests of both arms, in turn.
+    callers: Vec<&'static str>,
+    /// Whether instead there is one caller for each arm.
+    one_trace: bool,
     step: Step,
 }
 
@@ -109,6 +113,8 @@ impl Lab {
             failing: 0,
             shadow: (0, 0),
             runs: (Module::Requests, None),
+            callers: Vec::new(),
+            one_trace: false,
             step: Step::default(),
         }
     }
@@ -123,6 +129,25 @@ impl Lab {
     /// A second in which `faulted` and `control` (requests, bad ones) ended in the arms of `experiment`, beside 80 others.
     fn with_arms(&mut self, experiment: &str, faulted: (u64, u64), control: (u64, u64)) {
         let retries = self.retries;
+        let senders = |arm| match (self.one_trace, arm) {
+            (true, Arm::Fault) => vec!["batch"],
+            (true, _) => vec!["web"],
+            (false, _) => self.callers.clone(),
+        };
+        let callers = |arm, (requests, bad): (u64, u64)| {
+            let senders: Vec<&str> = senders(arm);
+            let count = senders.len() as u64;
+            let part = |all: u64, index: u64| all / count + u64::from(index < all % count);
+            let sent = (0..).zip(senders).map(|(index, name)| {
+                let total = part(requests, index);
+                let good = total - part(bad, index);
+                ArmCaller {
+                    caller: DimensionValue::try_from(name.to_owned()).unwrap(),
+                    objectives: vec![(total, good)],
+                }
+            });
+            sent.collect::<Vec<_>>()
+        };
         let arm = |arm, (requests, bad)| ArmCounts {
             experiment: ExperimentKey::of(experiment),
             arm,
@@ -131,6 +156,7 @@ impl Lab {
             objectives: objective(requests, bad),
             latency: vec![(10_000, requests - bad), (2_000_000, bad)],
             retries: if arm == Arm::Fault { retries } else { 0 },
+            callers: callers(arm, (requests, bad)),
         };
         let mut arms = Vec::new();
         if 0 < faulted.0 + control.0 {
@@ -151,6 +177,12 @@ impl Lab {
             requests: total,
             shadow_refused: self.shadow.0,
             shadow_refused_good: self.shadow.1,
+            shadows: ShadowCounts {
+                shed: self.shadow.0,
+                shed_good: self.shadow.1,
+                denied: self.shadow.0,
+                denied_good: self.shadow.1,
+            },
             objectives: objective(total, bad),
             breaker: self.breaker.map(|state| BreakerReading {
                 state,
@@ -289,13 +321,16 @@ fn what_is_neither_is_inconclusive_and_says_what_would_decide_it() {
     // Exactly the tolerance: nothing is ever sure, but by chance.
     let (lasted, verdict) = lab.ends((10, 1), (10, 0));
     assert_eq!((lasted, verdict), (60, Some(Inconclusive)));
+    let needed = lab.status().comparisons[0].needed;
+    assert_eq!(needed, None, "no number of requests decides that");
     let mut body = with(json!({"lasting_ms": 60_000}));
-    body["hypothesis"][0]["tolerance"] = json!(1_800);
+    body["hypothesis"][0]["tolerance"] = json!(1_200);
     let mut lab = Lab::of(&[body]).begun();
     let (_, verdict) = lab.ends((10, 1), (10, 0));
-    if verdict == Some(Inconclusive) {
-        assert!(lab.status().comparisons[0].needed.unwrap() > 0.0);
-    }
+    assert_eq!(verdict, Some(Inconclusive), "{}", lab.status().because);
+    // 10 % against 12 %: two in a hundred take thousands, of which there were 600.
+    let needed = lab.status().comparisons[0].needed.unwrap();
+    assert!((1_000.0..20_000.0).contains(&needed), "{needed}");
 }
 
 #[test]

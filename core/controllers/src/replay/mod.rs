@@ -5,8 +5,10 @@
 //! decisions again, byte for byte: on another machine, a year later, or with
 //! other documents to see what they would have done.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
-use sloop_model::WallTime;
+use sloop_model::{ServiceName, WallTime};
 
 use crate::{Cell, Controllers, IntentId, InvalidIntent, Observation, Step, World};
 
@@ -38,6 +40,8 @@ pub enum Input {
     Remove(IntentId),
     /// The clock moved.
     Now(WallTime),
+    /// Changes of what is declared are on their way to the sidecars of these services, and no others.
+    Changing(BTreeSet<ServiceName>),
     /// A sidecar reported.
     Observe(Box<Observation>),
     /// Everything was decided, at this moment.
@@ -65,6 +69,7 @@ impl Brain {
             Input::Put { id, kind, body } => self.controllers.put(&id, &kind, &body)?,
             Input::Remove(id) => self.controllers.remove(&id),
             Input::Now(now) => self.world.begin_step(now),
+            Input::Changing(services) => self.world.set_changing(services),
             Input::Observe(observation) => self.world.observe(*observation),
             Input::Step(now) => {
                 self.world.begin_step(now);

@@ -103,6 +103,7 @@ fn other_inputs_give_other_decisions() {
         | Input::Put { .. }
         | Input::Remove(_)
         | Input::Now(_)
+        | Input::Changing(_)
         | Input::Step(_)) => other,
     });
     assert_ne!(decided(calm), decided(record()));

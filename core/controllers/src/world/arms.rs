@@ -22,6 +22,8 @@ pub struct ArmBlock {
     pub at: WallTime,
     /// The sidecar.
     pub node: String,
+    /// The service that the sidecar belongs to; empty when it does not say.
+    pub service: String,
     /// Which requests.
     pub scope: Scope,
     /// Those that met the fault, if any ended.
@@ -52,7 +54,7 @@ const KEPT: Duration = Duration::from_secs(60);
 
 impl Blocks {
     /// Adds what a VM saw. Of an arm that is there twice the first counts.
-    pub(super) fn add(&mut self, seen_by: SeenBy<'_>, counts: &ScopeCounts) {
+    pub(super) fn add(&mut self, seen_by: SeenBy<'_>, service: &str, counts: &ScopeCounts) {
         let mut pairs: BTreeMap<ExperimentKey, [Option<&ArmCounts>; 2]> = BTreeMap::new();
         for arm in counts.arms.iter().take(ScopeCounts::ARMS_MAX) {
             let [fault, control] = pairs.entry(arm.experiment).or_default();
@@ -76,6 +78,7 @@ impl Blocks {
                 number: series.count,
                 at: seen_by.to,
                 node: seen_by.node.to_owned(),
+                service: service.to_owned(),
                 scope: counts.scope.clone(),
                 fault: fault.cloned(),
                 control: control.cloned(),
@@ -132,6 +135,7 @@ mod tests {
             objectives: Vec::new(),
             latency: Vec::new(),
             retries: 0,
+            callers: Vec::new(),
         }
     }
 
@@ -153,7 +157,7 @@ mod tests {
             from: to.before(Duration::from_secs(1)),
             to,
         };
-        blocks.add(seen_by, &counts(arms));
+        blocks.add(seen_by, "a", &counts(arms));
     }
 
     #[test]

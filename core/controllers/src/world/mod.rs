@@ -18,7 +18,7 @@ use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
-use sloop_model::{ObjectiveId, Scope, ServiceName, WallTime};
+use sloop_model::{ObjectiveId, Scope, ServiceName, Side, WallTime};
 
 use crate::budget::{Fleet, Reading, SeenBy, Series, Slices};
 use crate::observation::ScopeCounts;
@@ -51,6 +51,7 @@ pub struct World {
     lost: Lost,
     arms: Blocks,
     experiments: Experiments,
+    changing: BTreeSet<ServiceName>,
 }
 
 /// What the world could not take in.
@@ -73,6 +74,23 @@ struct Vm {
     objectives: BTreeSet<ObjectiveId>,
     breakers: BTreeMap<Scope, BreakerState>,
     sidecar: SidecarReading,
+    /// Services that it asked: its outbound filter counted requests to them.
+    asked: BTreeSet<ServiceName>,
+}
+
+impl Vm {
+    /// Services that a sidecar asks: as many as a filter may have scopes.
+    const ASKED_MAX: usize = sloop_model::FilterConfig::SCOPES_MAX;
+
+    /// Learns that requests of `scope` ended here.
+    fn see(&mut self, scope: &Scope) {
+        if scope.side == Side::Client
+            && !self.asked.contains(&scope.service)
+            && self.asked.len() < Self::ASKED_MAX
+        {
+            self.asked.insert(scope.service.clone());
+        }
+    }
 }
 
 impl World {
@@ -132,7 +150,9 @@ impl World {
         let mut vm = self.vms.remove(&name).unwrap_or_default();
         for counts in observation.scopes {
             self.observe_scope(seen_by, &counts);
-            self.arms.add(seen_by, &counts);
+            self.arms
+                .add(seen_by, &observation.sidecar.service, &counts);
+            vm.see(&counts.scope);
             for objective in counts.objectives {
                 let seen = Counts {
                     total: objective.total.min(Self::COUNT_MAX),
@@ -210,6 +230,17 @@ impl World {
     #[must_use]
     pub fn counts(&self, objective: &ObjectiveId, length: Duration) -> Option<Counts> {
         Some(self.reading(objective, self.now.before(length))?.counts)
+    }
+
+    /// Learns to the sidecars of which services a change of what is declared is on its way, until it is told again.
+    pub fn set_changing(&mut self, services: BTreeSet<ServiceName>) {
+        self.changing = services;
+    }
+
+    /// The services to the sidecars of which a change is on its way.
+    #[must_use]
+    pub const fn changing(&self) -> &BTreeSet<ServiceName> {
+        &self.changing
     }
 
     /// The signals of this step so far.

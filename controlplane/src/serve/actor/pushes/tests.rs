@@ -2,6 +2,8 @@ use std::sync::Arc;
 
 use sloop_controllers::{NamedRoute, RouteSet};
 use sloop_model::{RouteName, ServiceName};
+use sloop_xds::rollout::{RolloutPace, Vms};
+use sloop_xds::{Resource, Snapshot, Version};
 
 use super::*;
 use crate::engine::Documents;
@@ -58,6 +60,30 @@ async fn a_change_is_pushed_after_the_step_that_it_asks_for() {
     assert_eq!(actor.push_due(now), Some(now));
     actor.push(now);
     assert!(!actor.cohorts[&checkout()].pace.is_due(now), "pushed");
+}
+
+#[tokio::test]
+async fn controllers_learn_of_changes_that_are_on_their_way() {
+    let mut actor = actor(routes("/pay"));
+    actor.step(Instant::now());
+    assert!(actor.engine.changing().is_empty());
+    let snapshot = |content: &str| {
+        let resource = Resource::new("t", "a", content.as_bytes());
+        Arc::new(Snapshot::builder().with(resource).build())
+    };
+    let wanted = Rollout {
+        at_once: snapshot("before"),
+        whole: snapshot("after"),
+        revision: Version::of([b"after".as_slice()]),
+        vms: Vms::Stay,
+    };
+    let course = actor.cohorts.get_mut(&checkout()).unwrap();
+    course
+        .rollout
+        .want(wanted, &RolloutPace::default(), clock::wall());
+    actor.step(Instant::now());
+    let checkout = ServiceName::try_from("checkout").unwrap();
+    assert_eq!(*actor.engine.changing(), BTreeSet::from([checkout]));
 }
 
 fn policies(json: &str) -> Vec<Policy> {

@@ -8,6 +8,7 @@ use super::super::comparison::Comparison;
 use super::super::intent::ChaosSpec;
 use super::super::stats::{ALPHA, discoveries};
 use super::super::status::{ExperimentStatus, ExperimentVerdict, FaultStatus, RouteEffect};
+use super::super::suggest::suggestions;
 use super::super::targets::{chosen, rule_id, seed};
 use super::{Run, point_ms};
 use crate::World;
@@ -60,7 +61,8 @@ impl Run {
             routes: self.routes(),
             events: self.events.clone(),
             suggestions: if has_run {
-                self.suggestions(spec, world)
+                let now = self.shadows_now(spec, world);
+                suggestions(&self.shadows, &now, &self.budgets, &self.scopes)
             } else {
                 Vec::new()
             },
@@ -149,7 +151,8 @@ impl Run {
                 rule_id(spec, index)
             )
         });
-        let contaminated = self.comparisons.iter().filter_map(|one| {
+        let contaminated = self.comparisons.iter().filter(|one| one.is_contaminated());
+        let contaminated = contaminated.filter_map(|one| {
             let worse = Percent(one.contamination()?);
             Some(format!(
                 "in the control arm of fault {} {worse} more of SLO {} is bad than was before",
@@ -158,26 +161,6 @@ impl Run {
             ))
         });
         idle.chain(contaminated).collect()
-    }
-
-    fn suggestions(&self, spec: &ChaosSpec, world: &World) -> Vec<String> {
-        let mut suggestions = Vec::new();
-        for (scope, refused, good) in self.shadows(spec, world) {
-            let before = self.shadow.iter().find(|(known, ..)| *known == scope);
-            let (refused, good) = before.map_or((refused, good), |(_, then, then_good)| {
-                (
-                    refused.saturating_sub(*then),
-                    good.saturating_sub(*then_good),
-                )
-            });
-            if good < refused.saturating_sub(good) {
-                suggestions.push(format!(
-                    "the breaker on {scope} is in shadow mode; it would have refused {refused} requests, {} of which were bad all the same",
-                    refused - good
-                ));
-            }
-        }
-        suggestions
     }
 }
 

@@ -1,6 +1,6 @@
 //! Whether requests of an arm fail together.
 //!
-//! A block is a report of one sidecar. If its bad requests fell on the two arms by chance
+//! A block is what one report of one VM of a sidecar says of one scope. If its bad requests fell on the two arms by chance
 //! alone, their number in the arm of the fault would have the hypergeometric distribution (N. Mantel and
 //! W. Haenszel, "Statistical aspects of the analysis of data from retrospective studies of disease", 1959):
 //! mean `n_b K / n` and variance `n_a n_b K (n - K) / (n^2 (n - 1))`, with `K` bad of `n`.
@@ -13,20 +13,22 @@
 //!
 //! | clusters | what they find |
 //! |---|---|
-//! | reports | tries of one request at one sidecar |
+//! | blocks | tries of one request at one sidecar |
 //! | seconds, of all sidecars | a trace that meets many sidecars at once |
-//! | sidecars, over the whole run | a caller or a connection that always has the same trace, and so the same arm |
+//! | sidecars, over the whole run | bad requests of one arm that stay with a sidecar |
+//! | callers, over the whole run | a caller that sends one trace again and again, and so has one arm ([`Callers`]) |
 //!
-//! The largest design effect counts. A report does not say whose requests an arm had, so callers are seen as far as
-//! they are a second or a sidecar of their own: on the client's side, they are.
+//! The largest design effect counts. Callers are told apart where reports name them (the dimension `caller`), and on the
+//! client's side, where a sidecar's service is the caller; otherwise they are not, and whoever shows a result says so.
 //!
 //! # While little is known
 //!
-//! Reports and seconds begin as if [`BEFORE`] of them had shown groups of [`EFFECT_BEFORE`], and what they show is taken a
+//! Blocks and seconds begin as if [`BEFORE`] of them had shown groups of [`EFFECT_BEFORE`], and what they show is taken a
 //! standard deviation larger than it is: a ratio of variances scatters by `sqrt(2 / clusters)`. Chosen by simulation, so that
 //! requests in groups of eight, too, stop falsely less than once in twenty while the groups are being learned of; a
-//! fault that fails half of the requests of its arm is then seen after four reports instead of three. Sidecars are few, so
-//! theirs counts only when there are many and it is surely above 1.
+//! fault that fails half of the requests of its arm is then seen after four reports instead of three. Neither they nor sidecars
+//! are believed beyond [`EFFECT_MAX`]. Sidecars are few, and the fault may really do more on one than on
+//! another, so theirs counts only when there are [`SIDECARS_MIN`] and it is above 1 by two standard deviations.
 
 use std::collections::BTreeMap;
 
@@ -34,6 +36,7 @@ use serde::{Deserialize, Serialize};
 use sloop_model::{ExperimentKey, WallTime};
 
 use super::Block;
+use super::callers::Callers;
 
 /// What was seen of clusters.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -44,11 +47,12 @@ pub(in super::super) struct Clustering {
     /// Seconds of which reports may still come.
     open: BTreeMap<u64, Cluster>,
     sidecars: BTreeMap<u32, Cluster>,
+    callers: Callers,
 }
 
 /// Blocks that belong together.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-struct Cluster {
+pub(super) struct Cluster {
     /// Bad requests in the arm of the fault that are beyond the mean.
     beyond: f64,
     /// By how many they would be more, were the effect between the arms 1.
@@ -101,14 +105,35 @@ impl Clustering {
         self.sidecars.entry(sidecar).or_default().join(cluster);
     }
 
-    /// How many requests count as one, `1.0..=10.0`.
+    /// Takes what each caller that has a name had in a block, by the key of the name.
+    pub(in super::super) fn take_callers(
+        &mut self,
+        whole: Block,
+        callers: &[(ExperimentKey, Block)],
+    ) {
+        for (key, own) in callers {
+            self.callers.take(whole, key.bits(), *own);
+        }
+    }
+
+    /// How many callers are told apart, at most 64.
+    pub(in super::super) fn callers(&self) -> usize {
+        self.callers.count()
+    }
+
+    /// How many requests count as one: at least 1, and above 10 only where arms were drawn by caller.
     pub(in super::super) fn effect(&self) -> f64 {
         let with = |sums: Sums, clusters: &mut dyn Iterator<Item = &Cluster>| {
             clusters.fold(sums, |sums, cluster| sums.with(*cluster))
         };
         let seconds = with(self.seconds, &mut self.open.values());
         let sidecars = with(Sums::default(), &mut self.sidecars.values());
-        let all = [self.reports.bound(), seconds.bound(), sidecars.surely()];
+        let all = [
+            self.reports.bound(),
+            seconds.bound(),
+            sidecars.surely(),
+            self.callers.effect(),
+        ];
         all.into_iter().fold(1.0, f64::max)
     }
 
@@ -127,21 +152,41 @@ impl Clustering {
 impl Cluster {
     /// A block alone; nothing when an arm is empty.
     fn of(block: Block) -> Option<Self> {
-        let (control, fault) = (block.control, block.fault);
-        let total = control.total + fault.total;
-        let bad = control.bad + fault.bad;
-        if control.total == 0.0 || fault.total == 0.0 || total < 2.0 {
+        Self::part(block, block)
+    }
+
+    /// What `own`, some requests of a block, have in it; nothing when an arm of the block is empty.
+    pub(super) fn part(whole: Block, own: Block) -> Option<Self> {
+        let total = whole.control.total + whole.fault.total;
+        if whole.control.total == 0.0 || whole.fault.total == 0.0 || total < 2.0 {
             return None;
         }
-        let weight = control.total * fault.total / total;
+        let faulted = whole.fault.total / total;
+        let bad_share = (whole.control.bad + whole.fault.bad) / total;
+        let (requests, bad) = (
+            own.control.total + own.fault.total,
+            own.control.bad + own.fault.bad,
+        );
+        let beyond = bad - bad_share * requests;
+        let squares = bad * (1.0 - bad_share).powi(2) + (requests - bad) * bad_share.powi(2);
+        let spread = faulted * (1.0 - faulted);
         Some(Self {
-            beyond: fault.bad - fault.total * bad / total,
-            weight,
-            variance: weight / total * bad * (total - bad) / (total - 1.0),
+            beyond: own.fault.bad - bad_share * own.fault.total - faulted * beyond,
+            weight: own.fault.total * (1.0 - faulted).powi(2) + own.control.total * faulted.powi(2),
+            variance: spread * total / (total - 1.0) * (squares - beyond * beyond / total),
         })
     }
 
-    fn join(&mut self, other: Self) {
+    pub(super) const fn variance(self) -> f64 {
+        self.variance
+    }
+
+    #[cfg(test)]
+    pub(super) const fn beyond(self) -> f64 {
+        self.beyond
+    }
+
+    pub(super) fn join(&mut self, other: Self) {
         self.beyond += other.beyond;
         self.weight += other.weight;
         self.variance += other.variance;
@@ -156,7 +201,7 @@ fn bound(ratio: f64, clusters: f64) -> f64 {
 }
 
 impl Sums {
-    fn with(mut self, cluster: Cluster) -> Self {
+    pub(super) fn with(mut self, cluster: Cluster) -> Self {
         self.add(cluster);
         self
     }
@@ -177,7 +222,7 @@ impl Sums {
     }
 
     /// The ratio of variances; nothing while nothing varies.
-    fn ratio(self) -> Option<f64> {
+    pub(super) fn ratio(self) -> Option<f64> {
         if self.variance <= 0.0 || self.weight <= 0.0 {
             return None;
         }

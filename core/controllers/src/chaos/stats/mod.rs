@@ -4,13 +4,14 @@
 //! |---|---|---|
 //! | is the effect above or below a bound? | [`Evidence`] | e-processes for two binomials, by blocks |
 //! | how large is it? | [`Evidence::interval`] | the bounds that no e-process has rejected |
-//! | do requests come in clusters? | [`Clustering`] | design effect against the hypergeometric variance of each block |
+//! | do requests come in clusters? | [`Clustering`] | design effect against the hypergeometric variance of each block, by reports, seconds, sidecars and callers |
 //! | how did latency change? | [`bands`] | quantiles with bands that hold at all times at once |
 //! | which of many routes are affected? | [`discoveries`] | e-BH |
 //! | how long will it take? | [`needed`], [`fixed_sample`] | growth of the evidence; the usual formula to compare with |
 //!
 //! Everything here is a plain value; nothing draws, so the same counts give the same verdict.
 
+mod callers;
 mod clustering;
 mod discovery;
 mod evidence;

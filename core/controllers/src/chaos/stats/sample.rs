@@ -11,9 +11,12 @@ use super::evidence::nearest;
 /// The deviations that four of five normal draws are above: 80 % power.
 const POWER: f64 = 0.841_621;
 
+/// Nobody waits for more: an hour of a million requests a second.
+const NEEDED_MAX: f64 = 3.6e9;
+
 /// Requests in the arm of the fault after which four of five runs are sure, at the level `alpha`, that the effect is not
 /// `bound`, when the control arm's share of bad requests is `control` and the effect is `effect`. For each there are `ratio` in the
-/// control arm. Nothing when the effect is the bound: nothing is enough.
+/// control arm. Nothing when the effect is the bound, or so near to it that more than [`NEEDED_MAX`] are needed: nothing is enough.
 pub(in super::super) fn needed(
     (control, effect): (f64, f64),
     bound: f64,
@@ -36,7 +39,7 @@ pub(in super::super) fn needed(
             (POWER * core::f64::consts::SQRT_2 + (2.0 * POWER * POWER + 4.0 * wanted).sqrt()) / 2.0;
         requests = root * root / growth;
     }
-    Some(requests.ceil())
+    (requests <= NEEDED_MAX).then(|| requests.ceil())
 }
 
 /// The divergence of Kullback and Leibler between two shares.

@@ -61,6 +61,68 @@ fn it_does_not_begin_while_another_runs() {
 }
 
 #[test]
+fn it_does_not_begin_while_a_change_is_on_its_way_and_ends_when_one_begins() {
+    let services = |names: &[&str]| {
+        let names = names.iter();
+        names
+            .map(|name| ServiceName::try_from(*name).unwrap())
+            .collect()
+    };
+    let mut lab = Lab::of(&[experiment()]);
+    lab.world.set_changing(services(&["checkout"]));
+    let because = refused_for(lab);
+    let words = "a change is on its way to the sidecars of checkout";
+    assert!(because.contains(words), "{because}");
+
+    let mut lab = Lab::of(&[experiment()]);
+    lab.world.set_changing(services(&["search"]));
+    let mut lab = lab.begun();
+    lab.world.set_changing(services(&["payments", "search"]));
+    lab.second((10, 0), (10, 0));
+    assert!(!lab.injects());
+    let because = lab.status().because;
+    assert!(because.contains("the sidecars of payments"), "{because}");
+}
+
+#[test]
+fn it_ends_within_a_step_of_each_condition_that_was_given() {
+    let lenient = json!({"hypothesis": [{"slo": "orders", "tolerance": 9_000}],
+        "budget": 10_000, "ends": "at_its_time"});
+    let with_abort = |abort: serde_json::Value| {
+        let mut body = with(lenient.clone());
+        body["abort"] = abort;
+        Lab::of(&[body]).begun()
+    };
+    // Surely more than a fifth: 8 of 10 are, by Wilson's interval.
+    let mut lab = with_abort(json!({"burning": null, "bad_max": 2_000}));
+    lab.second((10, 1), (10, 0));
+    assert!(lab.injects());
+    lab.second((10, 8), (10, 0));
+    lab.second((10, 8), (10, 0));
+    assert!(!lab.injects(), "{}", lab.status().because);
+    let told = lab.status().events[1].what.clone();
+    assert!(
+        told.contains("surely more than 20 % of the requests"),
+        "{told}"
+    );
+
+    // The step that finds the objective burning is the last with faults.
+    let mut lab = with_abort(json!({"burning": "page"}));
+    let mut burned = false;
+    while lab.injects() {
+        assert!(!burned, "it burned, and faults went on");
+        lab.failing = 80;
+        lab.second((10, 0), (10, 0));
+        let burning = lab
+            .world
+            .burning(&ServiceName::try_from("checkout").unwrap());
+        burned = burning.is_some_and(|(_, speed)| crate::Speed::Page <= speed);
+    }
+    let because = lab.status().because;
+    assert!(because.contains("burns"), "{because}");
+}
+
+#[test]
 fn it_says_before_it_begins_what_it_takes() {
     let lab = lab();
     let status = lab.status();
@@ -84,12 +146,27 @@ fn it_suggests_what_shadow_decisions_show_and_nothing_else() {
     lab.shadow = (5, 1);
     let (lasted, _) = lab.ends((10, 6), (10, 0));
     let seconds = lasted + 4;
-    let expected = format!(
-        "the breaker on checkout order (server) is in shadow mode; it would have refused {} requests, {} of which were bad all the same",
-        5 * seconds,
-        4 * seconds
-    );
-    assert_eq!(lab.status().suggestions, [expected]);
+    let status = lab.status();
+    let told = |protection: &str| {
+        format!(
+            "{protection} on checkout order (server) is in shadow mode; it would have kept out {} requests, {} of which \
+             were bad all the same: ",
+            5 * seconds,
+            4 * seconds
+        )
+    };
+    let [breaker, shedding, denial] = &status.suggestions[..] else {
+        panic!("{:?}", status.suggestions)
+    };
+    assert!(breaker.starts_with(&told("the breaker")), "{breaker}");
+    assert!(shedding.starts_with(&told("shedding")), "{shedding}");
+    assert!(denial.starts_with(&told("a deny rule")), "{denial}");
+    let share = 4.0 * seconds as f64 / status.budgets[0].left * 100.0;
+    let share: f64 = format!("{share:.1}").parse().unwrap();
+    let end = " % of what was left of the budget of SLO orders, saved unless its indicator counts what is kept out";
+    let said = breaker.strip_suffix(end).unwrap();
+    let said: f64 = said.rsplit(' ').next().unwrap().parse().unwrap();
+    assert!((said - share).abs() < 0.11, "{said} {share}");
     let mut lab = super::lab();
     // It would have refused more good ones than bad ones.
     lab.shadow = (5, 3);

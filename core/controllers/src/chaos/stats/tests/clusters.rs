@@ -7,7 +7,7 @@ use sloop_model::WallTime;
 use super::*;
 
 /// A moment in the second with this number.
-fn second(number: u32) -> WallTime {
+pub(super) fn second(number: u32) -> WallTime {
     let begin = WallTime::from_millis(1_700_000_000_000);
     begin.after(Duration::from_secs(number.into()))
 }
