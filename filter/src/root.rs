@@ -14,10 +14,13 @@ use crate::{reply, report, telemetry};
 
 /// Envoy's name as a node.
 const NODE_ID: &[u8] = b"xds\0node\0id";
-/// Where Envoy's node says the version of the service: as `sloop bootstrap` writes it, and as Istio's sidecars do.
-const VERSIONS: [&[u8]; 2] = [
+/// Where Envoy's node says the version of the service, the first that says any: as `sloop bootstrap` writes it, and as Istio's sidecars do
+/// in the labels of their pod. The last one is Istio's own, which it sets to `latest` where no other label says a version.
+const VERSIONS: [&[u8]; 4] = [
     b"xds\0node\0metadata\0version",
     b"xds\0node\0metadata\0LABELS\0version",
+    b"xds\0node\0metadata\0LABELS\0app.kubernetes.io/version",
+    b"xds\0node\0metadata\0LABELS\0service.istio.io/canonical-revision",
 ];
 
 /// Which root contexts are configured for which side, the latest last.

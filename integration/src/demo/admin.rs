@@ -132,8 +132,8 @@ impl Admin {
     /// # Errors
     ///
     /// When it does not answer, or refuses.
-    pub async fn order(&self, path: &str, body: &'static str) -> anyhow::Result<()> {
-        let body = Bytes::from_static(body.as_bytes());
+    pub async fn order(&self, path: &str, body: &str) -> anyhow::Result<()> {
+        let body = Bytes::copy_from_slice(body.as_bytes());
         self.0.ask(Method::POST, path, body).await.map(|_| ())
     }
 

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::{HeaderMap, Method, Request, Response};
@@ -44,7 +44,31 @@ pub(crate) struct Asked {
     pub(crate) trace: TraceId,
     /// When it was sent, in milliseconds since the Unix epoch.
     pub(crate) at_ms: u64,
+    /// Until its answer was whole.
+    pub(crate) took: Duration,
+    /// The gRPC status of a call that has one.
+    pub(crate) grpc: Option<u8>,
     pub(crate) has_failed: bool,
+}
+
+/// A request that is under way.
+#[derive(Clone, Copy)]
+struct Asking {
+    line: Line,
+    trace: TraceId,
+    at_ms: u64,
+    since: Instant,
+}
+
+impl Asking {
+    fn begin(line: Line, trace: TraceId) -> Self {
+        Self {
+            line,
+            trace,
+            at_ms: now_ms(),
+            since: Instant::now(),
+        }
+    }
 }
 
 /// What became of all requests.
@@ -73,14 +97,14 @@ pub(crate) async fn talk(line: Line, entry: SocketAddr, seen: Seen) {
             tokio::spawn(connection);
             loop {
                 let (trace, request) = question(line, &mut random);
-                let at_ms = now_ms();
+                let asking = Asking::begin(line, trace);
                 if sender.ready().await.is_err() {
                     return;
                 }
                 let Ok(answer) = sender.send_request(request).await else {
                     return;
                 };
-                note(&seen, (line, trace, at_ms), answer).await;
+                note(&seen, asking, answer).await;
                 tokio::time::sleep(PACE).await;
             }
         }
@@ -95,11 +119,11 @@ pub(crate) async fn talk(line: Line, entry: SocketAddr, seen: Seen) {
                     let (trace, request) = question(line, &mut random);
                     let (mut sender, seen) = (sender.clone(), seen.clone());
                     asking.spawn(async move {
-                        let at_ms = now_ms();
+                        let asking = Asking::begin(line, trace);
                         let answer = sender.send_request(request).await;
                         let is_answered = answer.is_ok();
                         if let Ok(answer) = answer {
-                            note(&seen, (line, trace, at_ms), answer).await;
+                            note(&seen, asking, answer).await;
                         }
                         is_answered
                     });
@@ -114,18 +138,21 @@ pub(crate) async fn talk(line: Line, entry: SocketAddr, seen: Seen) {
 }
 
 /// Reads an answer to its end, so that its connection or stream is whole, and remembers it.
-async fn note(seen: &Seen, (line, trace, at_ms): (Line, TraceId, u64), answer: Response<Incoming>) {
+async fn note(seen: &Seen, asking: Asking, answer: Response<Incoming>) {
     let (head, body) = answer.into_parts();
     let body = body.collect().await;
     let trailers = body.as_ref().ok().and_then(|body| body.trailers());
-    let is_ok = |headers: &HeaderMap| headers.get("grpc-status").is_some_and(|code| code == "0");
-    let has_failed = body.is_err()
-        || head.status != 200
-        || (line == Line::Grpc && !is_ok(&head.headers) && !trailers.is_some_and(is_ok));
+    // An answer without a message has it in the headers.
+    let status = |headers: &HeaderMap| headers.get("grpc-status")?.to_str().ok()?.parse().ok();
+    let grpc: Option<u8> = status(&head.headers).or_else(|| trailers.and_then(status));
+    let has_failed =
+        body.is_err() || head.status != 200 || (asking.line == Line::Grpc && grpc != Some(0));
     seen.add(Asked {
-        line,
-        trace,
-        at_ms,
+        line: asking.line,
+        trace: asking.trace,
+        at_ms: asking.at_ms,
+        took: asking.since.elapsed(),
+        grpc,
         has_failed,
     });
 }

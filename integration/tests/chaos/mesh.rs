@@ -1,4 +1,4 @@
-//! Two sidecars that speak only mTLS with each other, a service that answers HTTP/1.1, HTTP/2 and gRPC, and a control plane.
+//! Two sidecars that speak only mTLS with each other and know their versions from Istio's labels, a service that answers HTTP/1.1, HTTP/2 and gRPC, and a control plane.
 
 use std::convert::Infallible;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -85,16 +85,14 @@ impl Mesh {
             }),
             ..sidecar("checkout")
         };
-        let node = "  cluster: \"payments\"\n";
-        let versioned = format!("{node}  metadata: {{version: v2}}\n");
         let payments = with_tls(
-            &payments.to_yaml().replacen(node, &versioned, 1),
+            &with_labels(&payments, r#"{"app.kubernetes.io/version": v2}"#),
             "filter_chains:\n    - ",
             6,
             &authority.downstream("payments", "checkout"),
         );
         let checkout = with_tls(
-            &checkout.to_yaml(),
+            &with_labels(&checkout, r#"{"service.istio.io/canonical-revision": v7}"#),
             "- name: \"to_payments\"\n",
             4,
             &authority.upstream("checkout", "payments"),
@@ -118,6 +116,15 @@ impl Drop for Mesh {
     fn drop(&mut self) {
         self.serving.abort();
     }
+}
+
+/// The YAML with the labels that Istio has of a pod, as its agent writes them into the node's metadata.
+fn with_labels(bootstrap: &Bootstrap, labels: &str) -> String {
+    let node = format!("  cluster: \"{}\"\n", bootstrap.service);
+    let labelled = format!("{node}  metadata: {{LABELS: {labels}}}\n");
+    let yaml = bootstrap.to_yaml();
+    assert!(yaml.contains(&node), "{yaml}");
+    yaml.replacen(&node, &labelled, 1)
 }
 
 /// The YAML with a transport socket at the first place that ends with `after`.
