@@ -10,10 +10,12 @@ mod door;
 mod effects;
 mod instruments;
 mod observed;
+mod push;
 
 pub use door::DoorMetrics;
-pub use instruments::{AlertMetrics, DocumentMetrics, IngestMetrics, PushMetrics, StepMetrics};
+pub use instruments::{AlertMetrics, DocumentMetrics, IngestMetrics, StepMetrics};
 pub use observed::{observe_nodes, observe_slos, rough_span, span};
+pub use push::PushMetrics;
 
 use std::time::Duration;
 
