@@ -61,7 +61,8 @@ fn filter(rival: Rival) -> anyhow::Result<Option<Value>> {
             "typed_config": {
                 "@type": kind("filters.http.admission_control.v3.AdmissionControl"),
                 "enabled": {"default_value": true, "runtime_key": "goodput.admission"},
-                "success_criteria": {"http_criteria": {}},
+                // As by default, where nothing is said about HTTP: below 500.
+                "success_criteria": {"http_criteria": {"http_success_status": [{"start": 100, "end": 500}]}},
             },
         })),
         Rival::AdaptiveConcurrency => Some(json!({
