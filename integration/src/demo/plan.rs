@@ -46,8 +46,8 @@ pub const OBJECTIVE: Duration = Duration::from_secs(1);
 const RATE: f64 = 80.0;
 
 impl Plan {
-    /// Three troubles of 6 seconds. In between there is time to relax: a breaker that has tried
-    /// again two or three times by then is open for up to 4 seconds more, and ramps for 5.
+    /// Three troubles of 6 seconds. In between there is time to relax: a breaker is open for half a second more at most, and
+    /// ramps for as long, but shedding and the windows of burn rates take longer.
     #[must_use]
     pub fn story(seed: u64) -> Self {
         let parts = [
