@@ -133,9 +133,15 @@ fn alert(url: &str, state: AlertState) -> AlertStatus {
     }
 }
 
-/// Tells of alerts until it is dropped.
+/// Tells of alerts until it is dropped; there are none at first.
 fn teller(deliverer: Deliverer) -> watch::Sender<Arc<[AlertStatus]>> {
-    let (alerts, there) = watch::channel(Arc::from([]));
+    teller_of(Arc::from([]), deliverer)
+}
+
+/// Tells of alerts until it is dropped.
+fn teller_of(first: Arc<[AlertStatus]>, deliverer: Deliverer) -> watch::Sender<Arc<[AlertStatus]>> {
+    let (alerts, _) = watch::channel(first);
+    let there = alerts.subscribe();
     let metrics = AlertMetrics::register(&Telemetry::begin().unwrap().meter());
     tokio::spawn(run(there, deliverer, metrics));
     alerts
@@ -162,6 +168,15 @@ async fn a_webhook_that_fails_is_told_again_and_one_that_knows_is_not() {
     let third = webhook.told().await;
     assert_eq!(third.body["status"], "resolved");
     assert_ne!(third.key, second.key);
+}
+
+#[tokio::test]
+async fn an_alert_that_was_there_before_anybody_listened_is_told() {
+    let mut webhook = Webhook::start(&[], None).await;
+    let url = format!("http://{}/hook", webhook.address);
+    let alerts = teller_of(Arc::from([alert(&url, AlertState::Firing)]), nobody());
+    assert_eq!(webhook.told().await.body["status"], "firing");
+    drop(alerts);
 }
 
 #[tokio::test]

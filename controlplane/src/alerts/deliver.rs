@@ -1,5 +1,6 @@
 //! Sends webhooks.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -139,13 +140,16 @@ pub async fn run(
     deliverer: Deliverer,
     metrics: AlertMetrics,
 ) {
+    // What there was before anybody listened is news, too.
+    alerts.mark_changed();
     let mut outbox = Outbox::default();
-    let mut waiting: Vec<Delivery> = Vec::new();
+    // First come, first served: a webhook that never answers must not keep the others waiting for ever.
+    let mut waiting: VecDeque<Delivery> = VecDeque::new();
     let mut under_way: JoinSet<(Delivery, Ended)> = JoinSet::new();
     loop {
-        waiting.append(&mut outbox.due(Instant::now()));
+        waiting.extend(outbox.due(Instant::now()));
         while under_way.len() < UNDER_WAY_MAX
-            && let Some(delivery) = waiting.pop()
+            && let Some(delivery) = waiting.pop_front()
         {
             let deliverer = deliverer.clone();
             under_way.spawn(async move {
@@ -171,8 +175,9 @@ pub async fn run(
                 metrics.dropped(outbox.dropped().saturating_sub(dropped));
             }
             Some(Ok((delivery, ended))) = under_way.join_next() => {
-                metrics.ended(ended);
-                if outbox.ended(&delivery, ended, Instant::now()) {
+                let is_given_up = outbox.ended(&delivery, ended, Instant::now());
+                metrics.ended(if is_given_up { Ended::Refused } else { ended });
+                if is_given_up {
                     let target = delivery.target.name;
                     tracing::error!(target, "an alert is given up: nobody took it");
                 }
