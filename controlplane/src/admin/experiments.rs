@@ -69,11 +69,7 @@ pub(super) async fn run_documents(
         .iter()
         .map(|intent| intent.spec().name.clone())
         .collect();
-    let run = move |engine: &mut Engine| {
-        intents
-            .into_iter()
-            .try_for_each(|intent| engine.run_experiment(intent, now))
-    };
+    let run = move |engine: &mut Engine| engine.run_experiments(intents, now);
     accepted(admin.change(run).await?, names, now)
 }
 

@@ -222,17 +222,27 @@ impl Engine {
         runs.find(fits).cloned()
     }
 
-    /// Runs `intent` at once.
+    /// Runs `intents` at once: all of them or none.
     ///
     /// # Errors
     ///
-    /// When a document in the folder has its name, or it runs already.
-    pub fn run_experiment(&mut self, intent: ChaosIntent, now: WallTime) -> Result<(), NotAsked> {
-        let name = intent.spec().name.clone();
-        if self.is_declared(&name) {
-            return Err(NotAsked::Declared(name));
+    /// When a document in the folder has the name of one of them, or one runs already.
+    pub fn run_experiments(
+        &mut self,
+        intents: Vec<ChaosIntent>,
+        now: WallTime,
+    ) -> Result<(), NotAsked> {
+        for intent in &intents {
+            let name = &intent.spec().name;
+            if self.is_declared(name) {
+                return Err(NotAsked::Declared(name.clone()));
+            }
+            self.may_ask(name)?;
         }
-        self.ask(name, Some(intent), now)
+        intents.into_iter().try_for_each(|intent| {
+            let name = intent.spec().name.clone();
+            self.ask(name, Some(intent), now)
+        })
     }
 
     /// Runs at once what is declared as `name`, or was handed in before.
@@ -282,9 +292,7 @@ impl Engine {
         intent: Option<ChaosIntent>,
         now: WallTime,
     ) -> Result<(), NotAsked> {
-        if self.chaos.is_running(&name) {
-            return Err(NotAsked::Runs(name));
-        }
+        self.may_ask(&name)?;
         self.chaos.ask(Asked {
             name,
             intent,
@@ -292,6 +300,13 @@ impl Engine {
             stopped_at: None,
         });
         self.take_up(now);
+        Ok(())
+    }
+
+    fn may_ask(&self, name: &str) -> Result<(), NotAsked> {
+        if self.chaos.is_running(name) {
+            return Err(NotAsked::Runs(name.to_owned()));
+        }
         Ok(())
     }
 

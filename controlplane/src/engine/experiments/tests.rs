@@ -56,10 +56,10 @@ fn what_was_asked_for_runs_until_it_is_stopped() {
     let mut process = Process::begin();
     process.step(NOW);
     assert_eq!(process.phase(), None);
-    process.engine.run_experiment(intent(), NOW).unwrap();
+    process.engine.run_experiments(vec![intent()], NOW).unwrap();
     process.step(NOW);
     assert_eq!(process.phase(), Some(ExperimentPhase::Preflight));
-    let again = process.engine.run_experiment(intent(), NOW);
+    let again = process.engine.run_experiments(vec![intent()], NOW);
     assert_eq!(again, Err(NotAsked::Runs("aborts".to_owned())));
 
     process.engine.stop_experiment("aborts", later(1)).unwrap();
@@ -82,7 +82,7 @@ fn what_was_asked_for_runs_until_it_is_stopped() {
 #[test]
 fn a_run_that_a_restart_interrupts_is_over_and_not_begun_again() {
     let mut process = Process::begin();
-    process.engine.run_experiment(intent(), NOW).unwrap();
+    process.engine.run_experiments(vec![intent()], NOW).unwrap();
     process.step(NOW);
     process.restart();
     assert_eq!(process.phase(), Some(ExperimentPhase::Over));
@@ -114,7 +114,7 @@ fn a_document_in_the_folder_is_run_by_its_name_only() {
         ..Documents::default()
     };
     process.engine.set_documents(documents.clone(), NOW);
-    let both = process.engine.run_experiment(intent(), NOW);
+    let both = process.engine.run_experiments(vec![intent()], NOW);
     assert_eq!(both, Err(NotAsked::Declared("aborts".to_owned())));
     process
         .engine
@@ -127,9 +127,25 @@ fn a_document_in_the_folder_is_run_by_its_name_only() {
 }
 
 #[test]
+fn of_several_all_are_asked_for_or_none() {
+    let mut process = Process::begin();
+    let other = |name: &str| {
+        let text = serde_json::to_string(&intent()).unwrap();
+        serde_json::from_str::<ChaosIntent>(&text.replace("aborts", name)).unwrap()
+    };
+    let engine = &mut process.engine;
+    engine.run_experiments(vec![other("second")], NOW).unwrap();
+    engine.step(NOW);
+    let both = engine.run_experiments(vec![other("first"), other("second")], NOW);
+    assert_eq!(both, Err(NotAsked::Runs("second".to_owned())));
+    process.step(NOW);
+    assert!(process.engine.experiment("first", None).is_none());
+}
+
+#[test]
 fn old_runs_make_room() {
     let mut process = Process::begin();
-    process.engine.run_experiment(intent(), NOW).unwrap();
+    process.engine.run_experiments(vec![intent()], NOW).unwrap();
     process.step(NOW);
     let run = process.engine.experiment("aborts", None).unwrap();
     let runs = (0..RUNS_MAX as u64 + 5).map(|second| ExperimentStatus {
