@@ -297,8 +297,11 @@ pub struct DecisionEffect {
 pub struct DocumentFile {
     /// Its path; `applied:KIND/NAME` for a document that was handed in.
     pub file: String,
-    /// Whether what it says is in force; if not, what it said before may be, unless a file says something else.
+    /// Whether what it says is in force.
     pub accepted: bool,
+    /// Whether it is not, and what it said before is.
+    #[serde(default)]
+    pub kept: bool,
     /// What is wrong with it.
     pub problems: Vec<String>,
 }

@@ -85,7 +85,8 @@ pub(super) fn below(folder: &Path) -> Result<Vec<PathBuf>, FileError> {
     Ok(found)
 }
 
-fn has_documents(path: &Path) -> bool {
+/// Whether `path` is named as a file with documents is.
+pub(crate) fn has_documents(path: &Path) -> bool {
     let extension = path.extension().and_then(|extension| extension.to_str());
     extension.is_some_and(|extension| {
         ["yaml", "yml", "json"]

@@ -31,8 +31,8 @@ pub(super) struct Merge {
 /// What was found in a file.
 #[derive(Clone, Debug)]
 pub(super) enum Content {
-    /// What it says, right or wrong.
-    Read(Arc<Parsed>),
+    /// What it says, right or wrong, and its text.
+    Read(Arc<Parsed>, Arc<str>),
     /// Why it is no text.
     Unreadable(String),
 }
@@ -41,7 +41,7 @@ impl Content {
     /// What is in the file at `path`, read at `now`.
     pub(super) fn of(path: &Path, now: WallTime) -> Self {
         match files::read(path) {
-            Ok(text) => Self::Read(Arc::new(document::read(&text, now))),
+            Ok(text) => Self::Read(Arc::new(document::read(&text, now)), text.into()),
             Err(error) => Self::Unreadable(FileError::to_string(&error)),
         }
     }
@@ -73,7 +73,7 @@ impl Merge {
     /// Adds what was found in the file `name`.
     pub(super) fn add_content(&mut self, name: &str, content: &Content) {
         match content {
-            Content::Read(parsed) => self.add(name, Arc::clone(parsed)),
+            Content::Read(parsed, _) => self.add(name, Arc::clone(parsed)),
             Content::Unreadable(message) => {
                 self.refuse(name, message);
                 self.files.entry(name.to_owned()).or_default();

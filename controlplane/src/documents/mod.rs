@@ -43,6 +43,7 @@ use sloop_xds::fleet::Declared;
 
 pub use applied::{Applied, Became, DocumentId, NotPlanned, Plan, Planned};
 pub use files::FileError;
+pub(crate) use files::has_documents;
 pub use schema::json_schema;
 
 use document::Parsed;
@@ -101,6 +102,8 @@ pub struct Folder {
     applied: Applied,
     /// What each file said when nothing was wrong with it.
     good: BTreeMap<String, Arc<Parsed>>,
+    /// The texts of that.
+    said: BTreeMap<String, Arc<str>>,
     /// What was declared for fleets when that was known.
     fleet: Option<Vec<Declared>>,
 }
@@ -232,8 +235,28 @@ impl Folder {
             found: Ok(BTreeMap::new()),
             applied,
             good: BTreeMap::new(),
+            said: BTreeMap::new(),
             fleet: None,
         }
+    }
+
+    /// The same, when its files `said` this before the process began: those that have a problem now keep it.
+    #[must_use]
+    pub fn which_said(mut self, said: BTreeMap<String, Arc<str>>, now: WallTime) -> Self {
+        let parsed = said
+            .iter()
+            .map(|(name, text)| (name.clone(), Arc::new(document::read(text, now))));
+        self.good = parsed
+            .filter(|(_, parsed)| parsed.problems.is_empty())
+            .collect();
+        self.said = said;
+        self
+    }
+
+    /// The text of each file that is in force, by file: of one with a problem what it said before.
+    #[must_use]
+    pub const fn said(&self) -> &BTreeMap<String, Arc<str>> {
+        &self.said
     }
 
     /// Reads all files, as they are at `now`, and puts all together.
@@ -254,11 +277,25 @@ impl Folder {
     pub fn together(&mut self, now: WallTime) -> Loaded {
         let (mut loaded, good) = self.merge(&self.applied, now).finish(now);
         self.good = good;
+        self.said = self.texts();
         if loaded.fleet.is_some() {
             self.fleet.clone_from(&loaded.fleet);
         }
         loaded.fleet.clone_from(&self.fleet);
         loaded
+    }
+
+    /// The texts of what is good now. A file whose content is not what was read last kept what it said.
+    fn texts(&self) -> BTreeMap<String, Arc<str>> {
+        let found = |name: &str| self.found.as_ref().ok()?.get(name);
+        let text = |(name, good): (&String, &Arc<Parsed>)| {
+            let text = match found(name) {
+                Some(Content::Read(parsed, text)) if Arc::ptr_eq(parsed, good) => text,
+                Some(Content::Read(..) | Content::Unreadable(_)) | None => self.said.get(name)?,
+            };
+            Some((name.clone(), Arc::clone(text)))
+        };
+        self.good.iter().filter_map(text).collect()
     }
 
     /// All that was read last, with `applied` beside it.

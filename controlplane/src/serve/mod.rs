@@ -10,6 +10,7 @@ mod api;
 mod commits;
 mod files;
 mod grpc;
+mod kept;
 mod orders;
 mod watch;
 
@@ -317,8 +318,7 @@ async fn load(settings: &ServeSettings) -> Result<Loaded, ServeError> {
             None => None,
         };
         let publisher = Publisher::restore(settings.publish, &*store)?;
-        let applied = orders::restore(&*store)?;
-        let (watched, documents) = Watched::begin(settings.documents, applied, Arc::clone(&store));
+        let (watched, documents) = Watched::begin(settings.documents, Arc::clone(&store))?;
         grpc::advise(settings.tls.as_ref(), &documents.access);
         Ok(Loaded {
             store,

@@ -17,11 +17,12 @@ use sloop_xds::fleet::Fleet;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::MissedTickBehavior;
 
+use super::kept::Kept;
 use super::orders::{self, DocumentOrder, NotChanged};
 use crate::admin::api::DocumentFile;
 use crate::clock;
-use crate::documents::{Applied, Folder, Loaded, Plan, Remark};
-use crate::engine::Documents;
+use crate::documents::{Applied, Folder, Loaded, Plan, Remark, has_documents};
+use crate::engine::{Documents, RestoreError};
 use crate::store::Store;
 
 /// How often to look. A change takes effect within two looks.
@@ -61,6 +62,7 @@ pub(super) struct Watched {
     path: PathBuf,
     store: Arc<dyn Store>,
     folder: Folder,
+    kept: Kept,
     previous: Look,
     read: Look,
     read_at: Instant,
@@ -68,27 +70,36 @@ pub(super) struct Watched {
 }
 
 impl Watched {
-    /// Reads the folder at `path` for the first time; `applied` was handed in beside it and is in `store`.
+    /// Reads the folder at `path` for the first time in this process; what was handed in beside it, and what its files
+    /// said before, is in `store`.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot be read, or what is in it makes no sense.
     pub(super) fn begin(
         path: PathBuf,
-        applied: Applied,
         store: Arc<dyn Store>,
-    ) -> (Self, Documents) {
+    ) -> Result<(Self, Documents), RestoreError> {
         let look = look(&path);
-        let mut folder = Folder::new(path.clone(), applied);
-        let loaded = folder.read(clock::wall());
+        let now = clock::wall();
+        let mut kept = Kept::restore(&*store)?;
+        let folder = Folder::new(path.clone(), orders::restore(&*store)?);
+        let mut folder = folder.which_said(kept.stored().clone(), now);
+        let loaded = folder.read(now);
+        kept.follow(folder.said(), &*store);
         log(&loaded);
         let documents = documents(&loaded, &look, folder.applied());
         let watched = Self {
             path,
             store,
             folder,
+            kept,
             previous: look.clone(),
             read: look,
             read_at: Instant::now(),
             loaded,
         };
-        (watched, documents)
+        Ok((watched, documents))
     }
 
     /// Looks once. What the folder says, when that changed.
@@ -103,6 +114,7 @@ impl Watched {
         self.read.clone_from(&self.previous);
         self.read_at = Instant::now();
         let loaded = self.folder.read(clock::wall());
+        self.kept.follow(self.folder.said(), &*self.store);
         self.news(loaded)
     }
 
@@ -124,6 +136,7 @@ impl Watched {
         let result = orders::obey(&mut self.folder, &*self.store, &change, is_trial, now);
         let is_changed = result.is_ok() && !is_trial;
         let loaded = is_changed.then(|| self.folder.together(now));
+        self.kept.follow(self.folder.said(), &*self.store);
         Worked {
             documents: loaded.and_then(|loaded| self.news(loaded)),
             answer: Some((order.answer, result)),
@@ -184,7 +197,7 @@ async fn hand_over(updates: &mpsc::Sender<Update>, documents: Documents) -> bool
     is_sent
 }
 
-/// Everything in `folder` and below, but for what begins with a dot and is no folder's link.
+/// Everything in `folder` and below that is read, and so nothing that begins with a dot.
 fn look(folder: &Path) -> Look {
     let mut look = Look::new();
     let mut waiting = vec![(folder.to_owned(), 0)];
@@ -194,6 +207,9 @@ fn look(folder: &Path) -> Look {
             continue;
         };
         for entry in entries.flatten().take(ENTRIES_MAX) {
+            if entry.file_name().as_encoded_bytes().starts_with(b".") {
+                continue;
+            }
             let path = entry.path();
             // Follows links: that is how a mounted ConfigMap changes.
             let metadata = fs::metadata(&path).ok();
@@ -240,7 +256,7 @@ fn documents(loaded: &Loaded, look: &Look, applied: &Applied) -> Documents {
     }
     let names: BTreeSet<String> = look
         .keys()
-        .filter(|path| is_document(path))
+        .filter(|path| has_documents(path))
         .map(|path| path.display().to_string())
         .chain(applied.names())
         .chain(remarks.keys().map(|&file| file.to_owned()))
@@ -249,6 +265,7 @@ fn documents(loaded: &Loaded, look: &Look, applied: &Applied) -> Documents {
         let problems = remarks.remove(file.as_str()).unwrap_or_default();
         DocumentFile {
             accepted: problems.is_empty(),
+            kept: loaded.kept.contains(&file),
             problems,
             file,
         }
@@ -265,11 +282,6 @@ fn documents(loaded: &Loaded, look: &Look, applied: &Applied) -> Documents {
         access: Arc::new(Access::new(loaded.access_rules.clone())),
         files: names.into_iter().map(file).collect(),
     }
-}
-
-fn is_document(path: &Path) -> bool {
-    let extension = path.extension().and_then(|extension| extension.to_str());
-    extension.is_some_and(|extension| ["yaml", "yml", "json"].contains(&extension))
 }
 
 fn sentence(remark: &Remark) -> String {

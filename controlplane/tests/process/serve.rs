@@ -85,13 +85,35 @@ async fn a_bad_document_keeps_what_it_said_before() {
     })
     .await;
     assert!(refused["file"].as_str().unwrap().ends_with("slo.yaml"));
+    assert_eq!(refused["kept"], true);
     let problem = refused["problems"][0].as_str().unwrap();
     assert!(problem.contains("spec.objectives[0]"), "{problem}");
     assert_eq!(targets(&sloop).await, [("pay".to_owned(), 0.99)]);
     let name = "sloop_controlplane_documents_files_refused";
     assert_eq!(sloop.metric(name).await, Some(1.0));
+    sloop.terminate().await;
+    let sloop = home.start();
+    let kept = targets(&sloop).await;
+    assert_eq!(kept, [("pay".to_owned(), 0.99)], "over a restart, too");
     home.write("slo.yaml", &slo("pay", "0.9"));
     wait_for_targets(&sloop, &[("pay", 0.9)]).await;
+}
+
+#[tokio::test]
+async fn what_is_not_read_is_not_listed() {
+    let home = Home::new();
+    home.write("slo.YAML", &slo("pay", "0.99"));
+    home.write(".slo.yaml.swp.yaml", "nonsense");
+    fs::create_dir(home.document("..data")).unwrap();
+    home.write("..data/slo.yaml", &slo("pay", "0.9"));
+    let sloop = home.start();
+    assert_eq!(targets(&sloop).await, [("pay".to_owned(), 0.99)]);
+    let files = sloop.items("/v1/documents").await;
+    let files: Vec<&str> = files
+        .iter()
+        .map(|it| it["file"].as_str().unwrap())
+        .collect();
+    assert_eq!(files, [home.document("slo.YAML").to_str().unwrap()]);
 }
 
 #[tokio::test]

@@ -271,10 +271,14 @@ pub(super) fn alerts(list: &List<AlertStatus>) -> Table {
 pub(super) fn documents(list: &List<DocumentFile>) -> Table {
     let mut table = Table::of(&["FILE", "IN FORCE", "PROBLEMS"]);
     for file in &list.items {
-        let accepted = if file.accepted { "yes" } else { "no" };
+        let in_force = match (file.accepted, file.kept) {
+            (true, _) => "yes",
+            (false, true) => "earlier",
+            (false, false) => "no",
+        };
         let mut problems = file.problems.iter().cloned();
         let first = problems.next().unwrap_or_default();
-        table.row(vec![file.file.clone(), accepted.to_owned(), first]);
+        table.row(vec![file.file.clone(), in_force.to_owned(), first]);
         for problem in problems {
             table.row(vec![String::new(), String::new(), problem]);
         }
