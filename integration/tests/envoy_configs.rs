@@ -24,8 +24,10 @@ use sloop_model::{BreakerMode, FilterConfig, ServiceName, Side};
 use support::{Plane, SOON, config, module};
 
 /// Every example, each of which has tests below.
-const TESTED: [&str; 6] = [
+const TESTED: [&str; 7] = [
     "control-plane.yaml",
+    // In controlplane/tests/process/commands.rs.
+    "istio/control-plane.yaml",
     "istio/envoyfilter.yaml",
     "istio/pod-annotations.yaml",
     "istio/trafficextension.yaml",

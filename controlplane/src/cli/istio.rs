@@ -37,8 +37,9 @@ pub(super) struct IstioArgs {
     control_plane: Address,
     #[command(flatten)]
     tls: ClientTlsArgs,
-    /// Print the patch that mounts the module into the proxy container, instead of the EnvoyFilter.
-    #[arg(long)]
+    /// Print the patch that mounts the module into the proxy container, instead of the EnvoyFilter. It mounts no
+    /// certificates: those of --tls-cert, --tls-key and --tls-ca are yours to mount.
+    #[arg(long, conflicts_with_all = ["tls_cert", "tls_key", "tls_ca"])]
     pod_annotations: bool,
     /// The folder in the proxy container that the module is mounted in.
     #[arg(long, value_name = "FOLDER", default_value = "/etc/sloop")]

@@ -200,6 +200,49 @@ async fn a_bootstrap_leads_to_the_control_plane() {
     }
 }
 
+#[tokio::test]
+async fn the_manifest_for_kubernetes_starts_it() {
+    let manifest = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../envoy-configs/istio/control-plane.yaml"
+    );
+    let manifest = fs::read_to_string(manifest).unwrap();
+    let args = manifest.lines().map(str::trim);
+    let args = args.skip_while(|line| *line != "args:").skip(1);
+    let args = args.take_while(|line| line.starts_with("- ") || line.starts_with("# "));
+    let home = Home::new();
+    home.write("slo.yaml", &slo("pay", "0.99"));
+    let tokens = home.document("../tokens");
+    fs::write(&tokens, "0123456789abcdef0123456789abcdef\n").unwrap();
+    let at_home = |name: &str| format!("={}", home.document(name).display());
+    let args = args.filter_map(|line| line.strip_prefix("- ")).map(|arg| {
+        arg.replace("=0.0.0.0:9901", "=127.0.0.1:0")
+            .replace("=0.0.0.0:9902", "=0.0.0.0:0")
+            .replace("=json", "=text")
+            .replace("=/admin/tokens", &format!("={}", tokens.display()))
+            .replace("=/documents", &at_home(""))
+            .replace("=/store/sloop", &at_home("../store"))
+    });
+    let args: Vec<String> = args.collect();
+    assert_eq!(args.len(), 8, "{args:?}");
+    let sloop = Sloop::of(&args);
+    assert_eq!(
+        sloop.get("/readyz").await.0,
+        200,
+        "the kubelet has no token"
+    );
+    assert_eq!(sloop.get("/v1/slos").await.0, 401);
+}
+
+#[test]
+fn certificates_that_nothing_mounts_are_refused() {
+    let istio = ["istio", "--app", "pay", "-n", "shop", "--pod-annotations"];
+    let tls = ["--tls-cert", "/a", "--tls-key", "/b", "--tls-ca", "/c"];
+    let ran = Ran::of(command(&istio).args(tls));
+    assert_eq!(ran.code, Some(2), "{ran:?}");
+    assert!(ran.err.contains("--pod-annotations"), "{ran:?}");
+}
+
 /// An experiment on what nobody reports on any more.
 const EXPERIMENT: &str = "\
 apiVersion: sloop.dev/v1
