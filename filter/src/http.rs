@@ -2,7 +2,7 @@
 
 use sloop_dataplane::{
     Arrival, Begun, Claim, Ending, Exchange, HeaderMap, HeaderWrite, Joins, Kept, Request, ScopeId,
-    Verdict,
+    Verdict, is_grpc,
 };
 use sloop_model::{Flags, OwnVerdict, Side, Time};
 
@@ -276,10 +276,24 @@ fn ending_of(callback: &Callback, exchange: &Exchange, is_whole: bool) -> Ending
             Ending {
                 status,
                 flags,
-                grpc: exchange.is_grpc().then(|| grpc_status(callback)).flatten(),
+                grpc: exchange
+                    .is_grpc()
+                    .then(|| answered_grpc(callback))
+                    .flatten(),
             }
         }
     }
+}
+
+/// The gRPC status that the service answered with. To an answer that is no gRPC, Envoy gives one by its HTTP status, and
+/// that is never 0: so a service that is asked in gRPC and answers in something else is judged by what it answered.
+fn answered_grpc(callback: &Callback) -> Option<u8> {
+    let status = grpc_status(callback)?;
+    let is_said = status == 0
+        || callback
+            .response_header(b"content-type")
+            .is_some_and(is_grpc);
+    is_said.then_some(status)
 }
 
 fn grpc_status(callback: &Callback) -> Option<u8> {

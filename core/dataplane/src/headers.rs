@@ -338,8 +338,10 @@ fn without_query(path: &[u8]) -> &[u8] {
         .unwrap_or(path)
 }
 
-/// `application/grpc`, alone or with a suffix such as `+proto`; not `application/grpc-web`, which is no gRPC to Envoy.
-fn is_grpc(content_type: &[u8]) -> bool {
+/// Whether a `content-type` is that of gRPC: `application/grpc`, alone or with a suffix such as `+proto`; not
+/// `application/grpc-web`, which is no gRPC to Envoy.
+#[must_use]
+pub fn is_grpc(content_type: &[u8]) -> bool {
     const GRPC: &[u8] = b"application/grpc";
     content_type
         .split_at_checked(GRPC.len())

@@ -34,7 +34,7 @@ pub mod stats;
 mod table;
 
 pub use context::{Incoming, TraceContext, TraceId};
-pub use headers::{HeaderMap, Request, serialised};
+pub use headers::{HeaderMap, Request, is_grpc, serialised};
 pub use plane::{
     Answer, Arrival, Begun, BodyPart, BodyVerdict, Claim, Ending, Exchange, ExchangeState,
     HeaderWrite, Heard, Joins, Kept, Plane, Release, Released, Struck, Verdict,

@@ -30,16 +30,20 @@ impl Callback {
         })
     }
 
+    /// The first header of this name of the answer, when it is logged; none when there was none.
+    pub(crate) fn response_header(&self, name: &[u8]) -> Option<&[u8]> {
+        const WHICH: u32 = MapType::HttpResponseHeaders as u32;
+        self.returned(|data, size| {
+            // SAFETY: pointer and length describe `name`, which the host only reads, and
+            // `returned` gives pointers that the host may write to.
+            unsafe { proxy_get_header_map_value(WHICH, name.as_ptr(), name.len(), data, size) }
+        })
+        .ok()
+    }
+
     /// The status of the answer, when it is logged; none when there was none. A header costs a little less than the property.
     pub(crate) fn response_status(&self) -> Option<u16> {
-        const WHICH: u32 = MapType::HttpResponseHeaders as u32;
-        const NAME: &[u8] = b":status";
-        let digits = self.returned(|data, size| {
-            // SAFETY: pointer and length describe `NAME`, which the host only reads, and
-            // `returned` gives pointers that the host may write to.
-            unsafe { proxy_get_header_map_value(WHICH, NAME.as_ptr(), NAME.len(), data, size) }
-        });
-        let Ok([first, second, third]) = digits else {
+        let [first, second, third] = self.response_header(b":status")? else {
             return None;
         };
         let digit = |digit: &u8| u16::from(digit.wrapping_sub(b'0'));

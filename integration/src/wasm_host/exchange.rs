@@ -122,10 +122,10 @@ impl Response {
         self
     }
 
-    /// With this gRPC status in the trailers.
+    /// In gRPC, with this status in the trailers.
     #[must_use]
-    pub const fn grpc(mut self, status: i64) -> Self {
+    pub fn grpc(mut self, status: i64) -> Self {
         self.grpc_status = Some(status);
-        self
+        self.header("content-type", "application/grpc")
     }
 }

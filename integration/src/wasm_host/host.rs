@@ -240,8 +240,8 @@ fn property_of(stream: &Stream, path: &[u8]) -> Option<Vec<u8>> {
         b"request\0protocol" => Some(b"HTTP/1.1".to_vec()),
         // Envoy always has one once there are headers, and invents it for plain HTTP.
         b"response\0grpc_status" if is_log => {
-            stream.status()?;
-            number(stream.response.grpc_status.unwrap_or(2))
+            let invented = invented_grpc_status(stream.status()?);
+            number(stream.response.grpc_status.unwrap_or(invented))
         }
         b"response\0code_details" if is_log => {
             let details = stream.reply.as_ref().map(|reply| reply.details.clone());
@@ -252,6 +252,19 @@ fn property_of(stream: &Stream, path: &[u8]) -> Option<Vec<u8>> {
             )
         }
         _ => None,
+    }
+}
+
+/// The gRPC status that Envoy gives to an answer without one, by its HTTP status
+/// (<https://github.com/grpc/grpc/blob/master/doc/http-grpc-status-mapping.md>).
+const fn invented_grpc_status(http: i64) -> i64 {
+    match http {
+        400 => 13,
+        401 => 16,
+        403 => 7,
+        404 => 12,
+        429 | 502 | 503 | 504 => 14,
+        _ => 2,
     }
 }
 

@@ -82,7 +82,7 @@ fn cases() -> Vec<Case> {
             )
         },
         Case {
-            answer: call,
+            answer: |vm, request, response| call(vm, request, response.grpc(0)),
             ..case("gRPC", plain(), traced(), [7, 3, 5, 6_050])
         },
         case(

@@ -57,7 +57,7 @@ fn a_whole_grpc_answer_ends_with_its_trailers() {
         let asked = values(&mut vm, |vm| {
             call(vm, Request::get("/pay"), Response::status(200).grpc(14));
         });
-        assert_eq!(asked, 3, "headers and both statuses");
+        assert_eq!(asked, 4, "headers, both statuses, and whose the second is");
         counts_as(&mut vm, Outcome::ServerError);
     }
 }
@@ -174,6 +174,48 @@ fn answers_without_a_body_are_asked_for_flags() {
             });
             assert_eq!(asked, 3, "headers, status and flags");
             counts_as(&mut vm, expected);
+        }
+    }
+}
+
+/// They have the status 200, and are headers alone.
+#[test]
+fn envoys_own_answers_to_grpc_keep_their_flags() {
+    for (flags, expected) in [
+        (Flags::LATE, Outcome::Timeout),
+        (Flags::UNCONNECTED, Outcome::ConnectFailure),
+        (Flags::NOWHERE, Outcome::NoHealthyUpstream),
+    ] {
+        for mut vm in vms(&pay(&json!({}))) {
+            let request = Request::get("/pay").header("content-type", "application/grpc");
+            let response = Response::status(200).grpc(14).flags(flags.0);
+            ask(&mut vm, request, response);
+            counts_as(&mut vm, expected);
+        }
+    }
+}
+
+/// Anybody may call a request gRPC, and Envoy gives each answer to it a gRPC status.
+#[test]
+fn an_answer_that_is_no_grpc_has_no_grpc_status() {
+    for (status, expected) in [
+        (200, Outcome::Success),
+        (400, Outcome::ClientError),
+        (404, Outcome::ClientError),
+        (429, Outcome::ClientError),
+        (503, Outcome::ServerError),
+    ] {
+        for content_type in [None, Some("text/html"), Some("application/grpc-web")] {
+            for mut vm in vms(&pay(&json!({}))) {
+                let request = Request::get("/pay").header("content-type", "application/grpc");
+                let response = Response::status(status);
+                let response = match content_type {
+                    Some(content_type) => response.header("content-type", content_type),
+                    None => response,
+                };
+                ask_for_body(&mut vm, request, response);
+                counts_as(&mut vm, expected);
+            }
         }
     }
 }

@@ -46,7 +46,7 @@ pub struct Ending {
     pub status: Option<u16>,
     /// Envoy's flags.
     pub flags: Flags,
-    /// The gRPC status; looked at only when the request was gRPC.
+    /// The gRPC status that was answered; none when the answer was no gRPC. Looked at only when the request was gRPC.
     pub grpc: Option<u8>,
 }
 
