@@ -6,7 +6,7 @@ use crate::json::{InvalidSyntax, Problem};
 use crate::matcher::InvalidMatch;
 use crate::objective::InvalidSelector;
 use crate::stats::InvalidStats;
-use crate::{BreakerMode, InvalidSpans, RouteName, ServiceName};
+use crate::{BreakerMode, InvalidSpans, RouteName, ServiceName, SloName};
 
 /// Why a configuration is refused.
 #[derive(Debug, thiserror::Error)]
@@ -50,6 +50,22 @@ pub enum ConfigError {
         scope: usize,
         /// What was wanted of the breaker.
         mode: BreakerMode,
+    },
+    /// The same objective twice on one scope, which would count every request twice.
+    #[error(
+        "scopes[{scope}].objectives[{index}].id: {slo} {objective} is that of scopes[{scope}].objectives[{first}], too"
+    )]
+    DuplicateObjective {
+        /// Position of the scope.
+        scope: usize,
+        /// Position of the second one in it.
+        index: usize,
+        /// Position of the first one in it.
+        first: usize,
+        /// Its SLO.
+        slo: SloName,
+        /// Its position in that.
+        objective: u32,
     },
     /// A match that cannot be.
     #[error("scopes[{scope}].match[{index}]: {source}")]

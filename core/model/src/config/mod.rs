@@ -319,6 +319,16 @@ impl ScopeConfig {
             })?;
         }
         for (index, objective) in self.objectives.iter().enumerate() {
+            let mut before = self.objectives.iter().take(index);
+            if let Some(first) = before.position(|other| other.id == objective.id) {
+                return Err(ConfigError::DuplicateObjective {
+                    scope,
+                    index,
+                    first,
+                    slo: objective.id.slo.clone(),
+                    objective: objective.id.index,
+                });
+            }
             for (field, selector) in [
                 ("total", &objective.total),
                 ("good", &objective.good),

@@ -143,6 +143,29 @@ fn the_same_scope_twice_is_refused() {
 }
 
 #[test]
+fn an_objective_is_there_once_on_each_scope() {
+    let scope = |route: &str, objectives: &[(&str, u32)]| {
+        let objectives: Vec<String> = objectives
+            .iter()
+            .map(|(slo, index)| format!(r#"{{"id": {{"slo": "{slo}", "index": {index}}}}}"#))
+            .collect();
+        format!(
+            r#"{{"service": "a", "route": "{route}", "objectives": [{}]}}"#,
+            objectives.join(",")
+        )
+    };
+    let json = |second: &[(&str, u32)]| {
+        let scopes = [scope("r", &[("s", 0), ("s", 1)]), scope("q", second)].join(",");
+        format!(r#"{{"version": 1, "service": "a", "side": "server", "scopes": [{scopes}]}}"#)
+    };
+    assert!(FilterConfig::parse(json(&[("s", 0), ("t", 0), ("s", 1)]).as_bytes()).is_ok());
+    assert_eq!(
+        refusal(&json(&[("s", 0), ("t", 0), ("s", 1), ("t", 0)])),
+        "scopes[1].objectives[3].id: t 0 is that of scopes[1].objectives[1], too"
+    );
+}
+
+#[test]
 fn lists_have_a_maximum() {
     let scopes = |count: usize| {
         let all: Vec<String> = (0..count)
