@@ -118,7 +118,8 @@ impl<'a> Context<'a> {
         let trace = match (request.traceparent, joined) {
             (Incoming::Absent, _) if request.has_b3 => {
                 let b3 = b3::read(request);
-                said.keep = b3.is_debug();
+                // Anybody may say so, as in the member.
+                said.keep = b3.is_debug() && reading.settings.member == MemberTrust::Trust;
                 b3.context(random)
             }
             (Incoming::Absent, Some(joined)) => {

@@ -100,6 +100,26 @@ fn at_the_edge_nothing_is_believed() {
 }
 
 #[test]
+fn at_the_edge_debug_in_b3_is_not_believed_either() {
+    for (settings, sent) in [
+        (r#"{"b3": "single"}"#, ["sloop=1.k", "d"]),
+        (r#"{"b3": "single", "member": "discard"}"#, ["", "1"]),
+    ] {
+        for debug in [
+            &[("b3", "80f198ee56343ba864fe8b2a57d3eff7-e457b5a2e4d86bd1-d")][..],
+            &[("b3", "d")],
+            &[("x-b3-flags", "1")],
+        ] {
+            let mut sidecar = Sidecar::new(settings);
+            let passed = sidecar.pass(Side::Server, &headers(debug), at(0), |_| {});
+            assert_eq!(lines(&passed, "tracestate").concat(), sent[0], "{debug:?}");
+            let b3 = lines(&passed, "b3").concat();
+            assert_eq!(b3.split('-').nth(2), Some(sent[1]), "{debug:?}: {b3}");
+        }
+    }
+}
+
+#[test]
 fn an_invalid_list_is_replaced_by_what_we_say() {
     assert_eq!(
         of("A=1", "{}", critical),
