@@ -76,7 +76,7 @@ pub struct Facts<'a> {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Choice {
     hit: Option<Hit>,
-    /// Positions of the rules that drew it for comparison, as bits.
+    /// Positions of the rules that drew it for comparison, as bits; the first one of each experiment.
     controls: u16,
     /// Position of the first rule that does nothing here but drew it for the fault, as a bit.
     observed: u16,
@@ -195,6 +195,8 @@ impl Faults {
                 // Where faults are injected the first one has it, too.
                 (Arm::Fault, true) if choice.observed == 0 => choice.observed = 1 << position,
                 (Arm::Fault, true) => {}
+                // Of an experiment that has several rules here, a request is in one arm, and once.
+                (Arm::Control, _) if self.has_control(choice.controls, rule.key) => {}
                 (Arm::Control, _) => choice.controls |= 1 << position,
                 (Arm::Untouched, _) => {}
             }
@@ -204,6 +206,12 @@ impl Faults {
             choice.controls = 0;
         }
         choice
+    }
+
+    /// Whether one of these rules, given as bits, is of the experiment.
+    fn has_control(&self, controls: u16, key: ExperimentKey) -> bool {
+        let mut rules = self.rules.iter().enumerate();
+        rules.any(|(position, rule)| controls >> position & 1 == 1 && rule.key == key)
     }
 
     /// What the fault that chose a request does to it.

@@ -117,6 +117,22 @@ fn who_is_touched_is_compared_in_that_experiment_alone() {
     );
 }
 
+/// As for a delay of some requests and an abort of others, compared with the same ones.
+#[test]
+fn several_rules_of_one_experiment_count_a_request_once() {
+    let control = |id| named(id, 0, r#"{"control": 10000}"#);
+    let rules = faults(&[control("c"), control("d"), control("c"), control("c")]);
+    let choice = rules.choose(&facts(1), || wall(1));
+    let counted: Vec<_> = rules.counted(choice).collect();
+    let of = ExperimentKey::of;
+    assert_eq!(counted, [(of("c"), Arm::Control), (of("d"), Arm::Control)]);
+    // One that is over says nothing.
+    let over = named("c", 0, r#"{"control": 10000, "expires_at_ms": 1}"#);
+    let rules = faults(&[over, control("c")]);
+    let choice = rules.choose(&facts(1), || wall(1));
+    assert_eq!(rules.counted(choice).count(), 1);
+}
+
 #[test]
 fn who_was_kept_out_by_a_cap_is_in_no_arm() {
     let rules = faults(&[named("g", 9_000, r#"{"reset": true, "control": 1000}"#)]);
