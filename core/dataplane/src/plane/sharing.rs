@@ -5,7 +5,7 @@ use core::time::Duration;
 use sloop_model::Time;
 
 use super::Plane;
-use crate::breaker::board::{Page, Peers, merge};
+use crate::breaker::board::{Board, Page, Peers};
 
 /// When the board is to be looked at next, and what was read of it before.
 #[derive(Debug)]
@@ -81,7 +81,8 @@ impl Plane {
             .sharing
             .peers
             .get_or_insert_with(|| Peers::new(vm, since));
-        let heard = peers.read(board, now);
+        let board = Board::read(board, now);
+        let heard = peers.hear(&board, now);
         let mut has_changed = false;
         let mut lines = Vec::new();
         for side in [&mut self.server, &mut self.client] {
@@ -92,6 +93,6 @@ impl Plane {
             self.outbox.hurry(now);
         }
         let page = Page { vm, at: now, lines };
-        (!page.lines.is_empty()).then(|| merge(board, page, now))
+        (!page.lines.is_empty()).then(|| board.with(page))
     }
 }

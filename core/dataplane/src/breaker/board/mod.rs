@@ -7,14 +7,15 @@
 //! each scope that had traffic or an opening lately.
 //!
 //! On each tick the shell
-//! 1. gets the bytes and their number for compare-and-swap;
-//! 2. gives the bytes to [`Peers::read`], and each [`Heard`] to the breaker of
+//! 1. gets the bytes and their number for compare-and-swap, and reads them
+//!    ([`Board::read`]);
+//! 2. gives the board to [`Peers::hear`], and each [`Heard`] to the breaker of
 //!    its scope ([`super::Breaker::hear`]);
 //! 3. asks each breaker what it tells ([`super::Breaker::tell`]) and makes a
 //!    [`Page`] of that;
-//! 4. sets what [`merge`] makes of the bytes and the page; if another VM was
-//!    faster, begins again, a few times at most; the next tick does what this
-//!    one could not.
+//! 4. sets what [`Board::with`] makes of the board and the page; if another VM
+//!    was faster, begins again, a few times at most; the next tick does what
+//!    this one could not.
 //!
 //! What a VM counts is told as a number that only grows, and read as the
 //! difference to what was read before (a grow-only counter: Shapiro et al.,
@@ -165,23 +166,23 @@ impl Heard {
 
 /// All pages: sorted by VM, none twice.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-struct Board {
+pub struct Board {
     pages: Vec<Page>,
 }
 
-/// What the board's `bytes` become when `mine` is put there at `now`. Nonsense is an empty board.
-#[must_use]
-pub fn merge(bytes: &[u8], mine: Page, now: Time) -> Vec<u8> {
-    let vm = mine.vm;
-    let mut board = Board::read(bytes, now);
-    board.put(mine);
-    board.shorten(vm);
-    wire::written(&board)
-}
-
 impl Board {
-    /// The pages in `bytes` of VMs that may be alive at `now`.
-    fn read(bytes: &[u8], now: Time) -> Self {
+    /// The bytes that the board becomes when `mine` is put there.
+    #[must_use]
+    pub fn with(mut self, mine: Page) -> Vec<u8> {
+        let vm = mine.vm;
+        self.put(mine);
+        self.shorten(vm);
+        wire::written(&self)
+    }
+
+    /// The pages in `bytes` of VMs that may be alive at `now`. Nonsense is an empty board.
+    #[must_use]
+    pub fn read(bytes: &[u8], now: Time) -> Self {
         let mut board = wire::read(bytes).unwrap_or_default();
         board
             .pages

@@ -29,10 +29,10 @@ impl Peers {
         }
     }
 
-    /// Learns what is on the board, and says what is to be heard of it, sorted by scope.
-    pub fn read(&mut self, bytes: &[u8], now: Time) -> Vec<Heard> {
+    /// Learns what is on the board at `now`, and says what is to be heard of it, sorted by scope.
+    pub fn hear(&mut self, board: &Board, now: Time) -> Vec<Heard> {
         let mut heard = SortedMap::new();
-        let (board, vm) = (Board::read(bytes, now), self.vm);
+        let vm = self.vm;
         for page in board.pages.iter().filter(|page| page.vm != vm) {
             self.learn(page, now, &mut heard);
         }

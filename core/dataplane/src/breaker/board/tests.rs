@@ -27,6 +27,11 @@ fn page(vm: u64, millis: u64, total: u64) -> Page {
     }
 }
 
+/// The bytes that `bytes` become when `mine` is put there.
+fn merge(bytes: &[u8], mine: Page, now: Time) -> Vec<u8> {
+    Board::read(bytes, now).with(mine)
+}
+
 fn pages(bytes: &[u8], millis: u64) -> Vec<(u64, u64)> {
     let board = Board::read(bytes, at(millis));
     let total = |page: &Page| page.lines[0].told.counted[0];
@@ -117,7 +122,10 @@ fn a_line_that_was_forgotten_does_not_count_from_its_beginning() {
             at: at(millis),
             lines: vec![line(1, total)],
         };
-        let heard = peers.read(&merge(&[], page, at(millis)), at(millis));
+        let heard = peers.hear(
+            &Board::read(&merge(&[], page, at(millis)), at(millis)),
+            at(millis),
+        );
         heard[0].tally.total
     };
     assert_eq!(total(&mut peers, 10, 5), 5);
@@ -127,7 +135,7 @@ fn a_line_that_was_forgotten_does_not_count_from_its_beginning() {
         2,
         "was away, and is still known"
     );
-    assert_eq!(peers.read(&[], at(120_000)), []);
+    assert_eq!(peers.hear(&Board::default(), at(120_000)), []);
     assert_eq!(total(&mut peers, 130_000, 100), 0, "was away for too long");
     assert_eq!(total(&mut peers, 130_010, 101), 1);
 }
@@ -232,6 +240,6 @@ proptest! {
         if let Some(board) = wire::read(&bytes) {
             prop_assert_eq!(wire::read(&wire::written(&board)), Some(board));
         }
-        Peers::new(1, at(0)).read(&bytes, at(0));
+        Peers::new(1, at(0)).hear(&Board::read(&bytes, at(0)), at(0));
     }
 }

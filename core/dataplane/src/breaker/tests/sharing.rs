@@ -1,7 +1,7 @@
 //! Several workers, one sidecar.
 
 use super::*;
-use crate::breaker::board::{Line, Page, Peers, ScopeKey, merge};
+use crate::breaker::board::{Board, Line, Page, Peers, ScopeKey};
 
 const SCOPE: ScopeKey = ScopeKey(7);
 /// How often workers look at the board.
@@ -35,7 +35,7 @@ impl Sidecar {
 
     fn tick_of(&mut self, worker: usize, millis: u64) {
         let Worker { vm, breaker, peers } = &mut self.workers[worker];
-        for heard in peers.read(&self.board, at(millis)) {
+        for heard in peers.hear(&Board::read(&self.board, at(millis)), at(millis)) {
             assert_eq!(heard.scope, SCOPE);
             breaker.hear(&heard, at(millis));
         }
@@ -47,7 +47,7 @@ impl Sidecar {
             at: at(millis),
             lines: lines.into_iter().collect(),
         };
-        self.board = merge(&self.board, page, at(millis));
+        self.board = Board::read(&self.board, at(millis)).with(page);
     }
 
     fn tick(&mut self, millis: u64) {

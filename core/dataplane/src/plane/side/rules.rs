@@ -86,7 +86,7 @@ impl SideState {
         }
     }
 
-    /// Gives what the other workers told to the breakers. Whether one changed its state.
+    /// Gives what the other workers told, sorted by scope, to the breakers. Whether one changed its state.
     pub(in crate::plane) fn hear(&mut self, heard: &[Heard], now: Time) -> bool {
         let mut has_changed = false;
         for entry in self.entries.iter_mut().flatten() {
@@ -94,7 +94,8 @@ impl SideState {
             let Some(breaker) = entry.guard.shared() else {
                 continue;
             };
-            if let Some(heard) = heard.iter().find(|heard| heard.scope == key) {
+            let at = heard.binary_search_by_key(&key, |heard| heard.scope);
+            if let Some(heard) = at.ok().and_then(|at| heard.get(at)) {
                 breaker.hear(heard, now);
                 has_changed |= breaker.has_changed();
             }
