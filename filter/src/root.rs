@@ -144,7 +144,7 @@ pub(crate) fn tick(callback: &Callback, context: u32) {
         telemetry::show(vm, now);
         let released = vm.plane.release(now);
         release(vm, &released);
-        if !released.is_empty() | look_after(vm) {
+        if !released.is_empty() | look_after(vm, now) {
             vm.count(host::set_effective_context(context));
         }
         let wake = vm.plane.wake_at();
@@ -201,7 +201,7 @@ const LOOKS: usize = 16;
 
 /// Forgets a few of the requests that are gone without an end, should there be any: else they would count as
 /// under way for good. Whether another context is in effect then.
-fn look_after(vm: &mut Vm) -> bool {
+fn look_after(vm: &mut Vm, now: Time) -> bool {
     let mut has_switched = false;
     for _ in 0..LOOKS.min(vm.underway.places()) {
         let place = vm.looked_at % vm.underway.places();
@@ -214,7 +214,7 @@ fn look_after(vm: &mut Vm) -> bool {
             && let Some(gone) = vm.underway.remove(number)
             && let Some(exchange) = gone.exchange
         {
-            vm.plane.abandon(exchange);
+            vm.plane.abandon(exchange, now);
         }
     }
     has_switched

@@ -92,8 +92,9 @@ impl Plane {
     /// Requests whose memory is kept: more are seldom under way at a time in one worker, and these take 64 KiB.
     const SPARE_MAX: usize = 256;
 
-    /// Forgets a request that is gone without an end.
-    pub fn abandon(&mut self, mut exchange: Exchange) {
+    /// Forgets, at `now`, a request that is gone without an end. Nothing is learnt from it, but what it was permitted is
+    /// given back.
+    pub fn abandon(&mut self, mut exchange: Exchange, now: Time) {
         self.trouble.ends_unseen += 1;
         let began = exchange.began;
         self.settle(&mut exchange, began);
@@ -105,6 +106,11 @@ impl Plane {
             entry.in_flight = entry.in_flight.saturating_sub(1);
             if let Some(key) = exchange.touched {
                 entry.active.end(key, &mut self.active);
+            }
+            if let Some(ticket) = exchange.ticket.take() {
+                let no_evidence = (Outcome::ClientCancel, Duration::ZERO);
+                let relief = entry.relief();
+                entry.guard.record(ticket, no_evidence, relief, now);
             }
             if let (Some(shedder), Some(ticket)) = (&mut entry.shedder, exchange.shed_ticket.take())
             {

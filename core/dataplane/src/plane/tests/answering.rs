@@ -200,7 +200,7 @@ fn what_a_fault_holds_back_is_not_the_services_latency() {
             bench.end(exchange, 200, 200 + own);
         }
         let (exchange, verdict) = bench.begin("a", 500);
-        bench.plane.abandon(exchange);
+        bench.plane.abandon(exchange, at(500));
         verdict == REFUSED
     };
     for half in ["request", "response"] {

@@ -217,7 +217,7 @@ fn whom_nothing_could_hold_is_in_no_arm() {
     let touched = |arm: &&crate::fault::ArmDelta| arm.arm == Arm::Fault;
     assert_eq!(report.scopes[0].arms.iter().filter(touched).count(), 0);
     for exchange in held {
-        bench.plane.abandon(exchange);
+        bench.plane.abandon(exchange, at(1_000));
     }
 }
 

@@ -204,3 +204,26 @@ fn an_operator_may_force_it_open_or_take_it_out() {
     fail(&mut bench, 4, 1_000_000);
     assert_eq!(bench.request("a", 503, 1_000_000), REFUSED);
 }
+
+#[test]
+fn a_probe_that_is_gone_without_an_end_gives_its_permission_back() {
+    let json = guarded("").replace(
+        r#""probes": 1"#,
+        r#""probes": 1, "manner": {"lost": "awaited"}"#,
+    );
+    let mut bench = Bench::new(&json);
+    fail(&mut bench, 4, 0);
+    let (probe, verdict) = bench.begin("a", 1_000);
+    assert_eq!(verdict, Verdict::Pass);
+    let refused = bench.request("a", 200, 60_000);
+    assert!(matches!(refused, Verdict::Refuse { .. }), "{refused:?}");
+    bench.plane.abandon(probe, at(60_000));
+    assert_eq!(
+        bench.request("a", 200, 60_000),
+        Verdict::Pass,
+        "the next one"
+    );
+    let delta = bench.scopes(60_000).remove(0);
+    assert_eq!(delta.breaker.unwrap().state, BreakerState::Closed);
+    assert_eq!(delta.in_flight, 0);
+}

@@ -137,7 +137,7 @@ fn requests_under_way_are_shown_until_they_are_gone() {
     let (exchange, _) = bench.begin("a", 0);
     assert_eq!(bench.scopes(1_000)[0].in_flight, 1);
     assert_eq!(bench.scopes(2_000)[0].in_flight, 1);
-    bench.plane.abandon(exchange);
+    bench.plane.abandon(exchange, at(2_500));
     let scopes = bench.scopes(3_000);
     assert_eq!((scopes[0].in_flight, scopes[0].requests), (0, 0));
     assert_eq!(bench.scopes(4_000), []);
