@@ -158,7 +158,7 @@ impl Plane {
             Side::Server => &mut self.server,
             Side::Client => &mut self.client,
         };
-        side.configure(config, adopting);
+        side.configure(config, adopting, &mut self.trouble);
         if let Some(status) = &mut side.status {
             status.version = version;
         }

@@ -75,7 +75,12 @@ impl SideState {
     }
 
     /// Puts `config` in force. Scopes that it still has keep their state and counts.
-    pub(super) fn configure(&mut self, config: &FilterConfig, adopting: Adopting) {
+    pub(super) fn configure(
+        &mut self,
+        config: &FilterConfig,
+        adopting: Adopting,
+        trouble: &mut Trouble,
+    ) {
         let wall = adopting.clock.wall(adopting.now);
         let service = match self.side {
             Side::Server => config.service.clone(),
@@ -98,7 +103,7 @@ impl SideState {
         });
         let other = self.enter(self.service.clone(), RouteName::other(), Origin::Other);
         self.other = Some(other);
-        self.adopt_spans(config);
+        self.adopt_spans(config, trouble);
         self.take_denials();
         self.deny = DenyRules::default();
         self.adopt_deny(&config.deny, None, adopting);

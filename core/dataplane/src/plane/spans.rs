@@ -6,6 +6,7 @@ use super::Plane;
 use super::exchange::Exchange;
 use crate::context::{Context, StateMember};
 use crate::headers::HeaderMap;
+use crate::report::Trouble;
 use crate::scope::ScopeId;
 use crate::span::{Batch, EndedSpan, Ot, Randomness, Reasons, SpanCounts, SpanDraft, Threshold};
 
@@ -129,16 +130,23 @@ impl Plane {
             .into_iter()
             .flatten()
         {
-            let SpanCounts {
-                dropped,
-                lost,
-                rejected,
-                kept: _,
-                repeated: _,
-            } = spans.take_counts();
-            self.trouble.spans_dropped += dropped;
-            self.trouble.spans_lost += lost + rejected;
+            self.trouble.count_spans(spans.take_counts());
         }
+    }
+}
+
+impl Trouble {
+    /// Counts what became of spans.
+    pub(super) const fn count_spans(&mut self, counts: SpanCounts) {
+        let SpanCounts {
+            dropped,
+            lost,
+            rejected,
+            kept: _,
+            repeated: _,
+        } = counts;
+        self.spans_dropped += dropped;
+        self.spans_lost += lost + rejected;
     }
 }
 

@@ -308,6 +308,13 @@ impl Spans {
         }
     }
 
+    /// The counts at the end: what still waits is dropped. That includes a batch under way, whose answer nobody will hear.
+    #[must_use]
+    pub fn into_counts(mut self) -> SpanCounts {
+        self.counts.dropped += self.queue.len() as u64;
+        self.counts
+    }
+
     /// Takes the counts.
     #[must_use]
     pub const fn take_counts(&mut self) -> SpanCounts {

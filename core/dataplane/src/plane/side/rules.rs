@@ -7,15 +7,20 @@ use super::SideState;
 use crate::breaker::board::{Heard, Line};
 use crate::deny::{Asked, Denial};
 use crate::headers::HeaderMap;
-use crate::report::DenyDelta;
+use crate::report::{DenyDelta, Trouble};
 use crate::scope::ScopeId;
 use crate::shed::FleetReading;
 use crate::span::{self, EndedSpan, Spans};
 
 impl SideState {
-    pub(super) fn adopt_spans(&mut self, config: &FilterConfig) {
+    /// Without spans in the configuration, those that wait go, and count as dropped.
+    pub(super) fn adopt_spans(&mut self, config: &FilterConfig, trouble: &mut Trouble) {
         match (&config.spans, &mut self.spans) {
-            (None, spans) => *spans = None,
+            (None, spans) => {
+                if let Some(spans) = spans.take() {
+                    trouble.count_spans(spans.into_counts());
+                }
+            }
             (Some(settings), Some(spans)) => spans.configure(&config.service, settings),
             (Some(settings), None) => {
                 let spans = Spans::new(self.side, &config.service, settings);

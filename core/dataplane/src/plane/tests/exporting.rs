@@ -153,3 +153,19 @@ fn what_finds_no_room_is_counted() {
     // A quarter is left to those that matter.
     assert_eq!(bench.report(1_000).unwrap().trouble.spans_dropped, 7);
 }
+
+#[test]
+fn what_waits_when_spans_are_withdrawn_is_counted() {
+    let spans = ALL.replace("\"o\"", r#""o", "queue_max": 4, "batch_max": 4"#);
+    let mut bench = exporting(&spans, "");
+    for _ in 0..5 {
+        keep(&mut bench, 200, 0);
+    }
+    // Two found no room, three wait.
+    bench.configure(&config(&scope("a", "")), 10);
+    assert_eq!(
+        bench.plane.span_batch(Side::Server, (1, "n"), at(1_000)),
+        None
+    );
+    assert_eq!(bench.report(1_000).unwrap().trouble.spans_dropped, 5);
+}
