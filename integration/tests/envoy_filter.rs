@@ -106,6 +106,34 @@ async fn every_request_is_counted_once() {
     assert_eq!(counted(&plane, "other", 3).await.requests, 3);
 }
 
+/// Anybody may call a request gRPC, and Envoy gives each answer to it a gRPC status: 2 to 200, 12 to 404.
+#[tokio::test]
+async fn nobody_opens_a_breaker_by_calling_requests_grpc() {
+    let (app, plane, sidecar) = obeying(
+        r#"[{"service": "shop", "route": "pay", "match": [{"path": {"prefix": "/pay"}}],
+            "objectives": [{"id": {"slo": "pay", "index": 0}}],
+            "breaker": {"limits": {"window_ms": 60000, "calls_min": 5, "failed_max": 2000,
+                "open_ms": 60000, "open_max_ms": 60000, "probes": 1}}}]"#,
+    )
+    .await;
+    let called_grpc = async |status: StatusCode| {
+        app.answer(status);
+        for _ in 0..20 {
+            let answer = sidecar
+                .inbound
+                .get_with("/pay", "content-type", b"application/grpc");
+            assert_eq!(answer.await.unwrap().status(), status, "is not refused");
+        }
+    };
+    called_grpc(StatusCode::OK).await;
+    called_grpc(StatusCode::NOT_FOUND).await;
+    let pay = counted(&plane, "pay", 40).await;
+    assert_eq!(of(&pay, Outcome::Success), 20);
+    assert_eq!(of(&pay, Outcome::ClientError), 20);
+    assert_eq!((pay.objectives[0].total, pay.objectives[0].good), (40, 40));
+    assert_eq!(app.take().len(), 40);
+}
+
 #[tokio::test]
 async fn counts_survive_pushes() {
     let (_app, mut plane, sidecar) = obeying(OBJECTIVE).await;

@@ -74,6 +74,26 @@ fn a_rule_ends_by_itself() {
     assert_eq!(paid(&mut vm, 200).times_sent(), 1, "nobody pushed anything");
 }
 
+/// Also where there are no reports, so that nothing else makes the filter look at the clock.
+#[test]
+fn a_rule_ends_by_the_wall_clock_although_that_is_set() {
+    for has_reports in [true, false] {
+        let mut vm = bare();
+        let mut configuration = pay(&json!({"deny": [{
+            "id": "wild", "match": {"path": {"prefix": "/pay"}}, "share_max": 10_000,
+            "expires_at_ms": vm.wall_ms() + 600_000,
+        }]}));
+        if !has_reports {
+            configuration.as_object_mut().unwrap().remove("report");
+        }
+        push(&mut vm, &configuration);
+        assert_eq!(paid(&mut vm, 200).times_sent(), 0);
+        vm.set_wall_clock_by(600_000);
+        vm.advance(millis(61_000));
+        assert_eq!(paid(&mut vm, 200).times_sent(), 1, "{has_reports}");
+    }
+}
+
 fn shedding(more: &Value) -> Value {
     let mut shed = json!({"limits": {
         "share_min": 5_000, "share_max": 9_000, "floor": 10, "failed_max": 100,

@@ -15,7 +15,7 @@
 
 use core::time::Duration;
 
-use sloop_model::{DenyRule, Mode, Share, Time};
+use sloop_model::{DenyRule, Mode, Share, Time, WallTime};
 
 use crate::bytes::is_same;
 use crate::headers::Request;
@@ -107,6 +107,8 @@ struct Rule {
     status: u16,
     share_max: Share,
     expires_at: Time,
+    /// The same moment, by the wall clock.
+    until: WallTime,
     counts: DenyCounts,
 }
 
@@ -128,11 +130,20 @@ impl DenyRules {
             status: rule.status(),
             share_max: rule.share_max(),
             expires_at,
+            until: rule.expires_at(),
             counts: DenyCounts::default(),
         });
         let first = self.expires_at.map_or(expires_at, |at| at.min(expires_at));
         self.expires_at = Some(first);
         true
+    }
+
+    /// Works out again, by `time`, when the rules expire: the wall clock was set. What has expired is gone.
+    pub fn reckon(&mut self, time: impl Fn(WallTime) -> Time) {
+        for rule in &mut self.rules {
+            rule.expires_at = time(rule.until);
+        }
+        self.expires_at = self.first_expiry();
     }
 
     /// Whether there is no rule, so that nothing need be asked or counted.
@@ -211,7 +222,11 @@ impl DenyRules {
         let active = expired.filter(Rule::has_counts);
         self.expired
             .extend(active.map(|rule| (rule.id, rule.counts)));
-        self.expires_at = self.rules.iter().map(|rule| rule.expires_at).min();
+        self.expires_at = self.first_expiry();
+    }
+
+    fn first_expiry(&self) -> Option<Time> {
+        self.rules.iter().map(|rule| rule.expires_at).min()
     }
 }
 

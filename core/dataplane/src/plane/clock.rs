@@ -17,6 +17,21 @@ impl Clock {
         (self.at, self.wall) = (now, wall);
     }
 
+    /// When it was last looked at.
+    pub(super) const fn looked_at(&self) -> Time {
+        self.at
+    }
+
+    /// Whether the wall clock was set, or went wrong, between this look at it and a later one. Moments that are far
+    /// apart by both clocks differ by some milliseconds, as one of them may be slewed.
+    pub(super) const fn was_set_before(&self, later: &Self) -> bool {
+        let expected = self.wall(later.at).as_millis();
+        Self::OFF_MAX_MS < expected.abs_diff(later.wall.as_millis())
+    }
+
+    /// What expires is exact to this.
+    const OFF_MAX_MS: u64 = 1_000;
+
     /// The wall time at `time`.
     pub(super) const fn wall(&self, time: Time) -> WallTime {
         let millis = self.wall.as_millis();
@@ -55,5 +70,31 @@ mod tests {
         assert_eq!(clock.wall(at(40)), wall(4_940));
         assert_eq!(clock.time(wall(5_080), at(150)), at(180));
         assert_eq!(clock.time(wall(10), at(150)), at(150));
+    }
+
+    #[test]
+    fn a_clock_that_was_set_shows_it_by_more_than_a_second() {
+        let was_set = |at: u64, wall: u64| {
+            let (mut before, mut later) = (Clock::default(), Clock::default());
+            before.sync(
+                Time::from_nanos(60_000_000_000),
+                WallTime::from_millis(500_000),
+            );
+            later.sync(
+                Time::from_nanos(at * 1_000_000),
+                WallTime::from_millis(wall),
+            );
+            before.was_set_before(&later)
+        };
+        for (at, wall, expected) in [
+            (60_000, 500_000, false),
+            (120_000, 561_000, false),
+            (120_000, 561_001, true),
+            (120_000, 559_000, false),
+            (120_000, 558_999, true),
+            (120_000, 0, true),
+        ] {
+            assert_eq!(was_set(at, wall), expected, "{at} {wall}");
+        }
     }
 }

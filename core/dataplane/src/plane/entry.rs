@@ -4,6 +4,7 @@ use std::rc::Rc;
 
 use sloop_model::{
     Criticality, Objective, RouteName, Scope, ScopeConfig, ServiceName, ShedConfig, Side, Time,
+    WallTime,
 };
 
 use super::clock::Clock;
@@ -58,7 +59,10 @@ pub(super) struct Entry {
     keys: (ScopeKey, ScopeKey),
     pub(super) policy: Rc<Policy>,
     pub(super) guard: Guard,
+    /// Also one that has expired, until its counts are taken and its requests are over.
     pub(super) shedder: Option<Box<Shedder>>,
+    /// When it expires, if it does.
+    shed_until: Option<WallTime>,
     pub(super) deny_budget: DenyBudget,
     /// Requests that a deny rule in shadow mode would have refused, and those of them that were good.
     pub(super) shadow_denied: u64,
@@ -87,6 +91,7 @@ impl Entry {
             policy: Rc::default(),
             guard: Guard::default(),
             shedder: None,
+            shed_until: None,
             deny_budget: DenyBudget::default(),
             shadow_denied: 0,
             shadow_denied_good: 0,
@@ -129,12 +134,22 @@ impl Entry {
         }
     }
 
+    /// Works out again when shedding expires: the wall clock was set.
+    pub(super) fn reckon(&mut self, now: Time, clock: &Clock) {
+        if let (Some(shedder), Some(until)) = (&mut self.shedder, self.shed_until) {
+            shedder.expire_at(clock.time(until, now));
+        }
+    }
+
     fn adopt_shed(&mut self, config: Option<&ShedConfig>, now: Time, clock: &Clock) {
+        self.shed_until = config.and_then(|config| config.expires_at_ms);
         let Some(config) = config else {
-            self.shedder = None;
+            if let Some(shedder) = &mut self.shedder {
+                shedder.expire();
+            }
             return;
         };
-        let ends = config.expires_at_ms.map(|at| clock.time(at, now));
+        let ends = self.shed_until.map(|at| clock.time(at, now));
         match &mut self.shedder {
             Some(shedder) => shedder.adopt(config.limits, config.mode, ends, now),
             None => {
@@ -175,6 +190,10 @@ impl Entry {
         } else {
             self.counts.callers(ArmDelta::CALLERS_MAX)
         };
+        let is_over = |one: &Shedder| one.has_expired() && one.in_flight() == 0;
+        if self.shedder.as_deref().is_some_and(is_over) {
+            self.shedder = None;
+        }
         let taken = self.counts.take(self.policy.objectives.len());
         Some(ScopeDelta {
             scope: self.scope(side),

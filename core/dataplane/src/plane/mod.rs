@@ -62,6 +62,8 @@ pub use whole::Heard;
 #[derive(Debug)]
 pub struct Plane {
     clock: Clock,
+    /// By which the moments were worked out at which deny rules and shedding expire.
+    reckoned: Clock,
     random: Random,
     server: SideState,
     client: SideState,
@@ -103,6 +105,7 @@ impl Plane {
         let incarnation = random.word_not_zero();
         Self {
             clock: Clock::default(),
+            reckoned: Clock::default(),
             random,
             server: SideState::new(Side::Server),
             client: SideState::new(Side::Client),
@@ -122,10 +125,24 @@ impl Plane {
         }
     }
 
-    /// Learns that the wall clock showed `wall` at `now`.
-    pub const fn sync(&mut self, now: Time, wall: WallTime) {
+    /// Learns that the wall clock showed `wall` at `now`. What expires does so by the wall clock, also when that is set:
+    /// to be told once a minute is enough, of which [`Plane::wake_at`] reminds.
+    pub fn sync(&mut self, now: Time, wall: WallTime) {
         self.clock.sync(now, wall);
+        if self.reckoned.was_set_before(&self.clock) {
+            self.reckon(now);
+        }
     }
+
+    fn reckon(&mut self, now: Time) {
+        self.reckoned = self.clock;
+        self.server.reckon(now, &self.clock);
+        self.client.reckon(now, &self.clock);
+    }
+
+    /// How often the wall clock is looked at where something expires by it and nothing else is to be done. Operators are
+    /// told of expiries in minutes.
+    const LOOK: Duration = Duration::from_mins(1);
 
     /// Learns which sidecar this is, by its name as Envoy's node; one without a name stays unknown.
     pub fn name(&mut self, node: &[u8]) {
@@ -145,6 +162,7 @@ impl Plane {
     /// Puts `config` in force on its side, at `now`.
     pub fn configure(&mut self, config: &FilterConfig, now: Time) {
         self.spare.clear();
+        self.reckon(now);
         let configured = config.dimensions.as_ref();
         let configured = configured.and_then(|one| one.version.as_ref());
         let version = configured.or(self.version.as_ref()).cloned();
@@ -268,7 +286,13 @@ impl Plane {
         let wake = sooner(report, self.sharing.due());
         let wake = sooner(wake, self.held.next_due());
         let wake = sooner(wake, self.stats_due());
+        let wake = sooner(wake, self.look_due());
         sooner(wake, self.spans_due())
+    }
+
+    fn look_due(&self) -> Option<Time> {
+        let expires = self.server.expires || self.client.expires;
+        (self.has_traffic && expires).then(|| self.clock.looked_at().after(Self::LOOK))
     }
 
     /// The report that `sender` should send at `now`, if one is due. The same one again when it was lost.

@@ -108,6 +108,9 @@ impl Plane {
     ) -> Option<Verdict> {
         let entry = self.side(exchange.side).entry(exchange.scope)?;
         let shedder = entry.shedder.as_mut()?;
+        if shedder.has_expired() {
+            return None;
+        }
         let class = context.said.criticality.unwrap_or_default();
         match shedder.admit(class, shed::draw(context.trace.id()), now) {
             ShedAdmit::Pass(ticket) => {

@@ -42,6 +42,8 @@ pub(super) struct SideState {
     /// The headers that they ask for.
     pub(super) wanted: Wanted,
     pub(super) stats: StatsSettings,
+    /// Whether anything of the configuration expires by itself.
+    pub(super) expires: bool,
     pub(super) status: Option<FilterStatus>,
 }
 
@@ -70,6 +72,7 @@ impl SideState {
             dimensions: None,
             wanted: Wanted::default(),
             stats: StatsSettings::default(),
+            expires: false,
             status: None,
         }
     }
@@ -95,6 +98,7 @@ impl SideState {
         self.dimensions.clone_from(&config.dimensions);
         self.wanted = sli::wanted(config.dimensions.as_ref());
         self.stats = config.stats;
+        self.expires = rules::expires(config);
         self.status = Some(FilterStatus {
             side: self.side,
             generation: config.generation,

@@ -5,6 +5,7 @@ mod carrying;
 mod counting;
 mod describing;
 mod experimenting;
+mod expiring;
 mod exporting;
 mod faults;
 mod first_look;

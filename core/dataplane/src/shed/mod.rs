@@ -19,6 +19,7 @@
 //! request costs a comparison of times, a count and a comparison of shares.
 
 mod evidence;
+mod expiry;
 mod harvest;
 mod law;
 mod queue;
@@ -149,9 +150,10 @@ impl Shedder {
     /// Goes on with another rule, at the level that it is at.
     pub fn adopt(&mut self, rule: ShedRule, mode: Mode, expires_at: Option<Time>, now: Time) {
         if mode != self.mode || self.has_expired {
+            self.counts.given_up += self.law.take_given_up();
             self.law = Law::new(now);
-            self.has_expired = false;
         }
+        self.revive(now);
         self.rule = rule;
         self.mode = mode;
         self.expires_at = expires_at;
@@ -224,6 +226,9 @@ impl Shedder {
 
     /// A breaker had refused requests, and the service is back: nothing is shed any more because it failed before.
     pub fn begin_anew(&mut self, now: Time) {
+        if self.has_expired {
+            return;
+        }
         self.law.begin_anew(&self.rule, now);
         self.offered = [0; Criticality::ALL.len()];
         self.forget_period(now);
@@ -314,9 +319,7 @@ impl Shedder {
     #[cold]
     fn wake(&mut self, now: Time) {
         if self.expires_at.is_some_and(|at| at <= now) {
-            self.has_expired = true;
-            self.shares = [Share::NONE; Criticality::ALL.len()];
-            self.wake_at = Time::from_nanos(u64::MAX);
+            self.expire();
             return;
         }
         let elapsed = now.since(self.stepped_at);
@@ -374,11 +377,6 @@ impl Shedder {
 
     fn next_wake(&self) -> Time {
         self.until_expiry(self.stepped_at.after(Self::PERIOD))
-    }
-
-    fn until_expiry(&self, moment: Time) -> Time {
-        self.expires_at
-            .map_or(moment, |expires_at| moment.min(expires_at))
     }
 }
 

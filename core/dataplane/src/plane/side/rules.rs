@@ -1,7 +1,8 @@
 //! What a side has besides its scopes' own rules: deny rules, spans, and what is heard from others.
 
-use sloop_model::{DenyRule, FilterConfig, Scope, Time};
+use sloop_model::{DenyRule, FilterConfig, Scope, ScopeConfig, Time};
 
+use super::super::clock::Clock;
 use super::super::entry::Adopting;
 use super::SideState;
 use crate::breaker::board::{Heard, Line};
@@ -11,6 +12,16 @@ use crate::report::{DenyDelta, Trouble};
 use crate::scope::ScopeId;
 use crate::shed::FleetReading;
 use crate::span::{self, EndedSpan, Spans};
+
+/// Whether anything in `config` expires by itself.
+pub(super) fn expires(config: &FilterConfig) -> bool {
+    let of_scope = |scope: &ScopeConfig| {
+        let breaker = scope.breaker.as_ref().and_then(|one| one.expires_at_ms);
+        let shed = scope.shed.as_ref().and_then(|one| one.expires_at_ms);
+        !scope.deny.is_empty() || !scope.faults.is_empty() || breaker.or(shed).is_some()
+    };
+    !config.deny.is_empty() || config.scopes.iter().any(of_scope)
+}
 
 impl SideState {
     /// Without spans in the configuration, those that wait go, and count as dropped.
@@ -40,6 +51,14 @@ impl SideState {
             // The configuration was checked to have no more than there is room for.
             self.deny
                 .push(rule, scope, clock.time(rule.expires_at(), now));
+        }
+    }
+
+    /// Works out again when what is in force expires: the wall clock was set.
+    pub(in crate::plane) fn reckon(&mut self, now: Time, clock: &Clock) {
+        self.deny.reckon(|until| clock.time(until, now));
+        for entry in self.entries.iter_mut().flatten() {
+            entry.reckon(now, clock);
         }
     }
 
