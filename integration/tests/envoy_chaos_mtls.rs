@@ -328,7 +328,10 @@ fn check_delays(run: &ExperimentStatus, all: &[Asked], stopped_ms: u64) {
         // On a machine that is too busy anything may take long.
         assert!(wrong <= others.len() / 5, "{said}");
         if line == Line::Grpc {
-            assert!(!ended.is_empty() && 4 * ended.len() <= 5 * ended_so, "{said}");
+            assert!(
+                !ended.is_empty() && 4 * ended.len() <= 5 * ended_so,
+                "{said}"
+            );
         }
     }
 }
