@@ -133,6 +133,7 @@ impl Controllers {
                     decision,
                 }));
         }
+        world.end_step();
         step.wake_at = step
             .decisions
             .iter()

@@ -196,6 +196,8 @@ impl Lab {
             arms: target_arms,
             ..ScopeCounts::nothing(scope("payments", "charge"))
         });
+        // The process moves the clock for reports, and again to decide.
+        self.world.begin_step(at(self.second));
         self.step = self.controllers.step(&mut self.world);
     }
 

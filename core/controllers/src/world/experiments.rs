@@ -15,8 +15,8 @@ pub(super) struct Experiments {
 }
 
 impl Experiments {
-    /// Keeps what the `signals` of the step before say.
-    pub(super) fn begin_step(&mut self, signals: &[Signal]) {
+    /// Keeps what the `signals` of the step that ends say.
+    pub(super) fn end_step(&mut self, signals: &[Signal]) {
         self.running.clear();
         for signal in signals {
             match signal {

@@ -31,7 +31,7 @@ use spending::AllSpending;
 
 /// Everything that a controller may look at.
 ///
-/// Once per step: [`World::begin_step`], any number of [`World::observe`], then
+/// Once per step: [`World::begin_step`] and [`World::observe`], both any number of times, then
 /// [`crate::Controllers::step`].
 #[derive(Clone, Debug, Default)]
 pub struct World {
@@ -118,7 +118,6 @@ impl World {
     pub fn begin_step(&mut self, now: WallTime) {
         let before = self.now;
         self.now = now;
-        self.experiments.begin_step(&self.signals);
         self.signals.clear();
         if Self::STEP_BACK_MIN < before.since(now) {
             self.rewind();
@@ -131,6 +130,11 @@ impl World {
         if before.as_millis() / 3_600_000 != now.as_millis() / 3_600_000 {
             self.forget_spending();
         }
+    }
+
+    /// Keeps what the next step is to know of this one.
+    pub(crate) fn end_step(&mut self) {
+        self.experiments.end_step(&self.signals);
     }
 
     /// The moment to decide for.
