@@ -16,7 +16,7 @@ pub struct Observation {
     pub incarnation: u64,
     /// The beginning of the interval that the counts are from.
     pub from: WallTime,
-    /// The end of that interval. What lies after the world's own time is taken as then.
+    /// The end of that interval. One that lies after the world's own time is taken as then, and `from` as so much earlier.
     pub at: WallTime,
     /// Scopes with news, no duplicates. A scope that the VM reported before and leaves out had no requests.
     pub scopes: Vec<ScopeCounts>,

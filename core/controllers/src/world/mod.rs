@@ -143,12 +143,14 @@ impl World {
         self.now
     }
 
-    /// Takes in a report. What it says of the future is taken as of now.
+    /// Takes in a report. Of one that ends in the future, because the sidecar's clock is ahead, the whole
+    /// interval is taken as ending now, so that it is as long as it was.
     pub fn observe(&mut self, observation: Observation) {
+        let ahead = observation.at.since(self.now);
         let seen_by = SeenBy {
             node: &observation.node,
-            from: observation.from.min(self.now),
-            to: observation.at.min(self.now),
+            from: observation.from.min(observation.at).before(ahead),
+            to: observation.at.before(ahead),
         };
         let name = (observation.node.clone(), observation.incarnation);
         let mut vm = self.vms.remove(&name).unwrap_or_default();
@@ -398,3 +400,6 @@ impl World {
         self.arms.forget(now);
     }
 }
+
+#[cfg(test)]
+mod tests;

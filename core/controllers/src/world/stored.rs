@@ -38,6 +38,10 @@ impl World {
     /// Takes back what was stored, in any order, before the first observation.
     pub fn restore(&mut self, mut cells: Vec<Cell>) {
         cells.sort_by_key(Cell::start);
+        // If the clock was set back meanwhile, the first step sees that and rewinds.
+        self.now = self
+            .now
+            .max(cells.last().map(Cell::start).unwrap_or_default());
         for cell in cells {
             self.restore_cell(cell);
         }
