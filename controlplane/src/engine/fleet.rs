@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use sloop_controllers::BreakerState;
-use sloop_model::{Module, Scope, Share, Side, WallTime};
+use sloop_model::{FilterConfig, Module, Scope, Share, Side, WallTime};
 
 use crate::admin::api::{BreakerStatus, FilterInForce, Happened, ShedLevel};
 use crate::ingest::{Applied, Report};
@@ -18,6 +18,9 @@ const BREAKER_KEPT: Duration = Duration::from_secs(60 * 60);
 
 /// VMs kept: ten thousand sidecars of four workers.
 const VMS_MAX: usize = 40_000;
+
+/// Scopes of one VM of which breakers, and levels of shedding, are kept: many more than its two filters can have.
+const SCOPES_MAX: usize = 8 * FilterConfig::SCOPES_MAX;
 
 /// The Wasm VMs that report, by incarnation.
 #[derive(Clone, Debug, Default)]
@@ -238,10 +241,7 @@ impl Vm {
         for (counts, details) in report.scopes.iter().zip(&report.details) {
             let level = details.effects.shed.and_then(|shed| shed.level);
             match level {
-                Some(level) => drop(
-                    self.levels
-                        .insert(counts.scope.clone(), (level, self.reported)),
-                ),
+                Some(level) => put(&mut self.levels, &counts.scope, (level, self.reported)),
                 None => drop(self.levels.remove(&counts.scope)),
             }
         }
@@ -263,7 +263,7 @@ impl Vm {
             since,
             mentioned: self.reported,
         };
-        self.breakers.insert(scope.clone(), guard);
+        put(&mut self.breakers, scope, guard);
         let told = |change: &sloop_controllers::BreakerChange| Told {
             at: change.at,
             happened: Happened::Breaker {
@@ -280,7 +280,39 @@ impl Vm {
     }
 }
 
+/// Puts `value` in the place of what is known of `scope`, if there is room.
+fn put<T>(all: &mut BTreeMap<Scope, T>, scope: &Scope, value: T) {
+    if let Some(known) = all.get_mut(scope) {
+        *known = value;
+    } else if all.len() < SCOPES_MAX {
+        all.insert(scope.clone(), value);
+    }
+}
+
 /// How an incarnation is written.
 fn name(incarnation: u64) -> String {
     format!("{incarnation:016x}")
+}
+
+#[cfg(test)]
+mod tests {
+    use sloop_model::{RouteName, ServiceName};
+
+    use super::*;
+
+    #[test]
+    fn what_is_kept_of_a_vm_is_bounded_and_stays_current() {
+        let scope = |route: usize| Scope {
+            service: ServiceName::try_from("payments").unwrap(),
+            route: RouteName::try_from(format!("r{route}").as_str()).unwrap(),
+            side: Side::Server,
+        };
+        let mut all = BTreeMap::new();
+        for route in 0..SCOPES_MAX + 5 {
+            put(&mut all, &scope(route), 1);
+        }
+        put(&mut all, &scope(0), 2);
+        assert_eq!((all.len(), all[&scope(0)]), (SCOPES_MAX, 2));
+        assert!(!all.contains_key(&scope(SCOPES_MAX)));
+    }
 }

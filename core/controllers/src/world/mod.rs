@@ -18,7 +18,7 @@ use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
-use sloop_model::{ObjectiveId, Scope, ServiceName, Side, WallTime};
+use sloop_model::{FilterConfig, ObjectiveId, Scope, ServiceName, Side, WallTime};
 
 use crate::budget::{Fleet, Reading, SeenBy, Series, Slices};
 use crate::observation::ScopeCounts;
@@ -89,6 +89,24 @@ impl Vm {
             && self.asked.len() < Self::ASKED_MAX
         {
             self.asked.insert(scope.service.clone());
+        }
+    }
+}
+
+impl Vm {
+    /// Many more breakers than the two filters of a sidecar can have scopes.
+    const BREAKERS_MAX: usize = 8 * FilterConfig::SCOPES_MAX;
+
+    /// A breaker is mentioned whenever its scope is: one that is not was withdrawn.
+    fn note_breaker(&mut self, scope: Scope, state: Option<BreakerState>) {
+        match state {
+            None => drop(self.breakers.remove(&scope)),
+            Some(state) => {
+                let has_room = self.breakers.len() < Self::BREAKERS_MAX;
+                if has_room || self.breakers.contains_key(&scope) {
+                    self.breakers.insert(scope, state);
+                }
+            }
         }
     }
 }
@@ -174,9 +192,7 @@ impl World {
                     vm.objectives.insert(objective.id);
                 }
             }
-            if let Some(breaker) = counts.breaker {
-                vm.breakers.insert(counts.scope, breaker.state);
-            }
+            vm.note_breaker(counts.scope, counts.breaker.map(|it| it.state));
         }
         // A VM that reports says of everything that it ever counted that no more happened.
         for id in &vm.objectives {

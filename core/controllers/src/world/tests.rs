@@ -1,7 +1,7 @@
 use sloop_model::{RouteName, Side, SloName};
 
 use super::*;
-use crate::ObjectiveCounts;
+use crate::{BreakerReading, ObjectiveCounts};
 
 /// At the end of a cell of every ring.
 const BEGIN: u64 = 1_699_999_200;
@@ -88,4 +88,32 @@ fn a_clock_that_was_set_back_while_the_process_was_down_loses_nothing() {
         let counts = world.counts(&id(), Duration::from_secs(length));
         assert_eq!(counts.map(|it| it.total), Some(10), "{length} s");
     }
+}
+
+#[test]
+fn a_breaker_that_was_withdrawn_has_no_state() {
+    let mut world = World::default();
+    let mut states = |breaker| {
+        world.begin_step(at(1));
+        let mut report = saw(0, 1);
+        report.scopes[0].breaker = breaker;
+        world.observe(report);
+        world.breakers(&scope("charge")).count()
+    };
+    let open = BreakerReading {
+        state: BreakerState::Open,
+        changes: Vec::new(),
+    };
+    assert_eq!([states(Some(open)), states(None)], [1, 0]);
+}
+
+#[test]
+fn a_vm_has_no_more_breakers_than_two_filters_could() {
+    let mut vm = Vm::default();
+    for route in 0..Vm::BREAKERS_MAX + 5 {
+        vm.note_breaker(scope(&format!("r{route}")), Some(BreakerState::Open));
+    }
+    assert_eq!(vm.breakers.len(), Vm::BREAKERS_MAX);
+    vm.note_breaker(scope("r0"), Some(BreakerState::Closed));
+    assert_eq!(vm.breakers.get(&scope("r0")), Some(&BreakerState::Closed));
 }
