@@ -1,5 +1,6 @@
 //! Objectives that are budgeted by slices of time, and composites of them.
 
+use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet};
 
 use sloop_model::{ObjectiveId, WallTime};
@@ -21,32 +22,32 @@ pub(super) struct Sliced {
     slices: BTreeMap<ObjectiveId, Slices>,
     /// The members of each composite.
     members: BTreeMap<ObjectiveId, Vec<ObjectiveId>>,
+    /// Those that nobody wants, and since when.
+    unwanted: BTreeMap<ObjectiveId, WallTime>,
     /// Keys of what is stored and no longer wanted.
     gone: Vec<String>,
 }
+
+/// What nobody wants for so long is no slip of whoever edits documents, and goes.
+const UNWANTED_KEPT: Duration = Duration::from_secs(86_400);
+/// Objectives that are kept although nobody wants them: as many as a large mesh has. More go at once.
+const UNWANTED_MAX: usize = 5_000;
 
 /// The counts that slices are cut from.
 type AllSeries = BTreeMap<ObjectiveId, Series>;
 
 impl Sliced {
-    /// Makes the slices of exactly the objectives in `wanted`. One that is cut anew knows
-    /// what the last six hours tell by the minute.
+    /// Makes the slices of the objectives in `wanted`. One that is cut anew knows
+    /// what the last six hours tell by the minute. One that is to be cut in another way loses its slices at
+    /// once, and one that nobody wants after a day: a document that does not parse costs no budget.
     pub(super) fn cut(
         &mut self,
         wanted: &BTreeMap<ObjectiveId, Cut>,
         series: &AllSeries,
         now: WallTime,
     ) {
-        let is_wanted = |id: &ObjectiveId, slices: &Slices| {
-            wanted.get(id).map(|cut| cut.slicing) == Some(slices.slicing())
-        };
-        let unwanted: Vec<ObjectiveId> = self
-            .slices
-            .iter()
-            .filter(|(id, slices)| !is_wanted(id, slices))
-            .map(|(id, _)| id.clone())
-            .collect();
-        for id in unwanted {
+        for id in self.over(wanted, now) {
+            self.unwanted.remove(&id);
             if let Some(slices) = self.slices.remove(&id) {
                 self.gone.extend(slices.keys(&id));
             }
@@ -63,6 +64,26 @@ impl Sliced {
             self.slices.insert(id.clone(), slices);
         }
         self.combine(wanted, series);
+    }
+
+    /// Notes which objectives are not in `wanted`. Returns those whose slices are to go.
+    fn over(&mut self, wanted: &BTreeMap<ObjectiveId, Cut>, now: WallTime) -> Vec<ObjectiveId> {
+        self.unwanted.retain(|id, _| !wanted.contains_key(id));
+        let mut over = Vec::new();
+        for (id, slices) in &self.slices {
+            let is_over = match wanted.get(id) {
+                Some(cut) => cut.slicing != slices.slicing(),
+                None if self.unwanted.len() < UNWANTED_MAX || self.unwanted.contains_key(id) => {
+                    let since = *self.unwanted.entry(id.clone()).or_insert(now);
+                    UNWANTED_KEPT <= now.since(since)
+                }
+                None => true,
+            };
+            if is_over {
+                over.push(id.clone());
+            }
+        }
+        over
     }
 
     /// Adds what was counted after `from` up to `to`. Returns how many requests came too late.
@@ -103,6 +124,9 @@ impl Sliced {
     pub(super) fn rewind(&mut self, now: WallTime) {
         for slices in self.slices.values_mut() {
             slices.rewind(now);
+        }
+        for since in self.unwanted.values_mut() {
+            *since = (*since).min(now);
         }
     }
 

@@ -1,3 +1,5 @@
+use std::collections::BTreeMap;
+
 use super::*;
 use crate::Cell;
 use crate::budget::Slicing;
@@ -156,6 +158,11 @@ fn what_is_no_longer_cut_is_no_longer_stored() {
     let stored: Vec<String> = world.take_changes().iter().map(Cell::key).collect();
     assert!(world.take_gone().is_empty());
     world.cut(&cuts([&month(90.0)].into_iter()));
+    world.begin_step(at(DAY));
+    world.cut(&cuts([&month(90.0)].into_iter()));
+    assert!(world.take_gone().is_empty(), "it may be a slip");
+    world.begin_step(at(DAY + 61));
+    world.cut(&cuts([&month(90.0)].into_iter()));
     let gone = world.take_gone();
     let sliced = stored.iter().filter(|key| key.starts_with("slice"));
     assert_eq!(
@@ -164,6 +171,32 @@ fn what_is_no_longer_cut_is_no_longer_stored() {
         "a slice, and its minute and hour: {stored:?}"
     );
     assert!(sliced.into_iter().all(|key| gone.contains(key)), "{gone:?}");
+}
+
+#[test]
+fn slices_outlive_an_slo_that_is_away_for_a_step_but_not_another_cut() {
+    let intent = whole(90.0);
+    let mut world = world(&[(0, 20, 2_000, 0)]);
+    let spent = |world: &mut World, intent: &SloIntent| {
+        world.cut(&cuts([intent].into_iter()));
+        let measured = Measured::new(intent, 0, &intent.objectives[0], world);
+        measured.budget().map(|budget| budget.spent)
+    };
+    world.cut(&cuts([&intent].into_iter()));
+    world.begin_step(at(30));
+    world.observe(saw(20, 30, (1_000, 900)));
+    // So much later that nothing of it is known by the minute.
+    world.begin_step(at(10 * 3_600));
+    world.observe(saw(10 * 3_600 - 10, 10 * 3_600, (1_000, 0)));
+    assert_eq!(spent(&mut world, &intent), Some(1));
+    world.cut(&BTreeMap::new());
+    world.begin_step(at(10 * 3_600 + 1));
+    assert_eq!(spent(&mut world, &intent), Some(1), "it was away");
+    assert!(world.take_gone().is_empty());
+    let mut other = intent;
+    other.objectives[0].slicing = Some(Slicing::whole(seconds(120), 0.95).unwrap());
+    assert_ne!(spent(&mut world, &other), Some(1));
+    assert!(!world.take_gone().is_empty(), "nothing of it is of use");
 }
 
 #[test]
