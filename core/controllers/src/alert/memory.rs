@@ -55,7 +55,8 @@ const RESOLVED_KEPT: Duration = Duration::from_secs(15 * 60);
 impl State {
     /// The state at `now`, when the condition holds or not; `None` when nobody knows.
     pub(super) fn next(self, holds: Option<bool>, after: Duration, now: WallTime) -> Self {
-        let Some(holds) = holds else { return self };
+        let state = self.rewound(now);
+        let Some(holds) = holds else { return state };
         let begin = |since: WallTime| {
             if after <= now.since(since) {
                 Self::Firing { since, held: now }
@@ -63,7 +64,7 @@ impl State {
                 Self::Pending { since }
             }
         };
-        match self {
+        match state {
             Self::Calm if holds => begin(now),
             Self::Pending { since } if holds => begin(since),
             Self::Calm | Self::Pending { .. } => Self::Calm,
@@ -71,10 +72,29 @@ impl State {
             Self::Firing { since, held } if RESOLVE_AFTER <= now.since(held) => {
                 Self::Resolved { since, until: now }
             }
-            Self::Firing { .. } => self,
+            Self::Firing { .. } => state,
             Self::Resolved { .. } if holds => begin(now),
             Self::Resolved { until, .. } if RESOLVED_KEPT <= now.since(until) => Self::Calm,
-            Self::Resolved { .. } => self,
+            Self::Resolved { .. } => state,
+        }
+    }
+
+    /// The same if the clock did not step back. Moments that lie ahead would keep it as it is until
+    /// they come. When it began firing stays: that tells one alert from another.
+    fn rewound(self, now: WallTime) -> Self {
+        match self {
+            Self::Calm => self,
+            Self::Pending { since } => Self::Pending {
+                since: since.min(now),
+            },
+            Self::Firing { since, held } => Self::Firing {
+                since,
+                held: held.min(now),
+            },
+            Self::Resolved { since, until } => Self::Resolved {
+                since,
+                until: until.min(now),
+            },
         }
     }
 }
@@ -86,5 +106,54 @@ impl Watched {
             (AlertKind::Breaching, self.breaching),
             (AlertKind::NoData, self.no_data),
         ]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The states at each (second, whether it holds).
+    fn states(seen: &[(u64, bool)], after: u64) -> Vec<State> {
+        let mut state = State::Calm;
+        let next = |&(second, holds): &(u64, bool)| {
+            let now = WallTime::from_millis(second * 1_000);
+            state = state.next(Some(holds), Duration::from_secs(after), now);
+            state
+        };
+        seen.iter().map(next).collect()
+    }
+
+    fn at(second: u64) -> WallTime {
+        WallTime::from_millis(second * 1_000)
+    }
+
+    #[test]
+    fn an_alert_ends_also_when_the_clock_stepped_back_an_hour() {
+        let seen = states(&[(9_000, true), (5_400, false), (5_460, false)], 0);
+        let (since, until) = (at(9_000), at(5_460));
+        assert_eq!(
+            seen[1],
+            State::Firing {
+                since,
+                held: at(5_400)
+            }
+        );
+        assert_eq!(seen[2], State::Resolved { since, until });
+        let back = [
+            (9_000, true),
+            (9_060, false),
+            (5_400, false),
+            (6_300, false),
+        ];
+        assert_eq!(states(&back, 0)[3], State::Calm);
+    }
+
+    #[test]
+    fn one_that_waits_does_not_wait_longer_than_it_is_told_to() {
+        let seen = states(&[(9_000, true), (5_400, true), (5_430, true)], 30);
+        let (since, held) = (at(5_400), at(5_430));
+        assert_eq!(seen[1], State::Pending { since });
+        assert_eq!(seen[2], State::Firing { since, held });
     }
 }
