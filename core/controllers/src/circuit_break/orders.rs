@@ -29,6 +29,9 @@ use crate::{Counts, lease};
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Orders {
     orders: Vec<Order>,
+    /// The newest id that was given, also to an order that is no longer there.
+    #[serde(default)]
+    newest_id: u64,
     /// What they are based on, beside windows.
     #[serde(default)]
     pub(super) watches: Watches,
@@ -151,11 +154,13 @@ impl Orders {
             Some(_) | None => LASTS_MS,
         };
         // Times are unique ids even when the process is restarted; of one process they also never fall.
-        let id = self.orders.iter().map(|order| order.trip.id + 1).max();
+        let ids = self.orders.iter().map(|order| order.trip.id);
+        let newest = ids.fold(self.newest_id, u64::max);
+        self.newest_id = newest.saturating_add(1).max(now.as_millis());
         let order = Order {
             scope: scope.clone(),
             trip: Trip {
-                id: id.unwrap_or(0).max(now.as_millis()),
+                id: self.newest_id,
                 until_ms: now.after(Duration::from_millis(lasts_ms)),
             },
             lasts_ms,

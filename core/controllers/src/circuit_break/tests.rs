@@ -412,6 +412,17 @@ fn a_clock_that_steps_back_neither_blocks_orders_nor_repeats_their_ids() {
     assert!(second.until_ms < at(100));
 }
 
+#[test]
+fn ids_never_fall_also_when_the_order_before_was_dropped() {
+    let mut memory = Orders::default();
+    assert_eq!(memory.open(&scope(), at(10_000)), Opened::Ordered);
+    let first = memory.current(at(10_000)).next().unwrap().1;
+    assert_eq!(memory.current(at(20_000)).count(), 0);
+    assert_eq!(memory.open(&scope(), at(10)), Opened::Ordered);
+    let second = memory.current(at(10)).next().unwrap().1;
+    assert!(first.id < second.id, "{first:?} {second:?}");
+}
+
 proptest! {
     /// At most six orders in any minute, whatever the fleet sees.
     #[test]
