@@ -189,6 +189,13 @@ fn what_has_healed_gives_no_order() {
 }
 
 #[test]
+fn a_long_outage_gives_no_order_after_it_has_healed_even_where_little_comes() {
+    let outage = [BAD; 100].into_iter();
+    let given = orders(outage.chain([[(1, 0), (1, 0)]; 400]));
+    assert_eq!(given, [1, 11, 31, 71], "the last one lasted until 131");
+}
+
+#[test]
 fn little_traffic_is_judged_by_its_last_requests() {
     let quiet = (0..40).map(|second| {
         [

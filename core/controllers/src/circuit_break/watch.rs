@@ -34,6 +34,9 @@ struct Watch {
     detector: Detector,
     /// What the fleet had counted when it was last looked at.
     seen: Counts,
+    /// What was new when something last was.
+    #[serde(default)]
+    newest: Counts,
     /// What each sidecar had counted when a change was first suspected.
     suspected: Option<BTreeMap<String, Counts>>,
 }
@@ -52,7 +55,7 @@ impl Watches {
     const MAX: usize = 1_024;
 
     /// Takes in what `subject` counted since the last look. Returns the change after which surely more
-    /// than the level of `rule` is bad, by the whole fleet and without the worst sidecar.
+    /// than the level of `rule` is bad, by the whole fleet and without the worst sidecar, if what came last is bad, too.
     pub(super) fn look(
         &mut self,
         subject: Subject<'_>,
@@ -65,6 +68,9 @@ impl Watches {
         let ever = fleet.ever();
         let new = ever.minus(core::mem::replace(&mut watch.seen, ever));
         watch.detector.observe(hypotheses, new, now);
+        if new.total != 0 {
+            watch.newest = new;
+        }
         if !watch.detector.suspects() {
             watch.suspected = None;
             return None;
@@ -74,17 +80,18 @@ impl Watches {
             nodes.map(|(node, ever)| (node.to_owned(), ever)).collect()
         });
         let change = watch.detector.alarm()?;
-        let level = rule.limits().failed_max.as_fraction();
-        let is_bad = |counts: Counts| surely_above(counts.bad(), counts.total, level);
+        let level = rule.limits().failed_max;
+        // Where there is little traffic, evidence stays for minutes after the service has healed.
+        let goes_on = level.exceeded_by(watch.newest.bad(), watch.newest.total);
+        let is_bad = |counts: Counts| surely_above(counts.bad(), counts.total, level.as_fraction());
         let is_enough = u64::from(rule.limits().calls_min) <= change.counts.total;
         let confirm = |others: Counts| {
-            let level = rule.limits().failed_max;
             level.exceeded_by(others.bad(), others.total) && hypotheses.is_suspected(others)
         };
         // Who sees nothing bad reports later; where there is nobody else, the one speaks for all.
         let is_alone = fleet.nodes(now, FLEET_WINDOW_MAX) <= 1;
         let is_confirmed = is_alone || confirm(without_worst(fleet, before));
-        (is_enough && is_bad(change.counts) && is_confirmed).then_some(change)
+        (goes_on && is_enough && is_bad(change.counts) && is_confirmed).then_some(change)
     }
 
     fn watch(&mut self, subject: Subject<'_>) -> Option<&mut Watch> {
@@ -104,6 +111,7 @@ impl Watches {
                     detector: Detector::default(),
                     // What was counted before anybody looked may be long over.
                     seen: subject.fleet.ever(),
+                    newest: Counts::default(),
                     suspected: None,
                 };
                 self.watches.insert(place, watch);
