@@ -15,6 +15,8 @@ pub(crate) struct Fleet {
     /// All that was added. Only differences mean anything.
     ever: Counts,
     nodes: BTreeMap<String, Node>,
+    /// Until when the first report counted after nobody had been heard of.
+    began: WallTime,
 }
 
 /// What one sidecar saw.
@@ -22,6 +24,8 @@ pub(crate) struct Fleet {
 struct Node {
     ring: Ring,
     ever: Counts,
+    /// Until when its newest report with a request counted, however long its interval was.
+    heard: WallTime,
 }
 
 /// Who saw something, and when.
@@ -40,6 +44,10 @@ pub(crate) struct SeenBy<'a> {
 const INTERVAL_MAX: Duration = Duration::from_secs(5);
 /// The longest window that can be asked for.
 pub(crate) const FLEET_WINDOW_MAX: Duration = Duration::from_secs(30);
+/// Who was heard of in this time is there: the longest interval of reports (60 s), and 4 s for one to come.
+const HEARD_KEPT: Duration = Duration::from_secs(64);
+/// So long after the first report others may not have come yet: two intervals, as `sloop serve` has them.
+const GATHERS: Duration = Duration::from_secs(2);
 /// [`FLEET_WINDOW_MAX`] in seconds, and one more that is only begun.
 const CELLS: u64 = 31;
 /// A scope is rarely seen by more sidecars than there are pods of a large service; the rest counts in all only.
@@ -65,12 +73,16 @@ impl Fleet {
             all: Ring::new(CELLS),
             ever: Counts { total: 0, good: 0 },
             nodes: BTreeMap::new(),
+            began: WallTime::from_millis(0),
         }
     }
 
-    /// Adds what a VM saw. Nothing when that took so long that it says nothing about just now.
+    /// Adds what a VM saw. Of what took so long that it says nothing about just now, only who saw something.
     pub(crate) fn add(&mut self, seen_by: SeenBy<'_>, counts: Counts) {
         let SeenBy { node, to, .. } = seen_by;
+        if 0 < counts.total {
+            self.hear(node, to);
+        }
         if !seen_by.is_fresh() {
             return;
         }
@@ -83,12 +95,35 @@ impl Fleet {
         if let Some(node) = self.nodes.get_mut(node) {
             node.ring.add(number, sum);
             node.ever = node.ever.plus(counts);
-        } else if self.nodes.len() < NODES_MAX {
-            let mut ring = Ring::new(CELLS);
-            ring.add(number, sum);
-            let ever = counts;
-            self.nodes.insert(node.to_owned(), Node { ring, ever });
         }
+    }
+
+    /// Notes that `node` saw a request, up to `to`.
+    fn hear(&mut self, node: &str, to: WallTime) {
+        if self.nodes.is_empty() {
+            self.began = to;
+        }
+        if let Some(node) = self.nodes.get_mut(node) {
+            node.heard = node.heard.max(to);
+        } else if self.nodes.len() < NODES_MAX {
+            let node = node.to_owned();
+            self.nodes.insert(
+                node,
+                Node {
+                    ring: Ring::new(CELLS),
+                    ever: Counts::default(),
+                    heard: to,
+                },
+            );
+        }
+    }
+
+    /// Whether there surely is only one sidecar, which may then speak for all: no other was heard of in the
+    /// longest time that one may be silent, and others would have had the time to be.
+    pub(crate) fn is_alone(&self, now: WallTime) -> bool {
+        let is_there = |node: &&Node| now.since(node.heard) <= HEARD_KEPT;
+        let heard = self.nodes.values().filter(is_there).count();
+        heard <= 1 && GATHERS <= now.since(self.began)
     }
 
     /// All that was added since the process began, so that whoever looks again sees what is new.
@@ -132,15 +167,17 @@ impl Fleet {
     /// Forgets sidecars that saw nothing lately.
     pub(crate) fn forget_idle(&mut self, now: WallTime) {
         self.nodes
-            .retain(|_, node| 0 < counts(&node.ring, now, FLEET_WINDOW_MAX).total);
+            .retain(|_, node| now.since(node.heard) <= HEARD_KEPT);
     }
 
     /// Forgets what lies ahead after the clock stepped back to `now`.
     pub(crate) fn rewind(&mut self, now: WallTime) {
         let number = now.as_millis() / 1_000;
         self.all.forget_after(number);
+        self.began = self.began.min(now);
         for node in self.nodes.values_mut() {
             node.ring.forget_after(number);
+            node.heard = node.heard.min(now);
         }
     }
 }

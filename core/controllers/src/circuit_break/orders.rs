@@ -22,7 +22,7 @@ use sloop_model::{Scope, Share, Trip, WallTime};
 
 use super::derived::AllDerived;
 use super::watch::Watches;
-use crate::budget::{FLEET_WINDOW_MAX, Fleet, surely_above, surely_below};
+use crate::budget::{Fleet, surely_above, surely_below};
 use crate::{Counts, lease};
 
 /// The orders of one intent, at most one per scope, and what it watches.
@@ -115,8 +115,8 @@ impl Verdict {
         };
         let is_bad = |counts: Counts| surely_above(counts.bad(), counts.total, limit);
         if level.exceeded_by(newest.bad(), newest.total) {
-            // Who sees nothing bad reports less often, and may not yet be in a short window.
-            let is_alone = fleet.nodes(now, FLEET_WINDOW_MAX) <= 1;
+            // Who sees nothing bad reports less often, and may not be in any window.
+            let is_alone = fleet.is_alone(now);
             for window in WINDOWS {
                 let counts = fleet.all(now, window);
                 if u64::from(calls_min) <= counts.total

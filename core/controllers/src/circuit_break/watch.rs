@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use sloop_model::{BreakerRule, Scope, WallTime};
 
 use crate::Counts;
-use crate::budget::{FLEET_WINDOW_MAX, Fleet, surely_above};
+use crate::budget::{Fleet, surely_above};
 use crate::detect::{Change, Detector, Hypotheses};
 
 /// What one intent watches. Bounded by [`Watches::MAX`].
@@ -89,7 +89,7 @@ impl Watches {
             level.exceeded_by(others.bad(), others.total) && hypotheses.is_suspected(others)
         };
         // Who sees nothing bad reports later; where there is nobody else, the one speaks for all.
-        let is_alone = fleet.nodes(now, FLEET_WINDOW_MAX) <= 1;
+        let is_alone = fleet.is_alone(now);
         let is_confirmed = is_alone || confirm(without_worst(fleet, before));
         (goes_on && is_enough && is_bad(change.counts) && is_confirmed).then_some(change)
     }
