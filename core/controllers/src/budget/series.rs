@@ -143,6 +143,34 @@ impl Series {
         })
     }
 
+    /// Whether everything of it is further back than `kept`, so that no window has any of it.
+    pub(crate) fn is_over(&self, now: WallTime, kept: Duration) -> bool {
+        let end = self
+            .hours
+            .numbers()
+            .end
+            .saturating_mul(Resolution::Hour.cell_ms());
+        kept < now.since(WallTime::from_millis(end))
+    }
+
+    /// The keys under which everything of it may be stored.
+    pub(crate) fn keys(&self, objective: &ObjectiveId) -> Vec<String> {
+        let mut keys = Vec::new();
+        for resolution in Resolution::ALL {
+            for number in self.ring(resolution).numbers() {
+                let cell = Cell::Budget {
+                    objective: objective.clone(),
+                    resolution,
+                    start: WallTime::from_millis(number * resolution.cell_ms()),
+                    counts: Counts::default(),
+                    known_s: 0,
+                };
+                keys.push(cell.key());
+            }
+        }
+        keys
+    }
+
     /// Until when the newest report counted, and for how long.
     pub(crate) const fn reported(&self) -> Option<(WallTime, Duration)> {
         self.reported

@@ -2,6 +2,7 @@
 
 mod arms;
 mod experiments;
+mod forgetting;
 mod scopes;
 mod sidecars;
 mod signal;
@@ -147,6 +148,7 @@ impl World {
         }
         if before.as_millis() / 3_600_000 != now.as_millis() / 3_600_000 {
             self.forget_spending();
+            self.forget_old();
         }
     }
 
@@ -393,7 +395,7 @@ impl World {
             spending.rewind(self.now);
         }
         for state in self.scopes.values_mut() {
-            state.fleet.rewind(self.now);
+            state.rewind(self.now);
         }
         for vm in self.vms.values_mut() {
             vm.at = vm.at.min(self.now);

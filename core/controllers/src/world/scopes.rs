@@ -36,6 +36,9 @@ pub struct ScopeTotals {
     /// Among `refused`: those of which nobody knows, because nothing passed.
     #[serde(default)]
     pub refused_unknown: u64,
+    /// Until when the newest report on it counted; the epoch of what was stored without.
+    #[serde(default)]
+    pub reported: WallTime,
 }
 
 /// Counts by outcome, as a control plane that knew fewer or more of them stored them.
@@ -85,6 +88,7 @@ impl ScopeState {
             shadows: ShadowCounts::default(),
             refused_bad_thousandths: 0,
             refused_unknown: 0,
+            reported: WallTime::default(),
         })
     }
 
@@ -108,6 +112,12 @@ impl ScopeState {
     /// Whether any sidecar's breaker opened by itself lately.
     pub(super) fn has_opened(&self) -> bool {
         !self.opened.is_empty()
+    }
+
+    /// Puts right what lies ahead after the clock stepped back to `now`.
+    pub(super) fn rewind(&mut self, now: WallTime) {
+        self.fleet.rewind(now);
+        self.totals.reported = self.totals.reported.min(now);
     }
 
     /// Forgets what is no longer asked for.
@@ -182,6 +192,7 @@ impl ScopeState {
                 good: if outcome.is_served() { more } else { 0 },
             });
         }
+        totals.reported = totals.reported.max(seen_by.to);
         self.is_changed = true;
         self.fleet.add(seen_by, evidence.held());
         self.weigh(counts.refused.min(World::COUNT_MAX), seen_by.to);

@@ -1,7 +1,7 @@
 use sloop_model::{RouteName, Side, SloName};
 
 use super::*;
-use crate::{BreakerReading, ObjectiveCounts};
+use crate::{BreakerReading, Cell, ObjectiveCounts};
 
 /// At the end of a cell of every ring.
 const BEGIN: u64 = 1_699_999_200;
@@ -116,4 +116,67 @@ fn a_vm_has_no_more_breakers_than_two_filters_could() {
     assert_eq!(vm.breakers.len(), Vm::BREAKERS_MAX);
     vm.note_breaker(scope("r0"), Some(BreakerState::Closed));
     assert_eq!(vm.breakers.get(&scope("r0")), Some(&BreakerState::Closed));
+}
+
+#[test]
+fn names_that_nobody_reports_on_for_ninety_days_make_room() {
+    let day = 86_400;
+    let mut world = World::default();
+    world.begin_step(at(10));
+    world.observe(saw(9, 10));
+    let stored: Vec<String> = world.take_changes().iter().map(Cell::key).collect();
+    for hour in 0..24 {
+        world.begin_step(at(90 * day + hour * 3_600));
+        let is_known = world.counts(&id(), Duration::from_secs(90 * day)).is_some();
+        assert!(
+            !is_known || !world.series.is_empty(),
+            "nothing known is forgotten"
+        );
+    }
+    assert!(world.series.is_empty() && world.scopes.is_empty() && world.scopes_of.is_empty());
+    let gone = world.take_gone();
+    let is_ours = |key: &&String| key.starts_with("budget") || key.starts_with("scope");
+    for key in stored.iter().filter(is_ours) {
+        assert!(gone.contains(key), "{key} of {gone:?}");
+    }
+}
+
+#[test]
+fn what_is_forgotten_in_an_hour_is_bounded_and_nothing_stays() {
+    let mut world = World::default();
+    world.begin_step(at(10));
+    for route in 0..250 {
+        let mut report = saw(9, 10);
+        report.scopes[0].scope = scope(&format!("r{route}"));
+        report.scopes[0].objectives[0].id.index = route;
+        world.observe(report);
+    }
+    let later = 91 * 86_400;
+    let left = [0, 1, 2].map(|hour| {
+        world.begin_step(at(later + hour * 3_600));
+        (world.series.len(), world.scopes.len())
+    });
+    assert_eq!(left, [(150, 150), (50, 50), (0, 0)]);
+}
+
+#[test]
+fn a_scope_that_was_stored_without_a_time_is_kept_as_if_it_was_just_reported() {
+    let mut before = World::default();
+    before.begin_step(at(10));
+    before.observe(saw(9, 10));
+    let mut cells = before.take_changes();
+    for cell in &mut cells {
+        if let Cell::Scope(totals) = cell {
+            totals.reported = WallTime::default();
+        }
+    }
+    let mut world = World::default();
+    world.restore(cells);
+    let day = 86_400;
+    for days in [100, 180] {
+        world.begin_step(at(days * day));
+        assert_eq!(world.scopes.len(), 1, "{days} days");
+    }
+    world.begin_step(at(191 * day));
+    assert_eq!(world.scopes.len(), 0);
 }
