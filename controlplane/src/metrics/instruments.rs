@@ -236,6 +236,10 @@ impl StepMetrics {
             ("over_cap", after.over_cap.saturating_sub(before.over_cap)),
             ("too_late", after.too_late.saturating_sub(before.too_late)),
             (
+                "elsewhere",
+                after.elsewhere.saturating_sub(before.elsewhere),
+            ),
+            (
                 "too_late_for_slices",
                 after
                     .too_late_for_slices

@@ -17,6 +17,8 @@ use crate::{
 #[derive(Debug, Default)]
 pub struct Controllers {
     loops: BTreeMap<(Stage, &'static str), Box<dyn Loop>>,
+    /// Whether SLOs were declared or withdrawn since the last step.
+    are_slos_new: bool,
 }
 
 /// The outcome of one step over all intents.
@@ -104,11 +106,15 @@ impl Controllers {
         for slot in &takers {
             slot.check(body)?;
         }
-        takers.iter_mut().try_for_each(|slot| slot.put(id, body))
+        takers.iter_mut().try_for_each(|slot| slot.put(id, body))?;
+        self.are_slos_new |= kind == Slo::KIND;
+        Ok(())
     }
 
     /// Withdraws an intent and forgets it.
     pub fn remove(&mut self, id: &IntentId) {
+        let is_slo = self.intents::<Slo>().any(|(known, _)| known == id);
+        self.are_slos_new |= is_slo;
         for slot in self.loops.values_mut() {
             slot.remove(id);
         }
@@ -117,6 +123,9 @@ impl Controllers {
     /// Steps every intent once, stage by stage.
     pub fn step(&mut self, world: &mut World) -> Step {
         let mut step = Step::default();
+        if core::mem::take(&mut self.are_slos_new) {
+            world.count_where(self.intents::<Slo>().map(|(_, intent)| intent));
+        }
         world.cut(&cuts(self.intents::<Slo>().map(|(_, intent)| intent)));
         for ((stage, kind), slot) in &mut self.loops {
             let decisions = slot.step(world);

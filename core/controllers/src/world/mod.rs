@@ -7,6 +7,7 @@ mod scopes;
 mod sidecars;
 mod signal;
 mod sliced;
+mod sources;
 mod spending;
 mod stored;
 
@@ -28,6 +29,7 @@ use arms::Blocks;
 use experiments::Experiments;
 use scopes::ScopeState;
 use sliced::Sliced;
+use sources::Sources;
 use spending::AllSpending;
 
 /// Everything that a controller may look at.
@@ -40,6 +42,7 @@ pub struct World {
     signals: Vec<Signal>,
     series: BTreeMap<ObjectiveId, Series>,
     sliced: Sliced,
+    sources: Sources,
     spending: AllSpending,
     /// Keys of what is stored and no longer wanted.
     gone: Vec<String>,
@@ -66,6 +69,10 @@ pub struct Lost {
     /// as requests all the same.
     #[serde(default)]
     pub too_late_for_slices: u64,
+    /// Requests that a report counts for an objective on a scope where it does not count. A sidecar that may
+    /// report on one service says nothing by that about the SLOs of others.
+    #[serde(default)]
+    pub elsewhere: u64,
 }
 
 /// What is remembered of one VM of a sidecar.
@@ -358,7 +365,7 @@ impl World {
         self.scopes.insert(scope, state);
     }
 
-    /// Adds what a VM saw on a scope. False when there are too many objectives.
+    /// Adds what a VM saw on a scope. False when there are too many objectives, or it does not count there.
     fn observe_objective(
         &mut self,
         id: &ObjectiveId,
@@ -366,6 +373,10 @@ impl World {
         seen_by: SeenBy<'_>,
         seen: Counts,
     ) -> bool {
+        if !self.sources.may_count(id, scope) {
+            self.lost.elsewhere = self.lost.elsewhere.saturating_add(seen.total);
+            return false;
+        }
         let is_known = self.series.contains_key(id);
         if !is_known && Self::OBJECTIVES_MAX <= self.series.len() {
             self.lost.over_cap = self.lost.over_cap.saturating_add(seen.total);

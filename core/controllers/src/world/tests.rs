@@ -180,3 +180,28 @@ fn a_scope_that_was_stored_without_a_time_is_kept_as_if_it_was_just_reported() {
     world.begin_step(at(191 * day));
     assert_eq!(world.scopes.len(), 0);
 }
+
+#[test]
+fn what_is_reported_of_an_objective_where_it_does_not_count_is_lost_and_said() {
+    let body = r#"{
+        "name": "pay", "service": "payments", "mode": "monitored",
+        "window": {"rolling": 2592000000}, "budgeting": "occurrences",
+        "objectives": [{"target": 999000000, "source": {
+            "service": "payments", "route": {"named": "charge"}, "side": "server", "indicator": {}
+        }}]
+    }"#;
+    let mut controllers = crate::Controllers::with_all();
+    let slo = crate::IntentId("SLO/pay".to_owned());
+    controllers.put(&slo, "slo", body).unwrap();
+    let mut world = World::default();
+    world.begin_step(at(10));
+    controllers.step(&mut world);
+    let mut forged = saw(9, 10);
+    forged.scopes[0].scope = scope("refund");
+    world.observe(forged);
+    assert_eq!(world.counts(&id(), Duration::from_secs(60)), None);
+    assert_eq!(world.lost().elsewhere, 10);
+    world.observe(saw(9, 10));
+    let counts = world.counts(&id(), Duration::from_secs(60)).unwrap();
+    assert_eq!((counts.total, world.lost().elsewhere), (10, 10));
+}

@@ -1,0 +1,102 @@
+//! Where each objective counts.
+//!
+//! A report names objectives, and a sidecar that may report on one service could name those of any.
+//! So an objective that is wanted counts only where its own source says. One that nobody wants
+//! counts anywhere: its document may only be away for a moment.
+
+use std::collections::BTreeMap;
+
+use sloop_model::{ObjectiveId, Scope};
+
+use super::World;
+use crate::SloIntent;
+use crate::slo::SloSource;
+
+/// The sources of all objectives that are wanted.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Sources {
+    /// Nothing for those that no report counts: composites, and sources that are not ours.
+    sources: BTreeMap<ObjectiveId, Option<SloSource>>,
+}
+
+impl Sources {
+    /// Whether requests of `scope` may count for `id`.
+    pub(super) fn may_count(&self, id: &ObjectiveId, scope: &Scope) -> bool {
+        match self.sources.get(id) {
+            None => true,
+            Some(None) => false,
+            Some(Some(source)) => source.covers(scope),
+        }
+    }
+}
+
+impl World {
+    /// Lets the objectives of `wanted` count only where their sources say. Call it when these have changed.
+    pub(crate) fn count_where<'a>(&mut self, wanted: impl Iterator<Item = &'a SloIntent>) {
+        let mut sources = BTreeMap::new();
+        for intent in wanted {
+            sources.insert(intent.composite_id(), None);
+            for (index, objective) in (0..).zip(&intent.objectives) {
+                sources.insert(intent.objective_id(index), objective.source.clone());
+            }
+        }
+        self.sources = Sources { sources };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use sloop_model::{ObjectiveId, RouteName, ServiceName, Side, SloName};
+
+    use super::*;
+    use crate::{Controllers, IntentId};
+
+    const BODY: &str = r#"{
+        "name": "pay", "service": "payments", "mode": "actionable",
+        "window": {"rolling": 2592000000}, "budgeting": "occurrences",
+        "objectives": [
+            {"target": 999000000, "source": {
+                "service": "payments", "route": {"named": "charge"}, "side": "server", "indicator": {}
+            }},
+            {"target": 999000000}
+        ]
+    }"#;
+
+    /// Whether the objective at `index` of `pay` counts on a scope.
+    fn counts(world: &World, index: u32, (service, route, side): (&str, &str, Side)) -> bool {
+        let id = ObjectiveId {
+            slo: SloName::try_from("pay").unwrap(),
+            index,
+        };
+        let scope = Scope {
+            service: ServiceName::try_from(service).unwrap(),
+            route: RouteName::try_from(route).unwrap(),
+            side,
+        };
+        world.sources.may_count(&id, &scope)
+    }
+
+    const HOME: (&str, &str, Side) = ("payments", "charge", Side::Server);
+
+    #[test]
+    fn an_objective_counts_only_where_its_source_says() {
+        let mut controllers = Controllers::with_all();
+        let mut world = World::default();
+        let id = IntentId("SLO/pay".to_owned());
+        controllers.put(&id, "slo", BODY).unwrap();
+        controllers.step(&mut world);
+        assert!(counts(&world, 0, HOME));
+        assert!(!counts(&world, 0, ("shop", "charge", Side::Server)));
+        assert!(!counts(&world, 0, ("payments", "refund", Side::Server)));
+        assert!(!counts(&world, 0, ("payments", "charge", Side::Client)));
+        assert!(!counts(&world, 1, HOME), "its source is not ours");
+        assert!(
+            !counts(&world, u32::MAX, HOME),
+            "a composite counts nothing itself"
+        );
+        controllers.remove(&id);
+        controllers.step(&mut world);
+        let elsewhere = ("shop", "charge", Side::Server);
+        assert!(counts(&world, 0, elsewhere), "nobody wants it");
+    }
+}
