@@ -18,6 +18,10 @@ pub(super) fn of(
         .filter(|(_, objective)| objective.source.is_some())
         .map(|(index, objective)| (index, objective.target))
         .collect();
+    let slices: Vec<_> = (0..)
+        .zip(&intent.objectives)
+        .filter_map(|(index, objective)| Some((index, objective.slicing?)))
+        .collect();
     if objectives.is_empty() {
         return Vec::new();
     }
@@ -40,6 +44,7 @@ pub(super) fn of(
                 slo: intent.name.clone(),
                 service: intent.service.clone(),
                 objectives: objectives.clone(),
+                slices: slices.clone(),
                 severity: condition.severity.clone(),
                 op: condition.op,
                 threshold: condition.threshold,

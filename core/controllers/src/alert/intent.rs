@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 use sloop_model::{ServiceName, SloName, Target};
 
+use crate::budget::Slicing;
+
 /// One alert policy of one SLO.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -15,6 +17,10 @@ pub struct AlertIntent {
     pub service: ServiceName,
     /// Its objectives that are counted here: position and target.
     pub objectives: Vec<(u32, Target)>,
+    /// Those among them that are budgeted by slices which are good or bad as a whole: position, and how they are cut.
+    /// Their targets are about slices.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub slices: Vec<(u32, Slicing)>,
     /// How bad it is, in the operator's words.
     pub severity: String,
     /// How the burn rate is compared with `threshold`.

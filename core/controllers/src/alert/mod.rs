@@ -7,6 +7,9 @@
 //! that the objective could never reach counts as seven eighths of the way from
 //! its budget to everything, as for the windows of the SRE workbook.
 //!
+//! What is counted are requests, also where a budget is of whole slices of time. A share of bad requests
+//! that leaves every slice good spends nothing there, so the level is at least what makes a slice bad.
+//!
 //! It says at each step which alerts there are ([`Signal::Alert`]); whoever
 //! delivers them finds out what of it is news. It never acts on the mesh.
 
@@ -103,10 +106,17 @@ impl Controller for Alert {
                 index: *index,
             };
             let counts = world.counts(&objective, lookback);
-            let holds = counts.and_then(|counts| intent.holds(counts, *target));
+            let level = intent.level(*index, *target);
+            let holds = counts.and_then(|counts| intent.holds(counts, level));
             watched.breaching = watched.breaching.next(holds, after, now);
             watched.no_data = watched.no_data.next(Some(counts.is_none()), after, now);
-            let summary = intent.summary(counts, *target);
+            let mut summary = intent.summary(counts, *target);
+            if let Some(allowed) = intent.allowed_in_slice(*index) {
+                let allowed = Percent(allowed);
+                summary.push_str(&format!(
+                    "; judged by requests, of which a slice may have {allowed} bad"
+                ));
+            }
             for (kind, state) in watched.states() {
                 if let Some(alert) = intent.alert(&objective, (kind, state), &summary) {
                     decision.signals.push(Signal::Alert(Box::new(alert)));
@@ -123,9 +133,21 @@ impl Controller for Alert {
 }
 
 impl AlertIntent {
-    /// Whether the condition surely holds; nothing when that is not sure.
-    fn holds(&self, counts: Counts, target: Target) -> Option<bool> {
-        let level = bad_share(self.threshold, target);
+    /// The share of requests of the objective at `index` that may be bad in a good slice; nothing when
+    /// there are none that are good as a whole.
+    fn allowed_in_slice(&self, index: u32) -> Option<f64> {
+        let slices = self.slices.iter().find(|(known, _)| *known == index);
+        Some(1.0 - slices?.1.target()?)
+    }
+
+    /// The share of bad requests that the threshold stands for.
+    fn level(&self, index: u32, target: Target) -> f64 {
+        let allowed = self.allowed_in_slice(index).unwrap_or(0.0);
+        bad_share(self.threshold, target).max(allowed)
+    }
+
+    /// Whether the condition surely holds, with its threshold at `level`; nothing when that is not sure.
+    fn holds(&self, counts: Counts, level: f64) -> Option<bool> {
         let is_above = surely_above(counts.bad(), counts.total, level);
         let is_below = surely_below(counts.bad(), counts.total, level) || counts.total == 0;
         let (holds, fails) = match self.op {

@@ -15,6 +15,7 @@ fn intent() -> AlertIntent {
         slo: SloName::try_from("pay").unwrap(),
         service: ServiceName::try_from("payments").unwrap(),
         objectives: vec![(0, Target::parse(0.99).unwrap())],
+        slices: Vec::new(),
         severity: "page".to_owned(),
         op: Comparison::Gt,
         threshold: 2.0,
@@ -194,4 +195,23 @@ fn people_read_the_numbers() {
         alerts(&decision)[0].summary,
         "50 of 100 requests (50 %) were bad in the last 1 min: 50.0 times what a target of 99 % allows, against 2 in the policy"
     );
+}
+
+#[test]
+fn what_leaves_every_slice_good_wakes_nobody() {
+    let slicing = crate::Slicing::whole(Duration::from_secs(60), 0.9).unwrap();
+    let sliced = AlertIntent {
+        slices: vec![(0, slicing)],
+        ..intent()
+    };
+    let seen = [Some((1_000, 60)); 30];
+    assert_eq!(changes(&intent(), seen), [(1, Breaching, Firing)]);
+    assert_eq!(changes(&sliced, seen), []);
+    assert_eq!(changes(&sliced, [BAD; 30]).len(), 1, "a fifth is bad");
+    let mut world = World::default();
+    world.begin_step(at(1));
+    world.observe(saw(1, (100, 50)));
+    let decision = Alert.step(&sliced, &mut AlertMemory::default(), &world);
+    let words = "; judged by requests, of which a slice may have 10 % bad";
+    assert!(decision.because.ends_with(words), "{}", decision.because);
 }
