@@ -10,6 +10,7 @@ mod sliced;
 mod sources;
 mod spending;
 mod stored;
+mod vm;
 
 pub use arms::ArmBlock;
 pub use scopes::ScopeTotals;
@@ -20,7 +21,7 @@ use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
-use sloop_model::{FilterConfig, ObjectiveId, Scope, ServiceName, Side, WallTime};
+use sloop_model::{ObjectiveId, Scope, ServiceName, WallTime};
 
 use crate::budget::{Fleet, Reading, SeenBy, Series, Slices};
 use crate::observation::ScopeCounts;
@@ -84,39 +85,6 @@ struct Vm {
     sidecar: SidecarReading,
     /// Services that it asked: its outbound filter counted requests to them.
     asked: BTreeSet<ServiceName>,
-}
-
-impl Vm {
-    /// Services that a sidecar asks: as many as a filter may have scopes.
-    const ASKED_MAX: usize = sloop_model::FilterConfig::SCOPES_MAX;
-
-    /// Learns that requests of `scope` ended here.
-    fn see(&mut self, scope: &Scope) {
-        if scope.side == Side::Client
-            && !self.asked.contains(&scope.service)
-            && self.asked.len() < Self::ASKED_MAX
-        {
-            self.asked.insert(scope.service.clone());
-        }
-    }
-}
-
-impl Vm {
-    /// Many more breakers than the two filters of a sidecar can have scopes.
-    const BREAKERS_MAX: usize = 8 * FilterConfig::SCOPES_MAX;
-
-    /// A breaker is mentioned whenever its scope is: one that is not was withdrawn.
-    fn note_breaker(&mut self, scope: Scope, state: Option<BreakerState>) {
-        match state {
-            None => drop(self.breakers.remove(&scope)),
-            Some(state) => {
-                let has_room = self.breakers.len() < Self::BREAKERS_MAX;
-                if has_room || self.breakers.contains_key(&scope) {
-                    self.breakers.insert(scope, state);
-                }
-            }
-        }
-    }
 }
 
 impl World {
