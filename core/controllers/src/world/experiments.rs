@@ -45,6 +45,11 @@ impl Experiments {
 }
 
 impl World {
+    /// Keeps what the next step is to know of this one.
+    pub(crate) fn end_step(&mut self) {
+        self.experiments.end_step(&self.signals);
+    }
+
     /// An experiment other than `name` that injected faults at the last step.
     #[must_use]
     pub fn experimenting(&self, name: &str) -> Option<&str> {

@@ -127,11 +127,6 @@ impl World {
         }
     }
 
-    /// Keeps what the next step is to know of this one.
-    pub(crate) fn end_step(&mut self) {
-        self.experiments.end_step(&self.signals);
-    }
-
     /// The moment to decide for.
     #[must_use]
     pub const fn now(&self) -> WallTime {
