@@ -48,6 +48,9 @@ const APART_MAX: usize = 3_000;
 /// How long reports come before they are counted.
 const WARM_UP: Duration = Duration::from_secs(1);
 
+/// How long the first answer to a report may take.
+const REPORT_MAX: Duration = Duration::from_secs(30);
+
 /// How long nodes may take to come back from a storm, and then to have a push: longer than the longest pause of Envoy's.
 const STORM_MAX: Duration = Duration::from_secs(60);
 
@@ -298,7 +301,12 @@ fn reporting<T>(
     stage.pass(WARM_UP)?;
     stage.fleet.count_reports_anew();
     let begun = std::time::Instant::now();
-    let (done, spent) = stage.spent(meanwhile)?;
+    let (done, spent) = stage.spent(|stage| {
+        let done = meanwhile(stage)?;
+        // Where answers take longer than it was to last, it lasts until there is one.
+        stage.wait(REPORT_MAX, |fleet| 0 < fleet.reported().taken)?;
+        Ok(done)
+    })?;
     let (took, became) = (begun.elapsed(), stage.fleet.report(None));
     // What is under way is answered before the next.
     stage.until("reports are answered", |fleet| fleet.awaited() == 0)?;
