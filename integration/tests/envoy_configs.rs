@@ -26,7 +26,6 @@ use support::{Plane, SOON, config, module};
 /// Every example, each of which has tests below.
 const TESTED: [&str; 7] = [
     "control-plane.yaml",
-    // In controlplane/tests/process/commands.rs.
     "istio/control-plane.yaml",
     "istio/envoyfilter.yaml",
     "istio/pod-annotations.yaml",
@@ -308,6 +307,23 @@ fn istios_examples_are_what_the_program_prints() {
                 "{name}: run this test with SLOOP_WRITE_EXAMPLES=1"
             );
         }
+    }
+}
+
+/// Its arguments start the program in `controlplane/tests/process/commands.rs`.
+#[test]
+fn istios_sidecars_are_sent_where_the_control_plane_is() {
+    let manifest = file("istio/control-plane.yaml");
+    let service = manifest
+        .split("---\n")
+        .find(|document| document.contains("kind: Service\n"));
+    let service = service.unwrap();
+    for part in ["name: sloop\n", "namespace: sloop-system\n", "port: 9901,"] {
+        assert!(service.contains(part), "{part}: {service}");
+    }
+    let filter = file("istio/envoyfilter.yaml");
+    for part in ["sloop.sloop-system.svc.cluster.local", "port_value: 9901"] {
+        assert!(filter.contains(part), "{part}: {filter}");
     }
 }
 

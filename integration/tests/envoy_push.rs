@@ -184,14 +184,19 @@ async fn a_configuration_lives_as_long_as_the_control_plane_over_delta() {
         stats.into_iter().map(|(_, count)| count).sum::<u64>()
     };
     plane.has(2).await;
-    let (before, begun) = (loads().await, Instant::now());
+    eventually(SOON, "both sides are loaded", async || {
+        (loads().await == 2).then_some(())
+    })
+    .await
+    .unwrap();
+    let begun = Instant::now();
     eventually(SOON, "three lifetimes pass", async || {
         assert_eq!(status().await, Some(418), "after {:?}", begun.elapsed());
         (Duration::from_secs(9) < begun.elapsed()).then_some(())
     })
     .await
     .unwrap();
-    assert_eq!(loads().await, before, "nothing was loaded anew");
+    assert_eq!(loads().await, 2, "nothing was loaded anew");
     apart.shutdown_background();
     eventually(SOON, "the bootstrap's configuration holds", async || {
         (status().await? == 200).then_some(())
