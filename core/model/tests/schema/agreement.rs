@@ -9,7 +9,7 @@ use crate::{SCHEMA, WHOLE, parsed, refusal};
 
 /// What the filter says of configurations that no schema can tell from good ones: how fields,
 /// entries and bytes go together.
-const BEYOND: [&str; 14] = [
+const BEYOND: [&str; 15] = [
     "a window is window_ms, with window_buckets or without, or else window_calls",
     "at most queue_max",
     "belong together",
@@ -17,6 +17,7 @@ const BEYOND: [&str; 14] = [
     "deny: has",
     "entries are out of order",
     "has no condition",
+    "is that of scopes",
     "is there already",
     "not be reversed",
     "open_max_ms is",
