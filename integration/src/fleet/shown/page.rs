@@ -111,9 +111,9 @@ fn growth(report: &Report) -> String {
         let point = |run: &&Run| (run.nodes as f64, Some(of(run)));
         runs.iter().map(point).collect()
     };
-    chart.line("p99", points(|run| run.push.median(|it| it.last_ms)));
-    chart.line("p50", points(|run| run.push.median(|it| it.p50_ms)));
-    legend([("p99", "the last node"), ("p50", "half of the nodes")]) + &chart.finish()
+    chart.line("s0", points(|run| run.push.median(|it| it.last_ms)));
+    chart.line("s1", points(|run| run.push.median(|it| it.p50_ms)));
+    legend([("s0", "the last node"), ("s1", "half of the nodes")]) + &chart.finish()
 }
 
 fn memory(soak: &Soak) -> String {
@@ -141,7 +141,7 @@ fn memory(soak: &Soak) -> String {
         .memory
         .iter()
         .map(|(at, bytes)| (*at as f64, Some(*bytes as f64 / 1e6)));
-    chart.line("p50", points);
+    chart.line("s0", points);
     chart.finish()
 }
 

@@ -119,6 +119,9 @@ fn the_page_holds_everything_and_names_cannot_break_it() {
     let page = html(&report());
     assert!(page.contains("Memory over time") && page.contains("How it grows"));
     assert!(!page.contains("<processor>"));
+    // Only these have a colour.
+    let mut lines = page.split("<path class=\"line ").skip(1);
+    assert!(lines.all(|line| line.starts_with('s')));
 }
 
 #[test]
