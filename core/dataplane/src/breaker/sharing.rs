@@ -17,6 +17,8 @@ pub(super) struct Sharing {
     told: Option<(u64, Time)>,
     /// The last opening that it made or followed, over or not.
     pub(super) opening: Option<Opening>,
+    /// When its own probes were last served.
+    pub(super) served_at: Option<Time>,
     /// How many workers have requests of this scope, and when that was heard.
     workers: (u32, Time),
 }
@@ -28,6 +30,7 @@ impl Sharing {
             since: now,
             told: None,
             opening: None,
+            served_at: None,
             workers: (1, now),
         }
     }
@@ -116,7 +119,8 @@ impl Breaker {
         }
     }
 
-    /// Opens as another worker did, unless it knows of that or a later opening. Open already, it waits for both.
+    /// Opens as another worker did, unless it knows of that or a later opening, or was served since. Open already, it
+    /// waits for both.
     fn follow(&mut self, opening: Opening, now: Time) {
         // Nobody's word keeps it open for longer than its own limits would.
         let latest = opening.at.after(back_off(&self.rule, u32::MAX));
@@ -130,11 +134,13 @@ impl Breaker {
             *until = opening.until.max(*until);
             self.attempts = self.attempts.max(opening.attempts);
             self.sharing.opening = known.map_or(Some(opening), |known| Some(known.and(opening)));
-        } else if known.is_none_or(|known| known.at < opening.at) {
+        } else if known.is_none_or(|known| known.at < opening.at)
+            && self.sharing.served_at.is_none_or(|at| at <= opening.at)
+        {
             self.attempts = opening.attempts;
             self.epoch += 1;
             self.sharing.opening = Some(opening);
-            self.enter(self.opened(opening.at, until), opening.cause, now);
+            self.enter_open(self.opened(opening.at, until), opening.cause, now);
         }
     }
 }

@@ -119,6 +119,7 @@ impl Breaker {
                 self.epoch += 1;
                 self.window = Window::new(self.rule.window(), now);
                 self.has_recovered = true;
+                self.sharing.served_at = Some(now);
                 if ramp_of(&self.rule).is_zero() {
                     self.close(Cause::Recovered, now);
                 } else {
@@ -145,8 +146,12 @@ impl Breaker {
             attempts: self.attempts,
             cause,
         });
-        let open = self.opened(now, until);
-        // At the pace of the traffic many a time a second: from outside it stays open.
+        self.enter_open(self.opened(now, until), cause, now);
+    }
+
+    /// Goes to `open`. After a probe in vain at the pace of the traffic, of which there are many a second, it stays
+    /// open for those outside.
+    pub(super) fn enter_open(&mut self, open: State, cause: Cause, now: Time) {
         let is_probing = matches!(self.state, State::Probing { .. });
         match self.rule.limits().manner.pace {
             Pace::Traffic if is_probing => self.go_on_as(open),

@@ -429,3 +429,52 @@ proptest! {
         }
     }
 }
+
+/// Two workers whose breakers come back at the pace of the traffic, and are open until 100 ms.
+fn paced() -> Sidecar {
+    let limits = BreakerLimits {
+        open_ms: 100,
+        probes: 1,
+        manner: BreakerManner {
+            pace: sloop_model::Pace::Traffic,
+            ..BreakerManner::default()
+        },
+        ..LIMITS()
+    };
+    let mut sidecar = Sidecar::new(limits, 2);
+    sidecar.fail(0, 4, 0);
+    sidecar.tick(0);
+    assert!(sidecar.are_all(BreakerState::Open, 0));
+    sidecar
+}
+
+#[test]
+fn who_was_served_since_does_not_follow_an_earlier_opening() {
+    let mut sidecar = paced();
+    sidecar.fail(1, 1, 100);
+    sidecar.serve(0, 1, 150);
+    sidecar.tick(160);
+    sidecar.tick(170);
+    let [mine, others] = sidecar.states(170)[..] else {
+        panic!("there are two");
+    };
+    assert_eq!(mine, BreakerState::Ramping);
+    assert_eq!(others, BreakerState::Open);
+    // What failed after it was served is news.
+    sidecar.fail(1, 1, 300);
+    sidecar.tick(310);
+    sidecar.tick(320);
+    assert!(sidecar.are_all(BreakerState::Open, 320));
+}
+
+#[test]
+fn the_attempts_in_vain_of_others_are_nobodys_news() {
+    let mut sidecar = paced();
+    sidecar.fail(1, 1, 100);
+    sidecar.tick(110);
+    sidecar.tick(120);
+    assert!(sidecar.are_all(BreakerState::Open, 120));
+    for worker in &mut sidecar.workers {
+        assert_eq!(worker.breaker.take_changes().len(), 1, "it opened once");
+    }
+}
