@@ -145,11 +145,10 @@ impl Guard {
 
     /// Whether the service came back since this was last asked, after the breaker had refused requests.
     pub(super) fn take_recovered(&mut self) -> bool {
-        let acts = self
-            .config
-            .as_ref()
-            .is_some_and(|config| config.mode == BreakerMode::Enforce);
-        acts && self.breaker.as_mut().is_some_and(Breaker::take_recovered)
+        // Taken in shadow, too: it must not be news when the mode has changed.
+        let has_recovered = self.breaker.as_mut().is_some_and(Breaker::take_recovered);
+        let config = self.config.as_ref();
+        has_recovered && config.is_some_and(|config| config.mode == BreakerMode::Enforce)
     }
 
     pub(super) const fn count_refused(&mut self) {
