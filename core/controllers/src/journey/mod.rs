@@ -134,6 +134,8 @@ impl Journeys {
     pub const HOPS_MAX: usize = 2_048;
     /// Journeys of one hop that have names; the rest is `other`.
     pub const NAMES_MAX: usize = 32;
+    /// Journeys that are told of, those with the most requests.
+    pub const TOLD_MAX: usize = 256;
 
     /// Takes in what a sidecar of the service `by` reported at `now`. Nothing is kept of a report without a journey.
     pub fn observe(&mut self, by: &str, hops: &[HopCounts<'_>], now: WallTime) {
@@ -162,7 +164,8 @@ impl Journeys {
         self.over_cap
     }
 
-    /// Where the time of each journey went in the last minutes, by name. Requests without a journey are left out.
+    /// Where the time of each journey went in the last minutes, by name, of [`Self::TOLD_MAX`] at most. Requests without
+    /// a journey are left out.
     #[must_use]
     pub fn status(&self, now: WallTime) -> Vec<JourneyStatus> {
         let (oldest, newest) = numbers(now);

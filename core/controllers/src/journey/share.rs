@@ -1,6 +1,7 @@
 //! The shares of all hops in the time of a journey, by the formulas in [the module](super).
 
-use std::collections::{BTreeMap, BTreeSet};
+use core::cmp::Reverse;
+use std::collections::BTreeMap;
 
 use sloop_model::{DimensionValue, Scope, Side};
 
@@ -48,13 +49,21 @@ impl<'a> Whole<'a> {
     }
 
     pub(super) fn journeys(&self) -> Vec<JourneyStatus> {
-        let names = self.hops.values().flat_map(|sums| sums.journeys.keys());
-        let names: BTreeSet<&String> = names.collect();
-        names
+        let mut names: BTreeMap<&String, u64> = BTreeMap::new();
+        for (name, requests) in self.hops.values().flat_map(|sums| &sums.journeys) {
+            let sum = names.entry(name).or_default();
+            *sum = sum.saturating_add(*requests);
+        }
+        // Callers choose the names, and each costs a walk over all hops.
+        let named = names
             .into_iter()
-            .filter(|name| *name != DimensionValue::UNKNOWN)
-            .map(|name| self.journey(name))
-            .collect()
+            .filter(|(name, _)| *name != DimensionValue::UNKNOWN);
+        let mut names: Vec<(&String, u64)> = named.collect();
+        names.sort_by_key(|(_, requests)| Reverse(*requests));
+        names.truncate(Journeys::TOLD_MAX);
+        names.sort_unstable();
+        let names = names.into_iter();
+        names.map(|(name, _)| self.journey(name)).collect()
     }
 
     fn journey(&self, journey: &str) -> JourneyStatus {

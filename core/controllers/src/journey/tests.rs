@@ -334,3 +334,33 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn callers_who_invent_journeys_do_not_make_the_list_longer() {
+    let names: Vec<String> = (0..300).map(|index| format!("j{index:03}")).collect();
+    let mut journeys = Journeys::default();
+    for (hop, names) in names.chunks(30).enumerate() {
+        let told: Vec<(&str, u64)> = names.iter().map(|name| (name.as_str(), 1)).collect();
+        let place = format!("shop/r{hop}");
+        report(
+            &mut journeys,
+            "shop",
+            &[(Side::Server, &place, 10, &told)],
+            NOW,
+        );
+    }
+    let often = [("often", 5)];
+    report(
+        &mut journeys,
+        "shop",
+        &[(Side::Server, "shop/often", 10, &often)],
+        NOW,
+    );
+    let told = journeys.status(NOW);
+    assert_eq!(told.len(), Journeys::TOLD_MAX);
+    assert!(
+        told.iter().any(|journey| journey.journey == "often"),
+        "the most come first"
+    );
+    assert!(told.is_sorted_by(|one, other| one.journey < other.journey));
+}
