@@ -227,13 +227,16 @@ impl<'a> Guard<'a> {
         let level: Share = rule.limits().failed_max;
         let change = self.orders.watches.look(subject, hypotheses, &rule, now);
         let opened = self.world.opened_by_themselves(scope, QUORUM_WINDOW);
-        let callers = fleet.nodes(now, FLEET_WINDOW_MAX).max(opened);
-        if quorum(callers) <= opened {
-            let window = Length(QUORUM_WINDOW);
-            let saw = format!(
-                "the breakers of {opened} of {callers} sidecars opened in the last {window}"
-            );
-            return self.order(scope, &saw);
+        // In health nobody is counted: that looks at every sidecar.
+        if 0 < opened {
+            let callers = fleet.nodes(now, FLEET_WINDOW_MAX).max(opened);
+            if quorum(callers) <= opened {
+                let window = Length(QUORUM_WINDOW);
+                let saw = format!(
+                    "the breakers of {opened} of {callers} sidecars opened in the last {window}"
+                );
+                return self.order(scope, &saw);
+            }
         }
         let (counts, window) = match change {
             Some(change) => (change.counts, now.since(change.at)),
