@@ -216,7 +216,7 @@ impl StepMetrics {
                     "Requests in reports that no budget counts, by why.",
                 ),
                 "reason",
-                ["over_cap", "too_late", "too_late_for_slices"],
+                ["over_cap", "too_late", "elsewhere", "too_late_for_slices"],
             ),
             decisions: counter_by(
                 meter,

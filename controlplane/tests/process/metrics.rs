@@ -101,6 +101,7 @@ async fn what_never_happened_is_zero_so_that_the_first_time_is_seen() {
     for metric in [
         r#"reports_total{result="refused"}"#,
         r#"requests_not_counted_total{reason="too_late"}"#,
+        r#"requests_not_counted_total{reason="elsewhere"}"#,
         r#"filter_trouble_total{kind="hostcalls_failed"}"#,
         r#"alert_deliveries_total{result="refused"}"#,
         r#"access_denied_total{what="api"}"#,
