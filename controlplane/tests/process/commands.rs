@@ -2,6 +2,7 @@
 use std::fs;
 use std::process::Command;
 
+use crate::lively::EXPERIMENT;
 use crate::support::{Home, ROUTES, Sloop, eventually, report, slo};
 use serde_json::Value;
 
@@ -242,19 +243,6 @@ fn certificates_that_nothing_mounts_are_refused() {
     assert_eq!(ran.code, Some(2), "{ran:?}");
     assert!(ran.err.contains("--pod-annotations"), "{ran:?}");
 }
-
-/// An experiment on what nobody reports on any more.
-const EXPERIMENT: &str = "\
-apiVersion: sloop.dev/v1
-kind: ChaosExperiment
-metadata: {name: aborts}
-spec:
-  hypothesis: [{slo: pay}]
-  targets: [{service: checkout, route: pay}]
-  faults: [{share: 5%, abort_status: 503}]
-  duration: 10m
-  budget: 50%
-";
 
 #[tokio::test]
 async fn an_experiment_is_run_stopped_and_reported() {

@@ -2,28 +2,14 @@
 
 use std::process::Command;
 
-use crate::support::{Home, ROUTES, Sloop, eventually, report, slo};
+use crate::lively::told;
+use crate::support::{Home, ROUTES, Sloop, eventually, report};
 
 /// An SLO that somebody is told of by a webhook that is not there.
 fn home() -> Home {
-    let policy = "  alertPolicies:
-  - kind: AlertPolicy
-    metadata: {name: wake}
-    spec:
-      conditions:
-      - kind: AlertCondition
-        metadata: {name: fast}
-        spec:
-          severity: page
-          condition: {kind: burnrate, op: gt, threshold: 2, lookbackWindow: 1m}
-      notificationTargets:
-      - kind: AlertNotificationTarget
-        metadata: {name: phone}
-        spec: {target: 'http://127.0.0.1:1/'}
-";
     let home = Home::new();
     home.write("routes.yaml", ROUTES);
-    home.write("slo.yaml", &(slo("pay", "0.99") + policy));
+    home.write("slo.yaml", &told("0.99"));
     home
 }
 

@@ -95,6 +95,17 @@ async fn a_change_that_is_refused_stops_at_the_first_and_a_good_one_reaches_all(
     assert_eq!(sloop.metric(count).await, Some(1.0));
 }
 
+/// Declares a change, and waits until the first of three nodes tries it.
+async fn is_tried(home: &Home, sloop: &Sloop, first: &mut Sidecar) {
+    home.write("routes.yaml", &routes("/bad"));
+    first.hears().await;
+    eventually("it is tried", async || {
+        let groups = sloop.items("/v1/pushes").await;
+        (groups[0]["trying"][0] == "checkout-1").then_some(())
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn failures_where_it_is_tried_take_it_back() {
     let home = Home::new();
@@ -108,13 +119,7 @@ async fn failures_where_it_is_tried_take_it_back() {
         well.node = format!("checkout-{node}");
         reports.report(well).await.unwrap();
     }
-    home.write("routes.yaml", &routes("/bad"));
-    first.hears().await;
-    eventually("it is tried", async || {
-        let groups = sloop.items("/v1/pushes").await;
-        (groups[0]["trying"][0] == "checkout-1").then_some(())
-    })
-    .await;
+    is_tried(&home, &sloop, &mut first).await;
     let mut unwell = report(1, 2, 100, 90);
     unwell.node = "checkout-1".to_owned();
     reports.report(unwell).await.unwrap();
@@ -135,13 +140,7 @@ async fn a_vm_that_begins_anew_where_a_change_is_tried_takes_it_back() {
     let mut early = report(1, 1, 100, 0);
     early.from_ms -= 60_000;
     reports.report(early).await.unwrap();
-    home.write("routes.yaml", &routes("/bad"));
-    first.hears().await;
-    eventually("it is tried", async || {
-        let groups = sloop.items("/v1/pushes").await;
-        (groups[0]["trying"][0] == "checkout-1").then_some(())
-    })
-    .await;
+    is_tried(&home, &sloop, &mut first).await;
     // Another VM that went on says nothing, one that begins does.
     reports.report(report(1, 2, 100, 0)).await.unwrap();
     assert_eq!(first.hears_within(SILENCE).await, None);

@@ -99,7 +99,7 @@ pub(crate) struct Sloop {
 impl Sloop {
     /// Starts the program with these arguments alone.
     pub(crate) fn of(args: &[String]) -> Self {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_sloop"));
+        let mut command = Command::new(program());
         command.args(args).env_remove("SLOOP_LOG");
         command.stdin(Stdio::null()).stderr(Stdio::piped());
         Self::wait(command.spawn().unwrap())
