@@ -229,7 +229,7 @@ async fn what_envoy_tries_again_is_one_request_that_ends_as_its_last_attempt() {
     for case in &RETRIED {
         turns.extend(case.turns);
         let patience = match case.name {
-            "sleeps" => "0.05s",
+            "sleeps" => "0.5s",
             // Long enough for the answer that comes on a busy machine.
             "wakes" => "2s",
             _ => "20s",
@@ -384,7 +384,7 @@ async fn disguised(plane: &Plane, callee: SocketAddr, (status, text): (u16, &str
     let route = |name: &str, cluster: &str, timeout: &str| json!({"match": {"prefix": format!("/{name}")}, "route": {"cluster": cluster, "timeout": timeout}});
     let mut manager = routed(vec![
         route("nowhere", "app", "20s"),
-        route("sleeps", "callee", "0.05s"),
+        route("sleeps", "callee", "0.5s"),
         route("leaves", "callee", "20s"),
         route("fine", "callee", "20s"),
     ]);
