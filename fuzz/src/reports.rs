@@ -64,6 +64,10 @@ fn dimension(dimension: &wire::DimensionDelta) -> usize {
 
 fn arm(arm: &wire::ArmDelta) -> usize {
     let objectives: usize = arm.objectives.iter().map(objective).sum();
-    let lists = room(&arm.objectives) + room(&arm.outcomes);
-    objectives + lists + arm.latency_buckets.capacity()
+    let callers = arm.callers.iter();
+    let callers: usize = callers
+        .map(|one| one.value.capacity() + room(&one.objectives))
+        .sum();
+    let lists = room(&arm.objectives) + room(&arm.outcomes) + room(&arm.callers);
+    objectives + callers + lists + arm.latency_buckets.capacity()
 }
