@@ -11,9 +11,10 @@ pub struct DoorLimits {
     pub connections_per_identity_max: usize,
     /// Handshakes at one time; more wait.
     pub handshakes_max: usize,
-    /// How long a connection may take until it is secured, and then until it speaks HTTP/2.
+    /// How long a connection may take until it is secured, and then until it speaks: HTTP/2, at the HTTP API a first request.
     pub handshake_time_max: Duration,
-    /// How long a secured connection lasts, give or take a tenth, until its client has to prove anew who it is.
+    /// How long a connection lasts, give or take a tenth; the client of a secured one then has to prove anew who it is.
+    /// gRPC in the clear lasts for ever.
     pub connection_age_max: Duration,
     /// Calls that one connection may begin at once.
     pub calls_burst: u32,
