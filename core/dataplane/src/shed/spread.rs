@@ -12,7 +12,9 @@ const WHOLE: u64 = 10_000;
 /// only when everything below it is shed as far as the rule allows. A class of
 /// which none came is shed like one that is too small to matter: as far as
 /// allowed when anything is left to shed, so that the order holds for its first
-/// request too. Less than `level` is shed when the classes do not allow more.
+/// request too. Less than `level` is shed when the classes do not allow more,
+/// and while none came of any class: then `level` is that of the least critical
+/// one that may be shed.
 pub(super) fn spread(
     level: Share,
     rule: &ShedRule,
@@ -21,17 +23,24 @@ pub(super) fn spread(
     let total: u64 = mix.iter().map(|class| class.scaled()).sum();
     // Requests to shed, in 256ths of a ten-thousandth of one.
     let mut left = total * u64::from(u16::from(level));
-    let mut is_open = level != Share::NONE;
     let mut shares = [Share::NONE; Criticality::ALL.len()];
+    if total == 0 {
+        let classes = Criticality::ALL.iter().zip(&mut shares);
+        let mut sheddable = classes.map(|(class, share)| (rule.class_max(*class), share));
+        if let Some((max, share)) = sheddable.find(|(max, _)| *max != Share::NONE) {
+            *share = level.min(max);
+        }
+        return shares;
+    }
     for ((class, count), share) in Criticality::ALL.iter().zip(mix).zip(&mut shares) {
-        if !is_open {
+        // What nothing is left for stays untouched; so does all above it.
+        if left == 0 {
             break;
         }
         let max = rule.class_max(*class);
         let can = count.scaled() * u64::from(u16::from(max));
-        // Nothing is left at the beginning only when nothing is known of any class.
-        if can < left || left == 0 {
-            left = left.saturating_sub(can);
+        if can < left {
+            left -= can;
             *share = max;
         } else {
             let part = left.checked_div(count.scaled()).unwrap_or(WHOLE);
@@ -41,8 +50,6 @@ pub(super) fn spread(
                 .map_or(max, |part| part.min(max));
             left = 0;
         }
-        // What nothing is left for stays untouched; so does all above it.
-        is_open = 0 < left;
     }
     shares
 }
@@ -92,7 +99,8 @@ mod tests {
             // What does not come is shed before what does.
             (1_000, [0, 0, 100, 0], [9_900, 9_900, 1_000, 0]),
             // Nothing is known of the classes yet.
-            (1_000, [0, 0, 0, 0], [9_900, 0, 0, 0]),
+            (1_000, [0, 0, 0, 0], [1_000, 0, 0, 0]),
+            (10_000, [0, 0, 0, 0], [9_900, 0, 0, 0]),
         ] {
             assert_eq!(shares(level, &rule, counts), expected, "{level} {counts:?}");
         }
@@ -107,6 +115,7 @@ mod tests {
         };
         let rule = rule(100, spared);
         assert_eq!(shares(9_000, &rule, [10; 4]), [0, 9_900, 9_900, 0]);
+        assert_eq!(shares(9_000, &rule, [0; 4]), [0, 9_000, 0, 0]);
     }
 
     proptest! {
