@@ -158,8 +158,14 @@ async fn prometheus_sees_labels_and_counts() {
     let scope = r#"sloop_route="pay",sloop_service="shop",sloop_side="server""#;
     let text = eventually(SOON, "they are shown", async || {
         let text = running.envoy.get("/stats/prometheus").await.ok()?;
-        let all: u64 = values(&text, "sloop_requests").values().sum();
-        (35 <= all).then_some(text)
+        // Envoy tells each statistic as it is at that moment, and filters write theirs one after another.
+        let of = |name: &str| values(&text, name).values().sum::<u64>();
+        let all = [
+            of("sloop_requests"),
+            of("sloop_objective_requests"),
+            of("sloop_latency_microseconds_count"),
+        ];
+        all.iter().all(|it| 35 <= *it).then_some(text)
     });
     let text = text.await.unwrap();
     let requests = values(&text, "sloop_requests");

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use sloop_controllers::ConfigSettings;
-use sloop_controlplane::admin::api::{Event, Happened, List};
+use sloop_controlplane::admin::api::{Event, FilterInForce, Happened, List, NodeStatus};
 use sloop_controlplane::limits::Limits;
 use sloop_controlplane::publish::PublishSettings;
 use sloop_controlplane::serve::{ApiSettings, ServeSettings, serve};
@@ -17,6 +17,9 @@ use tempfile::TempDir;
 use tokio::sync::oneshot;
 
 use super::SOON;
+
+/// Of an Envoy; each has a VM, and in it a filter of each side.
+const WORKERS: usize = 2;
 
 /// What `sloop serve` runs, and where it is asked.
 pub struct Control {
@@ -57,7 +60,8 @@ impl Control {
             limits: Limits::default(),
             api: ApiSettings::default(),
             otlp: None,
-            rollout: RolloutPace::default(),
+            // Answers that fail are asked for here, and would take back what is tried.
+            rollout: RolloutPace::NONE,
         };
         let (stop, stopped) = oneshot::channel::<()>();
         tokio::spawn(async move {
@@ -89,6 +93,18 @@ impl Control {
     pub async fn list<T: serde::de::DeserializeOwned>(&self, path: &str) -> Option<Vec<T>> {
         let list: List<T> = self.api.get(path).await.ok()?;
         Some(list.items)
+    }
+
+    /// Whether every worker of the only sidecar runs with what its Envoy accepted last. One that no request came to says
+    /// nothing of itself.
+    ///
+    /// A worker that is still busy with that accepts no connection: however many requests find the new, they may all
+    /// have met the others.
+    pub async fn is_everywhere(&self) -> bool {
+        let nodes: Vec<NodeStatus> = self.list("/v1/nodes").await.unwrap_or_default();
+        let filters: Vec<_> = nodes.iter().flat_map(|it| &it.filters).collect();
+        let has = |it: &&FilterInForce| it.accepted == Some(it.generation);
+        filters.len() == 2 * WORKERS && filters.iter().all(has)
     }
 
     /// Waits for an event.
