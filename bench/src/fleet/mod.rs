@@ -173,7 +173,7 @@ impl Fleet {
             .unwrap_or_default()
     }
 
-    /// Counts from now on what becomes of reports: what was sent before is not in it any more, nor how long its answers take.
+    /// Counts from now on what becomes of reports. Answers to what was sent before are in it, but not how long they took.
     pub fn count_reports_anew(&mut self) {
         if let Some(reports) = &mut self.reports {
             reports.count_anew();

@@ -34,7 +34,7 @@ pub enum Pace {
 /// What became of reports.
 #[derive(Clone, Debug)]
 pub struct Reported {
-    /// Answered: they are durable.
+    /// Answered: they are durable. Whenever they were sent, so that this over the time is what is taken in it.
     pub taken: u64,
     /// Refused or put off; sent again.
     pub refused: u64,
@@ -60,7 +60,7 @@ pub(super) struct Reports {
     pub(super) became: Reported,
     /// The incarnation of the first of them; the others' follow.
     first: u64,
-    /// What was sent earlier is not counted.
+    /// How long the answer to what was sent earlier took is not counted.
     counted_since: Instant,
     next: usize,
     begun: Instant,
@@ -110,7 +110,7 @@ impl Reports {
         }
     }
 
-    /// Forgets what became of reports so far, and does not count those that are on their way.
+    /// Forgets what became of reports so far. That those on their way are answered counts, but not how long it took.
     pub(super) fn count_anew(&mut self) {
         self.became = Reported::default();
         self.counted_since = Instant::now();
@@ -185,17 +185,14 @@ impl Reports {
             return;
         };
         of.waits = false;
-        if is_taken {
-            of.sequence += 1;
-        }
-        if sent_at < self.counted_since {
+        if !is_taken {
+            self.became.refused += 1;
             return;
         }
-        if is_taken {
-            self.became.taken += 1;
+        of.sequence += 1;
+        self.became.taken += 1;
+        if self.counted_since <= sent_at {
             record(&mut self.became.latency_us, sent_at.elapsed());
-        } else {
-            self.became.refused += 1;
         }
     }
 
@@ -269,7 +266,8 @@ mod tests {
     }
 
     #[test]
-    fn what_was_sent_before_the_count_began_goes_on_and_is_not_in_it() {
+    fn what_was_sent_before_the_count_began_is_taken_in_its_time_and_how_long_it_took_is_not_in_it()
+    {
         let mut reports = reports(Pace::AtOnce);
         let before = Instant::now();
         for reporter in 0..2 {
@@ -278,11 +276,12 @@ mod tests {
         reports.answered(100, before, true);
         reports.count_anew();
         reports.answered(101, before, true);
-        assert_eq!(reports.became.taken, 0);
+        assert_eq!(reports.became.taken, 1);
         assert!(reports.became.latency(Quantile::P99).is_none());
         assert_eq!(sent(&mut reports, 1).sequence, 2);
         reports.answered(101, Instant::now(), true);
-        assert_eq!(reports.became.taken, 1);
+        assert_eq!(reports.became.taken, 2);
+        assert!(reports.became.latency(Quantile::P99).is_some());
     }
 
     #[test]

@@ -303,8 +303,10 @@ fn reporting<T>(
     let begun = std::time::Instant::now();
     let (done, spent) = stage.spent(|stage| {
         let done = meanwhile(stage)?;
-        // Where answers take longer than it was to last, it lasts until there is one.
-        stage.wait(REPORT_MAX, |fleet| 0 < fleet.reported().taken)?;
+        // Where answers take longer than it was to last, it lasts until there is one to what was sent meanwhile.
+        stage.wait(REPORT_MAX, |fleet| {
+            fleet.reported().latency(Quantile::P50).is_some()
+        })?;
         Ok(done)
     })?;
     let (took, became) = (begun.elapsed(), stage.fleet.report(None));

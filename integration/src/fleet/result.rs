@@ -25,16 +25,21 @@ impl Report {
     /// Nodes that did not come back from a storm, or did not have the push that came after it or at the end of a soak.
     #[must_use]
     pub fn lost(&self) -> usize {
-        let storms = self
-            .runs
-            .iter()
-            .filter_map(|run| Some((run.nodes, run.storm?)));
-        let storms = storms.map(|(all, it)| all.saturating_sub(it.back.min(it.reached)));
+        let storms = self.runs.iter().filter_map(Run::lost);
         let soak = self
             .soak
             .iter()
             .map(|it| it.nodes.saturating_sub(it.at_newest));
         storms.chain(soak).sum()
+    }
+}
+
+impl Run {
+    /// Nodes that did not come back from the storm, or did not have the push after it; `None` without one.
+    #[must_use]
+    pub fn lost(&self) -> Option<usize> {
+        let storm = self.storm?;
+        Some(self.nodes.saturating_sub(storm.back.min(storm.reached)))
     }
 }
 

@@ -124,7 +124,6 @@ pub(super) const AIMS: [Aim; 11] = [
         },
     ),
     most("nodes lost by a reconnect storm", 0.0, "", |run| {
-        run.storm
-            .map(|storm| run.nodes.saturating_sub(storm.back.min(storm.reached)) as f64)
+        run.lost().map(|lost| lost as f64)
     }),
 ];

@@ -284,7 +284,7 @@ fn storms(report: &Report) -> Table {
             format!("{:.0}", storm.cpu_us),
             storm.refused.to_string(),
             storm.ended.to_string(),
-            run.nodes.saturating_sub(storm.back).to_string(),
+            run.lost().unwrap_or_default().to_string(),
             format!("{} of {}", storm.reached, run.nodes),
             kib(storm.bytes),
         ])
