@@ -11,8 +11,12 @@
 //! such that it holds the true median with at least 95 % whatever their
 //! distribution is (H. A. David, H. N. Nagaraja, Order Statistics, 3rd ed., 7.1).
 
+mod precision;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+pub use precision::{AGREEMENT, ERROR_MAX, Need};
 
 /// Blocks that the pairs are cut into, at most.
 ///
@@ -96,13 +100,12 @@ pub fn estimate_of(values: &[f64]) -> Option<Estimate> {
 
 /// What `variant` adds, as a share of what `reference` adds.
 ///
-/// Both have as many pairs, the same number standing for the same time. `None`
-/// for fewer than [`PAIRS_MIN`], and when the reference does not surely add anything.
+/// The same number in both stands for the same time. Where one has more pairs than the other these are left
+/// out. `None` for fewer than [`PAIRS_MIN`], and when the reference does not surely add anything.
 #[must_use]
 pub fn share_of(variant: &[Pair], reference: &[Pair]) -> Option<Estimate> {
-    if variant.len() != reference.len() {
-        return None;
-    }
+    let both = variant.len().min(reference.len());
+    let (variant, reference) = (variant.get(..both)?, reference.get(..both)?);
     let added = |pairs: &[Pair]| pairs.iter().map(|pair| pair.added()).collect::<Vec<_>>();
     let (variant, reference) = (added(variant), added(reference));
     let share = |variant: &[f64], reference: &[f64]| {

@@ -127,7 +127,15 @@ fn a_share_compares_what_is_added_and_not_the_whole() {
     };
     let found = share_of(&pairs(46.0), &pairs(52.0)).unwrap();
     assert!(close(found.median, 0.5), "{found:?}");
-    assert!(share_of(&pairs(46.0)[1..], &pairs(52.0)).is_none());
+}
+
+#[test]
+fn a_share_is_of_the_pairs_that_both_have() {
+    let reference = drifting(3, 200, 9_000.0);
+    let variant = drifting(4, 120, 3_000.0);
+    let share = share_of(&variant, &reference);
+    assert_eq!(share, share_of(&variant, &reference[..120]));
+    assert!(share_of(&variant[..PAIRS_MIN - 1], &reference).is_none());
 }
 
 proptest! {
