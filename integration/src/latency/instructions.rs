@@ -11,6 +11,7 @@ use sloop_bench::callgrind::Callgrind;
 use sloop_bench::closed::{Dial, Protocol};
 use sloop_bench::paired::{Estimate, median};
 
+use super::aims::Aims;
 use super::lanes::{Lane, Lanes};
 use super::live::Live;
 use super::stage::Stage;
@@ -51,6 +52,9 @@ pub struct Instructions {
     pub baseline: f64,
     /// What each variant costs.
     pub variants: Vec<Counted>,
+    /// What Sloop is meant to cost, by these counts; absent without it.
+    #[serde(default)]
+    pub aims: Option<Aims>,
 }
 
 /// What one variant costs, in instructions per request.
@@ -109,7 +113,7 @@ pub async fn instructions(
         counted.extend(rows.into_iter().skip(1));
     }
     share_of_naive(&mut counted);
-    Ok(Instructions {
+    let mut counted = Instructions {
         schema: SCHEMA.to_owned(),
         made_ms: made_ms()?,
         refusals: refusals(&counted),
@@ -117,7 +121,10 @@ pub async fn instructions(
         rounds,
         baseline: median(&baselines).context("nothing was counted")?,
         variants: counted,
-    })
+        aims: None,
+    };
+    counted.aims = Aims::counted(&counted);
+    Ok(counted)
 }
 
 /// Groups that begin with the baseline and its double, and have at most so many VMs as Valgrind bears.
@@ -284,9 +291,23 @@ fn names(variants: &[Variant]) -> Vec<&str> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::super::variants::{Modules, all};
     use super::*;
+
+    /// Counts of one variant.
+    pub(in super::super) fn counted_of(name: &str, added: f64) -> Instructions {
+        Instructions {
+            schema: SCHEMA.to_owned(),
+            made_ms: 1,
+            refusals: vec![],
+            envoy: "1.40.0".into(),
+            rounds: 1,
+            baseline: 1_000.0,
+            variants: vec![counted(name, 1_000.0 + added)],
+            aims: None,
+        }
+    }
 
     fn ours() -> Vec<Variant> {
         let modules = Modules {

@@ -11,6 +11,7 @@ use sloop_bench::closed::{Closed, Dial, ECHO};
 use sloop_bench::paired::Pair;
 use sloop_bench::schedstat::Thread;
 
+use super::rounds::Known;
 use super::variants::{Trace, Tracer, Variant};
 
 /// Requests in a slice: some 20 ms, in which the machine hardly changes, and enough that
@@ -31,7 +32,7 @@ pub(super) struct Lane {
     pub(super) variant: Variant,
     /// Requests that it was sent.
     pub(super) sent: u64,
-    /// One pair for each round, in the order of time. Empty for the baseline.
+    /// One pair for each round that it was in, in the order of time. Empty for the baseline.
     pub(super) pairs: Vec<Pair>,
     closed: Closed,
 }
@@ -74,6 +75,15 @@ impl Lane {
             pairs: Vec::new(),
             closed,
         })
+    }
+
+    /// What is known of it so far.
+    pub(super) fn known(&self) -> Known<'_> {
+        Known {
+            name: &self.variant.name,
+            status: self.variant.status,
+            pairs: &self.pairs,
+        }
     }
 
     fn send(&mut self, request: &[u8], count: usize) -> anyhow::Result<()> {
@@ -153,7 +163,11 @@ impl Lanes {
 
     /// One pair of slices for each variant, in random order.
     pub(super) fn round(&mut self) -> anyhow::Result<()> {
-        let mut order: Vec<usize> = (1..self.lanes.len()).collect();
+        self.round_of((1..self.lanes.len()).collect())
+    }
+
+    /// One pair of slices for each variant of `order`, in random order.
+    pub(super) fn round_of(&mut self, mut order: Vec<usize>) -> anyhow::Result<()> {
         order.shuffle(&mut self.random);
         for index in order {
             let pair = if self.random.random() {
@@ -170,6 +184,11 @@ impl Lanes {
             }
         }
         Ok(())
+    }
+
+    /// Pairs of all variants together.
+    pub(super) fn pairs(&self) -> usize {
+        self.lanes.iter().map(|lane| lane.pairs.len()).sum()
     }
 
     fn time(&self) -> anyhow::Result<Duration> {
@@ -318,11 +337,12 @@ mod tests {
         let mut lanes = Lanes::new((0..3).map(lane).collect(), worker, 1);
         lanes.warm_up(10).unwrap();
         lanes.round().unwrap();
+        lanes.round_of(vec![2]).unwrap();
         drop(over);
         idle.unwrap().join().unwrap();
         let sent: u64 = lanes.lanes.iter().map(|lane| lane.sent).sum();
         assert_eq!(sent, sink.served());
         let pairs: Vec<usize> = lanes.lanes.iter().map(|lane| lane.pairs.len()).collect();
-        assert_eq!(pairs, [0, 1, 1]);
+        assert_eq!(pairs, [0, 1, 2]);
     }
 }

@@ -40,20 +40,47 @@ impl Live {
         self.begun = Instant::now();
     }
 
-    /// So many of `rounds` are over.
-    pub(super) fn round(&mut self, done: usize, rounds: usize, lanes: &[Lane]) {
+    /// So many of `rounds` are over; after them there may be `more`, as people read it.
+    pub(super) fn round(&mut self, done: usize, rounds: usize, more: &str, lanes: &[Lane]) {
+        if done == 0 || !self.is_due(done == rounds) {
+            return;
+        }
+        let left = left(self.begun.elapsed(), done, rounds).as_secs();
+        self.draw(
+            &format!("  round {done} of {rounds}, {left} s left{more}\n"),
+            lanes,
+        );
+    }
+
+    /// All planned rounds are over, and so many variants go on for about that long.
+    pub(super) fn more(&mut self, unsure: usize, left: Duration, lanes: &[Lane]) {
+        if self.is_due(false) {
+            let left = left.as_secs();
+            self.draw(
+                &format!("  {unsure} of the ratios get more pairs, about {left} s left\n"),
+                lanes,
+            );
+        }
+    }
+
+    /// So many of `rounds` are over, of something without a table.
+    pub(super) fn progress(&mut self, done: usize, rounds: usize) {
+        self.round(done, rounds, "", &[]);
+    }
+
+    /// Whether it is time to say something.
+    fn is_due(&self, is_last: bool) -> bool {
         let every = if self.is_terminal {
             DRAW_EVERY
         } else {
             SAY_EVERY
         };
-        let is_due = self.drawn_at.is_none_or(|at| every <= at.elapsed());
-        if done == 0 || !(is_due || done == rounds) {
-            return;
-        }
+        is_last || self.drawn_at.is_none_or(|at| every <= at.elapsed())
+    }
+
+    fn draw(&mut self, head: &str, lanes: &[Lane]) {
         self.drawn_at = Some(Instant::now());
-        let left = left(self.begun.elapsed(), done, rounds);
-        let mut text = format!("  round {done} of {rounds}, {} s left\n", left.as_secs());
+        let mut text = head.to_owned();
         if self.is_terminal
             && let Some(baseline) = result::baseline(lanes)
             && let Some(rows) = result::rows(lanes)
@@ -67,11 +94,6 @@ impl Live {
             0
         };
         self.write(&text);
-    }
-
-    /// So many of `rounds` are over, of something without a table.
-    pub(super) fn progress(&mut self, done: usize, rounds: usize) {
-        self.round(done, rounds, &[]);
     }
 
     /// Takes the table away.

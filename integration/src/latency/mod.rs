@@ -7,6 +7,7 @@
 //! `bench/README.md` says the method in whole.
 
 mod account;
+mod aims;
 mod compare;
 mod config;
 mod features;
@@ -24,6 +25,7 @@ mod quiet;
 mod raw;
 mod reports;
 mod result;
+mod rounds;
 mod running;
 mod schema;
 mod shown;
@@ -35,7 +37,7 @@ mod variants;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, bail};
 use sloop_bench::closed::{Certificate, Dial};
@@ -43,6 +45,7 @@ use sloop_bench::paired::PAIRS_MIN;
 use sloop_bench::schedstat::Stolen;
 use tokio::sync::oneshot;
 
+pub use aims::{Aim, Aims, Counts, EVERYTHING_ON, REFUSED, Verdict as AimVerdict};
 pub use compare::{Compared, Comparison, Verdict, compare};
 pub use config::Service;
 pub use first::First;
@@ -68,6 +71,7 @@ pub use variants::{
 
 use lanes::{Lane, Lanes, WARM_UP};
 use quiet::Quiet;
+use rounds::{LOOK, Unsure};
 use stage::Stage;
 
 use crate::envoy::Options;
@@ -157,6 +161,7 @@ pub async fn measure(plan: Plan, mut live: Live) -> anyhow::Result<Report> {
         beside_of(&mut report, &plan.variants, modules, &quiet, &mut live).await?;
     }
     report.see_what_was_stolen(stolen_since(before));
+    report.aims = Aims::of(&report);
     Ok(report)
 }
 
@@ -233,14 +238,39 @@ async fn beside_of(
     Ok(())
 }
 
+/// As many pairs as are planned, then more of those that are not sure yet, for as long as the settings allow.
 fn run(mut lanes: Lanes, settings: Settings, mut live: Live) -> anyhow::Result<(Vec<Lane>, Live)> {
     lanes.warm_up(WARM_UP)?;
+    let begun = Instant::now();
+    let more_max = Duration::from_secs(settings.more_s);
+    let more = match settings.more_s {
+        0 => String::new(),
+        seconds => format!(", then at most {seconds} s more for ratios that are not sure"),
+    };
     for round in 0..settings.rounds {
         lanes.round()?;
-        live.round(round + 1, settings.rounds, &lanes.lanes);
+        live.round(round + 1, settings.rounds, &more, &lanes.lanes);
+    }
+    let per_pair = begun.elapsed() / u32::try_from(lanes.pairs().max(1))?;
+    let until = Instant::now() + more_max;
+    let remains = || until.saturating_duration_since(Instant::now());
+    while !remains().is_zero()
+        && let Some(unsure) = unsure_of(&lanes, settings.rounds)
+    {
+        for _ in 0..LOOK {
+            lanes.round_of(unsure.lanes.clone())?;
+        }
+        let left = unsure.left(per_pair, remains());
+        live.more(unsure.lanes.len(), left, &lanes.lanes);
     }
     live.clear();
     Ok((lanes.lanes, live))
+}
+
+/// Which lanes are not sure yet, if any.
+fn unsure_of(lanes: &Lanes, planned: usize) -> Option<Unsure> {
+    let known: Vec<_> = lanes.lanes.iter().map(Lane::known).collect();
+    rounds::unsure(&known, planned)
 }
 
 fn stolen_since(before: Option<Stolen>) -> Option<f64> {

@@ -12,6 +12,10 @@ use super::variants::{Variant, baselines};
 const MICROS: [u32; 4] = [0, 5, 20, 100];
 /// A reading of the clock: a filter works until the first one that is late enough, so for up to one more.
 const READING_NS: f64 = 400.0;
+/// What a filter makes the rest of a request cost, as a share of how long it works: the worker finds its caches colder after it, and
+/// requests less bunched. That is what the filter costs, too, but not known beforehand. 100 µs were found as 104 on a quiet
+/// machine and as 107 on a busy one.
+const BESIDE: f64 = 0.05;
 
 /// One known cost, and what was found.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -62,13 +66,13 @@ pub fn proofs(report: &Report) -> Option<Vec<Proof>> {
     working.into_iter().map(proof).collect()
 }
 
-/// Both intervals count in full: that their errors add up is the worst case.
+/// Both intervals count in full, since that their errors add up is the worst case, and what is beside the known cost.
 fn proof(idle: &Row, working: &Row, known_ns: f64) -> Proof {
     let half = |row: &Row| (row.added_ns.high - row.added_ns.low) / 2.0;
     Proof {
         known_ns,
         found_ns: working.added_ns.median - idle.added_ns.median,
-        error_ns: half(idle) + half(working) + READING_NS,
+        error_ns: half(idle) + half(working) + READING_NS + BESIDE * known_ns,
     }
 }
 
@@ -93,8 +97,8 @@ mod tests {
             )
         };
         let holds = |found: f64| proofs(&rows(found)).unwrap()[2].holds();
-        assert!(holds(100.0) && holds(100.39));
-        assert!(!holds(100.41) && !holds(99.5));
+        assert!(holds(100.0) && holds(105.39) && holds(94.61));
+        assert!(!holds(105.41) && !holds(94.59));
     }
 
     #[test]

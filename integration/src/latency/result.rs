@@ -6,6 +6,7 @@ use sloop_bench::closed::{CONNECTIONS, Protocol};
 use sloop_bench::cpus::Shares;
 use sloop_bench::paired::{self, Estimate, Pair};
 
+use super::aims::Aims;
 use super::config::Service;
 use super::first::First;
 use super::growth::Growth;
@@ -13,6 +14,7 @@ use super::lanes::{Lane, SLICE};
 use super::open::{OpenReport, OpenSettings};
 use super::push::PushReport;
 use super::quiet::Priority;
+use super::rounds;
 use super::standing::Standing;
 use super::variants::{AGAIN, NAIVE};
 
@@ -54,6 +56,9 @@ pub struct Report {
     pub push: Option<PushReport>,
     /// What filters cost while nobody asks for anything; absent when that was not measured.
     pub standing: Option<Standing>,
+    /// What Sloop is meant to cost, by this run; absent in a run without it.
+    #[serde(default)]
+    pub aims: Option<Aims>,
 }
 
 /// Where it was made.
@@ -84,6 +89,9 @@ pub struct Machine {
 pub struct Settings {
     /// Pairs of slices for each variant.
     pub rounds: usize,
+    /// Seconds for more pairs of those whose ratio is not sure enough by then; 0 for none.
+    #[serde(default)]
+    pub more_s: u64,
     /// Requests in a slice.
     pub slice: usize,
     /// Connections of each variant.
@@ -133,6 +141,10 @@ pub struct Row {
     pub ratio: Estimate,
     /// What it adds as a share of what `naive` adds; absent without `naive`.
     pub of_naive: Option<Estimate>,
+    /// Half of the interval of `of_naive` as a share of it, of `added_ns` where there is no `naive`: two runs
+    /// agree within a tenth where it is at most 0.045. Absent for the A/A, `naive`, what refuses, and what adds nothing.
+    #[serde(default)]
+    pub error: Option<f64>,
     /// Every pair, in the order of time.
     pub pairs: Vec<Pair>,
 }
@@ -143,6 +155,7 @@ impl Settings {
     pub const fn new(rounds: usize, seed: u64, priority: Priority) -> Self {
         Self {
             rounds,
+            more_s: 0,
             slice: SLICE,
             connections: CONNECTIONS,
             seed,
@@ -161,6 +174,15 @@ impl Settings {
 }
 
 impl Settings {
+    /// What there is beyond the planned pairs, for people.
+    #[must_use]
+    pub const fn more(&self) -> &'static str {
+        match self.more_s {
+            0 => "",
+            _ => ", more where a ratio was not sure",
+        }
+    }
+
     /// What is spoken and who answers, for people.
     #[must_use]
     pub fn spoken(&self) -> String {
@@ -182,6 +204,25 @@ impl Report {
     #[must_use]
     pub const fn is_usable(&self) -> bool {
         self.refusals.is_empty()
+    }
+
+    /// The variants whose ratio another run need not agree on within a tenth, and what they are: for people.
+    #[must_use]
+    pub fn unsure(&self) -> Vec<String> {
+        let unsure = self.variants.iter().filter(|row| row.is_unsure());
+        let said = |row: &Row| {
+            let pairs = row.pairs.len();
+            let (of, what, digits) = match row.of_naive {
+                Some(share) => (share, "of naive's", 3),
+                None => (row.added_ns.in_parts_of(1e3), "µs added", 2),
+            };
+            let Estimate { low, median, high } = of;
+            format!(
+                "{}: {median:.digits$} [{low:.digits$}, {high:.digits$}] {what}, after {pairs} pairs",
+                row.name
+            )
+        };
+        unsure.map(said).collect()
     }
 
     /// Takes in how much was stolen in all of the run.
@@ -211,14 +252,25 @@ impl Report {
             first: Vec::new(),
             push: None,
             standing: None,
+            aims: None,
         })
+    }
+}
+
+impl Row {
+    /// Whether another run need not agree on its ratio within a tenth.
+    #[must_use]
+    pub fn is_unsure(&self) -> bool {
+        self.error.is_some_and(|error| paired::ERROR_MAX < error)
     }
 }
 
 /// What each variant costs by what is known so far. `None` while there are too few rounds.
 pub(super) fn rows(lanes: &[Lane]) -> Option<Vec<Row>> {
     let naive = lanes.iter().find(|lane| lane.variant.name == NAIVE);
+    let known = naive.map(Lane::known);
     let row = |lane: &Lane| {
+        let error = rounds::compared(lane.known(), known).map(Estimate::error);
         let of_naive = naive.and_then(|naive| paired::share_of(&lane.pairs, &naive.pairs));
         Some(Row {
             name: lane.variant.name.clone(),
@@ -227,6 +279,7 @@ pub(super) fn rows(lanes: &[Lane]) -> Option<Vec<Row>> {
             added_ns: paired::estimate(&lane.pairs, Pair::added)?,
             ratio: paired::estimate(&lane.pairs, Pair::ratio)?,
             of_naive: of_naive.filter(|_| lane.variant.status < 500),
+            error: error.filter(|error| error.is_finite()),
             pairs: lane.pairs.clone(),
         })
     };
@@ -284,6 +337,7 @@ pub(super) mod tests {
             added_ns: exactly((ratio - 1.0) * 40_000.0),
             ratio: exactly(ratio),
             of_naive: Some(exactly(0.5)),
+            error: Some(0.0),
             pairs: vec![],
         }
     }
@@ -311,6 +365,7 @@ pub(super) mod tests {
             first: vec![],
             push: None,
             standing: None,
+            aims: None,
         }
     }
 
@@ -340,6 +395,18 @@ pub(super) mod tests {
         assert!(refusals(&rows, Some(0.03)).is_empty());
         let refused = refusals(&rows, Some(0.031));
         assert!(refused[0].contains("3.1 %"), "{refused:?}");
+    }
+
+    #[test]
+    fn a_ratio_that_two_runs_need_not_agree_on_is_said_with_its_interval() {
+        let mut rows = vec![row(AGAIN, 1.0), row("raw", 1.1), row("sloop", 1.3)];
+        rows[1].error = Some(0.046);
+        rows[2].error = Some(0.045);
+        let unsure = report(rows).unsure();
+        assert_eq!(
+            unsure,
+            ["raw: 0.500 [0.500, 0.500] of naive's, after 0 pairs"]
+        );
     }
 
     #[test]

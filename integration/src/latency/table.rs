@@ -23,10 +23,11 @@ pub fn table(report: &Report) -> String {
     // Writing into a string cannot fail.
     writeln!(
         text,
-        "\n  {} pairs of slices of {} requests each ({}), {} connections; medians with 95 % intervals\n  \
+        "\n  {} pairs of slices of {} requests each{} ({}), {} connections; medians with 95 % intervals\n  \
          Envoy {}, one worker{}{}; {} x {}, kernel {}; load {load}, stolen {stolen}",
         settings.rounds,
         settings.slice,
+        settings.more(),
         settings.spoken(),
         settings.connections,
         machine.envoy,
@@ -45,8 +46,14 @@ pub fn table(report: &Report) -> String {
         machine.kernel,
     )
     .ok();
+    for one in report.unsure() {
+        writeln!(text, "  not told to a tenth: {one}").ok();
+    }
     if let Some(standing) = &report.standing {
         text += &standing_table(standing);
+    }
+    if let Some(aims) = &report.aims {
+        text += &aims.table();
     }
     text
 }
@@ -126,6 +133,9 @@ pub fn instructions_table(counted: &Instructions) -> String {
         counted.rounds, counted.envoy
     )
     .ok();
+    if let Some(aims) = &counted.aims {
+        text += &aims.table();
+    }
     text
 }
 

@@ -3,6 +3,7 @@
 //! Exact, so the bounds are close: a change that goes beyond them must say why.
 
 use serde_json::{Value, json};
+use sloop_integration::latency::{EVERYTHING_ON, REFUSED};
 use sloop_integration::wasm_host::{Cost, Request, Response, Stream, Vm};
 
 use crate::language::{ask, ask_for_body, call, inbound, pay, started};
@@ -69,7 +70,7 @@ fn cases() -> Vec<Case> {
             "everything on, nothing acts",
             all_on(),
             traced(),
-            [7, 2, 5, 8_400],
+            EVERYTHING_ON.most(),
         ),
         Case {
             // The filter answers, and nobody else is asked.
@@ -78,7 +79,7 @@ fn cases() -> Vec<Case> {
                 "refused by a breaker",
                 pay(&open()),
                 traced(),
-                [4, 1, 3, 7_400],
+                REFUSED.most(),
             )
         },
         Case {

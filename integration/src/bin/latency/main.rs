@@ -27,6 +27,8 @@ const WORSE: u8 = 4;
 struct Amount {
     /// Pairs of slices of 400 requests for each variant.
     rounds: usize,
+    /// Seconds for more pairs of those whose ratio is not sure by then.
+    more_s: u64,
     /// Counts for each variant with --instructions; they differ by a few thousandths.
     counts: usize,
     /// Pairs of slices for latency, and how long these are in milliseconds.
@@ -34,9 +36,10 @@ struct Amount {
     beside: Beside,
 }
 
-/// When nothing else is said: within ten minutes, and an error of half a percent.
+/// When nothing else is said: within twelve minutes, less where the machine is quiet; ratios are told to a tenth.
 const WHOLE: Amount = Amount {
-    rounds: 120,
+    rounds: 60,
+    more_s: 240,
     counts: 5,
     open: (45, 600),
     beside: Beside {
@@ -48,6 +51,7 @@ const WHOLE: Amount = Amount {
 /// Enough for differences of a percent or two, within three minutes.
 const QUICK: Amount = Amount {
     rounds: 30,
+    more_s: 0,
     counts: 3,
     open: (18, 300),
     beside: Beside {
@@ -122,7 +126,7 @@ enum Command {
         #[arg(long)]
         polite: bool,
         /// Pairs of slices for each
-        #[arg(long, default_value_t = WHOLE.rounds)]
+        #[arg(long, default_value_t = 2 * WHOLE.rounds)]
         rounds: usize,
     },
     /// Says what changed between two runs, beyond the noise
@@ -231,6 +235,10 @@ impl Arguments {
         let amount = self.amount();
         let rounds = self.rounds.unwrap_or(amount.rounds);
         let mut settings = Settings::new(rounds, self.seed, priority);
+        // Who says how many means that many.
+        if self.rounds.is_none() {
+            settings.more_s = amount.more_s;
+        }
         if self.http2 {
             settings.protocol = Protocol::Http2;
         }
@@ -302,6 +310,7 @@ async fn running(of: &RunningArguments) -> anyhow::Result<ExitCode> {
     };
     let settings = Settings {
         open: (0.0 < of.rate).then_some(open),
+        more_s: amount.more_s,
         ..Settings::new(amount.rounds, 7, Priority::Ordinary)
     };
     let running = Running {
@@ -402,7 +411,9 @@ mod tests {
     fn quick_is_a_quarter_of_everything_and_rounds_are_what_is_said() {
         let settings = |words: &[&str]| parse(words).unwrap().settings();
         assert_eq!(settings(&["--quick"]).rounds, QUICK.rounds);
-        assert_eq!(settings(&["--quick", "--rounds", "19"]).rounds, 19);
+        let said = settings(&["--rounds", "19"]);
+        assert_eq!((said.rounds, said.more_s), (19, 0));
+        assert_eq!(settings(&[]).more_s, WHOLE.more_s);
         assert_eq!(settings(&[]).open.unwrap().rounds, 45);
         let cpu = settings(&["--cpu"]);
         assert_eq!((cpu.open, cpu.beside), (None, Beside::default()));

@@ -92,7 +92,7 @@ pub(super) fn table(report: &Report) -> String {
         ]
     };
     let rows: Vec<_> = report.variants.iter().map(row).collect();
-    sloop_page::table(
+    let table = sloop_page::table(
         &[
             "variant",
             "what it is",
@@ -101,5 +101,11 @@ pub(super) fn table(report: &Report) -> String {
             "of naive's",
         ],
         &rows,
-    )
+    );
+    let unsure = report.unsure().into_iter();
+    let unsure = unsure.map(|one| {
+        let one = escaped(&one);
+        format!("<p class=why><span class=unsure>Not told to a tenth</span>: {one}.</p>")
+    });
+    table + &unsure.collect::<String>()
 }

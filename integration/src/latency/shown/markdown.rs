@@ -25,6 +25,9 @@ pub fn markdown(report: &Report) -> String {
     costs(&mut out, report);
     line(&mut out, format_args!(""));
     line(&mut out, format_args!("{}", text::conditions(report)));
+    for one in report.unsure() {
+        line(&mut out, format_args!("- not told to a tenth: {one}"));
+    }
     if let Some(open) = &report.latency {
         latency(&mut out, open);
     }
@@ -32,6 +35,9 @@ pub fn markdown(report: &Report) -> String {
     first(&mut out, report);
     standing(&mut out, report);
     push(&mut out, report);
+    if let Some(aims) = &report.aims {
+        line(&mut out, format_args!("\n{}", aims.markdown().trim_end()));
+    }
     out
 }
 

@@ -2,6 +2,7 @@
 //!
 //! All are made from [`Report`] alone, so they can be made again from its JSON.
 
+mod aims;
 mod costs;
 mod hgrm;
 mod latencies;
@@ -30,13 +31,16 @@ pub fn html(report: &Report, files: &[(String, String)]) -> String {
     );
     body += &latencies::section(report);
     body += &more::sections(report);
+    body += &aims::aims(report);
     body += &text::method(report);
     body += &text::machine(report, files);
     page("Sloop: what a filter costs each request", STYLE, &body)
 }
 
 /// What the page has beside what all reports have.
-const STYLE: &str = ".less { fill: var(--s2); } .again { fill: var(--soft); } .downloads { columns: 3; font-size: 14px; }";
+const STYLE: &str = ".less { fill: var(--s2); } .again { fill: var(--soft); } .downloads { columns: 3; font-size: 14px; } \
+    section { overflow-x: auto; } section > svg { min-width: 640px; } .amount { white-space: nowrap; } .not { color: var(--soft); } \
+    .way { display: block; color: var(--soft); font-size: 13px; min-width: 36ch; max-width: 92ch; }";
 
 /// `12.3 [12.1, 12.6]`, in parts of `unit`.
 fn interval(of: Estimate, unit: f64, digits: usize) -> String {

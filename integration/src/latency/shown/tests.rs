@@ -1,5 +1,6 @@
 use sloop_bench::paired::{Estimate, Pair};
 
+use super::super::aims::Aims;
 use super::super::first::First;
 use super::super::growth::{Growth, Point};
 use super::super::open::{Check, OpenReport, OpenRow, OpenSettings, Percentiles, Spread, Told};
@@ -122,7 +123,7 @@ pub(in super::super) fn report() -> Report {
         quiet_p99_ns: 150_000.0,
         meanwhile_p99_ns: 900_000.0,
     };
-    Report {
+    let report = Report {
         latency: Some(latency()),
         growth: vec![Growth {
             of: "routes".into(),
@@ -140,6 +141,10 @@ pub(in super::super) fn report() -> Report {
         }),
         standing: Some(super::super::standing::invented()),
         ..of_rows(rows)
+    };
+    Report {
+        aims: Aims::of(&report),
+        ..report
     }
 }
 
@@ -172,6 +177,35 @@ fn names_cannot_break_the_page() {
     report.variants[1].about = "<b>&".to_owned();
     let page = html(&report, &[("<b>&".into(), "<b>&".into())]);
     assert!(!page.contains("<b>"));
+}
+
+#[test]
+fn aims_are_on_the_page_and_in_markdown_and_not_in_a_report_without_sloop() {
+    let mut report = report();
+    for text in [html(&report, &[]), markdown(&report)] {
+        for part in [
+            "a refusal, of a proxied request",
+            "not met, 6 % over",
+            "not measured",
+        ] {
+            assert!(text.contains(part), "{part} is not in\n{text}");
+        }
+    }
+    report.aims = None;
+    for text in [html(&report, &[]), markdown(&report)] {
+        assert!(!text.contains("not met"), "{text}");
+    }
+}
+
+#[test]
+fn what_two_runs_need_not_agree_on_is_named() {
+    let mut report = report();
+    report.variants[1].error = Some(0.2);
+    for text in [html(&report, &[]), markdown(&report)] {
+        let all = text.to_lowercase();
+        assert_eq!(all.matches("not told to a tenth").count(), 1, "{text}");
+        assert!(all.contains("raw: 0.5"), "{text}");
+    }
 }
 
 #[test]
