@@ -24,27 +24,39 @@ pub(super) const AWAY_MAX: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 pub(super) const AWAY_COUNT_MAX: usize = 4_096;
 
 impl Publisher {
-    /// Notes at `now` that no node of `cohort` is connected any more. Returns what is to be stored.
-    pub fn leave(&mut self, cohort: &Cohort, now: WallTime) -> Batch {
+    /// Notes at `now` that no node of `cohorts` is connected any more. Returns what is to be stored.
+    pub fn leave(&mut self, cohorts: &[Cohort], now: WallTime) -> Batch {
         let mut batch = Batch::default();
+        for cohort in cohorts {
+            self.leave_one(cohort, now, &mut batch);
+        }
+        // Once for all of them: it looks at every cohort that there is.
+        if !cohorts.is_empty() {
+            self.drop_unused(None, &mut batch);
+        }
+        batch
+    }
+
+    fn leave_one(&mut self, cohort: &Cohort, now: WallTime, batch: &mut Batch) {
         let Some(state) = self.cohorts.remove(cohort) else {
-            return batch;
+            return;
         };
         let name = cohort.to_string();
         for side in SIDES {
-            self.numbers.clear(&name, side, Lane::Trial, &mut batch);
+            self.numbers.clear(&name, side, Lane::Trial, batch);
         }
-        if !self.cohorts.keys().any(|it| it.service == cohort.service) {
-            self.left_out
-                .retain(|(group, _), _| *group != cohort.service);
+        let service = &cohort.service;
+        let mut others = self.cohorts.range(Cohort::of_service(service)..);
+        if others.next().is_none_or(|(it, _)| it.service != *service) {
+            for side in SIDES {
+                self.left_out.remove(&(service.clone(), side));
+            }
         }
-        if let Some(mut stored) = self.stored_form(cohort, &state, &mut batch) {
+        if let Some(mut stored) = self.stored_form(cohort, &state, batch) {
             stored.away_since_ms = Some(now);
-            stored.put(&mut batch);
+            stored.put(batch);
             self.stored.insert(name, stored);
         }
-        self.drop_unused(None, &mut batch);
-        batch
     }
 
     /// Forgets at `now` what cohorts had that are without nodes for long, or are too many of them; those that

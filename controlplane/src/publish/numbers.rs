@@ -15,6 +15,9 @@ use crate::store::{Batch, Store};
 /// Where numbers are stored.
 const GENERATION: &str = "config\n";
 
+/// Where the newest of all is stored, which may be in no place any more.
+const NEWEST: &str = "generation\n";
+
 /// Who a configuration is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Lane {
@@ -37,6 +40,12 @@ struct Numbered {
     place: String,
 }
 
+/// The newest number that was given out, as stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Newest {
+    generation: u64,
+}
+
 /// All numbers that are given out.
 #[derive(Debug)]
 pub(super) struct Numbers {
@@ -54,6 +63,9 @@ impl Numbers {
             by_place: BTreeMap::new(),
             by_content: BTreeMap::new(),
         };
+        for one in crate::engine::read::<Newest>(store, NEWEST)? {
+            numbers.newest = numbers.newest.max(one.generation);
+        }
         for mut one in crate::engine::read::<Numbered>(store, GENERATION)? {
             numbers.newest = numbers.newest.max(one.generation);
             if one.place.is_empty() {
@@ -83,7 +95,9 @@ impl Numbers {
             Some((generation, _)) => *generation,
             None => {
                 self.newest += 1;
-                self.newest
+                let generation = self.newest;
+                put(batch, NEWEST, &Newest { generation });
+                generation
             }
         };
         self.leave(&place, batch);
@@ -182,6 +196,20 @@ mod tests {
         store.commit(&batch).unwrap();
         assert_eq!(given(&mut restored, &store, &asked[1..2]), [4]);
         assert_eq!(store.list(GENERATION.as_bytes()).unwrap().len(), 2);
+    }
+
+    #[test]
+    fn no_number_is_given_again_after_a_restart_although_nothing_has_it_any_more() {
+        let store = InMemory::default();
+        let mut numbers = Numbers::restore(&store).unwrap();
+        let asked = [("shop", Lane::All, "a"), ("shop", Lane::Trial, "b")];
+        assert_eq!(given(&mut numbers, &store, &asked), [1, 2]);
+        let mut batch = Batch::default();
+        numbers.clear("shop", Side::Server, Lane::Trial, &mut batch);
+        store.commit(&batch).unwrap();
+        let mut restored = Numbers::restore(&store).unwrap();
+        let asked = [("shop", Lane::All, "c")];
+        assert_eq!(given(&mut restored, &store, &asked), [3]);
     }
 
     #[test]

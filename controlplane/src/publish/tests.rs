@@ -479,7 +479,7 @@ fn what_a_cohort_had_is_known_for_days_after_its_last_node_is_gone() {
     let mut publisher = Publisher::restore(settings(), &store).unwrap();
     let shop = Cohort::of_service("shop");
     let first = step(prepare(&mut publisher, &store, "shop", &[]));
-    store.commit(&publisher.leave(&shop, at(1))).unwrap();
+    store.commit(&publisher.leave(&[shop], at(1))).unwrap();
     store.commit(&publisher.forget(at(7))).unwrap();
     let tried = step(prepare(&mut publisher, &store, "shop", &routes("shop")));
     assert_eq!(tried.at_once, first.at_once, "they come back with that");
@@ -504,7 +504,7 @@ fn a_cohort_without_nodes_is_forgotten_with_all_that_only_it_had() {
     let stays = Cohort::of_service("stays");
     store.commit(&publisher.accept(&stays, &revision)).unwrap();
     let gone = Cohort::of_service("gone");
-    store.commit(&publisher.leave(&gone, at(1))).unwrap();
+    store.commit(&publisher.leave(&[gone], at(1))).unwrap();
     assert_eq!(
         keys(&store, "rollout\n"),
         ["rollout\ngone", "rollout\nstays"]
@@ -522,7 +522,29 @@ fn a_cohort_without_nodes_is_forgotten_with_all_that_only_it_had() {
     );
     assert!(publisher.forget(at(9)).is_empty());
     store.commit(&publisher.forget(at(15))).unwrap();
-    assert_eq!(store.list(b"").unwrap(), []);
+    assert_eq!(keys(&store, ""), ["generation\n"], "numbers go on");
+}
+
+#[test]
+fn cohorts_that_leave_together_leave_the_same_behind_as_one_after_the_other() {
+    let left = |together: bool| {
+        let store = InMemory::default();
+        let mut publisher = Publisher::restore(settings(), &store).unwrap();
+        let groups = ["shop", "cart", "stays"];
+        for group in groups {
+            prepare(&mut publisher, &store, group, &[]);
+        }
+        // Of a change that nobody accepted nothing may be left.
+        prepare(&mut publisher, &store, "cart", &routes("cart"));
+        let gone = ["shop", "cart"].map(Cohort::of_service);
+        let size = if together { 2 } else { 1 };
+        for some in gone.chunks(size) {
+            store.commit(&publisher.leave(some, at(1))).unwrap();
+        }
+        assert_eq!(publisher.cohorts.len(), 1);
+        store.list(b"").unwrap()
+    };
+    assert_eq!(left(true), left(false));
 }
 
 #[test]
@@ -534,7 +556,7 @@ fn those_that_left_first_are_forgotten_when_there_are_too_many() {
         let group = format!("shop-{number}");
         prepare(&mut publisher, &store, &group, &[]);
         let left = WallTime::from_millis(count - number);
-        let batch = publisher.leave(&Cohort::of_service(&group), left);
+        let batch = publisher.leave(&[Cohort::of_service(&group)], left);
         store.commit(&batch).unwrap();
     }
     store.commit(&publisher.forget(at(1))).unwrap();

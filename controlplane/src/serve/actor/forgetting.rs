@@ -40,11 +40,12 @@ impl Actor {
             }
         }
         let mut batch = self.publisher.forget(at);
-        for cohort in over.iter().filter(|cohort| self.hub.forget(cohort)) {
+        over.retain(|cohort| self.hub.forget(cohort));
+        for cohort in &over {
             self.cohorts.remove(cohort);
-            batch.then(self.publisher.leave(cohort, at));
             tracing::info!(%cohort, "no node of it was there for long; it is forgotten");
         }
+        batch.then(self.publisher.leave(&over, at));
         self.commits.add(batch, [], now);
     }
 }
