@@ -8,13 +8,14 @@ use super::api::{LastRefusal, NodeStatus, ResourceStatus};
 use crate::ads::{self, TypeStatus};
 use crate::engine::Engine;
 
-/// All nodes that are connected or report, by id.
+/// All nodes that are connected or report, by id and group: an id is only what a node says.
 pub(super) fn nodes(engine: &Engine, streams: Vec<ads::NodeStatus>) -> Vec<NodeStatus> {
-    let mut nodes: BTreeMap<String, NodeStatus> = BTreeMap::new();
+    let mut nodes: BTreeMap<(String, String), NodeStatus> = BTreeMap::new();
     // The latest stream of a node comes last and stays.
-    let mut accepted: BTreeMap<String, BTreeMap<Side, u64>> = BTreeMap::new();
+    let mut accepted: BTreeMap<(String, String), BTreeMap<Side, u64>> = BTreeMap::new();
     for stream in streams {
-        let of_node = accepted.entry(stream.id.clone()).or_default();
+        let name = (stream.id.clone(), stream.group.clone());
+        let of_node = accepted.entry(name.clone()).or_default();
         of_node.extend(&stream.accepted);
         let status = NodeStatus {
             node: stream.id.clone(),
@@ -32,12 +33,14 @@ pub(super) fn nodes(engine: &Engine, streams: Vec<ads::NodeStatus>) -> Vec<NodeS
             reported_ms: None,
             filters: Vec::new(),
         };
-        nodes.insert(stream.id, status);
+        nodes.insert(name, status);
     }
-    for (node, reporter) in engine.reporters() {
-        let status = nodes.entry(node.to_owned()).or_insert_with(|| NodeStatus {
+    for ((group, node), reporter) in engine.reporters() {
+        let name = (node.to_owned(), group.to_owned());
+        let accepted = accepted.get(&name);
+        let status = nodes.entry(name).or_insert_with(|| NodeStatus {
             node: node.to_owned(),
-            group: reporter.group.clone(),
+            group: group.to_owned(),
             connected: false,
             connected_ms: None,
             cohort: None,
@@ -50,7 +53,6 @@ pub(super) fn nodes(engine: &Engine, streams: Vec<ads::NodeStatus>) -> Vec<NodeS
         });
         status.reported_ms = Some(reporter.reported.as_millis());
         status.filters = reporter.filters;
-        let accepted = accepted.get(node);
         for filter in &mut status.filters {
             filter.accepted = accepted.and_then(|all| all.get(&filter.side).copied());
         }

@@ -1,6 +1,8 @@
 //! The door between the process and its nodes.
 
 mod cohorts;
+#[cfg(test)]
+mod simulated;
 mod views;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -23,6 +25,9 @@ use super::standing::Standing;
 use super::status::{Event, NodeStatus, Refusal, StreamId, Variant, What, names_and_versions};
 use crate::door::{Limit, Peer};
 use crate::metrics::DoorMetrics;
+
+#[cfg(test)]
+pub(crate) use simulated::SimulatedNode;
 
 /// Events that a listener may be behind before it misses some.
 const EVENTS_MAX: usize = 4_096;

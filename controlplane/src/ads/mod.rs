@@ -24,10 +24,12 @@ mod unanswered;
 
 pub(crate) use allowance::Allowance;
 pub use hub::Hub;
+#[cfg(test)]
+pub(crate) use hub::SimulatedNode;
 pub use limits::AdsLimits;
 pub use service::{
     AdsService, Aggregated, Clusters, DiscoveryService, Endpoints, ExtensionService, Extensions,
     Listeners, RouteTables, RuntimeLayers, Which,
 };
 pub use standing::Standing;
-pub use status::{Event, NodeStatus, Refusal, StreamId, TypeStatus, Variant, What};
+pub use status::{AcceptedBy, Event, NodeStatus, Refusal, StreamId, TypeStatus, Variant, What};

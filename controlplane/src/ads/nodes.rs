@@ -75,6 +75,11 @@ impl Nodes {
         }
     }
 
+    /// Changes what is known about all nodes, but for their cohorts.
+    pub(super) fn change_all(&mut self, change: impl FnMut(&mut NodeStatus)) {
+        self.by_stream.values_mut().for_each(change);
+    }
+
     /// How many there are.
     pub(super) fn len(&self) -> usize {
         self.by_stream.len()

@@ -52,6 +52,10 @@ pub enum Variant {
     Delta,
 }
 
+/// The numbers of the configurations that Envoys accepted last: by group, id and filter. An id is only what a node
+/// says, and another group may have a node that says the same.
+pub type AcceptedBy = BTreeMap<String, BTreeMap<String, BTreeMap<Side, u64>>>;
+
 /// How a node stands with one type of resources.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct TypeStatus {

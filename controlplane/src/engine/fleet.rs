@@ -7,11 +7,16 @@ use sloop_controllers::BreakerState;
 use sloop_model::{FilterConfig, Module, Scope, Share, Side, WallTime};
 
 use crate::admin::api::{BreakerStatus, FilterInForce, Happened, ShedLevel};
+use crate::ads::AcceptedBy;
 use crate::ingest::{Applied, Report};
 
 /// A VM that was quiet for this long is gone: filters report every interval, a minute at most,
 /// even with nothing to count.
 const GONE_AFTER: Duration = Duration::from_secs(600);
+
+/// Filters report once a minute at the latest; what a VM ran that was quiet for longer says nothing of what its node
+/// runs, where another one may have taken its place.
+const RUNS_MAX: Duration = Duration::from_secs(64);
 
 /// A closed breaker on a scope without traffic is not mentioned; after this long nobody misses it.
 const BREAKER_KEPT: Duration = Duration::from_secs(60 * 60);
@@ -58,8 +63,6 @@ pub struct Told {
 /// One node that reports.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reporter {
-    /// Envoy's node cluster.
-    pub group: String,
     /// When the newest report of any of its VMs came.
     pub reported: WallTime,
     /// Configurations in force.
@@ -159,13 +162,12 @@ impl Fleet {
         all
     }
 
-    /// The nodes that report, by id.
+    /// The nodes that report, by group and id.
     #[must_use]
-    pub fn reporters(&self) -> BTreeMap<&str, Reporter> {
-        let mut all: BTreeMap<&str, Reporter> = BTreeMap::new();
+    pub fn reporters(&self) -> BTreeMap<(&str, &str), Reporter> {
+        let mut all: BTreeMap<(&str, &str), Reporter> = BTreeMap::new();
         for (incarnation, vm) in &self.vms {
-            let reporter = all.entry(&vm.node).or_insert_with(|| Reporter {
-                group: vm.group.clone(),
+            let reporter = all.entry(vm.name()).or_insert_with(|| Reporter {
                 reported: vm.reported,
                 filters: Vec::new(),
             });
@@ -188,21 +190,22 @@ impl Fleet {
         all
     }
 
-    /// How many nodes have a filter that runs with another configuration than its Envoy accepted last, as `accepted` says
-    /// by node; of who accepted none it is not known.
+    /// How many nodes have a filter that runs at `now` with another configuration than its Envoy accepted last, as
+    /// `accepted` says; of who accepted none it is not known.
     #[must_use]
-    pub fn drifting(&self, accepted: &BTreeMap<String, BTreeMap<Side, u64>>) -> usize {
+    pub fn drifting(&self, accepted: &AcceptedBy, now: WallTime) -> usize {
         let drifts = |vm: &&Vm| {
-            let accepted = accepted.get(&vm.node);
+            let of_group = accepted.get(&vm.group);
+            let accepted = of_group.and_then(|nodes| nodes.get(&vm.node));
             vm.filters.values().any(|applied| {
                 let accepted = accepted.and_then(|all| all.get(&applied.side));
                 accepted.is_some_and(|accepted| *accepted != applied.generation)
             })
         };
-        let vms = self.vms.values().filter(drifts);
-        vms.map(|vm| vm.node.as_str())
-            .collect::<BTreeSet<_>>()
-            .len()
+        let vms = self.vms.values();
+        let vms = vms.filter(|vm| now.since(vm.reported) < RUNS_MAX);
+        let nodes = vms.filter(drifts).map(Vm::name);
+        nodes.collect::<BTreeSet<_>>().len()
     }
 
     fn forget_quietest(&mut self) {
@@ -218,6 +221,11 @@ impl Fleet {
 }
 
 impl Vm {
+    /// The group and the id of its node.
+    fn name(&self) -> (&str, &str) {
+        (&self.group, &self.node)
+    }
+
     fn take_filters(&mut self, report: &Report) -> Vec<Told> {
         let mut told = Vec::new();
         for applied in &report.filters {
@@ -298,7 +306,68 @@ fn name(incarnation: u64) -> String {
 mod tests {
     use sloop_model::{RouteName, ServiceName};
 
+    use sloop_xds_protos::report::v1 as wire;
+
     use super::*;
+
+    /// A report at `second` of a VM of `shop-1` in `group` that runs with `generation`.
+    fn report(fleet: &mut Fleet, incarnation: u64, group: &str, generation: u64, second: u64) {
+        let request = wire::ReportRequest {
+            node: "shop-1".to_owned(),
+            cluster: group.to_owned(),
+            incarnation,
+            sequence: 1,
+            filters: vec![wire::FilterStatus {
+                side: wire::Side::Server.into(),
+                generation,
+                ..wire::FilterStatus::default()
+            }],
+            ..wire::ReportRequest::default()
+        };
+        fleet.take(&request.try_into().unwrap(), at(second));
+    }
+
+    const fn at(second: u64) -> WallTime {
+        WallTime::from_millis(second * 1_000)
+    }
+
+    /// That `shop-1` of each group accepted such a number.
+    fn accepted(all: &[(&str, u64)]) -> AcceptedBy {
+        let of_group = |(group, generation): &(&str, u64)| {
+            let sides = BTreeMap::from([(Side::Server, *generation)]);
+            let nodes = BTreeMap::from([("shop-1".to_owned(), sides)]);
+            ((*group).to_owned(), nodes)
+        };
+        all.iter().map(of_group).collect()
+    }
+
+    #[test]
+    fn a_vm_that_is_gone_says_nothing_of_what_its_node_runs() {
+        let mut fleet = Fleet::default();
+        report(&mut fleet, 1, "shop", 6, 100);
+        let drifting =
+            |fleet: &Fleet, second| fleet.drifting(&accepted(&[("shop", 7)]), at(second));
+        assert_eq!(drifting(&fleet, 100), 1);
+        // Its Envoy crashed; another took its place and name.
+        report(&mut fleet, 2, "shop", 7, 102);
+        assert_eq!(drifting(&fleet, 163), 1, "it may still be there");
+        assert_eq!(drifting(&fleet, 164), 0);
+        report(&mut fleet, 1, "shop", 6, 165);
+        assert_eq!(drifting(&fleet, 165), 1, "it was there all the time");
+    }
+
+    #[test]
+    fn nodes_of_two_groups_that_have_one_name_are_two() {
+        let mut fleet = Fleet::default();
+        report(&mut fleet, 1, "shop", 7, 1);
+        report(&mut fleet, 2, "cart", 3, 1);
+        let drifting = |all: &[(&str, u64)]| fleet.drifting(&accepted(all), at(1));
+        assert_eq!(drifting(&[("shop", 7), ("cart", 3)]), 0);
+        assert_eq!(drifting(&[("shop", 7)]), 0, "of the other it is not known");
+        assert_eq!(drifting(&[("shop", 3), ("cart", 7)]), 2);
+        let names: Vec<_> = fleet.reporters().into_keys().collect();
+        assert_eq!(names, [("cart", "shop-1"), ("shop", "shop-1")]);
+    }
 
     #[test]
     fn what_is_kept_of_a_vm_is_bounded_and_stays_current() {

@@ -280,7 +280,9 @@ fn what_a_report_tells_is_told_once() {
     ));
     assert!(matches!(events[1].happened, Happened::Breaker { .. }));
     let reporters = process.engine.reporters();
-    let version = &reporters["checkout-7"].filters[0].version;
+    let (name, reporter) = reporters.first_key_value().unwrap();
+    assert_eq!(*name, ("checkout", "checkout-7"));
+    let version = &reporter.filters[0].version;
     assert_eq!(version.as_deref(), Some("v2"));
     assert_eq!(process.engine.scopes(NOW)[0].breakers.len(), 1);
 }

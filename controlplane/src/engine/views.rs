@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use sloop_controllers::{AlertStatus, Lost, ScopeTotals, Signal, SloStatus, Stage};
-use sloop_model::{Module, Outcome, Side, WallTime};
+use sloop_model::{Module, Outcome, WallTime};
 use sloop_xds::rollout::Health;
 
 use super::effects::Effected;
@@ -12,6 +12,7 @@ use super::{Engine, Reporter};
 use crate::admin::api::{
     DecisionExplained, DecisionTaken, DenialStatus, DocumentFile, Event, ScopeStatus,
 };
+use crate::ads::AcceptedBy;
 
 impl Engine {
     /// The moment of the last step or report.
@@ -92,16 +93,16 @@ impl Engine {
         self.denials.status()
     }
 
-    /// The nodes that report, by id.
+    /// The nodes that report, by group and id.
     #[must_use]
-    pub fn reporters(&self) -> BTreeMap<&str, Reporter> {
+    pub fn reporters(&self) -> BTreeMap<(&str, &str), Reporter> {
         self.fleet.reporters()
     }
 
-    /// How many nodes run with another configuration than they accepted last, as `accepted` says by node.
+    /// How many nodes run with another configuration than they accepted last, as `accepted` says.
     #[must_use]
-    pub fn drifting(&self, accepted: &BTreeMap<String, BTreeMap<Side, u64>>) -> usize {
-        self.fleet.drifting(accepted)
+    pub fn drifting(&self, accepted: &AcceptedBy) -> usize {
+        self.fleet.drifting(accepted, self.world.now())
     }
 
     /// What the filters of `node` of `group` counted since the process began.

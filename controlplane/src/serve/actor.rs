@@ -87,6 +87,8 @@ pub(super) struct Actor {
     /// What the sidecars of each group run, as they say.
     modules: BTreeMap<String, Module>,
     forgot: Instant,
+    /// Whether nodes said something that was not heard.
+    has_missed: bool,
     recorder: Option<Recorder>,
 }
 
@@ -119,6 +121,7 @@ impl Actor {
             looked: now,
             modules: BTreeMap::new(),
             forgot: now,
+            has_missed: false,
             recorder: None,
         }
     }
@@ -270,6 +273,7 @@ impl Actor {
 
     fn step(&mut self, now: Instant) {
         let begun = Instant::now();
+        self.renew_accepted();
         let changing = self.changing();
         self.engine.set_changing(changing);
         let step = self.engine.step(clock::wall());

@@ -7,7 +7,7 @@ use sloop_xds::fleet::Cohort;
 use sloop_xds::rollout::{Seen, Stage};
 
 use super::super::standing;
-use super::super::{NodeStatus, StreamId};
+use super::super::{AcceptedBy, NodeStatus, StreamId};
 use super::{Hub, lock};
 
 impl Hub {
@@ -49,14 +49,24 @@ impl Hub {
         });
     }
 
-    /// The numbers of the configurations that nodes accepted last, by node.
+    /// Notes the numbers of the configurations that nodes accepted anew, as `number` knows them by the names and
+    /// versions of resources. For who missed some of what nodes said.
+    pub fn renew_accepted(&self, number: impl Fn(&str, &str) -> Option<(Side, u64)>) {
+        self.lock_nodes().change_all(|node| {
+            let taken_over = node.types.values().flat_map(|of_type| &of_type.resources);
+            let numbers = taken_over.filter_map(|(name, version)| number(name, version));
+            node.accepted.extend(numbers.collect::<Vec<_>>());
+        });
+    }
+
+    /// The numbers of the configurations that nodes accepted last.
     #[must_use]
-    pub fn accepted(&self) -> BTreeMap<String, BTreeMap<Side, u64>> {
-        let mut all: BTreeMap<String, BTreeMap<Side, u64>> = BTreeMap::new();
+    pub fn accepted(&self) -> AcceptedBy {
+        let mut all = AcceptedBy::new();
         for node in self.lock_nodes().all().filter(|it| !it.accepted.is_empty()) {
-            all.entry(node.id.clone())
-                .or_default()
-                .extend(&node.accepted);
+            let of_group = all.entry(node.group.clone()).or_default();
+            let of_node = of_group.entry(node.id.clone()).or_default();
+            of_node.extend(&node.accepted);
         }
         all
     }

@@ -59,7 +59,7 @@ mod tests {
     use sloop_model::{RouteName, ServiceName};
     use sloop_xds::rollout::Stage;
 
-    use super::super::tests::actor_on;
+    use super::super::tests::{actor_on, push};
     use super::*;
     use crate::engine::Documents;
     use crate::store::{InMemory, Store};
@@ -79,18 +79,6 @@ mod tests {
                 routes: routes.collect(),
             }],
             ..Documents::default()
-        }
-    }
-
-    /// Pushes what is due at `now`, and waits until it is stored and offered.
-    async fn push(actor: &mut Actor, now: Instant) {
-        actor.step(now);
-        actor.push(now);
-        while !actor.commits.is_idle() {
-            actor.commits.hurry(Instant::now());
-            actor.commits.start(Instant::now());
-            let ended = actor.commits.ended().await;
-            actor.conclude(ended);
         }
     }
 

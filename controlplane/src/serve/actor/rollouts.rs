@@ -15,6 +15,7 @@ use crate::admin::api::Happened;
 use crate::ads;
 use crate::clock;
 use crate::engine::Pace;
+use crate::publish::side_of;
 
 /// How often to look at the nodes that try something. Reports come each second.
 const LOOK_GAP: Duration = Duration::from_millis(250);
@@ -66,7 +67,10 @@ impl Actor {
                     self.engine.tell(at, at, happened);
                 }
             }
-            Err(error) => tracing::warn!(%error, "missed what nodes said"),
+            Err(error) => {
+                tracing::warn!(%error, "missed what nodes said");
+                self.has_missed = true;
+            }
         }
     }
 
@@ -80,6 +84,17 @@ impl Actor {
                 Err(TryRecvError::Empty | TryRecvError::Closed) => return,
             }
         }
+    }
+
+    /// Finds out what nodes accepted when they were not heard: the hub knows it all the same.
+    pub(super) fn renew_accepted(&mut self) {
+        if !std::mem::take(&mut self.has_missed) {
+            return;
+        }
+        self.hub.renew_accepted(|name, version| {
+            let pushed = side_of(name).and(self.publisher.pushed(version))?;
+            Some((pushed.side, pushed.generation))
+        });
     }
 
     /// Lets the nodes of `cohort` have what is wanted, step by step.

@@ -7,11 +7,12 @@ use std::collections::BTreeSet;
 use sloop_controllers::ConfigSettings;
 use sloop_model::TraceSettings;
 use sloop_xds_protos::report::v1 as wire;
+use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{broadcast, mpsc};
 
 use super::super::watch::Update;
 use super::*;
-use crate::ads::{self, AdsLimits};
+use crate::ads::{self, AdsLimits, SimulatedNode};
 use crate::metrics::{DocumentMetrics, IngestMetrics, PushMetrics, StepMetrics, Telemetry};
 use crate::publish::PublishSettings;
 use crate::store::{Batch, Entry, InMemory, StoreError};
@@ -37,6 +38,18 @@ pub(super) fn actor_on(store: Arc<dyn Store>) -> Actor {
     let publisher = Publisher::restore(settings, &*store).unwrap();
     let hub = Hub::new(AdsLimits::default(), clock::wall);
     Actor::new(engine, publisher, store, hub, meters)
+}
+
+/// Pushes what is due at `now`, and waits until it is stored and offered.
+pub(super) async fn push(actor: &mut Actor, now: Instant) {
+    actor.step(now);
+    actor.push(now);
+    while !actor.commits.is_idle() {
+        actor.commits.hurry(Instant::now());
+        actor.commits.start(Instant::now());
+        let ended = actor.commits.ended().await;
+        actor.conclude(ended);
+    }
 }
 
 /// A disk on which each commit takes until it is let go, once it hangs.
@@ -148,4 +161,22 @@ async fn people_are_answered_while_the_disk_hangs_and_filters_when_it_does_not()
     acknowledged.await.unwrap().unwrap();
     held.stop.send_replace(true);
     running.await.unwrap();
+}
+
+#[tokio::test]
+async fn what_nodes_accepted_is_known_although_it_was_not_heard() {
+    let mut actor = actor_on(Arc::new(InMemory::default()) as Arc<dyn Store>);
+    let node = SimulatedNode::connect(&actor.hub, "shop", "shop-1");
+    actor.begin(Documents::default());
+    actor.meet(BTreeSet::from([Cohort::of_service("shop")]));
+    push(&mut actor, Instant::now() + Duration::from_secs(2)).await;
+    node.accept();
+    actor.step(Instant::now());
+    assert!(actor.hub.accepted().is_empty(), "nobody heard of it");
+    // So much happened at once that the loop missed some of it.
+    actor.hear(Err(RecvError::Lagged(1)));
+    actor.step(Instant::now());
+    let accepted = actor.hub.accepted();
+    let numbers: Vec<u64> = accepted["shop"]["shop-1"].values().copied().collect();
+    assert_eq!(numbers, [1, 2]);
 }
