@@ -28,7 +28,8 @@ pub struct ArmDelta {
     pub latency: LatencyCounts,
     /// Attempts beyond the first, where they are counted.
     pub retries: u64,
-    /// Callers that have names and had requests in this arm, at most [`ArmDelta::CALLERS_MAX`]. None where callers are not told apart.
+    /// Callers that have names and had requests in this arm, of the first [`ArmDelta::CALLERS_MAX`] that had any in either arm. None where callers
+    /// are not told apart.
     pub callers: Vec<CallerDelta>,
 }
 
@@ -92,26 +93,26 @@ impl ArmCounts {
         self.experiments.iter().all(is_empty)
     }
 
-    /// Takes what is to be reported, with what was counted of these callers, and forgets experiments that had no request since the
-    /// last time.
+    /// Takes what is to be reported, with what was counted of those of these callers that had a part in it, and forgets experiments that had
+    /// no request since the last time.
     pub(crate) fn take(&mut self, callers: &[CallerCell]) -> Vec<ArmDelta> {
         let is_live = |one: &Experiment| !one.fault.is_empty() || !one.control.is_empty();
         self.experiments.retain(is_live);
-        let mut taken: Vec<ArmDelta> = self
-            .experiments
-            .iter_mut()
-            .flat_map(|one| {
-                let key = one.key;
-                [
-                    (Arm::Fault, &mut one.fault),
-                    (Arm::Control, &mut one.control),
-                ]
-                .into_iter()
-                .filter(|(_, counts)| !counts.is_empty())
-                .map(move |(arm, counts)| delta((key, arm), counts, callers))
-                .collect::<Vec<_>>()
-            })
-            .collect();
+        let mut taken = Vec::new();
+        for one in &mut self.experiments {
+            let own = |cell: &&CallerCell| one.fault.has(cell.at) || one.control.has(cell.at);
+            // The same callers in both arms, so that they can be compared.
+            let callers = callers.iter().filter(own).take(ArmDelta::CALLERS_MAX);
+            let callers: Vec<&CallerCell> = callers.collect();
+            for (arm, counts) in [
+                (Arm::Fault, &mut one.fault),
+                (Arm::Control, &mut one.control),
+            ] {
+                if !counts.is_empty() {
+                    taken.push(delta((one.key, arm), counts, &callers));
+                }
+            }
+        }
         sort_few(&mut taken, |one, other| {
             (one.experiment, one.arm).cmp(&(other.experiment, other.arm))
         });
@@ -138,14 +139,15 @@ impl ArmCounts {
 fn delta(
     (experiment, arm): (ExperimentKey, Arm),
     counts: &mut Counts,
-    callers: &[CallerCell],
+    callers: &[&CallerCell],
 ) -> ArmDelta {
-    let callers = callers.iter().map(|cell| CallerDelta {
+    let counted = counts.counted();
+    let here = callers.iter().filter(|cell| counts.has(cell.at));
+    let callers = here.map(|cell| CallerDelta {
         caller: cell.caller.clone(),
-        objectives: counts.cells(cell.at),
+        objectives: counted.iter().map(|tally| tally.cell(cell.at)).collect(),
     });
-    let has_requests = |delta: &CallerDelta| delta.objectives.iter().any(|(total, _)| 0 < *total);
-    let callers = callers.filter(has_requests).collect();
+    let callers = callers.collect();
     let taken = counts.take(counts.objectives.len());
     ArmDelta {
         experiment,

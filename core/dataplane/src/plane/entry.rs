@@ -11,7 +11,7 @@ use super::clock::Clock;
 use super::guard::{Guard, Relief};
 use crate::breaker::board::ScopeKey;
 use crate::deny::DenyBudget;
-use crate::fault::{Active, ArmCounts, ArmDelta, Faults, Sidecar};
+use crate::fault::{Active, ArmCounts, Faults, Sidecar};
 use crate::report::{ScopeDelta, ShedDelta};
 use crate::shed::Shedder;
 use crate::sli::Counts;
@@ -188,7 +188,7 @@ impl Entry {
         let callers = if self.arms.is_empty() {
             Vec::new()
         } else {
-            self.counts.callers(ArmDelta::CALLERS_MAX)
+            self.counts.callers()
         };
         let is_over = |one: &Shedder| one.has_expired() && one.in_flight() == 0;
         if self.shedder.as_deref().is_some_and(is_over) {

@@ -264,8 +264,8 @@ impl Counts {
         deltas
     }
 
-    /// Callers that had requests since the last report and have names, at most `max`. Ask before [`Counts::take`].
-    pub(crate) fn callers(&self, max: usize) -> Vec<CallerCell> {
+    /// Callers that had requests since the last report and have names. Ask before [`Counts::take`].
+    pub(crate) fn callers(&self) -> Vec<CallerCell> {
         let counted = self.dimensions.iter().flat_map(|rows| rows.counted());
         let callers = counted.filter(|row| row.dimension == Dimension::Caller);
         let named = callers.filter(|row| {
@@ -276,18 +276,17 @@ impl Counts {
             at: row.cell,
             caller: row.value,
         });
-        cells.take(max).collect()
+        cells.collect()
     }
 
-    /// Total and good of each objective that counted, at the position `at`: as many as [`Counts::take`] will
-    /// have, in their order.
-    pub(crate) fn cells(&self, at: usize) -> Vec<(u64, u64)> {
-        let counted = self.counted();
-        counted.into_iter().map(|tally| tally.cell(at)).collect()
+    /// Whether any objective counted a request at the position `at`.
+    pub(crate) fn has(&self, at: usize) -> bool {
+        let mut objectives = self.objectives.iter();
+        objectives.any(|tally| 0 < tally.cell(at).0)
     }
 
-    /// Objectives with counts, sorted by id.
-    fn counted(&self) -> Vec<&Tally> {
+    /// Objectives with counts, sorted by id: as many as [`Counts::take`] will have, in their order.
+    pub(crate) fn counted(&self) -> Vec<&Tally> {
         let all = self.objectives.iter();
         let mut counted: Vec<&Tally> = all.filter(|tally| 0 < tally.delta.total).collect();
         sort_few(&mut counted, |one, other| one.delta.id.cmp(&other.delta.id));

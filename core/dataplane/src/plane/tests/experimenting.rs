@@ -196,6 +196,41 @@ fn a_caller_too_many_in_an_arm_has_no_name_there() {
     assert_eq!(scopes[0].requests, 640);
 }
 
+/// The scope has forty callers, and the experiment is about those that came last.
+#[test]
+fn the_callers_of_an_arm_are_those_that_had_requests_in_it() {
+    let rule = fault(
+        r#""share": 5000, "control": 5000, "headers": {"set": [["x-a", "b"]]},
+        "match": {"headers": [{"name": "x-user", "exact": "eve"}]}"#,
+    );
+    let objectives = r#""objectives": [{"id": {"slo": "fast", "index": 0}, "within_us": 1000}]"#;
+    let scope = scope("a", &format!(r#""faults": [{rule}], {objectives}"#));
+    let dimensions = r#""dimensions": {"caller": {"header": "x-caller"}, "values_max": 64}"#;
+    let mut bench = Bench::new(&and(&config(&scope), dimensions));
+    for number in 0..400 {
+        let caller = number % 40;
+        let name = format!("caller-{caller}");
+        let user: &[u8] = if caller < 36 { b"ann" } else { b"eve" };
+        verdict(
+            &mut bench,
+            &[("x-caller", name.as_bytes()), ("x-user", user)],
+        );
+    }
+    let scopes = bench.scopes(1_000);
+    let mut sums = BTreeMap::new();
+    for arm in &scopes[0].arms {
+        for one in &arm.callers {
+            let name = one.caller.as_str().to_owned();
+            *sums.entry(name).or_insert(0) += one.objectives[0].0;
+        }
+    }
+    let expected = (36..40).map(|caller| (format!("caller-{caller}"), 10));
+    assert_eq!(
+        sums.into_iter().collect::<Vec<_>>(),
+        expected.collect::<Vec<_>>()
+    );
+}
+
 #[test]
 fn whom_nothing_could_hold_is_in_no_arm() {
     let rule = fault(r#""share": 9999, "control": 1, "delay_ms": 100"#);
