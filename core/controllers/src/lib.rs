@@ -38,7 +38,7 @@ pub use chaos::{
     AbortConditions, ArmRetries, ArmsPoint, BudgetSpent, Chaos, ChaosIntent, ChaosMemory,
     ChaosSchedule, ChaosSpec, ChaosTarget, ComparisonStatus, Ends, ExperimentEvent,
     ExperimentPhase, ExperimentPlan, ExperimentStatus, ExperimentVerdict, FaultStatus, Hypothesis,
-    Interval, InvalidExperiment, QuantileBand, RouteEffect,
+    Interval, InvalidExperiment, LatencyGap, QuantileBand, QuantileShift, RouteEffect,
 };
 pub use circuit_break::{CircuitBreak, CircuitBreakerIntent, DerivedBreak, Orders};
 pub use configs::{ConfigSettings, Configured, filter_config};

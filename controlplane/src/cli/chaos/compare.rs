@@ -4,10 +4,10 @@ use sloop_controllers::{ComparisonStatus, ExperimentStatus};
 use sloop_page::{Chart, Frame, Scale};
 
 use super::super::table::Table;
-use super::text::{counts, fault, moment, share};
+use super::text::{counts, fault, moment, more, share};
 use super::word;
 
-const HEAD: [&str; 9] = [
+const HEAD: [&str; 11] = [
     "RUN",
     "DUE",
     "VERDICT",
@@ -17,6 +17,8 @@ const HEAD: [&str; 9] = [
     "EFFECT",
     "SURELY",
     "ABSORBED",
+    "P50 MORE",
+    "P99 MORE",
 ];
 
 /// A row for each comparison; a run that did not begin has one row.
@@ -124,6 +126,8 @@ fn rows(runs: &[ExperimentStatus]) -> Vec<Vec<String>> {
                     share(one.interval.high)
                 ),
                 one.absorbed.map_or_else(|| "-".to_owned(), share),
+                more(one, 0.5),
+                more(one, 0.99),
             ];
             rows.push(head.iter().cloned().chain(rest).collect());
         }

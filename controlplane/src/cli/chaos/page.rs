@@ -6,18 +6,23 @@ use sloop_controllers::{ComparisonStatus, ExperimentStatus, ExperimentVerdict};
 use sloop_page::{Card, legend};
 
 use super::compare::{chart as effects, escaped};
-use super::text::{band, callers, contamination, counts, fault, moment, retries, share, verdict};
+use super::text::{
+    callers, contamination, counts, fault, gap, moment, quantiles, retries, share, verdict,
+};
 use super::word;
 
 /// Words in columns are read from the left.
 const STYLE: &str = ".timeline td, .timeline th { text-align: left; } .timeline th:first-child { white-space: nowrap; }";
 
-const METHOD: [&str; 6] = [
+const METHOD: [&str; 7] = [
     "Arms are drawn from the trace id and the seed, and run at the same time: what else happens meets both alike. All \
      requests of an arm count, whether or not they came to meet the fault.",
     "Intervals and verdicts are from e-processes for two binomials by blocks (Turner, Ly, Gruenwald): they hold at every \
      moment at once, so stopping early costs nothing. Held and broken err with a chance of at most 5 %.",
-    "Quantile bands are those of Howard and Ramdas (2022), which hold at every moment, too.",
+    "Quantile bands are those of Howard and Ramdas (2022), which hold at every moment, too; how much more a quantile is in the arm of \
+     the fault is all that the martingales of both arms together have not rejected. All quantiles of a comparison hold together.",
+    "Whether latencies differ at all is bet on at 32 bounds from 0.5 ms to 25 s, and the bets averaged (Vovk and Wang, 2021); the largest gap has the \
+     bounds of Dvoretzky, Kiefer and Wolfowitz for all times (Howard and Ramdas).",
     "Absorbed is 1 - effect / (1 - bad in the control arm): the share of faulted requests that the system made good.",
     "The design effect says how many requests of an arm count as one, because requests fail together: as seen by reports, \
      seconds, sidecars and callers, and larger while little is known.",
@@ -164,15 +169,8 @@ fn arms(run: &ExperimentStatus, one: &ComparisonStatus) -> String {
         legend([("s1", "arm of the fault"), ("s0", "control arm")]),
     );
     if !one.faulted_latency.is_empty() {
-        let rows = one.faulted_latency.iter().zip(&one.control_latency);
-        let rows = rows.map(|(faulted, control)| {
-            vec![
-                format!("p{}", faulted.quantile * 100.0),
-                band(faulted),
-                band(control),
-            ]
-        });
-        let head = ["Latency", "Arm of the fault", "Control arm"];
+        let rows = quantiles(one).into_iter().map(Vec::from);
+        let head = ["Latency", "Arm of the fault", "Control arm", "More"];
         content.push_str(&sloop_page::table(&head, &escaped(rows.collect())));
     }
     let mut why = vec![format!(
@@ -183,6 +181,7 @@ fn arms(run: &ExperimentStatus, one: &ComparisonStatus) -> String {
     why.extend(retries(one));
     why.extend(contamination(one));
     why.extend(callers(one));
+    why.extend(gap(one));
     let why = why.join(" ");
     sloop_page::section(&title, &why, &content)
 }

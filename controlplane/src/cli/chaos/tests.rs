@@ -39,6 +39,8 @@ fn run(verdict: &str, effect: f64) -> ExperimentStatus {
             "needed": null,
             "faulted_latency": [band],
             "control_latency": [band],
+            "latency_shifts": [{"quantile": 0.5, "us": -1_500, "low_us": -9_000, "high_us": null}],
+            "latency_gap": {"us": 25_000, "gap": 0.125, "low": 0.03, "high": 0.22, "evidence": 340.0},
             "points": [{"at": 1_767_225_602_000_u64, "faulted": counts(8, 1), "control": counts(8, 0)}],
             "latencies": [[10_000, 200, 250], [2_000_000, 40, 0]],
         }],
@@ -63,7 +65,9 @@ fn a_report_at_a_terminal_has_effect_interval_budget_and_events() {
         "Verdict:      broken",
         "for 30s of at most 1m",
         "slow.1 (10%)   orders 0    40 of 240 bad   0 of 250 bad   16.7%    10% to 25%   5%       83.3%",
-        "p50        12.0ms (11.0ms to ?)",
+        "p50        12.0ms (11.0ms to ?)   12.0ms (11.0ms to ?)   -1.5ms (-9.0ms to ?)",
+        "slow.1 (10%) on orders: Latencies of the arms surely differ (e-value 340.0): at most 25.0ms took 12.5% fewer of \
+         the arm of the fault than of the control arm, and the largest gap is surely 3% to 22%.",
         "orders 0    300           150         40",
         "checkout order (server)   slow.1 (10%)   16.7%",
         "slow.1 (10%) on orders: Attempts beyond the first: 12 in the arm of the fault, 1 in the control arm.",
@@ -92,6 +96,8 @@ fn a_page_needs_nothing_else_and_escapes_names() {
         "12 in the arm of the fault",
         "3.1% more is bad",
         "no request met it",
+        "-1.5ms (-9.0ms to ?)",
+        "Latencies of the arms surely differ",
         "12 callers are told apart.",
     ] {
         assert!(page.contains(words), "{words}");
@@ -148,4 +154,28 @@ fn a_comparison_has_a_row_for_each_fault_and_objective() {
     let text = String::from_utf8(out).unwrap();
     assert_eq!(text.lines().count(), 3, "{text}");
     assert!(text.contains("@1767225600000"), "{text}");
+    let shifts = "83.3%      -1.5ms (-9.0ms to ?)   -";
+    assert_eq!(text.matches(shifts).count(), 2, "{text}");
+}
+
+#[test]
+fn what_is_not_known_of_latency_is_not_said() {
+    let mut one = run("held", 0.0);
+    let compared = &mut one.comparisons[0];
+    // A run that was stored before shifts were.
+    compared.latency_shifts.clear();
+    compared.latency_gap = None;
+    assert_eq!(text::more(compared, 0.5), "-");
+    assert_eq!(text::gap(compared), None);
+    compared.latency_gap = Some(sloop_controllers::LatencyGap {
+        us: 1_000,
+        gap: -0.02,
+        low: 0.0,
+        high: 0.3,
+        evidence: 1.04,
+    });
+    let words = text::gap(compared).unwrap();
+    let expected = "It is not sure that latencies of the arms differ (e-value 1.0, sure from 20 on): at most 1.0ms \
+         took 2% more of the arm of the fault";
+    assert!(words.starts_with(expected), "{words}");
 }

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use jiff::Timestamp;
 use sloop_controllers::{
-    ComparisonStatus, Counts, ExperimentStatus, ExperimentVerdict, QuantileBand,
+    ComparisonStatus, Counts, ExperimentStatus, ExperimentVerdict, QuantileBand, QuantileShift,
 };
 use sloop_model::WallTime;
 
@@ -55,7 +55,7 @@ pub(super) fn report(run: &ExperimentStatus, out: &mut dyn Write) -> io::Result<
     }
     let notes = run.comparisons.iter().flat_map(|one| {
         let said = retries(one).into_iter().chain(contamination(one));
-        let said = said.chain(callers(one));
+        let said = said.chain(callers(one)).chain(gap(one));
         let about = format!("{} on {}", fault(run, one.fault), one.objective.slo);
         said.map(move |note| format!("  {about}: {note}"))
     });
@@ -144,19 +144,92 @@ fn comparisons(run: &ExperimentStatus) -> Table {
 }
 
 fn latencies(run: &ExperimentStatus) -> Table {
-    let mut table = Table::of(&["  FAULT", "OBJECTIVE", "QUANTILE", "FAULTED", "CONTROL"]);
+    let head = [
+        "  FAULT",
+        "OBJECTIVE",
+        "QUANTILE",
+        "FAULTED",
+        "CONTROL",
+        "MORE",
+    ];
+    let mut table = Table::of(&head);
     for one in &run.comparisons {
-        for (faulted, control) in one.faulted_latency.iter().zip(&one.control_latency) {
-            table.row(vec![
+        for row in quantiles(one) {
+            let about = [
                 format!("  {}", fault(run, one.fault)),
                 one.objective.slo.to_string(),
-                format!("p{}", faulted.quantile * 100.0),
-                band(faulted),
-                band(control),
-            ]);
+            ];
+            table.row(about.into_iter().chain(row).collect());
         }
     }
     table
+}
+
+/// A row for each quantile: its name, both arms, and by how much they differ.
+pub(super) fn quantiles(one: &ComparisonStatus) -> Vec<[String; 4]> {
+    let rows = one.faulted_latency.iter().filter_map(|faulted| {
+        let is_same = |quantile: f64| (quantile - faulted.quantile).abs() < 1e-9;
+        let mut controls = one.control_latency.iter();
+        let control = controls.find(|band| is_same(band.quantile))?;
+        Some([
+            format!("p{}", per_cent(faulted.quantile)),
+            band(faulted),
+            band(control),
+            more(one, faulted.quantile),
+        ])
+    });
+    rows.collect()
+}
+
+/// By how much a quantile is larger in the arm of the fault, and where that surely is; a dash when it is not known.
+pub(super) fn more(one: &ComparisonStatus, quantile: f64) -> String {
+    let mut shifts = one.latency_shifts.iter();
+    let found = shifts.find(|shift| (shift.quantile - quantile).abs() < 1e-9);
+    found.map_or_else(|| "-".to_owned(), shift)
+}
+
+fn shift(shift: &QuantileShift) -> String {
+    let signed = |us: i64| {
+        let sign = if us < 0 { "-" } else { "+" };
+        format!("{sign}{}", latency(us.unsigned_abs()))
+    };
+    let end = |us: Option<i64>| us.map_or_else(|| "?".to_owned(), signed);
+    format!(
+        "{} ({} to {})",
+        signed(shift.us),
+        end(shift.low_us),
+        end(shift.high_us)
+    )
+}
+
+/// Whether latency differs between the arms, and where most, in words; nothing while an arm has none.
+pub(super) fn gap(one: &ComparisonStatus) -> Option<String> {
+    /// Beyond this an e-value says nothing more to anybody.
+    const SHOWN_MAX: f64 = 1e6;
+    let gap = one.latency_gap?;
+    let evidence = if SHOWN_MAX < gap.evidence {
+        "e-value above a million".to_owned()
+    } else {
+        format!("e-value {:.1}", gap.evidence)
+    };
+    let sure = if 20.0 <= gap.evidence {
+        format!("Latencies of the arms surely differ ({evidence})")
+    } else {
+        format!("It is not sure that latencies of the arms differ ({evidence}, sure from 20 on)")
+    };
+    let fewer = if gap.gap < 0.0 { "more" } else { "fewer" };
+    Some(format!(
+        "{sure}: at most {} took {} {fewer} of the arm of the fault than of the control arm, and the largest gap is surely {} to {}.",
+        latency(gap.us),
+        share(gap.gap.abs()),
+        share(gap.low),
+        share(gap.high)
+    ))
+}
+
+/// A quantile as people say it: 99.9, not 99.90000000000001.
+fn per_cent(quantile: f64) -> f64 {
+    (quantile * 1e6).round() / 1e4
 }
 
 /// A quantile and its band; an open end where nothing bounds it.

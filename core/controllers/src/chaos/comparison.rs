@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use sloop_model::{ExperimentKey, ObjectiveId, Scope, Side, WallTime};
 
-use super::stats::{self, ALPHA, Block, Clustering, Evidence, bands, needed};
+use super::stats::{
+    self, ALPHA, Block, Clustering, Differing, Evidence, Quantiles, needed, shifts,
+};
 use super::status::{ArmRetries, ArmsPoint, ComparisonStatus, ExperimentVerdict};
 use crate::budget::surely_above;
 use crate::world::ArmBlock;
@@ -31,6 +33,7 @@ pub(super) struct Comparison {
     retries: (u64, u64),
     faulted_latency: BTreeMap<u64, u64>,
     control_latency: BTreeMap<u64, u64>,
+    differing: Differing,
     points: BTreeMap<u64, (Counts, Counts)>,
 }
 
@@ -104,6 +107,7 @@ impl Comparison {
             retries: (0, 0),
             faulted_latency: BTreeMap::new(),
             control_latency: BTreeMap::new(),
+            differing: Differing::default(),
             points: BTreeMap::new(),
         }
     }
@@ -144,6 +148,9 @@ impl Comparison {
                 *sum = sum.saturating_add(*count);
             }
         }
+        let [of_control, of_fault] = [&block.control, &block.fault]
+            .map(|arm| arm.as_ref().map_or(&[][..], |arm| &arm.latency));
+        self.differing.take(of_control, of_fault);
         let pair = |counts: Counts| (counts.total, counts.bad());
         let counted = Block::of(pair(control), pair(faulted));
         self.clustering.take(counted, block.at, &block.node);
@@ -168,6 +175,7 @@ impl Comparison {
         let clustering = self.clustering.effect();
         let at_least = if is_last { 1.0 } else { GATHERED_MIN };
         self.all.settle(clustering, at_least);
+        self.differing.settle(clustering, at_least);
         for route in self.routes.values_mut() {
             route.settle(clustering, at_least);
         }
@@ -204,6 +212,9 @@ impl Comparison {
         let effect = share(self.faulted).zip(share(self.control));
         let effect = effect.map(|(faulted, control)| faulted - control);
         let control_bad = share(self.control).unwrap_or(0.0);
+        let clustering = self.clustering.effect();
+        let (slower, faster) = (&self.faulted_latency, &self.control_latency);
+        let [slow, fast] = [slower, faster].map(|arm| Quantiles::of(arm, clustering));
         ComparisonStatus {
             fault: self.fault,
             objective: self.objective.clone(),
@@ -215,7 +226,7 @@ impl Comparison {
             evidence_broken: self.broken().min(700.0).exp(),
             evidence_held: self.all.evidence.below.best().min(700.0).exp(),
             verdict,
-            design_effect: self.clustering.effect(),
+            design_effect: clustering,
             callers: self.clustering.callers(),
             absorbed: effect
                 .filter(|_| control_bad < 1.0)
@@ -229,14 +240,16 @@ impl Comparison {
                     ratio.max(0.01),
                     ALPHA,
                 )?;
-                Some((all * self.clustering.effect() - seen.fault.total).max(0.0))
+                Some((all * clustering - seen.fault.total).max(0.0))
             }),
             retries: (self.retries != (0, 0)).then_some(ArmRetries {
                 faulted: self.retries.0,
                 control: self.retries.1,
             }),
-            faulted_latency: bands(&self.faulted_latency),
-            control_latency: bands(&self.control_latency),
+            faulted_latency: slow.bands(),
+            control_latency: fast.bands(),
+            latency_shifts: shifts(&slow, &fast),
+            latency_gap: self.differing.gap(slower, faster, clustering),
             points: self
                 .points
                 .iter()
@@ -246,7 +259,7 @@ impl Comparison {
                     control: *control,
                 })
                 .collect(),
-            latencies: both(&self.faulted_latency, &self.control_latency),
+            latencies: both(slower, faster),
         }
     }
 

@@ -41,7 +41,7 @@ pub use intent::{
     AbortConditions, ChaosIntent, ChaosSchedule, ChaosSpec, ChaosTarget, Ends, Hypothesis,
     InvalidExperiment,
 };
-pub use stats::{Interval, QuantileBand};
+pub use stats::{Interval, LatencyGap, QuantileBand, QuantileShift};
 pub use status::{
     ArmRetries, ArmsPoint, BudgetSpent, ComparisonStatus, ExperimentEvent, ExperimentPhase,
     ExperimentPlan, ExperimentStatus, ExperimentVerdict, FaultStatus, RouteEffect,

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use sloop_model::{ObjectiveId, Share, WallTime};
 
-use super::stats::{Interval, QuantileBand};
+use super::stats::{Interval, LatencyGap, QuantileBand, QuantileShift};
 use crate::Counts;
 
 /// One run of an experiment. What `sloop chaos report NAME` shows, and what is kept.
@@ -157,6 +157,12 @@ pub struct ComparisonStatus {
     pub faulted_latency: Vec<QuantileBand>,
     /// Latency in the control arm.
     pub control_latency: Vec<QuantileBand>,
+    /// By how much quantiles of the latency differ between the arms.
+    #[serde(default)]
+    pub latency_shifts: Vec<QuantileShift>,
+    /// Whether and where latency differs the most; absent while an arm has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub latency_gap: Option<LatencyGap>,
     /// Both arms over time, for charts.
     pub points: Vec<ArmsPoint>,
     /// Latencies of both arms for charts, ascending: microseconds, requests in the arm of the fault, in the control arm.

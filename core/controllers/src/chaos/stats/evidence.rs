@@ -53,6 +53,8 @@ pub(in super::super) struct Test {
     bound: f64,
     /// The logarithm of what the bets have won.
     won: f64,
+    /// What that is worth, as requests count that come together.
+    now: f64,
     /// The highest that it ever was.
     best: f64,
 }
@@ -93,6 +95,7 @@ impl Test {
             side,
             bound: bound.clamp(-1.0, 1.0),
             won: 0.0,
+            now: 0.0,
             best: 0.0,
         }
     }
@@ -100,6 +103,11 @@ impl Test {
     /// The highest e-value so far, as a logarithm.
     pub(in super::super) const fn best(&self) -> f64 {
         self.best
+    }
+
+    /// The e-value as it stands, as a logarithm. Its highest is enough to reject one hypothesis (Ville), and only that.
+    pub(in super::super) const fn now(&self) -> f64 {
+        self.now
     }
 
     /// What the bets have won, as a logarithm.
@@ -130,7 +138,8 @@ impl Test {
         let null = nearest(guess, (block.control.total, block.fault.total), self.bound);
         let won = paid(block.control, guess.0, null.0) + paid(block.fault, guess.1, null.1);
         self.won += won;
-        self.best = self.best.max(self.won / clustering.max(1.0));
+        self.now = self.won / clustering.max(1.0);
+        self.best = self.best.max(self.now);
     }
 }
 

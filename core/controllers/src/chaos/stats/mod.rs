@@ -5,7 +5,9 @@
 //! | is the effect above or below a bound? | [`Evidence`] | e-processes for two binomials, by blocks |
 //! | how large is it? | [`Evidence::interval`] | the bounds that no e-process has rejected |
 //! | do requests come in clusters? | [`Clustering`] | design effect against the hypergeometric variance of each block, by reports, seconds, sidecars and callers |
-//! | how did latency change? | [`bands`] | quantiles with bands that hold at all times at once |
+//! | what latency had each arm? | [`Quantiles`] | quantiles with bands that hold at all times at once |
+//! | by how much did a quantile change? | [`shifts`] | pairs of quantiles that the martingales of both arms together have not rejected |
+//! | did latency change at all, and where? | [`Differing`] | mean of e-processes over fixed bounds; largest gap of the distribution functions |
 //! | which of many routes are affected? | [`discoveries`] | e-BH |
 //! | how long will it take? | [`needed`], [`fixed_sample`] | growth of the evidence; the usual formula to compare with |
 //!
@@ -14,17 +16,23 @@
 mod callers;
 mod clustering;
 mod discovery;
+mod distribution;
 mod evidence;
 mod quantile;
 mod sample;
+mod shift;
 
 pub(super) use clustering::Clustering;
 pub(super) use discovery::discoveries;
+pub(super) use distribution::Differing;
+pub use distribution::LatencyGap;
 pub(super) use evidence::Evidence;
 pub use evidence::Interval;
 pub use quantile::QuantileBand;
-pub(super) use quantile::bands;
+pub(super) use quantile::Quantiles;
 pub(super) use sample::needed;
+pub use shift::QuantileShift;
+pub(super) use shift::shifts;
 
 use serde::{Deserialize, Serialize};
 
@@ -82,6 +90,9 @@ impl Arm {
         (0.0 < self.total).then(|| self.bad / self.total)
     }
 }
+
+#[cfg(test)]
+pub(super) use tests::Draws;
 
 #[cfg(test)]
 mod tests;

@@ -1,0 +1,292 @@
+//! Latency of both arms: what is known beforehand, by enumeration, and over many runs.
+
+use super::super::distribution::error;
+use super::super::quantile::{Mixture, level};
+use super::*;
+
+type Latencies = BTreeMap<u64, u64>;
+
+fn bands(latencies: &Latencies, clustering: f64) -> Vec<QuantileBand> {
+    Quantiles::of(latencies, clustering).bands()
+}
+
+fn shifts(faulted: &Latencies, control: &Latencies, clustering: f64) -> Vec<QuantileShift> {
+    let [faulted, control] = [faulted, control].map(|arm| Quantiles::of(arm, clustering));
+    super::super::shifts(&faulted, &control)
+}
+
+/// So many latencies of each of these microseconds.
+fn each(us: impl Iterator<Item = u64>, count: u64) -> Latencies {
+    us.map(|us| (us, count)).collect()
+}
+
+fn add(latencies: &mut Latencies, us: f64) {
+    let bucket = sloop_model::LatencyBucket::of(us as u64);
+    *latencies.entry(bucket.middle_us()).or_default() += 1;
+}
+
+/// The quantile `p` of an exponential distribution with the mean 1.
+fn exponential(p: f64) -> f64 {
+    -(1.0 - p).ln()
+}
+
+/// Over all numbers of latencies that may be below the quantile its martingale has the mean 1, and so has the product of both arms.
+#[test]
+fn the_martingale_of_a_quantile_has_the_mean_one() {
+    for (quantile, count) in [(0.5, 7_u32), (0.9, 30), (0.99, 60), (0.999, 12)] {
+        let mixture = Mixture::new(quantile, count.into());
+        let mut ways = 1.0;
+        let mut mean = 0.0;
+        for below in 0..=count {
+            let chance =
+                quantile.powi(below as i32) * (1.0 - quantile).powi((count - below) as i32);
+            mean += ways * chance * mixture.log(below.into()).exp();
+            ways *= f64::from(count - below) / f64::from(below + 1);
+        }
+        assert!((mean - 1.0).abs() < 1e-6, "{quantile}: {mean}");
+    }
+}
+
+/// How likely it is that the truth is ever outside of a band that errs once in `1 / alpha` at most, while so many latencies come
+/// one by one: of all sequences, by how many of them are below the quantile and were never outside.
+fn ever_outside(quantile: f64, latencies: u32, alpha: f64) -> f64 {
+    let mut inside = vec![1.0];
+    for count in 1..=latencies {
+        let mixture = Mixture::new(quantile, count.into());
+        let mut next = vec![0.0; inside.len() + 1];
+        for (below, chance) in inside.iter().enumerate() {
+            next[below] += chance * (1.0 - quantile);
+            next[below + 1] += chance * quantile;
+        }
+        for (below, chance) in next.iter_mut().enumerate() {
+            // Where next to nothing comes by, it does not matter.
+            if 1e-12 < *chance && -alpha.ln() <= mixture.log(below as f64) {
+                *chance = 0.0;
+            }
+        }
+        inside = next;
+    }
+    1.0 - inside.iter().sum::<f64>()
+}
+
+#[test]
+fn a_band_is_ever_wrong_as_seldom_as_it_says_by_all_sequences() {
+    for quantile in [0.5, 0.9, 0.99] {
+        let found = ever_outside(quantile, 1_000, 0.05);
+        println!("quantile {quantile}: {found:.4} of all sequences of 1,000");
+        assert!((0.01..=0.05).contains(&found), "{quantile}: {found}");
+    }
+}
+
+/// With the gamma function of another library (Python 3.11, `math.lgamma`): how many latencies may be at most as long as the
+/// quantile, the fewest and the most, among so many.
+#[test]
+fn bands_are_those_of_the_formula() {
+    let of = |quantile: f64, count: f64| {
+        let mixture = Mixture::new(quantile, count);
+        let left = (0..=count as u32).filter(|below| mixture.log((*below).into()) < level());
+        let left: Vec<u32> = left.collect();
+        (left[0], left[left.len() - 1])
+    };
+    for (quantile, count, ends) in [
+        (0.5, 100.0, (28, 72)),
+        (0.5, 1_000.0, (444, 556)),
+        (0.9, 1_000.0, (865, 931)),
+        (0.99, 10_000.0, (9_860, 9_934)),
+    ] {
+        assert_eq!(of(quantile, count), ends, "{quantile} of {count}");
+    }
+    // Fifty latencies of 1 to 50 us, twenty times each: the 444th has 23 us, the 557th 28 us.
+    let median = bands(&each(1..=50, 20), 1.0)[0];
+    assert_eq!((median.low_us, median.high_us), (Some(23), Some(28)));
+    assert_eq!(median.us, 25);
+}
+
+#[test]
+fn few_latencies_bound_little_and_one_alone_has_no_tail() {
+    assert!(bands(&BTreeMap::new(), 1.0).is_empty());
+    let few = bands(&BTreeMap::from([(100, 5), (900, 5)]), 1.0);
+    let quantiles: Vec<f64> = few.iter().map(|band| band.quantile).collect();
+    assert_eq!(quantiles, [0.5, 0.9], "one of ten is beyond the second");
+    assert_eq!((few[0].us, few[1].us), (100, 900));
+    assert_eq!((few[0].low_us, few[1].high_us), (None, None));
+    assert!(shifts(&each(1..=9, 9), &BTreeMap::new(), 1.0).is_empty());
+    // What took longer than a minute may have taken any time.
+    let slow = Latencies::from([(70_000_000, 500)]);
+    let quick = Latencies::from([(1_000, 500)]);
+    assert_eq!(bands(&slow, 1.0)[0].high_us, None);
+    let shift = shifts(&slow, &quick, 1.0)[0];
+    assert_eq!(shift.high_us, None);
+    assert!(55_000_000 < shift.low_us.unwrap(), "{shift:?}");
+    let other_way = shifts(&quick, &slow, 1.0)[0];
+    assert_eq!(other_way.low_us, None);
+    assert!(other_way.high_us.unwrap() < -55_000_000, "{other_way:?}");
+}
+
+#[test]
+fn requests_that_count_as_one_make_bands_and_shifts_wider() {
+    let (slow, quick) = (each(20..=59, 50), each(1..=40, 50));
+    let width = |clustering: f64| {
+        let shift = shifts(&slow, &quick, clustering)[0];
+        shift.high_us.unwrap() - shift.low_us.unwrap()
+    };
+    assert!(width(1.0) < width(4.0), "{} {}", width(1.0), width(4.0));
+    // Four times as many in groups of four are as many.
+    let (more_slow, more_quick) = (each(20..=59, 200), each(1..=40, 200));
+    let grouped = shifts(&more_slow, &more_quick, 4.0)[0];
+    let alone = shifts(&slow, &quick, 1.0)[0];
+    assert_eq!(
+        (grouped.low_us, grouped.high_us),
+        (alone.low_us, alone.high_us)
+    );
+}
+
+/// The product of both martingales against each arm by itself at half of the chance to err (Bonferroni).
+#[test]
+fn a_shift_is_narrower_than_two_bands() {
+    let (slow, quick) = (each(20..=59, 5), each(1..=40, 5));
+    let shift = shifts(&slow, &quick, 1.0)[0];
+    let band = |arm| bands(arm, 1.0)[0];
+    let (slow, quick) = (band(&slow), band(&quick));
+    let ends = |band: QuantileBand| (band.low_us.unwrap() as i64, band.high_us.unwrap() as i64);
+    let (slow, quick) = (ends(slow), ends(quick));
+    // Both bands at the whole chance to err: already wider.
+    let both = (slow.1 - quick.0) - (slow.0 - quick.1);
+    assert!(shift.high_us.unwrap() - shift.low_us.unwrap() < both);
+    assert_eq!(shift.us, 19);
+}
+
+/// What latencies of both arms are, in one run: a factor by which the fault's arm is slower.
+struct Run {
+    slower: f64,
+    latencies: [Latencies; 2],
+    differing: Differing,
+}
+
+impl Run {
+    fn new(slower: f64) -> Self {
+        Self {
+            slower,
+            latencies: [Latencies::new(), Latencies::new()],
+            differing: Differing::default(),
+        }
+    }
+
+    /// A block of `requests` in each arm, in groups of `each` that take as long; `load` makes both arms slower.
+    fn block(&mut self, draws: &mut Draws, (requests, each): (u32, u32), load: f64) {
+        let mut blocks = [Latencies::new(), Latencies::new()];
+        for (block, slower) in blocks.iter_mut().zip([1.0, self.slower]) {
+            for _ in 0..requests / each {
+                let us = 20_000.0 * load * slower * exponential(draws.uniform());
+                (0..each).for_each(|_| add(block, us));
+            }
+        }
+        for (all, block) in self.latencies.iter_mut().zip(&blocks) {
+            for (us, count) in block {
+                *all.entry(*us).or_default() += count;
+            }
+        }
+        let [control, fault] = blocks.map(|block| block.into_iter().collect::<Vec<_>>());
+        self.differing.take(&control, &fault);
+        self.differing.settle(f64::from(each), 8.0);
+    }
+
+    /// Whether a band, a shift or the gap is beside the truth.
+    fn errs(&self, clustering: f64) -> [bool; 3] {
+        let [control, faulted] = &self.latencies;
+        let truth = |p: f64, slower: f64| 20_000.0 * slower * exponential(p);
+        let is_beside = |low: Option<f64>, high: Option<f64>, truth: f64| {
+            low.is_some_and(|low| truth < low) || high.is_some_and(|high| high + 1.0 < truth)
+        };
+        let of = |us: Option<u64>| us.map(|us| us as f64);
+        let band = bands(faulted, clustering).into_iter().any(|band| {
+            let truth = truth(band.quantile, self.slower);
+            is_beside(of(band.low_us), of(band.high_us), truth)
+        });
+        let of = |us: Option<i64>| us.map(|us| us as f64);
+        let shift = shifts(faulted, control, clustering).into_iter().any(|one| {
+            let truth = truth(one.quantile, self.slower) - truth(one.quantile, 1.0);
+            is_beside(of(one.low_us), of(one.high_us), truth)
+        });
+        // The gap of two exponential distributions, over a grid of shares of the control arm.
+        let gaps = (1..1_000).map(|number| f64::from(number) / 1_000.0);
+        let apart = |share: f64| share - (1.0 - (1.0 - share).powf(1.0 / self.slower));
+        let widest = gaps.map(apart).fold(0.0, f64::max);
+        let gap = self.differing.gap(faulted, control, clustering).unwrap();
+        [band, shift, widest < gap.low || gap.high < widest]
+    }
+}
+
+/// Over `runs` runs with ten looks each at 200 more requests of each arm: in how many a band, a shift, the gap was wrong at any look,
+/// and in how many latencies surely differed.
+fn looked_at(seed: u64, runs: u32, slower: f64, each: u32) -> ([u32; 3], u32) {
+    let mut draws = Draws(seed);
+    let (mut erred, mut differed) = ([0; 3], 0);
+    for _ in 0..runs {
+        let mut run = Run::new(slower);
+        let mut has_erred = [false; 3];
+        for _ in 0..10 {
+            (0..5).for_each(|_| run.block(&mut draws, (40, each), 1.0));
+            for (has, errs) in has_erred.iter_mut().zip(run.errs(each.into())) {
+                *has |= errs;
+            }
+        }
+        for (count, has) in erred.iter_mut().zip(has_erred) {
+            *count += u32::from(has);
+        }
+        differed += u32::from((1.0 / ALPHA).ln() <= run.differing.best());
+    }
+    (erred, differed)
+}
+
+#[test]
+fn bands_shifts_and_gaps_hold_the_truth_at_every_look() {
+    for (seed, slower, each) in [(13, 1.0, 1), (17, 1.5, 1), (19, 1.0, 4), (23, 3.0, 4)] {
+        let (erred, differed) = looked_at(seed, 100, slower, each);
+        println!(
+            "{slower} times as slow in groups of {each}: of 100 runs {erred:?} have a band, a shift or a gap beside the \
+             truth; {differed} say that latencies differ"
+        );
+        assert!(erred.iter().all(|count| *count <= 5), "{erred:?}");
+        if slower > 1.0 {
+            assert!(95 <= differed, "{differed}");
+        } else {
+            assert!(differed <= 5, "{differed}");
+        }
+    }
+}
+
+#[test]
+fn latencies_that_are_alike_seldom_differ_though_slow_seconds_meet_both_arms() {
+    let mut draws = Draws(29);
+    let mut differed = 0;
+    for _ in 0..300 {
+        let mut run = Run::new(1.0);
+        for second in 0..60 {
+            let load = if second % 10 == 9 { 20.0 } else { 1.0 };
+            run.block(&mut draws, (10, 1), load);
+        }
+        differed += u32::from((1.0 / ALPHA).ln() <= run.differing.best());
+    }
+    println!("{differed} of 300");
+    assert!(differed <= 15, "{differed} of 300");
+}
+
+#[test]
+fn the_gap_is_where_both_arms_are_the_furthest_apart() {
+    let (slow, quick) = (each(20..=59, 50), each(1..=20, 100));
+    let gap = Differing::default().gap(&slow, &quick, 1.0).unwrap();
+    // Up to 20 us there are all of the control arm, and one of forty of the other.
+    assert_eq!((gap.us, gap.gap), (20, 0.975));
+    let both = 2.0 * error(2_000.0, ALPHA / 2.0);
+    assert!((gap.low - (0.975 - both)).abs() < 1e-9, "{gap:?}");
+    assert_eq!(gap.high, 1.0, "no gap is larger");
+    assert_eq!(gap.evidence, 1.0, "nothing was bet");
+    let faster = Differing::default().gap(&quick, &slow, 1.0).unwrap();
+    assert_eq!((faster.gap, faster.low), (-0.975, gap.low));
+    let none = Differing::default().gap(&quick, &Latencies::new(), 1.0);
+    assert_eq!(none, None);
+    // By hand: 0.85 * sqrt((ln ln(1,000 e) + 0.8 ln 32,240) / 1,000).
+    assert!((error(1_000.0, 0.05) - 0.086_569).abs() < 1e-6);
+    assert_eq!(error(0.0, 0.05), 1.0);
+}
