@@ -186,6 +186,11 @@ impl Comparison {
         self.all.evidence.above.best()
     }
 
+    /// The same as it stands: of many at once only that is an e-value.
+    pub(super) const fn broken_now(&self) -> f64 {
+        self.all.evidence.above.now()
+    }
+
     /// Whether the effect is surely below the tolerance. Where the control arm is much worse than requests were before, the
     /// arms share what is wrong, and that they are alike proves nothing.
     pub(super) fn is_held(&self) -> bool {

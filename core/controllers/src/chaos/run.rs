@@ -285,7 +285,8 @@ impl Run {
 
     /// Which comparisons are surely broken, in their order.
     fn broken(&self) -> Vec<bool> {
-        let logs: Vec<f64> = self.comparisons.iter().map(Comparison::broken).collect();
+        let all = self.comparisons.iter();
+        let logs: Vec<f64> = all.map(Comparison::broken_now).collect();
         let found = discoveries(&logs, ALPHA);
         let primary = self.budgets.first().map(|budget| &budget.objective);
         #[expect(clippy::cast_precision_loss, reason = "at most four faults")]

@@ -1,3 +1,4 @@
+mod discovering;
 mod proving;
 mod refusing;
 

@@ -82,7 +82,7 @@ impl Run {
             .collect();
         let logs: Vec<f64> = all
             .iter()
-            .map(|(.., route)| route.evidence.above.best())
+            .map(|(.., route)| route.evidence.above.now())
             .collect();
         let found = all.into_iter().zip(discoveries(&logs, ALPHA));
         found
