@@ -157,3 +157,39 @@ fn old_runs_make_room() {
     assert_eq!(process.engine.experiments().len(), RUNS_MAX);
     assert_eq!(process.store.list(RUN.as_bytes()).unwrap().len(), RUNS_MAX);
 }
+
+/// An experiment on two of six services, run now and again after half a year and a restart, as the store has them.
+#[test]
+fn a_run_of_months_ago_is_there_beside_a_new_one_with_the_same_targets_and_arms() {
+    const HALF_A_YEAR_S: u64 = 182 * 86_400;
+    let targets: Vec<_> = (0..6)
+        .map(|number| json!({"service": format!("s{number}"), "route": "any", "side": "server"}))
+        .collect();
+    let seeded = |seed: u64| {
+        let mut body = serde_json::to_value(intent()).unwrap();
+        body["targets"] = json!(targets);
+        body["choose"] = json!(2);
+        body["seed"] = json!(seed);
+        serde_json::from_value::<ChaosIntent>(body).unwrap()
+    };
+    let mut process = Process::begin();
+    let mut run = |process: &mut Process, seed: u64, at: WallTime| {
+        let engine = &mut process.engine;
+        engine.run_experiments(vec![seeded(seed)], at).unwrap();
+        process.step(at);
+        let stopped = at.after(std::time::Duration::from_secs(1));
+        process.engine.stop_experiment("aborts", stopped).unwrap();
+        process.step(stopped);
+        process.restart();
+    };
+    run(&mut process, 7, NOW);
+    run(&mut process, 7, later(HALF_A_YEAR_S));
+    run(&mut process, 8, later(HALF_A_YEAR_S + 60));
+    let at = |seconds| process.engine.experiment("aborts", Some(later(seconds)));
+    let [old, new, other] = [0, HALF_A_YEAR_S, HALF_A_YEAR_S + 60].map(|due| at(due).unwrap());
+    let chosen = |run: &ExperimentStatus| (run.seed, run.targets.clone(), run.faults.clone());
+    assert_eq!(chosen(&old), chosen(&new));
+    assert_eq!(old.targets.len(), 2);
+    assert_ne!(old.faults[0].seed, other.faults[0].seed, "other arms");
+    assert_eq!(process.engine.experiments().len(), 3);
+}
