@@ -5,7 +5,14 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::Parser;
+use mimalloc::MiMalloc;
 use sloop_controlplane::cli::{Cli, CliError};
+
+/// What a report or a push takes lives for milliseconds, is a few kilobytes large and is freed by another thread than
+/// the one that made it. For that glibc's allocator takes a fifth of all processor time, and keeps what a flood left.
+/// Without `no_thp` it takes huge pages, and a control plane without nodes has 150 MB.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 fn main() -> ExitCode {
     run().unwrap_or_else(|error| {
