@@ -11,16 +11,17 @@ use std::time::Duration;
 
 use sloop_controlplane::ads::{AdsLimits, Hub};
 use sloop_controlplane::clock;
-use sloop_controlplane::door::{Connection, Door, DoorLimits, Names, Peer, Speech, admit};
-use sloop_controlplane::metrics::{DoorMetrics, Telemetry};
+use sloop_controlplane::door::{Connection, Door, DoorLimits, Names, Peer, Speech};
+use sloop_controlplane::ingest::{ReportLimits, Reports, ReportsFirst};
+use sloop_controlplane::metrics::{DoorMetrics, IngestMetrics, Telemetry};
 use sloop_xds_protos::envoy::envoy::config::core::v3::Node;
 use sloop_xds_protos::envoy::envoy::service::discovery::v3::DeltaDiscoveryRequest;
 use sloop_xds_protos::envoy::envoy::service::discovery::v3::aggregated_discovery_service_client::AggregatedDiscoveryServiceClient;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::mpsc;
 use tokio::time::timeout;
 use tokio_stream::StreamExt as _;
-use tonic::service::InterceptorLayer;
 use tonic::transport::server::Connected as _;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Status};
@@ -48,9 +49,14 @@ impl Served {
         };
         let hub = Hub::new(AdsLimits::default(), clock::wall);
         hub.open();
+        let (arrivals, _) = mpsc::channel(1);
+        let meter = telemetry.meter();
+        let counted = (ReportLimits::default(), door.metrics.clone());
+        let ingest = IngestMetrics::register(&meter);
+        let reports = Reports::service(arrivals, hub.access(), ingest, counted);
         let server = AdsLimits::default()
             .server()
-            .layer(InterceptorLayer::new(admit))
+            .layer(ReportsFirst::to(reports))
             .add_routes(hub.routes());
         tokio::spawn(server.serve_with_incoming(door.open()));
         Self { at, telemetry }

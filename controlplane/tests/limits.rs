@@ -13,8 +13,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use sloop_controlplane::ads::Hub;
 use sloop_controlplane::clock;
-use sloop_controlplane::door::{Door, Names, Speech, admit};
-use sloop_controlplane::ingest::{Arrival, Reports};
+use sloop_controlplane::door::{Door, Names, Speech};
+use sloop_controlplane::ingest::{Arrival, Reports, ReportsFirst};
 use sloop_controlplane::limits::Limits;
 use sloop_controlplane::metrics::{DoorMetrics, IngestMetrics, Telemetry};
 use sloop_xds::{Kind, Resource, Snapshot};
@@ -29,7 +29,6 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 use tokio_stream::StreamExt;
 use tokio_stream::wrappers::ReceiverStream;
-use tonic::service::InterceptorLayer;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Status, Streaming};
 
@@ -72,9 +71,8 @@ impl Served {
         let server = limits
             .ads
             .server()
-            .layer(InterceptorLayer::new(admit))
-            .add_routes(hub.routes())
-            .add_service(reports);
+            .layer(ReportsFirst::to(reports))
+            .add_routes(hub.routes());
         let door = Door {
             listener,
             tls: None,

@@ -23,7 +23,7 @@ pub use accept::{Door, Names};
 pub use connection::Connection;
 pub use identity::{NoIdentity, identity};
 pub use limits::{DoorLimits, Limit};
-pub use peer::{Peer, admit};
+pub use peer::Peer;
 pub use silence::Speech;
 pub use tls::{TlsError, TlsFiles};
 pub(crate) use tls::{certificates, read as read_file};

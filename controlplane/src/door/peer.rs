@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use sloop_controllers::{Access, Denied, SpiffeId};
 use tokio::sync::{Semaphore, oneshot};
-use tonic::{Request, Status};
+use tonic::Status;
 
 use super::limits::{DoorLimits, Limit};
 use super::workload::Workload;
@@ -167,7 +167,11 @@ impl Peer {
     }
 
     /// Counts a call that begins.
-    fn call(&self) -> Result<(), Status> {
+    ///
+    /// # Errors
+    ///
+    /// `RESOURCE_EXHAUSTED` when its connection has begun too many.
+    pub fn call(&self) -> Result<(), Status> {
         let now = clock::wall();
         let mut state = self.state();
         if state.calls.take(now) {
@@ -188,17 +192,4 @@ impl Peer {
         let state = &self.shared.state;
         state.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// Lets a call pass if its connection has not begun too many. Calls that did not come through a
-/// [`super::Door`] pass.
-///
-/// # Errors
-///
-/// `RESOURCE_EXHAUSTED` when there are too many.
-pub fn admit(request: Request<()>) -> Result<Request<()>, Status> {
-    if let Some(peer) = request.extensions().get::<Peer>() {
-        peer.call()?;
-    }
-    Ok(request)
 }

@@ -20,6 +20,9 @@ const LATENCY: Duration = Duration::from_secs(60);
 /// Latencies are forgotten in steps of this.
 const LATENCY_STEP: Duration = Duration::from_secs(10);
 
+/// Latencies of one step that are told apart: more than the buckets of filters, which older ones did not keep to.
+const LATENCIES_MAX: usize = 4_096;
+
 /// Requests, and at most how many of them met every objective.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Reading {
@@ -34,7 +37,8 @@ pub struct Reading {
 #[derive(Clone, Debug, Default)]
 pub struct Recent {
     seconds: VecDeque<(u64, Reading)>,
-    latency: VecDeque<(u64, BTreeMap<u64, u64>)>,
+    /// Latencies and how often they were, ascending.
+    latency: VecDeque<(u64, Vec<(u64, u64)>)>,
     /// Who asked, and how often again.
     pub(super) values: Values,
     /// What was done on purpose, and how experiments went.
@@ -57,10 +61,7 @@ impl Recent {
             return;
         }
         let current = slot(&mut self.latency, now, LATENCY_STEP, LATENCY);
-        for &(value, count) in &counts.latency {
-            let known = current.entry(value).or_default();
-            *known = known.saturating_add(count);
-        }
+        add(current, &counts.latency);
     }
 
     /// What the fleet saw in the ten seconds up to `now`.
@@ -82,7 +83,7 @@ impl Recent {
         let from = now.before(LATENCY).as_millis() / millis(LATENCY_STEP);
         let mut all: BTreeMap<u64, u64> = BTreeMap::new();
         for (_, counts) in self.latency.iter().filter(|(step, _)| *step > from) {
-            for (&value, &count) in counts {
+            for &(value, count) in counts {
                 let known = all.entry(value).or_default();
                 *known = known.saturating_add(count);
             }
@@ -95,6 +96,31 @@ impl Recent {
             p50_us: percentile(&all, count, 50)?,
             p99_us: percentile(&all, count, 99)?,
         })
+    }
+}
+
+/// Adds `more`, which nearly always ascend and are known, to what ascends. What there is no room for counts as its
+/// neighbour.
+fn add(known: &mut Vec<(u64, u64)>, more: &[(u64, u64)]) {
+    let mut next: usize = 0;
+    let mut last = 0;
+    for &(value, count) in more {
+        if value < last {
+            next = 0;
+        }
+        last = value;
+        let rest = known.get(next..).unwrap_or_default();
+        next += rest.partition_point(|(at, _)| *at < value);
+        let is_full = LATENCIES_MAX <= known.len();
+        let place = if is_full {
+            next.min(known.len() - 1)
+        } else {
+            next
+        };
+        match known.get_mut(place) {
+            Some((at, sum)) if *at == value || is_full => *sum = sum.saturating_add(count),
+            _ => known.insert(place, (value, count)),
+        }
     }
 }
 
@@ -238,6 +264,34 @@ mod tests {
         );
         let latency = recent.latency(NOW.after(Duration::from_secs(70))).unwrap();
         assert_eq!((latency.count, latency.p99_us), (1, 7));
+    }
+
+    #[test]
+    fn latencies_add_up_in_whatever_order_they_come() {
+        let mut known = Vec::new();
+        for more in [
+            &[(5, 1), (9, 1)][..],
+            &[(1, 1), (5, 2), (7, 1), (20, 1)],
+            &[(9, 1), (9, 1), (5, 1), (2, u64::MAX)],
+            &[(2, 1)],
+            &[],
+        ] {
+            add(&mut known, more);
+        }
+        let all = [(1, 1), (2, u64::MAX), (5, 4), (7, 1), (9, 3), (20, 1)];
+        assert_eq!(known, all);
+    }
+
+    #[test]
+    fn so_many_latencies_are_told_apart_and_the_others_count_as_their_neighbours() {
+        let mut known = Vec::new();
+        let all = 0..2 * LATENCIES_MAX as u64;
+        add(&mut known, &all.map(|value| (value, 1)).collect::<Vec<_>>());
+        assert_eq!(known.len(), LATENCIES_MAX);
+        let counted: u64 = known.iter().map(|(_, count)| count).sum();
+        assert_eq!(counted, 2 * LATENCIES_MAX as u64);
+        add(&mut known, &[(0, 1)]);
+        assert_eq!(known[0], (0, 2));
     }
 
     #[test]

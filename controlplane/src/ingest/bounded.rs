@@ -68,48 +68,62 @@ impl Default for ReportLimits {
 /// of a report are read where they arrived and nothing else is set up for each. Clones share their room.
 #[derive(Clone, Debug)]
 pub struct ReportDoor {
+    hall: Arc<Hall>,
+}
+
+/// What all calls share.
+#[derive(Debug)]
+struct Hall {
     reports: Reports,
     limits: ReportLimits,
     room: Arc<Semaphore>,
     metrics: DoorMetrics,
 }
 
-/// Room that is taken.
-type Room = Vec<OwnedSemaphorePermit>;
+/// Room that is taken: of the connection's, of the identity's, and of all.
+#[derive(Debug)]
+struct Room {
+    _of_connection: Option<OwnedSemaphorePermit>,
+    _of_identity: Option<OwnedSemaphorePermit>,
+    _of_all: OwnedSemaphorePermit,
+}
 
 impl ReportDoor {
     /// `reports` within `limits`.
     pub(super) fn new(reports: Reports, limits: ReportLimits, metrics: DoorMetrics) -> Self {
-        Self {
+        let hall = Hall {
             reports,
             limits,
             room: Arc::new(Semaphore::new(limits.room)),
             metrics,
+        };
+        Self {
+            hall: Arc::new(hall),
         }
     }
+}
 
+impl Hall {
     /// Takes room for so many bytes more, where the report has `held` already.
     fn take(&self, bytes: usize, held: usize, peer: Option<&Peer>) -> Result<Room, Status> {
         let limits = &self.limits;
         self.fits(bytes.saturating_add(held), peer)?;
-        let own = peer.map(|peer| {
-            let room = peer.room(limits.room_per_connection);
-            (room, Limit::ConnectionRoom)
-        });
+        let own = peer.map(|peer| peer.room(limits.room_per_connection));
         let of_identity = peer.and_then(|peer| peer.room_of_identity(limits.room_per_identity));
-        let of_identity = of_identity.map(|room| (room, Limit::IdentityRoom));
-        let all = (Arc::clone(&self.room), Limit::ReportRoom);
         let permits = u32::try_from(bytes).unwrap_or(u32::MAX);
-        own.into_iter()
-            .chain(of_identity)
-            .chain([all])
-            .map(|(room, limit)| {
-                room.try_acquire_many_owned(permits).map_err(|_full| {
-                    self.metrics.hit(limit);
-                    Status::unavailable("there is no room for more reports; report again")
-                })
+        let take = |room: Arc<Semaphore>, limit| {
+            room.try_acquire_many_owned(permits).map_err(|_full| {
+                self.metrics.hit(limit);
+                Status::unavailable("there is no room for more reports; report again")
             })
-            .collect()
+        };
+        let own = own.map(|room| take(room, Limit::ConnectionRoom));
+        let of_identity = of_identity.map(|room| take(room, Limit::IdentityRoom));
+        Ok(Room {
+            _of_connection: own.transpose()?,
+            _of_identity: of_identity.transpose()?,
+            _of_all: take(Arc::clone(&self.room), Limit::ReportRoom)?,
+        })
     }
 
     /// Whether a report that takes so many bytes would be taken if there were no other: one that is sent again
@@ -128,8 +142,13 @@ impl ReportDoor {
         Err(Status::resource_exhausted(text))
     }
 
-    /// The message in `body` with what is before it, and the room that it has.
-    async fn read(&self, mut body: Body, peer: Option<&Peer>) -> Result<(Bytes, Room), Status> {
+    /// The message in `body`, and the room that it has: for its bytes where they had to be waited for, and for
+    /// what it takes.
+    async fn read(
+        &self,
+        mut body: Body,
+        peer: Option<&Peer>,
+    ) -> Result<(Bytes, [Option<Room>; 2]), Status> {
         let mut message = data(&mut body).await?;
         let head = loop {
             if let Some(head) = message.first_chunk::<HEAD>() {
@@ -139,9 +158,10 @@ impl ReportDoor {
             message = Bytes::from([message, more].concat());
         };
         let bytes = self.bytes(head)?;
-        let mut room = self.take(bytes, 0, peer)?;
         let wanted = HEAD + bytes;
+        let mut awaited = None;
         if message.len() < wanted {
+            awaited = Some(self.take(bytes, 0, peer)?);
             let mut gathered = BytesMut::with_capacity(wanted);
             gathered.extend_from_slice(&message);
             while gathered.len() < wanted {
@@ -155,8 +175,11 @@ impl ReportDoor {
         let message = message.slice(HEAD..);
         let weight =
             weigh(&message).map_err(|error| Status::invalid_argument(error.to_string()))?;
-        room.extend(self.take(weight, wanted, peer)?);
-        Ok((message, room))
+        let room = match awaited {
+            Some(_) => self.take(weight, wanted, peer)?,
+            None => self.take(weight.saturating_add(bytes), HEAD, peer)?,
+        };
+        Ok((message, [awaited, Some(room)]))
     }
 
     /// How many bytes a message has.
@@ -204,6 +227,13 @@ async fn data(body: &mut Body) -> Result<Bytes, Status> {
     }
 }
 
+impl ReportDoor {
+    /// Whether a call is one of a report.
+    pub(super) fn is_for(request: &http::Request<Body>) -> bool {
+        request.uri().path() == PATH
+    }
+}
+
 impl NamedService for ReportDoor {
     const NAME: &'static str = report_service_server::SERVICE_NAME;
 }
@@ -218,9 +248,9 @@ impl Service<http::Request<Body>> for ReportDoor {
     }
 
     fn call(&mut self, request: http::Request<Body>) -> Self::Future {
-        let door = self.clone();
+        let hall = Arc::clone(&self.hall);
         Box::pin(async move {
-            let answer = door.answer(request).await;
+            let answer = hall.answer(request).await;
             Ok(answer.map_or_else(Status::into_http, Answer::into_http))
         })
     }
@@ -288,7 +318,8 @@ mod tests {
             let body = answer.into_body().collect().await.unwrap();
             assert_eq!(body.trailers().unwrap()["grpc-status"], "0");
             assert_eq!(*body.to_bytes(), [0; HEAD]);
-            assert_eq!(door.room.available_permits(), door.limits.room, "{size}");
+            let hall = door.hall;
+            assert_eq!(hall.room.available_permits(), hall.limits.room, "{size}");
         }
     }
 

@@ -47,6 +47,10 @@ const SLOS_SHOWN_EVERY: Duration = Duration::from_secs(10);
 /// Reports taken at one go.
 const ARRIVALS_MAX: usize = 256;
 
+/// Reports that follow others wait for so long to be taken together: each go costs as much as several reports, and
+/// what is taken waits longer to become durable.
+const ARRIVALS_GAP: Duration = Duration::from_millis(2);
+
 /// What is to be done when something is durable.
 #[derive(Debug)]
 enum After {
@@ -89,6 +93,8 @@ pub(super) struct Actor {
     forgot: Instant,
     /// Whether nodes said something that was not heard.
     has_missed: bool,
+    /// When reports are taken again; `None` while they are taken as they come.
+    takes_at: Option<Instant>,
     recorder: Option<Recorder>,
 }
 
@@ -122,6 +128,7 @@ impl Actor {
             modules: BTreeMap::new(),
             forgot: now,
             has_missed: false,
+            takes_at: None,
             recorder: None,
         }
     }
@@ -151,10 +158,16 @@ impl Actor {
     pub(super) async fn run(mut self, mut inputs: Inputs) {
         let mut arrivals = Vec::with_capacity(ARRIVALS_MAX);
         loop {
-            let due = tokio::time::Instant::from_std(self.due(Instant::now()));
+            let now = Instant::now();
+            self.takes_at.take_if(|at| *at <= now);
+            let due = tokio::time::Instant::from_std(self.due(now));
             tokio::select! {
                 _ = inputs.stop.wait_for(|stop| *stop) => break,
-                1.. = inputs.arrivals.recv_many(&mut arrivals, ARRIVALS_MAX) => {
+                1.. = inputs.arrivals.recv_many(&mut arrivals, ARRIVALS_MAX), if self.takes_at.is_none() => {
+                    // With as many as can be taken at one go there are more.
+                    if arrivals.len() < ARRIVALS_MAX {
+                        self.takes_at = Some(Instant::now() + ARRIVALS_GAP);
+                    }
                     self.take_arrivals(&mut arrivals);
                 }
                 Some(view) = inputs.views.recv() => view(&self.engine),
@@ -210,6 +223,7 @@ impl Actor {
             self.push_due(now),
             self.look_due(),
             self.commits.due(),
+            self.takes_at,
             wake.map(|wake| wake.max(self.stepped + STEP_GAP)),
         ];
         others

@@ -4,12 +4,11 @@ use opentelemetry::metrics::Meter;
 use sloop_controllers::Access;
 use tokio::net::TcpListener;
 use tokio::sync::watch as latest;
-use tonic::service::InterceptorLayer;
 
 use super::{ServeError, ServeSettings};
 use crate::ads::{AdsLimits, Hub};
 use crate::door::{self, Door, Names, Speech, TlsFiles, TlsWatch};
-use crate::ingest::ReportDoor;
+use crate::ingest::{ReportDoor, ReportsFirst};
 use crate::metrics::DoorMetrics;
 
 /// Secures the gRPC port, or says that it is not.
@@ -75,9 +74,8 @@ pub(super) async fn serve(
     let (hub, reports) = services;
     limits
         .server()
-        .layer(InterceptorLayer::new(door::admit))
+        .layer(ReportsFirst::to(reports))
         .add_routes(hub.routes())
-        .add_service(reports)
         .serve_with_incoming_shutdown(door.open(), stop)
         .await
 }
