@@ -16,6 +16,7 @@ mod dashboard;
 mod decisions;
 mod discovery;
 mod flood;
+mod gates;
 mod guarded;
 mod journeys;
 mod lively;

@@ -186,7 +186,7 @@ impl Drop for Sloop {
 }
 
 /// The program: `$SLOOP`, as one that was optimised, else the one that was built with the tests.
-fn program() -> std::ffi::OsString {
+pub(crate) fn program() -> std::ffi::OsString {
     let built = || env!("CARGO_BIN_EXE_sloop").into();
     std::env::var_os("SLOOP").unwrap_or_else(built)
 }
