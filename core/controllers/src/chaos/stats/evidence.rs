@@ -168,8 +168,10 @@ impl Evidence {
     /// Takes a block in.
     pub(in super::super) fn take(&mut self, block: Block, clustering: f64) {
         let before = self.seen;
-        let tests = [&mut self.above, &mut self.below].into_iter();
-        for test in tests.chain(self.grid.iter_mut().flatten()) {
+        // What an interval leaves out stays out, so there is nothing more to bet on.
+        let is_open = |test: &&mut Test| !test.is_sure(ALPHA / 2.0);
+        let grid = self.grid.iter_mut().flatten().filter(is_open);
+        for test in [&mut self.above, &mut self.below].into_iter().chain(grid) {
             test.take(before, block, clustering);
         }
         self.seen = before.plus(block);
