@@ -84,7 +84,7 @@ fn sim(seed: u64, experiment: &Value) -> Sim {
         .intent("ChaosExperiment/test", "chaos", experiment)
 }
 
-fn run(sim: &Sim) -> &ExperimentStatus {
+fn run(sim: &Sim) -> ExperimentStatus {
     sim.experiment("test").unwrap()
 }
 

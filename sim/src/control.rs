@@ -24,8 +24,8 @@ pub(super) struct Control {
     pushed: Option<FilterConfig>,
     pub(super) pushes: u64,
     pub(super) changes: Vec<Change>,
-    /// The newest run of each experiment.
-    pub(super) experiments: BTreeMap<String, ExperimentStatus>,
+    /// The newest run of each experiment that the control plane had begun before it began again.
+    past: BTreeMap<String, ExperimentStatus>,
 }
 
 impl Default for Control {
@@ -40,7 +40,7 @@ impl Default for Control {
             pushed: None,
             pushes: 0,
             changes: Vec::new(),
-            experiments: BTreeMap::new(),
+            past: BTreeMap::new(),
         }
     }
 }
@@ -56,6 +56,9 @@ impl Control {
 
     /// Begins again with what is in the store, and the documents.
     pub(super) fn restart(&mut self) {
+        for run in self.controllers.experiments(&self.world, |_, _| false) {
+            self.past.insert(run.name.clone(), run);
+        }
         self.world = World::default();
         self.world.restore(self.store.values().cloned().collect());
         self.controllers = Controllers::with_all();
@@ -70,11 +73,19 @@ impl Control {
     /// The intent `body` with the run that was begun before, as the process has it from its store.
     fn with_runs(&self, id: &IntentId, body: &str) -> String {
         let name = id.0.strip_prefix("ChaosExperiment/");
-        let Some(run) = name.and_then(|name| self.experiments.get(name)) else {
+        let Some(run) = name.and_then(|name| self.past.get(name)) else {
             return body.to_owned();
         };
         let intent: ChaosIntent = serde_json::from_str(body).expect("it was read before");
         serde_json::to_string(&intent.ran(run.due_at)).expect("an intent is JSON")
+    }
+
+    /// The newest run of the experiment `name`.
+    pub(super) fn experiment(&self, name: &str) -> Option<ExperimentStatus> {
+        let mut runs = self
+            .controllers
+            .experiments(&self.world, |other, _| other != name);
+        runs.pop().or_else(|| self.past.get(name).cloned())
     }
 
     /// Takes a report. It is durable at once, as the process promises.
@@ -108,9 +119,6 @@ impl Control {
     pub(super) fn step(&mut self, wall: WallTime) -> Option<Rc<FilterConfig>> {
         self.take_in(wall);
         self.step = self.controllers.step(&mut self.world);
-        for run in self.controllers.experiments(&self.world, |_, _| false) {
-            self.experiments.insert(run.name.clone(), run);
-        }
         let settings = ConfigSettings {
             report: Some(ReportSettings {
                 cluster: "sloop".to_owned(),

@@ -229,10 +229,10 @@ impl Sim {
         &self.control.step
     }
 
-    /// The newest run of the experiment `name`, if there was one.
+    /// The newest run of the experiment `name`, if there was one. It is worked out when asked for.
     #[must_use]
-    pub fn experiment(&self, name: &str) -> Option<&ExperimentStatus> {
-        self.control.experiments.get(name)
+    pub fn experiment(&self, name: &str) -> Option<ExperimentStatus> {
+        self.control.experiment(name)
     }
 
     /// How many configurations were pushed to the first sidecar.

@@ -2,9 +2,15 @@
 //! time, with effects that are known. A few by default; with `SLOOP_LONG=1`, best with `--release`, as many as the numbers in the
 //! README of the control plane are from.
 #![allow(missing_docs, reason = "tests")]
-#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "tests")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "tests"
+)]
 
 use core::time::Duration;
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
@@ -18,6 +24,8 @@ const FAILING: f64 = 0.02;
 const BEGIN_MS: u64 = 1_700_000_123_456;
 /// Before faults begin: there must be an error budget to spend of.
 const WARM_UP_MS: u64 = 40_000;
+/// A minute that a run may wait until it begins, and what the last reports take.
+const AROUND: Duration = Duration::from_secs(90);
 
 /// Many runs of one experiment.
 struct Trial {
@@ -61,14 +69,16 @@ impl Trial {
             stumbling: self.effect / (1.0 - FAILING),
             latency: Duration::from_millis(10),
         });
-        loop {
+        let longest = Duration::from_millis(WARM_UP_MS + self.lasting_ms) + AROUND;
+        while sim.now() < longest {
             sim.run(Duration::from_secs(1));
             if let Some(run) = sim.experiment("known")
                 && run.phase == ExperimentPhase::Over
             {
-                return run.clone();
+                return run;
             }
         }
+        panic!("seed {seed} is not over: {:?}", sim.experiment("known"))
     }
 
     /// So many runs, with seeds from `first` on, on all processors.
@@ -125,6 +135,18 @@ fn is_stopped(run: &ExperimentStatus) -> bool {
     lasted(run) < Duration::from_millis(run.lasting_ms)
 }
 
+/// Why runs ended before their time, without the numbers, and how many.
+fn reasons(runs: &[ExperimentStatus]) -> BTreeMap<String, u64> {
+    let mut reasons = BTreeMap::new();
+    for run in runs.iter().filter(|run| is_stopped(run)) {
+        let mut events = run.events.iter().rev();
+        let end = events.find_map(|event| event.what.strip_prefix("faults end: "));
+        let why = end.unwrap_or("it did not begin").split(':').next();
+        *reasons.entry(why.unwrap().to_owned()).or_default() += 1;
+    }
+    reasons
+}
+
 /// Whether the interval at the end contains `effect`.
 fn contains(run: &ExperimentStatus, effect: f64) -> bool {
     let interval = run.comparisons.first().unwrap().interval;
@@ -156,6 +178,9 @@ fn experiments_with_nothing_to_find_stop_falsely_at_most_five_times_in_a_hundred
             "{runs} runs with an effect of {effect} and a tolerance of as much, seeds from {first}: {stopped} stopped before \
              their time, {broken} broken, {held} held; {missed} intervals without the effect"
         );
+        for (why, count) in reasons(&all) {
+            println!("{count} ended: {why}");
+        }
         assert!(20 * stopped <= runs, "{stopped} of {runs}");
         assert!(20 * missed <= runs, "{missed} of {runs}");
     }
