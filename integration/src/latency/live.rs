@@ -40,6 +40,11 @@ impl Live {
         self.begun = Instant::now();
     }
 
+    /// What comes before the first round is over: the time until now says nothing about rounds.
+    pub(super) fn begin(&mut self) {
+        self.begun = Instant::now();
+    }
+
     /// So many of `rounds` are over; after them there may be `more`, as people read it.
     pub(super) fn round(&mut self, done: usize, rounds: usize, more: &str, lanes: &[Lane]) {
         if done == 0 || !self.is_due(done == rounds) {

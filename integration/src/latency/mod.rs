@@ -241,6 +241,7 @@ async fn beside_of(
 /// As many pairs as are planned, then more of those that are not sure yet, for as long as the settings allow.
 fn run(mut lanes: Lanes, settings: Settings, mut live: Live) -> anyhow::Result<(Vec<Lane>, Live)> {
     lanes.warm_up(WARM_UP)?;
+    live.begin();
     let begun = Instant::now();
     let more_max = Duration::from_secs(settings.more_s);
     let more = match settings.more_s {

@@ -126,25 +126,27 @@ fn times(seen: &Seen) -> Vec<Aim> {
         sum(&PASSED),
         dearest(&PASSED, 3)
     );
+    let share = Aim {
+        stretch: Some(0.48),
+        ..aim(
+            "added processor time, of naive's",
+            0.60,
+            seen.of_naive,
+            &way,
+        )
+    };
+    let again = if share.way.is_empty() {
+        way.as_str()
+    } else {
+        "the same"
+    };
+    let ratio = Aim {
+        stretch: Some(1.13),
+        ..aim("processor time, times no filter", 1.17, seen.ratio, again)
+    };
     vec![
-        Aim {
-            stretch: Some(0.48),
-            ..aim(
-                "added processor time, of naive's",
-                0.60,
-                seen.of_naive,
-                &way,
-            )
-        },
-        Aim {
-            stretch: Some(1.13),
-            ..aim(
-                "processor time, times no filter",
-                1.17,
-                seen.ratio,
-                "the same",
-            )
-        },
+        share,
+        ratio,
         aim(
             "added processor time, of Lua's",
             1.0,
@@ -198,7 +200,10 @@ fn rest(seen: &Seen) -> Vec<Aim> {
         0 => "from a push until it is in force, the longest".to_owned(),
         pushes => format!("from a push until it is in force, the longest of {pushes}"),
     };
-    let pushing = "Envoy applies it on its main thread, in its VMs one after the other; the prober sees it with the next answer";
+    let pushing = seen.listener_p50.map_or_else(
+        || "the way there, and Envoy's main thread, which applies it".to_owned(),
+        |ms| format!("the way there, and Envoy's main thread, which applies it: a listener, which is none of Sloop's, takes {ms:.1} ms"),
+    );
     vec![
         aim("added to p50, of naive's", 0.5, seen.p50_of_naive, same),
         aim("added to p99, of naive's", 0.5, seen.p99_of_naive, same),
@@ -224,9 +229,9 @@ fn rest(seen: &Seen) -> Vec<Aim> {
             "from a push until it is in force, half of them",
             5.0,
             seen.push_p50,
-            pushing,
+            &pushing,
         )),
-        ms(aim(&longest, 25.0, seen.push_longest, pushing)),
+        ms(aim(&longest, 25.0, seen.push_longest, &pushing)),
     ]
 }
 

@@ -13,6 +13,7 @@ const LUA: &str = "lua";
 const REFUSED: &str = "sloop_refused";
 /// Sloop's configuration, pushed alone.
 const PUSHED: &str = "ecds";
+const LISTENER: &str = "lds";
 
 /// What is known of one number.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -44,6 +45,8 @@ pub(super) struct Seen {
     /// Milliseconds, and of how many.
     pub(super) push_longest: Found,
     pub(super) pushes: usize,
+    /// Milliseconds until a listener is in force, which is none of Sloop's.
+    pub(super) listener_p50: Option<f64>,
     /// What `raw` adds as a share of what `naive` adds.
     pub(super) raw_of_naive: Option<Estimate>,
     /// What Sloop adds, over what `raw` adds.
@@ -65,8 +68,9 @@ impl Seen {
         let latency = |pick: fn(Percentiles) -> f64, told: fn(&Spread<Told>) -> Told| {
             latency(report, pick, told)
         };
-        let pushed = report.push.as_ref();
-        let pushed = pushed.and_then(|push| push.pushed.iter().find(|one| one.name == PUSHED));
+        let pushes = report.push.iter().flat_map(|push| &push.pushed);
+        let push = |name: &str| pushes.clone().find(|one| one.name == name);
+        let pushed = push(PUSHED);
         Some(Self {
             of_naive: sloop.of_naive.into(),
             ratio: Found::Told(sloop.ratio),
@@ -80,6 +84,7 @@ impl Seen {
             push_p50: pushed.and_then(pushed_p50).into(),
             push_longest: pushed.map(|one| exactly(one.most_ms)).into(),
             pushes: pushed.map_or(0, |one| one.all_ms.len()),
+            listener_p50: push(LISTENER).map(|one| one.p50_ms),
             raw_of_naive: find(RAW).and_then(|row| row.of_naive),
             of_raw: share(RAW),
         })

@@ -95,6 +95,18 @@ fn everything_that_a_run_has_measured_is_judged() {
 }
 
 #[test]
+fn what_is_in_the_way_of_a_push_is_told_by_one_that_is_none_of_ours() {
+    let mut report = report();
+    let push = report.push.as_mut().unwrap();
+    push.pushed[1].name = "lds".into();
+    push.pushed[0].all_ms = vec![6.0; 20];
+    let aims = Aims::of(&report).unwrap();
+    let half = find(&aims, "from a push until it is in force, half of them");
+    assert_eq!(half.verdict, Verdict::Missed);
+    assert!(half.way.ends_with("takes 21.0 ms"), "{}", half.way);
+}
+
+#[test]
 fn counts_are_judged_where_they_were_counted() {
     let aims = Aims::counted(&counted_of("sloop", 57_300.0)).unwrap();
     let added = find(&aims, "added instructions");
