@@ -173,7 +173,7 @@ fn a_run_of_months_ago_is_there_beside_a_new_one_with_the_same_targets_and_arms(
         serde_json::from_value::<ChaosIntent>(body).unwrap()
     };
     let mut process = Process::begin();
-    let mut run = |process: &mut Process, seed: u64, at: WallTime| {
+    let run = |process: &mut Process, seed: u64, at: WallTime| {
         let engine = &mut process.engine;
         engine.run_experiments(vec![seeded(seed)], at).unwrap();
         process.step(at);
