@@ -186,8 +186,20 @@ async fn taken_back(control: &Control, before: &str, [first, second]: [&Sidecar;
     revision
 }
 
-/// Case 17: a module that is not there is what every sidecar would refuse. One does; then it is over.
-async fn a_bad_change_stops_at_the_first(variant: Variant) {
+/// A module that is not there.
+fn absent(_: &Path) -> String {
+    "/nowhere/sloop_filter.wasm".to_owned()
+}
+
+/// A module that Envoy can load, and that crashes when it is configured.
+fn crashing(folder: &Path) -> String {
+    let path = folder.join("crashing.wasm");
+    std::fs::write(&path, support::crashing::module()).unwrap();
+    path.to_str().unwrap().to_owned()
+}
+
+/// Case 17: `bad` is a module that every sidecar would refuse. One does; then it is over.
+async fn a_bad_change_stops_at_the_first(variant: Variant, bad: fn(&Path) -> String) {
     let app = Upstream::start().await.unwrap();
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
@@ -205,10 +217,10 @@ async fn a_bad_change_stops_at_the_first(variant: Variant) {
     let loads = [&first, &second].map(|it| Load::start(it.inbound.clone(), "/pay"));
 
     control.stop().await;
-    let control = Control::start(folder, at, "/nowhere/sloop_filter.wasm".to_owned()).await;
+    let control = Control::start(folder, at, bad(folder)).await;
     let revision = taken_back(&control, "", [&first, &second]).await;
 
-    // Another change is tried, and as the module is still not there it is taken back, too.
+    // Another change is tried, and as the module is still as bad it is taken back, too.
     declare(folder, "cart");
     taken_back(&control, &revision, [&first, &second]).await;
     control.stop().await;
@@ -230,12 +242,17 @@ async fn a_bad_change_stops_at_the_first(variant: Variant) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_bad_change_stops_at_the_first_over_delta() {
-    a_bad_change_stops_at_the_first(Variant::Delta).await;
+    a_bad_change_stops_at_the_first(Variant::Delta, absent).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_module_that_crashes_stops_at_the_first() {
+    a_bad_change_stops_at_the_first(Variant::Delta, crashing).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_bad_change_stops_at_the_first_over_state_of_the_world() {
-    a_bad_change_stops_at_the_first(Variant::Sotw).await;
+    a_bad_change_stops_at_the_first(Variant::Sotw, absent).await;
 }
 
 /// The module as a later version of it: the same but for a section that says nothing (WebAssembly Core 2.0, 5.5.3).

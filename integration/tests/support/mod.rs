@@ -11,6 +11,7 @@
 pub mod collector;
 pub mod control;
 pub mod copier;
+pub mod crashing;
 pub mod fixed;
 pub mod load;
 pub mod raw;
