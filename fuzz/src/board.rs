@@ -6,7 +6,7 @@
 use core::time::Duration;
 
 use sloop_dataplane::breaker::board::{
-    Line, PAGES_MAX, Page, Peers, SILENCE_MAX, ScopeKey, Told, merge,
+    Board, Heard, Line, PAGES_MAX, Page, Peers, SILENCE_MAX, ScopeKey, Told,
 };
 use sloop_dataplane::breaker::{Breaker, Opening};
 use sloop_model::{FilterConfig, Time};
@@ -47,6 +47,14 @@ fn breaker(now: Time) -> Breaker {
     Breaker::new(config.scopes[0].breaker.unwrap().limits, now)
 }
 
+fn merge(bytes: &[u8], mine: Page, now: Time) -> Vec<u8> {
+    Board::read(bytes, now).with(mine)
+}
+
+fn read(peers: &mut Peers, bytes: &[u8], now: Time) -> Vec<Heard> {
+    peers.hear(&Board::read(bytes, now), now)
+}
+
 /// Merging twice is merging once, keeps within the bounds, and what was written is read.
 fn check_merge(bytes: &[u8], now: Time) {
     let mine = |millis| Page {
@@ -70,13 +78,13 @@ fn check_merge(bytes: &[u8], now: Time) {
         "the later page of a VM holds"
     );
     let mut other = Peers::new(OWN + 1, Time::from_nanos(0));
-    let heard = other.read(&later, now);
+    let heard = read(&mut other, &later, now);
     assert!(heard.is_sorted_by(|one, other| one.scope < other.scope));
     assert!(heard.iter().all(|one| one.tally.failed <= one.tally.total));
 }
 
 fn hear(peers: &mut Peers, breaker: &mut Breaker, bytes: &[u8], now: Time) {
-    let heard = peers.read(bytes, now);
+    let heard = read(peers, bytes, now);
     assert!(heard.is_sorted_by(|one, other| one.scope < other.scope));
     for one in &heard {
         let tally = one.tally;
@@ -89,7 +97,7 @@ fn hear(peers: &mut Peers, breaker: &mut Breaker, bytes: &[u8], now: Time) {
         }
     }
     // The same once more is no news.
-    let again = peers.read(bytes, now);
+    let again = read(peers, bytes, now);
     assert!(again.iter().all(|one| one.tally.total == 0));
     let later = now.after(SILENCE_MAX);
     let _state = breaker.state(later);
@@ -106,7 +114,7 @@ fn check_told(told: &Told, now: Time) {
         }],
     };
     let bytes = merge(&[], page, now);
-    let heard = Peers::new(2, Time::from_nanos(0)).read(&bytes, now);
+    let heard = read(&mut Peers::new(2, Time::from_nanos(0)), &bytes, now);
     assert_eq!(heard.len(), 1, "{told:?} cannot be read");
     let (told, read): (Option<Opening>, _) = (told.opening, heard[0].opening);
     if told.is_some_and(|one| now < one.at) {

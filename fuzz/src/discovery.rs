@@ -64,17 +64,28 @@ fn answer<S: Stream>(stream: &mut S, snapshot: &Snapshot) {
         // A handful of resources of a few bytes, and what names them.
         assert!(response.encoded_len() < 16 << 10);
         let sent = response.sent;
-        assert!(!types.contains(&sent.type_url), "two of one type on their way");
+        assert!(
+            !types.contains(&sent.type_url),
+            "two of one type on their way"
+        );
         types.push(sent.type_url);
         assert!(types.len() <= LIMITS.types_max);
     }
-    assert!(stream.next(snapshot).is_none(), "it is over when it says so");
+    assert!(
+        stream.next(snapshot).is_none(),
+        "it is over when it says so"
+    );
 }
 
 fn snapshot(names: &[&str], content: &str) -> Snapshot {
     let kinds = [Kind::CLUSTER, Kind::ROUTES, Kind::EXTENSION];
     let start = Snapshot::builder().manage(Kind::CLUSTER);
-    let all = kinds.iter().flat_map(|kind| names.iter().map(move |name| (kind, name)));
-    let resource = |(kind, name): (&&'static str, &&str)| Resource::new(kind, name, content.as_bytes());
-    all.map(resource).fold(start, |builder, one| builder.with(one)).build()
+    let all = kinds
+        .iter()
+        .flat_map(|kind| names.iter().map(move |name| (kind, name)));
+    let resource =
+        |(kind, name): (&&'static str, &&str)| Resource::new(kind, name, content.as_bytes());
+    all.map(resource)
+        .fold(start, |builder, one| builder.with(one))
+        .build()
 }

@@ -32,7 +32,11 @@ fn taken(request: &wire::ReportRequest) -> usize {
     let texts = request.node.capacity() + request.cluster.capacity();
     let scopes: usize = request.scopes.iter().map(scope).sum();
     let denials: usize = request.denials.iter().map(|one| one.id.capacity()).sum();
-    let filters: usize = request.filters.iter().map(|one| one.version.capacity()).sum();
+    let filters: usize = request
+        .filters
+        .iter()
+        .map(|one| one.version.capacity())
+        .sum();
     let lists = room(&request.scopes) + room(&request.denials) + room(&request.filters);
     size_of::<wire::ReportRequest>() + texts + scopes + denials + filters + lists
 }
@@ -43,14 +47,18 @@ fn room<T>(list: &Vec<T>) -> usize {
 }
 
 fn scope(scope: &wire::ScopeDelta) -> usize {
-    let texts = scope.service.capacity() + scope.route.capacity() + scope.latency_buckets.capacity();
+    let texts =
+        scope.service.capacity() + scope.route.capacity() + scope.latency_buckets.capacity();
     let objectives: usize = scope.objectives.iter().map(objective).sum();
     let older = scope.latency.as_ref().map_or(0, |it| room(&it.pairs));
     let changes = scope.breaker.as_ref().map_or(0, |it| room(&it.changes));
     let dimensions: usize = scope.dimensions.iter().map(dimension).sum();
     let arms: usize = scope.arms.iter().map(arm).sum();
     let shed = scope.shed.as_ref().map_or(0, |it| room(&it.shed));
-    let lists = room(&scope.objectives) + room(&scope.dimensions) + room(&scope.arms) + room(&scope.outcomes);
+    let lists = room(&scope.objectives)
+        + room(&scope.dimensions)
+        + room(&scope.arms)
+        + room(&scope.outcomes);
     texts + objectives + older + changes + dimensions + arms + shed + lists
 }
 

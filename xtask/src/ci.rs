@@ -47,6 +47,7 @@ pub(crate) fn run() -> Result<()> {
         let mut clippy = cargo_workspace("clippy");
         run::run(clippy.args(["--all-targets", "--", "-D", "warnings"]))
     })?;
+    times.step("fuzz targets", check_fuzz)?;
     times.step("docs", || {
         let mut doc = cargo_workspace("doc");
         run::run(doc.arg("--no-deps").env("RUSTDOCFLAGS", "-D warnings"))
@@ -75,6 +76,27 @@ impl Times {
         self.0.push((name, begun.elapsed().as_secs()));
         Ok(())
     }
+}
+
+/// That the checks of the fuzz targets still compile: theirs is a workspace of its own, which nothing else builds.
+fn check_fuzz() -> Result<()> {
+    let mut check = run::cargo();
+    check
+        .current_dir(workspace::root())
+        .args([
+            "check",
+            "--quiet",
+            "--locked",
+            "--lib",
+            "--no-default-features",
+        ])
+        .args([
+            "--manifest-path",
+            "fuzz/Cargo.toml",
+            "--target-dir",
+            "target",
+        ]);
+    run::run(&mut check)
 }
 
 fn check_purity() -> Result<()> {
