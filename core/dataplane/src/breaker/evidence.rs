@@ -4,14 +4,15 @@ use sloop_model::{BreakerRule, BreakerWindow, ProbeVerdict, Share, ShareBounds, 
 
 use super::words::{Cause, Tally};
 
-/// Why the limits do not hold for what was seen, if they do not.
-pub(super) fn trips(rule: &BreakerRule, seen: Tally) -> Option<Cause> {
+/// Why the limits do not hold for what was seen, if they do not; not even if the `overtaken` turn out well
+/// ([`super::pending`]).
+pub(super) fn trips(rule: &BreakerRule, seen: Tally, overtaken: u32) -> Option<Cause> {
     // Nothing bad is neither above nor at any limit.
-    if seen.failed | seen.slow == 0 || seen.total < rule.calls_min() {
+    if !seen.is_bad() || seen.total < rule.calls_min() {
         return None;
     }
-    let limits = rule.limits();
-    exceeded(rule, seen, seen.total, limits.sigmas_hundredths)
+    let total = seen.total.saturating_add(overtaken);
+    exceeded(rule, seen, total, rule.limits().sigmas_hundredths)
 }
 
 /// Whether `seen` is surely within the limits: by the upper ends of the intervals whose lower ends

@@ -19,6 +19,9 @@
 //! service a twentieth of its load. On the ramp as many may be under way as answers come back in time, which a
 //! service that is well doubles with each of its own round trips, and one that is overwhelmed does not.
 //!
+//! What fails is often known before what is served. So where the limits want to be sure, requests that a bad one
+//! overtook count as not bad while they are under way ([`pending`]): in a burst the first answers are not all.
+//!
 //! Where there is another way to do it, [`sloop_model::BreakerManner`] has it as
 //! a setting. Beside these states there are those that an operator wants
 //! ([`BreakerMode`]): counting without deciding, doing nothing, refusing all.
@@ -32,6 +35,7 @@
 
 pub mod board;
 mod evidence;
+mod pending;
 mod sharing;
 mod state;
 mod sudden;
@@ -43,6 +47,7 @@ use core::time::Duration;
 use sloop_model::{BreakerMode, BreakerRule, LateOutcomes, Outcome, Time};
 
 pub use board::{Heard, Opening, Told};
+use pending::{Passed, Pending};
 use sharing::Sharing;
 use state::{State, back_off, ramp_share, slow_above};
 use sudden::Sudden;
@@ -65,6 +70,9 @@ pub struct Breaker {
     /// While probing, and open after it, the probes; else what [`BreakerRule::window`] says.
     window: Window,
     sudden: Sudden,
+    pending: Pending,
+    /// When the last bad request passed that counted.
+    bad: Option<Passed>,
     changes: Vec<Change>,
     /// Probes were served since that was last asked.
     has_recovered: bool,
@@ -95,6 +103,8 @@ impl Breaker {
             relapses: 0,
             window: Window::new(rule.window(), now),
             sudden: Sudden::new(&rule),
+            pending: Pending::new(&rule),
+            bad: None,
             changes: Vec::new(),
             has_recovered: false,
             sharing: Sharing::new(now),
@@ -113,6 +123,8 @@ impl Breaker {
         self.slow_above = slow_above(&rule);
         if rule != self.rule {
             self.sudden = Sudden::new(&rule);
+            self.pending = Pending::new(&rule);
+            self.bad = None;
         }
         self.rule = rule;
     }
@@ -154,16 +166,15 @@ impl Breaker {
     /// Decides about a request that arrives at `now`. `draw` is uniform over `0..10_000`.
     pub fn admit(&mut self, draw: u16, now: Time) -> Admit {
         if matches!(self.state, State::Closed) {
-            return Admit::Pass(Ticket { epoch: self.epoch });
+            return Admit::Pass(self.ticket(now));
         }
         self.advance(now);
         self.wake(now);
-        let ticket = Ticket { epoch: self.epoch };
-        match &mut self.state {
-            State::Closed | State::Counting | State::Disabled => Admit::Pass(ticket),
+        let refused_until = match &mut self.state {
+            State::Closed | State::Counting | State::Disabled => None,
             State::Open { until, refused, .. } => {
                 *refused = refused.saturating_add(1);
-                Admit::Refuse { retry_at: *until }
+                Some(*until)
             }
             State::Probing {
                 again_at,
@@ -172,11 +183,9 @@ impl Breaker {
             } => {
                 if *admitted < *probes {
                     *admitted += 1;
-                    Admit::Pass(ticket)
+                    None
                 } else {
-                    Admit::Refuse {
-                        retry_at: *again_at,
-                    }
+                    Some(*again_at)
                 }
             }
             State::Ramping {
@@ -187,15 +196,24 @@ impl Breaker {
                 let share = ramp_share(*since, self.rule.limits().ramp_ms, now);
                 if *under_way < *room || share.includes(draw) {
                     *under_way = under_way.saturating_add(1);
-                    Admit::Pass(ticket)
+                    None
                 } else {
-                    Admit::Refuse { retry_at: now }
+                    Some(now)
                 }
             }
             // Nobody knows for how long; not less than any other breaker would wait.
-            State::Forced => Admit::Refuse {
-                retry_at: now.after(back_off(&self.rule, u32::MAX)),
-            },
+            State::Forced => Some(now.after(back_off(&self.rule, u32::MAX))),
+        };
+        match refused_until {
+            None => Admit::Pass(self.ticket(now)),
+            Some(retry_at) => Admit::Refuse { retry_at },
+        }
+    }
+
+    fn ticket(&mut self, now: Time) -> Ticket {
+        Ticket {
+            epoch: self.epoch,
+            passed: self.pending.pass(now),
         }
     }
 
@@ -204,8 +222,9 @@ impl Breaker {
         if !matches!(self.state, State::Closed) {
             self.advance(now);
         }
+        let Ticket { epoch, passed } = ticket;
+        self.pending.end(passed);
         // A request admitted in an earlier state says nothing about this one.
-        let Ticket { epoch } = ticket;
         if epoch != self.epoch && self.rule.limits().manner.late == LateOutcomes::Ignored {
             return;
         }
@@ -225,6 +244,9 @@ impl Breaker {
             return;
         }
         let ended = Tally::one(is_evidence && !outcome.is_served(), is_slow);
+        if ended.is_bad() {
+            self.bad = Some(passed);
+        }
         match self.state {
             State::Closed => {
                 self.sharing.count(ended, now);
@@ -271,7 +293,10 @@ impl Breaker {
         };
         if !(decides && self.slow_above < latency) {
             self.record(ticket, outcome, latency, now);
-        } else if ticket.epoch == self.epoch {
+            return;
+        }
+        self.pending.end(ticket.passed);
+        if ticket.epoch == self.epoch {
             self.learn_room(None, now);
         }
     }

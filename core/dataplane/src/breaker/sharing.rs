@@ -48,11 +48,14 @@ impl Sharing {
 
     /// This worker's part of `probes`, at least 1.
     pub(super) fn probes(&self, probes: u32, now: Time) -> u32 {
-        let (workers, heard_at) = self.workers;
-        if now.since(heard_at) < SILENCE_MAX {
-            probes.div_ceil(workers.max(1))
-        } else {
-            probes
+        probes.div_ceil(self.workers(now))
+    }
+
+    /// How many workers have requests of this scope, at least 1.
+    pub(super) fn workers(&self, now: Time) -> u32 {
+        match self.workers {
+            (workers, heard_at) if now.since(heard_at) < SILENCE_MAX => workers.max(1),
+            _ => 1,
         }
     }
 

@@ -105,10 +105,20 @@ impl Breaker {
     pub(super) fn count(&mut self, ended: Tally, now: Time) {
         let seen = self.window.add(ended, now);
         let sudden = self.sudden.add(ended, now);
-        let trips = |seen| evidence::trips(&self.rule, seen);
+        if !seen.is_bad() {
+            return;
+        }
+        let overtaken = self.overtaken(now);
+        let trips = |seen| evidence::trips(&self.rule, seen, overtaken);
         if let Some(cause) = trips(seen).or_else(|| trips(sudden?)) {
             self.open(cause, now);
         }
+    }
+
+    /// How many requests the last bad one overtook, in all workers: connections are spread over them.
+    fn overtaken(&self, now: Time) -> u32 {
+        let own = self.bad.map_or(0, |bad| self.pending.overtaken(bad));
+        own.saturating_mul(self.sharing.workers(now))
     }
 
     pub(super) fn judge_probes(&mut self, seen: Tally, probes: u32, now: Time) {

@@ -9,7 +9,7 @@ use super::*;
 use proptest::prelude::*;
 use sloop_model::{BreakerLimits, BreakerManner, Share};
 
-const LIMITS: fn() -> BreakerLimits = || BreakerLimits {
+pub(super) const LIMITS: fn() -> BreakerLimits = || BreakerLimits {
     window_ms: Some(1_000),
     window_buckets: None,
     window_calls: None,
@@ -103,6 +103,53 @@ fn a_success_can_complete_the_proof() {
     bench.fail(3, 0);
     bench.serve(1, 0);
     assert_eq!(bench.state(0), BreakerState::Open);
+}
+
+/// A hundred requests that come at once, of which so many fail within a millisecond.
+fn burst(failed: usize) -> (Bench, Vec<Ticket>) {
+    let mut bench = Bench::new(BreakerLimits {
+        calls_min: 10,
+        sigmas_hundredths: 300,
+        slow_max: None,
+        slow_us: None,
+        ..LIMITS()
+    });
+    let mut tickets: Vec<Ticket> = (0..100).map(|_| bench.pass(0)).collect();
+    for ticket in tickets.drain(100 - failed..) {
+        bench
+            .breaker
+            .record(ticket, Outcome::ServerError, FAST, at(1));
+    }
+    (bench, tickets)
+}
+
+#[test]
+fn what_a_failure_overtook_may_turn_out_well() {
+    let (mut bench, others) = burst(40);
+    assert_eq!(bench.state(1), BreakerState::Closed);
+    for ticket in others {
+        bench.breaker.record(ticket, Outcome::Success, FAST, at(70));
+        assert_eq!(bench.state(70), BreakerState::Closed);
+    }
+}
+
+#[test]
+fn where_the_others_fail_too_it_opens_at_once() {
+    let (mut bench, mut others) = burst(40);
+    let oldest = others.remove(0);
+    bench.breaker.record(oldest, Outcome::Timeout, FAST, at(70));
+    assert_eq!(bench.state(70), BreakerState::Open, "it overtook nobody");
+    let (mut bench, _) = burst(90);
+    assert_eq!(bench.state(1), BreakerState::Open, "most failed anyway");
+}
+
+#[test]
+fn streams_that_go_on_do_not_keep_it_closed() {
+    let (mut bench, streams) = burst(0);
+    bench.serve(1, 2_500);
+    bench.fail(10, 4_000);
+    assert_eq!(bench.state(4_000), BreakerState::Open);
+    assert_eq!(streams.len(), 100);
 }
 
 #[test]

@@ -2,6 +2,8 @@
 
 use sloop_model::Time;
 
+use super::pending::Passed;
+
 /// What a breaker does with requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BreakerState {
@@ -58,6 +60,7 @@ pub enum Admit {
 #[must_use = "hand it back to `Breaker::record`"]
 pub struct Ticket {
     pub(super) epoch: u64,
+    pub(super) passed: Passed,
 }
 
 /// Requests that ended, and how.
@@ -81,10 +84,14 @@ impl Tally {
         }
     }
 
+    pub(super) const fn is_bad(self) -> bool {
+        self.failed | self.slow != 0
+    }
+
     pub(super) const fn add(&mut self, more: Self) {
         self.total = self.total.saturating_add(more.total);
         // In good times there is nothing more.
-        if more.failed | more.slow == 0 {
+        if !more.is_bad() {
             return;
         }
         self.failed = self.failed.saturating_add(more.failed);
