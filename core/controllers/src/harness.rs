@@ -120,12 +120,18 @@ impl Controllers {
         }
     }
 
-    /// Steps every intent once, stage by stage.
-    pub fn step(&mut self, world: &mut World) -> Step {
-        let mut step = Step::default();
+    /// Tells `world` where the objectives that are wanted count, if they changed. Call it before a report is taken in
+    /// ([`World::observe`]); a step does it as well.
+    pub fn tell_sources(&mut self, world: &mut World) {
         if core::mem::take(&mut self.are_slos_new) {
             world.count_where(self.intents::<Slo>().map(|(_, intent)| intent));
         }
+    }
+
+    /// Steps every intent once, stage by stage.
+    pub fn step(&mut self, world: &mut World) -> Step {
+        let mut step = Step::default();
+        self.tell_sources(world);
         world.cut(&cuts(self.intents::<Slo>().map(|(_, intent)| intent)));
         for ((stage, kind), slot) in &mut self.loops {
             let decisions = slot.step(world);

@@ -161,16 +161,17 @@ impl Merging {
 
     /// What guards `scope`.
     fn breaker(&self, scope: &Scope) -> Option<Wanted> {
-        let any = all_routes(scope);
-        let on_any =
-            |list: &BTreeMap<Scope, Wanted>| any.as_ref().and_then(|any| list.get(any).copied());
-        let explicit = self.explicit.get(scope).copied();
-        let both = || {
-            let derived = [self.derived.get(scope).copied(), on_any(&self.derived)];
-            derived.into_iter().flatten().reduce(Wanted::and)
-        };
-        explicit.or_else(|| on_any(&self.explicit)).or_else(both)
+        let explicit = on(&self.explicit, scope).next();
+        explicit.or_else(|| on(&self.derived, scope).reduce(Wanted::and))
     }
+}
+
+/// What `list` has on `scope`, then on all routes of the same service.
+fn on<T: Copy>(list: &BTreeMap<Scope, T>, scope: &Scope) -> impl Iterator<Item = T> {
+    // Most lists are empty, and to name all routes copies the service's name.
+    let any = (!list.is_empty()).then(|| all_routes(scope)).flatten();
+    let on_any = any.and_then(|any| list.get(&any).copied());
+    list.get(scope).copied().into_iter().chain(on_any)
 }
 
 /// The scope of all routes of the same service; nothing when `scope` is that itself.

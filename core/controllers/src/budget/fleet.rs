@@ -15,8 +15,8 @@ pub(crate) struct Fleet {
     /// All that was added. Only differences mean anything.
     ever: Counts,
     nodes: BTreeMap<String, Node>,
-    /// Until when the first report counted after nobody had been heard of.
-    began: WallTime,
+    /// When others would have been heard of, after nobody had been.
+    others_by: WallTime,
 }
 
 /// What one sidecar saw.
@@ -37,6 +37,8 @@ pub(crate) struct SeenBy<'a> {
     pub(crate) from: WallTime,
     /// Until when.
     pub(crate) to: WallTime,
+    /// When others would have been heard of that see the same, if there are any.
+    pub(crate) others_by: WallTime,
 }
 
 /// What was gathered for longer, because the control plane was away, may be over by now:
@@ -46,12 +48,21 @@ const INTERVAL_MAX: Duration = Duration::from_secs(5);
 pub(crate) const FLEET_WINDOW_MAX: Duration = Duration::from_secs(30);
 /// Who was heard of in this time is there: the longest interval of reports (60 s), and 4 s for one to come.
 const HEARD_KEPT: Duration = Duration::from_secs(64);
-/// So long after the first report others may not have come yet: two intervals, as `sloop serve` has them.
-const GATHERS: Duration = Duration::from_secs(2);
 /// [`FLEET_WINDOW_MAX`] in seconds, and one more that is only begun.
 const CELLS: u64 = 31;
 /// A scope is rarely seen by more sidecars than there are pods of a large service; the rest counts in all only.
 const NODES_MAX: usize = 5_000;
+
+impl Node {
+    /// Nothing was seen.
+    const fn new() -> Self {
+        Self {
+            ring: Ring::new(CELLS),
+            ever: Counts { total: 0, good: 0 },
+            heard: WallTime::from_millis(0),
+        }
+    }
+}
 
 impl SeenBy<'_> {
     /// Whether it says something about just now.
@@ -73,48 +84,39 @@ impl Fleet {
             all: Ring::new(CELLS),
             ever: Counts { total: 0, good: 0 },
             nodes: BTreeMap::new(),
-            began: WallTime::from_millis(0),
+            others_by: WallTime::from_millis(0),
         }
     }
 
     /// Adds what a VM saw. Of what took so long that it says nothing about just now, only who saw something.
     pub(crate) fn add(&mut self, seen_by: SeenBy<'_>, counts: Counts) {
-        let SeenBy { node, to, .. } = seen_by;
-        if 0 < counts.total {
-            self.hear(node, to);
-        }
-        if !seen_by.is_fresh() {
+        if counts.total == 0 {
             return;
         }
-        let number = to.as_millis() / 1_000;
-        let sum = Sum { counts, known_s: 0 };
-        if !self.all.add(number, sum) {
-            return;
-        }
-        self.ever = self.ever.plus(counts);
-        if let Some(node) = self.nodes.get_mut(node) {
-            node.ring.add(number, sum);
-            node.ever = node.ever.plus(counts);
-        }
-    }
-
-    /// Notes that `node` saw a request, up to `to`.
-    fn hear(&mut self, node: &str, to: WallTime) {
         if self.nodes.is_empty() {
-            self.began = to;
+            self.others_by = seen_by.others_by;
         }
-        if let Some(node) = self.nodes.get_mut(node) {
-            node.heard = node.heard.max(to);
-        } else if self.nodes.len() < NODES_MAX {
-            let node = node.to_owned();
-            self.nodes.insert(
-                node,
-                Node {
-                    ring: Ring::new(CELLS),
-                    ever: Counts::default(),
-                    heard: to,
-                },
-            );
+        let number = seen_by.to.as_millis() / 1_000;
+        let sum = Sum { counts, known_s: 0 };
+        let is_new = seen_by.is_fresh() && self.all.add(number, sum);
+        if is_new {
+            self.ever = self.ever.plus(counts);
+        }
+        let has_room = self.nodes.len() < NODES_MAX;
+        let see = |node: &mut Node| {
+            node.heard = node.heard.max(seen_by.to);
+            if is_new {
+                node.ring.add(number, sum);
+                node.ever = node.ever.plus(counts);
+            }
+        };
+        if let Some(node) = self.nodes.get_mut(seen_by.node) {
+            see(node);
+        } else if has_room {
+            see(self
+                .nodes
+                .entry(seen_by.node.to_owned())
+                .or_insert_with(Node::new));
         }
     }
 
@@ -123,7 +125,7 @@ impl Fleet {
     pub(crate) fn is_alone(&self, now: WallTime) -> bool {
         let is_there = |node: &&Node| now.since(node.heard) <= HEARD_KEPT;
         let heard = self.nodes.values().filter(is_there).count();
-        heard <= 1 && GATHERS <= now.since(self.began)
+        heard <= 1 && self.others_by <= now
     }
 
     /// All that was added since the process began, so that whoever looks again sees what is new.
@@ -174,7 +176,7 @@ impl Fleet {
     pub(crate) fn rewind(&mut self, now: WallTime) {
         let number = now.as_millis() / 1_000;
         self.all.forget_after(number);
-        self.began = self.began.min(now);
+        self.others_by = self.others_by.min(now.after(HEARD_KEPT));
         for node in self.nodes.values_mut() {
             node.ring.forget_after(number);
             node.heard = node.heard.min(now);

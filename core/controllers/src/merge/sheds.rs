@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use sloop_model::{Mode, Policy, Rule, Scope, ShedRule, WallTime};
 
-use super::all_routes;
+use super::on;
 use crate::circuit_break::earlier;
 
 /// Shedding that somebody wants.
@@ -60,16 +60,8 @@ impl Sheds {
 
     /// What holds on `scope`.
     fn on(&self, scope: &Scope) -> Option<WantedShed> {
-        let any = all_routes(scope);
-        let on_any = |list: &BTreeMap<Scope, WantedShed>| {
-            any.as_ref().and_then(|any| list.get(any).copied())
-        };
-        let derived = [self.derived.get(scope).copied(), on_any(&self.derived)];
-        let derived = derived.into_iter().flatten();
-        let derived = derived.reduce(WantedShed::and);
-        let explicit = self.explicit.get(scope).copied();
-        let explicit = explicit.or_else(|| on_any(&self.explicit));
-        let Some(explicit) = explicit else {
+        let derived = on(&self.derived, scope).reduce(WantedShed::and);
+        let Some(explicit) = on(&self.explicit, scope).next() else {
             return derived;
         };
         let implied = || derived.and_then(|wanted| wanted.limits);

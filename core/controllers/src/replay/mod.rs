@@ -5,6 +5,7 @@
 //! decisions again, byte for byte: on another machine, a year later, or with
 //! other documents to see what they would have done.
 
+use core::time::Duration;
 use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
@@ -42,6 +43,11 @@ pub enum Input {
     Now(WallTime),
     /// Changes of what is declared are on their way to the sidecars of these services, and no others.
     Changing(BTreeSet<ServiceName>),
+    /// How often sidecars report when all is well.
+    ReportsEvery {
+        /// In milliseconds.
+        interval_ms: u32,
+    },
     /// A sidecar reported.
     Observe(Box<Observation>),
     /// Everything was decided, at this moment.
@@ -70,7 +76,14 @@ impl Brain {
             Input::Remove(id) => self.controllers.remove(&id),
             Input::Now(now) => self.world.begin_step(now),
             Input::Changing(services) => self.world.set_changing(services),
-            Input::Observe(observation) => self.world.observe(*observation),
+            Input::ReportsEvery { interval_ms } => {
+                let interval = Duration::from_millis(interval_ms.into());
+                self.world.set_report_interval(interval);
+            }
+            Input::Observe(observation) => {
+                self.controllers.tell_sources(&mut self.world);
+                self.world.observe(*observation);
+            }
             Input::Step(now) => {
                 self.world.begin_step(now);
                 let step = self.controllers.step(&mut self.world);

@@ -104,6 +104,7 @@ fn other_inputs_give_other_decisions() {
         | Input::Remove(_)
         | Input::Now(_)
         | Input::Changing(_)
+        | Input::ReportsEvery { .. }
         | Input::Step(_)) => other,
     });
     assert_ne!(decided(calm), decided(record()));
@@ -120,4 +121,23 @@ fn a_bad_intent_is_refused_and_what_was_known_stays() {
     assert!(brain.take(bad).is_err());
     let step = brain.take(Input::Step(WallTime::from_millis(1))).unwrap();
     assert_eq!(step, Some(Step::default()));
+}
+
+#[test]
+fn an_objective_counts_only_at_its_source_before_the_first_step_too() {
+    let at = |second: u64| WallTime::from_millis(1_700_000_000_000 + second * 1_000);
+    let mut brain = Brain::default();
+    let mut elsewhere = observation(at(1), (50, 50));
+    for counts in &mut elsewhere.scopes {
+        counts.scope.service = ServiceName::try_from("shop").unwrap();
+    }
+    let put = Input::Put {
+        id: IntentId("SLO/pay".to_owned()),
+        kind: "slo".to_owned(),
+        body: BODY.to_owned(),
+    };
+    for input in [put, Input::Now(at(1)), Input::Observe(Box::new(elsewhere))] {
+        brain.take(input).unwrap();
+    }
+    assert_eq!(brain.world.lost().elsewhere, 50);
 }

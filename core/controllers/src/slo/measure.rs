@@ -120,10 +120,8 @@ impl<'a> Measured<'a> {
 
     /// Whether both windows of `pair` surely burn too fast; nothing when one of them is not known.
     pub(crate) fn fires(&self, pair: &Pair) -> Option<bool> {
-        let limit = bad_share(pair.factor, self.target);
-        let long = self.last(pair.long)?;
-        let short = self.last(pair.short)?;
-        Some(long.surely_exceeds(limit) && short.surely_exceeds(limit))
+        let [long, short] = [pair.long, pair.short].map(|length| self.exceeds(pair, length));
+        Some(long? && short?)
     }
 
     /// What people see of `pair`.
@@ -161,12 +159,14 @@ impl<'a> Measured<'a> {
 
     /// Whether it is known that `pair` fires. In health the short window says that it does not, and the long one is not asked.
     fn is_firing(&self, pair: &Pair) -> bool {
-        let limit = bad_share(pair.factor, self.target);
-        let exceeds = |length| {
-            self.last(length)
-                .is_some_and(|tally| tally.surely_exceeds(limit))
-        };
+        let exceeds = |length| self.exceeds(pair, length) == Some(true);
         exceeds(pair.short) && exceeds(pair.long)
+    }
+
+    /// Whether the last `length` surely burned faster than `pair` allows; nothing when not known.
+    fn exceeds(&self, pair: &Pair, length: Duration) -> Option<bool> {
+        let limit = bad_share(pair.factor, self.target);
+        Some(self.last(length)?.surely_exceeds(limit))
     }
 
     /// The share of requests above which seconds are enough to say that the budget burns.

@@ -3,6 +3,7 @@
 mod arms;
 mod experiments;
 mod forgetting;
+mod gathering;
 mod scopes;
 mod sidecars;
 mod signal;
@@ -57,6 +58,8 @@ pub struct World {
     arms: Blocks,
     experiments: Experiments,
     changing: BTreeSet<ServiceName>,
+    /// As it was told.
+    report_interval: Option<Duration>,
 }
 
 /// What the world could not take in.
@@ -133,14 +136,14 @@ impl World {
         self.now
     }
 
-    /// Takes in a report. Of one that ends in the future, because the sidecar's clock is ahead, the whole
-    /// interval is taken as ending now, so that it is as long as it was.
+    /// Takes in a report. Of one that ends in the future (the sidecar's clock is ahead) all is taken as ending now.
     pub fn observe(&mut self, observation: Observation) {
         let ahead = observation.at.since(self.now);
         let seen_by = SeenBy {
             node: &observation.node,
             from: observation.from.min(observation.at).before(ahead),
             to: observation.at.before(ahead),
+            others_by: self.now.after(self.gathers()),
         };
         let name = (observation.node.clone(), observation.incarnation);
         let mut vm = self.vms.remove(&name).unwrap_or_default();

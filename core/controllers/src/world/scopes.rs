@@ -220,6 +220,7 @@ mod tests {
                 node: "n",
                 from: to.before(Duration::from_secs(1)),
                 to,
+                others_by: to,
             };
             let mut outcomes = [0; Outcome::ALL.len()];
             outcomes[Outcome::Success.index()] = passed - bad;

@@ -4,7 +4,10 @@ use super::*;
 
 /// The second in which an order is given within ten minutes of these reports.
 fn ordered(reports: impl Fn(u64) -> Vec<Observation>) -> Option<u64> {
-    let mut world = World::default();
+    ordered_in(World::default(), reports)
+}
+
+fn ordered_in(mut world: World, reports: impl Fn(u64) -> Vec<Observation>) -> Option<u64> {
     let mut memory = Orders::default();
     let intent = slo(SloMode::Actionable, 0.999);
     (1..=600).find(|&second| {
@@ -51,6 +54,36 @@ fn nobody_is_alone_before_the_others_can_have_come_back() {
         _ => vec![saw("bad", second, (20, 20)), saw("well", second, (20, 0))],
     });
     assert_eq!(given, None);
+}
+
+#[test]
+fn nor_where_what_came_first_is_long_over() {
+    let given = ordered(|second| match second {
+        // The first report that gets through was sent while nobody took any.
+        40 => vec![over(30, saw("bad", 10, (600, 600)))],
+        41 => vec![saw("bad", 41, (20, 20))],
+        42 => vec![
+            saw("bad", 42, (20, 20)),
+            over(32, saw("well", 42, (640, 0))),
+        ],
+        43.. => vec![saw("bad", second, (20, 20)), saw("well", second, (20, 0))],
+        _ => Vec::new(),
+    });
+    assert_eq!(given, None);
+}
+
+#[test]
+fn where_all_report_seldom_the_others_have_longer() {
+    let with = |interval| {
+        let mut world = World::default();
+        world.set_report_interval(Duration::from_secs(interval));
+        ordered_in(world, |second| vec![saw("bad", second, (20, 20))])
+    };
+    assert_eq!(
+        [1, 3, 30, 60].map(with),
+        [Some(3), Some(7), Some(35), Some(65)],
+        "an interval, and at most 4 s for a report to come"
+    );
 }
 
 #[test]
