@@ -69,7 +69,8 @@ impl Bootstrap {
   routes:
   - name: {name}
     match: {{prefix: \"/\"}}
-    route: {{cluster: {cluster}}}
+    # As long as the caller waits: Envoy's own 15 s would end long calls and streams.
+    route: {{cluster: {cluster}, timeout: 0s}}
 "
                 )
             })

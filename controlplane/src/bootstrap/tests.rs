@@ -51,6 +51,12 @@ fn each_direction_has_a_listener_with_its_filter() {
 }
 
 #[test]
+fn no_call_ends_because_there_is_a_sidecar() {
+    assert_eq!(lines_of(&example().to_yaml(), "route: {cluster: "), 2);
+    assert_eq!(lines_of(&example().to_yaml(), ", timeout: 0s}"), 2);
+}
+
+#[test]
 fn callers_with_private_addresses_may_say_how_long_they_wait() {
     let yaml = example().to_yaml();
     assert_eq!(lines_of(&yaml, "internal_address_config:"), 1);

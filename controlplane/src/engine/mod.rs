@@ -148,6 +148,13 @@ impl Engine {
         }
     }
 
+    /// Learns how often sidecars report when all is well, in milliseconds. Once, after recording began.
+    pub fn set_report_interval(&mut self, interval_ms: u32) {
+        self.record(|| Input::ReportsEvery { interval_ms });
+        let interval = Duration::from_millis(interval_ms.into());
+        self.world.set_report_interval(interval);
+    }
+
     /// The services to the sidecars of which changes are on their way, as it was last told.
     #[must_use]
     pub const fn changing(&self) -> &BTreeSet<ServiceName> {
@@ -308,6 +315,7 @@ impl Engine {
         }
         let observation = report.observation();
         self.record(|| Input::Observe(Box::new(observation.clone())));
+        self.controllers.tell_sources(&mut self.world);
         self.world.observe(observation);
         spending::attribute(&mut self.world, report);
         self.healths.take(report, now);

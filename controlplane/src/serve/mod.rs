@@ -317,6 +317,9 @@ async fn load(settings: &ServeSettings) -> Result<Loaded, ServeError> {
             }
             None => None,
         };
+        if let Some(report) = &settings.publish.config.report {
+            engine.set_report_interval(report.interval_ms);
+        }
         let publisher = Publisher::restore(settings.publish, &*store)?;
         let (watched, documents) = Watched::begin(settings.documents, Arc::clone(&store))?;
         grpc::advise(settings.tls.as_ref(), &documents.access);
