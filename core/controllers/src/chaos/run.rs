@@ -49,6 +49,10 @@ pub(super) struct Run {
     events: Vec<ExperimentEvent>,
     /// What protection in shadow mode would have kept out until it began.
     shadows: Vec<Shadow>,
+    /// Which comparisons were broken when that ended it, in their order; empty where something else did. False
+    /// discoveries are held at the moment at which one stops, and what comes in later cannot take them back.
+    #[serde(default)]
+    found: Vec<bool>,
 }
 
 /// How long a run waits until it may begin: two reports and a push after documents and sidecars are there, and more than a short trouble.
@@ -81,6 +85,7 @@ impl Run {
             scopes: Vec::new(),
             events: Vec::new(),
             shadows: Vec::new(),
+            found: Vec::new(),
         }
     }
 
@@ -106,8 +111,9 @@ impl Run {
             },
             ExperimentPhase::Running => {
                 self.learn(intent.spec(), world, false);
-                if let Some(why) = self.reason_to_end(intent.spec(), world) {
-                    self.end(now, why);
+                match self.reason_to_abort(intent.spec(), world) {
+                    Some(why) => self.end(now, why),
+                    None => self.end_when_due(intent.spec(), now),
                 }
             }
             ExperimentPhase::Draining => {
@@ -201,8 +207,8 @@ impl Run {
         }
     }
 
-    /// Why faults must end now.
-    fn reason_to_end(&self, spec: &ChaosSpec, world: &World) -> Option<String> {
+    /// Why faults must end now, whatever is known.
+    fn reason_to_abort(&self, spec: &ChaosSpec, world: &World) -> Option<String> {
         let now = world.now();
         let started_at = self.started_at.unwrap_or(now);
         let known: Result<Vec<_>, String> = spec
@@ -247,17 +253,24 @@ impl Run {
                 Length(SILENCE_MAX)
             ));
         }
+        None
+    }
+
+    /// Ends faults when it is decided, if that ends it, and when its time is over.
+    fn end_when_due(&mut self, spec: &ChaosSpec, now: WallTime) {
+        let started_at = self.started_at.unwrap_or(now);
+        let lasting = Duration::from_millis(spec.lasting_ms);
         match (self.decided(), spec.ends) {
             (Some(ExperimentVerdict::Broken), Ends::WhenDecided) => {
-                return Some("a hypothesis is surely broken".to_owned());
+                self.found = self.broken();
+                self.end(now, "a hypothesis is surely broken".to_owned());
             }
             (Some(ExperimentVerdict::Held), Ends::WhenDecided) => {
-                return Some("all hypotheses surely hold".to_owned());
+                self.end(now, "all hypotheses surely hold".to_owned());
             }
+            _ if lasting <= now.since(started_at) => self.end(now, "its time is over".to_owned()),
             _ => {}
         }
-        let lasting = Duration::from_millis(spec.lasting_ms);
-        (lasting <= now.since(started_at)).then(|| "its time is over".to_owned())
     }
 
     /// What all comparisons say together.
@@ -287,7 +300,11 @@ impl Run {
     fn broken(&self) -> Vec<bool> {
         let all = self.comparisons.iter();
         let logs: Vec<f64> = all.map(Comparison::broken_now).collect();
-        let found = discoveries(&logs, ALPHA);
+        let found = if self.found.is_empty() {
+            discoveries(&logs, ALPHA)
+        } else {
+            self.found.clone()
+        };
         let primary = self.budgets.first().map(|budget| &budget.objective);
         #[expect(clippy::cast_precision_loss, reason = "at most four faults")]
         let level = (self.seen.len().max(1) as f64 / ALPHA).ln();

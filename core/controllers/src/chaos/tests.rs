@@ -1,6 +1,7 @@
 mod discovering;
 mod proving;
 mod refusing;
+mod stopping;
 
 use serde_json::json;
 use sloop_model::{
@@ -59,14 +60,18 @@ fn slo() -> serde_json::Value {
 }
 
 fn objective(total: u64, bad: u64) -> Vec<ObjectiveCounts> {
-    vec![ObjectiveCounts {
+    vec![objective_of("orders", total, bad)]
+}
+
+fn objective_of(slo: &str, total: u64, bad: u64) -> ObjectiveCounts {
+    ObjectiveCounts {
         id: ObjectiveId {
-            slo: SloName::try_from("orders").unwrap(),
+            slo: SloName::try_from(slo).unwrap(),
             index: 0,
         },
         total,
         good: total - bad,
-    }]
+    }
 }
 
 /// A control plane that is told, second by second, what one sidecar of checkout saw.
@@ -89,6 +94,8 @@ struct Lab {
     callers: Vec<&'static str>,
     /// Whether instead there is one caller for each arm.
     one_trace: bool,
+    /// SLOs that requests count for; those that are bad are bad for the last of them alone.
+    slos: Vec<&'static str>,
     step: Step,
 }
 
@@ -116,8 +123,25 @@ impl Lab {
             runs: (Module::Requests, None),
             callers: Vec::new(),
             one_trace: false,
+            slos: vec!["orders"],
             step: Step::default(),
         }
+    }
+
+    /// With one more SLO.
+    fn with_slo(mut self, name: &'static str) -> Self {
+        let mut body = slo();
+        body["name"] = json!(name);
+        let id = IntentId(format!("SLO/{name}"));
+        self.controllers.put(&id, "slo", &body.to_string()).unwrap();
+        self.slos.push(name);
+        self
+    }
+
+    fn objectives(&self, total: u64, bad: u64) -> Vec<ObjectiveCounts> {
+        let (last, others) = self.slos.split_last().unwrap();
+        let others = others.iter().map(|slo| objective_of(slo, total, 0));
+        others.chain([objective_of(last, total, bad)]).collect()
     }
 
     /// A second without reports.
@@ -154,7 +178,7 @@ impl Lab {
             arm,
             requests,
             outcomes: [0; Outcome::ALL.len()],
-            objectives: objective(requests, bad),
+            objectives: self.objectives(requests, bad),
             latency: vec![(10_000, requests - bad), (2_000_000, bad)],
             retries: if arm == Arm::Fault { retries } else { 0 },
             callers: callers(arm, (requests, bad)),
@@ -184,7 +208,7 @@ impl Lab {
                 denied: self.shadow.0,
                 denied_good: self.shadow.1,
             },
-            objectives: objective(total, bad),
+            objectives: self.objectives(total, bad),
             breaker: self.breaker.map(|state| BreakerReading {
                 state,
                 changes: Vec::new(),
