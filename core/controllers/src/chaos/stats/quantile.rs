@@ -164,7 +164,9 @@ impl Candidates {
             against,
         };
         let first = seen.first().map_or(0, |one| one.low_us);
-        let last = seen.last().and_then(|one| one.high_us).unwrap_or(0);
+        let last = seen
+            .last()
+            .map_or(0, |one| one.high_us.unwrap_or(one.low_us));
         let shorter = beyond(mixture.log(0.0), 0, Some(first));
         let longer = beyond(mixture.log(count), last, None);
         let all = core::iter::once(shorter).chain(seen);

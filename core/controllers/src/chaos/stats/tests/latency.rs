@@ -113,11 +113,16 @@ fn few_latencies_bound_little_and_one_alone_has_no_tail() {
     assert!(shifts(&each(1..=9, 9), &BTreeMap::new(), 1.0).is_empty());
     // What took longer than a minute may have taken any time.
     let slow = Latencies::from([(70_000_000, 500)]);
-    let quick = Latencies::from([(1_000, 500)]);
+    let quick = Latencies::from([(1_000, 50_000)]);
     assert_eq!(bands(&slow, 1.0)[0].high_us, None);
-    let shift = shifts(&slow, &quick, 1.0)[0];
-    assert_eq!(shift.high_us, None);
-    assert!(55_000_000 < shift.low_us.unwrap(), "{shift:?}");
+    let longer = shifts(&slow, &quick, 1.0);
+    let quantiles: Vec<f64> = longer.iter().map(|shift| shift.quantile).collect();
+    assert_eq!(quantiles, [0.5, 0.9, 0.95, 0.99]);
+    for shift in longer {
+        assert_eq!(shift.high_us, None, "{shift:?}");
+        let least = shift.low_us.unwrap();
+        assert!(55_000_000 < least, "{shift:?}");
+    }
     let other_way = shifts(&quick, &slow, 1.0)[0];
     assert_eq!(other_way.low_us, None);
     assert!(other_way.high_us.unwrap() < -55_000_000, "{other_way:?}");
