@@ -26,7 +26,7 @@ pub(super) struct Comparison {
     all: Gathering,
     clustering: Clustering,
     /// By scope, in words: whether there is an effect at all.
-    pub(super) routes: BTreeMap<String, Gathering>,
+    routes: BTreeMap<String, Gathering>,
     faulted: Counts,
     control: Counts,
     /// Attempts beyond the first in the arm of the fault, in the control arm.
@@ -187,8 +187,17 @@ impl Comparison {
     }
 
     /// The same as it stands: of many at once only that is an e-value.
-    pub(super) const fn broken_now(&self) -> f64 {
-        self.all.evidence.above.now()
+    pub(super) fn broken_now(&self) -> f64 {
+        self.all.evidence.above.now(self.clustering.effect())
+    }
+
+    /// The e-value against "no more of it is bad under the fault" of each route that was compared, as it stands, as a logarithm.
+    pub(super) fn harmed_now(&self) -> impl Iterator<Item = (&str, &Evidence, f64)> {
+        let clustering = self.clustering.effect();
+        self.routes.iter().map(move |(scope, route)| {
+            let log = route.evidence.above.now(clustering);
+            (scope.as_str(), &route.evidence, log)
+        })
     }
 
     /// Whether the effect is surely below the tolerance. Where the control arm is much worse than requests were before, the

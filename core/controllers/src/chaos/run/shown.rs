@@ -69,29 +69,20 @@ impl Run {
         }
     }
 
-    /// The routes that are surely affected.
+    /// The routes that are surely harmed.
     fn routes(&self) -> Vec<RouteEffect> {
-        let all: Vec<_> = self
-            .comparisons
-            .iter()
-            .flat_map(|one| {
-                one.routes
-                    .iter()
-                    .map(move |(scope, route)| (one, scope, route))
-            })
-            .collect();
-        let logs: Vec<f64> = all
-            .iter()
-            .map(|(.., route)| route.evidence.above.now())
-            .collect();
+        let all = self.comparisons.iter();
+        let all = all.flat_map(|one| one.harmed_now().map(move |route| (one, route)));
+        let all: Vec<_> = all.collect();
+        let logs: Vec<f64> = all.iter().map(|(_, (.., log))| *log).collect();
         let found = all.into_iter().zip(discoveries(&logs, ALPHA));
         found
             .filter(|(_, is_found)| *is_found)
-            .map(|((one, scope, route), _)| RouteEffect {
+            .map(|((one, (scope, evidence, _)), _)| RouteEffect {
                 fault: one.fault,
-                scope: scope.clone(),
+                scope: scope.to_owned(),
                 objective: one.objective.clone(),
-                effect: route.evidence.effect().unwrap_or_default(),
+                effect: evidence.effect().unwrap_or_default(),
             })
             .collect()
     }

@@ -109,7 +109,7 @@ impl Differing {
             *next = Block::default();
         }
         let won = self.tests.iter().flatten();
-        let won: Vec<f64> = won.map(Test::now).collect();
+        let won: Vec<f64> = won.map(|test| test.now(clustering)).collect();
         self.best = self.best.max(mean(&won));
     }
 

@@ -53,9 +53,7 @@ pub(in super::super) struct Test {
     bound: f64,
     /// The logarithm of what the bets have won.
     won: f64,
-    /// What that is worth, as requests count that come together.
-    now: f64,
-    /// The highest that it ever was.
+    /// The most that it was ever worth, as requests counted then that come together.
     best: f64,
 }
 
@@ -95,7 +93,6 @@ impl Test {
             side,
             bound: bound.clamp(-1.0, 1.0),
             won: 0.0,
-            now: 0.0,
             best: 0.0,
         }
     }
@@ -105,9 +102,10 @@ impl Test {
         self.best
     }
 
-    /// The e-value as it stands, as a logarithm. Its highest is enough to reject one hypothesis (Ville), and only that.
-    pub(in super::super) const fn now(&self) -> f64 {
-        self.now
+    /// The e-value as it stands when `clustering` requests count as one, as a logarithm. Its highest is enough to reject one
+    /// hypothesis (Ville), and only that.
+    pub(in super::super) const fn now(&self, clustering: f64) -> f64 {
+        self.won / clustering.max(1.0)
     }
 
     /// What the bets have won, as a logarithm.
@@ -138,8 +136,7 @@ impl Test {
         let null = nearest(guess, (block.control.total, block.fault.total), self.bound);
         let won = paid(block.control, guess.0, null.0) + paid(block.fault, guess.1, null.1);
         self.won += won;
-        self.now = self.won / clustering.max(1.0);
-        self.best = self.best.max(self.now);
+        self.best = self.best.max(self.now(clustering));
     }
 }
 

@@ -284,6 +284,19 @@ fn discoveries_are_those_of_the_procedure() {
     assert!(found(&[]).is_empty());
 }
 
+#[test]
+fn what_was_won_is_worth_less_when_requests_are_seen_to_come_together() {
+    let mut test = Test::new(Side::Above, 0.0);
+    let (seen, block) = (Block::of((20, 0), (20, 10)), Block::of((20, 0), (20, 10)));
+    test.take(seen, block, 1.0);
+    let at_first = test.now(1.0);
+    assert!(0.0 < at_first && at_first == test.best());
+    // The effect looks to be within the bound, so nothing is staked; but what was won counts as that of groups of four.
+    test.take(Block::of((20, 10), (20, 0)), block, 4.0);
+    assert_eq!(test.now(4.0), at_first / 4.0);
+    assert_eq!(test.best(), at_first);
+}
+
 /// 2,000 times forty comparisons of which six have an effect, as routes are compared: looked at after each of thirty blocks, and stopped at the
 /// first discovery or at the end. The promise is about whenever one stops.
 #[test]
@@ -301,7 +314,7 @@ fn whenever_one_stops_at_most_one_in_twenty_discoveries_is_false() {
                 test.take(*seen, block, 1.0);
                 *seen = seen.plus(block);
             }
-            let logs: Vec<f64> = tests.iter().map(|(test, _)| test.now()).collect();
+            let logs: Vec<f64> = tests.iter().map(|(test, _)| test.now(1.0)).collect();
             let found = discoveries(&logs, ALPHA);
             let all = found.iter().filter(|found| **found).count();
             let right = found.iter().take(6).filter(|found| **found).count();
