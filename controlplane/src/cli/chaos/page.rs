@@ -20,9 +20,10 @@ const METHOD: [&str; 7] = [
     "Intervals and verdicts are from e-processes for two binomials by blocks (Turner, Ly, Gruenwald): they hold at every \
      moment at once, so stopping early costs nothing. Held and broken err with a chance of at most 5 %.",
     "Quantile bands are those of Howard and Ramdas (2022), which hold at every moment, too; how much more a quantile is in the arm of \
-     the fault is all that the martingales of both arms together have not rejected. All quantiles of a comparison hold together.",
+     the fault is all that the martingales of both arms together have not rejected. The quantiles of an arm hold together, and so do all differences.",
     "Whether latencies differ at all is bet on at 32 bounds from 0.5 ms to 25 s, and the bets averaged (Vovk and Wang, 2021); the largest gap has the \
-     bounds of Dvoretzky, Kiefer and Wolfowitz for all times (Howard and Ramdas).",
+     bounds of Dvoretzky, Kiefer and Wolfowitz for all times (Howard and Ramdas). Requests count as that of groups as bad requests show them; \
+     where none is bad, latencies that come in groups are taken for independent.",
     "Absorbed is 1 - effect / (1 - bad in the control arm): the share of faulted requests that the system made good.",
     "The design effect says how many requests of an arm count as one, because requests fail together: as seen by reports, \
      seconds, sidecars and callers, and larger while little is known.",

@@ -42,7 +42,7 @@ pub(super) fn report(run: &ExperimentStatus, out: &mut dyn Write) -> io::Result<
     }
     table.print(out)?;
     if !run.routes.is_empty() {
-        section("Routes that surely change", out)?;
+        section("Routes that the faults surely harm", out)?;
         let mut table = Table::plain();
         for route in &run.routes {
             table.row(vec![

@@ -42,7 +42,7 @@ pub struct ExperimentStatus {
     pub comparisons: Vec<ComparisonStatus>,
     /// Error budgets that it spends.
     pub budgets: Vec<BudgetSpent>,
-    /// Routes whose share of bad requests surely differs between the arms, false discoveries held to one in twenty (e-BH).
+    /// Routes that a fault surely harms: more of their requests are bad in its arm; false discoveries are held to one in twenty (e-BH).
     pub routes: Vec<RouteEffect>,
     /// What happened, oldest first.
     pub events: Vec<ExperimentEvent>,
@@ -205,7 +205,7 @@ pub struct BudgetSpent {
     pub spent: u64,
 }
 
-/// A route that the fault surely changes.
+/// A route that the fault surely harms.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct RouteEffect {

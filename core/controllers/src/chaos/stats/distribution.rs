@@ -8,6 +8,9 @@
 //! `1 / alpha` is at most `alpha`. It holds block by block: a slow second that meets both arms is no evidence. A difference
 //! between two bounds alone, less than half an octave apart, is not seen.
 //!
+//! Requests count as that of groups as bad requests show them ([`super::Clustering`]); where none is bad, latencies that come in
+//! groups of one arm are taken for independent, and then it may be said too soon that they differ.
+//!
 //! # How much
 //!
 //! The largest gap between the distribution functions (that of Kolmogorov and Smirnov). With a chance of `1 - alpha` those of `t`
