@@ -119,17 +119,14 @@ pub fn share_of(variant: &[Pair], reference: &[Pair]) -> Option<Estimate> {
     around(share(&variant, &reference)?, of_blocks?)
 }
 
-/// Cuts into blocks of equal length; the last is longer where it does not divide.
+/// Cuts into blocks whose lengths differ by one at most.
 fn blocks(values: &[f64]) -> impl Iterator<Item = &[f64]> {
     let count = (values.len() / BLOCK_PAIRS_MIN).min(BLOCKS_MAX);
-    let length = values.len().checked_div(count).unwrap_or(0);
+    let begin = move |block: usize| (block * values.len()).checked_div(count).unwrap_or(0);
     (0..count).map(move |block| {
-        let end = if block + 1 == count {
-            values.len()
-        } else {
-            (block + 1) * length
-        };
-        values.get(block * length..end).unwrap_or_default()
+        values
+            .get(begin(block)..begin(block + 1))
+            .unwrap_or_default()
     })
 }
 

@@ -123,7 +123,7 @@ pub async fn instructions(
         variants: counted,
         aims: None,
     };
-    counted.aims = Aims::counted(&counted);
+    counted.aims = Aims::counted(&counted).filter(|_| counted.refusals.is_empty());
     Ok(counted)
 }
 

@@ -71,7 +71,7 @@ pub use variants::{
 
 use lanes::{Lane, Lanes, WARM_UP};
 use quiet::Quiet;
-use rounds::{LOOK, Unsure};
+use rounds::Unsure;
 use stage::Stage;
 
 use crate::envoy::Options;
@@ -161,7 +161,7 @@ pub async fn measure(plan: Plan, mut live: Live) -> anyhow::Result<Report> {
         beside_of(&mut report, &plan.variants, modules, &quiet, &mut live).await?;
     }
     report.see_what_was_stolen(stolen_since(before));
-    report.aims = Aims::of(&report);
+    report.aims = Aims::of(&report).filter(|_| report.is_usable());
     Ok(report)
 }
 
@@ -255,14 +255,16 @@ fn run(mut lanes: Lanes, settings: Settings, mut live: Live) -> anyhow::Result<(
     let per_pair = begun.elapsed() / u32::try_from(lanes.pairs().max(1))?;
     let until = Instant::now() + more_max;
     let remains = || until.saturating_duration_since(Instant::now());
-    while !remains().is_zero()
-        && let Some(unsure) = unsure_of(&lanes, settings.rounds)
-    {
-        for _ in 0..LOOK {
-            lanes.round_of(unsure.lanes.clone())?;
+    if let Some(unsure) = unsure_of(&lanes, settings.rounds).filter(|_| 0 < settings.more_s) {
+        for round in 0.. {
+            let going = unsure.lanes(round);
+            if going.is_empty() || remains().is_zero() {
+                break;
+            }
+            let left = unsure.left(round, per_pair, remains());
+            live.more(going.len(), left, &lanes.lanes);
+            lanes.round_of(going)?;
         }
-        let left = unsure.left(per_pair, remains());
-        live.more(unsure.lanes.len(), left, &lanes.lanes);
     }
     live.clear();
     Ok((lanes.lanes, live))

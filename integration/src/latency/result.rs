@@ -139,10 +139,12 @@ pub struct Row {
     pub added_ns: Estimate,
     /// How many times as much a request costs.
     pub ratio: Estimate,
-    /// What it adds as a share of what `naive` adds; absent without `naive`.
+    /// What it adds as a share of what `naive` adds; absent without `naive`, and where that does not surely add
+    /// anything.
     pub of_naive: Option<Estimate>,
     /// Half of the interval of `of_naive` as a share of it, of `added_ns` where there is no `naive`: two runs
-    /// agree within a tenth where it is at most 0.045. Absent for the A/A, `naive`, what refuses, and what adds nothing.
+    /// agree within a tenth where it is at most 0.045. Absent for the A/A, `naive`, what refuses, what adds nothing, and
+    /// where `naive` does not surely add anything.
     #[serde(default)]
     pub error: Option<f64>,
     /// Every pair, in the order of time.
@@ -261,7 +263,8 @@ impl Row {
     /// Whether another run need not agree on its ratio within a tenth.
     #[must_use]
     pub fn is_unsure(&self) -> bool {
-        self.error.is_some_and(|error| paired::ERROR_MAX < error)
+        let is_compared = ![AGAIN, NAIVE].contains(&self.name.as_str()) && self.status < 500;
+        is_compared && self.error.is_none_or(|error| paired::ERROR_MAX < error)
     }
 }
 

@@ -67,7 +67,7 @@ pub enum Verdict {
 }
 
 impl Aims {
-    /// `None` of a run without Sloop.
+    /// `None` of a run without Sloop, or of other requests than the aims are of.
     #[must_use]
     pub fn of(report: &Report) -> Option<Self> {
         Seen::of(report).map(|seen| Self::by(&seen))
@@ -95,6 +95,11 @@ fn aim(name: &str, bound: f64, found: Found, way: &str) -> Aim {
             None,
             Verdict::CannotBeTold,
             format!("two listeners without a filter differ by {micros:.0} µs"),
+        ),
+        Found::NoReference => (
+            None,
+            Verdict::CannotBeTold,
+            "what `naive` adds cannot be told".to_owned(),
         ),
         Found::Told(of) if of.high <= bound => (Some(of), Verdict::Met, String::new()),
         Found::Told(of) if of.low <= bound => (Some(of), Verdict::Open, way.to_owned()),
@@ -164,7 +169,7 @@ fn counts(seen: &Seen) -> Vec<Aim> {
             " and the filter's own code the other {:.0}",
             all.median - of_envoy
         ),
-        Found::Nothing | Found::Noise(_) => String::new(),
+        Found::Nothing | Found::Noise(_) | Found::NoReference => String::new(),
     };
     let way = format!(
         "{of_envoy:.0} are Envoy's part of the calls, most of it {},{own}",

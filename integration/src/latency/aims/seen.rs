@@ -1,7 +1,9 @@
 //! What a run says about the aims.
 
+use sloop_bench::closed::Protocol;
 use sloop_bench::paired::{self, Estimate, Pair};
 
+use super::super::config::Service;
 use super::super::instructions::Instructions;
 use super::super::open::{OpenRow, Percentiles, Spread, Told};
 use super::super::push::Pushed;
@@ -23,6 +25,8 @@ pub(super) enum Found {
     Nothing,
     /// It did, but the noise is larger than what there could be: microseconds.
     Noise(f64),
+    /// It did, but what it is a share of is not surely anything.
+    NoReference,
     /// The median and its interval. Both ends are the median where nothing is known about its error.
     Told(Estimate),
 }
@@ -60,8 +64,15 @@ impl From<Option<Estimate>> for Found {
 }
 
 impl Seen {
-    /// `None` of a run without Sloop.
+    /// `None` of a run without Sloop, or of other requests than those that the aims are of: proxied, HTTP/1.1, no TLS.
     pub(super) fn of(report: &Report) -> Option<Self> {
+        let settings = report.settings;
+        if settings.service != Service::Proxied
+            || settings.protocol != Protocol::Http1
+            || settings.tls
+        {
+            return None;
+        }
         let find = |name: &str| report.variants.iter().find(|row| row.name == name);
         let sloop = find(SLOOP_ALL)?;
         let share = |other: &str| paired::share_of(&sloop.pairs, &find(other)?.pairs);
@@ -72,7 +83,10 @@ impl Seen {
         let push = |name: &str| pushes.clone().find(|one| one.name == name);
         let pushed = push(PUSHED);
         Some(Self {
-            of_naive: sloop.of_naive.into(),
+            of_naive: match (sloop.of_naive, find(NAIVE)) {
+                (None, Some(_)) => Found::NoReference,
+                (share, _) => share.into(),
+            },
             ratio: Found::Told(sloop.ratio),
             of_lua: share(LUA).into(),
             instructions: Found::Nothing,
@@ -134,8 +148,7 @@ fn latency(
     };
     match paired::share_of(&pairs(sloop), &pairs(naive)) {
         Some(share) => Found::Told(share),
-        // What `naive` adds is not surely anything.
-        None => Found::Noise(told.resolution_ns / 1e3),
+        None => Found::NoReference,
     }
 }
 

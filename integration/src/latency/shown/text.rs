@@ -82,7 +82,7 @@ pub(super) fn method(report: &Report) -> String {
         format!("Processor time is what the kernel's scheduler counts for the worker over a slice of {} requests, in bursts of one to four.", settings.slice),
         "Two neighbouring slices, one without and one with the filter, in random order, are a pair; only pairs are compared.".to_owned(),
         "What is shown is the median of all pairs, which does not feel the few that something disturbed.".to_owned(),
-        "Intervals come from blocks of successive pairs and hold the true median with at least 95 %, whatever the distribution is; what two runs need not agree on within a tenth gets more pairs, and is named if they do not help.".to_owned(),
+        "Intervals come from blocks of successive pairs and hold the true median with at least 95 %, whatever the distribution is; what two runs need not agree on within a tenth gets more pairs, as many as the spread of the first ones asks for, and is named if they do not help.".to_owned(),
         open.map_or_else(
             || "Latency was not measured in this run.".to_owned(),
             |open| format!(
