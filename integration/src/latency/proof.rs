@@ -12,9 +12,9 @@ use super::variants::{Variant, baselines};
 const MICROS: [u32; 4] = [0, 5, 20, 100];
 /// A reading of the clock: a filter works until the first one that is late enough, so for up to one more.
 const READING_NS: f64 = 400.0;
-/// What a filter makes the rest of a request cost, as a share of how long it works: the worker finds its caches colder after it, and
-/// requests less bunched. That is what the filter costs, too, but not known beforehand. 100 µs were found as 104 on a quiet
-/// machine and as 107 on a busy one.
+/// What is found beyond the known cost, as a share of it, on a machine that does little else: 100 µs were found as 104 there, as 107
+/// with five threads that wanted to run, and as 108, which is refused, with twelve. It grows with the known cost and with what else runs, as it would if the rest of a request found
+/// colder caches after a filter that works for long; which it is was not looked into.
 const BESIDE: f64 = 0.05;
 
 /// One known cost, and what was found.

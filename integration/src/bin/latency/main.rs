@@ -353,7 +353,11 @@ async fn prove(is_polite: bool, rounds: usize) -> anyhow::Result<ExitCode> {
     }
     let mut refusals = report.refusals.clone();
     if !proofs.iter().all(|proof| proof.holds()) {
-        refusals.push("a known cost was not found within the stated error".to_owned());
+        refusals.push(
+            "a known cost was not found within the stated error. \
+             End what else runs here, and run it again"
+                .to_owned(),
+        );
     }
     say(&text)?;
     show("", &refusals, &[])
