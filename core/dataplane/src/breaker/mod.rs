@@ -20,7 +20,7 @@
 //! service that is well doubles with each of its own round trips, and one that is overwhelmed does not.
 //!
 //! What fails is often known before what is served. So where the limits want to be sure, requests that a bad one
-//! overtook count as not bad while they are under way ([`pending`]): in a burst the first answers are not all.
+//! overtook count as not bad while they are under way (`pending`): in a burst the first answers are not all.
 //!
 //! Where there is another way to do it, [`sloop_model::BreakerManner`] has it as
 //! a setting. Beside these states there are those that an operator wants
