@@ -56,7 +56,7 @@ impl Control {
 
     /// Begins again with what is in the store, and the documents.
     pub(super) fn restart(&mut self) {
-        for run in self.controllers.experiments(&self.world, |_, _| false) {
+        for run in self.controllers.experiments(&self.world, |_, _, _| false) {
             self.past.insert(run.name.clone(), run);
         }
         self.world = World::default();
@@ -84,7 +84,7 @@ impl Control {
     pub(super) fn experiment(&self, name: &str) -> Option<ExperimentStatus> {
         let mut runs = self
             .controllers
-            .experiments(&self.world, |other, _| other != name);
+            .experiments(&self.world, |other, _, _| other != name);
         runs.pop().or_else(|| self.past.get(name).cloned())
     }
 

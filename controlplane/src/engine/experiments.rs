@@ -32,7 +32,7 @@ const ASKED_MAX: usize = 200;
 pub(super) struct Experiments {
     /// By name.
     asked: BTreeMap<String, Asked>,
-    /// By name and when they were due.
+    /// By name and when they were due. Of those that go on, as they were when their phase changed.
     runs: BTreeMap<Key, ExperimentStatus>,
     /// When the newest run was due that an earlier process began.
     past: BTreeMap<String, WallTime>,
@@ -161,10 +161,15 @@ impl Experiments {
         }
     }
 
-    /// Whether all is known of a run.
-    pub(super) fn is_over(&self, name: &str, due_at: WallTime) -> bool {
+    /// Where a run is, by what is kept of it.
+    pub(super) fn phase(&self, name: &str, due_at: WallTime) -> Option<ExperimentPhase> {
         let run = self.runs.get(&(name.to_owned(), due_at));
-        run.is_some_and(|run| run.phase == ExperimentPhase::Over)
+        run.map(|run| run.phase)
+    }
+
+    /// Whether all is known of a run.
+    fn is_over(&self, name: &str, due_at: WallTime) -> bool {
+        self.phase(name, due_at) == Some(ExperimentPhase::Over)
     }
 
     /// What must be stored since the last call.
@@ -208,7 +213,8 @@ impl Engine {
     /// Runs of experiments, those that were due last first.
     #[must_use]
     pub fn experiments(&self) -> Vec<ExperimentStatus> {
-        let mut runs: Vec<_> = self.chaos.runs.values().cloned().collect();
+        let runs = self.chaos.runs.values();
+        let mut runs: Vec<_> = runs.map(|run| self.as_it_stands(run)).collect();
         runs.sort_by_key(|run| std::cmp::Reverse(run.due_at));
         runs
     }
@@ -219,7 +225,24 @@ impl Engine {
         let runs = self.chaos.runs.values().rev();
         let mut runs = runs.filter(|run| run.name == name);
         let fits = |run: &&ExperimentStatus| due_at.is_none_or(|due_at| run.due_at == due_at);
-        runs.find(fits).cloned()
+        runs.find(fits).map(|run| self.as_it_stands(run))
+    }
+
+    /// A run of which `kept` is kept, worked out anew while it goes on.
+    fn as_it_stands(&self, kept: &ExperimentStatus) -> ExperimentStatus {
+        if kept.phase == ExperimentPhase::Over {
+            return kept.clone();
+        }
+        let is_other = |name: &str, due_at, _| name != kept.name || due_at != kept.due_at;
+        let mut runs = self.controllers.experiments(&self.world, is_other);
+        runs.pop().unwrap_or_else(|| kept.clone())
+    }
+
+    /// Keeps runs that go on as they stand: the last that can be seen of those that are withdrawn.
+    pub(super) fn keep_experiments(&mut self) {
+        let is_over = |name: &str, due_at, _| self.chaos.is_over(name, due_at);
+        let running = self.controllers.experiments(&self.world, is_over);
+        self.chaos.keep(running);
     }
 
     /// Runs `intents` at once: all of them or none.

@@ -223,8 +223,8 @@ impl Engine {
             let sha256 = record::digest(&self.step);
             recorded.push(Line::Decided { sha256, new });
         }
-        let is_over = |name: &str, due_at| self.chaos.is_over(name, due_at);
-        let experiments = self.controllers.experiments(&self.world, is_over);
+        let is_kept = |name: &str, due_at, phase| self.chaos.phase(name, due_at) == Some(phase);
+        let experiments = self.controllers.experiments(&self.world, is_kept);
         self.chaos.keep(experiments);
         self.remember_experiments();
         &self.step
@@ -242,6 +242,9 @@ impl Engine {
             .filter(|id| !intents.contains_key(id))
             .cloned()
             .collect();
+        if !gone.is_empty() {
+            self.keep_experiments();
+        }
         for id in gone {
             self.controllers.remove(&id);
             self.bodies.remove(&id);

@@ -9,8 +9,8 @@ use sloop_model::{Policy, WallTime};
 
 use crate::slo::{cuts, describe};
 use crate::{
-    Chaos, Controller, Decision, ExperimentStatus, IntentId, ObjectiveStatus, Slo, SloStatus,
-    Stage, World, merge,
+    Chaos, Controller, Decision, ExperimentPhase, ExperimentStatus, IntentId, ObjectiveStatus, Slo,
+    SloStatus, Stage, World, merge,
 };
 
 /// All controllers, each with its intents and what it remembers of them.
@@ -173,19 +173,20 @@ impl Controllers {
     }
 
     /// What people see of the newest run of every experiment after a step, in the order of intents, but for those of which
-    /// `is_known` says, by name and when they were due, that all is known.
+    /// `is_known` says, by name, when they were due and where they are, that enough is known. What is seen of a run is dear to work
+    /// out, where it has many latencies.
     #[must_use]
     pub fn experiments(
         &self,
         world: &World,
-        is_known: impl Fn(&str, WallTime) -> bool,
+        is_known: impl Fn(&str, WallTime, ExperimentPhase) -> bool,
     ) -> Vec<ExperimentStatus> {
         self.slot::<Chaos>()
             .into_iter()
             .flat_map(|slot| slot.intents.values())
             .filter(|(intent, memory)| {
-                let due_at = memory.due_at();
-                due_at.is_some_and(|due_at| !is_known(&intent.spec().name, due_at))
+                let newest = memory.newest();
+                newest.is_some_and(|(due_at, phase)| !is_known(&intent.spec().name, due_at, phase))
             })
             .filter_map(|(intent, memory)| memory.status(intent, world))
             .collect()

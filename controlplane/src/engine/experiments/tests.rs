@@ -126,6 +126,44 @@ fn a_document_in_the_folder_is_run_by_its_name_only() {
     assert_eq!(process.phase(), Some(ExperimentPhase::Preflight));
 }
 
+/// What is seen of a run is worked out when its phase changes, when somebody asks, and before it is withdrawn.
+#[test]
+fn a_run_that_goes_on_is_seen_as_it_stands_also_after_it_was_withdrawn() {
+    let mut process = Process::begin();
+    let declared = serde_json::to_string(&intent()).unwrap();
+    let mut documents = Documents {
+        intents: BTreeMap::from([(id("aborts"), (Chaos::KIND, declared))]),
+        ..Documents::default()
+    };
+    let engine = &mut process.engine;
+    engine.set_documents(documents.clone(), NOW);
+    engine.run_declared_experiment("aborts", NOW).unwrap();
+    process.step(NOW);
+    let because = |process: &Process| process.engine.experiment("aborts", None).unwrap().because;
+    let first = because(&process);
+    assert!(first.contains("is not there"), "{first}");
+
+    let slo = json!({
+        "name": "orders", "service": "checkout", "mode": "monitored",
+        "window": {"rolling": 2_592_000_000_u64}, "budgeting": "occurrences",
+        "objectives": [{"target": 900_000_000,
+            "source": {"service": "checkout", "route": "any", "side": "server", "indicator": {}}}],
+    });
+    let slo = (sloop_controllers::Slo::KIND, slo.to_string());
+    let slo_id = IntentId("SLO/orders".to_owned());
+    documents.intents.insert(slo_id, slo);
+    process.engine.set_documents(documents, later(1));
+    process.step(later(1));
+    let second = because(&process);
+    assert!(second.contains("nobody reported"), "{second}");
+    assert_eq!(process.engine.experiments()[0].because, second);
+    let mut kept = process.engine.chaos.runs.values();
+    assert_eq!(kept.next().unwrap().because, first, "nobody asked for more");
+
+    process.engine.set_documents(Documents::default(), later(2));
+    assert_eq!(because(&process), second);
+}
+
 #[test]
 fn of_several_all_are_asked_for_or_none() {
     let mut process = Process::begin();

@@ -96,9 +96,9 @@ impl Controller for Chaos {
 }
 
 impl ChaosMemory {
-    /// When the newest run was due, if there was one.
-    pub(crate) fn due_at(&self) -> Option<WallTime> {
-        self.run.as_ref().map(|run| run.due_at)
+    /// When the newest run was due, and where it is, if there was one.
+    pub(crate) fn newest(&self) -> Option<(WallTime, ExperimentPhase)> {
+        self.run.as_ref().map(|run| (run.due_at, run.phase))
     }
 
     /// What people see of the newest run, if there was one.

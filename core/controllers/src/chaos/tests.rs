@@ -272,7 +272,7 @@ impl Lab {
     }
 
     fn status(&self) -> ExperimentStatus {
-        let mut all = self.controllers.experiments(&self.world, |_, _| false);
+        let mut all = self.controllers.experiments(&self.world, |_, _, _| false);
         all.pop().unwrap()
     }
 
@@ -475,7 +475,7 @@ fn two_experiments_never_go_on_together() {
         lab.second((10, 0), (10, 0));
     }
     let running = |lab: &Lab| {
-        let all = lab.controllers.experiments(&lab.world, |_, _| false);
+        let all = lab.controllers.experiments(&lab.world, |_, _, _| false);
         let running = all
             .iter()
             .filter(|one| one.phase == ExperimentPhase::Running);
