@@ -1,6 +1,7 @@
 //! `cargo xtask bench latency`: what a filter costs each request.
 
 mod output;
+mod prove;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -17,6 +18,7 @@ use sloop_integration::latency::{
 use sloop_integration::process::become_guard_if_asked;
 
 use output::{folder, say, show, write};
+use prove::prove;
 
 /// It ran, but its numbers must not be used.
 const REFUSED: u8 = 3;
@@ -323,44 +325,6 @@ async fn running(of: &RunningArguments) -> anyhow::Result<ExitCode> {
     let report = latency::running(running, settings, Live::default()).await?;
     let files = files(&report)?;
     show(&latency::table(&report), &report.refusals, &files)
-}
-
-/// Fails with [`REFUSED`] when a known cost is not found, or nothing could be measured.
-async fn prove(is_polite: bool, rounds: usize) -> anyhow::Result<ExitCode> {
-    let priority = if is_polite {
-        Priority::Ordinary
-    } else {
-        Priority::RealTime
-    };
-    let plan = Plan {
-        variants: latency::with_known_costs(&folder()?)?,
-        open: vec![],
-        modules: None,
-        settings: Settings::new(rounds, 7, priority),
-    };
-    let report = latency::measure(plan, Live::default()).await?;
-    let proofs = latency::proofs(&report).context("known costs are missing")?;
-    let mut text = latency::table(&report);
-    for proof in &proofs {
-        text.push_str(&format!(
-            "  known {:>6.1} us, found {:>6.2} us, stated error -{:.2}, +{:.2} us: {}\n",
-            proof.known_ns / 1e3,
-            proof.found_ns / 1e3,
-            proof.error_ns / 1e3,
-            (proof.error_ns + proof.beside_ns) / 1e3,
-            if proof.holds() { "found" } else { "NOT FOUND" }
-        ));
-    }
-    let mut refusals = report.refusals.clone();
-    if !proofs.iter().all(|proof| proof.holds()) {
-        refusals.push(
-            "a known cost was not found within the stated error. \
-             End what else runs here, and run it again"
-                .to_owned(),
-        );
-    }
-    say(&text)?;
-    show("", &refusals, &[])
 }
 
 /// Writes everything that a run is kept in. Numbers that must not be used are kept apart, and nothing is made of them.
