@@ -5,6 +5,7 @@ pub mod envoy;
 pub mod eventually;
 pub mod fleet;
 pub mod goodput;
+pub mod handmade;
 pub mod latency;
 pub mod ports;
 pub mod process;

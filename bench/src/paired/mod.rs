@@ -16,7 +16,7 @@ mod precision;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub use precision::{AGREEMENT, ERROR_MAX, Need};
+pub use precision::{ERROR_MAX, Need};
 
 /// Blocks that the pairs are cut into, at most.
 ///

@@ -2,15 +2,12 @@
 
 use super::Estimate;
 
-/// Half of a 95 % interval as a share of the estimate, up to which another run is expected to agree within [`AGREEMENT`].
+/// Half of a 95 % interval as a share of the estimate, up to which another run is expected to agree within a tenth.
 ///
 /// Half of the interval is 1.96 standard errors, so this is 2.3 % for one; the difference of two runs has √2 times
-/// that, 3.25 %, of which a tenth is three. So of twenty ratios of a run that are as unsure as this all agree with those
-/// of the next in 19 of 20 runs (normal distribution, which medians of many pairs come near).
+/// that, 3.25 %, of which a tenth is three: one of 500 ratios that are as unsure as this differs by more (normal distribution, which
+/// medians of many pairs come near).
 pub const ERROR_MAX: f64 = 0.045;
-
-/// How far two runs in a row may differ, as a share of what they measure.
-pub const AGREEMENT: f64 = 0.10;
 
 /// How many times the planned pairs are worth it at most. Beyond that, the error of what was planned is more than a
 /// third of the estimate: next to nothing, for which time is better spent on others.
@@ -45,12 +42,6 @@ impl Estimate {
             return f64::INFINITY;
         }
         (self.high - self.low) / (2.0 * self.median.abs())
-    }
-
-    /// Whether another run is expected to agree within [`AGREEMENT`].
-    #[must_use]
-    pub fn is_sure(self) -> bool {
-        self.error() <= ERROR_MAX
     }
 
     /// What it needs for an error of at most `error_max`, as an estimate from so many `pairs`, of which `planned` were
@@ -92,10 +83,13 @@ mod tests {
     #[test]
     fn an_estimate_is_sure_up_to_the_bound_whatever_its_sign() {
         for sign in [1.0, -1.0] {
-            assert!(around(sign * 1_000.0, 45.0).is_sure());
-            assert!(!around(sign * 1_000.0, 45.1).is_sure());
+            assert!(around(sign * 1_000.0, 45.0).error() <= ERROR_MAX);
+            assert!(ERROR_MAX < around(sign * 1_000.0, 45.1).error());
         }
-        assert!(!around(0.0, 0.0).is_sure(), "no share of nothing");
+        assert!(
+            around(0.0, 0.0).error().is_infinite(),
+            "no share of nothing"
+        );
     }
 
     #[test]

@@ -257,7 +257,7 @@ fn run(mut lanes: Lanes, settings: Settings, mut live: Live) -> anyhow::Result<(
     let per_pair = begun.elapsed() / u32::try_from(lanes.pairs().max(1))?;
     let until = Instant::now() + more_max;
     let remains = || until.saturating_duration_since(Instant::now());
-    if let Some(unsure) = unsure_of(&lanes, settings.rounds).filter(|_| 0 < settings.more_s) {
+    if let Some(unsure) = unsure_of(&lanes, settings.rounds) {
         for round in 0.. {
             let going = unsure.lanes(round);
             if going.is_empty() || remains().is_zero() {

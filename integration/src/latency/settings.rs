@@ -31,7 +31,7 @@ pub struct Settings {
     pub tls: bool,
     /// Who answers.
     pub service: Service,
-    /// What was asked for; what there was is in [`super::Machine`].
+    /// What was asked for; what there was is in `machine`.
     pub priority: Priority,
     /// How latency is measured; absent when it is not.
     pub open: Option<OpenSettings>,
