@@ -7,8 +7,7 @@ use super::words::{Cause, Tally};
 /// Why the limits do not hold for what was seen, if they do not; not even if the `overtaken` turn out well
 /// ([`super::pending`]).
 pub(super) fn trips(rule: &BreakerRule, seen: Tally, overtaken: u32) -> Option<Cause> {
-    // Nothing bad is neither above nor at any limit.
-    if !seen.is_bad() || seen.total < rule.calls_min() {
+    if seen.total < rule.calls_min() {
         return None;
     }
     let total = seen.total.saturating_add(overtaken);

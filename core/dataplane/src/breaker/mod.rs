@@ -19,7 +19,7 @@
 //! service a twentieth of its load. On the ramp as many may be under way as answers come back in time, which a
 //! service that is well doubles with each of its own round trips, and one that is overwhelmed does not.
 //!
-//! What fails is often known before what is served. So where the limits want to be sure, requests that a bad one
+//! What fails is often known before what is served. So where limits judge a window in time and want to be sure, requests that a bad one
 //! overtook count as not bad while they are under way (`pending`): in a burst the first answers are not all.
 //!
 //! Where there is another way to do it, [`sloop_model::BreakerManner`] has it as
@@ -123,7 +123,7 @@ impl Breaker {
         self.slow_above = slow_above(&rule);
         if rule != self.rule {
             self.sudden = Sudden::new(&rule);
-            self.pending = Pending::new(&rule);
+            self.pending.adopt(&rule);
             self.bad = None;
         }
         self.rule = rule;
@@ -250,11 +250,11 @@ impl Breaker {
         match self.state {
             State::Closed => {
                 self.sharing.count(ended, now);
-                self.count(ended, now);
+                self.count(ended, self.overtaken(), now);
             }
             State::Ramping { .. } => {
                 self.sharing.count(ended, now);
-                self.count(ended, now);
+                self.count(ended, self.overtaken(), now);
                 if epoch == self.epoch {
                     self.learn_room(Some(ended), now);
                 }

@@ -8,6 +8,9 @@
 //!
 //! Only what came within the last one or two windows counts: a stream that goes on for hours says nothing, and no
 //! more does a ticket that was lost. What takes longer is judged by what ended.
+//!
+//! The price: where a part fails at once and the rest hangs, those that hang count as not bad until the first of them
+//! ends badly, or the fleet's order comes. How many there are in other workers is taken from those of this one.
 
 use sloop_model::{BreakerRule, BreakerWindow, Time};
 
@@ -76,6 +79,22 @@ impl Pending {
         }
     }
 
+    /// Goes on with another rule; what is under way is forgotten.
+    pub(super) fn adopt(&mut self, rule: &BreakerRule) {
+        self.forget();
+        let Self { generation, .. } = *self;
+        *self = Self {
+            generation,
+            ..Self::new(rule)
+        };
+    }
+
+    /// What passed until now does not count, however it ends.
+    pub(super) const fn forget(&mut self) {
+        self.under_way = [0; 2];
+        self.generation = self.generation.wrapping_add(2);
+    }
+
     /// At least so many that came before a request, which is over, are under way.
     pub(super) fn overtaken(&self, passed: Passed) -> u32 {
         if self.length.is_none() {
@@ -83,6 +102,14 @@ impl Pending {
         }
         let later = self.passed.wrapping_sub(passed.number);
         self.all().saturating_sub(later)
+    }
+
+    /// So many at most were overtaken by a request of which nothing is known but that it is over.
+    pub(super) const fn may_be_overtaken(&self) -> u32 {
+        match self.length {
+            Some(_) => self.all(),
+            None => 0,
+        }
     }
 
     /// How many are under way.
@@ -136,6 +163,17 @@ mod tests {
         assert_eq!(pending.overtaken(third), 2, "the fourth came later");
         pending.end(first);
         assert_eq!(pending.overtaken(first), 0, "the oldest overtakes nobody");
+    }
+
+    #[test]
+    fn who_passed_under_another_rule_takes_nothing_away() {
+        let mut pending = sure();
+        let old = pending.pass(at(1));
+        pending.adopt(&BreakerRule::try_from(LIMITS()).unwrap());
+        pending.pass(at(2));
+        pending.end(old);
+        assert_eq!(pending.all(), 1);
+        assert_eq!(pending.may_be_overtaken(), 0, "limits are compared plainly");
     }
 
     #[test]

@@ -108,7 +108,8 @@ impl Breaker {
         match self.state {
             _ if !is_recent => {}
             State::Closed | State::Ramping { .. } if heard.tally.total != 0 => {
-                self.count(heard.tally, now);
+                // Whom their bad ones overtook is not told: it may be all that is under way here.
+                self.count(heard.tally, self.pending.may_be_overtaken(), now);
             }
             State::Counting => {
                 self.window.add(heard.tally, now);
@@ -141,7 +142,7 @@ impl Breaker {
             && self.sharing.served_at.is_none_or(|at| at <= opening.at)
         {
             self.attempts = opening.attempts;
-            self.epoch += 1;
+            self.next_epoch();
             self.sharing.opening = Some(opening);
             self.enter_open(self.opened(opening.at, until), opening.cause, now);
         }

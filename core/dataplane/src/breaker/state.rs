@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use sloop_model::{BreakerRule, LostProbes, Pace, Share, Time, Wake};
+use sloop_model::{BreakerRule, LateOutcomes, LostProbes, Pace, Share, Time, Wake};
 
 use super::Breaker;
 use super::board::Opening;
@@ -101,24 +101,35 @@ impl Breaker {
         }
     }
 
-    /// Counts what ended while it is closed or ramping, and opens if that is too much.
-    pub(super) fn count(&mut self, ended: Tally, now: Time) {
+    /// Requests that passed until now say nothing about what comes, unless late outcomes count.
+    pub(super) fn next_epoch(&mut self) {
+        self.epoch += 1;
+        if self.rule.limits().manner.late == LateOutcomes::Ignored {
+            self.pending.forget();
+            self.bad = None;
+        }
+    }
+
+    /// Counts what ended while it is closed or ramping, and opens if that is too much, even if so many that were
+    /// `overtaken` in each worker turn out well ([`super::pending`]).
+    pub(super) fn count(&mut self, ended: Tally, overtaken: u32, now: Time) {
         let seen = self.window.add(ended, now);
         let sudden = self.sudden.add(ended, now);
+        // Nothing bad is neither above nor at any limit.
         if !seen.is_bad() {
             return;
         }
-        let overtaken = self.overtaken(now);
+        // Connections are spread over workers, more or less.
+        let overtaken = overtaken.saturating_mul(self.sharing.workers(now));
         let trips = |seen| evidence::trips(&self.rule, seen, overtaken);
         if let Some(cause) = trips(seen).or_else(|| trips(sudden?)) {
             self.open(cause, now);
         }
     }
 
-    /// How many requests the last bad one overtook, in all workers: connections are spread over them.
-    fn overtaken(&self, now: Time) -> u32 {
-        let own = self.bad.map_or(0, |bad| self.pending.overtaken(bad));
-        own.saturating_mul(self.sharing.workers(now))
+    /// How many requests of this worker the last bad one overtook.
+    pub(super) fn overtaken(&self) -> u32 {
+        self.bad.map_or(0, |bad| self.pending.overtaken(bad))
     }
 
     pub(super) fn judge_probes(&mut self, seen: Tally, probes: u32, now: Time) {
@@ -126,7 +137,7 @@ impl Breaker {
             Judgement::Open => {}
             Judgement::Failed(cause) => self.open(cause, now),
             Judgement::Served => {
-                self.epoch += 1;
+                self.next_epoch();
                 self.window = Window::new(self.rule.window(), now);
                 self.has_recovered = true;
                 self.sharing.served_at = Some(now);
@@ -148,7 +159,7 @@ impl Breaker {
         if let State::Ramping { .. } = self.state {
             self.relapses = self.relapses.saturating_add(1);
         }
-        self.epoch += 1;
+        self.next_epoch();
         let until = now.after(back_off(&self.rule, self.attempts));
         self.sharing.opening = Some(Opening {
             at: now,
@@ -218,7 +229,7 @@ impl Breaker {
     }
 
     pub(super) fn probe(&mut self, now: Time) {
-        self.epoch += 1;
+        self.next_epoch();
         let probes = self.sharing.probes(self.rule.limits().probes, now);
         self.window = Window::of_calls(probes);
         let probing = State::Probing {
@@ -242,7 +253,7 @@ impl Breaker {
             self.enter(state, cause, now);
         }
         self.state = state;
-        self.epoch += 1;
+        self.next_epoch();
         (self.attempts, self.relapses) = (0, 0);
         self.window = Window::new(self.rule.window(), now);
         self.sharing.forget();

@@ -134,13 +134,21 @@ fn what_a_failure_overtook_may_turn_out_well() {
 }
 
 #[test]
-fn where_the_others_fail_too_it_opens_at_once() {
+fn where_the_oldest_or_most_fail_too_it_opens_at_once() {
     let (mut bench, mut others) = burst(40);
     let oldest = others.remove(0);
     bench.breaker.record(oldest, Outcome::Timeout, FAST, at(70));
     assert_eq!(bench.state(70), BreakerState::Open, "it overtook nobody");
     let (mut bench, _) = burst(90);
     assert_eq!(bench.state(1), BreakerState::Open, "most failed anyway");
+}
+
+#[test]
+fn who_passed_before_it_opened_does_not_keep_it_closed_later() {
+    let (mut bench, hanging) = burst(90);
+    assert_eq!(bench.state(1), BreakerState::Open);
+    assert_eq!(hanging.len(), 10);
+    assert_eq!(bench.breaker.pending.all(), 0, "their outcomes are ignored");
 }
 
 #[test]

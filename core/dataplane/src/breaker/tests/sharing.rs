@@ -90,6 +90,33 @@ impl Sidecar {
 }
 
 #[test]
+fn what_failures_of_another_overtook_may_turn_out_well() {
+    let limits = BreakerLimits {
+        calls_min: 10,
+        sigmas_hundredths: 300,
+        slow_max: None,
+        slow_us: None,
+        ..LIMITS()
+    };
+    let mut sidecar = Sidecar::new(limits, 2);
+    // A burst that is spread over both; what fails first came to one of them.
+    let mut pass = |worker: usize| match sidecar.workers[worker].breaker.admit(0, at(0)) {
+        Admit::Pass(ticket) => ticket,
+        Admit::Refuse { .. } => unreachable!("it is closed"),
+    };
+    let others: Vec<Ticket> = (0..40).flat_map(|_| [pass(0), pass(1)]).collect();
+    let failing: Vec<Ticket> = (0..12).map(|_| pass(0)).collect();
+    for ticket in failing {
+        let breaker = &mut sidecar.workers[0].breaker;
+        breaker.record(ticket, Outcome::ServerError, FAST, at(1));
+    }
+    assert_eq!(others.len(), 80);
+    sidecar.tick(6);
+    sidecar.tick(12);
+    assert!(sidecar.are_all(BreakerState::Closed, 12));
+}
+
+#[test]
 fn what_each_saw_opens_all() {
     let mut sidecar = Sidecar::new(LIMITS(), 2);
     sidecar.fail(0, 2, 0);
