@@ -86,7 +86,7 @@ impl Experiments {
         }
         for (key, run) in &mut experiments.runs {
             if run.phase != ExperimentPhase::Over {
-                interrupt(run);
+                interrupt(run, BEGAN_AGAIN);
                 experiments.changed.insert(key.clone());
             }
         }
@@ -158,6 +158,19 @@ impl Experiments {
             let Some(oldest) = oldest else { break };
             self.runs.remove(&oldest);
             self.changed.insert(oldest);
+        }
+    }
+
+    /// What went on of a document that is gone is over, and does not run again when the document comes back.
+    pub(super) fn withdraw(&mut self, gone: &IntentId) {
+        let runs = self.runs.iter_mut();
+        let going = runs.filter(|(_, run)| run.phase != ExperimentPhase::Over);
+        for (key, run) in going.filter(|((name, _), _)| id(name) == *gone) {
+            interrupt(run, WITHDRAWN);
+            self.changed.insert(key.clone());
+            let (name, due_at) = key;
+            let newest = self.past.entry(name.clone()).or_default();
+            *newest = (*newest).max(*due_at);
         }
     }
 
@@ -351,8 +364,10 @@ fn id(name: &str) -> IntentId {
     IntentId(format!("ChaosExperiment/{name}"))
 }
 
-fn interrupt(run: &mut ExperimentStatus) {
-    let why = "interrupted: the control plane began again, and what the arms had seen is lost; faults ended by themselves";
+const BEGAN_AGAIN: &str = "interrupted: the control plane began again, and what the arms had seen is lost; faults ended by themselves";
+const WITHDRAWN: &str = "interrupted: its document is gone; faults ended";
+
+fn interrupt(run: &mut ExperimentStatus, why: &str) {
     run.phase = ExperimentPhase::Over;
     run.verdict = Some(ExperimentVerdict::Inconclusive);
     why.clone_into(&mut run.because);

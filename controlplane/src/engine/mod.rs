@@ -247,6 +247,7 @@ impl Engine {
         }
         for id in gone {
             self.controllers.remove(&id);
+            self.chaos.withdraw(&id);
             self.bodies.remove(&id);
             self.record(|| Input::Remove(id.clone()));
         }

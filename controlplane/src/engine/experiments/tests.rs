@@ -128,7 +128,7 @@ fn a_document_in_the_folder_is_run_by_its_name_only() {
 
 /// What is seen of a run is worked out when its phase changes, when somebody asks, and before it is withdrawn.
 #[test]
-fn a_run_that_goes_on_is_seen_as_it_stands_also_after_it_was_withdrawn() {
+fn a_run_that_goes_on_is_seen_as_it_stands_and_is_over_once_it_was_withdrawn() {
     let mut process = Process::begin();
     let declared = serde_json::to_string(&intent()).unwrap();
     let mut documents = Documents {
@@ -161,7 +161,37 @@ fn a_run_that_goes_on_is_seen_as_it_stands_also_after_it_was_withdrawn() {
     assert_eq!(kept.next().unwrap().because, first, "nobody asked for more");
 
     process.engine.set_documents(Documents::default(), later(2));
-    assert_eq!(because(&process), second);
+    let over = process.engine.experiment("aborts", None).unwrap();
+    assert_eq!(over.phase, ExperimentPhase::Over);
+    assert_eq!(over.verdict, Some(ExperimentVerdict::Inconclusive));
+    assert_eq!(over.because, WITHDRAWN);
+}
+
+#[test]
+fn what_was_withdrawn_runs_again_when_somebody_asks_and_not_before() {
+    let mut process = Process::begin();
+    let declared = serde_json::to_string(&intent()).unwrap();
+    let documents = Documents {
+        intents: BTreeMap::from([(id("aborts"), (Chaos::KIND, declared))]),
+        ..Documents::default()
+    };
+    let engine = &mut process.engine;
+    engine.set_documents(documents.clone(), NOW);
+    engine.run_declared_experiment("aborts", NOW).unwrap();
+    process.step(NOW);
+    process.engine.set_documents(Documents::default(), later(1));
+    process.step(later(1));
+    process.engine.set_documents(documents, later(2));
+    process.step(later(2));
+    let is_over = |run: &ExperimentStatus| run.phase == ExperimentPhase::Over;
+    assert!(process.engine.experiments().iter().all(is_over));
+
+    let again = process.engine.run_declared_experiment("aborts", later(3));
+    again.unwrap();
+    process.step(later(3));
+    let runs = process.engine.experiments();
+    assert_eq!(runs.len(), 2);
+    assert!(!is_over(&runs[0]) && is_over(&runs[1]));
 }
 
 #[test]
