@@ -1,7 +1,7 @@
 //! Reads reports from the wire, no more of them at a time than there is room for.
 //!
 //! The size of a report is known before its bytes are there, and what it takes when it is decoded
-//! before it is. Room for both is taken before, and given back when the report is answered, so
+//! before it is. Where its bytes have to be waited for, room for them is taken before, and given back when the report is answered, so
 //! whatever is sent, reports take no more memory than [`ReportLimits::room`].
 
 use std::convert::Infallible;
@@ -12,12 +12,11 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
 use prost::Message;
-use sloop_xds_protos::report::v1::{ReportRequest, report_service_server};
+use sloop_xds_protos::report::v1::ReportRequest;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tonic::Status;
 use tonic::body::Body;
 use tonic::codegen::{BoxFuture, Service};
-use tonic::server::NamedService;
 
 use super::answer::Answer;
 use super::service::Reports;
@@ -118,10 +117,12 @@ impl Hall {
             })
         };
         let own = own.map(|room| take(room, Limit::ConnectionRoom));
+        let own = own.transpose()?;
         let of_identity = of_identity.map(|room| take(room, Limit::IdentityRoom));
+        let of_identity = of_identity.transpose()?;
         Ok(Room {
-            _of_connection: own.transpose()?,
-            _of_identity: of_identity.transpose()?,
+            _of_connection: own,
+            _of_identity: of_identity,
             _of_all: take(Arc::clone(&self.room), Limit::ReportRoom)?,
         })
     }
@@ -232,10 +233,6 @@ impl ReportDoor {
     pub(super) fn is_for(request: &http::Request<Body>) -> bool {
         request.uri().path() == PATH
     }
-}
-
-impl NamedService for ReportDoor {
-    const NAME: &'static str = report_service_server::SERVICE_NAME;
 }
 
 impl Service<http::Request<Body>> for ReportDoor {
