@@ -8,14 +8,26 @@ use super::table::{Table, ago};
 use super::{CliError, client};
 use crate::admin::api::{FilterInForce, List, NodeStatus, ResourceStatus};
 
-/// Describes the node with this id.
+/// Describes the node with this id; all of them where services have one each.
 pub(super) fn run(admin: &Uri, name: &str, out: &mut dyn Write) -> Result<(), CliError> {
     let nodes: List<NodeStatus> = client::get(admin, "/v1/nodes")?;
-    let node = nodes.items.into_iter().find(|node| node.node == name);
-    let node = node.ok_or_else(|| CliError::Refused(format!("there is no node {name:?}")))?;
-    head(&node, nodes.at_ms).print(out)?;
+    let own: Vec<&NodeStatus> = nodes.items.iter().filter(|it| it.node == name).collect();
+    if own.is_empty() {
+        return Err(CliError::Refused(format!("there is no node {name:?}")));
+    }
+    for (index, node) in own.into_iter().enumerate() {
+        if 0 < index {
+            writeln!(out)?;
+        }
+        describe(node, nodes.at_ms, out)?;
+    }
+    Ok(())
+}
+
+fn describe(node: &NodeStatus, at_ms: u64, out: &mut dyn Write) -> Result<(), CliError> {
+    head(node, at_ms).print(out)?;
     writeln!(out, "\nResources")?;
-    resources(&node, nodes.at_ms).print(out)?;
+    resources(node, at_ms).print(out)?;
     for resource in &node.resources {
         if let Some(refusal) = &resource.last_refusal {
             writeln!(
@@ -23,7 +35,7 @@ pub(super) fn run(admin: &Uri, name: &str, out: &mut dyn Write) -> Result<(), Cl
                 "  refused {} of {} {} ago: {}",
                 short(&resource.kind),
                 refusal.version,
-                ago(nodes.at_ms, Some(refusal.at_ms)),
+                ago(at_ms, Some(refusal.at_ms)),
                 refusal.reason
             )?;
         }
@@ -38,7 +50,7 @@ pub(super) fn run(admin: &Uri, name: &str, out: &mut dyn Write) -> Result<(), Cl
                 .accepted
                 .map_or_else(|| "-".to_owned(), |number| number.to_string()),
             filter_drift(filter).to_owned(),
-            ago(nodes.at_ms, Some(filter.applied_ms)),
+            ago(at_ms, Some(filter.applied_ms)),
             filter.vm.clone(),
         ]);
     }
