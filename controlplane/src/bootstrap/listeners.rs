@@ -47,7 +47,7 @@ impl Bootstrap {
   routes:
   - name: app
     match: {{prefix: \"/\"}}
-    # The caller decides how long it waits.
+    # The caller decides how long it waits. Streams that are silent for 5 minutes end.
     route: {{cluster: {app}, timeout: 0s}}
 "
         );
@@ -69,7 +69,7 @@ impl Bootstrap {
   routes:
   - name: {name}
     match: {{prefix: \"/\"}}
-    # As long as the caller waits: Envoy's own 15 s would end long calls and streams.
+    # The caller decides how long it waits: Envoy's own 15 s would end long calls. Streams that are silent for 5 minutes end.
     route: {{cluster: {cluster}, timeout: 0s}}
 "
                 )

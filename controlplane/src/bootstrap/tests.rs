@@ -51,7 +51,7 @@ fn each_direction_has_a_listener_with_its_filter() {
 }
 
 #[test]
-fn no_call_ends_because_there_is_a_sidecar() {
+fn no_call_ends_for_how_long_it_takes_in_all() {
     assert_eq!(lines_of(&example().to_yaml(), "route: {cluster: "), 2);
     assert_eq!(lines_of(&example().to_yaml(), ", timeout: 0s}"), 2);
 }
