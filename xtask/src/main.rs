@@ -34,7 +34,7 @@ struct Arguments {
 /// What can be asked for.
 #[derive(Debug, Subcommand)]
 enum Task {
-    /// Gets the Wasm target and Envoy; quick when they are there
+    /// Gets the Wasm target, Envoy and Prometheus; quick when they are there
     Setup,
     /// Builds the filter into target/sloop_filter.wasm
     Wasm,

@@ -11,13 +11,14 @@ use crate::{artifact, setup, wasm, workspace};
 /// Builds everything, then becomes `cargo test`, whose lines are the last.
 ///
 /// The system tests find what they start in the environment: `ENVOY`, `SLOOP`
-/// (the program `sloop`) and `SLOOP_MODULE`.
+/// (the program `sloop`) and `SLOOP_MODULE`, and `PROMTOOL` and `PROMETHEUS` where there are any.
 ///
 /// # Errors
 ///
 /// When something that the tests need is missing, or they do not compile.
 pub(crate) fn run(arguments: &[OsString]) -> Result<()> {
     let envoy = setup::envoy()?;
+    let prometheus = setup::prometheus();
     wasm::build(wasm::Variant::Answers)?;
     let module = wasm::build(wasm::Variant::Requests)?;
     let sloop = build_tests()?;
@@ -30,6 +31,7 @@ pub(crate) fn run(arguments: &[OsString]) -> Result<()> {
         .args(["--no-fail-fast"])
         .args(arguments)
         .env("ENVOY", envoy)
+        .envs(prometheus)
         .env("SLOOP_MODULE", module)
         .env("SLOOP", sloop);
     run::become_(&mut tests)

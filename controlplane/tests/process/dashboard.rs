@@ -27,7 +27,7 @@ struct Prometheus {
 }
 
 impl Prometheus {
-    /// Starts the one of Debian's package `prometheus` (or `PROMETHEUS`), which scrapes `target`; nothing where there is none.
+    /// Starts `PROMETHEUS` (or what is on the `PATH`), which scrapes `target`; nothing where there is none.
     fn start(folder: &Path, target: SocketAddr) -> Option<Self> {
         let free = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = free.local_addr().unwrap();
@@ -51,9 +51,7 @@ impl Prometheus {
             .stdin(Stdio::null())
             .stderr(Stdio::null());
         let Ok(child) = command.spawn() else {
-            println!(
-                "SKIPPED: no prometheus; install Debian's package prometheus or set PROMETHEUS"
-            );
+            println!("SKIPPED: no prometheus; `cargo xtask test` gets it, or set PROMETHEUS");
             return None;
         };
         Some(Self { child, address })

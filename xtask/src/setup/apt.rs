@@ -1,7 +1,10 @@
 //! Debian's packages.
 
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
 
 use crate::run;
 
@@ -21,6 +24,36 @@ pub(crate) fn install(packages: &[String]) -> bool {
         return true;
     }
     run::run(&mut apt_get(["update"])).is_ok() && run::run(&mut install).is_ok()
+}
+
+/// Downloads the newest `package` into the empty `folder`, with fresh lists if the old ones do not know it, and
+/// installs nothing. Returns the file. Nobody needs to be root for it, except for fresh lists.
+///
+/// # Errors
+///
+/// When this is no Debian, or the package cannot be had.
+pub(crate) fn download(package: &str, folder: &Path) -> Result<PathBuf> {
+    if run::on_path("apt-get").is_none() {
+        bail!("there is no apt-get");
+    }
+    let mut download = Command::new("apt-get");
+    download
+        .current_dir(folder)
+        // Root would otherwise be warned that it downloads as itself.
+        .args(["-q", "-o", "APT::Sandbox::User=root", "download", package])
+        .stdin(std::process::Stdio::null());
+    if run::run(&mut download).is_err() {
+        if !is_usable() {
+            bail!("Debian's package {package} cannot be downloaded");
+        }
+        run::run(&mut apt_get(["update"]))?;
+        run::run(&mut download)?;
+    }
+    let files = std::fs::read_dir(folder)?;
+    let mut packages = files.flatten().map(|file| file.path());
+    packages
+        .find(|file| file.extension().is_some_and(|it| it == "deb"))
+        .with_context(|| format!("apt-get left no package in {}", folder.display()))
 }
 
 fn apt_get<const N: usize>(arguments: [&str; N]) -> Command {
