@@ -123,9 +123,14 @@ impl Fleet {
     /// Whether there surely is only one sidecar, which may then speak for all: no other was heard of in the
     /// longest time that one may be silent, and others would have had the time to be.
     pub(crate) fn is_alone(&self, now: WallTime) -> bool {
+        self.heard(now) <= 1 && self.others_by <= now
+    }
+
+    /// How many sidecars are there that see requests: those heard of in the longest time that one may be silent,
+    /// also where they report too seldom to be in any window.
+    pub(crate) fn heard(&self, now: WallTime) -> usize {
         let is_there = |node: &&Node| now.since(node.heard) <= HEARD_KEPT;
-        let heard = self.nodes.values().filter(is_there).count();
-        heard <= 1 && self.others_by <= now
+        self.nodes.values().filter(is_there).count()
     }
 
     /// All that was added since the process began, so that whoever looks again sees what is new.

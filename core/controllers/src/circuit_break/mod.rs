@@ -32,7 +32,6 @@ use orders::{Opened, QUORUM_WINDOW, Verdict, quorum};
 use sloop_model::{BreakerMode, BreakerRule, Mode, Policy, Rule, Scope, Share, ShedRule, WallTime};
 use watch::Subject;
 
-use crate::budget::FLEET_WINDOW_MAX;
 use crate::detect::Hypotheses;
 use crate::lease;
 use crate::slo::share;
@@ -229,7 +228,8 @@ impl<'a> Guard<'a> {
         let opened = self.world.opened_by_themselves(scope, QUORUM_WINDOW);
         // In health nobody is counted: that looks at every sidecar.
         if 0 < opened {
-            let callers = fleet.nodes(now, FLEET_WINDOW_MAX).max(opened);
+            // Who is well reports less often, and would be in no window.
+            let callers = fleet.heard(now).max(opened);
             if quorum(callers) <= opened {
                 let window = Length(QUORUM_WINDOW);
                 let saw = format!(

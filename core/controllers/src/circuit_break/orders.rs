@@ -92,7 +92,8 @@ pub(crate) const QUORUM_WINDOW: Duration = Duration::from_secs(3);
 
 /// How many of `callers` must have opened by themselves for all to be ordered to: a
 /// fifth, and two at least. One bad sidecar does not open the fleet, and in a
-/// large fleet a few bad ones do not either.
+/// large fleet a few bad ones do not either. Callers are all that were heard of with a request in
+/// [`Fleet::heard`]'s time, at whatever interval they report; who has been silent for longer is no witness.
 pub(crate) fn quorum(callers: usize) -> usize {
     callers.div_ceil(5).max(2)
 }

@@ -1,4 +1,5 @@
 mod alone;
+mod quorum;
 
 use core::time::Duration;
 

@@ -3,7 +3,7 @@
 use super::*;
 
 /// The second in which an order is given within ten minutes of these reports.
-fn ordered(reports: impl Fn(u64) -> Vec<Observation>) -> Option<u64> {
+pub(super) fn ordered(reports: impl Fn(u64) -> Vec<Observation>) -> Option<u64> {
     ordered_in(World::default(), reports)
 }
 
@@ -21,7 +21,7 @@ fn ordered_in(mut world: World, reports: impl Fn(u64) -> Vec<Observation>) -> Op
 }
 
 /// What was seen in the last so many seconds.
-fn over(length: u64, mut seen: Observation) -> Observation {
+pub(super) fn over(length: u64, mut seen: Observation) -> Observation {
     seen.from = seen.at.before(Duration::from_secs(length));
     seen
 }
