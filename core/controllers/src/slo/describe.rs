@@ -143,6 +143,16 @@ fn notes(intent: &SloIntent, world: &World) -> Vec<String> {
     {
         notes.push("counts are kept for 90 days, so only those are known".to_owned());
     }
+    for index in (0..).take(intent.objectives.len()) {
+        if let Some(elsewhere) = world.elsewhere(&intent.objective_id(index)) {
+            notes.push(format!(
+                "objective {index}: sidecars counted {} requests for it where it does not count, the last on {}, {} ago: look for sidecars with another configuration",
+                elsewhere.requests,
+                elsewhere.scope,
+                Length(world.now().since(elsewhere.at)),
+            ));
+        }
+    }
     for (index, objective, _) in intent.counted() {
         let measured = Measured::new(intent, index, objective, world);
         if let Some(reading) = measured.reading().filter(|reading| reading.covered < 0.99) {

@@ -341,6 +341,7 @@ impl World {
     ) -> bool {
         if !self.sources.may_count(id, scope) {
             self.lost.elsewhere = self.lost.elsewhere.saturating_add(seen.total);
+            self.sources.note(id, scope, seen.total, seen_by.to);
             return false;
         }
         let is_known = self.series.contains_key(id);

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use sloop_model::{ObjectiveId, Scope};
+use sloop_model::{ObjectiveId, Scope, WallTime};
 
 use super::World;
 use crate::SloIntent;
@@ -17,6 +17,19 @@ use crate::slo::SloSource;
 pub(super) struct Sources {
     /// Nothing for those that no report counts: composites, and sources that are not ours.
     sources: BTreeMap<ObjectiveId, Option<SloSource>>,
+    /// Of those among them that were counted elsewhere.
+    elsewhere: BTreeMap<ObjectiveId, Elsewhere>,
+}
+
+/// What sidecars counted for an objective where it does not count, since its source says what it says or the process began.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Elsewhere {
+    /// How many requests.
+    pub(crate) requests: u64,
+    /// Where the newest of them were.
+    pub(crate) scope: Scope,
+    /// Until when the newest report with some counted.
+    pub(crate) at: WallTime,
 }
 
 impl Sources {
@@ -27,6 +40,20 @@ impl Sources {
             Some(None) => false,
             Some(Some(source)) => source.covers(scope),
         }
+    }
+
+    /// Notes so many requests, up to `at`, that do not count for `id`, which is wanted.
+    pub(super) fn note(&mut self, id: &ObjectiveId, scope: &Scope, requests: u64, at: WallTime) {
+        if requests == 0 {
+            return;
+        }
+        let before = self.elsewhere.get(id).map_or(0, |known| known.requests);
+        let known = Elsewhere {
+            requests: before.saturating_add(requests),
+            scope: scope.clone(),
+            at,
+        };
+        self.elsewhere.insert(id.clone(), known);
     }
 }
 
@@ -40,7 +67,15 @@ impl World {
                 sources.insert(intent.objective_id(index), objective.source.clone());
             }
         }
-        self.sources = Sources { sources };
+        let mut elsewhere = core::mem::take(&mut self.sources.elsewhere);
+        let before = &self.sources.sources;
+        elsewhere.retain(|id, _| sources.get(id) == before.get(id));
+        self.sources = Sources { sources, elsewhere };
+    }
+
+    /// What sidecars counted for an objective where it does not count; nothing when they did not.
+    pub(crate) fn elsewhere(&self, id: &ObjectiveId) -> Option<&Elsewhere> {
+        self.sources.elsewhere.get(id)
     }
 }
 

@@ -199,6 +199,20 @@ fn what_is_reported_of_an_objective_where_it_does_not_count_is_lost_and_said() {
     world.observe(forged);
     assert_eq!(world.counts(&id(), Duration::from_secs(60)), None);
     assert_eq!(world.lost().elsewhere, 10);
+    world.begin_step(at(12));
+    let step = controllers.step(&mut world);
+    assert_eq!(
+        controllers.slo_statuses(&world, &step)[0].notes,
+        [
+            "objective 0: sidecars counted 10 requests for it where it does not count, the last on payments refund (server), 2 s ago: look for sidecars with another configuration"
+        ]
+    );
+    let other = body.replace("charge", "refund");
+    controllers.put(&slo, "slo", &other).unwrap();
+    let step = controllers.step(&mut world);
+    assert!(controllers.slo_statuses(&world, &step)[0].notes.is_empty());
+    controllers.put(&slo, "slo", body).unwrap();
+    controllers.step(&mut world);
     world.observe(saw(9, 10));
     let counts = world.counts(&id(), Duration::from_secs(60)).unwrap();
     assert_eq!((counts.total, world.lost().elsewhere), (10, 10));
