@@ -1,5 +1,7 @@
 //! What goes in, what comes out, and what a restart leaves of it.
 
+mod alerts;
+
 use std::time::Duration;
 
 use proptest::prelude::*;

@@ -17,8 +17,7 @@ pub struct AlertIntent {
     pub service: ServiceName,
     /// Its objectives that are counted here: position and target.
     pub objectives: Vec<(u32, Target)>,
-    /// Those among them that are budgeted by slices which are good or bad as a whole: position, and how they are cut.
-    /// Their targets are about slices.
+    /// Those among them that are budgeted by slices: position, and how they are cut. Their targets are about slices.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub slices: Vec<(u32, Slicing)>,
     /// How bad it is, in the operator's words.

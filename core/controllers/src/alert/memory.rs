@@ -5,7 +5,8 @@
 //! - *firing*: people are told.
 //! - *resolved*: people are told that it is over; after [`RESOLVED_KEPT`] it is calm.
 //!
-//! Where it is not known whether the condition holds, everything stays as it is.
+//! Where it is not known whether the condition holds, everything stays as it is. What people are told of outlives
+//! the process ([`Told`]), so that they are told of its end, too.
 
 use core::time::Duration;
 
@@ -13,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use sloop_model::WallTime;
 
 use super::AlertKind;
+use crate::world::Told;
 
 /// Per objective, in the order of the intent.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -53,6 +55,18 @@ const RESOLVE_AFTER: Duration = Duration::from_secs(60);
 const RESOLVED_KEPT: Duration = Duration::from_secs(15 * 60);
 
 impl State {
+    /// The state at `now` of what people were told before the process began. What fired may have held until just now.
+    fn restored(told: Option<Told>, now: WallTime) -> Self {
+        match told {
+            None => Self::Calm,
+            Some(Told { since, until: None }) => Self::Firing { since, held: now },
+            Some(Told {
+                since,
+                until: Some(until),
+            }) => Self::Resolved { since, until },
+        }
+    }
+
     /// The state at `now`, when the condition holds or not; `None` when nobody knows.
     pub(super) fn next(self, holds: Option<bool>, after: Duration, now: WallTime) -> Self {
         let state = self.rewound(now);
@@ -100,6 +114,14 @@ impl State {
 }
 
 impl Watched {
+    /// Both, as people were `told` of them before the process began.
+    pub(super) fn restored(told: impl Fn(AlertKind) -> Option<Told>, now: WallTime) -> Self {
+        Self {
+            breaching: State::restored(told(AlertKind::Breaching), now),
+            no_data: State::restored(told(AlertKind::NoData), now),
+        }
+    }
+
     /// Both, each with its kind.
     pub(super) fn states(&self) -> [(AlertKind, State); 2] {
         [

@@ -7,8 +7,9 @@
 //! that the objective could never reach counts as seven eighths of the way from
 //! its budget to everything, as for the windows of the SRE workbook.
 //!
-//! What is counted are requests, also where a budget is of whole slices of time. A share of bad requests
-//! that leaves every slice good spends nothing there, so the level is at least what makes a slice bad.
+//! What is counted is what the budget counts: requests, or slices of time. A slice says nothing before it is over, so
+//! where the window is shorter than a slice, it is as long as one. Slices that are good or bad as a whole surely burn
+//! when they are enough to be sure of, or when the window's requests surely have more bad ones than a good slice may.
 //!
 //! It says at each step which alerts there are ([`Signal::Alert`]); whoever
 //! delivers them finds out what of it is news. It never acts on the mesh.
@@ -25,10 +26,10 @@ use memory::{State, Watched};
 use serde::{Deserialize, Serialize};
 use sloop_model::{ObjectiveId, ServiceName, Target, WallTime};
 
-use crate::budget::{surely_above, surely_below};
-use crate::slo::{bad_share, share};
+use crate::budget::surely_above;
+use crate::slo::{Tally, bad_share, share};
 use crate::words::{Length, Percent};
-use crate::{Controller, Counts, Decision, Signal, Stage, World};
+use crate::{BudgetUnit, Controller, Decision, Signal, Stage, World};
 
 /// The controller.
 #[derive(Clone, Copy, Debug)]
@@ -95,28 +96,18 @@ impl Controller for Alert {
         let now = world.now();
         let lookback = Duration::from_millis(intent.lookback_ms);
         let after = Duration::from_millis(intent.after_ms);
-        memory
-            .objectives
-            .resize(intent.objectives.len(), Watched::default());
+        intent.remember(memory, world);
         let mut decision = Decision::default();
         let mut because = Vec::new();
         for ((index, target), watched) in intent.objectives.iter().zip(&mut memory.objectives) {
-            let objective = ObjectiveId {
-                slo: intent.slo.clone(),
-                index: *index,
-            };
-            let counts = world.counts(&objective, lookback);
-            let level = intent.level(*index, *target);
-            let holds = counts.and_then(|counts| intent.holds(counts, level));
+            let objective = intent.objective(*index);
+            let known = world.reading(&objective, now.before(lookback));
+            let counted = Counted::new(intent, &objective, world);
+            let level = bad_share(intent.threshold, *target);
+            let holds = counted.and_then(|counted| intent.holds(counted, level));
             watched.breaching = watched.breaching.next(holds, after, now);
-            watched.no_data = watched.no_data.next(Some(counts.is_none()), after, now);
-            let mut summary = intent.summary(counts, *target);
-            if let Some(allowed) = intent.allowed_in_slice(*index) {
-                let allowed = Percent(allowed);
-                summary.push_str(&format!(
-                    "; judged by requests, of which a slice may have {allowed} bad"
-                ));
-            }
+            watched.no_data = watched.no_data.next(Some(known.is_none()), after, now);
+            let summary = intent.summary(counted, *target);
             for (kind, state) in watched.states() {
                 if let Some(alert) = intent.alert(&objective, (kind, state), &summary) {
                     decision.signals.push(Signal::Alert(Box::new(alert)));
@@ -133,23 +124,30 @@ impl Controller for Alert {
 }
 
 impl AlertIntent {
-    /// The share of requests of the objective at `index` that may be bad in a good slice; nothing when
-    /// there are none that are good as a whole.
-    fn allowed_in_slice(&self, index: u32) -> Option<f64> {
-        let slices = self.slices.iter().find(|(known, _)| *known == index);
-        Some(1.0 - slices?.1.target()?)
+    fn objective(&self, index: u32) -> ObjectiveId {
+        ObjectiveId {
+            slo: self.slo.clone(),
+            index,
+        }
     }
 
-    /// The share of bad requests that the threshold stands for.
-    fn level(&self, index: u32, target: Target) -> f64 {
-        let allowed = self.allowed_in_slice(index).unwrap_or(0.0);
-        bad_share(self.threshold, target).max(allowed)
+    /// Makes room in `memory` for each objective. Of those that are not in it people may have been told before the
+    /// process began.
+    fn remember(&self, memory: &mut AlertMemory, world: &World) {
+        memory.objectives.truncate(self.objectives.len());
+        for (index, _) in self.objectives.iter().skip(memory.objectives.len()) {
+            let objective = self.objective(*index);
+            let told = |kind| world.told(&objective, kind, &self.policy);
+            let watched = Watched::restored(told, world.now());
+            memory.objectives.push(watched);
+        }
     }
 
     /// Whether the condition surely holds, with its threshold at `level`; nothing when that is not sure.
-    fn holds(&self, counts: Counts, level: f64) -> Option<bool> {
-        let is_above = surely_above(counts.bad(), counts.total, level);
-        let is_below = surely_below(counts.bad(), counts.total, level) || counts.total == 0;
+    fn holds(&self, counted: Counted, level: f64) -> Option<bool> {
+        let tally = counted.tally;
+        let is_above = counted.surely_exceeds(level);
+        let is_below = tally.stays_below(level) || tally.units().total == 0;
         let (holds, fails) = match self.op {
             Comparison::Gt | Comparison::Gte => (is_above, is_below),
             Comparison::Lt | Comparison::Lte => (is_below, is_above),
@@ -161,18 +159,23 @@ impl AlertIntent {
         }
     }
 
-    fn summary(&self, counts: Option<Counts>, target: Target) -> String {
-        let lookback = Length(Duration::from_millis(self.lookback_ms));
-        let Some(counts) = counts else {
+    fn summary(&self, counted: Option<Counted>, target: Target) -> String {
+        let Some(Counted { tally, length, .. }) = counted else {
+            let lookback = Length(Duration::from_millis(self.lookback_ms));
             return format!("nobody reported in the last {lookback}");
         };
-        let bad = share(counts.bad(), counts.total);
+        let (units, worth) = (tally.units(), tally.worth());
+        let bad = share(units.bad(), units.total);
         let burn = bad / target.budget_fraction();
+        let (amount, total) = (units.bad().div_ceil(worth), units.total / worth);
+        let counted = match tally.unit() {
+            BudgetUnit::Requests => "requests",
+            BudgetUnit::Slices => "slices",
+        };
         format!(
-            "{} of {} requests ({}) were bad in the last {lookback}: {burn:.1} times what a target of {} allows, against {} in the policy",
-            counts.bad(),
-            counts.total,
+            "{amount} of {total} {counted} ({}) were bad in the last {}: {burn:.1} times what a target of {} allows, against {} in the policy",
             Percent(bad),
+            Length(length),
             Percent(target.as_fraction()),
             self.threshold,
         )
@@ -216,6 +219,49 @@ impl AlertIntent {
                 Vec::new()
             },
         })
+    }
+}
+
+/// What was counted for an alert, in the unit of the budget.
+#[derive(Clone, Copy, Debug)]
+struct Counted {
+    tally: Tally,
+    /// In how long a time.
+    length: Duration,
+    /// The share of bad requests that a slice which is good as a whole may have; nothing where there are no such slices.
+    allowed_in_slice: Option<f64>,
+}
+
+impl Counted {
+    /// What was counted of `objective` in the window of `intent`; nothing when not known.
+    fn new(intent: &AlertIntent, objective: &ObjectiveId, world: &World) -> Option<Self> {
+        let since = |length: Duration| world.now().before(length);
+        let lookback = Duration::from_millis(intent.lookback_ms);
+        let mut slices = intent.slices.iter();
+        let Some((_, slicing)) = slices.find(|(index, _)| *index == objective.index) else {
+            let counts = world.reading(objective, since(lookback))?.counts;
+            return Some(Self {
+                tally: Tally::of_requests(counts),
+                length: lookback,
+                allowed_in_slice: None,
+            });
+        };
+        let length = lookback.max(slicing.length());
+        let counts = world.reading(objective, since(length))?.counts;
+        let sum = world.slices(objective)?.since(world.now(), since(length));
+        Some(Self {
+            tally: Tally::of_slices(counts, sum, *slicing),
+            length,
+            allowed_in_slice: slicing.target().map(|target| 1.0 - target),
+        })
+    }
+
+    /// Whether surely more than `level` was bad.
+    fn surely_exceeds(&self, level: f64) -> bool {
+        let requests = self.tally.requests;
+        let slices_are_bad = |allowed: f64| surely_above(requests.bad(), requests.total, allowed);
+        self.tally.surely_exceeds(level)
+            || (self.tally.exceeds(level) && self.allowed_in_slice.is_some_and(slices_are_bad))
     }
 }
 

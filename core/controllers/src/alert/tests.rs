@@ -1,9 +1,13 @@
+use std::collections::BTreeMap;
+
 use sloop_model::{RouteName, Scope, Side, SloName};
 
 use super::*;
+use crate::world::Cut;
 use crate::{ObjectiveCounts, Observation, ScopeCounts};
 
-const BEGIN: u64 = 1_700_000_000;
+/// Slices of one and of five minutes begin then.
+const BEGIN: u64 = 1_700_000_100;
 
 fn at(second: u64) -> WallTime {
     WallTime::from_millis((BEGIN + second) * 1_000)
@@ -71,6 +75,7 @@ fn changes(
     let mut changes = Vec::new();
     for (second, seen) in (1..).zip(seen) {
         world.begin_step(at(second));
+        world.cut(&cuts(intent));
         if let Some(seen) = seen {
             world.observe(saw(second, seen));
         }
@@ -87,6 +92,26 @@ fn changes(
         last = now;
     }
     changes
+}
+
+/// The slices that the objectives of `intent` are cut into.
+fn cuts(intent: &AlertIntent) -> BTreeMap<ObjectiveId, Cut> {
+    let slices = intent.slices.iter();
+    let cut = slices.map(|(index, slicing)| {
+        let id = ObjectiveId {
+            slo: intent.slo.clone(),
+            index: *index,
+        };
+        let members = Vec::new();
+        (
+            id,
+            Cut {
+                slicing: *slicing,
+                members,
+            },
+        )
+    });
+    cut.collect()
 }
 
 fn alerts(decision: &Decision) -> Vec<AlertStatus> {
@@ -197,21 +222,90 @@ fn people_read_the_numbers() {
     );
 }
 
+/// The alert on slices of so many minutes, good with nine tenths of their requests.
+fn of_slices(minutes: u64, lookback_s: u64) -> AlertIntent {
+    let length = Duration::from_secs(minutes * 60);
+    AlertIntent {
+        slices: vec![(0, crate::Slicing::whole(length, 0.9).unwrap())],
+        lookback_ms: lookback_s * 1_000,
+        ..intent()
+    }
+}
+
+/// So many minutes in which each second looks like this.
+fn minutes(number: usize, second: (u64, u64)) -> impl Iterator<Item = Option<(u64, u64)>> {
+    core::iter::repeat_n(Some(second), number * 60)
+}
+
 #[test]
 fn what_leaves_every_slice_good_wakes_nobody() {
-    let slicing = crate::Slicing::whole(Duration::from_secs(60), 0.9).unwrap();
-    let sliced = AlertIntent {
-        slices: vec![(0, slicing)],
+    let seen = || minutes(20, (1_000, 60));
+    assert_eq!(changes(&intent(), seen()), [(1, Breaching, Firing)]);
+    assert_eq!(changes(&of_slices(1, 600), seen()), []);
+}
+
+#[test]
+fn one_slice_in_which_very_much_was_bad_is_one_slice() {
+    let seen = || {
+        minutes(50, (1, 0))
+            .chain(minutes(1, (1_000, 1_000)))
+            .chain(minutes(5, (1, 0)))
+    };
+    let hour = AlertIntent {
+        lookback_ms: 3_600_000,
         ..intent()
     };
-    let seen = [Some((1_000, 60)); 30];
-    assert_eq!(changes(&intent(), seen), [(1, Breaching, Firing)]);
-    assert_eq!(changes(&sliced, seen), []);
-    assert_eq!(changes(&sliced, [BAD; 30]).len(), 1, "a fifth is bad");
+    assert_eq!(changes(&hour, seen()).len(), 1, "most requests were bad");
+    assert_eq!(changes(&of_slices(1, 3_600), seen()), []);
+}
+
+#[test]
+fn slices_fire_when_enough_of_them_are_bad_and_resolve_when_few_are() {
+    // Each third minute is bad by little traffic: no share of all requests would tell.
+    let bad = || minutes(2, (100, 0)).chain(minutes(1, (4, 4)));
+    let seen = (0..10).flat_map(|_| bad()).chain(minutes(40, (100, 0)));
+    let given = changes(&of_slices(1, 1_800), seen);
+    assert!(
+        matches!(given[..], [(fired, Breaching, Firing), (ended, Breaching, Resolved)]
+            if (300..1_800).contains(&fired) && (3_000..3_900).contains(&ended)),
+        "{given:?}"
+    );
+}
+
+#[test]
+fn a_slice_in_which_surely_too_much_was_bad_is_enough_when_it_is_over() {
+    // It is longer than the window.
+    let seen = minutes(6, (100, 0)).chain(minutes(10, (100, 20)));
+    let given = changes(&of_slices(5, 60), seen);
+    assert_eq!(given, [(600, Breaching, Firing)]);
+    let quiet = (0..600).map(|second| (second % 300 == 200).then_some((1, 1)));
+    assert_eq!(changes(&of_slices(5, 60), quiet), [], "one request in it");
+}
+
+#[test]
+fn shares_of_slices_burn_as_they_add_up() {
+    let mut ratio = of_slices(1, 600);
+    ratio.slices = vec![(0, crate::Slicing::ratio(Duration::from_secs(60)).unwrap())];
+    let seen = minutes(10, (100, 0)).chain(minutes(10, (100, 20)));
+    let given = changes(&ratio, seen);
+    assert!(
+        matches!(given[..], [(fired, Breaching, Firing)] if (600..800).contains(&fired)),
+        "{given:?}"
+    );
+}
+
+#[test]
+fn people_read_of_slices_where_the_budget_is_of_slices() {
+    let intent = of_slices(1, 600);
     let mut world = World::default();
-    world.begin_step(at(1));
-    world.observe(saw(1, (100, 50)));
-    let decision = Alert.step(&sliced, &mut AlertMemory::default(), &world);
-    let words = "; judged by requests, of which a slice may have 10 % bad";
-    assert!(decision.because.ends_with(words), "{}", decision.because);
+    for second in 1..=640 {
+        world.begin_step(at(second));
+        world.cut(&cuts(&intent));
+        world.observe(saw(second, (100, if 580 < second { 50 } else { 0 })));
+    }
+    let decision = Alert.step(&intent, &mut AlertMemory::default(), &world);
+    assert_eq!(
+        decision.because,
+        "objective 0: 1 of 10 slices (10 %) were bad in the last 10 min: 10.0 times what a target of 99 % allows, against 2 in the policy"
+    );
 }

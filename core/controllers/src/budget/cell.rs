@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use sloop_model::{ObjectiveId, WallTime};
 
 use super::{Level, Slicing, SpentBy};
-use crate::ScopeTotals;
+use crate::{AlertKind, ScopeTotals};
 
 /// Requests, and those among them that were good.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -146,10 +146,24 @@ pub enum Cell {
     },
     /// What happened on a scope since counting began.
     Scope(ScopeTotals),
+    /// An alert that people are told of, so that they are told of its end, too.
+    Alert {
+        /// Of which objective.
+        objective: ObjectiveId,
+        /// What it is about.
+        kind: AlertKind,
+        /// Of which policy.
+        policy: String,
+        /// When it began.
+        since: WallTime,
+        /// When it ended; nothing while it fires.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        until: Option<WallTime>,
+    },
 }
 
 impl Cell {
-    /// When the cell of time begins that it is about; the epoch for totals of all time.
+    /// When the cell of time begins that it is about; the epoch for what is about none.
     #[must_use]
     pub fn start(&self) -> WallTime {
         match self {
@@ -157,7 +171,7 @@ impl Cell {
             | Self::Slices { start, .. }
             | Self::Slice { start, .. }
             | Self::Spent { start, .. } => *start,
-            Self::Scope(_) => WallTime::default(),
+            Self::Scope(_) | Self::Alert { .. } => WallTime::default(),
         }
     }
 
@@ -216,6 +230,18 @@ impl Cell {
             Self::Scope(totals) => {
                 let scope = &totals.scope;
                 format!("scope\n{}\n{}\n{}", scope.service, scope.route, scope.side)
+            }
+            Self::Alert {
+                objective,
+                kind,
+                policy,
+                ..
+            } => {
+                // The name is last, since it may hold anything.
+                format!(
+                    "alert\n{}\n{}\n{kind:?}\n{policy}",
+                    objective.slo, objective.index
+                )
             }
         }
     }

@@ -28,7 +28,7 @@ pub use status::{
     Acted, BudgetStatus, BudgetUnit, BurnStatus, ChangeStatus, CompositeBurn, CompositeStatus,
     ObjectiveStatus, PairStatus, SloStatus, TripStatus,
 };
-pub(crate) use tally::share;
+pub(crate) use tally::{Tally, share};
 pub(crate) use windows::bad_share;
 
 use core::fmt::Write as _;

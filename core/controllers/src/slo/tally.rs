@@ -4,7 +4,7 @@ use sloop_model::ShareBounds;
 
 use super::status::BudgetUnit;
 use crate::Counts;
-use crate::budget::{Slicing, bounds, surely_above};
+use crate::budget::{Slicing, bounds, surely_above, surely_below};
 
 /// What was counted in a window.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,13 +68,27 @@ impl Tally {
 
     /// Whether surely more than `limit` was bad. Shares of slices are as sure as the requests behind them.
     pub(crate) fn surely_exceeds(&self, limit: f64) -> bool {
-        let exceeds = self.bad_share().is_some_and(|bad| limit < bad);
         let cases = if self.worth() == 1 {
             self.units
         } else {
             self.requests
         };
-        exceeds && surely_above(cases.bad(), cases.total, limit)
+        self.exceeds(limit) && surely_above(cases.bad(), cases.total, limit)
+    }
+
+    /// Whether less than `limit` was bad: of requests surely, of slices by their number, as no window has enough of
+    /// them to be surer.
+    pub(crate) fn stays_below(&self, limit: f64) -> bool {
+        let stays = self.bad_share().is_some_and(|bad| bad < limit);
+        match self.slice {
+            Some(_) => stays,
+            None => stays && surely_below(self.units.bad(), self.units.total, limit),
+        }
+    }
+
+    /// Whether more than `limit` was bad, sure or not.
+    pub(crate) fn exceeds(&self, limit: f64) -> bool {
+        self.bad_share().is_some_and(|bad| limit < bad)
     }
 }
 

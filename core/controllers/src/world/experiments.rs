@@ -48,6 +48,7 @@ impl World {
     /// Keeps what the next step is to know of this one.
     pub(crate) fn end_step(&mut self) {
         self.experiments.end_step(&self.signals);
+        self.alerts.end_step(&self.signals);
     }
 
     /// An experiment other than `name` that injected faults at the last step.

@@ -1,5 +1,6 @@
 //! What is known, and since when.
 
+mod alerts;
 mod arms;
 mod experiments;
 mod forgetting;
@@ -13,6 +14,7 @@ mod spending;
 mod stored;
 mod vm;
 
+pub(crate) use alerts::Told;
 pub use arms::ArmBlock;
 pub use scopes::ScopeTotals;
 pub use signal::{Signal, Speed};
@@ -27,6 +29,7 @@ use sloop_model::{ObjectiveId, Scope, ServiceName, WallTime};
 use crate::budget::{Fleet, Reading, SeenBy, Series, Slices};
 use crate::observation::ScopeCounts;
 use crate::{BreakerState, Counts, Observation, SidecarReading, SpentBy};
+use alerts::Alerts;
 use arms::Blocks;
 use experiments::Experiments;
 use scopes::ScopeState;
@@ -57,6 +60,7 @@ pub struct World {
     lost: Lost,
     arms: Blocks,
     experiments: Experiments,
+    alerts: Alerts,
     changing: BTreeSet<ServiceName>,
     /// As it was told.
     report_interval: Option<Duration>,

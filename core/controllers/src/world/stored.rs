@@ -1,6 +1,7 @@
 //! What a store keeps of the world, so that a restart loses nothing.
 
 use super::World;
+use super::alerts::Told;
 use super::scopes::ScopeState;
 use crate::Cell;
 
@@ -20,6 +21,7 @@ impl World {
             state.is_changed = false;
             cells.push(Cell::Scope(state.totals.clone()));
         }
+        self.alerts.take_changes(&mut cells);
         cells
     }
 
@@ -29,6 +31,7 @@ impl World {
     pub fn take_gone(&mut self) -> Vec<String> {
         let mut gone = core::mem::take(&mut self.gone);
         gone.extend(self.sliced.take_gone());
+        gone.extend(self.alerts.take_gone());
         for spending in self.spending.values_mut() {
             gone.extend(spending.take_gone());
         }
@@ -93,6 +96,16 @@ impl World {
                 spending.restore((by, name), level, start, bad);
             }
             Cell::Scope(totals) => self.insert_scope(ScopeState::restored(totals)),
+            Cell::Alert {
+                objective,
+                kind,
+                policy,
+                since,
+                until,
+            } => {
+                let told = Told { since, until };
+                self.alerts.restore((objective, kind, policy), told);
+            }
         }
     }
 }
