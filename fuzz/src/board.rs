@@ -66,6 +66,7 @@ fn check_merge(bytes: &[u8], now: Time) {
                 since: now,
                 counted: [5, 2, 1],
                 opening: None,
+                under_way: None,
             },
         }],
     };

@@ -39,6 +39,7 @@ mod pending;
 mod sharing;
 mod state;
 mod sudden;
+mod usual;
 mod window;
 mod words;
 
@@ -47,8 +48,8 @@ use core::time::Duration;
 use sloop_model::{BreakerMode, BreakerRule, LateOutcomes, Outcome, Time};
 
 pub use board::{Heard, Opening, Told};
-use pending::{Passed, Pending};
-use sharing::Sharing;
+use pending::Pending;
+use sharing::{Sharing, Whose};
 use state::{State, back_off, ramp_share, slow_above};
 use sudden::Sudden;
 use window::Window;
@@ -71,8 +72,6 @@ pub struct Breaker {
     window: Window,
     sudden: Sudden,
     pending: Pending,
-    /// When the last bad request passed that counted.
-    bad: Option<Passed>,
     changes: Vec<Change>,
     /// Probes were served since that was last asked.
     has_recovered: bool,
@@ -104,7 +103,6 @@ impl Breaker {
             window: Window::new(rule.window(), now),
             sudden: Sudden::new(&rule),
             pending: Pending::new(&rule),
-            bad: None,
             changes: Vec::new(),
             has_recovered: false,
             sharing: Sharing::new(now),
@@ -124,7 +122,6 @@ impl Breaker {
         if rule != self.rule {
             self.sudden = Sudden::new(&rule);
             self.pending.adopt(&rule);
-            self.bad = None;
         }
         self.rule = rule;
     }
@@ -245,16 +242,18 @@ impl Breaker {
         }
         let ended = Tally::one(is_evidence && !outcome.is_served(), is_slow);
         if ended.is_bad() {
-            self.bad = Some(passed);
+            self.pending.fail(passed);
+        } else {
+            self.pending.serve(latency);
         }
         match self.state {
             State::Closed => {
                 self.sharing.count(ended, now);
-                self.count(ended, self.overtaken(), now);
+                self.count(ended, Whose::Own, now);
             }
             State::Ramping { .. } => {
                 self.sharing.count(ended, now);
-                self.count(ended, self.overtaken(), now);
+                self.count(ended, Whose::Own, now);
                 if epoch == self.epoch {
                     self.learn_room(Some(ended), now);
                 }

@@ -1,55 +1,88 @@
-//! Which requests a bad one overtook.
+//! Which requests the bad ones overtook.
 //!
 //! What fails is often over within a millisecond, what is served takes as long as it takes. So of
 //! requests that came together the bad ones are known first: at the beginning, after a pause
 //! and in bursts, ten failures may be all that came back of a hundred requests. Judged by what ended
-//! they would be everything. So what came before a bad request and is still under way counts as not bad, until it ends.
-//! Where bad ones take longest, as time-outs do, they overtake nobody, and nothing is waited for.
+//! they would be everything. So what came before a bad request and is still under way counts as not bad, until it
+//! ends or has been under way for too long to end well.
 //!
-//! Only what came within the last one or two windows counts: a stream that goes on for hours says nothing, and no
-//! more does a ticket that was lost. What takes longer is judged by what ended.
+//! | what ends badly | what is under way meanwhile | counts as not bad |
+//! |---|---|---|
+//! | a part of a burst, at once | the others of the burst | all of them, until they end |
+//! | the same, in another worker | the others, here and there | all of them, here and there |
+//! | everything, at once | hardly anything | hardly anything: it opens as soon as it is sure |
+//! | everything, after a time-out | what came later | nothing: what takes longest overtakes nobody |
+//! | a part at once, the rest hangs | those that hang | those that may yet end as usual: until four times as long as the longest that was served lately, at most two windows |
+//! | one of the oldest of a burst, after others of it | the others of the burst | all of them: the [`LAST_BAD`] last bad ones decide together |
+//! | anything | streams, tickets that were lost | nothing after two windows |
 //!
-//! The price: where a part fails at once and the rest hangs, those that hang count as not bad until the first of them
-//! ends badly, or the fleet's order comes. How many there are in other workers is taken from those of this one.
+//! When they passed is known by eighths of a window. Of requests of other workers less is known ([`UnderWay`]).
+
+use core::time::Duration;
 
 use sloop_model::{BreakerRule, BreakerWindow, Time};
+
+use super::board::UnderWay;
+use super::usual::Usual;
 
 /// Requests that were let pass and did not end.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Pending {
-    /// Of a generation, in nanoseconds; nothing where limits are compared plainly or by the last so many requests.
+    /// The length of a bucket, in nanoseconds; nothing where limits are compared plainly or by the last so many requests.
     length: Option<u64>,
-    /// When the next generation begins.
+    /// Fewer that were served say nothing about how long that takes.
+    served_min: u32,
+    /// When the newest bucket began, and when the next one begins.
+    began: Time,
     until: Time,
-    generation: u32,
+    /// The name of the newest bucket; those before have the numbers before it.
+    newest: u32,
     /// All that passed; only differences mean anything.
     passed: u32,
-    /// Of this generation, and of the one before.
-    under_way: [u32; 2],
+    /// By bucket, at its name modulo their number.
+    under_way: [u32; BUCKETS as usize],
+    usual: Usual,
+    /// The last bad ones, in any order.
+    bad: [Option<Passed>; LAST_BAD],
 }
 
 /// When a request passed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Passed {
-    generation: u32,
+    bucket: u32,
     number: u32,
 }
+
+/// Two windows, in eighths: what takes longer is judged by what ended.
+const BUCKETS: u32 = 16;
+/// Buckets of a window.
+const WINDOW: u32 = 8;
+/// One old request may fail for reasons of its own. That four in a row passed before all that is under way is no accident.
+const LAST_BAD: usize = 4;
+/// What takes so many times as long as the longest lately does not end as usual. A burst that queues takes a few times
+/// as long; a time-out, far longer.
+const PATIENCE: u64 = 4;
 
 impl Pending {
     /// Nothing is under way.
     pub(super) fn new(rule: &BreakerRule) -> Self {
         let length = match rule.window() {
             BreakerWindow::Time { length, .. } if rule.limits().sigmas_hundredths != 0 => {
-                u64::try_from(length.as_nanos()).ok()
+                let bucket = length / WINDOW;
+                Some(bucket.as_secs() * 1_000_000_000 + u64::from(bucket.subsec_nanos()))
             }
             BreakerWindow::Time { .. } | BreakerWindow::Calls(_) => None,
         };
         Self {
-            length,
+            length: length.filter(|length| *length != 0),
+            served_min: rule.calls_min(),
+            began: Time::from_nanos(0),
             until: Time::from_nanos(0),
-            generation: 0,
+            newest: 0,
             passed: 0,
-            under_way: [0; 2],
+            under_way: [0; BUCKETS as usize],
+            usual: Usual::default(),
+            bad: [None; LAST_BAD],
         }
     }
 
@@ -60,171 +93,175 @@ impl Pending {
             self.age(now);
         }
         self.passed = self.passed.wrapping_add(1);
-        let [this, _] = &mut self.under_way;
-        *this = this.saturating_add(1);
+        let bucket = self.newest;
+        if let Some(under_way) = self.under_way.get_mut(place(bucket)) {
+            *under_way = under_way.saturating_add(1);
+        }
         Passed {
-            generation: self.generation,
+            bucket,
             number: self.passed,
         }
     }
 
     /// A request that passed is over.
     #[inline]
-    pub(super) const fn end(&mut self, passed: Passed) {
-        let [this, before] = &mut self.under_way;
-        match self.generation.wrapping_sub(passed.generation) {
-            0 => *this = this.saturating_sub(1),
-            1 => *before = before.saturating_sub(1),
-            _ => {}
+    pub(super) fn end(&mut self, passed: Passed) {
+        if self.is_known(passed)
+            && let Some(under_way) = self.under_way.get_mut(place(passed.bucket))
+        {
+            *under_way = under_way.saturating_sub(1);
         }
+    }
+
+    /// A request was served, and took so long.
+    #[inline]
+    pub(super) fn serve(&mut self, latency: Duration) {
+        self.usual.serve(latency);
+    }
+
+    /// A request that passed was bad.
+    #[inline(never)]
+    pub(super) const fn fail(&mut self, passed: Passed) {
+        let [last, before, earlier, _] = self.bad;
+        self.bad = [Some(passed), last, before, earlier];
     }
 
     /// Goes on with another rule; what is under way is forgotten.
     pub(super) fn adopt(&mut self, rule: &BreakerRule) {
         self.forget();
-        let Self { generation, .. } = *self;
         *self = Self {
-            generation,
+            newest: self.newest,
+            passed: self.passed,
+            usual: self.usual,
             ..Self::new(rule)
         };
     }
 
     /// What passed until now does not count, however it ends.
+    #[inline(never)]
     pub(super) const fn forget(&mut self) {
-        self.under_way = [0; 2];
-        self.generation = self.generation.wrapping_add(2);
+        self.under_way = [0; BUCKETS as usize];
+        self.bad = [None; LAST_BAD];
+        self.newest = self.newest.wrapping_add(BUCKETS);
     }
 
-    /// At least so many that came before a request, which is over, are under way.
-    pub(super) fn overtaken(&self, passed: Passed) -> u32 {
-        if self.length.is_none() {
-            return 0;
+    /// How many the last bad ones overtook at `now`: at least so many here, and about so many of those `elsewhere`.
+    pub(super) fn overtaken(&self, elsewhere: UnderWay, now: Time) -> (u32, u32) {
+        let later = |bad: Passed| self.passed.wrapping_sub(bad.number);
+        let last = self.bad.iter().flatten().copied();
+        let known = last.min_by_key(|bad| later(*bad));
+        let Some(bad) = known.filter(|bad| self.is_known(*bad)) else {
+            return (0, 0);
+        };
+        let back = self.newest.wrapping_sub(bad.bucket);
+        let age = back.saturating_add(self.lapsed(now));
+        let elsewhere = elsewhere.for_as_long_as(age);
+        if self.awaited() <= age {
+            return (0, elsewhere);
         }
-        let later = self.passed.wrapping_sub(passed.number);
-        self.all().saturating_sub(later)
+        let before = self.from(age.saturating_add(1), now);
+        let since = self.from(0, now).saturating_sub(before);
+        let beside = self.at(back).min(since.saturating_sub(later(bad)));
+        (before.saturating_add(beside), elsewhere)
     }
 
-    /// So many at most were overtaken by a request of which nothing is known but that it is over.
-    pub(super) const fn may_be_overtaken(&self) -> u32 {
-        match self.length {
-            Some(_) => self.all(),
-            None => 0,
-        }
+    /// What is under way at `now` and may end well; none where that does not matter.
+    pub(super) fn under_way(&self, now: Time) -> Option<UnderWay> {
+        self.length?;
+        Some(UnderWay(UnderWay::FROM.map(|age| self.from(age, now))))
     }
 
-    /// How many are under way.
-    pub(super) const fn all(&self) -> u32 {
-        let [this, before] = self.under_way;
-        this.saturating_add(before)
+    /// Those that may end well, of the bucket of `earlier` and of later ones.
+    pub(super) fn since(&self, earlier: Time, now: Time) -> u32 {
+        let length = self.length.unwrap_or(u64::MAX);
+        let buckets = (now.as_nanos() / length).saturating_sub(earlier.as_nanos() / length);
+        let older = u32::try_from(buckets).unwrap_or(u32::MAX).saturating_add(1);
+        self.from(0, now).saturating_sub(self.from(older, now))
+    }
+
+    /// Those that may end well, of buckets of at least this age.
+    #[inline(never)]
+    fn from(&self, age: u32, now: Time) -> u32 {
+        let lapsed = self.lapsed(now);
+        let ages = age.max(lapsed)..self.awaited();
+        ages.fold(0, |sum: u32, age| sum.saturating_add(self.at(age - lapsed)))
+    }
+
+    /// So many buckets, with that of now, are waited for.
+    #[inline(never)]
+    fn awaited(&self) -> u32 {
+        let Some((longest, length)) = self.usual.longest().zip(self.length) else {
+            return BUCKETS;
+        };
+        // Not by `as_nanos`: to divide 128 bits takes more room than all of this file.
+        let whole = longest.as_secs().saturating_mul(1_000_000_000);
+        let longest = whole.saturating_add(longest.subsec_nanos().into());
+        let buckets = longest.saturating_mul(PATIENCE) / length + 2;
+        u32::try_from(buckets).map_or(BUCKETS, |buckets| buckets.min(BUCKETS))
+    }
+
+    /// How many buckets ago the newest one was, at `now`.
+    fn lapsed(&self, now: Time) -> u32 {
+        let length = self.length.unwrap_or(u64::MAX);
+        let lapsed = now.as_nanos().saturating_sub(self.began.as_nanos()) / length;
+        u32::try_from(lapsed).unwrap_or(u32::MAX)
+    }
+
+    const fn is_known(&self, passed: Passed) -> bool {
+        self.newest.wrapping_sub(passed.bucket) < BUCKETS
+    }
+
+    /// Under way in the bucket that is so many behind the newest.
+    fn at(&self, back: u32) -> u32 {
+        let bucket = place(self.newest.wrapping_sub(back));
+        let under_way = self.under_way.get(bucket).filter(|_| back < BUCKETS);
+        under_way.copied().unwrap_or(0)
     }
 
     #[cold]
     fn age(&mut self, now: Time) {
-        let length = self.length.unwrap_or(u64::MAX);
-        let [this, _] = self.under_way;
-        let is_next = now.as_nanos() < self.until.as_nanos().saturating_add(length);
-        self.under_way = [0, if is_next { this } else { 0 }];
-        self.generation = self.generation.wrapping_add(if is_next { 1 } else { 2 });
-        self.until = Time::from_nanos(now.as_nanos().saturating_add(length));
+        let Some(length) = self.length else {
+            self.until = Time::from_nanos(u64::MAX);
+            return;
+        };
+        let lapsed = self.lapsed(now).min(BUCKETS);
+        for _ in 0..lapsed {
+            self.newest = self.newest.wrapping_add(1);
+            if let Some(under_way) = self.under_way.get_mut(place(self.newest)) {
+                *under_way = 0;
+            }
+        }
+        let bucket = now.as_nanos() / length;
+        let window = u64::from(WINDOW);
+        if BUCKETS <= lapsed {
+            self.usual = Usual::default();
+        } else if self.began.as_nanos() / length / window != bucket / window {
+            self.usual.turn(self.served_min);
+        }
+        let began = bucket.saturating_mul(length);
+        self.began = Time::from_nanos(began);
+        self.until = Time::from_nanos(began.saturating_add(length));
+    }
+}
+
+const fn place(bucket: u32) -> usize {
+    (bucket % BUCKETS) as usize
+}
+
+impl UnderWay {
+    /// The least ages, in buckets, that are told apart.
+    const FROM: [u32; 3] = [0, 2, WINDOW];
+
+    /// Those that have been under way for at least about so many buckets.
+    const fn for_as_long_as(self, age: u32) -> u32 {
+        let Self([all, longer, longest]) = self;
+        match age {
+            WINDOW.. => longest,
+            2.. => longer,
+            0..2 => all,
+        }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use sloop_model::BreakerLimits;
-
-    use super::super::tests::LIMITS;
-    use super::*;
-
-    fn pending(limits: BreakerLimits) -> Pending {
-        Pending::new(&BreakerRule::try_from(limits).unwrap())
-    }
-
-    fn sure() -> Pending {
-        pending(BreakerLimits {
-            sigmas_hundredths: 300,
-            window_ms: Some(1_000),
-            ..LIMITS()
-        })
-    }
-
-    fn at(millis: u64) -> Time {
-        Time::from_nanos(millis * 1_000_000)
-    }
-
-    #[test]
-    fn what_came_before_and_is_under_way_was_overtaken() {
-        let mut pending = sure();
-        let first = pending.pass(at(1));
-        let _second = pending.pass(at(2));
-        let third = pending.pass(at(3));
-        let _fourth = pending.pass(at(4));
-        pending.end(third);
-        assert_eq!(pending.overtaken(third), 2, "the fourth came later");
-        pending.end(first);
-        assert_eq!(pending.overtaken(first), 0, "the oldest overtakes nobody");
-    }
-
-    #[test]
-    fn who_passed_under_another_rule_takes_nothing_away() {
-        let mut pending = sure();
-        let old = pending.pass(at(1));
-        pending.adopt(&BreakerRule::try_from(LIMITS()).unwrap());
-        pending.pass(at(2));
-        pending.end(old);
-        assert_eq!(pending.all(), 1);
-        assert_eq!(pending.may_be_overtaken(), 0, "limits are compared plainly");
-    }
-
-    #[test]
-    fn streams_and_lost_tickets_are_left_out_after_two_windows() {
-        let mut pending = sure();
-        let streams: Vec<Passed> = (0..100).map(|_| pending.pass(at(10))).collect();
-        let quick = pending.pass(at(1_500));
-        pending.end(quick);
-        assert_eq!(pending.overtaken(quick), 100);
-        let quick = pending.pass(at(2_600));
-        pending.end(quick);
-        assert_eq!(pending.overtaken(quick), 0);
-        for stream in streams {
-            pending.end(stream);
-        }
-        assert_eq!(pending.all(), 0);
-    }
-
-    #[test]
-    fn time_may_go_back_and_a_ticket_may_come_twice() {
-        let mut pending = sure();
-        let late = pending.pass(at(9_000));
-        let early = pending.pass(at(1));
-        for _ in 0..2 {
-            pending.end(early);
-            pending.end(late);
-        }
-        assert_eq!(pending.all(), 0);
-        pending.pass(Time::from_nanos(u64::MAX));
-        assert_eq!(pending.all(), 1);
-    }
-
-    #[test]
-    fn where_nothing_is_to_be_sure_only_what_ended_counts() {
-        let plain = BreakerLimits {
-            sigmas_hundredths: 0,
-            ..LIMITS()
-        };
-        let calls = BreakerLimits {
-            sigmas_hundredths: 300,
-            window_ms: None,
-            window_buckets: None,
-            window_calls: Some(10),
-            ..LIMITS()
-        };
-        for limits in [plain, calls] {
-            let mut pending = pending(limits);
-            pending.pass(at(1));
-            let quick = pending.pass(at(2));
-            pending.end(quick);
-            assert_eq!(pending.overtaken(quick), 0);
-        }
-    }
-}
+mod tests;

@@ -3,7 +3,7 @@
 use sloop_model::{BreakerWindow, Time};
 
 use super::Breaker;
-use super::board::{Heard, Opening, SILENCE_MAX, Told};
+use super::board::{Elsewhere, Heard, Opening, SILENCE_MAX, Told, UNDER_WAY_FOR, UnderWay};
 use super::state::{State, back_off};
 use super::words::Tally;
 
@@ -19,8 +19,25 @@ pub(super) struct Sharing {
     pub(super) opening: Option<Opening>,
     /// When its own probes were last served.
     pub(super) served_at: Option<Time>,
-    /// How many workers have requests of this scope, and when that was heard.
-    workers: (u32, Time),
+    others: Others,
+}
+
+/// What was last heard of the other workers that have requests of this scope.
+#[derive(Clone, Copy, Debug)]
+struct Others {
+    at: Time,
+    /// How many workers there are, this one included.
+    workers: u32,
+    elsewhere: Elsewhere,
+}
+
+/// Who counted what is to be judged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Whose {
+    /// This worker, so what its bad requests overtook is known.
+    Own,
+    /// Others.
+    Others,
 }
 
 impl Sharing {
@@ -31,7 +48,11 @@ impl Sharing {
             told: None,
             opening: None,
             served_at: None,
-            workers: (1, now),
+            others: Others {
+                at: now,
+                workers: 1,
+                elsewhere: Elsewhere::NOTHING,
+            },
         }
     }
 
@@ -53,9 +74,19 @@ impl Sharing {
 
     /// How many workers have requests of this scope, at least 1.
     pub(super) fn workers(&self, now: Time) -> u32 {
-        match self.workers {
-            (workers, heard_at) if now.since(heard_at) < SILENCE_MAX => workers.max(1),
-            _ => 1,
+        if now.since(self.others.at) < SILENCE_MAX {
+            self.others.workers.max(1)
+        } else {
+            1
+        }
+    }
+
+    /// What is under way in other workers, as far as that was heard lately.
+    fn elsewhere(&self, now: Time) -> Elsewhere {
+        if now.since(self.others.at) < UNDER_WAY_FOR {
+            self.others.elsewhere
+        } else {
+            Elsewhere::NOTHING
         }
     }
 
@@ -64,7 +95,7 @@ impl Sharing {
         (self.counted, self.told) = ([0; 3], None);
     }
 
-    fn tell(&mut self, now: Time) -> Option<Told> {
+    fn tell(&mut self, under_way: Option<UnderWay>, now: Time) -> Option<Told> {
         let [total, ..] = self.counted;
         self.told = self.told.filter(|(before, _)| *before == total);
         match self.told {
@@ -74,10 +105,12 @@ impl Sharing {
             None | Some(_) => {}
         }
         let opening = self.opening.filter(|opening| now < opening.until);
-        (self.told.is_some() || opening.is_some()).then_some(Told {
+        let waits = under_way.is_some_and(|under_way| under_way.all() != 0);
+        (self.told.is_some() || opening.is_some() || waits).then_some(Told {
             since: self.since,
             counted: self.counted,
             opening,
+            under_way,
         })
     }
 }
@@ -89,13 +122,17 @@ impl Breaker {
         if self.state == State::Disabled || self.state == State::Forced {
             return None;
         }
-        self.sharing.tell(now)
+        self.sharing.tell(self.pending.under_way(now), now)
     }
 
     /// Takes in what the other workers told: counts what they counted, and opens when one of them did.
     pub fn hear(&mut self, heard: &Heard, now: Time) {
         self.advance(now);
-        self.sharing.workers = (heard.workers, now);
+        self.sharing.others = Others {
+            at: now,
+            workers: heard.workers,
+            elsewhere: heard.elsewhere,
+        };
         // First: who follows does not judge the same evidence once more.
         if let Some(opening) = heard.opening {
             self.follow(opening, now);
@@ -108,8 +145,7 @@ impl Breaker {
         match self.state {
             _ if !is_recent => {}
             State::Closed | State::Ramping { .. } if heard.tally.total != 0 => {
-                // Whom their bad ones overtook is not told: it may be all that is under way here.
-                self.count(heard.tally, self.pending.may_be_overtaken(), now);
+                self.count(heard.tally, Whose::Others, now);
             }
             State::Counting => {
                 self.window.add(heard.tally, now);
@@ -121,6 +157,28 @@ impl Breaker {
             | State::Disabled
             | State::Forced => {}
         }
+    }
+
+    /// How many requests of all workers bad ones overtook that may end well. Whom those of others overtook is not told:
+    /// it may be all that is under way. What others did not tell, or not yet, is taken from what is under way here, as
+    /// connections are spread over workers, more or less.
+    #[cold]
+    pub(super) fn overtaken(&self, whose: Whose, now: Time) -> u32 {
+        let Some(here) = self.pending.under_way(now) else {
+            return 0;
+        };
+        let elsewhere = self.sharing.elsewhere(now);
+        let (here, told) = match whose {
+            Whose::Own => self.pending.overtaken(elsewhere.under_way, now),
+            Whose::Others => (here.all(), elsewhere.under_way.all()),
+        };
+        let others = self.sharing.workers(now) - 1;
+        let tellers = elsewhere.tellers.min(others);
+        let not_told = here.saturating_mul(others - tellers);
+        let not_yet = self.pending.since(elsewhere.at, now).min(here);
+        here.saturating_add(told)
+            .saturating_add(not_told)
+            .saturating_add(not_yet.saturating_mul(tellers))
     }
 
     /// Opens as another worker did, unless it knows of that or a later opening, or was served since. Open already, it

@@ -7,6 +7,7 @@ use sloop_model::{BreakerRule, LateOutcomes, LostProbes, Pace, Share, Time, Wake
 use super::Breaker;
 use super::board::Opening;
 use super::evidence::{self, Judgement};
+use super::sharing::Whose;
 use super::window::Window;
 use super::words::{BreakerState, Cause, Change, Tally};
 
@@ -106,30 +107,23 @@ impl Breaker {
         self.epoch += 1;
         if self.rule.limits().manner.late == LateOutcomes::Ignored {
             self.pending.forget();
-            self.bad = None;
         }
     }
 
-    /// Counts what ended while it is closed or ramping, and opens if that is too much, even if so many that were
-    /// `overtaken` in each worker turn out well ([`super::pending`]).
-    pub(super) fn count(&mut self, ended: Tally, overtaken: u32, now: Time) {
+    /// Counts what ended while it is closed or ramping, and opens if that is too much, even if those that were
+    /// overtaken turn out well ([`super::pending`]).
+    pub(super) fn count(&mut self, ended: Tally, whose: Whose, now: Time) {
         let seen = self.window.add(ended, now);
         let sudden = self.sudden.add(ended, now);
         // Nothing bad is neither above nor at any limit.
         if !seen.is_bad() {
             return;
         }
-        // Connections are spread over workers, more or less.
-        let overtaken = overtaken.saturating_mul(self.sharing.workers(now));
+        let overtaken = self.overtaken(whose, now);
         let trips = |seen| evidence::trips(&self.rule, seen, overtaken);
         if let Some(cause) = trips(seen).or_else(|| trips(sudden?)) {
             self.open(cause, now);
         }
-    }
-
-    /// How many requests of this worker the last bad one overtook.
-    pub(super) fn overtaken(&self) -> u32 {
-        self.bad.map_or(0, |bad| self.pending.overtaken(bad))
     }
 
     pub(super) fn judge_probes(&mut self, seen: Tally, probes: u32, now: Time) {

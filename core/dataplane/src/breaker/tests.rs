@@ -134,13 +134,41 @@ fn what_a_failure_overtook_may_turn_out_well() {
 }
 
 #[test]
-fn where_the_oldest_or_most_fail_too_it_opens_at_once() {
+fn one_of_the_oldest_decides_nothing_and_four_in_a_row_do() {
     let (mut bench, mut others) = burst(40);
-    let oldest = others.remove(0);
-    bench.breaker.record(oldest, Outcome::Timeout, FAST, at(70));
-    assert_eq!(bench.state(70), BreakerState::Open, "it overtook nobody");
+    for oldest in others.drain(..3) {
+        bench.breaker.record(oldest, Outcome::Timeout, FAST, at(70));
+        assert_eq!(bench.state(70), BreakerState::Closed);
+    }
+    let fourth = others.remove(0);
+    bench.breaker.record(fourth, Outcome::Timeout, FAST, at(70));
+    assert_eq!(bench.state(70), BreakerState::Open, "they overtook nobody");
+}
+
+#[test]
+fn where_most_fail_it_opens_whatever_the_others_do() {
     let (mut bench, _) = burst(90);
-    assert_eq!(bench.state(1), BreakerState::Open, "most failed anyway");
+    assert_eq!(bench.state(1), BreakerState::Open);
+}
+
+#[test]
+fn what_hangs_far_longer_than_usual_keeps_it_closed_for_less_than_a_second() {
+    let (mut bench, _) = burst(0);
+    for millis in (2_000..5_000).step_by(10) {
+        let served = bench.pass(millis);
+        let took = Duration::from_millis(50);
+        bench
+            .breaker
+            .record(served, Outcome::Success, took, at(millis));
+    }
+    // One half fails at once, the other hangs.
+    let mut hanging = Vec::new();
+    let opens = (5_000..8_000).step_by(10).find(|millis| {
+        bench.fail(1, *millis);
+        hanging.extend(bench.try_pass(*millis));
+        bench.state(*millis) == BreakerState::Open
+    });
+    assert!(opens.is_some_and(|millis| millis < 6_000), "{opens:?}");
 }
 
 #[test]
@@ -148,7 +176,11 @@ fn who_passed_before_it_opened_does_not_keep_it_closed_later() {
     let (mut bench, hanging) = burst(90);
     assert_eq!(bench.state(1), BreakerState::Open);
     assert_eq!(hanging.len(), 10);
-    assert_eq!(bench.breaker.pending.all(), 0, "their outcomes are ignored");
+    assert_eq!(
+        bench.breaker.overtaken(Whose::Others, at(1)),
+        0,
+        "their outcomes are ignored"
+    );
 }
 
 #[test]

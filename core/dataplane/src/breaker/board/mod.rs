@@ -48,6 +48,9 @@ pub const SILENCE_MAX: Duration = Duration::from_secs(30);
 /// A line that was not read for so long counts from then on, not from its beginning. Longer than
 /// [`SILENCE_MAX`], so that who left the board for a while is known when it comes back.
 const FORGOTTEN_AFTER: Duration = Duration::from_secs(60);
+/// What is under way elsewhere is believed for so long: a worker that has requests tells it several times a second, and what
+/// is not told any more may be over.
+pub const UNDER_WAY_FOR: Duration = Duration::from_secs(2);
 /// Pages on a board. Above this, those that are oldest are left out; Envoy has a worker per core.
 pub const PAGES_MAX: usize = 128;
 /// Lines on a page: scopes with a breaker and traffic in the last [`SILENCE_MAX`]. More than these
@@ -99,7 +102,15 @@ pub struct Told {
     pub counted: [u64; 3],
     /// The last opening, while it holds.
     pub opening: Option<Opening>,
+    /// What is under way, where that matters; none, too, from a VM whose module is of before it was told, and of scopes
+    /// for which there is no room ([`LINES_MAX`]).
+    pub under_way: Option<UnderWay>,
 }
+
+/// Requests of one or several workers that were let pass, did not end, and may still end well: all; those that have been
+/// under way for more than a quarter of the breaker's window; those for more than the window, each among those before.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct UnderWay(pub(super) [u32; 3]);
 
 /// What one VM tells about one scope.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -134,6 +145,19 @@ pub struct Heard {
     pub workers: u32,
     /// Over how long `tally` was counted, at most: since the board was last read.
     pub over: Duration,
+    /// What is under way in the others.
+    pub elsewhere: Elsewhere,
+}
+
+/// What is under way in the workers that told it lately.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Elsewhere {
+    /// Their sum.
+    pub under_way: UnderWay,
+    /// How many workers these are; of others nothing is known.
+    pub tellers: u32,
+    /// When the first of them told it. What passed since is not in it.
+    pub at: Time,
 }
 
 impl Opening {
@@ -145,6 +169,35 @@ impl Opening {
             attempts: self.attempts.max(other.attempts),
             ..later
         }
+    }
+}
+
+impl UnderWay {
+    /// All of them.
+    pub(super) const fn all(self) -> u32 {
+        let Self([all, ..]) = self;
+        all
+    }
+
+    fn add(&mut self, Self(more): Self) {
+        for (sum, more) in self.0.iter_mut().zip(more) {
+            *sum = sum.saturating_add(more);
+        }
+    }
+}
+
+impl Elsewhere {
+    /// Nobody told anything.
+    pub(super) const NOTHING: Self = Self {
+        under_way: UnderWay([0; 3]),
+        tellers: 0,
+        at: Time::from_nanos(u64::MAX),
+    };
+
+    fn add(&mut self, under_way: UnderWay, at: Time) {
+        self.under_way.add(under_way);
+        self.tellers = self.tellers.saturating_add(1);
+        self.at = self.at.min(at);
     }
 }
 
@@ -160,6 +213,7 @@ impl Heard {
             opening: None,
             workers: 1,
             over,
+            elsewhere: Elsewhere::NOTHING,
         }
     }
 }

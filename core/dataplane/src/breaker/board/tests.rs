@@ -15,6 +15,7 @@ fn line(scope: u64, total: u64) -> Line {
             since: at(0),
             counted: [total, 0, 0],
             opening: None,
+            under_way: None,
         },
     }
 }
@@ -140,6 +141,77 @@ fn a_line_that_was_forgotten_does_not_count_from_its_beginning() {
     assert_eq!(total(&mut peers, 130_010, 101), 1);
 }
 
+/// The board as a VM has it that knows nothing of [`UnderWay`]: a line is a line.
+fn of_before(board: &Board) -> Board {
+    let mut board = board.clone();
+    for page in &mut board.pages {
+        let at = page.at;
+        let lines = page.lines.drain(..).flat_map(|mut line| {
+            let under_way = line.told.under_way.take();
+            let told = under_way.map(|counts| wire::under_way_line(line.scope, counts, at));
+            [Some(line), told].into_iter().flatten()
+        });
+        page.lines = lines.collect();
+    }
+    board
+}
+
+#[test]
+fn a_vm_of_before_leaves_what_is_under_way_on_the_board() {
+    let told = UnderWay([7, 2, 1]);
+    let mut page = page(1, 10, 5);
+    page.lines[0].told.under_way = Some(told);
+    page.lines.push(line(2, 3));
+    let read = Board::read(&merge(&[], page, at(10)), at(10));
+    let bytes = of_before(&read).with(Page {
+        vm: 2,
+        at: at(11),
+        lines: vec![line(1, 8)],
+    });
+    let mut peers = Peers::new(9, at(0));
+    let heard = peers.hear(&Board::read(&bytes, at(12)), at(12));
+    let scopes: Vec<u64> = heard.iter().map(|heard| heard.scope.0).collect();
+    assert_eq!(scopes, [1, 2]);
+    let elsewhere = Elsewhere {
+        under_way: told,
+        tellers: 1,
+        at: at(10),
+    };
+    assert_eq!((heard[0].workers, heard[0].elsewhere), (3, elsewhere));
+    assert_eq!(
+        (heard[1].workers, heard[1].elsewhere),
+        (2, Elsewhere::NOTHING)
+    );
+}
+
+#[test]
+fn a_vm_of_before_hears_of_no_more_requests_and_workers() {
+    let mut page = page(1, 10, 5);
+    page.lines[0].told.under_way = Some(UnderWay([7, 2, 1]));
+    let read = Board::read(&merge(&[], page, at(10)), at(10));
+    let heard = Peers::new(9, at(0)).hear(&of_before(&read), at(12));
+    let scope = heard.iter().find(|heard| heard.scope == ScopeKey(1));
+    let scope = scope.unwrap();
+    assert_eq!((scope.workers, scope.tally.total), (2, 5));
+}
+
+#[test]
+fn what_is_under_way_is_left_out_where_there_is_no_room_and_believed_for_a_while() {
+    let mut page = page(1, 0, 1);
+    page.lines = (0..200).map(|scope| line(scope, 1)).collect();
+    for line in &mut page.lines {
+        line.told.under_way = Some(UnderWay([1, 0, 0]));
+    }
+    let board = Board::read(&merge(&[], page, at(0)), at(0));
+    let tellers = |millis| {
+        let heard = Peers::new(9, at(0)).hear(&board, at(millis));
+        assert_eq!(heard.len(), 200);
+        heard.iter().map(|one| one.elsewhere.tellers).sum::<u32>()
+    };
+    assert_eq!(tellers(1_999), 56);
+    assert_eq!(tellers(2_000), 0);
+}
+
 fn any_page() -> impl Strategy<Value = Page> {
     let opening = prop::option::of((0u64..100, 0u64..100, any::<u32>()).prop_map(
         |(from, length, attempts)| Opening {
@@ -149,7 +221,12 @@ fn any_page() -> impl Strategy<Value = Page> {
             cause: Cause::Slowness,
         },
     ));
-    let told = (0u64..100, any::<u64>(), any::<u64>(), any::<u64>(), opening);
+    let under_way = prop::option::of(any::<[u32; 3]>().prop_map(|mut counts| {
+        counts.sort_unstable_by_key(|count| core::cmp::Reverse(*count));
+        UnderWay(counts)
+    }));
+    let counted = (any::<u64>(), any::<u64>(), any::<u64>());
+    let told = (0u64..100, counted, opening, under_way);
     let lines = prop::collection::btree_map(any::<u64>(), told, 0..4);
     (0u64..4, lines).prop_flat_map(|(vm, lines)| {
         (100u64..1_000).prop_map(move |millis| Page {
@@ -157,14 +234,17 @@ fn any_page() -> impl Strategy<Value = Page> {
             at: at(millis),
             lines: lines
                 .iter()
-                .map(|(scope, (since, total, failed, slow, opening))| Line {
-                    scope: ScopeKey(*scope),
-                    told: Told {
-                        since: at(*since),
-                        counted: [*total, *failed.min(total), *slow.min(total)],
-                        opening: *opening,
+                .map(
+                    |(scope, (since, (total, failed, slow), opening, under_way))| Line {
+                        scope: ScopeKey(*scope),
+                        told: Told {
+                            since: at(*since),
+                            counted: [*total, *failed.min(total), *slow.min(total)],
+                            opening: *opening,
+                            under_way: *under_way,
+                        },
                     },
-                })
+                )
                 .collect(),
         })
     })

@@ -8,10 +8,15 @@
 //! - with an opening: its age, how long it holds from its beginning, attempts.
 //!
 //! Ages are nanoseconds before the page's moment, at least 0.
+//!
+//! What is under way in a scope is a line of its own behind the scope's, in the form of the others, so that a VM whose
+//! module is of before it was told reads the board and leaves it whole: its scope is the other's with [`UNDER_WAY`] in
+//! it, which is nobody's, its age is 0, its counts are the three of [`UnderWay`], and it has no opening. There are as many of these as
+//! there is room for.
 
 use sloop_model::Time;
 
-use super::{Board, LINES_MAX, Line, Opening, PAGES_MAX, Page, ScopeKey, Told, fnv};
+use super::{Board, LINES_MAX, Line, Opening, PAGES_MAX, Page, ScopeKey, Told, UnderWay, fnv};
 use crate::breaker::words::Cause;
 
 /// A reader of another version sees an empty board, so a change of the format needs a new key as well.
@@ -23,6 +28,9 @@ const CAUSES: [Cause; 5] = [
     Cause::Time,
     Cause::Recovered,
 ];
+
+/// Makes a scope's key that of what is under way in it. Any number would do.
+const UNDER_WAY: u64 = 0x9e37_79b9_7f4a_7c15;
 
 /// The bytes of `board`.
 pub(super) fn written(board: &Board) -> Vec<u8> {
@@ -58,25 +66,71 @@ fn put_page(bytes: &mut Vec<u8>, page: &Page) {
     bytes.extend_from_slice(&page.vm.to_le_bytes());
     put_number(bytes, page.at.as_nanos());
     let lines = page.lines.get(..LINES_MAX).unwrap_or(&page.lines);
-    put_number(bytes, u64::try_from(lines.len()).unwrap_or(0));
+    let mut room = LINES_MAX - lines.len();
+    let told = lines.iter().filter(|line| line.told.under_way.is_some());
+    let count = lines.len() + told.count().min(room);
+    put_number(bytes, u64::try_from(count).unwrap_or(0));
     for line in lines {
-        bytes.extend_from_slice(&line.scope.0.to_le_bytes());
-        put_number(bytes, between(line.told.since, page.at));
-        for counted in line.told.counted {
-            put_number(bytes, counted);
+        put_line(bytes, line, page.at);
+        if let Some(under_way) = line.told.under_way
+            && 0 < room
+        {
+            put_line(
+                bytes,
+                &under_way_line(line.scope, under_way, page.at),
+                page.at,
+            );
+            room -= 1;
         }
-        let Some(opening) = line.told.opening else {
-            bytes.push(0);
-            continue;
-        };
-        let cause = CAUSES.iter().position(|cause| *cause == opening.cause);
-        bytes.push(cause.and_then(|at| u8::try_from(at + 1).ok()).unwrap_or(1));
-        put_number(bytes, between(opening.at, page.at));
-        put_number(bytes, between(opening.at, opening.until));
-        put_number(bytes, opening.attempts.into());
     }
 }
 
+#[inline(never)]
+fn put_line(bytes: &mut Vec<u8>, line: &Line, at: Time) {
+    bytes.extend_from_slice(&line.scope.0.to_le_bytes());
+    put_number(bytes, between(line.told.since, at));
+    for counted in line.told.counted {
+        put_number(bytes, counted);
+    }
+    let Some(opening) = line.told.opening else {
+        bytes.push(0);
+        return;
+    };
+    let cause = CAUSES.iter().position(|cause| *cause == opening.cause);
+    bytes.push(cause.and_then(|at| u8::try_from(at + 1).ok()).unwrap_or(1));
+    put_number(bytes, between(opening.at, at));
+    put_number(bytes, between(opening.at, opening.until));
+    put_number(bytes, opening.attempts.into());
+}
+
+const fn under_way_key(scope: ScopeKey) -> ScopeKey {
+    ScopeKey(scope.0 ^ UNDER_WAY)
+}
+
+/// What a VM of before takes for a line.
+pub(super) fn under_way_line(scope: ScopeKey, UnderWay(counts): UnderWay, at: Time) -> Line {
+    Line {
+        scope: under_way_key(scope),
+        told: Told {
+            since: at,
+            counted: counts.map(u64::from),
+            opening: None,
+            under_way: None,
+        },
+    }
+}
+
+/// What `line` says to be under way in the scope of the line `before` it, if it is such a line.
+fn under_way_of(before: &Line, line: &Line, at: Time) -> Option<UnderWay> {
+    let is_told = line.scope == under_way_key(before.scope)
+        && before.told.under_way.is_none()
+        && line.told.since == at
+        && line.told.opening.is_none();
+    let counts = line.told.counted;
+    is_told.then(|| UnderWay(counts.map(|count| u32::try_from(count).unwrap_or(u32::MAX))))
+}
+
+#[inline(never)]
 fn put_number(bytes: &mut Vec<u8>, mut number: u64) {
     loop {
         let [low, ..] = number.to_le_bytes();
@@ -105,10 +159,21 @@ impl Reader<'_> {
         if LINES_MAX < count {
             return None;
         }
-        let lines = (0..count).map(|_| self.line(at)).collect::<Option<_>>()?;
+        let mut lines: Vec<Line> = Vec::new();
+        for _ in 0..count {
+            let line = self.line(at)?;
+            if let Some(before) = lines.last_mut()
+                && let Some(under_way) = under_way_of(before, &line, at)
+            {
+                before.told.under_way = Some(under_way);
+            } else {
+                lines.push(line);
+            }
+        }
         Some(Page { vm, at, lines })
     }
 
+    #[inline(never)]
     fn line(&mut self, at: Time) -> Option<Line> {
         let scope = ScopeKey(self.name()?);
         let since = self.before(at)?;
@@ -125,6 +190,7 @@ impl Reader<'_> {
             since,
             counted,
             opening,
+            under_way: None,
         };
         Some(Line { scope, told })
     }
@@ -158,6 +224,7 @@ impl Reader<'_> {
         Some(*byte)
     }
 
+    #[inline(never)]
     fn number(&mut self) -> Option<u64> {
         let mut number = 0;
         for shift in (0..64).step_by(7) {

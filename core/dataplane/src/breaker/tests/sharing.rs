@@ -89,31 +89,95 @@ impl Sidecar {
     }
 }
 
+/// Limits that want to be sure.
+const SURE: fn() -> BreakerLimits = || BreakerLimits {
+    calls_min: 10,
+    sigmas_hundredths: 300,
+    slow_max: None,
+    slow_us: None,
+    ..LIMITS()
+};
+
+impl Sidecar {
+    fn pass(&mut self, worker: usize, times: u32, millis: u64) -> Vec<Ticket> {
+        let breaker = &mut self.workers[worker].breaker;
+        let pass = |_| match breaker.admit(0, at(millis)) {
+            Admit::Pass(ticket) => Some(ticket),
+            Admit::Refuse { .. } => None,
+        };
+        (0..times).filter_map(pass).collect()
+    }
+
+    fn failing(&mut self, worker: usize, tickets: Vec<Ticket>, millis: u64) {
+        let breaker = &mut self.workers[worker].breaker;
+        for ticket in tickets {
+            breaker.record(ticket, Outcome::ServerError, FAST, at(millis));
+        }
+    }
+}
+
 #[test]
 fn what_failures_of_another_overtook_may_turn_out_well() {
-    let limits = BreakerLimits {
-        calls_min: 10,
-        sigmas_hundredths: 300,
-        slow_max: None,
-        slow_us: None,
-        ..LIMITS()
-    };
-    let mut sidecar = Sidecar::new(limits, 2);
+    let mut sidecar = Sidecar::new(SURE(), 2);
     // A burst that is spread over both; what fails first came to one of them.
-    let mut pass = |worker: usize| match sidecar.workers[worker].breaker.admit(0, at(0)) {
-        Admit::Pass(ticket) => ticket,
-        Admit::Refuse { .. } => unreachable!("it is closed"),
-    };
-    let others: Vec<Ticket> = (0..40).flat_map(|_| [pass(0), pass(1)]).collect();
-    let failing: Vec<Ticket> = (0..12).map(|_| pass(0)).collect();
-    for ticket in failing {
-        let breaker = &mut sidecar.workers[0].breaker;
-        breaker.record(ticket, Outcome::ServerError, FAST, at(1));
-    }
-    assert_eq!(others.len(), 80);
+    let others = [sidecar.pass(0, 40, 0), sidecar.pass(1, 40, 0)];
+    let failing = sidecar.pass(0, 12, 0);
+    sidecar.failing(0, failing, 1);
     sidecar.tick(6);
     sidecar.tick(12);
     assert!(sidecar.are_all(BreakerState::Closed, 12));
+    assert_eq!(others.map(|tickets| tickets.len()), [40, 40]);
+}
+
+#[test]
+fn a_burst_is_waited_for_in_the_worker_that_has_most_of_it() {
+    let mut sidecar = Sidecar::new(SURE(), 2);
+    let others = [sidecar.pass(0, 2, 0), sidecar.pass(1, 80, 0)];
+    let failing = sidecar.pass(0, 30, 0);
+    sidecar.tick(5);
+    sidecar.tick(6);
+    sidecar.failing(0, failing, 7);
+    sidecar.tick(100);
+    sidecar.tick(200);
+    assert!(sidecar.are_all(BreakerState::Closed, 200));
+    assert_eq!(others.map(|tickets| tickets.len()), [2, 80]);
+}
+
+#[test]
+fn where_one_worker_has_all_nobody_waits_for_as_many_in_the_other() {
+    let mut sidecar = Sidecar::new(SURE(), 2);
+    // It counts, and leaves the decision to the first.
+    sidecar.workers[1]
+        .breaker
+        .obey(BreakerMode::MetricsOnly, at(0));
+    sidecar.serve(1, 1, 0);
+    sidecar.tick(0);
+    sidecar.tick(1);
+    let mut hanging = Vec::new();
+    for millis in (11..900).step_by(10) {
+        if millis % 100 == 1 {
+            sidecar.tick(millis);
+        }
+        sidecar.fail(0, 7, millis);
+        hanging.extend(sidecar.pass(0, 3, millis));
+    }
+    assert_eq!(sidecar.states(900)[0], BreakerState::Open);
+    assert!(hanging.len() <= 270);
+}
+
+#[test]
+fn of_what_the_others_have_not_told_yet_there_is_as_much_as_here() {
+    let mut sidecar = Sidecar::new(SURE(), 2);
+    // Both are known to each other, and nothing was under way.
+    sidecar.serve(0, 1, 0);
+    sidecar.serve(1, 1, 0);
+    sidecar.tick(100);
+    sidecar.tick(200);
+    let others = [sidecar.pass(0, 20, 300), sidecar.pass(1, 40, 300)];
+    let failing = sidecar.pass(0, 24, 300);
+    sidecar.failing(0, failing, 301);
+    assert!(sidecar.are_all(BreakerState::Closed, 301));
+    assert_eq!(others.map(|tickets| tickets.len()), [20, 40]);
 }
 
 #[test]
@@ -344,6 +408,7 @@ fn nobodys_word_keeps_it_open_longer_than_its_limits() {
         opening: Some(opening),
         workers: u32::MAX,
         over: Duration::ZERO,
+        elsewhere: board::Elsewhere::NOTHING,
     };
     breaker.hear(&heard, at(10));
     assert_eq!(breaker.state(at(3_999)), BreakerState::Open);
