@@ -14,7 +14,7 @@
 //! | flags UF, DF | [`ConnectFailure`] |
 //! | flags UH, NR, NC, DO: nothing to send it to | [`NoHealthyUpstream`] |
 //! | flags UC, UR, LR, UPE with no status or 500 and above | [`UpstreamReset`] |
-//! | the same flags with a status below 500 | [`Truncated`] |
+//! | the same flags with a status below 500: cut short, or made to look well | [`Truncated`] |
 //! | no status at all | [`UpstreamReset`] |
 //! | gRPC status 0; 1 (client) | [`Success`]; [`ClientCancel`] |
 //! | gRPC status 3, 5, 6, 7, 9, 11, 16 | [`ClientError`] |
@@ -26,6 +26,11 @@
 //! DEADLINE_EXCEEDED, UNIMPLEMENTED, INTERNAL, UNAVAILABLE and DATA_LOSS are
 //! errors; RESOURCE_EXHAUSTED (8) and ABORTED (10) are counted as the server's
 //! here, since a caller cannot avoid them.
+//!
+//! A broken connection with a status below 500 is [`Truncated`] whoever wrote the answer. Nearly always the service did, and
+//! was cut short. Where an operator has Envoy answer its own errors with such a status (`local_reply_config`), nothing was cut
+//! short, but neither the client nor the filter can tell: the flags are the same, and so may be the answer. It failed all the
+//! same, and the table below treats both alike.
 //!
 //! What an outcome means is one table, too:
 //!
