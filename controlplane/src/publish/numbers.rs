@@ -136,6 +136,11 @@ impl Numbers {
             return;
         };
         batch.delete(format!("{GENERATION}{place}"));
+        if one.generation == self.newest {
+            // A store of before knows it only by what leaves.
+            let generation = self.newest;
+            put(batch, NEWEST, &Newest { generation });
+        }
         let content = (one.group, one.side, one.hash);
         if let Some((_, places)) = self.by_content.get_mut(&content) {
             *places = places.saturating_sub(1);
@@ -227,5 +232,22 @@ mod tests {
         ];
         assert_eq!(given(&mut numbers, &store, &asked), [7, 8, 9]);
         assert_eq!(store.list(GENERATION.as_bytes()).unwrap().len(), 1);
+    }
+
+    #[test]
+    fn a_number_of_an_earlier_store_is_not_given_again_when_it_left_before_another_was_given() {
+        let store = InMemory::default();
+        let mut batch = Batch::default();
+        let stored = r#"{"group": "shop", "side": "server", "generation": 7, "hash": "a"}"#;
+        batch.put("config\nshop\nserver", stored);
+        store.commit(&batch).unwrap();
+        let mut numbers = Numbers::restore(&store).unwrap();
+        let asked = [("shop", Lane::All, "a"), ("shop", Lane::All, "b")];
+        assert_eq!(given(&mut numbers, &store, &asked[..1]), [7]);
+        let mut batch = Batch::default();
+        numbers.clear("shop", Side::Server, Lane::All, &mut batch);
+        store.commit(&batch).unwrap();
+        let mut restored = Numbers::restore(&store).unwrap();
+        assert_eq!(given(&mut restored, &store, &asked[1..]), [8]);
     }
 }
