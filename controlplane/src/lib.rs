@@ -13,6 +13,7 @@ pub mod clock;
 pub mod documents;
 pub mod door;
 pub mod engine;
+pub mod grpc;
 pub mod ingest;
 pub mod limits;
 pub mod metrics;

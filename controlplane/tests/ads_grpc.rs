@@ -8,12 +8,14 @@
 )]
 
 use std::collections::HashMap;
+use std::future::pending;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use sloop_controlplane::ads::{AdsLimits, Event, Hub, What};
 use sloop_controlplane::clock;
+use sloop_controlplane::grpc::Services;
 use sloop_xds::fleet::Cohort;
 use sloop_xds::{Kind, Resource, Snapshot};
 use sloop_xds_protos::envoy::envoy::config::core::v3::Node;
@@ -46,8 +48,11 @@ impl Server {
         let hub = Hub::new(limits, clock::wall);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let router = limits.server().add_routes(hub.routes());
-        tokio::spawn(router.serve_with_incoming(TcpListenerStream::new(listener)));
+        let services = Services::of(hub.routes());
+        tokio::spawn(async move {
+            let connections = TcpListenerStream::new(listener);
+            services.serve(&limits, connections, pending()).await;
+        });
         Self {
             events: hub.events(),
             hub,

@@ -6,13 +6,15 @@
     reason = "tests"
 )]
 
+use std::future::pending;
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use sloop_controlplane::ads::{AdsLimits, Hub};
 use sloop_controlplane::clock;
 use sloop_controlplane::door::{Connection, Door, DoorLimits, Names, Peer, Speech};
-use sloop_controlplane::ingest::{ReportLimits, Reports, ReportsFirst};
+use sloop_controlplane::grpc::Services;
+use sloop_controlplane::ingest::{ReportLimits, Reports};
 use sloop_controlplane::metrics::{DoorMetrics, IngestMetrics, Telemetry};
 use sloop_xds_protos::envoy::envoy::config::core::v3::Node;
 use sloop_xds_protos::envoy::envoy::service::discovery::v3::DeltaDiscoveryRequest;
@@ -22,7 +24,6 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 use tokio_stream::StreamExt as _;
-use tonic::transport::server::Connected as _;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Status};
 
@@ -54,11 +55,11 @@ impl Served {
         let counted = (ReportLimits::default(), door.metrics.clone());
         let ingest = IngestMetrics::register(&meter);
         let reports = Reports::service(arrivals, hub.access(), ingest, counted);
-        let server = AdsLimits::default()
-            .server()
-            .layer(ReportsFirst::to(reports))
-            .add_routes(hub.routes());
-        tokio::spawn(server.serve_with_incoming(door.open()));
+        let services = Services::of(hub.routes()).with_reports(reports);
+        tokio::spawn(async move {
+            let limits = AdsLimits::default();
+            services.serve(&limits, door.open(), pending()).await;
+        });
         Self { at, telemetry }
     }
 
@@ -191,7 +192,7 @@ async fn connected(limits: DoorLimits, speech: Speech) -> (Connection, TcpStream
 async fn who_takes_nothing_is_cut_off_while_there_is_something_to_say_to_them() {
     let (mut connection, _client, _telemetry) =
         connected(DoorLimits::default(), Speech::Grpc).await;
-    let peer: Peer = connection.connect_info();
+    let peer: Peer = connection.peer().clone();
     let saying = tokio::spawn(async move {
         loop {
             if let Err(error) = connection.write_all(&[0; 64 << 10]).await {

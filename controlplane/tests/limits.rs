@@ -6,6 +6,7 @@
     reason = "tests"
 )]
 
+use std::future::pending;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,7 +15,8 @@ use bytes::Bytes;
 use sloop_controlplane::ads::Hub;
 use sloop_controlplane::clock;
 use sloop_controlplane::door::{Door, Names, Speech};
-use sloop_controlplane::ingest::{Arrival, Reports, ReportsFirst};
+use sloop_controlplane::grpc::Services;
+use sloop_controlplane::ingest::{Arrival, Reports};
 use sloop_controlplane::limits::Limits;
 use sloop_controlplane::metrics::{DoorMetrics, IngestMetrics, Telemetry};
 use sloop_xds::{Kind, Resource, Snapshot};
@@ -68,11 +70,7 @@ impl Served {
         let ingest = IngestMetrics::register(&meter);
         let counted = (limits.reports, metrics.clone());
         let reports = Reports::service(sender, hub.access(), ingest, counted);
-        let server = limits
-            .ads
-            .server()
-            .layer(ReportsFirst::to(reports))
-            .add_routes(hub.routes());
+        let services = Services::of(hub.routes()).with_reports(reports);
         let door = Door {
             listener,
             tls: None,
@@ -81,7 +79,9 @@ impl Served {
             speech: Speech::Grpc,
             metrics,
         };
-        tokio::spawn(server.serve_with_incoming(door.open()));
+        tokio::spawn(async move {
+            services.serve(&limits.ads, door.open(), pending()).await;
+        });
         Self {
             at,
             hub,

@@ -81,7 +81,7 @@ impl Hub {
         drop(self.shared.metrics.set(metrics));
     }
 
-    /// The gRPC service, to be added to the server that [`AdsLimits::server`] begins.
+    /// The gRPC service, to be added to [`crate::grpc::Services`].
     #[must_use]
     pub fn service(&self) -> AdsService {
         AdsService::new(self.clone())

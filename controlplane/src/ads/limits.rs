@@ -2,12 +2,14 @@
 
 use std::time::Duration;
 
+use hyper::server::conn::http2::Builder;
+use hyper_util::rt::TokioTimer;
 use sloop_xds::{Node, StreamLimits};
 use tonic::Status;
-use tonic::transport::Server;
 
 use super::hub::Hub;
 use crate::door::Limit;
+use crate::grpc::Beside;
 
 /// Bounds on what clients may take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,24 +71,23 @@ impl Default for AdsLimits {
 }
 
 impl AdsLimits {
-    /// A gRPC server that holds to these bounds; add services to it.
-    ///
-    /// Every bound is set by hand: tonic passes "none" to hyper for what is
-    /// left out, which is not hyper's default but no bound at all.
-    #[must_use]
-    pub fn server(&self) -> Server {
-        Server::builder()
+    /// How HTTP/2 is spoken within these bounds; `beside` answers the calls.
+    pub(crate) fn http2(&self, beside: Beside) -> Builder<Beside> {
+        let mut http2 = Builder::new(beside);
+        http2
+            .timer(TokioTimer::new())
             .max_concurrent_streams(self.calls_per_connection_max)
-            .http2_max_pending_accept_reset_streams(Some(self.resets_max))
+            .max_pending_accept_reset_streams(self.resets_max)
             // hyper's own default.
-            .http2_max_local_error_reset_streams(Some(1_024))
+            .max_local_error_reset_streams(1_024)
             .initial_stream_window_size(self.stream_window_bytes)
             .initial_connection_window_size(self.stream_window_bytes.saturating_mul(4))
             // A node that is gone without a word is noticed within 40 s.
-            .http2_keepalive_interval(Some(Duration::from_secs(30)))
-            .http2_keepalive_timeout(Some(Duration::from_secs(10)))
-            .tcp_nodelay(true)
-            .accept_http1(false)
+            .keep_alive_interval(Duration::from_secs(30))
+            .keep_alive_timeout(Duration::from_secs(10))
+            // No client of gRPC looks at it.
+            .auto_date_header(false);
+        http2
     }
 
     /// Whether a node says who it is, in few enough bytes.

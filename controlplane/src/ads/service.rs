@@ -17,6 +17,7 @@ use super::hub::Hub;
 use super::run::{Manner, run};
 use super::status::Variant;
 use crate::door::Peer;
+use crate::grpc::Beside;
 
 /// A service of discovery. `T` says which one.
 #[derive(Debug)]
@@ -146,8 +147,8 @@ fn answer<T: Which>(hub: Hub, request: http::Request<Body>) -> http::Response<Bo
     }
 }
 
-/// Answers at once, and serves the stream in a task of its own: it must hear of changes, and of time that passes, also
-/// while the client reads nothing.
+/// Answers at once, and serves the stream beside the calls of its connection: it must hear of changes, and of time that
+/// passes, also while the client reads nothing.
 fn serve<S: Stream + Send + 'static>(
     hub: Hub,
     variant: Variant,
@@ -156,16 +157,22 @@ fn serve<S: Stream + Send + 'static>(
 ) -> http::Response<Body> {
     let (head, body) = request.into_parts();
     let peer = head.extensions.get::<Peer>().cloned();
+    let beside = head.extensions.get::<Beside>().cloned();
     let connection = match hub.admit(variant, peer) {
         Ok(connection) => connection,
         Err(status) => return status.into_http(),
     };
     let requests = Requests::of(body, hub.limits().request_bytes_max);
     let (to_client, responses) = Responses::channel();
-    tokio::spawn(async move {
+    let served = async move {
         if let Err(status) = run(&hub, &connection, manner, requests, &to_client).await {
             drop(to_client.send(Err(status)).await);
         }
-    });
+    };
+    match beside {
+        Some(beside) => beside.run(served),
+        // On a server of somebody else.
+        None => drop(tokio::spawn(served)),
+    }
     responses.into_http()
 }

@@ -10,7 +10,6 @@ use tokio::net::TcpStream;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use tokio::time::{Instant, Sleep};
 use tokio_rustls::server::TlsStream;
-use tonic::transport::server::Connected;
 
 use super::limits::Limit;
 use super::peer::Peer;
@@ -81,6 +80,12 @@ impl Connection {
         }
     }
 
+    /// Who is on the other side.
+    #[must_use]
+    pub const fn peer(&self) -> &Peer {
+        &self.peer
+    }
+
     /// Whether it is to end, and how: with an error or as if the client had gone.
     fn poll_end(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         if self
@@ -135,14 +140,6 @@ impl Connection {
 impl Drop for Connection {
     fn drop(&mut self) {
         self.metrics.disconnected();
-    }
-}
-
-impl Connected for Connection {
-    type ConnectInfo = Peer;
-
-    fn connect_info(&self) -> Peer {
-        self.peer.clone()
     }
 }
 

@@ -9,7 +9,6 @@ use http::{HeaderMap, HeaderName, HeaderValue, header};
 use hyper::body::Frame;
 use prost::Message;
 use sloop_xds_protos::report::v1::ReportResponse;
-use tonic::body::Body;
 
 /// In front of a message: that it is not compressed, and its length
 /// (<https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md>).
@@ -20,7 +19,7 @@ const STATUS: HeaderName = HeaderName::from_static("grpc-status");
 
 /// The body of an answer.
 #[derive(Debug)]
-pub(super) struct Answer {
+pub(crate) struct Answer {
     /// `None` when it was sent.
     message: Option<Bytes>,
     is_over: bool,
@@ -39,8 +38,8 @@ impl Answer {
         }
     }
 
-    pub(super) fn into_http(self) -> http::Response<Body> {
-        let mut response = http::Response::new(Body::new(self));
+    pub(crate) fn into_http<B: From<Self>>(self) -> http::Response<B> {
+        let mut response = http::Response::new(B::from(self));
         let grpc = HeaderValue::from_static("application/grpc");
         response.headers_mut().insert(header::CONTENT_TYPE, grpc);
         response

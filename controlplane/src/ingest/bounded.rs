@@ -4,19 +4,18 @@
 //! before it is. Where its bytes have to be waited for, room for them is taken before, and given back when the report is answered, so
 //! whatever is sent, reports take no more memory than [`ReportLimits::room`].
 
-use std::convert::Infallible;
+use std::error::Error;
+use std::future::Future;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
+use hyper::body::Body;
 use prost::Message;
 use sloop_xds_protos::report::v1::ReportRequest;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tonic::Status;
-use tonic::body::Body;
-use tonic::codegen::{BoxFuture, Service};
 
 use super::answer::Answer;
 use super::service::Reports;
@@ -147,7 +146,7 @@ impl Hall {
     /// what it takes.
     async fn read(
         &self,
-        mut body: Body,
+        mut body: impl Data,
         peer: Option<&Peer>,
     ) -> Result<(Bytes, [Option<Room>; 2]), Status> {
         let mut message = data(&mut body).await?;
@@ -199,12 +198,7 @@ impl Hall {
     }
 
     /// Answers one call.
-    async fn answer(&self, request: http::Request<Body>) -> Result<Answer, Status> {
-        if request.uri().path() != PATH {
-            return Err(Status::unimplemented("no such method"));
-        }
-        let (parts, body) = request.into_parts();
-        let peer = parts.extensions.get::<Peer>();
+    async fn answer(&self, body: impl Data, peer: Option<&Peer>) -> Result<Answer, Status> {
         let read = tokio::time::timeout(self.limits.time_max, self.read(body, peer));
         let (message, _room) = read.await.map_err(|_full| {
             self.metrics.hit(Limit::ReportTime);
@@ -217,10 +211,22 @@ impl Hall {
     }
 }
 
+/// The body of a call.
+pub(crate) trait Data:
+    Body<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>>> + Send + Unpin + 'static
+{
+}
+
+impl<B> Data for B where
+    B: Body<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>>> + Send + Unpin + 'static
+{
+}
+
 /// The next bytes of `body`.
-async fn data(body: &mut Body) -> Result<Bytes, Status> {
+async fn data(body: &mut impl Data) -> Result<Bytes, Status> {
     loop {
-        let frame = body.frame().await.transpose()?;
+        let frame = body.frame().await.transpose();
+        let frame = frame.map_err(|error| Status::from_error(error.into()))?;
         let frame = frame.ok_or_else(|| Status::invalid_argument("the report is cut off"))?;
         if let Ok(data) = frame.into_data() {
             return Ok(data);
@@ -230,26 +236,18 @@ async fn data(body: &mut Body) -> Result<Bytes, Status> {
 
 impl ReportDoor {
     /// Whether a call is one of a report.
-    pub(super) fn is_for(request: &http::Request<Body>) -> bool {
+    pub(crate) fn is_for<B>(request: &http::Request<B>) -> bool {
         request.uri().path() == PATH
     }
-}
 
-impl Service<http::Request<Body>> for ReportDoor {
-    type Response = http::Response<Body>;
-    type Error = Infallible;
-    type Future = BoxFuture<Self::Response, Infallible>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, request: http::Request<Body>) -> Self::Future {
+    /// Answers a call of `peer` with this body.
+    pub(crate) fn call(
+        &self,
+        body: impl Data,
+        peer: Option<Peer>,
+    ) -> impl Future<Output = Result<Answer, Status>> + Send + 'static {
         let hall = Arc::clone(&self.hall);
-        Box::pin(async move {
-            let answer = hall.answer(request).await;
-            Ok(answer.map_or_else(Status::into_http, Answer::into_http))
-        })
+        async move { hall.answer(body, peer.as_ref()).await }
     }
 }
 
@@ -258,6 +256,7 @@ mod tests {
     use hyper::body::Frame;
     use sloop_xds_protos::report::v1::{FilterStatus, ReportResponse};
     use tokio::sync::{mpsc, watch};
+    use tonic::Code;
 
     use super::super::Arrival;
     use super::*;
@@ -273,14 +272,13 @@ mod tests {
         (Reports::service(arrivals, access, ingest, counted), arrived)
     }
 
-    /// A call with these bytes, in parts of `size`.
-    fn call(path: &str, bytes: &[u8], size: usize) -> http::Request<Body> {
+    /// The body of a call with these bytes, in parts of `size`.
+    fn body(bytes: &[u8], size: usize) -> impl Data {
         let parts: Vec<_> = bytes
             .chunks(size)
             .map(|part| Ok::<_, Status>(Frame::data(Bytes::copy_from_slice(part))))
             .collect();
-        let body = http_body_util::StreamBody::new(tokio_stream::iter(parts));
-        http::Request::post(path).body(Body::new(body)).unwrap()
+        http_body_util::StreamBody::new(tokio_stream::iter(parts))
     }
 
     fn framed(report: &ReportRequest) -> Vec<u8> {
@@ -302,8 +300,8 @@ mod tests {
     async fn a_report_is_read_however_it_is_cut_and_its_answer_is_a_message_with_trailers() {
         let bytes = framed(&report());
         for size in [1, 2, 7, bytes.len()] {
-            let (mut door, mut arrived) = door();
-            let answering = tokio::spawn(door.call(call(PATH, &bytes, size)));
+            let (door, mut arrived) = door();
+            let answering = tokio::spawn(door.call(body(&bytes, size), None));
             let arrival = arrived.recv().await.unwrap();
             assert_eq!(
                 (arrival.report.node.as_str(), arrival.report.sequence),
@@ -311,8 +309,7 @@ mod tests {
             );
             arrival.answer.send(Ok(ReportResponse::default())).unwrap();
             let answer = answering.await.unwrap().unwrap();
-            assert_eq!(answer.headers()["content-type"], "application/grpc");
-            let body = answer.into_body().collect().await.unwrap();
+            let body = answer.collect().await.unwrap();
             assert_eq!(body.trailers().unwrap()["grpc-status"], "0");
             assert_eq!(*body.to_bytes(), [0; HEAD]);
             let hall = door.hall;
@@ -322,22 +319,22 @@ mod tests {
 
     #[tokio::test]
     async fn what_is_no_report_is_refused_with_the_reason() {
-        let (mut door, _arrived) = door();
+        let (door, _arrived) = door();
         let whole = framed(&report());
         let twice = [whole.as_slice(), &whole].concat();
-        let mut status = async |path, bytes: &[u8], size| {
-            let answer = door.call(call(path, bytes, size)).await.unwrap();
-            answer.headers()["grpc-status"].to_str().unwrap().to_owned()
+        let code = async |bytes: &[u8], size| {
+            let refused = door.call(body(bytes, size), None).await;
+            refused.unwrap_err().code()
         };
-        assert_eq!(
-            status("/sloop.report.v1.ReportService/Other", &whole, 9).await,
-            "12"
-        );
-        assert_eq!(status(PATH, &whole[..9], 9).await, "3", "cut off");
-        assert_eq!(status(PATH, &[], 9).await, "3", "nothing");
-        assert_eq!(status(PATH, &twice, twice.len()).await, "3", "two");
-        assert_eq!(status(PATH, &[0, 0, 0, 0, 1, 7], 9).await, "3", "nonsense");
-        assert_eq!(status(PATH, &[1, 0, 0, 0, 0], 9).await, "12", "compressed");
-        assert_eq!(status(PATH, &[0, 0xff, 0, 0, 0], 9).await, "8", "too large");
+        assert_eq!(code(&whole[..9], 9).await, Code::InvalidArgument, "cut off");
+        assert_eq!(code(&[], 9).await, Code::InvalidArgument, "nothing");
+        let both = code(&twice, twice.len()).await;
+        assert_eq!(both, Code::InvalidArgument);
+        let nonsense = code(&[0, 0, 0, 0, 1, 7], 9).await;
+        assert_eq!(nonsense, Code::InvalidArgument);
+        let compressed = code(&[1, 0, 0, 0, 0], 9).await;
+        assert_eq!(compressed, Code::Unimplemented);
+        let large = code(&[0, 0xff, 0, 0, 0], 9).await;
+        assert_eq!(large, Code::ResourceExhausted);
     }
 }

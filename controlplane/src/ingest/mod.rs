@@ -7,17 +7,16 @@ mod answer;
 mod bounded;
 mod details;
 mod effects;
-mod first;
 mod ledger;
 mod report;
 mod service;
 mod trouble;
 mod weight;
 
+pub(crate) use answer::Answer;
 pub use bounded::{ReportDoor, ReportLimits};
 pub use details::{Details, ValueCounts};
 pub use effects::{Denied, Effects, Shed};
-pub use first::{ReportsFirst, Sorted};
 pub use ledger::{FORGET_AFTER, INCARNATIONS_MAX, Ledger, Seen, Verdict};
 pub use report::{Applied, InvalidReport, Report, SCOPES_MAX, UNNAMED};
 pub use service::{Arrival, Reports, WAITING_MAX, response};

@@ -10,7 +10,6 @@ use tokio::net::TcpListener;
 use tokio::sync::watch as latest;
 use tokio_stream::StreamExt as _;
 use tokio_stream::wrappers::ReceiverStream;
-use tonic::transport::server::Connected as _;
 
 use super::{ServeError, ServeSettings};
 use crate::admin::{Admin, Guard, TokenWatch, router};
@@ -123,7 +122,7 @@ impl axum::serve::Listener for Arriving {
         loop {
             match self.0.next().await {
                 Some(Ok(connection)) => {
-                    let peer = connection.connect_info();
+                    let peer = connection.peer().clone();
                     return (connection, peer);
                 }
                 Some(Err(_)) => {}

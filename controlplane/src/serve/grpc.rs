@@ -8,7 +8,8 @@ use tokio::sync::watch as latest;
 use super::{ServeError, ServeSettings};
 use crate::ads::{AdsLimits, Hub};
 use crate::door::{self, Door, Names, Speech, TlsFiles, TlsWatch};
-use crate::ingest::{ReportDoor, ReportsFirst};
+use crate::grpc::Services;
+use crate::ingest::ReportDoor;
 use crate::metrics::DoorMetrics;
 
 /// Secures the gRPC port, or says that it is not.
@@ -67,15 +68,10 @@ pub(super) fn advise(tls: Option<&TlsFiles>, access: &Access) {
 pub(super) async fn serve(
     door: Door,
     limits: AdsLimits,
-    services: (Hub, ReportDoor),
+    (hub, reports): (Hub, ReportDoor),
     mut stopped: latest::Receiver<bool>,
-) -> Result<(), tonic::transport::Error> {
+) {
     let stop = async move { drop(stopped.wait_for(|stop| *stop).await.map(|_| ())) };
-    let (hub, reports) = services;
-    limits
-        .server()
-        .layer(ReportsFirst::to(reports))
-        .add_routes(hub.routes())
-        .serve_with_incoming_shutdown(door.open(), stop)
-        .await
+    let services = Services::of(hub.routes()).with_reports(reports);
+    services.serve(&limits, door.open(), stop).await;
 }

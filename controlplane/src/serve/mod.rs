@@ -142,9 +142,6 @@ pub enum ServeError {
     /// There are no tokens.
     #[error("nobody can be let in to the HTTP API")]
     Tokens(#[from] TokenFileError),
-    /// The gRPC server ended.
-    #[error("the gRPC server ended")]
-    Grpc(#[source] tonic::transport::Error),
     /// The HTTP server ended.
     #[error("the HTTP server ended")]
     Http(#[source] std::io::Error),
@@ -258,7 +255,7 @@ fn meters(meter: &Meter, ingest: &IngestMetrics) -> Meters {
 /// The parts that run until the end.
 struct Parts {
     running: JoinHandle<()>,
-    grpc: JoinHandle<Result<(), tonic::transport::Error>>,
+    grpc: JoinHandle<()>,
     http: JoinHandle<Result<(), std::io::Error>>,
 }
 
@@ -271,7 +268,7 @@ impl Parts {
     ) -> Result<(), ServeError> {
         tokio::select! {
             () = stop => {}
-            ended = &mut self.grpc => return ended?.map_err(ServeError::Grpc),
+            ended = &mut self.grpc => return Ok(ended?),
             ended = &mut self.http => return ended?.map_err(ServeError::Http),
             ended = &mut self.running => return Ok(ended?),
         }

@@ -17,6 +17,7 @@ pub mod load;
 pub mod raw;
 
 use std::collections::BTreeMap;
+use std::future::pending;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -24,6 +25,7 @@ use std::time::Duration;
 use sloop_controlplane::ads::{AdsLimits, Event, Hub, Variant, What};
 use sloop_controlplane::bootstrap::{Bootstrap, Inbound, Outbound, Upstream, plugin};
 use sloop_controlplane::clock;
+use sloop_controlplane::grpc::Services;
 use sloop_integration::envoy::{Caller, Envoy};
 use sloop_integration::eventually::eventually;
 use sloop_integration::{envoy, ports};
@@ -34,6 +36,7 @@ use sloop_xds_protos::report::v1::{FilterStatus, ReportRequest, ReportResponse, 
 use tokio::net::TcpListener;
 use tokio::sync::broadcast;
 use tokio_stream::wrappers::TcpListenerStream;
+use tonic::service::Routes;
 use tonic::{Request, Response, Status};
 
 /// Long enough for a busy machine; nothing waits that long when all is well.
@@ -55,14 +58,13 @@ impl Plane {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let reports = Reports::default();
-        let server = AdsLimits::default()
-            .server()
-            .add_service(hub.service())
+        let routes = Routes::new(hub.service())
             .add_service(hub.extension_service())
             .add_service(ReportServiceServer::new(reports.clone()));
         let serving = tokio::spawn(async move {
-            let incoming = TcpListenerStream::new(listener);
-            server.serve_with_incoming(incoming).await.unwrap();
+            let connections = TcpListenerStream::new(listener);
+            let (services, limits) = (Services::of(routes), AdsLimits::default());
+            services.serve(&limits, connections, pending()).await;
         });
         Self {
             events: hub.events(),

@@ -1,5 +1,6 @@
 //! The control plane that pushes, and the Envoy that it pushes to.
 
+use std::future::pending;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -11,6 +12,7 @@ use sloop_bench::variants::SLOOP;
 use sloop_controlplane::ads::{AdsLimits, Hub};
 use sloop_controlplane::bootstrap::plugin;
 use sloop_controlplane::clock;
+use sloop_controlplane::grpc::Services;
 use sloop_model::{FilterConfig, Side};
 use sloop_xds::{Kind, Resource, Snapshot};
 use sloop_xds_protos::envoy::envoy::config::core::v3::address::Address as OneAddress;
@@ -32,6 +34,7 @@ use sloop_xds_protos::envoy::google::protobuf::Any;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_stream::wrappers::TcpListenerStream;
+use tonic::service::Routes;
 
 use super::ROUTES;
 
@@ -76,13 +79,11 @@ impl Plane {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0));
         let listener = listener.await.context("listening for sidecars")?;
         let address = listener.local_addr()?;
-        let server = AdsLimits::default().server().add_service(hub.service());
+        let services = Services::of(Routes::new(hub.service()));
         let serving = tokio::spawn(async move {
-            // Without it nothing is in force, which is said then.
-            server
-                .serve_with_incoming(TcpListenerStream::new(listener))
-                .await
-                .ok();
+            let connections = TcpListenerStream::new(listener);
+            let limits = AdsLimits::default();
+            services.serve(&limits, connections, pending()).await;
         });
         hub.open();
         Ok(Self {

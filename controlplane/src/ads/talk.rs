@@ -1,0 +1,135 @@
+//! What is said on one stream, and how its node stands by that.
+
+use std::sync::Arc;
+
+use sloop_xds::{Response, Stream, Verdict, Version};
+use tokio::time::Instant;
+use tonic::Status;
+
+use super::grpc::ToClient;
+use super::hub::{Connection, Hub};
+use super::news::News;
+use super::place::Place;
+use super::run::{Manner, refuse};
+use super::unanswered::Unanswered;
+
+/// A stream on which it is known who is there.
+///
+/// What happens is gathered and noted when something may be said: after a push thousands of nodes hear, answer and
+/// stand as they should, and each change of that is one look at what is known of all.
+#[derive(Debug)]
+pub(super) struct Talk<'a, S> {
+    connection: &'a Connection,
+    pub(super) place: Place,
+    stream: S,
+    pub(super) unanswered: Unanswered,
+    /// Whether a response may be due. Checked when the connection has room for one.
+    pub(super) may_owe: bool,
+    news: News,
+    /// How the node stands, as it was noted last.
+    stands: Option<(Version, bool)>,
+}
+
+impl<'a, S: Stream> Talk<'a, S> {
+    /// A stream on which nothing was asked.
+    pub(super) fn begin(connection: &'a Connection, place: Place, stream: S) -> Self {
+        let mut talk = Self {
+            connection,
+            place,
+            stream,
+            unanswered: Unanswered::default(),
+            may_owe: true,
+            news: News::default(),
+            stands: None,
+        };
+        talk.was_moved();
+        talk
+    }
+
+    /// What the node should have may be something else from now on, and it with others.
+    pub(super) fn was_moved(&mut self) {
+        self.may_owe = true;
+        self.news.cohort = self.place.take_moved().or(self.news.cohort.take());
+        self.news.wanted = self.place.snapshot().map(|it| it.version().clone());
+    }
+
+    /// It is time to say that what the client has still holds.
+    pub(super) fn beat(&mut self) {
+        self.stream.beat();
+        self.may_owe = true;
+    }
+
+    /// Takes a request.
+    pub(super) fn take(
+        &mut self,
+        request: S::Request,
+        manner: Manner<S>,
+        hub: &Hub,
+    ) -> Result<(), Status> {
+        let refuse = |violation| refuse(hub, &violation);
+        let request = match manner.only {
+            Some(only) => S::confined(request, only).map_err(refuse)?,
+            None => request,
+        };
+        self.may_owe = true;
+        let Some(verdict) = self.stream.take(request).map_err(refuse)? else {
+            return Ok(());
+        };
+        let (Verdict::Acknowledged(sent) | Verdict::Refused { sent, .. }) = &verdict;
+        self.unanswered.answered(&sent.type_url);
+        // That a client took what it had already says nothing of pushes.
+        let is_of_heartbeat = matches!(&verdict, Verdict::Acknowledged(sent) if sent.is_heartbeat);
+        if !is_of_heartbeat {
+            self.news.settled = Some(verdict);
+        }
+        Ok(())
+    }
+
+    /// Says what is due, as far as the connection has room and `is_open` says that anything may be said, and notes what
+    /// happened since the last time.
+    pub(super) fn speak(&mut self, is_open: bool, to_client: &ToClient) {
+        let room = self.may_owe.then(|| to_client.try_reserve().ok()).flatten();
+        let Some(room) = room else {
+            return self.note();
+        };
+        let Some(response) = self.due(is_open) else {
+            self.may_owe = false;
+            self.look();
+            return self.note();
+        };
+        if !response.sent.is_heartbeat {
+            self.news.sent = Some(Arc::clone(&response.sent));
+        }
+        self.unanswered
+            .sent(&response.sent.type_url, Instant::now());
+        // Before the client can answer.
+        self.note();
+        room.send(Ok(Box::new(response)));
+    }
+
+    fn due(&mut self, is_open: bool) -> Option<Response> {
+        if !is_open {
+            return None;
+        }
+        self.stream.next(&*self.place.snapshot()?)
+    }
+
+    /// Finds out how the node stands.
+    fn look(&mut self) {
+        let Some(snapshot) = self.place.snapshot() else {
+            return;
+        };
+        let stands = (
+            snapshot.version().clone(),
+            self.stream.is_in_force(&snapshot),
+        );
+        if self.stands.as_ref() != Some(&stands) {
+            self.stands = Some(stands.clone());
+            self.news.stands = Some(stands);
+        }
+    }
+
+    fn note(&mut self) {
+        self.connection.note(std::mem::take(&mut self.news));
+    }
+}

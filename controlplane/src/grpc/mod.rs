@@ -1,0 +1,100 @@
+//! gRPC: connections, and the calls on them.
+//!
+//! A connection is one task, with all that is done for its calls: what comes in one go is read, answered and written
+//! in one go, and nobody else is woken for it. Reports are more than all other calls, so none of them is routed. hyper
+//! speaks HTTP/2; what a general server would put around each call is left out.
+
+mod beside;
+mod calls;
+mod carried;
+
+use std::future::Future;
+use std::io;
+use std::pin::pin;
+
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio::sync::watch;
+use tokio_stream::{Stream, StreamExt as _};
+use tonic::service::Routes;
+
+pub(crate) use beside::Beside;
+
+use crate::ads::AdsLimits;
+use crate::door::{Connection, Peer};
+use crate::ingest::ReportDoor;
+
+/// What carries calls.
+pub trait Carrier: AsyncRead + AsyncWrite + Send + Unpin + 'static {
+    /// Who is on the other side, where that is known.
+    fn peer(&self) -> Option<Peer>;
+}
+
+impl Carrier for Connection {
+    fn peer(&self) -> Option<Peer> {
+        Some(self.peer().clone())
+    }
+}
+
+/// Nothing is known about who is on the other side, so nothing of what is kept by peer holds.
+impl Carrier for TcpStream {
+    fn peer(&self) -> Option<Peer> {
+        None
+    }
+}
+
+/// What can be called. Clones are the same services.
+#[derive(Clone, Debug)]
+pub struct Services {
+    reports: Option<ReportDoor>,
+    others: Routes,
+}
+
+impl Services {
+    /// These services.
+    #[must_use]
+    pub fn of(others: Routes) -> Self {
+        Self {
+            reports: None,
+            others: others.prepare(),
+        }
+    }
+
+    /// Reports go to `reports`.
+    #[must_use]
+    pub fn with_reports(self, reports: ReportDoor) -> Self {
+        Self {
+            reports: Some(reports),
+            ..self
+        }
+    }
+
+    /// Serves connections within `limits` until there are no more or `stop` ends, and then until all of them have ended:
+    /// they are told to, but a stream of discovery never does by itself.
+    pub async fn serve<C: Carrier>(
+        self,
+        limits: &AdsLimits,
+        connections: impl Stream<Item = io::Result<C>>,
+        stop: impl Future<Output = ()>,
+    ) {
+        let (stopping, stopped) = watch::channel(false);
+        let (mut connections, mut stop) = (pin!(connections), pin!(stop));
+        loop {
+            tokio::select! {
+                () = &mut stop => break,
+                next = connections.next() => match next {
+                    Some(Ok(connection)) => {
+                        let carried = carried::carry(connection, self.clone(), *limits, stopped.clone());
+                        tokio::spawn(carried);
+                    }
+                    // Who was not let in was counted at the door.
+                    Some(Err(_)) => {}
+                    None => break,
+                }
+            }
+        }
+        stopping.send_replace(true);
+        drop(stopped);
+        stopping.closed().await;
+    }
+}
