@@ -68,7 +68,7 @@ fn answer<S: Stream>(stream: &mut S, snapshot: &Snapshot) {
             !types.contains(&sent.type_url),
             "two of one type on their way"
         );
-        types.push(sent.type_url);
+        types.push(sent.type_url.clone());
         assert!(types.len() <= LIMITS.types_max);
     }
     assert!(

@@ -67,8 +67,8 @@ fn resource((kind, status): (String, Box<TypeStatus>)) -> ResourceStatus {
     let refused = status.refused;
     ResourceStatus {
         kind,
-        sent: status.sent,
-        acknowledged: status.acknowledged,
+        sent: status.sent.map(|version| version.to_string()),
+        acknowledged: status.acknowledged.map(|version| version.to_string()),
         sent_ms: status.sent_at.map(WallTime::as_millis),
         took_ms: took.and_then(|took| u64::try_from(took).ok()),
         refusal: refused
@@ -77,7 +77,7 @@ fn resource((kind, status): (String, Box<TypeStatus>)) -> ResourceStatus {
             .map(|refusal| refusal.message.clone()),
         last_refusal: refused.map(|refusal| LastRefusal {
             at_ms: refusal.at.as_millis(),
-            version: refusal.version,
+            version: refusal.version.to_string(),
             reason: refusal.message,
         }),
     }

@@ -12,17 +12,18 @@ use sloop_controllers::Access;
 use sloop_model::WallTime;
 use sloop_xds::fleet::{Cohort, Fleet};
 use sloop_xds::rollout::Stage;
-use sloop_xds::{Node, Offer, Sent, Snapshot, Verdict};
+use sloop_xds::{Node, Offer, Verdict};
 use tokio::sync::{broadcast, watch};
 use tonic::Status;
 use tonic::service::Routes;
 
 use super::limits::AdsLimits;
+use super::news::News;
 use super::nodes::Nodes;
 use super::place::Place;
 use super::service::{self, AdsService, ExtensionService};
 use super::standing::Standing;
-use super::status::{Event, NodeStatus, Refusal, StreamId, Variant, What, names_and_versions};
+use super::status::{Event, NodeStatus, StreamId, Variant, What};
 use crate::door::{Limit, Peer};
 use crate::metrics::DoorMetrics;
 
@@ -240,88 +241,29 @@ impl Connection {
         Ok(place)
     }
 
-    /// Notes what the node should have from now on, and with whom.
-    pub(super) fn placed(&self, place: &Place) {
-        let (snapshot, now) = (place.snapshot(), self.hub.now());
-        let mut nodes = self.hub.lock_nodes();
-        nodes.move_over(self.stream, place.cohort());
-        if let Some(snapshot) = snapshot {
-            nodes.change(self.stream, |node| {
-                node.standing.wants(snapshot.version(), now);
-            });
+    /// Notes `news`, and tells of it.
+    pub(super) fn note(&self, news: News) {
+        if news.is_empty() {
+            return;
         }
-    }
-
-    /// Notes whether all of `snapshot` is in force.
-    pub(super) fn stands(&self, snapshot: &Snapshot, is_in_force: bool) {
-        let (version, now) = (snapshot.version(), self.hub.now());
+        let now = self.hub.now();
         let mut took = None;
-        self.change(|node| took = node.standing.stands(version, is_in_force, now));
-        if let Some(took) = took {
-            self.tell(What::InForce { took });
+        {
+            let mut nodes = self.hub.lock_nodes();
+            if let Some(cohort) = &news.cohort {
+                nodes.move_over(self.stream, cohort);
+            }
+            nodes.change(self.stream, |node| took = news.write(node, now));
         }
-    }
-
-    /// Notes what was handed to the connection.
-    pub(super) fn sent(&self, sent: &Sent) {
-        let (version, now) = (sent.version.to_string(), self.hub.now());
-        self.change(|node| {
-            let of_type = node.types.entry(sent.type_url.clone()).or_default();
-            of_type.sent = Some(version);
-            of_type.sent_at = Some(now);
-            of_type.acknowledged_at = None;
-        });
-    }
-
-    /// Notes what the node said about a response.
-    pub(super) fn settled(&self, verdict: Verdict) {
-        match verdict {
-            Verdict::Acknowledged(sent) => self.acknowledged(sent),
-            Verdict::Refused { sent, message } => self.refused(sent, message),
+        match news.settled {
+            Some(Verdict::Acknowledged(sent)) => self.tell(What::Acknowledged { sent, took }),
+            Some(Verdict::Refused { sent, message }) => self.tell(What::Refused { sent, message }),
+            None => {
+                if let Some(took) = took {
+                    self.tell(What::InForce { took });
+                }
+            }
         }
-    }
-
-    fn acknowledged(&self, sent: Sent) {
-        let (version, now) = (sent.version.to_string(), self.hub.now());
-        let resources = names_and_versions(&sent);
-        self.change(|node| {
-            let of_type = node.types.entry(sent.type_url.clone()).or_default();
-            of_type.acknowledged = Some(version.clone());
-            of_type.acknowledged_at = Some(now);
-            of_type.is_refusing = false;
-            of_type.resources.extend(resources.iter().cloned());
-            of_type
-                .resources
-                .retain(|name, _| !sent.removed.contains(name));
-        });
-        self.tell(What::Acknowledged {
-            type_url: sent.type_url,
-            version,
-            resources,
-        });
-    }
-
-    fn refused(&self, sent: Sent, message: String) {
-        let refusal = Refusal {
-            version: sent.version.to_string(),
-            message,
-            at: self.hub.now(),
-        };
-        self.change(|node| {
-            let of_type = node.types.entry(sent.type_url.clone()).or_default();
-            of_type.refused = Some(refusal.clone());
-            of_type.is_refusing = true;
-        });
-        self.tell(What::Refused {
-            resources: names_and_versions(&sent),
-            type_url: sent.type_url,
-            version: refusal.version,
-            message: refusal.message,
-        });
-    }
-
-    fn change(&self, change: impl FnOnce(&mut NodeStatus)) {
-        self.hub.lock_nodes().change(self.stream, change);
     }
 
     /// Says what happened; who has not said who it is is not spoken of.

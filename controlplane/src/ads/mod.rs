@@ -14,12 +14,14 @@ mod grpc;
 mod heartbeats;
 mod hub;
 mod limits;
+mod news;
 mod nodes;
 mod place;
 mod run;
 mod service;
 mod standing;
 mod status;
+mod talk;
 mod unanswered;
 
 pub(crate) use allowance::Allowance;

@@ -18,6 +18,7 @@ pub(super) struct Place {
     cohort: Cohort,
     fleet: watch::Receiver<Arc<Fleet>>,
     offers: watch::Receiver<Option<Offer>>,
+    has_moved: bool,
 }
 
 impl Place {
@@ -31,6 +32,7 @@ impl Place {
             hub,
             cohort,
             fleet,
+            has_moved: false,
         })
     }
 
@@ -40,6 +42,11 @@ impl Place {
 
     pub(super) const fn cohort(&self) -> &Cohort {
         &self.cohort
+    }
+
+    /// Whom the node belongs to, once when that is others than before.
+    pub(super) fn take_moved(&mut self) -> Option<Cohort> {
+        std::mem::take(&mut self.has_moved).then(|| self.cohort.clone())
     }
 
     /// What the node should have, if that is known.
@@ -74,6 +81,7 @@ impl Place {
             Ok(offers) => {
                 self.offers = offers;
                 self.cohort = cohort;
+                self.has_moved = true;
             }
             Err(error) => tracing::warn!(%cohort, %error, "a node stays where it was"),
         }

@@ -145,7 +145,7 @@ mod tests {
         let refused = |seconds| TypeStatus {
             is_refusing: true,
             refused: Some(Refusal {
-                version: "1".to_owned(),
+                version: version("1"),
                 message: "no".to_owned(),
                 at: at(seconds),
             }),

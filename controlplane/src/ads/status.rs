@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use serde::Serialize;
 use sloop_model::{Side, WallTime};
-use sloop_xds::Sent;
 use sloop_xds::fleet::Cohort;
+use sloop_xds::{Sent, Verdict, Version};
 
 use super::Standing;
 
@@ -15,7 +15,7 @@ use super::Standing;
 pub type StreamId = u64;
 
 /// One connected node. A node that reconnects may be here twice for a moment.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NodeStatus {
     /// Names the stream within this process.
     pub stream: StreamId,
@@ -24,7 +24,6 @@ pub struct NodeStatus {
     /// Envoy's node cluster.
     pub group: String,
     /// The nodes that it gets the same as.
-    #[serde(skip)]
     pub cohort: Cohort,
     /// Where it runs: `region/zone`, or empty.
     pub zone: String,
@@ -35,10 +34,8 @@ pub struct NodeStatus {
     /// What it asked for and was sent, by type URL. Boxed: a map makes room for eleven at once.
     pub types: BTreeMap<String, Box<TypeStatus>>,
     /// The numbers of the configurations that it accepted last, by filter.
-    #[serde(skip)]
     pub accepted: BTreeMap<Side, u64>,
     /// How it stands with what it should have.
-    #[serde(skip)]
     pub standing: Standing,
 }
 
@@ -57,18 +54,18 @@ pub enum Variant {
 pub type AcceptedBy = BTreeMap<String, BTreeMap<String, BTreeMap<Side, u64>>>;
 
 /// How a node stands with one type of resources.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TypeStatus {
     /// The version of the last response; `None` before the first.
-    pub sent: Option<String>,
+    pub sent: Option<Version>,
     /// When that was handed to the connection.
     pub sent_at: Option<WallTime>,
     /// When the node took over what was sent to it last; `None` before, and while it has not answered.
     pub acknowledged_at: Option<WallTime>,
     /// The last version that the node took over; `None` before the first.
-    pub acknowledged: Option<String>,
+    pub acknowledged: Option<Version>,
     /// Names and versions of the resources that the node took over since it connected.
-    pub resources: BTreeMap<String, String>,
+    pub resources: BTreeMap<String, Version>,
     /// The last refusal. It stays after a later version was taken over.
     pub refused: Option<Refusal>,
     /// Whether the last answer of the node was a refusal: it runs on what it had before.
@@ -76,10 +73,10 @@ pub struct TypeStatus {
 }
 
 /// A node did not take something over.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusal {
     /// What it refused.
-    pub version: String,
+    pub version: Version,
     /// Why, in its own words.
     pub message: String,
     /// When that was heard.
@@ -110,35 +107,69 @@ pub enum What {
     Gone,
     /// The node took a response over: what was sent is in force.
     Acknowledged {
-        /// The type.
-        type_url: String,
-        /// Its version in the snapshot.
-        version: String,
-        /// Names and versions of the resources that were in the response.
-        resources: Vec<(String, String)>,
+        /// What the response carried.
+        sent: Arc<Sent>,
+        /// How long it took since the node should have it until all that it should have was in force: `None`
+        /// while that is not so, and when it was so before.
+        took: Option<Duration>,
     },
     /// The node refused a response and keeps what it had.
     Refused {
-        /// The type.
-        type_url: String,
-        /// Its version in the snapshot.
-        version: String,
-        /// Names and versions of the resources that were in the response.
-        resources: Vec<(String, String)>,
+        /// What the response carried.
+        sent: Arc<Sent>,
         /// Why, in the node's words.
         message: String,
     },
-    /// All that the node should have is in force on it.
+    /// All that the node should have is in force on it, without that it took something over: it came with it.
     InForce {
         /// How long that took since it should have it.
         took: Duration,
     },
 }
 
-/// The names and versions of what was sent.
-pub(super) fn names_and_versions(sent: &Sent) -> Vec<(String, String)> {
-    let resources = sent.resources.iter();
-    resources
-        .map(|(name, version)| (name.clone(), version.to_string()))
-        .collect()
+impl NodeStatus {
+    /// Notes what was handed to the connection.
+    pub(super) fn was_sent(&mut self, sent: &Sent, now: WallTime) {
+        let of_type = self.of_type(sent);
+        of_type.sent = Some(sent.version.clone());
+        of_type.sent_at = Some(now);
+        of_type.acknowledged_at = None;
+    }
+
+    /// Notes what the node said about a response.
+    pub(super) fn has_settled(&mut self, verdict: &Verdict, now: WallTime) {
+        match verdict {
+            Verdict::Acknowledged(sent) => self.of_type(sent).take_over(sent, now),
+            Verdict::Refused { sent, message } => {
+                let of_type = self.of_type(sent);
+                of_type.is_refusing = true;
+                of_type.refused = Some(Refusal {
+                    version: sent.version.clone(),
+                    message: message.clone(),
+                    at: now,
+                });
+            }
+        }
+    }
+
+    fn of_type(&mut self, sent: &Sent) -> &mut TypeStatus {
+        self.types.entry(sent.type_url.clone()).or_default()
+    }
+}
+
+impl TypeStatus {
+    fn take_over(&mut self, sent: &Sent, now: WallTime) {
+        self.acknowledged = Some(sent.version.clone());
+        self.acknowledged_at = Some(now);
+        self.is_refusing = false;
+        for (name, version) in &sent.resources {
+            match self.resources.get_mut(name) {
+                Some(known) => known.clone_from(version),
+                None => drop(self.resources.insert(name.clone(), version.clone())),
+            }
+        }
+        for name in &sent.removed {
+            self.resources.remove(name);
+        }
+    }
 }

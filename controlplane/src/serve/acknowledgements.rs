@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use sloop_model::WallTime;
+use sloop_xds::Sent;
 
 use crate::admin::api::Happened;
 use crate::ads::{Event, NodeStatus, StreamId, What};
@@ -56,9 +57,12 @@ impl Acknowledgements {
                 metrics.in_force(*took);
                 Vec::new()
             }
-            What::Acknowledged { resources, .. } => {
+            What::Acknowledged { sent, took: all } => {
+                if let Some(all) = all {
+                    metrics.in_force(*all);
+                }
                 let began = self.began.get(&event.stream).copied();
-                let pushes = pushes(resources, publisher);
+                let pushes = pushes(sent, publisher);
                 let heard = pushes.map(|pushed| {
                     metrics.acknowledged(took(began, pushed, event.at));
                     Happened::Acknowledged {
@@ -69,13 +73,11 @@ impl Acknowledgements {
                 });
                 heard.collect()
             }
-            What::Refused {
-                resources, message, ..
-            } => {
+            What::Refused { sent, message } => {
                 metrics.refused();
                 let (id, group) = (&*event.node, &*event.group);
                 tracing::warn!(node = id, group, message, "a node refused a configuration");
-                let heard = pushes(resources, publisher).map(|pushed| Happened::Refused {
+                let heard = pushes(sent, publisher).map(|pushed| Happened::Refused {
                     node: node(),
                     side: pushed.side,
                     generation: pushed.generation,
@@ -87,14 +89,11 @@ impl Acknowledgements {
     }
 }
 
-fn pushes<'a>(
-    resources: &'a [(String, String)],
-    publisher: &'a Publisher,
-) -> impl Iterator<Item = Pushed> + 'a {
-    resources
+fn pushes<'a>(sent: &'a Sent, publisher: &'a Publisher) -> impl Iterator<Item = Pushed> + 'a {
+    sent.resources
         .iter()
         .filter(|(name, _)| side_of(name).is_some())
-        .filter_map(|(_, version)| publisher.pushed(version))
+        .filter_map(|(_, version)| publisher.pushed(version.as_str()))
 }
 
 fn took(began: Option<WallTime>, pushed: Pushed, at: WallTime) -> Option<Duration> {

@@ -173,10 +173,7 @@ impl Actor {
                 Some(view) = inputs.views.recv() => view(&self.engine),
                 Some(change) = inputs.changes.recv() => self.change(change),
                 Some(Update { documents, taken: _taken }) = inputs.documents.recv() => self.take_documents(documents),
-                event = inputs.ads.recv() => {
-                    self.hear(event);
-                    self.hear_more(&mut inputs.ads);
-                }
+                event = inputs.ads.recv() => self.hear_all(event, &mut inputs.ads),
                 Ok(()) = inputs.cohorts.changed() => {
                     let seen = inputs.cohorts.borrow_and_update().clone();
                     self.meet(seen);

@@ -100,10 +100,12 @@ impl Plane {
         tokio::time::timeout(SOON, async {
             loop {
                 match self.events.recv().await.unwrap().what.clone() {
-                    What::Acknowledged { version, .. } if version == pushed => return Ok(()),
-                    What::Refused {
-                        version, message, ..
-                    } if version == pushed => return Err(message),
+                    What::Acknowledged { sent, .. } if sent.version.as_str() == pushed => {
+                        return Ok(());
+                    }
+                    What::Refused { sent, message } if sent.version.as_str() == pushed => {
+                        return Err(message);
+                    }
                     What::Acknowledged { .. }
                     | What::Refused { .. }
                     | What::Connected

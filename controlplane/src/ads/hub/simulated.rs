@@ -1,8 +1,11 @@
 //! A node without a connection, for tests of those who hear of it.
 
+use std::sync::Arc;
+
 use sloop_xds::{Kind, Node, Sent, Verdict};
 
 use super::super::Variant;
+use super::super::news::News;
 use super::super::place::Place;
 use super::{Connection, Hub};
 
@@ -31,13 +34,17 @@ impl SimulatedNode {
         let configs = snapshot.of_type(Kind::EXTENSION).unwrap();
         let resources = configs.resources();
         let resources = resources.map(|it| (it.name().to_owned(), it.version().clone()));
-        self.connection.settled(Verdict::Acknowledged(Sent {
+        let sent = Sent {
             type_url: Kind::EXTENSION.to_owned(),
             version: configs.version().clone(),
             nonce: "1".to_owned(),
             resources: resources.collect(),
             removed: Vec::new(),
             is_heartbeat: false,
-        }));
+        };
+        self.connection.note(News {
+            settled: Some(Verdict::Acknowledged(Arc::new(sent))),
+            ..News::default()
+        });
     }
 }

@@ -42,11 +42,14 @@ impl Hub {
         lock(&self.shared.stages).insert(cohort.clone(), stage);
     }
 
-    /// Notes the number of the configuration that the node on `stream` accepted.
-    pub fn set_accepted(&self, stream: StreamId, side: Side, generation: u64) {
-        self.lock_nodes().change(stream, |node| {
-            node.accepted.insert(side, generation);
-        });
+    /// Notes the numbers of the configurations that the nodes on these streams accepted.
+    pub fn set_accepted(&self, accepted: impl IntoIterator<Item = (StreamId, Side, u64)>) {
+        let mut nodes = self.lock_nodes();
+        for (stream, side, generation) in accepted {
+            nodes.change(stream, |node| {
+                node.accepted.insert(side, generation);
+            });
+        }
     }
 
     /// Notes the numbers of the configurations that nodes accepted anew, as `number` knows them by the names and
@@ -54,7 +57,7 @@ impl Hub {
     pub fn renew_accepted(&self, number: impl Fn(&str, &str) -> Option<(Side, u64)>) {
         self.lock_nodes().change_all(|node| {
             let taken_over = node.types.values().flat_map(|of_type| &of_type.resources);
-            let numbers = taken_over.filter_map(|(name, version)| number(name, version));
+            let numbers = taken_over.filter_map(|(name, version)| number(name, version.as_str()));
             node.accepted.extend(numbers.collect::<Vec<_>>());
         });
     }

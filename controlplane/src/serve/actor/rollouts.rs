@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use sloop_model::{ServiceName, WallTime};
+use sloop_model::{ServiceName, Side, WallTime};
 use sloop_xds::fleet::Cohort;
 use sloop_xds::rollout::{Rejected, Rollout, RolloutPace, Told, Wanted};
 use tokio::sync::broadcast;
@@ -12,7 +12,7 @@ use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 
 use super::Actor;
 use crate::admin::api::Happened;
-use crate::ads;
+use crate::ads::{self, StreamId};
 use crate::clock;
 use crate::engine::Pace;
 use crate::publish::side_of;
@@ -49,8 +49,32 @@ impl Actor {
         self.rollout = rollout;
     }
 
-    /// Takes in what a node said.
-    pub(super) fn hear(&mut self, event: Result<Arc<ads::Event>, RecvError>) {
+    /// Takes in what a node said, and what else nodes have said meanwhile: after a push thousands speak at once, and
+    /// what is due need not be looked for after each.
+    pub(super) fn hear_all(
+        &mut self,
+        event: Result<Arc<ads::Event>, RecvError>,
+        events: &mut broadcast::Receiver<Arc<ads::Event>>,
+    ) {
+        let mut accepted = Vec::new();
+        self.hear(event, &mut accepted);
+        for _ in 0..HEARD_MAX {
+            match events.try_recv() {
+                Ok(event) => self.hear(Ok(event), &mut accepted),
+                Err(TryRecvError::Lagged(missed)) => {
+                    self.hear(Err(RecvError::Lagged(missed)), &mut accepted);
+                }
+                Err(TryRecvError::Empty | TryRecvError::Closed) => break,
+            }
+        }
+        self.hub.set_accepted(accepted);
+    }
+
+    fn hear(
+        &mut self,
+        event: Result<Arc<ads::Event>, RecvError>,
+        accepted: &mut Vec<(StreamId, Side, u64)>,
+    ) {
         match event {
             Ok(event) => {
                 let (at, stream) = (event.at, event.stream);
@@ -62,7 +86,7 @@ impl Actor {
                         side, generation, ..
                     } = &happened
                     {
-                        self.hub.set_accepted(stream, *side, *generation);
+                        accepted.push((stream, *side, *generation));
                     }
                     self.engine.tell(at, at, happened);
                 }
@@ -70,18 +94,6 @@ impl Actor {
             Err(error) => {
                 tracing::warn!(%error, "missed what nodes said");
                 self.has_missed = true;
-            }
-        }
-    }
-
-    /// Takes in what else nodes have said meanwhile: after a push thousands speak at once, and what is due
-    /// need not be looked for after each.
-    pub(super) fn hear_more(&mut self, events: &mut broadcast::Receiver<Arc<ads::Event>>) {
-        for _ in 0..HEARD_MAX {
-            match events.try_recv() {
-                Ok(event) => self.hear(Ok(event)),
-                Err(TryRecvError::Lagged(missed)) => self.hear(Err(RecvError::Lagged(missed))),
-                Err(TryRecvError::Empty | TryRecvError::Closed) => return,
             }
         }
     }

@@ -174,7 +174,8 @@ async fn what_nodes_accepted_is_known_although_it_was_not_heard() {
     actor.step(Instant::now());
     assert!(actor.hub.accepted().is_empty(), "nobody heard of it");
     // So much happened at once that the loop missed some of it.
-    actor.hear(Err(RecvError::Lagged(1)));
+    let mut events = actor.hub.events();
+    actor.hear_all(Err(RecvError::Lagged(1)), &mut events);
     actor.step(Instant::now());
     let accepted = actor.hub.accepted();
     let numbers: Vec<u64> = accepted["shop"]["shop-1"].values().copied().collect();

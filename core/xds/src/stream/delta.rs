@@ -6,6 +6,7 @@
 //! the difference.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use super::order::{Standing, is_in_force, may_remove, must_wait};
 use super::{Nonces, Response, Sent, Stream, StreamLimits, Verdict, Violation};
@@ -39,7 +40,7 @@ struct TypeState {
     /// brings it may not have said, but will have before its first answer.
     is_arriving: bool,
     is_refusing: bool,
-    in_flight: Option<Sent>,
+    in_flight: Option<Arc<Sent>>,
     /// Whether it is time for a heartbeat.
     beats: bool,
 }
@@ -106,7 +107,7 @@ impl DeltaStream {
             let fields = with.iter().filter_map(|it| it.as_delta_heartbeat());
             let what = (kind.type_url(), of_type.version());
             let response = Response::heartbeat(what, self.nonces.draw(), &with, fields);
-            state.in_flight = Some(response.sent.clone());
+            state.in_flight = Some(Arc::clone(&response.sent));
             Some(response)
         })
     }
@@ -240,7 +241,7 @@ impl TypeState {
             self.has.remove(name);
         }
         let response = Response::delta(kind.type_url(), version, nonce, &news.with, news.removed);
-        self.in_flight = Some(response.sent.clone());
+        self.in_flight = Some(Arc::clone(&response.sent));
         response
     }
 
@@ -308,7 +309,7 @@ impl Standing for TypeState {
         if self.subscription.is_empty() {
             return false;
         }
-        self.in_flight.as_ref().is_some_and(is_awaited)
+        self.in_flight.as_deref().is_some_and(is_awaited)
             || self.is_refusing
             || self.owes_answer
             || self.wanted(of_type).any(|resource| self.is_news(resource))

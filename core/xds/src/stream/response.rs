@@ -1,5 +1,7 @@
 //! What is sent, and what became of it.
 
+use std::sync::Arc;
+
 use bytes::{Bytes, BytesMut};
 
 use crate::resource::{field_len, put_field};
@@ -8,8 +10,8 @@ use crate::{Resource, Status, Version};
 /// A response, ready to be written to the wire.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Response {
-    /// What it carries.
-    pub sent: Sent,
+    /// What it carries. Shared with who waits for an answer, and who is told of that.
+    pub sent: Arc<Sent>,
     /// Its message, in pieces that follow each other.
     pub pieces: Vec<Bytes>,
 }
@@ -35,11 +37,11 @@ pub struct Sent {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
     /// It is in force.
-    Acknowledged(Sent),
+    Acknowledged(Arc<Sent>),
     /// The client keeps what it had.
     Refused {
         /// What it refused.
-        sent: Sent,
+        sent: Arc<Sent>,
         /// Why, in the client's words, at most [`Verdict::MESSAGE_BYTES_MAX`] bytes.
         message: String,
     },
@@ -49,7 +51,7 @@ impl Verdict {
     /// A line for people; a client decides how long its own is.
     pub const MESSAGE_BYTES_MAX: usize = 1_024;
 
-    pub(crate) fn of(sent: Sent, error: Option<Status>) -> Self {
+    pub(crate) fn of(sent: Arc<Sent>, error: Option<Status>) -> Self {
         match error {
             None => Self::Acknowledged(sent),
             Some(error) => {
@@ -79,7 +81,7 @@ impl Response {
         let sent = Sent::new(type_url, version, nonce, with);
         let mut pieces = vec![head(&sent)];
         pieces.extend(with.iter().map(|resource| resource.as_sotw_field()));
-        Self { sent, pieces }
+        Self::with(sent, pieces)
     }
 
     /// A delta response.
@@ -98,7 +100,7 @@ impl Response {
         }
         let mut pieces = vec![head.freeze()];
         pieces.extend(with.iter().map(|resource| resource.as_delta_field()));
-        Self { sent, pieces }
+        Self::with(sent, pieces)
     }
 
     /// Says that `with` still hold, in `fields`.
@@ -112,6 +114,11 @@ impl Response {
         sent.is_heartbeat = true;
         let mut pieces = vec![head(&sent)];
         pieces.extend(fields);
+        Self::with(sent, pieces)
+    }
+
+    fn with(sent: Sent, pieces: Vec<Bytes>) -> Self {
+        let sent = Arc::new(sent);
         Self { sent, pieces }
     }
 

@@ -13,6 +13,7 @@
 //! version of the whole set has the whole set.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use super::order::{Standing, is_in_force, may_remove, must_wait};
 use super::{Nonces, Response, Sent, Stream, StreamLimits, Verdict, Violation};
@@ -46,7 +47,7 @@ struct TypeState {
     has_set: bool,
     is_refusing: bool,
     nonce: String,
-    in_flight: Option<Sent>,
+    in_flight: Option<Arc<Sent>>,
 }
 
 /// What is to be sent of one type.
@@ -209,7 +210,7 @@ impl TypeState {
         let response = Response::sotw(kind.type_url(), &news.version, nonce, &with);
         self.nonce.clone_from(&response.sent.nonce);
         self.is_refusing = false;
-        self.in_flight = Some(response.sent.clone());
+        self.in_flight = Some(Arc::clone(&response.sent));
         response
     }
 

@@ -183,7 +183,7 @@ fn what_is_not_managed_or_not_asked_for_holds_up_nothing() {
 fn a_set_with_what_must_still_stay_has_a_version_of_its_own() {
     let mut client: SotwClient = settled(&snapshot("cds=a:1; lds=l:1; rds=r:a"));
     let now = snapshot("cds=b:1; lds=l:1; rds=r:b");
-    let both = client.stream.next(&now).unwrap().sent.version;
+    let both = client.stream.next(&now).unwrap().sent.version.clone();
     let whole = snapshot("cds=a:1 b:1");
     assert_eq!(&both, whole.of_type(Kind::CLUSTER).unwrap().version());
 }

@@ -49,9 +49,9 @@ fn a_refusal_with_an_accepted_version_is_a_refusal() {
     let sent = client.stream.next(&at).unwrap().sent;
     let request = DiscoveryRequest {
         version_info: sent.version.to_string(),
-        type_url: sent.type_url,
+        type_url: sent.type_url.clone(),
         resource_names: names("a"),
-        response_nonce: sent.nonce,
+        response_nonce: sent.nonce.clone(),
         error_detail: refusal("no"),
         ..DiscoveryRequest::default()
     };
