@@ -7,7 +7,8 @@ use sloop_page::{Card, legend};
 
 use super::compare::{chart as effects, escaped};
 use super::text::{
-    callers, contamination, counts, fault, gap, moment, quantiles, retries, share, verdict,
+    callers, contamination, counts, fault, gap, moment, quantiles, retries, share, together,
+    verdict,
 };
 use super::word;
 
@@ -22,8 +23,8 @@ const METHOD: [&str; 7] = [
     "Quantile bands are those of Howard and Ramdas (2022), which hold at every moment, too; how much more a quantile is in the arm of \
      the fault is all that the martingales of both arms together have not rejected. The quantiles of an arm hold together, and so do all differences.",
     "Whether latencies differ at all is bet on at 32 bounds from 0.5 ms to 25 s, and the bets averaged (Vovk and Wang, 2021); the largest gap has the \
-     bounds of Dvoretzky, Kiefer and Wolfowitz for all times (Howard and Ramdas). Requests count as that of groups as bad requests show them; \
-     where none is bad, latencies that come in groups are taken for independent.",
+     bounds of Dvoretzky, Kiefer and Wolfowitz for all times (Howard and Ramdas). Requests that are slow together count as fewer (Rao and Scott, 1992): \
+     by seconds and spells of ten seconds for each quantile, by reports, seconds and sidecars for whether latencies differ.",
     "Absorbed is 1 - effect / (1 - bad in the control arm): the share of faulted requests that the system made good.",
     "The design effect says how many requests of an arm count as one, because requests fail together: as seen by reports, \
      seconds, sidecars and callers, and larger while little is known.",
@@ -183,6 +184,7 @@ fn arms(run: &ExperimentStatus, one: &ComparisonStatus) -> String {
     why.extend(contamination(one));
     why.extend(callers(one));
     why.extend(gap(one));
+    why.extend(together(one));
     let why = why.join(" ");
     sloop_page::section(&title, &why, &content)
 }

@@ -5,7 +5,7 @@ use super::*;
 /// A run as the API says it.
 fn run(verdict: &str, effect: f64) -> ExperimentStatus {
     let counts = |total: u64, bad: u64| json!({"total": total, "good": total - bad});
-    let band = json!({"quantile": 0.5, "us": 12_000, "low_us": 11_000, "high_us": null});
+    let band = json!({"quantile": 0.5, "us": 12_000, "low_us": 11_000, "high_us": null, "design_effect": 1.25});
     let body = json!({
         "name": "slow<&\"",
         "due_at": 1_767_225_600_000_u64,
@@ -73,6 +73,7 @@ fn a_report_at_a_terminal_has_effect_interval_budget_and_events() {
         "slow.1 (10%) on orders: Attempts beyond the first: 12 in the arm of the fault, 1 in the control arm.",
         "slow.1 (10%) on orders: In the control arm 3.1% more is bad than before the run",
         "slow.1 (10%) on orders: 12 callers are told apart.",
+        "slow.1 (10%) on orders: As requests are slow together, so many count as one in the arm of the fault and in the control arm: p50 1.2 and 1.2.",
         "2026-01-01 00:00:01Z  faults begin",
     ] {
         assert!(text.contains(words), "{words:?} is not in\n{text}");

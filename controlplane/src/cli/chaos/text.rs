@@ -55,7 +55,8 @@ pub(super) fn report(run: &ExperimentStatus, out: &mut dyn Write) -> io::Result<
     }
     let notes = run.comparisons.iter().flat_map(|one| {
         let said = retries(one).into_iter().chain(contamination(one));
-        let said = said.chain(callers(one)).chain(gap(one));
+        let said = said.chain(callers(one));
+        let said = said.chain(gap(one)).chain(together(one));
         let about = format!("{} on {}", fault(run, one.fault), one.objective.slo);
         said.map(move |note| format!("  {about}: {note}"))
     });
@@ -225,6 +226,23 @@ pub(super) fn gap(one: &ComparisonStatus) -> Option<String> {
         share(gap.low),
         share(gap.high)
     ))
+}
+
+/// How many requests count as one because they are slow together, in words; nothing while an arm has no latency.
+pub(super) fn together(one: &ComparisonStatus) -> Option<String> {
+    let arms = one.faulted_latency.iter().zip(&one.control_latency);
+    let each = arms.map(|(faulted, control)| {
+        let name = per_cent(faulted.quantile);
+        let (faulted, control) = (faulted.design_effect, control.design_effect);
+        format!("p{name} {faulted:.1} and {control:.1}")
+    });
+    let each: Vec<String> = each.collect();
+    (!each.is_empty()).then(|| {
+        format!(
+            "As requests are slow together, so many count as one in the arm of the fault and in the control arm: {}.",
+            each.join(", ")
+        )
+    })
 }
 
 /// A quantile as people say it: 99.9, not 99.90000000000001.

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use sloop_model::{ExperimentKey, ObjectiveId, Scope, Side, WallTime};
 
 use super::stats::{
-    self, ALPHA, Block, Clustering, Differing, Evidence, Quantiles, needed, shifts,
+    self, ALPHA, Block, Clustering, Differing, Evidence, Latencies, needed, shifts,
 };
 use super::status::{ArmRetries, ArmsPoint, ComparisonStatus, ExperimentVerdict};
 use crate::budget::surely_above;
@@ -31,8 +31,8 @@ pub(super) struct Comparison {
     control: Counts,
     /// Attempts beyond the first in the arm of the fault, in the control arm.
     retries: (u64, u64),
-    faulted_latency: BTreeMap<u64, u64>,
-    control_latency: BTreeMap<u64, u64>,
+    faulted_latency: Latencies,
+    control_latency: Latencies,
     differing: Differing,
     points: BTreeMap<u64, (Counts, Counts)>,
 }
@@ -105,8 +105,8 @@ impl Comparison {
             faulted: Counts::default(),
             control: Counts::default(),
             retries: (0, 0),
-            faulted_latency: BTreeMap::new(),
-            control_latency: BTreeMap::new(),
+            faulted_latency: Latencies::default(),
+            control_latency: Latencies::default(),
             differing: Differing::default(),
             points: BTreeMap::new(),
         }
@@ -143,14 +143,12 @@ impl Comparison {
             ),
         ] {
             *retries = retries.saturating_add(arm.as_ref().map_or(0, |arm| arm.retries));
-            for (us, count) in arm.iter().flat_map(|arm| &arm.latency) {
-                let sum = latencies.entry(*us).or_default();
-                *sum = sum.saturating_add(*count);
-            }
+            latencies.take(latency(arm.as_ref()), block.at);
         }
-        let [of_control, of_fault] = [&block.control, &block.fault]
-            .map(|arm| arm.as_ref().map_or(&[][..], |arm| &arm.latency));
-        self.differing.take(of_control, of_fault);
+        let [of_control, of_fault] =
+            [&block.control, &block.fault].map(|arm| latency(arm.as_ref()));
+        self.differing
+            .take(of_control, of_fault, block.at, &block.node);
         let pair = |counts: Counts| (counts.total, counts.bad());
         let counted = Block::of(pair(control), pair(faulted));
         self.clustering.take(counted, block.at, &block.node);
@@ -175,7 +173,7 @@ impl Comparison {
         let clustering = self.clustering.effect();
         let at_least = if is_last { 1.0 } else { GATHERED_MIN };
         self.all.settle(clustering, at_least);
-        self.differing.settle(clustering, at_least);
+        self.differing.settle(self.clustering.by_caller(), at_least);
         for route in self.routes.values_mut() {
             route.settle(clustering, at_least);
         }
@@ -228,7 +226,10 @@ impl Comparison {
         let control_bad = share(self.control).unwrap_or(0.0);
         let clustering = self.clustering.effect();
         let (slower, faster) = (&self.faulted_latency, &self.control_latency);
-        let [slow, fast] = [slower, faster].map(|arm| Quantiles::of(arm, clustering));
+        // Reports do not say how long the requests of a caller took: all of them may have taken as long.
+        let by_caller = self.clustering.by_caller();
+        let [slow, fast] = [slower, faster].map(|arm| arm.quantiles(by_caller));
+        let (slower, faster) = (slower.all(), faster.all());
         ComparisonStatus {
             fault: self.fault,
             objective: self.objective.clone(),
@@ -263,7 +264,10 @@ impl Comparison {
             faulted_latency: slow.bands(),
             control_latency: fast.bands(),
             latency_shifts: shifts(&slow, &fast),
-            latency_gap: self.differing.gap(slower, faster, clustering),
+            latency_gap: self.differing.gap(
+                (slower, slow.design_effect()),
+                (faster, fast.design_effect()),
+            ),
             points: self
                 .points
                 .iter()
@@ -320,6 +324,11 @@ fn callers(block: &ArmBlock, objective: &ObjectiveId, all: Block) -> Vec<(Experi
         (ExperimentKey::of(name), Block::of(control, fault))
     };
     named.into_iter().map(of).collect()
+}
+
+/// The latencies of an arm, if any of it ended.
+fn latency(arm: Option<&ArmCounts>) -> &[(u64, u64)] {
+    arm.map_or(&[], |arm| &arm.latency)
 }
 
 #[expect(clippy::cast_precision_loss, reason = "counts below 2^52")]

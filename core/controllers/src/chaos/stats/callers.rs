@@ -81,8 +81,8 @@ impl Callers {
         ratio.clamp(1.0, largest)
     }
 
-    /// How many requests a caller has in its arm at once, if arms were drawn by caller.
-    fn drawn(&self) -> Option<f64> {
+    /// How many requests a caller has in its arm at once, if arms were drawn by caller: all of them may end alike.
+    pub(super) fn drawn(&self) -> Option<f64> {
         let (share, total) = self.share()?;
         let apart = |one: &Caller| (one.faulted - share * one.total).powi(2);
         let alone = share * (1.0 - share);

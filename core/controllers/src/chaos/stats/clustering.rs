@@ -28,7 +28,7 @@
 //! requests in groups of eight, too, stop falsely less than once in twenty while the groups are being learned of; a
 //! fault that fails half of the requests of its arm is then seen after four reports instead of three. Neither they nor sidecars
 //! are believed beyond [`EFFECT_MAX`]. Sidecars are few, and the fault may really do more on one than on
-//! another, so theirs counts only when there are [`SIDECARS_MIN`] and it is above 1 by two standard deviations.
+//! another, so theirs counts only when there are [`CLUSTERS_MIN`] and it is above 1 by two standard deviations.
 
 use std::collections::BTreeMap;
 
@@ -81,15 +81,20 @@ const SCATTER: f64 = 10.0;
 /// Groups larger than this are not believed: retries and fan-out are below it.
 const EFFECT_MAX: f64 = 10.0;
 /// Reports of one second come within so many: intervals are a second, and clocks differ.
-const OPEN_MAX: usize = 4;
-/// Below so many sidecars a ratio of variances is noise.
-const SIDECARS_MIN: f64 = 20.0;
+pub(super) const OPEN_MAX: usize = 4;
+/// Below so many clusters a ratio of variances is noise.
+const CLUSTERS_MIN: f64 = 20.0;
 /// Sidecars share so many clusters: larger clusters are still independent, and this many are enough to tell.
 const SIDECARS_MAX: u32 = 64;
 
 impl Clustering {
     /// Takes in the block that the sidecar `node` reported at `at`.
     pub(in super::super) fn take(&mut self, block: Block, at: WallTime, node: &str) {
+        self.take_from(block, at, sidecar(node));
+    }
+
+    /// The same of a sidecar by its number ([`sidecar`]).
+    pub(super) fn take_from(&mut self, block: Block, at: WallTime, sidecar: u32) {
         let Some(cluster) = Cluster::of(block) else {
             return;
         };
@@ -101,7 +106,6 @@ impl Clustering {
         {
             self.seconds.add(over);
         }
-        let sidecar = ExperimentKey::of(node).bits() % SIDECARS_MAX;
         self.sidecars.entry(sidecar).or_default().join(cluster);
     }
 
@@ -137,9 +141,19 @@ impl Clustering {
         all.into_iter().fold(1.0, f64::max)
     }
 
+    /// How many requests count as one because arms were drawn by caller, whoever of its requests ends alike: 1 where requests were drawn.
+    pub(in super::super) fn by_caller(&self) -> f64 {
+        self.callers.drawn().unwrap_or(1.0)
+    }
+
     /// What [`Self::effect`] comes to after `seconds` in which nothing comes in groups.
     pub(in super::super) fn planned(seconds: f64) -> f64 {
-        bound(1.0, seconds.max(0.0))
+        bound(1.0, seconds.max(0.0)).min(EFFECT_MAX)
+    }
+
+    /// How much varies in the reports: of counts of the same requests, the larger it is, the better its design effect is known.
+    pub(super) const fn variance(&self) -> f64 {
+        self.reports.variance
     }
 
     /// Sums over reports.
@@ -193,11 +207,23 @@ impl Cluster {
     }
 }
 
-/// The design effect that `clusters` with this `ratio` of variances may have.
-fn bound(ratio: f64, clusters: f64) -> f64 {
+/// The number of the sidecar that `node` is, below [`SIDECARS_MAX`].
+pub(super) fn sidecar(node: &str) -> u32 {
+    ExperimentKey::of(node).bits() % SIDECARS_MAX
+}
+
+/// The design effect that `clusters` with this `ratio` of variances may have, at least 1.
+pub(super) fn bound(ratio: f64, clusters: f64) -> f64 {
     let likely = (EFFECT_BEFORE * BEFORE + ratio * clusters) / (BEFORE + clusters);
     let scatter = (2.0 / (clusters + SCATTER)).sqrt();
-    (likely.max(1.0) * (1.0 + scatter)).min(EFFECT_MAX)
+    likely.max(1.0) * (1.0 + scatter)
+}
+
+/// The `ratio` of variances of `clusters`, where they are enough to tell and it is above 1 by two standard deviations; 1 otherwise.
+pub(super) fn surely(ratio: Option<f64>, clusters: f64) -> f64 {
+    let by_chance = 1.0 + 2.0 * (2.0 / clusters.max(1.0)).sqrt();
+    let known = ratio.filter(|_| CLUSTERS_MIN <= clusters);
+    known.filter(|ratio| by_chance < *ratio).unwrap_or(1.0)
 }
 
 impl Sums {
@@ -234,16 +260,12 @@ impl Sums {
 
     /// The design effect that it may be.
     fn bound(self) -> f64 {
-        bound(self.ratio().unwrap_or(1.0), self.clusters)
+        bound(self.ratio().unwrap_or(1.0), self.clusters).min(EFFECT_MAX)
     }
 
     /// The design effect, where it surely is above 1.
     fn surely(self) -> f64 {
-        let by_chance = 1.0 + 2.0 * (2.0 / self.clusters.max(1.0)).sqrt();
-        let known = self.ratio().filter(|_| SIDECARS_MIN <= self.clusters);
-        known
-            .filter(|ratio| by_chance < *ratio)
-            .map_or(1.0, |ratio| ratio.min(EFFECT_MAX))
+        surely(self.ratio(), self.clusters).min(EFFECT_MAX)
     }
 
     /// The statistic of Mantel and Haenszel, without correction for continuity: chi-squared with one degree of freedom

@@ -8,25 +8,27 @@
 //! `1 / alpha` is at most `alpha`. It holds block by block: a slow second that meets both arms is no evidence. A difference
 //! between two bounds alone, less than half an octave apart, is not seen.
 //!
-//! Requests count as that of groups as bad requests show them ([`super::Clustering`]); where none is bad, latencies that come in
-//! groups of one arm are taken for independent, and then it may be said too soon that they differ.
+//! Requests of one arm that are slow together (tries of one request, a trace that fans out) would be evidence, so what is won at a bound counts
+//! as that of groups, as those show that took longer than it: the design effect of [`super::Clustering`], one for each bound. Far up and down few
+//! requests are on one side, and an effect that groups only seem to have hides how large they are; so there it is at least what it is at the bound where the most varies.
 //!
 //! # How much
 //!
 //! The largest gap between the distribution functions (that of Kolmogorov and Smirnov). With a chance of `1 - alpha` those of `t`
 //! latencies are at no time further than `0.85 sqrt((ln ln(e t) + 0.8 ln(1612 / alpha)) / t)` from the true one (S. R. Howard and A.
 //! Ramdas, as in [`super::quantile`], corollary 2: the inequality of Dvoretzky, Kiefer and Wolfowitz for all times). Both arms share `alpha`,
-//! and the true gap is no further from what was seen than both together. It takes one distribution for each arm for granted, and is
-//! wider than what shows that there is a gap.
+//! and the true gap is no further from what was seen than both together. It takes one distribution for each arm for granted, with latencies that count as fewer by the
+//! largest design effect of the arm's quantiles ([`super::Latencies`]), and is wider than what shows that there is a gap.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use sloop_model::LatencyBucket;
+use sloop_model::{LatencyBucket, WallTime};
 
+use super::clustering::sidecar;
 use super::evidence::{Side, Test};
 use super::quantile::count;
-use super::{ALPHA, Arm, Block};
+use super::{ALPHA, Arm, Block, Clustering};
 
 /// How far the latencies of both arms are apart.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -51,6 +53,8 @@ pub(in super::super) struct Differing {
     tests: Vec<[Test; 2]>,
     seen: Vec<Block>,
     next: Vec<Block>,
+    /// By bound: whether requests are slow together; nothing while all took longer than it, or none did.
+    clusterings: Vec<Option<Clustering>>,
     /// The highest mean of all e-values so far, as a logarithm.
     best: f64,
 }
@@ -58,61 +62,91 @@ pub(in super::super) struct Differing {
 /// The shortest bound: a half of a millisecond, below which a proxy's clock tells little.
 const FIRST_US: u64 = 512;
 /// Octaves with two bounds each, up to a half of a minute.
-const OCTAVES: u32 = 16;
+const BOUNDS: usize = 2 * 16;
 
 /// Latencies that requests may take at most, ascending: beginnings and middles of octaves, which are ends of buckets.
-fn bounds() -> impl Iterator<Item = u64> {
-    (0..OCTAVES).flat_map(|octave| {
-        let begin = FIRST_US << octave;
-        [begin, begin + begin / 2]
+fn bounds() -> [u64; BOUNDS] {
+    core::array::from_fn(|number| {
+        let begin = FIRST_US << (number / 2);
+        if number % 2 == 0 {
+            begin
+        } else {
+            begin + begin / 2
+        }
     })
 }
 
 impl Default for Differing {
     fn default() -> Self {
-        let tests = bounds().map(|_| [Side::Above, Side::Below].map(|side| Test::new(side, 0.0)));
-        let tests: Vec<_> = tests.collect();
+        let tests = [Side::Above, Side::Below].map(|side| Test::new(side, 0.0));
         Self {
-            seen: vec![Block::default(); tests.len()],
-            next: vec![Block::default(); tests.len()],
-            tests,
+            seen: vec![Block::default(); BOUNDS],
+            next: vec![Block::default(); BOUNDS],
+            clusterings: vec![None; BOUNDS],
+            tests: vec![tests; BOUNDS],
             best: 0.0,
         }
     }
 }
 
 impl Differing {
-    /// Takes latencies of one block: microseconds, and how many requests of the control arm and of the arm of the fault had them.
-    pub(in super::super) fn take(&mut self, control: &[(u64, u64)], fault: &[(u64, u64)]) {
-        for (bound, next) in bounds().zip(&mut self.next) {
-            let of = |latencies: &[(u64, u64)]| {
-                let (mut total, mut below) = (0_u64, 0_u64);
-                for (us, count) in latencies {
-                    total = total.saturating_add(*count);
-                    below = below.saturating_add(if *us < bound { *count } else { 0 });
-                }
-                (total, below)
-            };
-            *next = next.plus(Block::of(of(control), of(fault)));
+    /// Takes latencies of a block that the sidecar `node` reported at `at`: microseconds, and how many requests of the control arm and of the arm of the fault
+    /// had them.
+    pub(in super::super) fn take(
+        &mut self,
+        control: &[(u64, u64)],
+        fault: &[(u64, u64)],
+        at: WallTime,
+        node: &str,
+    ) {
+        let sidecar = sidecar(node);
+        let (of_control, of_fault) = (below(control), below(fault));
+        let blocks = of_control.into_iter().zip(of_fault);
+        let blocks = blocks.map(|(control, fault)| Block::of(control, fault));
+        let all = self.next.iter_mut().zip(&mut self.clusterings);
+        for ((next, clustering), block) in all.zip(blocks) {
+            *next = next.plus(block);
+            let (total, below) = (
+                block.control.total + block.fault.total,
+                block.control.bad + block.fault.bad,
+            );
+            if clustering.is_some() || (0.0 < below && below < total) {
+                let clustering = clustering.get_or_insert_default();
+                clustering.take_from(block, at, sidecar);
+            }
         }
     }
 
-    /// Bets on what has gathered, if that is `at_least` so many of both arms; `clustering` requests count as one.
+    /// Bets on what has gathered, if that is `at_least` so many of both arms, of which `clustering` count as one or more.
     pub(in super::super) fn settle(&mut self, clustering: f64, at_least: f64) {
         let fewest = |block: &Block| block.control.total.min(block.fault.total);
         if self.next.first().map_or(0.0, fewest) < at_least {
             return;
         }
-        let blocks = self.seen.iter_mut().zip(&mut self.next);
-        for (tests, (seen, next)) in self.tests.iter_mut().zip(blocks) {
+        let unknown = Clustering::default().effect();
+        let known = self.clusterings.iter().flatten();
+        let best_known = known.max_by(|one, other| one.variance().total_cmp(&other.variance()));
+        let at_least = clustering.max(best_known.map_or(1.0, Clustering::effect));
+        let effects = self.clusterings.iter().map(|one| {
+            let effect = one.as_ref().map_or(unknown, Clustering::effect);
+            effect.max(at_least)
+        });
+        let effects: Vec<f64> = effects.collect();
+        self.bet(effects);
+    }
+
+    /// Bets on what has gathered, when so many requests count as one at each bound.
+    pub(super) fn bet(&mut self, effects: impl IntoIterator<Item = f64>) {
+        let blocks = self.seen.iter_mut().zip(&mut self.next).zip(effects);
+        let mut won = Vec::with_capacity(2 * BOUNDS);
+        for (tests, ((seen, next), effect)) in self.tests.iter_mut().zip(blocks) {
             for test in tests {
-                test.take(*seen, *next, clustering);
+                test.take(*seen, *next, effect);
+                won.push(test.now(effect));
             }
             *seen = seen.plus(*next);
             *next = Block::default();
         }
-        let won = self.tests.iter().flatten();
-        let won: Vec<f64> = won.map(|test| test.now(clustering)).collect();
         self.best = self.best.max(mean(&won));
     }
 
@@ -122,22 +156,20 @@ impl Differing {
         self.best
     }
 
-    /// How far latencies (microseconds and how many requests had them) are apart; nothing when an arm has none.
+    /// How far latencies (microseconds and how many requests had them) are apart, of which so many count as one in each arm; nothing when an arm
+    /// has none.
     pub(in super::super) fn gap(
         &self,
-        faulted: &BTreeMap<u64, u64>,
-        control: &BTreeMap<u64, u64>,
-        clustering: f64,
+        (faulted, fewer_faulted): (&BTreeMap<u64, u64>, f64),
+        (control, fewer_control): (&BTreeMap<u64, u64>, f64),
     ) -> Option<LatencyGap> {
         let (of_faulted, of_control) = (count(faulted), count(control));
         if of_faulted == 0.0 || of_control == 0.0 {
             return None;
         }
         let (us, gap) = widest((faulted, of_faulted), (control, of_control));
-        let error = [of_faulted, of_control]
-            .map(|count| error(count / clustering.max(1.0), ALPHA / 2.0))
-            .iter()
-            .sum::<f64>();
+        let error = error(of_faulted / fewer_faulted, ALPHA / 2.0)
+            + error(of_control / fewer_control, ALPHA / 2.0);
         Some(LatencyGap {
             us,
             gap,
@@ -146,6 +178,19 @@ impl Differing {
             evidence: self.best.min(700.0).exp(),
         })
     }
+}
+
+/// How many latencies there are, and how many are below each of [`bounds`].
+fn below(latencies: &[(u64, u64)]) -> [(u64, u64); BOUNDS] {
+    let bounds = bounds();
+    let mut sums = [(0_u64, 0_u64); BOUNDS];
+    for (us, count) in latencies {
+        for ((total, below), bound) in sums.iter_mut().zip(bounds) {
+            *total = total.saturating_add(*count);
+            *below = below.saturating_add(if *us < bound { *count } else { 0 });
+        }
+    }
+    sums
 }
 
 /// Where the shares that took at most so long are the furthest apart, and by how much.

@@ -5,7 +5,8 @@
 //! | is the effect above or below a bound? | [`Evidence`] | e-processes for two binomials, by blocks |
 //! | how large is it? | [`Evidence::interval`] | the bounds that no e-process has rejected |
 //! | do requests come in clusters? | [`Clustering`] | design effect against the hypergeometric variance of each block, by reports, seconds, sidecars and callers |
-//! | what latency had each arm? | [`Quantiles`] | quantiles with bands that hold at all times at once |
+//! | what latency had each arm? | [`quantile::Quantiles`] | quantiles with bands that hold at all times at once |
+//! | are requests slow together? | [`Latencies`], [`Differing`] | design effect of each quantile, by seconds and spells; of each bound, as of bad requests |
 //! | by how much did a quantile change? | [`shifts`] | pairs of quantiles that the martingales of both arms together have not rejected |
 //! | did latency change at all, and where? | [`Differing`] | mean of e-processes over fixed bounds; largest gap of the distribution functions |
 //! | which of many routes are affected? | [`discoveries`] | e-BH |
@@ -18,6 +19,7 @@ mod clustering;
 mod discovery;
 mod distribution;
 mod evidence;
+mod latencies;
 mod quantile;
 mod sample;
 mod shift;
@@ -28,8 +30,8 @@ pub(super) use distribution::Differing;
 pub use distribution::LatencyGap;
 pub(super) use evidence::Evidence;
 pub use evidence::Interval;
+pub(super) use latencies::Latencies;
 pub use quantile::QuantileBand;
-pub(super) use quantile::Quantiles;
 pub(super) use sample::needed;
 pub use shift::QuantileShift;
 pub(super) use shift::shifts;

@@ -19,8 +19,8 @@
 //! # What it takes for granted
 //!
 //! That an arm has one distribution. If that moves over the run, the bands are those of the mixture so far, and no longer
-//! exact. Requests that end together count as fewer: `n` and `S` are divided by the design effect that the bad requests of the
-//! comparison show ([`super::Clustering`]).
+//! exact. Requests that are slow together count as fewer: `n` and `S` are divided by the design effect at the quantile
+//! ([`super::Latencies`]).
 
 use std::collections::BTreeMap;
 
@@ -41,11 +41,31 @@ pub struct QuantileBand {
     pub low_us: Option<u64>,
     /// It is surely not above this.
     pub high_us: Option<u64>,
+    /// How many requests count as one, as they are slow together.
+    #[serde(default = "alone")]
+    pub design_effect: f64,
 }
 
-/// The quantiles of an arm, ascending: which, as seen in microseconds, and what it may be.
+/// Each request counts: so it was in results of before.
+const fn alone() -> f64 {
+    1.0
+}
+
+/// The quantiles of an arm, ascending.
 #[derive(Clone, Debug, PartialEq)]
-pub(in super::super) struct Quantiles(Vec<(f64, u64, Candidates)>);
+pub(in super::super) struct Quantiles(Vec<Quantile>);
+
+/// What is known of a quantile.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Quantile {
+    /// Which, as 0.5 for the median.
+    pub(super) quantile: f64,
+    /// As seen, in microseconds.
+    pub(super) us: u64,
+    design_effect: f64,
+    /// What it may be.
+    pub(super) candidates: Candidates,
+}
 
 /// The latencies that an arm's quantile may be, and how much speaks against each. Shape: ascending, and `against` falls, then grows.
 #[derive(Clone, Debug, PartialEq)]
@@ -105,32 +125,45 @@ fn told(count: f64) -> impl Iterator<Item = f64> {
 }
 
 impl Quantiles {
-    /// Those of latencies (microseconds and how many requests had them), of which `clustering` count as one.
-    pub(in super::super) fn of(latencies: &BTreeMap<u64, u64>, clustering: f64) -> Self {
+    /// Those of latencies (microseconds and how many requests had them). Where one is, so many count as one as `design_effect` says.
+    pub(super) fn of(latencies: &BTreeMap<u64, u64>, design_effect: impl Fn(u64) -> f64) -> Self {
         let all = count(latencies);
         let known = told(all).filter_map(|quantile| {
-            let candidates = Candidates::of(latencies, quantile, clustering);
-            Some((quantile, at(latencies, quantile * all)?, candidates))
+            let us = at(latencies, quantile * all)?;
+            let design_effect = design_effect(us).max(1.0);
+            Some(Quantile {
+                quantile,
+                us,
+                design_effect,
+                candidates: Candidates::of(latencies, quantile, design_effect),
+            })
         });
         Self(known.collect())
     }
 
+    /// The largest of how many requests count as one; 1 when nothing is known.
+    pub(in super::super) fn design_effect(&self) -> f64 {
+        let all = self.0.iter().map(|one| one.design_effect);
+        all.fold(1.0, f64::max)
+    }
+
     /// Where each surely is; empty when there are no latencies.
     pub(in super::super) fn bands(&self) -> Vec<QuantileBand> {
-        let band = |(quantile, us, candidates): &(f64, u64, Candidates)| {
-            let (low_us, high_us) = candidates.within(level())?;
+        let band = |one: &Quantile| {
+            let (low_us, high_us) = one.candidates.within(level())?;
             Some(QuantileBand {
-                quantile: *quantile,
-                us: *us,
+                quantile: one.quantile,
+                us: one.us,
                 low_us: Some(low_us).filter(|us| 0 < *us),
                 high_us,
+                design_effect: one.design_effect,
             })
         };
         self.0.iter().filter_map(band).collect()
     }
 
     /// Each quantile, as seen and as it may be, ascending.
-    pub(super) fn iter(&self) -> impl Iterator<Item = &(f64, u64, Candidates)> {
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Quantile> {
         self.0.iter()
     }
 }
@@ -138,7 +171,6 @@ impl Quantiles {
 impl Candidates {
     /// Those for `quantile`, when `clustering` latencies count as one.
     pub(super) fn of(latencies: &BTreeMap<u64, u64>, quantile: f64, clustering: f64) -> Self {
-        let clustering = clustering.max(1.0);
         let count = count(latencies) / clustering;
         let mixture = Mixture::new(quantile, count);
         let likeliest = mixture.likeliest();

@@ -9,7 +9,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::quantile::{Candidate, Candidates, Quantiles, level};
+use super::quantile::{Candidate, Candidates, Quantile, Quantiles, level};
 
 /// How much longer a quantile of the latency is in the arm of the fault than in the control arm. An end of the interval is absent where too
 /// few were seen to bound it.
@@ -29,14 +29,11 @@ pub struct QuantileShift {
 /// The shifts between the quantiles that are told of both arms.
 pub(in super::super) fn shifts(faulted: &Quantiles, control: &Quantiles) -> Vec<QuantileShift> {
     let both = faulted.iter().zip(control.iter());
-    let shift = |((quantile, slower, slow), (_, faster, fast)): (
-        &(f64, u64, Candidates),
-        &(f64, u64, Candidates),
-    )| {
-        let (low_us, high_us) = between(slow, fast);
+    let shift = |(slow, fast): (&Quantile, &Quantile)| {
+        let (low_us, high_us) = between(&slow.candidates, &fast.candidates);
         QuantileShift {
-            quantile: *quantile,
-            us: less(*slower, *faster),
+            quantile: slow.quantile,
+            us: less(slow.us, fast.us),
             low_us,
             high_us,
         }

@@ -5,6 +5,7 @@
     reason = "small numbers, chosen here; what was measured is shown"
 )]
 
+mod bursts;
 mod callers;
 mod clusters;
 mod latency;

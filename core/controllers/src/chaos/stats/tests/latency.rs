@@ -1,32 +1,31 @@
-//! Latency of both arms: what is known beforehand, by enumeration, and over many runs.
+//! Latency of both arms: what is known beforehand, and by enumeration.
 
 use super::super::distribution::error;
-use super::super::quantile::{Mixture, level};
+use super::super::latencies::Histogram;
+use super::super::quantile::{Mixture, Quantiles, level};
 use super::*;
 
-type Latencies = BTreeMap<u64, u64>;
-
-fn bands(latencies: &Latencies, clustering: f64) -> Vec<QuantileBand> {
-    Quantiles::of(latencies, clustering).bands()
+fn bands(latencies: &Histogram, clustering: f64) -> Vec<QuantileBand> {
+    Quantiles::of(latencies, |_| clustering).bands()
 }
 
-fn shifts(faulted: &Latencies, control: &Latencies, clustering: f64) -> Vec<QuantileShift> {
-    let [faulted, control] = [faulted, control].map(|arm| Quantiles::of(arm, clustering));
+fn shifts(faulted: &Histogram, control: &Histogram, clustering: f64) -> Vec<QuantileShift> {
+    let [faulted, control] = [faulted, control].map(|arm| Quantiles::of(arm, |_| clustering));
     super::super::shifts(&faulted, &control)
 }
 
 /// So many latencies of each of these microseconds.
-fn each(us: impl Iterator<Item = u64>, count: u64) -> Latencies {
+fn each(us: impl Iterator<Item = u64>, count: u64) -> Histogram {
     us.map(|us| (us, count)).collect()
 }
 
-fn add(latencies: &mut Latencies, us: f64) {
+pub(super) fn add(latencies: &mut Histogram, us: f64) {
     let bucket = sloop_model::LatencyBucket::of(us as u64);
     *latencies.entry(bucket.middle_us()).or_default() += 1;
 }
 
 /// The quantile `p` of an exponential distribution with the mean 1.
-fn exponential(p: f64) -> f64 {
+pub(super) fn exponential(p: f64) -> f64 {
     -(1.0 - p).ln()
 }
 
@@ -112,8 +111,8 @@ fn few_latencies_bound_little_and_one_alone_has_no_tail() {
     assert_eq!((few[0].low_us, few[1].high_us), (None, None));
     assert!(shifts(&each(1..=9, 9), &BTreeMap::new(), 1.0).is_empty());
     // What took longer than a minute may have taken any time.
-    let slow = Latencies::from([(70_000_000, 500)]);
-    let quick = Latencies::from([(1_000, 50_000)]);
+    let slow = Histogram::from([(70_000_000, 500)]);
+    let quick = Histogram::from([(1_000, 50_000)]);
     assert_eq!(bands(&slow, 1.0)[0].high_us, None);
     let longer = shifts(&slow, &quick, 1.0);
     let quantiles: Vec<f64> = longer.iter().map(|shift| shift.quantile).collect();
@@ -161,135 +160,23 @@ fn a_shift_is_narrower_than_two_bands() {
     assert_eq!(shift.us, 19);
 }
 
-/// What latencies of both arms are, in one run: a factor by which the fault's arm is slower.
-struct Run {
-    slower: f64,
-    latencies: [Latencies; 2],
-    differing: Differing,
-}
-
-impl Run {
-    fn new(slower: f64) -> Self {
-        Self {
-            slower,
-            latencies: [Latencies::new(), Latencies::new()],
-            differing: Differing::default(),
-        }
-    }
-
-    /// A block of `requests` in each arm, in groups of `each` that take as long; `load` makes both arms slower.
-    fn block(&mut self, draws: &mut Draws, (requests, each): (u32, u32), load: f64) {
-        let mut blocks = [Latencies::new(), Latencies::new()];
-        for (block, slower) in blocks.iter_mut().zip([1.0, self.slower]) {
-            for _ in 0..requests / each {
-                let us = 20_000.0 * load * slower * exponential(draws.uniform());
-                (0..each).for_each(|_| add(block, us));
-            }
-        }
-        for (all, block) in self.latencies.iter_mut().zip(&blocks) {
-            for (us, count) in block {
-                *all.entry(*us).or_default() += count;
-            }
-        }
-        let [control, fault] = blocks.map(|block| block.into_iter().collect::<Vec<_>>());
-        self.differing.take(&control, &fault);
-        self.differing.settle(f64::from(each), 8.0);
-    }
-
-    /// Whether a band, a shift or the gap is beside the truth.
-    fn errs(&self, clustering: f64) -> [bool; 3] {
-        let [control, faulted] = &self.latencies;
-        let truth = |p: f64, slower: f64| 20_000.0 * slower * exponential(p);
-        let is_beside = |low: Option<f64>, high: Option<f64>, truth: f64| {
-            low.is_some_and(|low| truth < low) || high.is_some_and(|high| high + 1.0 < truth)
-        };
-        let of = |us: Option<u64>| us.map(|us| us as f64);
-        let band = bands(faulted, clustering).into_iter().any(|band| {
-            let truth = truth(band.quantile, self.slower);
-            is_beside(of(band.low_us), of(band.high_us), truth)
-        });
-        let of = |us: Option<i64>| us.map(|us| us as f64);
-        let shift = shifts(faulted, control, clustering).into_iter().any(|one| {
-            let truth = truth(one.quantile, self.slower) - truth(one.quantile, 1.0);
-            is_beside(of(one.low_us), of(one.high_us), truth)
-        });
-        // The gap of two exponential distributions, over a grid of shares of the control arm.
-        let gaps = (1..1_000).map(|number| f64::from(number) / 1_000.0);
-        let apart = |share: f64| share - (1.0 - (1.0 - share).powf(1.0 / self.slower));
-        let widest = gaps.map(apart).fold(0.0, f64::max);
-        let gap = self.differing.gap(faulted, control, clustering).unwrap();
-        [band, shift, widest < gap.low || gap.high < widest]
-    }
-}
-
-/// Over `runs` runs with ten looks each at 200 more requests of each arm: in how many a band, a shift, the gap was wrong at any look,
-/// and in how many latencies surely differed.
-fn looked_at(seed: u64, runs: u32, slower: f64, each: u32) -> ([u32; 3], u32) {
-    let mut draws = Draws(seed);
-    let (mut erred, mut differed) = ([0; 3], 0);
-    for _ in 0..runs {
-        let mut run = Run::new(slower);
-        let mut has_erred = [false; 3];
-        for _ in 0..10 {
-            (0..5).for_each(|_| run.block(&mut draws, (40, each), 1.0));
-            for (has, errs) in has_erred.iter_mut().zip(run.errs(each.into())) {
-                *has |= errs;
-            }
-        }
-        for (count, has) in erred.iter_mut().zip(has_erred) {
-            *count += u32::from(has);
-        }
-        differed += u32::from((1.0 / ALPHA).ln() <= run.differing.best());
-    }
-    (erred, differed)
-}
-
-#[test]
-fn bands_shifts_and_gaps_hold_the_truth_at_every_look() {
-    for (seed, slower, each) in [(13, 1.0, 1), (17, 1.5, 1), (19, 1.0, 4), (23, 3.0, 4)] {
-        let (erred, differed) = looked_at(seed, 100, slower, each);
-        println!(
-            "{slower} times as slow in groups of {each}: of 100 runs {erred:?} have a band, a shift or a gap beside the \
-             truth; {differed} say that latencies differ"
-        );
-        assert!(erred.iter().all(|count| *count <= 5), "{erred:?}");
-        if slower > 1.0 {
-            assert!(95 <= differed, "{differed}");
-        } else {
-            assert!(differed <= 5, "{differed}");
-        }
-    }
-}
-
-#[test]
-fn latencies_that_are_alike_seldom_differ_though_slow_seconds_meet_both_arms() {
-    let mut draws = Draws(29);
-    let mut differed = 0;
-    for _ in 0..300 {
-        let mut run = Run::new(1.0);
-        for second in 0..60 {
-            let load = if second % 10 == 9 { 20.0 } else { 1.0 };
-            run.block(&mut draws, (10, 1), load);
-        }
-        differed += u32::from((1.0 / ALPHA).ln() <= run.differing.best());
-    }
-    println!("{differed} of 300");
-    assert!(differed <= 15, "{differed} of 300");
-}
-
 #[test]
 fn the_gap_is_where_both_arms_are_the_furthest_apart() {
     let (slow, quick) = (each(20..=59, 50), each(1..=20, 100));
-    let gap = Differing::default().gap(&slow, &quick, 1.0).unwrap();
+    let gap = Differing::default()
+        .gap((&slow, 1.0), (&quick, 1.0))
+        .unwrap();
     // Up to 20 us there are all of the control arm, and one of forty of the other.
     assert_eq!((gap.us, gap.gap), (20, 0.975));
     let both = 2.0 * error(2_000.0, ALPHA / 2.0);
     assert!((gap.low - (0.975 - both)).abs() < 1e-9, "{gap:?}");
     assert_eq!(gap.high, 1.0, "no gap is larger");
     assert_eq!(gap.evidence, 1.0, "nothing was bet");
-    let faster = Differing::default().gap(&quick, &slow, 1.0).unwrap();
+    let faster = Differing::default()
+        .gap((&quick, 1.0), (&slow, 1.0))
+        .unwrap();
     assert_eq!((faster.gap, faster.low), (-0.975, gap.low));
-    let none = Differing::default().gap(&quick, &Latencies::new(), 1.0);
+    let none = Differing::default().gap((&quick, 1.0), (&Histogram::new(), 1.0));
     assert_eq!(none, None);
     // By hand: 0.85 * sqrt((ln ln(1,000 e) + 0.8 ln 32,240) / 1,000).
     assert!((error(1_000.0, 0.05) - 0.086_569).abs() < 1e-6);
