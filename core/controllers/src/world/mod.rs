@@ -5,6 +5,7 @@ mod arms;
 mod experiments;
 mod forgetting;
 mod gathering;
+mod lost;
 mod scopes;
 mod sidecars;
 mod signal;
@@ -16,6 +17,7 @@ mod vm;
 
 pub(crate) use alerts::Told;
 pub use arms::ArmBlock;
+pub use lost::Lost;
 pub use scopes::ScopeTotals;
 pub use signal::{Signal, Speed};
 pub(crate) use sliced::Cut;
@@ -23,7 +25,6 @@ pub(crate) use sliced::Cut;
 use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde::{Deserialize, Serialize};
 use sloop_model::{ObjectiveId, Scope, ServiceName, WallTime};
 
 use crate::budget::{Fleet, Reading, SeenBy, Series, Slices};
@@ -64,23 +65,6 @@ pub struct World {
     changing: BTreeSet<ServiceName>,
     /// As it was told.
     report_interval: Option<Duration>,
-}
-
-/// What the world could not take in.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Lost {
-    /// Requests of objectives or scopes beyond the cap.
-    pub over_cap: u64,
-    /// Requests that came later than any window reaches back.
-    pub too_late: u64,
-    /// Requests that came when what became of their slice of time had been settled. They count
-    /// as requests all the same.
-    #[serde(default)]
-    pub too_late_for_slices: u64,
-    /// Requests that a report counts for an objective on a scope where it does not count. A sidecar that may
-    /// report on one service says nothing by that about the SLOs of others.
-    #[serde(default)]
-    pub elsewhere: u64,
 }
 
 /// What is remembered of one VM of a sidecar.
