@@ -13,9 +13,8 @@
 
 mod mesh;
 
-use mesh::{BEGIN, ROUTES, at, controllers, reports};
-use sloop_controllers::{Cell, Counts, Resolution, World};
-use sloop_model::{ObjectiveId, SloName, WallTime};
+use mesh::{ROUTES, at, controllers, history, reports};
+use sloop_controllers::World;
 
 /// Seconds that are reported on: more than what is kept of single sidecars.
 const SECONDS: u64 = 40;
@@ -30,30 +29,6 @@ fn resident_kib() -> u64 {
         .unwrap()
         .parse()
         .unwrap()
-}
-
-/// Every cell that is kept of one SLO, as after 90 days of traffic.
-fn history(number: usize) -> Vec<Cell> {
-    let objective = ObjectiveId {
-        slo: SloName::try_from(format!("slo-{number}")).unwrap(),
-        index: 0,
-    };
-    let of = |resolution: Resolution| {
-        let newest = BEGIN * 1_000 / resolution.cell_ms();
-        let objective = objective.clone();
-        (newest + 1 - resolution.cells()..=newest).map(move |cell| Cell::Budget {
-            objective: objective.clone(),
-            resolution,
-            start: WallTime::from_millis(cell * resolution.cell_ms()),
-            counts: Counts {
-                total: 400,
-                good: 399,
-            },
-            known_s: 1,
-        })
-    };
-    let all = [Resolution::Second, Resolution::Minute, Resolution::Hour];
-    all.into_iter().flat_map(of).collect()
 }
 
 fn measure(slos: usize) {

@@ -1,5 +1,5 @@
 //! What a second costs the control plane: reports in, changes out, one step of all controllers,
-//! and the statuses that people see of all SLOs.
+//! and the statuses that people see of all SLOs. And what a question about a window costs, however long it is.
 #![allow(
     missing_docs,
     clippy::unwrap_used,
@@ -10,9 +10,15 @@
 mod mesh;
 
 use core::cell::{Cell, RefCell};
+use core::hint::black_box;
+use core::time::Duration;
+
+/// As in `sloop`, which gives memory out like this.
+#[global_allocator]
+static MEMORY: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
-use mesh::{at, controllers, reports};
+use mesh::{at, controllers, history, objective, reports};
 use sloop_controllers::{Observation, World};
 
 fn second(criterion: &mut Criterion) {
@@ -58,5 +64,27 @@ fn second(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, second);
+fn window(criterion: &mut Criterion) {
+    let mut world = World::default();
+    world.restore(history(0));
+    world.begin_step(at(0));
+    let objective = objective(0);
+    let mut group = criterion.benchmark_group("window");
+    for (name, seconds) in [
+        ("5s", 5),
+        ("1h", 3_600),
+        ("6h", 21_600),
+        ("30d", 2_592_000),
+        ("90d", 7_776_000),
+    ] {
+        let length = Duration::from_secs(seconds);
+        assert!(world.counts(&objective, length).is_some());
+        group.bench_function(name, |bencher| {
+            bencher.iter(|| world.counts(black_box(&objective), black_box(length)));
+        });
+    }
+    group.finish();
+}
+
+criterion_group!(benches, second, window);
 criterion_main!(benches);

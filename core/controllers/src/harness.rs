@@ -135,11 +135,8 @@ impl Controllers {
         world.cut(&cuts(self.intents::<Slo>().map(|(_, intent)| intent)));
         for ((stage, kind), slot) in &mut self.loops {
             let decisions = slot.step(world);
-            world.add_signals(
-                decisions
-                    .iter()
-                    .flat_map(|(_, decision)| decision.signals.clone()),
-            );
+            let signals = decisions.iter().flat_map(|(_, decision)| &decision.signals);
+            world.add_signals(signals.cloned());
             step.decisions
                 .extend(decisions.into_iter().map(|(intent, decision)| Decided {
                     intent,

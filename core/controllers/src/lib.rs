@@ -9,6 +9,7 @@ mod access;
 mod alert;
 mod all;
 mod budget;
+mod by_scope;
 mod chaos;
 mod circuit_break;
 mod configs;

@@ -18,10 +18,9 @@ mod sheds;
 use core::cmp::Ordering;
 use std::collections::BTreeMap;
 
-use sloop_model::{
-    BreakerMode, BreakerRule, FilterConfig, Policy, RouteName, Rule, Scope, Trip, WallTime,
-};
+use sloop_model::{BreakerMode, BreakerRule, FilterConfig, Policy, Rule, Scope, Trip, WallTime};
 
+use crate::by_scope::ByScope;
 use crate::circuit_break::stricter;
 use crate::{CircuitBreak, Controller, Decided, LoadShed};
 use sheds::{Sheds, WantedShed};
@@ -30,6 +29,12 @@ use sheds::{Sheds, WantedShed};
 #[must_use]
 pub fn merge(decisions: &[Decided]) -> (Vec<Policy>, Vec<String>) {
     let mut merging = Merging::default();
+    // What each kind of rule is merged to is at most as much as there was.
+    let most = decisions
+        .iter()
+        .map(|one| one.decision.policies.len())
+        .sum();
+    merging.policies.reserve(most);
     for decided in decisions {
         for policy in &decided.decision.policies {
             merging.add(decided, policy);
@@ -50,11 +55,18 @@ struct Wanted {
 struct Merging {
     policies: Vec<Policy>,
     faults: BTreeMap<Scope, Vec<Policy>>,
-    explicit: BTreeMap<Scope, Wanted>,
-    derived: BTreeMap<Scope, Wanted>,
+    explicit: Vec<(Scope, Wanted)>,
+    derived: Vec<(Scope, Wanted)>,
     sheds: Sheds,
     /// Orders with the mode of the breaker that they were given for.
     trips: BTreeMap<Scope, Vec<(Trip, BreakerMode)>>,
+}
+
+/// The breakers that are wanted, as documents declare them and as SLOs imply them.
+#[derive(Debug)]
+struct Breakers {
+    explicit: ByScope<Wanted>,
+    derived: ByScope<Wanted>,
 }
 
 impl Merging {
@@ -95,9 +107,7 @@ impl Merging {
                 } else {
                     &mut self.derived
                 };
-                list.entry(scope.clone())
-                    .and_modify(|known| *known = known.and(wanted))
-                    .or_insert(wanted);
+                list.push((scope.clone(), wanted));
             }
             Rule::Trip(trip) => {
                 let order = (*trip, mode_on(decided, scope));
@@ -123,26 +133,22 @@ impl Merging {
             }
             self.policies.append(&mut faults);
         }
-        let scopes: Vec<Scope> = self
-            .explicit
-            .keys()
-            .chain(self.derived.keys())
-            .cloned()
-            .collect();
-        for scope in scopes {
-            if let Some(wanted) = self.breaker(&scope) {
-                self.policies.push(Policy {
-                    scope,
-                    rule: Rule::Break {
-                        mode: wanted.mode,
-                        limits: wanted.limits,
-                        expires_at_ms: wanted.expires_at,
-                    },
-                });
-            }
+        let breakers = Breakers {
+            explicit: ByScope::new(self.explicit, Wanted::and),
+            derived: ByScope::new(self.derived, Wanted::and),
+        };
+        for (scope, wanted) in breakers.all() {
+            self.policies.push(Policy {
+                scope: scope.clone(),
+                rule: Rule::Break {
+                    mode: wanted.mode,
+                    limits: wanted.limits,
+                    expires_at_ms: wanted.expires_at,
+                },
+            });
         }
         for (scope, orders) in &self.trips {
-            let guarding = self.breaker(scope).map(|wanted| wanted.mode);
+            let guarding = breakers.on(scope).map(|wanted| wanted.mode);
             let trip = orders
                 .iter()
                 .filter(|(_, mode)| is_obeyed(*mode, guarding))
@@ -158,28 +164,42 @@ impl Merging {
         self.policies.dedup();
         (self.policies, left_out)
     }
+}
+
+impl Breakers {
+    /// What guards each scope that one is wanted on.
+    fn all(&self) -> impl Iterator<Item = (&Scope, Wanted)> {
+        let explicit = self.explicit.iter();
+        let derived = self.derived.iter().map(|(scope, derived)| {
+            let explicit = self.explicit_on(scope);
+            (
+                scope,
+                explicit.unwrap_or_else(|| self.widened(scope, derived)),
+            )
+        });
+        explicit.chain(derived)
+    }
 
     /// What guards `scope`.
-    fn breaker(&self, scope: &Scope) -> Option<Wanted> {
-        let explicit = on(&self.explicit, scope).next();
-        explicit.or_else(|| on(&self.derived, scope).reduce(Wanted::and))
+    fn on(&self, scope: &Scope) -> Option<Wanted> {
+        let derived = || {
+            let own = self.derived.get(scope);
+            own.map(|own| self.widened(scope, own))
+                .or_else(|| self.derived.get_around(scope))
+        };
+        self.explicit_on(scope).or_else(derived)
     }
-}
 
-/// What `list` has on `scope`, then on all routes of the same service.
-fn on<T: Copy>(list: &BTreeMap<Scope, T>, scope: &Scope) -> impl Iterator<Item = T> {
-    // Most lists are empty, and to name all routes copies the service's name.
-    let any = (!list.is_empty()).then(|| all_routes(scope)).flatten();
-    let on_any = any.and_then(|any| list.get(&any).copied());
-    list.get(scope).copied().into_iter().chain(on_any)
-}
+    fn explicit_on(&self, scope: &Scope) -> Option<Wanted> {
+        let own = self.explicit.get(scope);
+        own.or_else(|| self.explicit.get_around(scope))
+    }
 
-/// The scope of all routes of the same service; nothing when `scope` is that itself.
-fn all_routes(scope: &Scope) -> Option<Scope> {
-    (!scope.route.is_any()).then(|| Scope {
-        route: RouteName::any(),
-        ..scope.clone()
-    })
+    /// What SLOs imply on `scope` when they imply `own` there, with what they imply on all routes of its service.
+    fn widened(&self, scope: &Scope, own: Wanted) -> Wanted {
+        let around = self.derived.get_around(scope);
+        around.map_or(own, |around| own.and(around))
+    }
 }
 
 impl Wanted {

@@ -1,18 +1,48 @@
 //! A service mesh in which all is well: an SLO that acts for each service, four routes, a sidecar for each.
 
 use sloop_controllers::{
-    Controllers, IntentId, ObjectiveCounts, Observation, ScopeCounts, SidecarReading,
+    Cell, Controllers, Counts, IntentId, ObjectiveCounts, Observation, Resolution, ScopeCounts,
+    SidecarReading,
 };
 use sloop_model::{ObjectiveId, Outcome, RouteName, Scope, ServiceName, Side, SloName, WallTime};
 
 /// When the measurement begins, in seconds since the Unix epoch.
-pub(crate) const BEGIN: u64 = 1_700_000_000;
+const BEGIN: u64 = 1_700_000_000;
 /// Routes of each service, and so scopes; each is reported on by one sidecar in each second.
 pub(crate) const ROUTES: usize = 4;
 
 /// The moment of a second of the measurement.
 pub(crate) fn at(second: u64) -> WallTime {
     WallTime::from_millis((BEGIN + second) * 1_000)
+}
+
+/// The objective of the SLO with this number.
+pub(crate) fn objective(number: usize) -> ObjectiveId {
+    ObjectiveId {
+        slo: SloName::try_from(format!("slo-{number}")).unwrap(),
+        index: 0,
+    }
+}
+
+/// Every cell that is kept of one SLO, as after 90 days of traffic.
+pub(crate) fn history(number: usize) -> Vec<Cell> {
+    let objective = objective(number);
+    let of = |resolution: Resolution| {
+        let newest = BEGIN * 1_000 / resolution.cell_ms();
+        let objective = objective.clone();
+        (newest + 1 - resolution.cells()..=newest).map(move |cell| Cell::Budget {
+            objective: objective.clone(),
+            resolution,
+            start: WallTime::from_millis(cell * resolution.cell_ms()),
+            counts: Counts {
+                total: 400,
+                good: 399,
+            },
+            known_s: 1,
+        })
+    };
+    let all = [Resolution::Second, Resolution::Minute, Resolution::Hour];
+    all.into_iter().flat_map(of).collect()
 }
 
 /// All controllers, with so many SLOs that act.
@@ -51,10 +81,7 @@ pub(crate) fn reports(slos: usize, second: u64) -> Vec<Observation> {
                 outcomes
             },
             objectives: vec![ObjectiveCounts {
-                id: ObjectiveId {
-                    slo: SloName::try_from(format!("slo-{number}")).unwrap(),
-                    index: 0,
-                },
+                id: objective(number),
                 total: 100,
                 good: 100,
             }],

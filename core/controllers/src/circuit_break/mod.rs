@@ -25,13 +25,13 @@ pub(crate) use shed::shed_limits as derived_shed_limits;
 
 use core::fmt::Write as _;
 use core::time::Duration;
-use std::collections::BTreeMap;
 
 use derived::AllDerived;
 use orders::{Opened, QUORUM_WINDOW, Verdict, quorum};
 use sloop_model::{BreakerMode, BreakerRule, Mode, Policy, Rule, Scope, Share, ShedRule, WallTime};
 use watch::Subject;
 
+use crate::by_scope::ByScope;
 use crate::detect::Hypotheses;
 use crate::lease;
 use crate::slo::share;
@@ -66,15 +66,12 @@ impl Controller for DerivedBreak {
         let mut derived = core::mem::take(&mut memory.derived);
         derived.follow(intent);
         let mut guard = Guard::new(mode, memory, world);
-        let mut rules: BTreeMap<Scope, BreakerRule> = BTreeMap::new();
+        let mut rules = Vec::new();
         for ((index, _, source), derived) in intent.counted().zip(derived.iter()) {
             let Some(rule) = derived.breaker else {
                 continue;
             };
-            rules
-                .entry(source.scope())
-                .and_modify(|known| *known = stricter(*known, rule))
-                .or_insert(rule);
+            rules.push((source.scope(), rule));
             let Some(hypotheses) = derived.hypotheses else {
                 continue;
             };
@@ -89,7 +86,7 @@ impl Controller for DerivedBreak {
                 }
             }
         }
-        let decision = guard.decide(rules);
+        let decision = guard.decide(ByScope::new(rules, stricter));
         let decision = with_shedding(decision, (intent, &derived), world.now());
         memory.derived = derived;
         decision
@@ -127,7 +124,8 @@ impl Controller for CircuitBreak {
             route: intent.route.route_name(),
             side: intent.side,
         };
-        let decision = guard.decide(BTreeMap::from([(scope, intent.limits)]));
+        let rules = ByScope::new(vec![(scope, intent.limits)], stricter);
+        let decision = guard.decide(rules);
         match intent.expires_at {
             Some(at) => ending(decision, at, world.now()),
             None => decision,
@@ -158,18 +156,14 @@ fn with_shedding(
     (intent, derived): (&SloIntent, &AllDerived),
     now: WallTime,
 ) -> Decision {
-    let mut rules: BTreeMap<Scope, ShedRule> = BTreeMap::new();
-    for ((_, _, source), derived) in intent.counted().zip(derived.iter()) {
-        if let Some(rule) = derived.shed {
-            rules
-                .entry(source.scope())
-                .and_modify(|known| *known = earlier(*known, rule))
-                .or_insert(rule);
-        }
-    }
+    let sources = intent.counted().zip(derived.iter());
+    let rules = sources
+        .filter_map(|((_, _, source), derived)| Some((source.scope(), derived.shed?)))
+        .collect();
+    let rules: ByScope<ShedRule> = ByScope::new(rules, earlier);
     if let Some(level) = rules
-        .values()
-        .filter_map(|rule| rule.limits().failed_max)
+        .iter()
+        .filter_map(|(_, rule)| rule.limits().failed_max)
         .min()
     {
         let level = Percent(level.as_fraction());
@@ -180,7 +174,7 @@ fn with_shedding(
         )
         .ok();
     }
-    let sheds = rules.into_iter().map(|(scope, limits)| Policy {
+    let sheds = rules.into_pairs().map(|(scope, limits)| Policy {
         scope,
         rule: Rule::Shed {
             mode: Mode::Shadow,
@@ -275,7 +269,7 @@ impl<'a> Guard<'a> {
     }
 
     /// What should hold: a breaker per scope, and the orders.
-    fn decide(self, rules: BTreeMap<Scope, BreakerRule>) -> Decision {
+    fn decide(self, rules: ByScope<BreakerRule>) -> Decision {
         let now = self.world.now();
         let mut because = self.because;
         if because.is_empty() {
@@ -298,7 +292,7 @@ impl<'a> Guard<'a> {
                 let mut text = String::with_capacity(256);
                 let mut before = " on ";
                 text.push_str(acts);
-                for scope in rules.keys() {
+                for (scope, _) in rules.iter() {
                     write!(text, "{before}{scope}").ok();
                     before = ", ";
                 }
@@ -307,17 +301,16 @@ impl<'a> Guard<'a> {
             };
             because.push(on);
         }
-        let mut policies: Vec<Policy> = rules
-            .into_iter()
-            .map(|(scope, limits)| Policy {
-                scope,
-                rule: Rule::Break {
-                    mode: self.mode,
-                    limits,
-                    expires_at_ms: lease::BREAKERS.ends_at(now),
-                },
-            })
-            .collect();
+        // Most have a breaker and shedding on one scope.
+        let mut policies = Vec::with_capacity(2);
+        policies.extend(rules.into_pairs().map(|(scope, limits)| Policy {
+            scope,
+            rule: Rule::Break {
+                mode: self.mode,
+                limits,
+                expires_at_ms: lease::BREAKERS.ends_at(now),
+            },
+        }));
         policies.extend(self.orders.current(now).map(|(scope, trip)| Policy {
             scope: scope.clone(),
             rule: Rule::Trip(trip),

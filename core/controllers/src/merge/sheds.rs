@@ -1,11 +1,10 @@
 //! Settles what several controllers want to shed on one scope.
 
 use core::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet};
 
 use sloop_model::{Mode, Policy, Rule, Scope, ShedRule, WallTime};
 
-use super::on;
+use crate::by_scope::ByScope;
 use crate::circuit_break::earlier;
 
 /// Shedding that somebody wants.
@@ -16,32 +15,46 @@ pub(super) struct WantedShed {
     pub(super) expires_at: WallTime,
 }
 
-/// Shedding by scope, as documents declare it and as SLOs imply it.
+/// Shedding that is wanted, as documents declare it and as SLOs imply it.
 #[derive(Debug, Default)]
 pub(super) struct Sheds {
-    explicit: BTreeMap<Scope, WantedShed>,
-    derived: BTreeMap<Scope, WantedShed>,
+    explicit: Vec<(Scope, WantedShed)>,
+    derived: Vec<(Scope, WantedShed)>,
+}
+
+/// The same by scope.
+#[derive(Debug)]
+struct Settled {
+    explicit: ByScope<WantedShed>,
+    derived: ByScope<WantedShed>,
 }
 
 impl Sheds {
     /// Adds what is wanted on `scope`.
     pub(super) fn add(&mut self, scope: &Scope, wanted: WantedShed, is_explicit: bool) {
-        let (list, settle): (_, fn(WantedShed, WantedShed) -> WantedShed) = if is_explicit {
-            (&mut self.explicit, WantedShed::or)
+        let list = if is_explicit {
+            &mut self.explicit
         } else {
-            (&mut self.derived, WantedShed::and)
+            &mut self.derived
         };
-        list.entry(scope.clone())
-            .and_modify(|known| *known = settle(*known, wanted))
-            .or_insert(wanted);
+        list.push((scope.clone(), wanted));
     }
 
     /// Adds what holds to `policies`, and to `left_out` what has no bounds.
-    pub(super) fn finish(&self, policies: &mut Vec<Policy>, left_out: &mut Vec<String>) {
-        let scopes: BTreeSet<&Scope> = self.explicit.keys().chain(self.derived.keys()).collect();
-        for scope in scopes {
-            let wanted = self.on(scope);
-            let Some((wanted, limits)) = wanted.and_then(|it| Some((it, it.limits?))) else {
+    pub(super) fn finish(self, policies: &mut Vec<Policy>, left_out: &mut Vec<String>) {
+        let settled = Settled {
+            explicit: ByScope::new(self.explicit, WantedShed::or),
+            derived: ByScope::new(self.derived, WantedShed::and),
+        };
+        let is_declared = |scope: &Scope| settled.explicit.get(scope).is_some();
+        let explicit = settled.explicit.iter();
+        let explicit = explicit.map(|(scope, wanted)| (scope, settled.declared(scope, wanted)));
+        let derived = settled.derived.iter();
+        let derived = derived
+            .filter(|(scope, _)| !is_declared(scope))
+            .map(|(scope, own)| (scope, settled.implied(scope, own)));
+        for (scope, wanted) in explicit.chain(derived) {
+            let Some(limits) = wanted.limits else {
                 left_out.push(format!(
                     "shedding on {scope}: no SLO that acts or watches implies bounds; give limits"
                 ));
@@ -57,18 +70,38 @@ impl Sheds {
             });
         }
     }
+}
 
-    /// What holds on `scope`.
-    fn on(&self, scope: &Scope) -> Option<WantedShed> {
-        let derived = on(&self.derived, scope).reduce(WantedShed::and);
-        let Some(explicit) = on(&self.explicit, scope).next() else {
-            return derived;
+impl Settled {
+    /// What holds on `scope`, on which a document declares `own`.
+    fn declared(&self, scope: &Scope, own: WantedShed) -> WantedShed {
+        let implied = || {
+            let derived = self.derived.get(scope);
+            let derived = derived.map(|derived| self.widened(scope, derived));
+            derived.or_else(|| self.derived.get_around(scope))
         };
-        let implied = || derived.and_then(|wanted| wanted.limits);
-        Some(WantedShed {
-            limits: explicit.limits.or_else(implied),
-            ..explicit
-        })
+        WantedShed {
+            limits: own.limits.or_else(|| implied()?.limits),
+            ..own
+        }
+    }
+
+    /// What holds on `scope`, on which SLOs imply `own` and no document declares anything.
+    fn implied(&self, scope: &Scope, own: WantedShed) -> WantedShed {
+        let own = self.widened(scope, own);
+        match self.explicit.get_around(scope) {
+            None => own,
+            Some(declared) => WantedShed {
+                limits: declared.limits.or(own.limits),
+                ..declared
+            },
+        }
+    }
+
+    /// What SLOs imply on `scope` when they imply `own` there, with what they imply on all routes of its service.
+    fn widened(&self, scope: &Scope, own: WantedShed) -> WantedShed {
+        let around = self.derived.get_around(scope);
+        around.map_or(own, |around| own.and(around))
     }
 }
 

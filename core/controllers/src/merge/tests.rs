@@ -1,4 +1,4 @@
-use sloop_model::{FaultWritten, Mode, ServiceName, Share, Side, Target, WallTime};
+use sloop_model::{FaultWritten, Mode, RouteName, ServiceName, Share, Side, Target, WallTime};
 
 use super::*;
 use crate::{Decision, IntentId, Slo};

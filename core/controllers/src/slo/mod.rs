@@ -52,8 +52,13 @@ impl Controller for Slo {
     const STAGE: Stage = Stage::Measure;
 
     fn step(&self, intent: &SloIntent, memory: &mut SloMemory, world: &World) -> Decision {
-        let mut decision = Decision::default();
-        let mut because = Vec::new();
+        let objectives = intent.objectives.len();
+        let mut decision = Decision {
+            policies: Vec::with_capacity(objectives),
+            signals: Vec::with_capacity(3 * objectives),
+            ..Decision::default()
+        };
+        let mut because = Vec::with_capacity(objectives);
         for (index, objective, source) in intent.counted() {
             let measured = Measured::new(intent, index, objective, world);
             decision.policies.push(Policy {

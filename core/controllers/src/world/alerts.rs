@@ -34,8 +34,8 @@ const ALERTS_MAX: usize = World::OBJECTIVES_MAX;
 
 impl Alerts {
     /// Keeps what the `signals` of the step that ends say.
-    pub(super) fn end_step(&mut self, signals: &[Signal]) {
-        let alerts = signals.iter().filter_map(Signal::alert);
+    pub(super) fn end_step<'a>(&mut self, signals: impl Iterator<Item = &'a Signal>) {
+        let alerts = signals.filter_map(Signal::alert);
         let told = alerts.filter_map(told).take(ALERTS_MAX);
         let before = core::mem::replace(&mut self.told, told.collect());
         for (key, told) in &self.told {

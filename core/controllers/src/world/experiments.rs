@@ -16,7 +16,7 @@ pub(super) struct Experiments {
 
 impl Experiments {
     /// Keeps what the `signals` of the step that ends say.
-    pub(super) fn end_step(&mut self, signals: &[Signal]) {
+    fn end_step<'a>(&mut self, signals: impl Iterator<Item = &'a Signal>) {
         self.running.clear();
         for signal in signals {
             match signal {
@@ -47,8 +47,10 @@ impl Experiments {
 impl World {
     /// Keeps what the next step is to know of this one.
     pub(crate) fn end_step(&mut self) {
-        self.experiments.end_step(&self.signals);
-        self.alerts.end_step(&self.signals);
+        let places = self.lasting.iter();
+        let lasting = places.filter_map(|place| self.signals.get(*place));
+        self.experiments.end_step(lasting.clone());
+        self.alerts.end_step(lasting);
     }
 
     /// An experiment other than `name` that injected faults at the last step.

@@ -46,6 +46,8 @@ use spending::AllSpending;
 pub struct World {
     now: WallTime,
     signals: Vec<Signal>,
+    /// Places in `signals` of those that the next step is to know of.
+    lasting: Vec<usize>,
     series: BTreeMap<ObjectiveId, Series>,
     sliced: Sliced,
     sources: Sources,
@@ -104,6 +106,7 @@ impl World {
         let before = self.now;
         self.now = now;
         self.signals.clear();
+        self.lasting.clear();
         if Self::STEP_BACK_MIN < before.since(now) {
             self.rewind();
         }
@@ -292,7 +295,12 @@ impl World {
 
     /// Adds what an earlier stage of this step derived.
     pub(crate) fn add_signals(&mut self, signals: impl IntoIterator<Item = Signal>) {
-        self.signals.extend(signals);
+        for signal in signals {
+            if signal.is_lasting() {
+                self.lasting.push(self.signals.len());
+            }
+            self.signals.push(signal);
+        }
     }
 
     fn observe_scope(&mut self, seen_by: SeenBy<'_>, counts: &ScopeCounts) {

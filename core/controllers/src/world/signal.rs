@@ -82,6 +82,18 @@ impl Signal {
             | Self::BudgetLeft { .. } => None,
         }
     }
+
+    /// Whether the next step is to know of it.
+    pub(super) const fn is_lasting(&self) -> bool {
+        match self {
+            Self::Alert(_) | Self::Experimenting { .. } => true,
+            Self::Burning { .. }
+            | Self::Changed { .. }
+            | Self::Watched { .. }
+            | Self::Objective { .. }
+            | Self::BudgetLeft { .. } => false,
+        }
+    }
 }
 
 /// How fast a budget burns.
