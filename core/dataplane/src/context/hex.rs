@@ -11,19 +11,20 @@ const TO_LETTERS: u64 = (b'a' - b'0' - 10) as u64;
 
 /// The eight lower-case digits of `number`.
 ///
-/// The first digit is in the lowest byte, as Wasm stores it; to turn around 32 bits here is cheaper there than 64 at the end.
+/// Halves change places, then bytes, then nibbles: the first digit is in the lowest byte, as Wasm stores it.
 pub(crate) const fn digits(number: u32) -> [u8; 8] {
-    let mut spread = number.swap_bytes() as u64;
-    spread = (spread | spread << 16) & 0x0000_ffff_0000_ffff;
-    spread = (spread | spread << 8) & 0x00ff_00ff_00ff_00ff;
+    let mut spread = number as u64;
+    spread = (spread >> 16 | spread << 32) & 0x0000_ffff_0000_ffff;
+    spread = (spread >> 8 | spread << 16) & 0x00ff_00ff_00ff_00ff;
     spread = (spread >> 4 | spread << 8) & (0x0f * ONES);
-    (spread + b'0' as u64 * ONES + letters(spread) * TO_LETTERS).to_le_bytes()
+    written(spread).to_le_bytes()
 }
 
-/// A one in every byte that is above nine; all are at most 24.
-const fn letters(nibbles: u64) -> u64 {
+/// The digits of eight nibbles, one in each byte.
+const fn written(nibbles: u64) -> u64 {
     // Six more than nine carries into the upper half of the byte.
-    ((nibbles + 6 * ONES) >> 4) & ONES
+    let letters = ((nibbles + 6 * ONES) >> 4) & ONES;
+    nibbles + b'0' as u64 * ONES + letters * TO_LETTERS
 }
 
 /// The sixteen lower-case digits of `number`, as two halves.
@@ -36,29 +37,26 @@ pub(crate) const fn digits_long(number: u64) -> [[u8; 8]; 2] {
 }
 
 /// The number that eight lower-case digits mean.
+#[expect(clippy::cast_possible_truncation, reason = "it has 32 bits")]
 pub(crate) const fn number(digits: [u8; 8]) -> Option<u32> {
     match decoded(digits) {
-        (number, 0) => Some(number),
+        (number, 0) => Some(number as u32),
         _ => None,
     }
 }
 
-/// The number that eight lower-case digits mean, and zero if that is what they are.
+/// The number that eight lower-case digits mean, of 32 bits, and zero if that is what they are.
 ///
-/// Digits are what their number would be written as, so they are read as if they were, and compared with that.
-#[expect(
-    clippy::cast_possible_truncation,
-    reason = "the last step leaves 32 bits"
-)]
-const fn decoded(digits: [u8; 8]) -> (u32, u64) {
+/// Digits are what their number would be written as, so they are read as if they were, and compared with that. Of two
+/// neighbours the first is worth more; a multiplication puts it above the second, and likewise pairs and fours.
+const fn decoded(digits: [u8; 8]) -> (u64, u64) {
     let word = u64::from_le_bytes(digits);
-    let above = word >> 6 & ONES;
-    let nibbles = (word & (0x0f * ONES)) + above * 9;
-    let written = nibbles + b'0' as u64 * ONES + above * TO_LETTERS;
-    let wrong = (word ^ written) | (letters(nibbles) ^ above) | (nibbles & (0x10 * ONES));
-    let mut packed = (nibbles << 4 | nibbles >> 8) & 0x00ff_00ff_00ff_00ff;
-    packed = (packed | packed >> 8) & 0x0000_ffff_0000_ffff;
-    (((packed | packed >> 16) as u32).swap_bytes(), wrong)
+    let is_letter = word >> 6 & ONES;
+    let nibbles = ((word & (0x0f * ONES)) + is_letter * 9) & (0x0f * ONES);
+    let wrong = word ^ written(nibbles);
+    let pairs = nibbles.wrapping_mul(1 << 12 | 1) >> 8 & 0x00ff_00ff_00ff_00ff;
+    let fours = pairs.wrapping_mul(1 << 24 | 1) >> 16 & 0x0000_ffff_0000_ffff;
+    (fours.wrapping_mul(1 << 48 | 1) >> 32, wrong)
 }
 
 /// The number that lower-case digits mean, one by one; at most 16 of them.
@@ -80,11 +78,22 @@ pub(crate) fn lowest(value: u64) -> u8 {
 }
 
 /// The number that sixteen lower-case digits mean.
-#[inline]
+#[inline(never)]
 pub(crate) fn number_long(digits: &[u8; 16]) -> Option<u64> {
-    let (high, low) = digits.split_first_chunk::<8>()?;
-    let (high, low) = (decoded(*high), decoded(*low.first_chunk()?));
-    (high.1 | low.1 == 0).then_some(u64::from(high.0) << 32 | u64::from(low.0))
+    match decoded_long(digits) {
+        (number, 0) => Some(number),
+        _ => None,
+    }
+}
+
+/// The number that sixteen lower-case digits mean, and zero if that is what they are: so that several can be asked at once.
+#[inline]
+pub(crate) fn decoded_long(digits: &[u8; 16]) -> (u64, u64) {
+    let ([high, low], _) = digits.as_chunks::<8>() else {
+        return (0, 1);
+    };
+    let (high, low) = (decoded(*high), decoded(*low));
+    (high.0 << 32 | low.0, high.1 | low.1)
 }
 
 /// The number that one to eight lower-case digits mean.

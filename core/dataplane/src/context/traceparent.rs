@@ -67,20 +67,26 @@ impl Parent {
             _ => trimmed(value),
         };
         let (known, rest) = value.split_first_chunk::<TRACEPARENT_BYTES>()?;
-        let version = hex::pair([known[0], known[1]])?;
+        let version = match known {
+            [b'0', b'0', ..] => 0,
+            [high, low, ..] => hex::pair([*high, *low])?,
+        };
         let may_go_on = version != 0 && rest.first() == Some(&b'-');
         let dashes = [known[2], known[35], known[52]] == [b'-'; 3];
         if !dashes || version == 0xff || !(rest.is_empty() || may_go_on) {
             return None;
         }
-        let long = |from: usize| hex::number_long(known.get(from..)?.first_chunk()?);
+        let (high, low, span) = (long::<3>(known), long::<19>(known), long::<36>(known));
+        if high.1 | low.1 | span.1 != 0 {
+            return None;
+        }
         let flags = hex::pair([known[53], known[54]])?;
         Self {
             trace: TraceId {
-                high: long(3)?,
-                low: long(19)?,
+                high: high.0,
+                low: low.0,
             },
-            span: long(36)?,
+            span: span.0,
             // "Vendors MUST set those to zero": flags that level 2 does not define.
             flags: flags & (Self::SAMPLED | Self::RANDOM),
         }
@@ -235,6 +241,13 @@ impl TraceContext {
         [header[53], header[54]] = [b'0', b'0' + self.flags];
         header
     }
+}
+
+/// The sixteen digits from `FROM` on, as [`hex::decoded_long`] reads them.
+#[inline(always)]
+fn long<const FROM: usize>(known: &[u8; TRACEPARENT_BYTES]) -> (u64, u64) {
+    let digits = known.get(FROM..).and_then(<[u8]>::first_chunk);
+    digits.map_or((0, 1), hex::decoded_long)
 }
 
 /// What `incoming` can be trusted to say.
