@@ -57,8 +57,12 @@ impl<'a> HeaderMap<'a> {
             // One number of 64 bits: the value's length is its upper half.
             let lengths = u64::from_le_bytes(*lengths);
             let name_bytes = lengths & u64::from(u32::MAX);
-            let all = usize::try_from(name_bytes + (lengths >> 32) + ZEROS).ok()?;
-            let (text, behind) = rest.split_at_checked(all)?;
+            let all = name_bytes + (lengths >> 32) + ZEROS;
+            // Compared as they are, one test is all that it takes.
+            if u64::try_from(rest.len()).is_ok_and(|rest| rest < all) {
+                return None;
+            }
+            let (text, behind) = rest.split_at_checked(usize::try_from(all).ok()?)?;
             rest = behind;
             Some(Place {
                 name_bytes: usize::try_from(name_bytes).ok()?,
@@ -143,8 +147,7 @@ impl Wanted {
     pub(crate) fn new(caller: &[u8], attempt: &'static [u8]) -> Self {
         let bit = |name: &[u8]| match name.len() {
             0 => 0,
-            // Longer ones count as this long, and are compared with all that are.
-            length => 1 << length.min(LONGEST),
+            length => 1 << (length & LENGTH),
         };
         Self {
             caller: caller.into(),
@@ -154,8 +157,8 @@ impl Wanted {
     }
 }
 
-/// The last bit of [`Wanted::lengths`].
-const LONGEST: usize = 63;
+/// What of a length is a bit of [`Wanted::lengths`]: longer names share one with shorter ones, and are then compared.
+const LENGTH: usize = 63;
 
 impl<'a> Found<'a> {
     #[inline(never)]
@@ -205,16 +208,21 @@ impl<'a> Request<'a> {
     }
 
     /// As [`Self::read`], and looks for what else is wanted.
-    ///
-    /// Not inlined: it is then made where it stays, in place of being copied there.
-    #[inline(never)]
+    #[inline]
     pub(crate) fn read_for(headers: HeaderMap<'a>, wanted: &Wanted) -> Self {
         let mut request = Self::unread(headers);
+        request.look_through(wanted);
+        request
+    }
+
+    /// Not inlined: it then fills what stays where it is, in place of copying it there.
+    #[inline(never)]
+    fn look_through(&mut self, wanted: &Wanted) {
         let mut found = Found::default();
         let lengths = LENGTHS | wanted.lengths;
-        for place in headers.places() {
+        for place in self.headers.places() {
             // Few names are as long as one that is looked for, so most headers cost this test.
-            let length = place.name_bytes.min(LONGEST);
+            let length = place.name_bytes & LENGTH;
             if lengths >> length & 1 != 0
                 && let Some((name, value)) = place.header()
             {
@@ -222,12 +230,11 @@ impl<'a> Request<'a> {
                     found.take(wanted, name, value);
                 }
                 if LENGTHS >> length & 1 != 0 {
-                    request.take(name, value);
+                    self.take(name, value);
                 }
             }
         }
-        request.found = Some(found);
-        request
+        self.found = Some(found);
     }
 
     const fn unread(headers: HeaderMap<'a>) -> Self {
@@ -355,14 +362,16 @@ pub fn is_grpc(content_type: &[u8]) -> bool {
 pub fn serialised(headers: &[(&str, &[u8])]) -> Vec<u8> {
     // No text and no list that fits into a Wasm memory is longer than 32 bits can say.
     let length = |length: usize| u32::try_from(length).unwrap_or(u32::MAX).to_le_bytes();
-    let mut bytes = length(headers.len()).to_vec();
+    let of_one = |(name, value): &(&str, &[u8])| name.len() + value.len() + 10;
+    let mut bytes = Vec::with_capacity(4 + headers.iter().map(of_one).sum::<usize>());
+    bytes.extend_from_slice(&length(headers.len()));
     for (name, value) in headers {
-        bytes.extend(length(name.len()));
-        bytes.extend(length(value.len()));
+        bytes.extend_from_slice(&length(name.len()));
+        bytes.extend_from_slice(&length(value.len()));
     }
     for (name, value) in headers {
         for text in [name.as_bytes(), value] {
-            bytes.extend(text);
+            bytes.extend_from_slice(text);
             bytes.push(0);
         }
     }
@@ -470,6 +479,19 @@ mod tests {
             ("application/json", false),
         ] {
             assert_eq!(is_grpc(content_type.as_bytes()), expected, "{content_type}");
+        }
+    }
+
+    #[test]
+    fn what_is_wanted_is_found_whatever_its_length() {
+        for length in [1, 11, 62, 63, 64, 65, 75, 200] {
+            let name = "n".repeat(length);
+            let other = "n".repeat(length + 64);
+            let bytes = serialised(&[("traceparent", b"t"), (&name, b"1"), (&other, b"2")]);
+            let wanted = Wanted::new(name.as_bytes(), b"");
+            let request = Request::read_for(HeaderMap::new(&bytes), &wanted);
+            assert_eq!(request.found.unwrap().caller, Some(&b"1"[..]), "{length}");
+            assert_eq!(request.traceparent, Incoming::Once(b"t"));
         }
     }
 
