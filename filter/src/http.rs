@@ -113,7 +113,9 @@ pub(crate) fn begin(callback: &Callback, context: u32) -> Flow {
         let scope = scope_of(vm, callback, side, &request)?;
         let caller = Caller { context, root };
         let verdict = decide(vm, callback, (caller, side, scope), &request, now)?;
-        vm.aim(caller, now);
+        if verdict == Verdict::Hold || vm.plane.take_planned() {
+            vm.aim(caller, now);
+        }
         reply::give(vm, verdict, (context, side, request.is_grpc));
         Some(verdict)
     });

@@ -213,6 +213,7 @@ impl Plane {
     pub(super) fn start(&mut self, now: Time) {
         if !self.has_traffic {
             self.has_traffic = true;
+            self.has_planned = true;
             self.statistics.start(now);
             let interval = self.interval();
             self.outbox.start(now, self.clock.wall(now), interval);

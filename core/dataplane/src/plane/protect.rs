@@ -72,7 +72,8 @@ impl Plane {
         if has_changed {
             self.outbox.hurry(now);
         }
-        self.sharing.has_news(now);
+        let is_news = self.sharing.has_news(now);
+        self.has_planned |= has_changed | is_news;
         match admission {
             Admission::Pass(ticket) => exchange.ticket = ticket,
             Admission::Probe(ticket, mode) => {

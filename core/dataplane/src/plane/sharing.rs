@@ -40,13 +40,15 @@ impl Sharing {
         self.since.get_or_insert(now);
     }
 
-    /// A request met a breaker, or one that did has ended.
-    pub(super) fn has_news(&mut self, now: Time) {
-        if self.due.is_none() {
+    /// A request met a breaker, or one that did has ended. Whether that is the first since the board was looked at.
+    pub(super) fn has_news(&mut self, now: Time) -> bool {
+        let is_first = self.due.is_none();
+        if is_first {
             let soon = now.after(SOON);
             let due = self.looked_at.map_or(soon, |at| at.after(PERIOD).max(soon));
             self.due = Some(due);
         }
+        is_first
     }
 
     pub(super) const fn due(&self) -> Option<Time> {

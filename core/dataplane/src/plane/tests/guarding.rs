@@ -72,6 +72,18 @@ fn a_change_is_told_soon() {
 }
 
 #[test]
+fn only_a_request_that_plans_something_moves_the_timer_when_it_begins() {
+    let mut bench = Bench::new(&guarded(""));
+    bench.request("a", 200, 0);
+    assert!(bench.plane.take_planned(), "reports, and the other workers");
+    bench.request("a", 200, 1);
+    assert!(!bench.plane.take_planned());
+    assert!(bench.plane.shares(at(5)));
+    bench.request("a", 200, 6);
+    assert!(bench.plane.take_planned(), "there is news again");
+}
+
+#[test]
 fn shadow_refuses_nobody_and_learns_as_if_it_did() {
     let mut bench = Bench::new(&guarded(r#", "mode": "shadow""#));
     fail(&mut bench, 4, 0);
