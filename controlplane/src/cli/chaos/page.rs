@@ -2,7 +2,7 @@
 
 mod charts;
 
-use sloop_controllers::{ComparisonStatus, ExperimentStatus, ExperimentVerdict};
+use sloop_controllers::{BudgetSpent, ComparisonStatus, ExperimentStatus, ExperimentVerdict};
 use sloop_page::{Card, legend};
 
 use super::compare::{chart as effects, escaped};
@@ -12,10 +12,11 @@ use super::text::{
 };
 use super::word;
 
-/// Words in columns are read from the left.
-const STYLE: &str = ".timeline td, .timeline th { text-align: left; } .timeline th:first-child { white-space: nowrap; }";
+/// Words in columns are read from the left; a chart that is as wide as the page is not made so small on a phone that nobody can read it.
+const STYLE: &str = ".timeline td, .timeline th { text-align: left; } .timeline th:first-child { white-space: nowrap; } \
+     .effects { padding-right: 1.5rem; } .effects svg { min-width: 38rem; } .said { margin: 1rem 0 0; padding-left: 1.2rem; max-width: 46rem; font-size: .9rem; }";
 
-const METHOD: [&str; 7] = [
+const METHOD: [&str; 8] = [
     "Arms are drawn from the trace id and the seed, and run at the same time: what else happens meets both alike. All \
      requests of an arm count, whether or not they came to meet the fault.",
     "Intervals and verdicts are from e-processes for two binomials by blocks (Turner, Ly, Gruenwald): they hold at every \
@@ -25,6 +26,7 @@ const METHOD: [&str; 7] = [
     "Whether latencies differ at all is bet on at 32 bounds from 0.5 ms to 25 s, and the bets averaged (Vovk and Wang, 2021); the largest gap has the \
      bounds of Dvoretzky, Kiefer and Wolfowitz for all times (Howard and Ramdas). Requests that are slow together count as fewer (Rao and Scott, 1992): \
      by seconds and spells of ten seconds for each quantile, by reports, seconds and sidecars for whether latencies differ.",
+    "Where an end of a band or an interval is a question mark, too few requests were seen to bound it.",
     "Absorbed is 1 - effect / (1 - bad in the control arm): the share of faulted requests that the system made good.",
     "The design effect says how many requests of an arm count as one, because requests fail together: as seen by reports, \
      seconds, sidecars and callers, and larger while little is known.",
@@ -42,7 +44,11 @@ pub(super) fn page(run: &ExperimentStatus) -> String {
         body.push(sloop_page::section(
             "What the faults did",
             "The share of bad requests in the arm of each fault less that in its control arm; the line is where the effect surely is.",
-            &format!("{}{}", effects(std::slice::from_ref(run)), comparisons(run)),
+            &format!(
+                "<div class=\"scroll effects\">{}</div>{}",
+                effects(std::slice::from_ref(run)),
+                comparisons(run)
+            ),
         ));
         for one in run.comparisons.iter().take(rows.min(8)) {
             body.push(arms(run, one));
@@ -77,6 +83,7 @@ fn targets(run: &ExperimentStatus) -> String {
     )
 }
 
+#[expect(clippy::cast_precision_loss, reason = "counts below 2^52")]
 fn cards(run: &ExperimentStatus) -> String {
     let class = match run.verdict {
         Some(ExperimentVerdict::Held) => "kept",
@@ -106,9 +113,12 @@ fn cards(run: &ExperimentStatus) -> String {
             ),
         });
     }
-    if let Some(budget) = run.budgets.first() {
+    // The one that is the nearest to its cap; of equal ones the first.
+    let spent = |budget: &BudgetSpent| budget.spent as f64 / budget.cap.max(1.0);
+    let most = run.budgets.iter().rev();
+    if let Some(budget) = most.max_by(|one, other| spent(one).total_cmp(&spent(other))) {
         cards.push(Card {
-            title: "Budget spent".to_owned(),
+            title: format!("Budget spent of {}", budget.objective.slo),
             big: format!("{} <small>of {:.0}</small>", budget.spent, budget.cap),
             text: format!(
                 "bad requests; {:.0} were left of the budget before",
@@ -130,21 +140,20 @@ fn comparisons(run: &ExperimentStatus) -> String {
     let head = [
         "Fault",
         "Objective",
-        "Faulted",
-        "Control",
+        "Verdict",
         "Effect",
         "Surely",
         "Tolerated",
+        "Faulted",
+        "Control",
         "Absorbed",
         "Design effect",
-        "Verdict",
     ];
     let rows = run.comparisons.iter().map(|one| {
         vec![
             fault(run, one.fault),
             format!("{} {}", one.objective.slo, one.objective.index),
-            counts(one.faulted),
-            counts(one.control),
+            verdict(one),
             one.effect.map_or_else(|| "-".to_owned(), share),
             format!(
                 "{} to {}",
@@ -152,9 +161,10 @@ fn comparisons(run: &ExperimentStatus) -> String {
                 share(one.interval.high)
             ),
             share(one.tolerance),
+            counts(one.faulted),
+            counts(one.control),
             one.absorbed.map_or_else(|| "-".to_owned(), share),
             format!("{:.1}", one.design_effect),
-            verdict(one),
         ]
     });
     sloop_page::table(&head, &escaped(rows.collect()))
@@ -182,10 +192,14 @@ fn arms(run: &ExperimentStatus, one: &ComparisonStatus) -> String {
     )];
     why.extend(retries(one));
     why.extend(contamination(one));
-    why.extend(callers(one));
-    why.extend(gap(one));
-    why.extend(together(one));
     let why = why.join(" ");
+    let said = [gap(one), together(one), callers(one)];
+    let said = said.into_iter().flatten();
+    let said = said.map(|said| format!("<li>{}</li>", sloop_page::escaped(&said)));
+    let said: String = said.collect();
+    if !said.is_empty() {
+        content.push_str(&format!("<ul class=said>{said}</ul>"));
+    }
     sloop_page::section(&title, &why, &content)
 }
 
