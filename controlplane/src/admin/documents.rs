@@ -29,7 +29,7 @@ pub(super) async fn documents(State(admin): State<Admin>) -> Answer<DocumentFile
 pub(super) struct Trial {
     /// Only say what it would do.
     #[serde(default)]
-    dry_run: bool,
+    pub(super) dry_run: bool,
 }
 
 /// Hands in the documents of the body: all of them or none.

@@ -10,11 +10,12 @@ use sloop_controllers::{ChaosIntent, ExperimentStatus};
 use sloop_model::WallTime;
 
 use super::api::List;
+use super::documents::Trial;
 use super::problem::Refusal;
 use super::routes::{Admin, Answer};
 use crate::clock;
 use crate::documents;
-use crate::engine::{Engine, NotAsked};
+use crate::engine::{Engine, NotAsked, Order};
 
 /// Answer to `POST /v1/experiments` and `POST /v1/experiments/{name}/run`: with the name, the moment finds the run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -57,11 +58,13 @@ pub(super) async fn experiment(
 
 type Accepted = Result<(StatusCode, Json<List<AskedFor>>), Refusal>;
 
-/// Runs the experiments in the body at once: all of them or none.
+/// Runs or tries the experiments in the body at once: all of them or none.
 pub(super) async fn run_documents(
     State(admin): State<Admin>,
+    trial: Result<Query<Trial>, QueryRejection>,
     body: Result<String, StringRejection>,
 ) -> Accepted {
+    let order = order(trial)?;
     let text = body?;
     let now = clock::wall();
     let intents = read(&text, now)?;
@@ -69,14 +72,19 @@ pub(super) async fn run_documents(
         .iter()
         .map(|intent| intent.spec().name.clone())
         .collect();
-    let run = move |engine: &mut Engine| engine.run_experiments(intents, now);
+    let run = move |engine: &mut Engine| engine.run_experiments(intents, order, now);
     accepted(admin.change(run).await?, names, now)
 }
 
-pub(super) async fn run(State(admin): State<Admin>, Path(name): Path<String>) -> Accepted {
+pub(super) async fn run(
+    State(admin): State<Admin>,
+    Path(name): Path<String>,
+    trial: Result<Query<Trial>, QueryRejection>,
+) -> Accepted {
+    let order = order(trial)?;
     let now = clock::wall();
     let asked = name.clone();
-    let run = move |engine: &mut Engine| engine.run_declared_experiment(&asked, now);
+    let run = move |engine: &mut Engine| engine.run_declared_experiment(&asked, order, now);
     accepted(admin.change(run).await?, vec![name], now)
 }
 
@@ -85,6 +93,15 @@ pub(super) async fn stop(State(admin): State<Admin>, Path(name): Path<String>) -
     let asked = name.clone();
     let stop = move |engine: &mut Engine| engine.stop_experiment(&asked, now);
     accepted(admin.change(stop).await?, vec![name], now)
+}
+
+fn order(trial: Result<Query<Trial>, QueryRejection>) -> Result<Order, Refusal> {
+    let Query(trial) = trial.map_err(|error| Refusal::Query(error.body_text()))?;
+    Ok(if trial.dry_run {
+        Order::Try
+    } else {
+        Order::Run
+    })
 }
 
 fn accepted(done: Result<(), NotAsked>, names: Vec<String>, now: WallTime) -> Accepted {

@@ -176,10 +176,11 @@ const OPERATIONS: [Operation; 24] = [
     Operation {
         method: "post",
         takes: Takes::Documents,
+        query: &[DRY_RUN],
         ..read(
             "/v1/experiments",
             Answers::Accepted(of::<AskedFor>),
-            "Runs the experiments of the body at once, all or none.",
+            "Runs the experiments of the body at once, all or none. With dry_run a run says what it would take, or why it may not begin, and is over.",
         )
     },
     Operation {
@@ -196,6 +197,7 @@ const OPERATIONS: [Operation; 24] = [
     },
     Operation {
         method: "post",
+        query: &[DRY_RUN],
         ..read(
             "/v1/experiments/{name}/run",
             Answers::Accepted(of::<AskedFor>),

@@ -3,6 +3,8 @@
 //! A run is stored when its phase changes, so a control plane that begins again knows that it
 //! began: it is then over, because nobody knows what its arms had seen, and is not begun again. What came of it stays.
 
+mod order;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
@@ -14,6 +16,7 @@ use sloop_model::WallTime;
 
 use super::{Engine, RestoreError, put, read};
 use crate::store::{Batch, Store};
+pub use order::{NotAsked, Order};
 
 /// Runs, by the store's key.
 const RUN: &str = "experiment\n";
@@ -54,27 +57,9 @@ struct Asked {
     /// When it was to stop.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     stopped_at: Option<WallTime>,
-}
-
-/// Why an experiment cannot be asked for.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum NotAsked {
-    /// Two documents would have the name.
-    #[error(
-        "{0} is declared in the folder with documents; run it by its name, or choose another name"
-    )]
-    Declared(String),
-    /// Nobody declared it.
-    #[error(
-        "there is no experiment {0}; hand in its document, or put it into the folder with documents"
-    )]
-    Unknown(String),
-    /// It runs.
-    #[error("{0} runs already; stop it first, or wait until it is over")]
-    Runs(String),
-    /// It does not run.
-    #[error("{0} does not run")]
-    DoesNotRun(String),
+    /// Whether only what it would take was asked for.
+    #[serde(default)]
+    is_trial: bool,
 }
 
 impl Experiments {
@@ -128,7 +113,11 @@ impl Experiments {
             return;
         };
         if let Some(asked) = asked {
-            intent = intent.asked(asked.asked_at);
+            intent = if asked.is_trial {
+                intent.tried(asked.asked_at)
+            } else {
+                intent.asked(asked.asked_at)
+            };
         }
         if let Some(at) = asked.and_then(|asked| asked.stopped_at) {
             intent = intent.stopped(at);
@@ -258,7 +247,7 @@ impl Engine {
         self.chaos.keep(running);
     }
 
-    /// Runs `intents` at once: all of them or none.
+    /// Runs or tries `intents` at once: all of them or none.
     ///
     /// # Errors
     ///
@@ -266,6 +255,7 @@ impl Engine {
     pub fn run_experiments(
         &mut self,
         intents: Vec<ChaosIntent>,
+        order: Order,
         now: WallTime,
     ) -> Result<(), NotAsked> {
         for intent in &intents {
@@ -277,22 +267,27 @@ impl Engine {
         }
         intents.into_iter().try_for_each(|intent| {
             let name = intent.spec().name.clone();
-            self.ask(name, Some(intent), now)
+            self.ask(name, Some(intent), order, now)
         })
     }
 
-    /// Runs at once what is declared as `name`, or was handed in before.
+    /// Runs or tries at once what is declared as `name`, or was handed in before.
     ///
     /// # Errors
     ///
     /// When there is no such experiment, or it runs already.
-    pub fn run_declared_experiment(&mut self, name: &str, now: WallTime) -> Result<(), NotAsked> {
+    pub fn run_declared_experiment(
+        &mut self,
+        name: &str,
+        order: Order,
+        now: WallTime,
+    ) -> Result<(), NotAsked> {
         let known = self.chaos.asked.get(name);
         let intent = known.and_then(|asked| asked.intent.clone());
         if intent.is_none() && !self.is_declared(name) {
             return Err(NotAsked::Unknown(name.to_owned()));
         }
-        self.ask(name.to_owned(), intent, now)
+        self.ask(name.to_owned(), intent, order, now)
     }
 
     /// Ends the run of `name`.
@@ -315,6 +310,7 @@ impl Engine {
             // Long ago: nothing is due by it.
             asked_at: WallTime::default(),
             stopped_at: None,
+            is_trial: false,
         });
         asked.stopped_at = Some(now);
         self.chaos.ask(asked);
@@ -326,6 +322,7 @@ impl Engine {
         &mut self,
         name: String,
         intent: Option<ChaosIntent>,
+        order: Order,
         now: WallTime,
     ) -> Result<(), NotAsked> {
         self.may_ask(&name)?;
@@ -334,6 +331,7 @@ impl Engine {
             intent,
             asked_at: now,
             stopped_at: None,
+            is_trial: order == Order::Try,
         });
         self.take_up(now);
         Ok(())

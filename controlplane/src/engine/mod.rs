@@ -20,7 +20,7 @@ mod spending;
 mod values;
 mod views;
 
-pub use experiments::NotAsked;
+pub use experiments::{NotAsked, Order};
 pub use fleet::{Fleet, Reporter, Told};
 pub use history::History;
 pub use pace::Pace;

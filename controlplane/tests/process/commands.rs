@@ -252,11 +252,17 @@ async fn an_experiment_is_run_stopped_and_reported() {
     let file = outside.path().join("experiment.yaml");
     fs::write(&file, EXPERIMENT).unwrap();
     let file = file.to_str().unwrap();
+    let tried = at(&sloop, &["chaos", "run", "-f", file, "--dry-run"]);
+    assert_eq!(tried.code, Some(5), "{tried:?}");
+    assert!(
+        tried.out.starts_with("aborts: it would not begin: "),
+        "{tried:?}"
+    );
     let asked = run(&sloop, &["chaos", "run", "-f", file, "--no-wait"]);
     assert_eq!(asked.out, "aborts is asked for\n");
     eventually("it waits", async || {
-        let (status, _) = sloop.get("/v1/experiments/aborts").await;
-        (status == 200).then_some(())
+        let runs = sloop.items("/v1/experiments").await;
+        (runs[0]["phase"] == "preflight").then_some(())
     })
     .await;
     let again = at(&sloop, &["chaos", "run", "-f", file]);

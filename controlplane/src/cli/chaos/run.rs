@@ -32,6 +32,9 @@ pub(super) struct RunArgs {
     /// Instead of a file: an experiment that is declared already.
     #[arg(conflicts_with = "file")]
     name: Option<String>,
+    /// Only say what it would take, or why it may not begin; no request meets a fault. Exits with 0 if it would begin.
+    #[arg(long, conflicts_with_all = ["no_wait", "pages"])]
+    dry_run: bool,
     /// Return at once.
     #[arg(long)]
     no_wait: bool,
@@ -53,6 +56,7 @@ pub(super) fn run(args: &RunArgs, out: &mut dyn Write) -> Result<ExitCode, CliEr
         }
         (None, file) => ("/v1/experiments".to_owned(), text(file.as_deref())?),
     };
+    let path = format!("{path}?dry_run={}", args.dry_run);
     let asked: List<AskedFor> = client::post(&args.admin.admin, &path, body)?;
     if args.no_wait {
         for one in asked.items {
@@ -61,6 +65,9 @@ pub(super) fn run(args: &RunArgs, out: &mut dyn Write) -> Result<ExitCode, CliEr
         return Ok(ExitCode::SUCCESS);
     }
     let runs = wait(args, &asked.items)?;
+    if args.dry_run {
+        return foreseen(&runs, args.output, out);
+    }
     if let Some(folder) = &args.pages {
         std::fs::create_dir_all(folder)?;
         for run in &runs {
@@ -75,6 +82,28 @@ pub(super) fn run(args: &RunArgs, out: &mut dyn Write) -> Result<ExitCode, CliEr
         runs => show(runs, args.output, out)?,
     }
     Ok(code(&runs))
+}
+
+/// What runs would take: in words, or all that is known of them.
+fn foreseen(
+    runs: &[ExperimentStatus],
+    form: Form,
+    out: &mut dyn Write,
+) -> Result<ExitCode, CliError> {
+    match form {
+        Form::Table => {
+            for run in runs {
+                writeln!(out, "{}: {}", run.name, run.because)?;
+            }
+        }
+        Form::Json | Form::Html | Form::Junit => show(runs, form, out)?,
+    }
+    let is_ready = runs.iter().all(|run| run.plan.is_some());
+    Ok(if is_ready {
+        ExitCode::SUCCESS
+    } else {
+        code(runs)
+    })
 }
 
 fn text(file: Option<&Path>) -> Result<String, CliError> {

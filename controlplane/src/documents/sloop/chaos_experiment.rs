@@ -91,6 +91,7 @@ pub(super) fn read(
         asked_at: None,
         stopped_at: None,
         ran_at: None,
+        trial_at: None,
     };
     match ChaosIntent::try_from(spec) {
         Ok(intent) => Some(intent),

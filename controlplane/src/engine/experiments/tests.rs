@@ -56,10 +56,15 @@ fn what_was_asked_for_runs_until_it_is_stopped() {
     let mut process = Process::begin();
     process.step(NOW);
     assert_eq!(process.phase(), None);
-    process.engine.run_experiments(vec![intent()], NOW).unwrap();
+    process
+        .engine
+        .run_experiments(vec![intent()], Order::Run, NOW)
+        .unwrap();
     process.step(NOW);
     assert_eq!(process.phase(), Some(ExperimentPhase::Preflight));
-    let again = process.engine.run_experiments(vec![intent()], NOW);
+    let again = process
+        .engine
+        .run_experiments(vec![intent()], Order::Run, NOW);
     assert_eq!(again, Err(NotAsked::Runs("aborts".to_owned())));
 
     process.engine.stop_experiment("aborts", later(1)).unwrap();
@@ -70,19 +75,49 @@ fn what_was_asked_for_runs_until_it_is_stopped() {
 
     process
         .engine
-        .run_declared_experiment("aborts", later(3))
+        .run_declared_experiment("aborts", Order::Run, later(3))
         .unwrap();
     process.step(later(3));
     assert_eq!(process.phase(), Some(ExperimentPhase::Preflight));
     assert_eq!(process.engine.experiments().len(), 2);
-    let unknown = process.engine.run_declared_experiment("delays", NOW);
+    let unknown = process
+        .engine
+        .run_declared_experiment("delays", Order::Run, NOW);
     assert_eq!(unknown, Err(NotAsked::Unknown("delays".to_owned())));
+}
+
+#[test]
+fn what_is_tried_is_soon_over_and_runs_when_somebody_asks_for_that() {
+    let mut process = Process::begin();
+    let tried = process
+        .engine
+        .run_experiments(vec![intent()], Order::Try, NOW);
+    assert_eq!(tried, Ok(()));
+    process.step(NOW);
+    process.step(later(4));
+    assert_eq!(process.phase(), Some(ExperimentPhase::Over));
+    let because = process.engine.experiment("aborts", None).unwrap().because;
+    assert!(because.starts_with("it would not begin: "), "{because}");
+    process.restart();
+    process.step(later(5));
+    assert_eq!(process.engine.experiments().len(), 1);
+
+    let asked = process
+        .engine
+        .run_declared_experiment("aborts", Order::Run, later(6));
+    assert_eq!(asked, Ok(()));
+    process.step(later(6));
+    process.step(later(12));
+    assert_eq!(process.phase(), Some(ExperimentPhase::Preflight));
 }
 
 #[test]
 fn a_run_that_a_restart_interrupts_is_over_and_not_begun_again() {
     let mut process = Process::begin();
-    process.engine.run_experiments(vec![intent()], NOW).unwrap();
+    process
+        .engine
+        .run_experiments(vec![intent()], Order::Run, NOW)
+        .unwrap();
     process.step(NOW);
     process.restart();
     assert_eq!(process.phase(), Some(ExperimentPhase::Over));
@@ -95,7 +130,7 @@ fn a_run_that_a_restart_interrupts_is_over_and_not_begun_again() {
     assert_eq!(process.engine.experiments()[0].events.len(), 1, "said once");
     process
         .engine
-        .run_declared_experiment("aborts", later(5))
+        .run_declared_experiment("aborts", Order::Run, later(5))
         .unwrap();
     process.step(later(5));
     assert_eq!(
@@ -114,11 +149,13 @@ fn a_document_in_the_folder_is_run_by_its_name_only() {
         ..Documents::default()
     };
     process.engine.set_documents(documents.clone(), NOW);
-    let both = process.engine.run_experiments(vec![intent()], NOW);
+    let both = process
+        .engine
+        .run_experiments(vec![intent()], Order::Run, NOW);
     assert_eq!(both, Err(NotAsked::Declared("aborts".to_owned())));
     process
         .engine
-        .run_declared_experiment("aborts", NOW)
+        .run_declared_experiment("aborts", Order::Run, NOW)
         .unwrap();
     // The folder is read again.
     process.engine.set_documents(documents, NOW);
@@ -137,7 +174,9 @@ fn a_run_that_goes_on_is_seen_as_it_stands_and_is_over_once_it_was_withdrawn() {
     };
     let engine = &mut process.engine;
     engine.set_documents(documents.clone(), NOW);
-    engine.run_declared_experiment("aborts", NOW).unwrap();
+    engine
+        .run_declared_experiment("aborts", Order::Run, NOW)
+        .unwrap();
     process.step(NOW);
     let because = |process: &Process| process.engine.experiment("aborts", None).unwrap().because;
     let first = because(&process);
@@ -177,7 +216,9 @@ fn what_was_withdrawn_runs_again_when_somebody_asks_and_not_before() {
     };
     let engine = &mut process.engine;
     engine.set_documents(documents.clone(), NOW);
-    engine.run_declared_experiment("aborts", NOW).unwrap();
+    engine
+        .run_declared_experiment("aborts", Order::Run, NOW)
+        .unwrap();
     process.step(NOW);
     process.engine.set_documents(Documents::default(), later(1));
     process.step(later(1));
@@ -186,7 +227,9 @@ fn what_was_withdrawn_runs_again_when_somebody_asks_and_not_before() {
     let is_over = |run: &ExperimentStatus| run.phase == ExperimentPhase::Over;
     assert!(process.engine.experiments().iter().all(is_over));
 
-    let again = process.engine.run_declared_experiment("aborts", later(3));
+    let again = process
+        .engine
+        .run_declared_experiment("aborts", Order::Run, later(3));
     again.unwrap();
     process.step(later(3));
     let runs = process.engine.experiments();
@@ -202,9 +245,11 @@ fn of_several_all_are_asked_for_or_none() {
         serde_json::from_str::<ChaosIntent>(&text.replace("aborts", name)).unwrap()
     };
     let engine = &mut process.engine;
-    engine.run_experiments(vec![other("second")], NOW).unwrap();
+    engine
+        .run_experiments(vec![other("second")], Order::Run, NOW)
+        .unwrap();
     engine.step(NOW);
-    let both = engine.run_experiments(vec![other("first"), other("second")], NOW);
+    let both = engine.run_experiments(vec![other("first"), other("second")], Order::Run, NOW);
     assert_eq!(both, Err(NotAsked::Runs("second".to_owned())));
     process.step(NOW);
     assert!(process.engine.experiment("first", None).is_none());
@@ -213,7 +258,10 @@ fn of_several_all_are_asked_for_or_none() {
 #[test]
 fn old_runs_make_room() {
     let mut process = Process::begin();
-    process.engine.run_experiments(vec![intent()], NOW).unwrap();
+    process
+        .engine
+        .run_experiments(vec![intent()], Order::Run, NOW)
+        .unwrap();
     process.step(NOW);
     let run = process.engine.experiment("aborts", None).unwrap();
     let runs = (0..RUNS_MAX as u64 + 5).map(|second| ExperimentStatus {
@@ -243,7 +291,9 @@ fn a_run_of_months_ago_is_there_beside_a_new_one_with_the_same_targets_and_arms(
     let mut process = Process::begin();
     let run = |process: &mut Process, seed: u64, at: WallTime| {
         let engine = &mut process.engine;
-        engine.run_experiments(vec![seeded(seed)], at).unwrap();
+        engine
+            .run_experiments(vec![seeded(seed)], Order::Run, at)
+            .unwrap();
         process.step(at);
         let stopped = at.after(std::time::Duration::from_secs(1));
         process.engine.stop_experiment("aborts", stopped).unwrap();

@@ -55,6 +55,9 @@ pub struct ChaosSpec {
     /// When the newest run was due that an earlier control plane began: it is not begun again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ran_at: Option<WallTime>,
+    /// The run that is due then only says what it would take, or why it may not begin: no request meets a fault.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trial_at: Option<WallTime>,
 }
 
 /// An objective that must hold although the fault is there.
@@ -222,6 +225,13 @@ impl ChaosIntent {
     pub fn asked(mut self, at: WallTime) -> Self {
         self.0.asked_at = Some(at);
         self
+    }
+
+    /// The same, asked at `at` what a run would take.
+    #[must_use]
+    pub fn tried(mut self, at: WallTime) -> Self {
+        self.0.trial_at = Some(at);
+        self.asked(at)
     }
 
     /// The same, with a run that was due at `at` and that an earlier control plane began.

@@ -1,6 +1,7 @@
 //! One run of an experiment: from when it is due until its result stands.
 
 mod shown;
+mod trial;
 
 use core::time::Duration;
 use std::collections::BTreeSet;
@@ -20,6 +21,7 @@ use super::suggest::{Shadow, shadows};
 use super::targets::{chosen, key, rule_id};
 use crate::World;
 use crate::words::{Length, Percent};
+use trial::expected;
 
 /// What is remembered of a run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -57,6 +59,8 @@ pub(super) struct Run {
 
 /// How long a run waits until it may begin: two reports and a push after documents and sidecars are there, and more than a short trouble.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// The same of a run that only says what it would take: two reports. Somebody waits for the answer.
+const PATIENCE_OF_TRIAL: Duration = Duration::from_secs(3);
 /// How long the last reports are waited for: requests under way, and two intervals.
 const DRAIN: Duration = Duration::from_secs(3);
 /// How long nothing may be heard of the arms while faults are in force: a push, and several intervals of reports.
@@ -92,6 +96,12 @@ impl Run {
     /// Moves on to `world.now()`.
     pub(super) fn step(&mut self, intent: &ChaosIntent, world: &World) {
         let now = world.now();
+        let is_trial = intent.spec().trial_at == Some(self.due_at);
+        let patience = if is_trial {
+            PATIENCE_OF_TRIAL
+        } else {
+            PATIENCE
+        };
         if intent.spec().stopped_at.is_some_and(|at| self.due_at <= at) {
             match self.phase {
                 ExperimentPhase::Preflight => {
@@ -103,10 +113,12 @@ impl Run {
         }
         match self.phase {
             ExperimentPhase::Preflight => match preflight::check(intent, world) {
+                Ok(ready) if is_trial => self.foresee(&ready, intent.spec(), now),
                 Ok(ready) => self.start(intent.spec(), ready, world),
-                Err(why) if now.since(self.begun_at) < PATIENCE => {
+                Err(why) if now.since(self.begun_at) < patience => {
                     self.because = format!("waiting: {why}");
                 }
+                Err(why) if is_trial => self.refuse(now, format!("it would not begin: {why}")),
                 Err(why) => self.refuse(now, format!("it did not begin: {why}")),
             },
             ExperimentPhase::Running => {
@@ -158,17 +170,8 @@ impl Run {
         self.started_at = Some(now);
         self.heard_at = now;
         self.phase = ExperimentPhase::Running;
-        let expected = ready.plan.expected_s.map_or_else(
-            || "no number of requests decides it".to_owned(),
-            |seconds| format!("decided in about {seconds:.0} s"),
-        );
-        self.tell(
-            now,
-            format!(
-                "faults begin; {expected} at {:.1} requests a second",
-                ready.plan.rate
-            ),
-        );
+        let expected = expected(&ready.plan);
+        self.tell(now, format!("faults begin; {expected}"));
     }
 
     /// Takes in what was reported since the last step.

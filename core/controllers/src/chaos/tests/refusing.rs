@@ -141,6 +141,59 @@ fn it_says_before_it_begins_what_it_takes() {
 }
 
 #[test]
+fn a_trial_says_what_it_would_take_and_injects_nothing() {
+    let asked = |changes: serde_json::Value| {
+        let mut body = with(changes);
+        body["schedule"] = json!("asked");
+        body["asked_at"] = json!(at(30));
+        body["trial_at"] = json!(at(30));
+        let mut lab = Lab::of(&[body]);
+        for _ in 0..40 {
+            lab.second((0, 0), (0, 0));
+            assert!(!lab.injects());
+        }
+        lab.status()
+    };
+    let status = asked(json!({}));
+    assert_eq!(
+        (status.phase, status.started_at),
+        (ExperimentPhase::Over, None)
+    );
+    let plan = status.plan.unwrap();
+    let words = format!(
+        "it would begin: decided in about {:.0} s at {:.1} requests a second; {:.0} requests in the smallest arm of a fault \
+         show that it holds, {:.0} that",
+        plan.expected_s.unwrap(),
+        plan.rate,
+        plan.needed_to_hold.unwrap(),
+        plan.needed_to_break.unwrap()
+    );
+    assert!(status.because.starts_with(&words), "{}", status.because);
+    let words = "requests have a part in it if it lasts its time, and it may spend";
+    assert!(status.because.contains(words), "{}", status.because);
+
+    let status = asked(json!({"lasting_ms": 5_000}));
+    assert_eq!((status.phase, status.plan), (ExperimentPhase::Over, None));
+    let words = "it would not begin: to see an effect of 10 % takes";
+    assert!(status.because.starts_with(words), "{}", status.because);
+}
+
+#[test]
+fn after_a_trial_the_next_run_is_one() {
+    let body = with(json!({"asked_at": at(20), "trial_at": at(20)}));
+    let mut lab = Lab::of(&[body]);
+    while !lab.injects() {
+        lab.second((0, 0), (0, 0));
+        assert!(
+            lab.second < 40,
+            "it was due at 30: {}",
+            lab.status().because
+        );
+    }
+    assert!((30..34).contains(&lab.second), "{}", lab.second);
+}
+
+#[test]
 fn it_suggests_what_shadow_decisions_show_and_nothing_else() {
     let mut lab = lab();
     lab.shadow = (5, 1);
