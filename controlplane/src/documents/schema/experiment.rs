@@ -36,7 +36,10 @@ pub(super) fn experiment(parts: &Parts) -> Value {
                 "targets",
                 some(targeted(&[], &[]), ChaosIntent::TARGETS_MAX),
             ),
-            ("choose", whole()),
+            (
+                "choose",
+                json!({"anyOf": [whole(), {"type": "string", "pattern": "%$"}]}),
+            ),
             ("faults", some(fault, ChaosIntent::FAULTS_MAX)),
             ("control", or_null(share())),
             ("duration", length),

@@ -4,6 +4,7 @@ mod fault;
 mod schedule;
 
 use core::time::Duration;
+use std::collections::BTreeSet;
 
 use sloop_controllers::{
     AbortConditions, ChaosIntent, ChaosSpec, ChaosTarget, Ends, Hypothesis, Speed,
@@ -12,6 +13,7 @@ use sloop_model::{Share, WallTime};
 
 use super::super::metadata::Metadata;
 use super::super::reader::{At, Fields, quoted};
+use super::super::tree::Value;
 use super::target::{self, read_share};
 
 pub(in crate::documents) use fault::NOT_HERE;
@@ -63,7 +65,10 @@ pub(super) fn read(
     );
     let targets = list(&fields, "targets", ChaosIntent::TARGETS_MAX, read_target);
     let faults = list(&fields, "faults", ChaosIntent::FAULTS_MAX, fault::read);
-    let choose = optional(&fields, "choose", None, |at| at.whole().map(Some));
+    let targets = targets.as_deref();
+    let choose = optional(&fields, "choose", None, |at| {
+        read_choose(at, targets?).map(Some)
+    });
     let control = optional(&fields, "control", Share::nearest(CONTROL), read_share);
     let lasting_ms = fields.required("duration").and_then(|at| read_length(&at));
     let budget = fields.required("budget").and_then(|at| read_share(&at));
@@ -79,7 +84,7 @@ pub(super) fn read(
         name: metadata.name.clone(),
         hypothesis: hypothesis?,
         faults: faults?,
-        targets: targets?,
+        targets: targets?.to_vec(),
         choose: choose?,
         control: control?,
         lasting_ms: u64::try_from(lasting.as_millis()).unwrap_or(u64::MAX),
@@ -158,6 +163,18 @@ fn read_target(at: &At<'_>) -> Option<ChaosTarget> {
         route: target.route,
         side: target.side,
     })
+}
+
+/// How many of the targets' services: a number, or a share of them that is rounded up.
+fn read_choose(at: &At<'_>, targets: &[ChaosTarget]) -> Option<u16> {
+    let Value::Text(_) = at.node().value else {
+        return at.whole();
+    };
+    let share = u32::from(u16::from(read_share(at)?));
+    let services: BTreeSet<_> = targets.iter().map(|target| &target.service).collect();
+    let services = u32::try_from(services.len()).unwrap_or(u32::MAX);
+    let chosen = share.saturating_mul(services).div_ceil(10_000);
+    u16::try_from(chosen).ok()
 }
 
 fn read_abort(at: &At<'_>) -> Option<AbortConditions> {

@@ -77,8 +77,9 @@ fn read_moments(at: &At<'_>) -> Option<ChaosSchedule> {
 struct Window {
     days: Vec<Weekday>,
     from: Time,
-    /// How long after `from` a run may begin.
-    slack: Duration,
+    to: Time,
+    /// How long a run takes: it begins early enough to end in time.
+    lasting: Duration,
     zone: TimeZone,
 }
 
@@ -97,17 +98,18 @@ fn read_window(fields: &Fields<'_>, days: &At<'_>, lasting: Duration) -> Option<
     let length = u64::try_from(seconds(to_read) - seconds(from))
         .ok()
         .map(Duration::from_secs);
-    let Some(slack) = length.and_then(|length| length.checked_sub(lasting)) else {
+    if length.is_none_or(|length| length < lasting) {
         to?.refuse(format!(
             "is {to_read}; from {from} on there must be time for the {} s that it lasts",
             lasting.as_secs()
         ));
         return None;
-    };
+    }
     Some(Window {
         days: days_read?,
         from,
-        slack,
+        to: to_read,
+        lasting,
         zone: zone?,
     })
 }
@@ -153,8 +155,15 @@ impl Window {
         moments
     }
 
+    /// When a run begins on this day; nothing where clocks go forward and leave no time for it.
     fn moment(&self, date: Date, seed: u64) -> Option<WallTime> {
-        let begin = self.zone.to_zoned(date.to_datetime(self.from)).ok()?;
+        // What a day has twice is taken as the first, what it does not have as so much later.
+        let moment = |time| {
+            let zoned = self.zone.to_zoned(date.to_datetime(time)).ok()?;
+            wall(zoned.timestamp())
+        };
+        let (begin, end) = (moment(self.from)?, moment(self.to)?);
+        let slack = end.since(begin).checked_sub(self.lasting)?;
         let day = u64::try_from(
             date.to_datetime(Time::midnight())
                 .to_zoned(TimeZone::UTC)
@@ -165,8 +174,8 @@ impl Window {
         .ok()?;
         // Sixteen bits of a product with the golden ratio spread well enough over a window of a day.
         let draw = (seed ^ day).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 48;
-        let later = self.slack.as_secs().saturating_mul(draw) >> 16;
-        Some(wall(begin.timestamp())?.after(Duration::from_secs(later)))
+        let later = slack.as_secs().saturating_mul(draw) >> 16;
+        Some(begin.after(Duration::from_secs(later)))
     }
 }
 

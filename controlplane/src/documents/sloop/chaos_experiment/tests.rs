@@ -33,7 +33,11 @@ spec:
 ";
 
 fn read(text: &str) -> Result<ChaosSpec, Vec<String>> {
-    let loaded = read_texts(&[("a.yaml".to_owned(), text.to_owned())], NOW);
+    read_at(text, NOW)
+}
+
+fn read_at(text: &str, now: WallTime) -> Result<ChaosSpec, Vec<String>> {
+    let loaded = read_texts(&[("a.yaml".to_owned(), text.to_owned())], now);
     if !loaded.problems.is_empty() {
         return Err(loaded.problems.iter().map(ToString::to_string).collect());
     }
@@ -46,7 +50,11 @@ fn read(text: &str) -> Result<ChaosSpec, Vec<String>> {
 }
 
 fn scheduled(schedule: &str) -> Result<Vec<String>, Vec<String>> {
-    let spec = read(&EXPERIMENT.replace("SCHEDULE", schedule))?;
+    scheduled_at(&EXPERIMENT.replace("SCHEDULE", schedule), NOW)
+}
+
+fn scheduled_at(text: &str, now: WallTime) -> Result<Vec<String>, Vec<String>> {
+    let spec = read_at(text, now)?;
     let ChaosSchedule::At(moments) = spec.schedule else {
         panic!("{:?}", spec.schedule)
     };
@@ -103,6 +111,63 @@ fn moments_are_sorted_and_a_window_has_one_on_each_of_its_days() {
         narrow.iter().all(|moment| &moment[11..19] <= "09:00:30"),
         "{narrow:?}"
     );
+}
+
+/// Europe/Paris goes from 02:00 to 03:00 on 29 March 2026, and from 03:00 to 02:00 on 25 October.
+#[test]
+fn a_run_is_in_its_window_also_on_the_days_on_which_clocks_change() {
+    let sunday = |day: &str, window: &str| {
+        let schedule = format!("{{days: [sun], {window}, zone: Europe/Paris}}");
+        let now: jiff::Timestamp = day.parse().unwrap();
+        let now = WallTime::from_millis(u64::try_from(now.as_millisecond()).unwrap());
+        let moments = (0..40).map(|seed| {
+            let text = EXPERIMENT.replace("SCHEDULE", &schedule);
+            let text = text.replace("seed: 7", &format!("seed: {seed}"));
+            let moments = scheduled_at(&text, now).unwrap();
+            moments.into_iter().find(|moment| moment[..10] == day[..10])
+        });
+        moments.flatten().collect::<Vec<String>>()
+    };
+    let begin_in = |moments: &[String], from: &str, to: &str| {
+        let mut times = moments.iter().map(|moment| &moment[11..19]);
+        assert!(times.all(|time| (from..=to).contains(&time)), "{moments:?}");
+    };
+    // One and a half minutes before the end at the latest: of three hours on the clock there are two.
+    let spring = sunday("2026-03-29T00:00:00Z", "from: '01:00', to: '04:00'");
+    assert_eq!(spring.len(), 40);
+    begin_in(&spring, "00:00:00", "01:58:30");
+    assert!(spring.iter().any(|moment| &moment[11..13] == "01"));
+    // From half past two on, which is half past three then.
+    let after = sunday("2026-03-29T00:00:00Z", "from: '02:30', to: '04:00'");
+    begin_in(&after, "01:30:00", "01:58:30");
+    assert_eq!(after.len(), 40);
+    let none = sunday("2026-03-29T00:00:00Z", "from: '02:10', to: '03:10'");
+    assert!(none.is_empty(), "that hour is not there: {none:?}");
+    // In autumn the same three hours are four.
+    let autumn = sunday("2026-10-25T00:00:00Z", "from: '01:00', to: '04:00'");
+    let late = sunday("2026-10-24T22:00:00Z", "from: '01:00', to: '04:00'");
+    assert!(late.len() + autumn.len() >= 40, "{late:?} {autumn:?}");
+    begin_in(&autumn, "00:00:00", "02:58:30");
+    assert!(autumn.iter().any(|moment| &moment[11..13] == "02"));
+}
+
+#[test]
+fn a_share_of_the_services_is_rounded_up() {
+    let chosen = |choose: &str| {
+        let text = EXPERIMENT.replace("SCHEDULE", "asked");
+        read(&text.replace("choose: 1", &format!("choose: {choose}")))
+    };
+    for (choose, services) in [("1%", 1), ("50%", 1), ("51%", 2), ("100%", 2), ("2", 2)] {
+        assert_eq!(chosen(choose).unwrap().choose, Some(services), "{choose}");
+    }
+    for (choose, words) in [
+        ("0%", "spec.choose: choose has 0; it must have from 1 to 64"),
+        ("101%", "spec.choose: is \"101%\"; it must be from"),
+        ("-1", "spec.choose"),
+    ] {
+        let problems = chosen(choose).unwrap_err();
+        assert!(problems[0].contains(words), "{problems:?}");
+    }
 }
 
 #[test]
