@@ -12,8 +12,12 @@ use tokio::sync::watch;
 
 use super::beside::{Beside, Work};
 use super::calls::Calls;
+use super::pulse::{Part, Pulse};
 use super::{Carrier, Services};
 use crate::ads::AdsLimits;
+
+/// Looks at what was woken in one turn: an answer is made and then written. Others want to be looked at, too.
+const LOOKS_MAX: usize = 4;
 
 /// Serves a connection until it ends. When `stopped` says so its client is told that no more calls are taken.
 pub(super) async fn carry(
@@ -34,16 +38,32 @@ pub(super) async fn carry(
         says_so.store(true, Ordering::Relaxed);
     });
     let mut work = FuturesUnordered::new();
+    let pulse = Pulse::new();
+    let (of_connection, of_work) = (pulse.waker(Part::Connection), pulse.waker(Part::Work));
     poll_fn(|context| {
-        // How it ended is its client's affair: it comes back.
-        if connection.as_mut().poll(context).is_ready() {
-            return Poll::Ready(());
+        pulse.begin(context.waker());
+        for _ in 0..LOOKS_MAX {
+            let woken = pulse.take();
+            if woken.is(Part::Work) {
+                go_on(&beside, &mut work, &mut Context::from_waker(&of_work));
+            }
+            if ends.swap(false, Ordering::Relaxed) {
+                connection.as_mut().graceful_shutdown();
+                of_connection.wake_by_ref();
+            }
+            if woken.is(Part::Connection) {
+                let mut context = Context::from_waker(&of_connection);
+                // How it ended is its client's affair: it comes back.
+                if connection.as_mut().poll(&mut context).is_ready() {
+                    return Poll::Ready(());
+                }
+                go_on(&beside, &mut work, &mut Context::from_waker(&of_work));
+            }
+            if pulse.rests() {
+                return Poll::Pending;
+            }
         }
-        go_on(&beside, &mut work, context);
-        if ends.swap(false, Ordering::Relaxed) {
-            connection.as_mut().graceful_shutdown();
-            context.waker().wake_by_ref();
-        }
+        pulse.yields();
         Poll::Pending
     })
     .await;

@@ -7,6 +7,7 @@
 mod beside;
 mod calls;
 mod carried;
+mod pulse;
 
 use std::future::Future;
 use std::io;
