@@ -13,6 +13,7 @@ mod fleet;
 mod health;
 mod history;
 mod journeys;
+mod noted;
 mod pace;
 mod recent;
 mod restore;
@@ -48,6 +49,7 @@ use decisions::Decisions;
 use denials::Denials;
 use experiments::Experiments;
 use health::Healths;
+use noted::Noted;
 
 /// Events kept. Each has about 200 bytes; a fleet of a hundred that trips and recovers makes a thousand.
 const EVENTS_MAX: usize = 10_000;
@@ -69,7 +71,7 @@ pub struct Engine {
     world: World,
     controllers: Controllers,
     ledger: Ledger,
-    noted: BTreeSet<u64>,
+    noted: Noted,
     fleet: Fleet,
     healths: Healths,
     recent: BTreeMap<Scope, Recent>,
@@ -171,9 +173,7 @@ impl Engine {
         for cell in self.world.take_changes() {
             restore::put_cell(&mut batch, &cell);
         }
-        for incarnation in std::mem::take(&mut self.noted) {
-            restore::put_seen(&mut batch, incarnation, self.ledger.seen(incarnation));
-        }
+        self.noted.changes(&self.ledger, &mut batch);
         for (place, decision) in self.decisions.take_changes() {
             restore::put_decision(&mut batch, place, &decision);
         }
@@ -281,7 +281,7 @@ impl Engine {
         self.healths.forget(now);
         self.recent
             .retain(|_, recent| now.since(recent.reported) < RECENT_KEPT);
-        self.noted.extend(self.ledger.forget(now));
+        self.noted.note_all(self.ledger.forget(now));
     }
 
     /// Adds an event that happened at `at` and was learned of at `seen`.
@@ -313,9 +313,9 @@ impl Engine {
     }
 
     fn count(&mut self, report: &Report, now: WallTime) {
-        self.noted.insert(report.incarnation);
+        self.noted.note(report.incarnation);
         if self.ledger.is_crowded() {
-            self.noted.extend(self.ledger.forget(now));
+            self.noted.note_all(self.ledger.forget(now));
         }
         let observation = report.observation();
         self.record(|| Input::Observe(Box::new(observation.clone())));

@@ -10,6 +10,7 @@ use sloop_model::WallTime;
 
 use super::decisions::Decisions;
 use super::experiments::Experiments;
+use super::noted::Noted;
 use super::{Denials, Documents, EVENTS_MAX, Engine, Fleet, History};
 use crate::admin::api::DecisionExplained;
 use crate::ingest::{Ledger, Seen};
@@ -24,7 +25,7 @@ const FORMAT: &[u8] = b"1";
 /// Counts.
 const CELL: &str = "cell\n";
 
-/// The newest report of each incarnation.
+/// The newest report of each incarnation that is not among those that are stored together.
 const SEEN: &str = "seen\n";
 
 /// Decisions, each in the place of the one that left the history.
@@ -71,19 +72,14 @@ impl Engine {
         let mut world = World::default();
         world.restore(cells(store)?);
         let mut ledger = Ledger::default();
-        for stored in read::<SeenStored>(store, SEEN)? {
-            let seen = Seen {
-                sequence: stored.sequence,
-                at: stored.at_ms,
-            };
-            ledger.restore(stored.incarnation, seen);
-        }
+        seen(store, &mut ledger)?;
+        let noted = Noted::restore(store, &mut ledger)?;
         let chaos = Experiments::restore(store)?;
         Ok(Self {
             world,
             controllers: Controllers::with_all(),
             ledger,
-            noted: std::collections::BTreeSet::new(),
+            noted,
             fleet: Fleet::default(),
             healths: super::health::Healths::default(),
             recent: std::collections::BTreeMap::new(),
@@ -100,6 +96,18 @@ impl Engine {
             chaos,
         })
     }
+}
+
+/// Lets `ledger` know what has entries in the store.
+pub(super) fn seen(store: &dyn Store, ledger: &mut Ledger) -> Result<(), RestoreError> {
+    for stored in read::<SeenStored>(store, SEEN)? {
+        let seen = Seen {
+            sequence: stored.sequence,
+            at: stored.at_ms,
+        };
+        ledger.restore(stored.incarnation, seen);
+    }
+    Ok(())
 }
 
 /// The counts in the store.

@@ -355,12 +355,15 @@ fn there_is_nothing_to_store_when_nothing_came() {
 fn a_quiet_filter_is_forgotten_after_a_day_and_its_counts_are_not() {
     let mut process = Process::begin();
     process.take(report(7, 1, 10, 0), NOW);
-    assert_eq!(process.store.list(b"seen\n").unwrap().len(), 1);
+    process.restart();
+    let again = process.take(report(7, 1, 10, 0), NOW).verdict;
+    assert_eq!(again, Verdict::Repeated);
     process.engine.forget(NOW.after(FORGET_AFTER));
     process.store.commit(&process.engine.changes()).unwrap();
     assert!(process.store.list(b"seen\n").unwrap().is_empty());
-    process.restart();
     assert_eq!(process.requests(), 10);
+    let anew = process.take(report(7, 1, 5, 0), NOW.after(FORGET_AFTER));
+    assert_eq!((anew.verdict, process.requests()), (Verdict::Next, 15));
 }
 
 #[test]

@@ -29,7 +29,7 @@ use crate::engine::{Documents, Engine, Pace};
 use crate::ingest::{Arrival, Verdict, response};
 use crate::publish::{Publisher, Pushed};
 use crate::record::Recorder;
-use crate::store::Store;
+use crate::store::{Batch, Store};
 pub use inputs::{Change, View};
 pub(super) use inputs::{Inputs, Meters};
 use rollouts::Course;
@@ -203,7 +203,7 @@ impl Actor {
         self.push(now);
         self.look_at_rollouts(now);
         self.forget(now);
-        self.commits.start(now);
+        self.start_commit(now);
         if let Some(recorder) = &mut self.recorder {
             let lines = self.engine.take_record();
             if !lines.is_empty() {
@@ -255,8 +255,16 @@ impl Actor {
             answers.push(After::Answer(answer, response(taken.readings)));
         }
         self.meters.step.lost(lost, self.engine.lost());
-        let changes = self.engine.changes();
-        self.commits.add(changes, answers, Instant::now());
+        // What changed is gathered when it is written: more comes until then, and much of it is about the same.
+        self.commits.add(Batch::new(), answers, Instant::now());
+    }
+
+    /// Begins to write what has gathered, when it is time.
+    fn start_commit(&mut self, now: Instant) {
+        if self.commits.due().is_some_and(|due| due <= now) {
+            self.commits.add(self.engine.changes(), [], now);
+        }
+        self.commits.start(now);
     }
 
     fn take_documents(&mut self, documents: Documents) {
@@ -357,7 +365,7 @@ impl Actor {
     /// Makes everything durable that was taken in.
     async fn finish(mut self) {
         self.commits.hurry(Instant::now());
-        self.commits.start(Instant::now());
+        self.start_commit(Instant::now());
         while !self.commits.is_idle() {
             let ended = self.commits.ended().await;
             let failed = ended.result.is_err();
@@ -366,7 +374,7 @@ impl Actor {
                 return;
             }
             self.commits.hurry(Instant::now());
-            self.commits.start(Instant::now());
+            self.start_commit(Instant::now());
         }
     }
 }

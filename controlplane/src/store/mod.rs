@@ -71,7 +71,11 @@ impl Batch {
 
     /// Adds the changes of `newer`; where both change a key, those of `newer` count.
     pub fn then(&mut self, newer: Self) {
-        self.changes.extend(newer.changes);
+        if self.changes.is_empty() {
+            *self = newer;
+        } else {
+            self.changes.extend(newer.changes);
+        }
     }
 
     /// Whether there is nothing to do.
