@@ -18,7 +18,7 @@
 //! stays zero in every period that is not missed. And because of slowness it
 //! stays zero until surely most requests are slow: a queue makes all of them late,
 //! while one bad host of three, or one kind of requests, leaves the others in
-//! time, and refusing by chance then loses more than there is to save.
+//! time, and refusing by chance then loses more than there is to save. So with failures, as long as what is served is not late.
 //!
 //! The model is a queue. By Little's law (Little 1961) a request that arrives
 //! waits `W = q / s`, with `q` requests under way and `s` served per second,
@@ -250,13 +250,13 @@ impl Law {
         };
     }
 
-    /// Whether what is slow may be because of a queue. A queue makes all wait, those too that are still in time.
-    /// Where they are as quick as ever, the others are late for reasons of their own: one of several hosts, or a few
-    /// kinds of requests. Who refuses by chance then loses more than there is to save.
-    fn may_be_a_queue(&self, rule: &ShedRule, seen: &Seen, now: Time) -> bool {
-        self.trial.is_about(Strain::Slowness, now)
-            || surely_exceeds(seen.slow, seen.judged, Share::HALF)
-            || self.queue.holds_up_the_prompt(rule, seen)
+    /// Whether what is slow or fails may be because of a queue. A queue makes all wait, those too that are still in time.
+    /// Where they are as quick as ever, the others are bad for reasons of their own, as one host of several is.
+    fn may_be_a_queue(&self, strain: Strain, rule: &ShedRule, seen: &Seen, now: Time) -> bool {
+        // Where latency is not judged, failures are all that is known.
+        let is_sure = rule.slow().is_none()
+            || strain == Strain::Slowness && surely_exceeds(seen.slow, seen.judged, Share::HALF);
+        is_sure || self.trial.is_about(strain, now) || self.queue.holds_up_the_prompt(rule, seen)
     }
 
     /// Whether the objective is met not only now and then: at its edge, chance says met and missed by turns.
@@ -287,7 +287,7 @@ impl Law {
             let mut missed = [slow, failed].into_iter().flatten();
             let missed = missed.find(|(bad, max, strain)| {
                 surely_exceeds(*bad, seen.judged, *max)
-                    && (*strain != Strain::Slowness || self.may_be_a_queue(rule, seen, now))
+                    && self.may_be_a_queue(*strain, rule, seen, now)
             });
             return missed.map_or(Standing::Met, |(_, _, strain)| Standing::Missed(strain));
         }

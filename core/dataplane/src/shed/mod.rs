@@ -33,11 +33,10 @@ use core::time::Duration;
 
 use sloop_model::{Criticality, Mode, Share, ShedRule, Time};
 
-use crate::context::TraceId;
-use crate::random::{draw_of, mix};
 use law::Law;
 use seen::Seen;
 use smooth::Smooth;
+pub use spread::draw;
 pub use words::{FleetReading, ShedCounts, ShedEnding};
 
 /// Whether a request may pass.
@@ -81,7 +80,7 @@ pub struct Shedder {
     /// How many of those were slow.
     late: u32,
     /// How long all that was slow took.
-    late_us: u64,
+    good_us: u64,
     judged: u32,
     failed: u32,
     slow: u32,
@@ -132,7 +131,7 @@ impl Shedder {
             passed_at: now,
             served: 0,
             late: 0,
-            late_us: 0,
+            good_us: 0,
             judged: 0,
             failed: 0,
             slow: 0,
@@ -201,12 +200,13 @@ impl Shedder {
             self.slow = self.slow.saturating_add(is_slow.into());
             let micros = micros(latency);
             self.latency_us = self.latency_us.saturating_add(micros);
-            if is_slow {
-                self.late_us = self.late_us.saturating_add(micros);
-            }
             if outcome.is_served() {
                 self.served = self.served.saturating_add(1);
-                self.late = self.late.saturating_add(is_slow.into());
+                if is_slow {
+                    self.late = self.late.saturating_add(1);
+                } else {
+                    self.good_us = self.good_us.saturating_add(micros);
+                }
             } else if has_failed && !is_slow {
                 self.failed = self.failed.saturating_add(1);
             }
@@ -328,6 +328,10 @@ impl Shedder {
             self.wake_at = self.until_expiry(now.after(Self::PERIOD / 4));
             return;
         }
+        if Self::WAIT_MAX * 2 < elapsed {
+            // There was a silence; what was seen before it says nothing about now.
+            self.forget_counts();
+        }
         let fleet = self.fleet(now);
         let offered = self.offered.iter();
         let offered = offered.fold(0, |sum, one| sum + u64::from(*one));
@@ -340,7 +344,7 @@ impl Shedder {
             failed: self.failed.into(),
             slow: self.slow.into(),
             latency_us: self.latency_us,
-            prompt_us: self.latency_us.saturating_sub(self.late_us),
+            good_us: self.good_us,
             in_flight: self.in_flight.into(),
             elapsed,
             // Once: it says nothing that is new to a second step.
@@ -358,11 +362,14 @@ impl Shedder {
 
     /// Begins to count the next period.
     const fn forget_period(&mut self, now: Time) {
-        (self.served, self.judged, self.failed, self.slow) = (0, 0, 0, 0);
-        (self.late, self.late_us, self.kept_out) = (0, 0, 0);
-        self.latency_us = 0;
-        self.is_fleet_news = false;
+        self.forget_counts();
+        (self.kept_out, self.is_fleet_news) = (0, false);
         self.stepped_at = now;
+    }
+
+    const fn forget_counts(&mut self) {
+        (self.served, self.judged, self.failed, self.slow) = (0, 0, 0, 0);
+        (self.late, self.good_us, self.latency_us) = (0, 0, 0);
     }
 
     /// The fleet's reading, if it is not too old.
@@ -384,14 +391,6 @@ impl Shedder {
 fn micros(latency: Duration) -> u64 {
     let most = Duration::from_secs(10);
     u64::from(latency.min(most).subsec_micros()) + latency.min(most).as_secs() * 1_000_000
-}
-
-/// The draw of `trace`, uniform over `0..10_000`: the same at every hop, unrelated to that of any fault.
-#[must_use]
-pub const fn draw(trace: TraceId) -> u16 {
-    // Any constant but the seeds of faults, which are mixed in another order.
-    const SEED: u64 = 0x736c_6f6f_702e_7368;
-    draw_of(mix(trace.high ^ mix(trace.low ^ mix(SEED))))
 }
 
 #[cfg(test)]

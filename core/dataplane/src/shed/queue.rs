@@ -115,10 +115,9 @@ impl Queue {
         under_way.saturating_sub(self.lasting)
     }
 
-    /// Whether those that are not slow wait beyond the aim, too.
+    /// Whether those that are served in time wait beyond the aim, too.
     pub(super) fn holds_up_the_prompt(&self, rule: &ShedRule, seen: &Seen) -> bool {
-        let prompt = seen.judged.saturating_sub(seen.slow);
-        let mean = seen.prompt_us.checked_div(prompt);
+        let mean = seen.good_us.checked_div(seen.good);
         mean.zip(self.aim_us(rule))
             .is_some_and(|(mean, aim)| aim < mean)
     }

@@ -23,8 +23,8 @@ pub(super) struct Seen {
     pub(super) slow: u64,
     /// The latencies of what was judged, summed up, in microseconds.
     pub(super) latency_us: u64,
-    /// Those of what was not slow.
-    pub(super) prompt_us: u64,
+    /// Those of what was served in time.
+    pub(super) good_us: u64,
     /// Requests under way.
     pub(super) in_flight: u64,
     /// Since the last step. At least a period, but for the first one.

@@ -1,8 +1,10 @@
-//! From the share of all requests to a share of each class.
+//! From the share of all requests to a share of each class, and the draw that tells who is in it.
 
 use sloop_model::{Criticality, Share, ShedRule};
 
 use super::smooth::Smooth;
+use crate::context::TraceId;
+use crate::random::{draw_of, mix};
 
 const WHOLE: u64 = 10_000;
 
@@ -52,6 +54,14 @@ pub(super) fn spread(
         }
     }
     shares
+}
+
+/// The draw of `trace`, uniform over `0..10_000`: the same at every hop, unrelated to that of any fault.
+#[must_use]
+pub const fn draw(trace: TraceId) -> u16 {
+    // Any constant but the seeds of faults, which are mixed in another order.
+    const SEED: u64 = 0x736c_6f6f_702e_7368;
+    draw_of(mix(trace.high ^ mix(trace.low ^ mix(SEED))))
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 mod simulation;
 
 use super::*;
+use crate::context::TraceId;
 use proptest::prelude::*;
 use sloop_model::{ClassShares, Outcome, ShedLimits};
 
@@ -17,6 +18,7 @@ const LIMITS: fn() -> ShedLimits = || ShedLimits {
     class_max: ClassShares::WHOLE,
 };
 
+const QUICK: Duration = Duration::from_millis(1);
 const FAST: Duration = Duration::from_millis(100);
 const SLOW: Duration = Duration::from_millis(101);
 
@@ -54,8 +56,21 @@ impl Bench {
 
     /// One request in each millisecond of `from..to`, ended at once like this; how many were shed.
     fn all(&mut self, from: u64, to: u64, outcome: Outcome, latency: Duration) -> u64 {
+        self.each(from, to, |_| (outcome, latency))
+    }
+
+    /// The same with two of three failing at once, and the others served in `latency`.
+    fn most_fail(&mut self, from: u64, to: u64, latency: Duration) -> u64 {
+        self.each(from, to, |millis| match millis % 3 {
+            0 => (Outcome::Success, latency),
+            _ => (Outcome::ServerError, QUICK),
+        })
+    }
+
+    fn each(&mut self, from: u64, to: u64, ends: impl Fn(u64) -> (Outcome, Duration)) -> u64 {
         let mut shed = 0;
         for millis in from..to {
+            let (outcome, latency) = ends(millis);
             let draw = u16::try_from(millis * 7_919 % 10_000).unwrap();
             match self.shedder.admit(Criticality::Critical, draw, at(millis)) {
                 ShedAdmit::Pass(ticket) => {
@@ -81,17 +96,39 @@ impl Bench {
 
 #[test]
 fn a_missed_objective_raises_the_level_and_a_met_one_lowers_it() {
-    for (outcome, latency) in [(Outcome::ServerError, FAST), (Outcome::ClientCancel, SLOW)] {
+    let trouble: [fn(&mut Bench) -> u64; 2] = [
+        |bench| bench.most_fail(1_000, 1_500, FAST),
+        |bench| bench.all(1_000, 1_500, Outcome::ClientCancel, SLOW),
+    ];
+    for trouble in trouble {
         let mut bench = Bench::new(LIMITS());
         assert_eq!(bench.all(0, 1_000, Outcome::Success, FAST), 0);
         assert_eq!(bench.shedder.level(), Share::NONE);
-        assert!(0 < bench.all(1_000, 2_000, outcome, latency), "{outcome:?}");
+        assert!(0 < trouble(&mut bench));
         let high = bench.shedder.level();
         assert!(Share::NONE < high);
-        bench.all(2_000, 22_000, Outcome::Success, FAST);
+        bench.all(1_500, 22_000, Outcome::Success, FAST);
         assert_eq!(bench.shedder.level(), Share::NONE);
         assert_eq!(bench.all(22_000, 25_000, Outcome::Success, FAST), 0);
     }
+}
+
+/// Nothing waits: what fails, fails for reasons that asking less does not change, so not even a trial is worth its price.
+#[test]
+fn what_fails_while_the_rest_is_as_quick_as_ever_is_no_reason_to_shed() {
+    let mut bench = Bench::new(LIMITS());
+    bench.all(0, 4_000, Outcome::Success, QUICK);
+    assert_eq!(bench.most_fail(4_000, 30_000, QUICK), 0);
+    let all = bench.all(30_000, 40_000, Outcome::ServerError, QUICK);
+    assert_eq!(all, 0, "where nothing is served, a breaker is right");
+    // Who says nothing about latency cannot be told from a queue, so it is tried.
+    let mut bench = Bench::new(ShedLimits {
+        slow_us: None,
+        slow_max: None,
+        ..LIMITS()
+    });
+    bench.all(0, 4_000, Outcome::Success, QUICK);
+    assert!(0 < bench.most_fail(4_000, 5_000, QUICK));
 }
 
 /// All is late although no more may be shed, for longer than any queue needs to be drained.
@@ -114,18 +151,18 @@ fn who_sheds_all_that_may_be_in_vain_leaves_it_to_a_breaker() {
 
 #[test]
 fn when_a_breaker_is_back_what_was_shed_for_failures_is_not_shed_any_more() {
-    let level_after = |outcome, latency| {
+    let level_after = |trouble: fn(&mut Bench) -> u64| {
         let mut bench = Bench::new(LIMITS());
         bench.all(0, 1_000, Outcome::Success, FAST);
-        bench.all(1_000, 1_500, outcome, latency);
+        trouble(&mut bench);
         let before = bench.shedder.level();
-        assert!(Share::NONE < before, "{outcome:?}");
+        assert!(Share::NONE < before);
         bench.shedder.begin_anew(at(1_500));
         (before, bench.shedder.level())
     };
-    let (_, after) = level_after(Outcome::ServerError, FAST);
+    let (_, after) = level_after(|bench| bench.most_fail(1_000, 1_500, FAST));
     assert_eq!(after, Share::NONE);
-    let (before, after) = level_after(Outcome::Success, SLOW);
+    let (before, after) = level_after(|bench| bench.all(1_000, 1_500, Outcome::Success, SLOW));
     assert_eq!(after, before, "callers want as much as before");
 }
 
@@ -179,7 +216,7 @@ fn the_smallest_share_is_shed_whatever_is_measured() {
     });
     let shed = bench.all(0, 10_000, Outcome::Success, FAST);
     assert!((800..1_200).contains(&shed), "{shed}");
-    bench.all(10_000, 11_500, Outcome::ServerError, FAST);
+    bench.all(10_000, 11_500, Outcome::Success, SLOW);
     assert_eq!(bench.shedder.level(), share(2_000));
 }
 
@@ -192,7 +229,7 @@ fn a_class_that_must_not_be_shed_is_not() {
         },
         ..LIMITS()
     });
-    assert_eq!(bench.all(0, 2_000, Outcome::ServerError, FAST), 0);
+    assert_eq!(bench.all(0, 2_000, Outcome::Success, SLOW), 0);
     assert!(
         !bench.passes(Criticality::Sheddable, 0, 1_400) || Share::NONE == bench.shedder.level()
     );
@@ -201,7 +238,7 @@ fn a_class_that_must_not_be_shed_is_not() {
 #[test]
 fn the_floor_always_passes() {
     let mut bench = Bench::new(LIMITS());
-    bench.all(0, 1_400, Outcome::ServerError, FAST);
+    bench.all(0, 1_400, Outcome::Success, SLOW);
     assert!(!bench.passes(Criticality::Sheddable, 9_899, 1_400));
     assert!(bench.passes(Criticality::Sheddable, 9_900, 1_400));
 }
@@ -294,7 +331,7 @@ fn time_that_stands_still_or_goes_back_changes_nothing() {
 #[test]
 fn an_idle_scope_forgets() {
     let mut bench = Bench::new(LIMITS());
-    bench.all(0, 1_400, Outcome::ServerError, FAST);
+    bench.all(0, 1_350, Outcome::Success, SLOW);
     assert!(Share::NONE < bench.shedder.level());
     assert!(bench.passes(Criticality::Sheddable, 0, 60_000));
     assert_eq!(bench.shedder.level(), Share::NONE);
