@@ -19,14 +19,14 @@ pub(super) fn attribute(world: &mut World, report: &Report) {
             for objective in &counts.objectives {
                 let bad = objective.total.saturating_sub(objective.good);
                 let spender = (SpentBy::Version, version.as_str());
-                world.attribute(&objective.id, spender, bad, report.to);
+                world.attribute((&objective.id, &counts.scope), spender, bad, report.to);
             }
         }
         for value in &details.values {
             for objective in &value.objectives {
                 let bad = objective.total.saturating_sub(objective.good);
                 let spender = (spent_by(value.dimension), value.value.as_str());
-                world.attribute(&objective.id, spender, bad, report.to);
+                world.attribute((&objective.id, &counts.scope), spender, bad, report.to);
             }
         }
     }

@@ -34,6 +34,9 @@ const NODE_BYTES_MAX: usize = 1_024;
 /// Changes of a breaker in one report, as the wire contract says.
 const CHANGES_MAX: usize = 16;
 
+/// Objectives of one scope; a configuration with more is refused by the filter.
+const OBJECTIVES_MAX: usize = sloop_model::FilterConfig::OBJECTIVES_MAX;
+
 /// Filters in one VM: one for each direction.
 const FILTERS_MAX: usize = 2;
 
@@ -206,6 +209,7 @@ fn counts(delta: wire::ScopeDelta) -> Option<(ScopeCounts, Details)> {
     let objectives: Vec<ObjectiveCounts> = delta
         .objectives
         .into_iter()
+        .take(OBJECTIVES_MAX)
         .map(objective)
         .collect::<Option<_>>()?;
     let arms = delta.arms.into_iter().take(ScopeCounts::ARMS_MAX);
@@ -267,6 +271,7 @@ fn arm_counts(delta: wire::ArmDelta) -> Option<ArmCounts> {
         objectives: delta
             .objectives
             .into_iter()
+            .take(OBJECTIVES_MAX)
             .map(objective)
             .collect::<Option<_>>()?,
         latency: latencies(delta.latency_buckets, None)?,

@@ -174,6 +174,28 @@ fn all_that_a_sidecar_can_have_is_read_and_what_is_beyond_is_counted() {
     );
 }
 
+/// A filter refuses a configuration with more, so one report cannot name more than a few objectives per scope.
+#[test]
+fn objectives_that_no_filter_can_have_are_left_out() {
+    let objective = |index| wire::ObjectiveDelta {
+        slo: "pay".to_owned(),
+        objective: index,
+        total: 1,
+        good: 1,
+    };
+    let objectives: Vec<_> = (0..20_000).map(objective).collect();
+    let mut many = delta();
+    many.objectives.clone_from(&objectives);
+    many.arms = vec![wire::ArmDelta {
+        arm: wire::Arm::Fault.into(),
+        objectives,
+        ..wire::ArmDelta::default()
+    }];
+    let report = Report::try_from(request(vec![many])).unwrap();
+    assert_eq!(report.scopes[0].objectives.len(), OBJECTIVES_MAX);
+    assert_eq!(report.scopes[0].arms[0].objectives.len(), OBJECTIVES_MAX);
+}
+
 #[test]
 fn a_scope_that_makes_no_sense_is_left_out_and_counted() {
     let broken: [fn(&mut wire::ScopeDelta); 7] = [

@@ -152,9 +152,14 @@ impl World {
                     let at = seen_by.to;
                     let bad = seen.held().bad();
                     let route = counts.scope.route.as_str();
-                    self.attribute(&objective.id, (SpentBy::Route, route), bad, at);
+                    self.attribute(
+                        (&objective.id, &counts.scope),
+                        (SpentBy::Route, route),
+                        bad,
+                        at,
+                    );
                     let sidecar = (SpentBy::Sidecar, seen_by.node);
-                    self.attribute(&objective.id, sidecar, bad, at);
+                    self.attribute((&objective.id, &counts.scope), sidecar, bad, at);
                     vm.objectives.insert(objective.id);
                 }
             }
@@ -341,7 +346,12 @@ impl World {
             return false;
         }
         let is_known = self.series.contains_key(id);
-        if !is_known && Self::OBJECTIVES_MAX <= self.series.len() {
+        // What no document wants may not take the room of what one will.
+        let max = match self.sources.is_wanted(id) {
+            true => Self::OBJECTIVES_MAX,
+            false => Self::OBJECTIVES_MAX / 2,
+        };
+        if !is_known && max <= self.series.len() {
             self.lost.over_cap = self.lost.over_cap.saturating_add(seen.total);
             return false;
         }

@@ -33,6 +33,11 @@ pub(crate) struct Elsewhere {
 }
 
 impl Sources {
+    /// Whether a document wants it.
+    pub(super) fn is_wanted(&self, id: &ObjectiveId) -> bool {
+        self.sources.contains_key(id)
+    }
+
     /// Whether requests of `scope` may count for `id`.
     pub(super) fn may_count(&self, id: &ObjectiveId, scope: &Scope) -> bool {
         match self.sources.get(id) {
@@ -81,10 +86,15 @@ impl World {
 
 #[cfg(test)]
 mod tests {
-    use sloop_model::{ObjectiveId, RouteName, ServiceName, Side, SloName};
+    use core::ops::Range;
+    use core::time::Duration;
+
+    use sloop_model::{ObjectiveId, RouteName, ServiceName, Side, SloName, WallTime};
 
     use super::*;
-    use crate::{Controllers, IntentId};
+    use crate::{
+        Controllers, IntentId, ObjectiveCounts, Observation, ScopeCounts, SidecarReading, SpentBy,
+    };
 
     const BODY: &str = r#"{
         "name": "pay", "service": "payments", "mode": "actionable",
@@ -97,18 +107,21 @@ mod tests {
         ]
     }"#;
 
+    fn scope((service, route, side): (&str, &str, Side)) -> Scope {
+        Scope {
+            service: ServiceName::try_from(service).unwrap(),
+            route: RouteName::try_from(route).unwrap(),
+            side,
+        }
+    }
+
     /// Whether the objective at `index` of `pay` counts on a scope.
     fn counts(world: &World, index: u32, (service, route, side): (&str, &str, Side)) -> bool {
         let id = ObjectiveId {
             slo: SloName::try_from("pay").unwrap(),
             index,
         };
-        let scope = Scope {
-            service: ServiceName::try_from(service).unwrap(),
-            route: RouteName::try_from(route).unwrap(),
-            side,
-        };
-        world.sources.may_count(&id, &scope)
+        world.sources.may_count(&id, &scope((service, route, side)))
     }
 
     const HOME: (&str, &str, Side) = ("payments", "charge", Side::Server);
@@ -133,5 +146,77 @@ mod tests {
         controllers.step(&mut world);
         let elsewhere = ("shop", "charge", Side::Server);
         assert!(counts(&world, 0, elsewhere), "nobody wants it");
+    }
+
+    /// A report of one bad request on the server of `payments charge` for each of these objectives of an SLO.
+    fn saw(slo: &str, objectives: Range<u32>) -> Observation {
+        let counts = |index| ObjectiveCounts {
+            id: ObjectiveId {
+                slo: SloName::try_from(slo).unwrap(),
+                index,
+            },
+            total: 1,
+            good: 0,
+        };
+        Observation {
+            node: "a".to_owned(),
+            incarnation: 1,
+            sidecar: SidecarReading::default(),
+            from: WallTime::from_millis(1_000),
+            at: WallTime::from_millis(2_000),
+            scopes: vec![ScopeCounts {
+                requests: 1,
+                objectives: objectives.map(counts).collect(),
+                ..ScopeCounts::nothing(scope(HOME))
+            }],
+        }
+    }
+
+    #[test]
+    fn what_nobody_wants_leaves_room_for_what_somebody_does() {
+        let mut world = World::default();
+        world.begin_step(WallTime::from_millis(2_000));
+        let half = u32::try_from(World::OBJECTIVES_MAX / 2).unwrap();
+        world.observe(saw("made-up", 0..half + 5));
+        assert_eq!(
+            (world.series.len(), world.lost().over_cap),
+            (half as usize, 5)
+        );
+        let mut controllers = Controllers::with_all();
+        let id = IntentId("SLO/pay".to_owned());
+        controllers.put(&id, "slo", BODY).unwrap();
+        controllers.step(&mut world);
+        world.observe(saw("pay", 0..1));
+        assert_eq!(
+            (world.series.len(), world.lost().over_cap),
+            (half as usize + 1, 5)
+        );
+    }
+
+    #[test]
+    fn what_does_not_count_is_due_to_nobody() {
+        let mut world = World::default();
+        world.begin_step(WallTime::from_millis(2_000));
+        let mut controllers = Controllers::with_all();
+        let id = IntentId("SLO/pay".to_owned());
+        controllers.put(&id, "slo", BODY).unwrap();
+        controllers.step(&mut world);
+        world.observe(saw("pay", 0..1));
+        let mut blame = |place, caller| {
+            let pay = ObjectiveId {
+                slo: SloName::try_from("pay").unwrap(),
+                index: 0,
+            };
+            world.attribute(
+                (&pay, &scope(place)),
+                (SpentBy::Caller, caller),
+                1,
+                world.now(),
+            );
+            let spent = world.spent(&pay, Duration::from_secs(60));
+            spent.iter().any(|spent| spent.name == caller)
+        };
+        assert!(!blame(("shop", "charge", Side::Server), "x"));
+        assert!(blame(HOME, "y"));
     }
 }

@@ -3,7 +3,7 @@
 use core::time::Duration;
 use std::collections::BTreeMap;
 
-use sloop_model::{ObjectiveId, WallTime};
+use sloop_model::{ObjectiveId, Scope, WallTime};
 
 use super::World;
 use crate::budget::{Spending, Spent, SpentBy};
@@ -12,17 +12,19 @@ use crate::budget::{Spending, Spent, SpentBy};
 pub(super) type AllSpending = BTreeMap<ObjectiveId, Spending>;
 
 impl World {
-    /// Adds `bad` requests of an objective that `name` caused up to `at`. Who the route and
-    /// the sidecar was, observations say; this is for what they do not.
+    /// Adds `bad` requests that `spender` caused up to `at` on the scope of an objective, unless it does not count there.
+    /// Who the route and the sidecar was, observations say; this is for what they do not.
     pub fn attribute(
         &mut self,
-        objective: &ObjectiveId,
+        (objective, scope): (&ObjectiveId, &Scope),
         spender: (SpentBy, &str),
         bad: u64,
         at: WallTime,
     ) {
         // Every objective that was observed has a series, and these are bounded.
-        if bad != 0 && self.series.contains_key(objective) {
+        let counts =
+            || self.series.contains_key(objective) && self.sources.may_count(objective, scope);
+        if bad != 0 && counts() {
             let at = at.min(self.now);
             let bad = bad.min(Self::COUNT_MAX);
             if let Some(spending) = self.spending.get_mut(objective) {
