@@ -143,11 +143,24 @@ impl Experiments {
             self.runs.insert(key, status);
         }
         while RUNS_MAX < self.runs.len() {
-            let oldest = self.runs.keys().min_by_key(|(_, due_at)| *due_at).cloned();
-            let Some(oldest) = oldest else { break };
+            let Some(oldest) = self.dispensable() else {
+                break;
+            };
             self.runs.remove(&oldest);
             self.changed.insert(oldest);
         }
+    }
+
+    /// The oldest run that a newer one of its name followed, as the newest is what keeps one that is to run once from
+    /// running again; else the oldest.
+    fn dispensable(&self) -> Option<(String, WallTime)> {
+        let followed = self.runs.keys().zip(self.runs.keys().skip(1));
+        let followed = followed.filter(|((name, _), (next, _))| name == next);
+        let followed = followed
+            .map(|(run, _)| run)
+            .min_by_key(|(_, due_at)| *due_at);
+        let oldest = || self.runs.keys().min_by_key(|(_, due_at)| *due_at);
+        followed.or_else(oldest).cloned()
     }
 
     /// What went on of a document that is gone is over, and does not run again when the document comes back.

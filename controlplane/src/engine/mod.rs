@@ -353,7 +353,9 @@ impl Engine {
                 | Rule::Deny(_) => None,
             });
         let current: Vec<_> = faults.take(EXPERIMENTS_MAX).collect();
-        if EXPERIMENTS_MAX < self.experiments.len() + current.len() {
+        let is_new = |(key, _): &&(ExperimentKey, String)| !self.experiments.contains_key(key);
+        let new = current.iter().filter(is_new).count();
+        if EXPERIMENTS_MAX < self.experiments.len() + new {
             self.experiments.clear();
         }
         self.experiments.extend(current);

@@ -274,6 +274,23 @@ fn old_runs_make_room() {
     assert_eq!(process.store.list(RUN.as_bytes()).unwrap().len(), RUNS_MAX);
 }
 
+/// That it ran is all that keeps an experiment that is to run once from running again after a restart.
+#[test]
+fn the_newest_run_of_a_name_does_not_make_room_for_many_of_another() {
+    let mut process = Process::begin();
+    process.engine.run_experiments(vec![intent()], NOW).unwrap();
+    process.step(NOW);
+    let once = process.engine.experiment("aborts", None).unwrap();
+    let hourly = (1..RUNS_MAX as u64 + 5).map(|second| ExperimentStatus {
+        name: "hourly".to_owned(),
+        due_at: later(second),
+        ..once.clone()
+    });
+    process.engine.chaos.keep(hourly.collect());
+    assert_eq!(process.engine.experiments().len(), RUNS_MAX);
+    assert!(process.engine.experiment("aborts", None).is_some());
+}
+
 /// An experiment on two of six services, run now and again after half a year and a restart, as the store has them.
 #[test]
 fn a_run_of_months_ago_is_there_beside_a_new_one_with_the_same_targets_and_arms() {
