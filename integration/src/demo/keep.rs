@@ -20,7 +20,7 @@ pub fn hints(stage: &Stage, programs: &Programs) -> String {
 
     users go to         http://{entry}/catalog, /wallet, POST /checkout
     control plane       http://{api}/v1/slos, /v1/scopes, /v1/events, /metrics
-    documents           {documents} (edit them, they apply at once)
+    documents           {documents} (edit them: one sidecar of a service tries a change, all have it 10 s later)
 
   Three commands to try:
 
