@@ -16,6 +16,8 @@
 //!   bad in an arm, readings that cease, a verdict, or its time.
 //! - **Draining**: faults are withdrawn, the last reports come in.
 //!
+//! A trial is over after preflight, with what a run would take or why it would not begin.
+//!
 //! It is not held where a fault met no request, and where the control arm is surely worse than requests were before, and by
 //! half of what is tolerated or more: then both arms share what is wrong, and that they are alike proves nothing.
 //!
