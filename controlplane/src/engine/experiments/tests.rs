@@ -278,7 +278,10 @@ fn old_runs_make_room() {
 #[test]
 fn the_newest_run_of_a_name_does_not_make_room_for_many_of_another() {
     let mut process = Process::begin();
-    process.engine.run_experiments(vec![intent()], NOW).unwrap();
+    process
+        .engine
+        .run_experiments(vec![intent()], Order::Run, NOW)
+        .unwrap();
     process.step(NOW);
     let once = process.engine.experiment("aborts", None).unwrap();
     let hourly = (1..RUNS_MAX as u64 + 5).map(|second| ExperimentStatus {
