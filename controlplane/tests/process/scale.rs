@@ -5,15 +5,21 @@
 //! it take is told by `cargo bench -p sloop-controllers --bench memory`.
 
 use std::fmt::Write as _;
+use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use sloop_xds_protos::report::v1 as wire;
 use sloop_xds_protos::report::v1::ReportRequest;
+use sloop_xds_protos::report::v1::report_service_client::ReportServiceClient;
+use tokio::task::JoinSet;
+use tonic::transport::Channel;
 
 use crate::support::{Home, Sloop, eventually, slo};
 
 /// Routes of each service, and so scopes.
 const ROUTES: usize = 4;
+/// Sidecars that share a connection, as the workers of one do: fewer than a connection may ask in a second.
+const SHARING: usize = 50;
 /// What 5,000 SLOs on 20,000 scopes may take, in MiB.
 const MEMORY_MAX: u64 = 1_024;
 
@@ -58,6 +64,17 @@ fn report(number: usize, sequence: u64) -> ReportRequest {
     }
 }
 
+/// What these sidecars say of a second, one after another.
+async fn report_all(
+    mut client: ReportServiceClient<Channel>,
+    sidecars: Range<usize>,
+    sequence: u64,
+) {
+    for number in sidecars {
+        client.report(report(number, sequence)).await.unwrap();
+    }
+}
+
 fn documents(slos: usize) -> String {
     let mut text = String::new();
     for number in 0..slos {
@@ -97,11 +114,20 @@ async fn the_largest_mesh_fits() {
     .await;
     assert_eq!(sloop.items("/v1/slos").await.len(), slos);
     let before = resident_mib(&sloop);
-    let mut client = sloop.reports();
+    let connections: Vec<_> = (0..slos)
+        .step_by(SHARING)
+        .map(|_| sloop.reports())
+        .collect();
     for second in 1..=seconds {
         let begun = Instant::now();
-        for number in 0..slos {
-            client.report(report(number, second)).await.unwrap();
+        let mut asking = JoinSet::new();
+        for (number, client) in connections.iter().enumerate() {
+            let first = number * SHARING;
+            let sidecars = first..slos.min(first + SHARING);
+            asking.spawn(report_all(client.clone(), sidecars, second));
+        }
+        while let Some(asked) = asking.join_next().await {
+            asked.unwrap();
         }
         let rest = Duration::from_secs(1).saturating_sub(begun.elapsed());
         tokio::time::sleep(rest).await;
