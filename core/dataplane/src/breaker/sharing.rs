@@ -1,5 +1,7 @@
 //! What a breaker tells the other workers of its sidecar, and takes from them.
 
+use core::time::Duration;
+
 use sloop_model::{BreakerWindow, Time};
 
 use super::Breaker;
@@ -140,7 +142,10 @@ impl Breaker {
         // Where this worker had nothing to do, it did not listen: what was counted meanwhile may be long over.
         let is_recent = match self.rule.window() {
             BreakerWindow::Time { length, .. } => heard.over <= length,
-            BreakerWindow::Calls(_) => true,
+            // Of more than the window holds its last ones are not known, only the average.
+            BreakerWindow::Calls(size) => {
+                heard.tally.total <= size || heard.over <= Duration::from_secs(1)
+            }
         };
         match self.state {
             _ if !is_recent => {}

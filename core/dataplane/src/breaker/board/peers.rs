@@ -62,7 +62,11 @@ impl Peers {
             let before = match self.known.get(&(page.vm, *scope)) {
                 // What it told later is known already.
                 Some((at, _)) if page.at <= *at => continue,
-                Some((_, before)) if before.since == told.since => before.counted,
+                Some((at, before))
+                    if before.since == told.since && now.since(*at) < FORGOTTEN_AFTER =>
+                {
+                    before.counted
+                }
                 // It began to count while it was being read, and was not read and forgotten since.
                 _ if self.since <= told.since && now.since(told.since) < FORGOTTEN_AFTER => [0; 3],
                 _ => told.counted,

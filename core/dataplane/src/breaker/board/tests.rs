@@ -139,6 +139,12 @@ fn a_line_that_was_forgotten_does_not_count_from_its_beginning() {
     assert_eq!(peers.hear(&Board::default(), at(120_000)), []);
     assert_eq!(total(&mut peers, 130_000, 100), 0, "was away for too long");
     assert_eq!(total(&mut peers, 130_010, 101), 1);
+    assert_eq!(
+        total(&mut peers, 190_010, 500),
+        0,
+        "nobody listened for too long"
+    );
+    assert_eq!(total(&mut peers, 190_020, 501), 1);
 }
 
 /// The board as a VM has it that knows nothing of [`UnderWay`]: a line is a line.

@@ -367,6 +367,28 @@ fn the_last_requests_are_those_of_all_workers() {
 }
 
 #[test]
+fn what_others_counted_in_a_minute_is_not_the_last_requests() {
+    let limits = BreakerLimits {
+        window_ms: None,
+        window_calls: Some(10),
+        failed_max: Share::try_from(3_000).unwrap(),
+        ..LIMITS()
+    };
+    let mut sidecar = Sidecar::new(limits, 2);
+    sidecar.serve(0, 10, 0);
+    sidecar.serve(1, 10, 0);
+    sidecar.tick(100);
+    // One opens, and is well again, while the other has nothing to do.
+    sidecar.fail(0, 4, 1_000);
+    sidecar.serve(0, 2, 2_000);
+    sidecar.serve(0, 7, 4_000);
+    sidecar.tick_of(0, 4_100);
+    assert_eq!(sidecar.states(4_100), [BreakerState::Closed; 2]);
+    sidecar.tick_of(1, 30_000);
+    assert!(sidecar.are_all(BreakerState::Closed, 30_000));
+}
+
+#[test]
 fn two_that_open_at_once_wait_for_the_later_one() {
     let mut sidecar = Sidecar::new(LIMITS(), 3);
     sidecar.fail(0, 4, 0);
