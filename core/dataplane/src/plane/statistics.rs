@@ -71,13 +71,12 @@ impl Plane {
             return;
         }
         let book = &mut self.statistics.book;
-        let mut metrics_max = 0;
-        for side in [&mut self.server, &mut self.client] {
-            if side.stats.enabled {
-                metrics_max = side.stats.metrics_max.max(metrics_max);
-                book.set_metrics_max(metrics_max);
-                side.show(book);
-            }
+        let mut sides = [&mut self.server, &mut self.client];
+        let wanted = sides.iter().filter(|side| side.stats.enabled);
+        let metrics_max = wanted.map(|side| side.stats.metrics_max).max();
+        book.set_metrics_max(metrics_max.unwrap_or(0));
+        for side in sides.iter_mut().filter(|side| side.stats.enabled) {
+            side.show(book);
         }
         self.trouble.stats_over_cap += book.take_over_cap();
         show_trouble(&mut self.statistics.trouble, &self.trouble, book);

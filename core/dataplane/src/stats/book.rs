@@ -31,8 +31,8 @@ pub(crate) enum Place {
     /// Not looked up yet.
     Unknown,
     At(u32),
-    /// There were too many.
-    OverCap,
+    /// There were too many, under this cap.
+    OverCap(usize),
 }
 
 impl StatsBook {
@@ -49,12 +49,21 @@ impl StatsBook {
         }
         if self.metrics_max <= self.defined.len() {
             self.over_cap += 1;
-            return Place::OverCap;
+            return Place::OverCap(self.metrics_max);
         }
         let at = u32::try_from(self.defined.len()).unwrap_or(u32::MAX);
         self.defined.push(None);
         self.known.push(hash);
         Place::At(at)
+    }
+
+    /// Whether a statistic at `place` is to be looked up: it never was, or the cap that kept it out was raised.
+    pub(crate) const fn may_have_room(&self, place: Place) -> bool {
+        match place {
+            Place::Unknown => true,
+            Place::At(_) => false,
+            Place::OverCap(max) => max < self.metrics_max,
+        }
     }
 
     /// Notes that `by` is to be added.

@@ -45,12 +45,12 @@ impl Metric {
             return;
         }
         self.seen = value;
-        if self.place == Place::Unknown {
+        if book.may_have_room(self.place) {
             self.place = book.place(&name());
         }
         match self.place {
             Place::At(metric) => book.add(metric, by, name),
-            Place::Unknown | Place::OverCap => {}
+            Place::Unknown | Place::OverCap(_) => {}
         }
     }
 }

@@ -155,6 +155,21 @@ fn beyond_the_cap_nothing_is_defined_and_it_is_counted() {
 }
 
 #[test]
+fn a_cap_that_is_raised_lets_in_what_it_kept_out() {
+    let (mut book, mut envoy) = (book(16), Envoy::default());
+    let mut counts = Counts::default();
+    let mut show = |book: &mut StatsBook, requests| {
+        add(&mut counts, 200, requests);
+        counts.show(&scope("pay"), book);
+        envoy.take(book);
+        envoy.names.len()
+    };
+    assert_eq!(show(&mut book, 10), 16);
+    book.set_metrics_max(18);
+    assert_eq!((show(&mut book, 1), book.take_over_cap()), (18, 2));
+}
+
+#[test]
 fn a_scope_that_comes_back_is_the_same_statistic() {
     let (mut book, mut envoy) = (book(20), Envoy::default());
     for _ in 0..10 {

@@ -242,6 +242,16 @@ mod statistics {
     }
 
     #[test]
+    fn what_was_counted_before_they_were_switched_off_is_shown_once() {
+        let mut bench = with(false);
+        bench.request("a", 200, 1_000);
+        bench.configure(&config(""), 2_000);
+        assert_ne!(bench.plane.stat_deltas(at(2_100)), []);
+        bench.request("a", 200, 3_000);
+        assert_eq!(bench.plane.stat_deltas(at(60_000)), []);
+    }
+
+    #[test]
     fn off_is_off() {
         let mut bench = Bench::new(&config(""));
         bench.request("a", 200, 0);
