@@ -58,7 +58,11 @@ impl Plane {
         let Some(injection) = policy.faults.injection(hit, None) else {
             return Struck::Pass;
         };
-        if !self.is_wanted(exchange, injection.rule, now) {
+        let is_kept_out = injection.delay.is_some() && self.held.is_full();
+        self.trouble.delays_over_cap += u64::from(is_kept_out);
+        if is_kept_out || !self.is_wanted(exchange, injection.rule, now) {
+            // Whom nothing was done to is in no arm.
+            exchange.choice = exchange.choice.kept_out();
             return Struck::Pass;
         }
         change_headers(&injection, &mut write);

@@ -373,3 +373,31 @@ fn what_would_be_lost_is_held_beyond_the_maximum() {
     assert_eq!(bench.plane.held.next_due(), None);
     assert_eq!(bench.report(1_000).unwrap().trouble.delays_over_cap, 1);
 }
+
+#[test]
+fn whose_answer_nothing_could_hold_is_in_no_arm() {
+    let fault = format!(
+        r#""faults": [{{"id": "e", "share": 9999, "control": 1, "side_of_exchange": "response", "delay_ms": 100, "expires_at_ms": {}}}]"#,
+        WALL + 60_000
+    );
+    let mut bench = Bench::new(&config(&scope("a", &fault)));
+    let mut held = Vec::new();
+    while held.len() < Plane::HELD_MAX {
+        let (mut exchange, _) = bench.begin("a", 0);
+        match bench.respond(&mut exchange, true, 0) {
+            Struck::Hold => held.push(exchange),
+            // The control arm.
+            _ => bench.plane.abandon(exchange, at(0)),
+        }
+    }
+    let (mut exchange, _) = bench.begin("a", 0);
+    assert_eq!(bench.respond(&mut exchange, true, 0), Struck::Pass);
+    bench.end(exchange, 200, 0);
+    let report = bench.report(1_000).unwrap();
+    assert_eq!(report.trouble.delays_over_cap, 1);
+    let touched = |arm: &&crate::fault::ArmDelta| arm.arm == sloop_model::Arm::Fault;
+    assert_eq!(report.scopes[0].arms.iter().filter(touched).count(), 0);
+    for exchange in held {
+        bench.plane.abandon(exchange, at(1_000));
+    }
+}
