@@ -1,11 +1,12 @@
 //! What was decided, numbered, with what it was decided by and what became of it.
 //!
 //! A decision is new when its policies are: leases that are renewed and numbers
-//! that move in the words are none. Numbers go on after a restart, because what
-//! is kept is stored.
+//! that move in the words are none. What is kept is stored, so after a restart numbers
+//! go on, and what is decided again as it was is nothing new.
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde::{Deserialize, Serialize};
 use sloop_controllers::{Acted, Decided, IntentId, ObjectiveStatus, Stage, Step, World};
 use sloop_model::{Policy, Rule, Scope, WallTime};
 
@@ -43,17 +44,35 @@ struct Held {
     step: u64,
 }
 
+/// A decision as it is stored.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Stored {
+    #[serde(flatten)]
+    explained: DecisionExplained,
+    /// All its policies but for their leases, while it is in force.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    held: Option<Vec<Policy>>,
+}
+
 impl Decisions {
     /// Goes on after what an earlier process stored, in any order.
-    pub(super) fn restored(mut stored: Vec<DecisionExplained>) -> Self {
-        stored.sort_by_key(|one| one.decision.id);
+    pub(super) fn restored(mut stored: Vec<Stored>) -> Self {
+        stored.sort_by_key(|one| one.explained.decision.id);
         let mut history = History::of(MAX);
-        for one in stored {
-            history.take_back(one.decision.id, one);
+        let mut current: BTreeMap<Stage, BTreeMap<IntentId, Held>> = BTreeMap::new();
+        for Stored { explained, held } in stored {
+            let DecisionTaken { id, stage, .. } = explained.decision;
+            if let Some(policies) = held {
+                let intent = IntentId(explained.decision.intent.clone());
+                let step = 0;
+                let held = Held { id, policies, step };
+                current.entry(stage).or_default().insert(intent, held);
+            }
+            history.take_back(id, explained);
         }
         Self {
             history,
-            current: BTreeMap::new(),
+            current,
             steps: 0,
             changed: Vec::new(),
             stages: Vec::new(),
@@ -134,15 +153,20 @@ impl Decisions {
     }
 
     /// Takes those that are to be stored, each with its place: the number of places is bounded.
-    pub(super) fn take_changes(&mut self) -> Vec<(u64, DecisionExplained)> {
+    pub(super) fn take_changes(&mut self) -> Vec<(u64, Stored)> {
         let mut changed = std::mem::take(&mut self.changed);
         changed.sort_unstable();
         changed.dedup();
         let place = |id: u64| id % MAX as u64;
-        changed
-            .into_iter()
-            .filter_map(|id| Some((place(id), self.history.get(id)?.clone())))
-            .collect()
+        let stored = |id| {
+            let explained = self.history.get(id)?.clone();
+            let held = self.current.get(&explained.decision.stage);
+            let held = held.and_then(|held| held.get(&IntentId(explained.decision.intent.clone())));
+            let held = held.filter(|held| held.id == id);
+            let held = held.map(|held| held.policies.clone());
+            Some((place(id), Stored { explained, held }))
+        };
+        changed.into_iter().filter_map(stored).collect()
     }
 
     /// Takes the stage of each that was added since the last call; of the first [`MAX`].

@@ -8,11 +8,10 @@ use serde::{Deserialize, Serialize};
 use sloop_controllers::{Cell, Controllers, Step, World};
 use sloop_model::WallTime;
 
-use super::decisions::Decisions;
+use super::decisions::{Decisions, Stored};
 use super::experiments::Experiments;
 use super::noted::Noted;
 use super::{Denials, Documents, EVENTS_MAX, Engine, Fleet, History};
-use crate::admin::api::DecisionExplained;
 use crate::ingest::{Ledger, Seen};
 use crate::store::{Batch, Store, StoreError};
 
@@ -124,7 +123,7 @@ pub(super) fn delete_cell(batch: &mut Batch, key: &str) {
     batch.delete(format!("{CELL}{key}"));
 }
 
-pub(super) fn put_decision(batch: &mut Batch, place: u64, decision: &DecisionExplained) {
+pub(super) fn put_decision(batch: &mut Batch, place: u64, decision: &Stored) {
     put(batch, &format!("{DECISION}{place:04}"), decision);
 }
 

@@ -483,6 +483,33 @@ fn a_decision_is_remembered_when_it_changes() {
 }
 
 #[test]
+fn what_is_decided_as_before_a_restart_is_no_new_decision() {
+    let mut process = Process::begin();
+    let slos = [
+        slo("pay", SloMode::Actionable, 0.9),
+        slo("buy", SloMode::Monitored, 0.9),
+    ];
+    process.declare(&slos);
+    process.engine.step(NOW);
+    process.store.commit(&process.engine.changes()).unwrap();
+    let decided = process.engine.decisions();
+    process.restart();
+    process.declare(&slos);
+    process.engine.step(NOW.after(SECOND));
+    assert_eq!(process.engine.decisions(), decided);
+    // What held then and is withdrawn now is one, in its place in the store too.
+    process.declare(&[slo("pay", SloMode::Monitored, 0.9)]);
+    process.engine.step(NOW.after(SECOND * 2));
+    process.store.commit(&process.engine.changes()).unwrap();
+    let changed = process.engine.decisions();
+    assert!(decided.len() < changed.len());
+    process.restart();
+    process.declare(&[slo("pay", SloMode::Monitored, 0.9)]);
+    process.engine.step(NOW.after(SECOND * 3));
+    assert_eq!(process.engine.decisions(), changed);
+}
+
+#[test]
 fn renewing_a_fault_is_no_decision() {
     let mut process = Process::begin();
     let fault = format!(

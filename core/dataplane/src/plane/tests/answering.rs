@@ -387,7 +387,7 @@ fn whose_answer_nothing_could_hold_is_in_no_arm() {
         match bench.respond(&mut exchange, true, 0) {
             Struck::Hold => held.push(exchange),
             // The control arm.
-            _ => bench.plane.abandon(exchange, at(0)),
+            Struck::Pass | Struck::End(_) => bench.plane.abandon(exchange, at(0)),
         }
     }
     let (mut exchange, _) = bench.begin("a", 0);
