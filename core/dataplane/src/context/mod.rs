@@ -114,41 +114,63 @@ impl<'a> Context<'a> {
         joined: Option<&Joined>,
         random: &mut Random,
     ) -> Self {
+        if request.traceparent == Incoming::Absent && (request.has_b3 || joined.is_some()) {
+            return Self::read_beside(request, reading, joined, random);
+        }
+        let trace = TraceContext::continue_or_start(request.traceparent, random);
+        let mut context = Self::placed(request, trace, Said::default());
+        // Without a parent that could be continued, it belongs to another trace.
+        if let Incoming::Once(parent) = request.traceparent
+            && !trace.is_origin()
+        {
+            context.parent = parent.try_into().ok();
+            if request.has_tracestate {
+                context.read_state(request, reading.settings.member);
+            }
+        }
+        context.read_deadline(request, reading);
+        context
+    }
+
+    /// As [`Self::read`], of a request without a `traceparent` whose trace is known otherwise.
+    #[inline(never)]
+    fn read_beside(
+        request: &Request<'a>,
+        reading: Reading<'_>,
+        joined: Option<&Joined>,
+        random: &mut Random,
+    ) -> Self {
         let mut said = Said::default();
-        let trace = match (request.traceparent, joined) {
-            (Incoming::Absent, _) if request.has_b3 => {
+        let trace = match joined {
+            Some(joined) if !request.has_b3 => {
+                said = joined.said;
+                TraceContext::below(joined.parent, random)
+            }
+            Some(_) | None => {
                 let b3 = b3::read(request);
                 // Anybody may say so, as in the member.
                 said.keep = b3.is_debug() && reading.settings.member == MemberTrust::Trust;
                 b3.context(random)
             }
-            (Incoming::Absent, Some(joined)) => {
-                said = joined.said;
-                TraceContext::below(joined.parent, random)
-            }
-            (incoming, _) => TraceContext::continue_or_start(incoming, random),
         };
-        let parent = match request.traceparent {
-            Incoming::Once(value) if !trace.is_origin() => value.try_into().ok(),
-            Incoming::Once(_) | Incoming::Absent | Incoming::Repeated => None,
-        };
-        let mut context = Self {
+        let mut context = Self::placed(request, trace, said);
+        context.read_deadline(request, reading);
+        context
+    }
+
+    /// The context of a request of which only its place in a trace is known, and what is said about it.
+    #[inline]
+    const fn placed(request: &Request<'a>, trace: TraceContext, said: Said) -> Self {
+        Self {
             trace,
             said,
-            parent,
+            parent: None,
             state: TraceState::EMPTY,
             member: Member::Absent,
             timeliness: Timeliness::InTime,
             has_tracestate: request.has_tracestate,
             has_b3: request.has_b3,
-        };
-        // Without a parent that could be continued, it belongs to another trace.
-        let has_parent = matches!(request.traceparent, Incoming::Once(_)) && !trace.is_origin();
-        if request.has_tracestate && has_parent {
-            context.read_state(request, reading.settings.member);
         }
-        context.read_deadline(request, reading);
-        context
     }
 
     // Not inlined, like what else few requests need: what a function might do costs, too.
