@@ -109,7 +109,8 @@ pub(crate) fn begin(callback: &Callback, context: u32) -> Flow {
             return None;
         }
         let headers = vm.count(callback.request_headers())?;
-        let request = vm.plane.read_request(side, HeaderMap::new(headers));
+        let mut request = Request::unread(HeaderMap::new(headers));
+        vm.plane.read_request(side, &mut request);
         let scope = scope_of(vm, callback, side, &request)?;
         let caller = Caller { context, root };
         let verdict = decide(vm, callback, (caller, side, scope), &request, now)?;

@@ -202,22 +202,38 @@ impl<'a> Request<'a> {
     /// Reads the request's headers, once.
     #[must_use]
     pub fn read(headers: HeaderMap<'a>) -> Self {
-        let mut request = Self::read_for(headers, &Wanted::default());
+        let mut request = Self::unread(headers);
+        request.look_through(&Wanted::default());
         request.found = None;
         request
     }
 
-    /// As [`Self::read`], and looks for what else is wanted.
-    #[inline]
-    pub(crate) fn read_for(headers: HeaderMap<'a>, wanted: &Wanted) -> Self {
-        let mut request = Self::unread(headers);
-        request.look_through(wanted);
-        request
+    /// A request that says nothing yet, for [`crate::Plane::read_request`] to read.
+    #[must_use]
+    pub const fn unread(headers: HeaderMap<'a>) -> Self {
+        Self {
+            headers,
+            method: b"",
+            authority: b"",
+            path: b"",
+            traceparent: Incoming::Absent,
+            has_tracestate: false,
+            has_b3: false,
+            tracestate: Lines::Absent,
+            baggage: Lines::Absent,
+            grpc_timeout: b"",
+            expected_timeout: b"",
+            id: b"",
+            is_grpc: false,
+            found: None,
+        }
     }
 
-    /// Not inlined: it then fills what stays where it is, in place of copying it there.
+    /// Reads the headers, and looks for what else is wanted.
+    ///
+    /// It fills what stays where it is: a request that was returned would be copied there.
     #[inline(never)]
-    fn look_through(&mut self, wanted: &Wanted) {
+    pub(crate) fn look_through(&mut self, wanted: &Wanted) {
         let mut found = Found::default();
         let lengths = LENGTHS | wanted.lengths;
         for place in self.headers.places() {
@@ -235,25 +251,6 @@ impl<'a> Request<'a> {
             }
         }
         self.found = Some(found);
-    }
-
-    const fn unread(headers: HeaderMap<'a>) -> Self {
-        Self {
-            headers,
-            method: b"",
-            authority: b"",
-            path: b"",
-            traceparent: Incoming::Absent,
-            has_tracestate: false,
-            has_b3: false,
-            tracestate: Lines::Absent,
-            baggage: Lines::Absent,
-            grpc_timeout: b"",
-            expected_timeout: b"",
-            id: b"",
-            is_grpc: false,
-            found: None,
-        }
     }
 
     /// Whether it came with `baggage`.
@@ -489,7 +486,8 @@ mod tests {
             let other = "n".repeat(length + 64);
             let bytes = serialised(&[("traceparent", b"t"), (&name, b"1"), (&other, b"2")]);
             let wanted = Wanted::new(name.as_bytes(), b"");
-            let request = Request::read_for(HeaderMap::new(&bytes), &wanted);
+            let mut request = Request::unread(HeaderMap::new(&bytes));
+            request.look_through(&wanted);
             assert_eq!(request.found.unwrap().caller, Some(&b"1"[..]), "{length}");
             assert_eq!(request.traceparent, Incoming::Once(b"t"));
         }

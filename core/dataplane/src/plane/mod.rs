@@ -34,7 +34,7 @@ use sloop_model::{
 
 use crate::context::TraceContext;
 use crate::fault::{ActiveTotal, Sidecar};
-use crate::headers::{HeaderMap, Request};
+use crate::headers::Request;
 use crate::random::Random;
 use crate::report::{Report, Trouble};
 use crate::scope::ScopeId;
@@ -222,14 +222,13 @@ impl Plane {
 
     /// Reads a request's headers once, for all that this side asks about. [`Request::read`] does, too, but dimensions
     /// then look through the headers once more.
-    #[must_use]
     #[inline]
-    pub fn read_request<'a>(&self, side: Side, headers: HeaderMap<'a>) -> Request<'a> {
+    pub fn read_request(&self, side: Side, request: &mut Request<'_>) {
         let wanted = match side {
             Side::Server => &self.server.wanted,
             Side::Client => &self.client.wanted,
         };
-        Request::read_for(headers, wanted)
+        request.look_through(wanted);
     }
 
     /// Finds the scope of a request.
