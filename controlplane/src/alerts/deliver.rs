@@ -1,6 +1,5 @@
 //! Sends webhooks.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -16,14 +15,12 @@ use sloop_controllers::AlertStatus;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use super::turns::Turns;
 use super::{Delivery, Ended, Outbox};
 use crate::metrics::AlertMetrics;
 
 /// A webhook that takes longer is asked again.
 const PATIENCE: Duration = Duration::from_secs(10);
-
-/// Webhooks that are asked at a time.
-const UNDER_WAY_MAX: usize = 16;
 
 /// Why no webhook can be asked.
 #[derive(Debug, thiserror::Error)]
@@ -143,14 +140,11 @@ pub async fn run(
     // What there was before anybody listened is news, too.
     alerts.mark_changed();
     let mut outbox = Outbox::default();
-    // First come, first served: a webhook that never answers must not keep the others waiting for ever.
-    let mut waiting: VecDeque<Delivery> = VecDeque::new();
+    let mut turns = Turns::default();
     let mut under_way: JoinSet<(Delivery, Ended)> = JoinSet::new();
     loop {
-        waiting.extend(outbox.due(Instant::now()));
-        while under_way.len() < UNDER_WAY_MAX
-            && let Some(delivery) = waiting.pop_front()
-        {
+        turns.add(outbox.due(Instant::now()));
+        while let Some(delivery) = turns.next() {
             let deliverer = deliverer.clone();
             under_way.spawn(async move {
                 let ended = deliverer.send(&delivery).await;
@@ -175,6 +169,7 @@ pub async fn run(
                 metrics.dropped(outbox.dropped().saturating_sub(dropped));
             }
             Some(Ok((delivery, ended))) = under_way.join_next() => {
+                turns.ended(&delivery);
                 let is_given_up = outbox.ended(&delivery, ended, Instant::now());
                 metrics.ended(if is_given_up { Ended::Refused } else { ended });
                 if is_given_up {

@@ -10,6 +10,7 @@
 mod deliver;
 mod outbox;
 mod payload;
+mod turns;
 
 pub use deliver::{DeliverError, Deliverer, run};
 pub use outbox::{Delivery, Ended, Outbox};

@@ -53,6 +53,22 @@ pub struct Delivery {
     fingerprint: String,
 }
 
+#[cfg(test)]
+impl Delivery {
+    /// One without a body.
+    pub(super) fn to(url: &str, idempotency_key: &str) -> Self {
+        Self {
+            target: AlertTarget {
+                name: url.to_owned(),
+                url: url.to_owned(),
+            },
+            idempotency_key: idempotency_key.to_owned(),
+            body: Vec::new(),
+            fingerprint: String::new(),
+        }
+    }
+}
+
 /// How a request ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ended {
