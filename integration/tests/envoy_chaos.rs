@@ -80,6 +80,31 @@ async fn until(stage: &Stage, name: &str, phase: ExperimentPhase) -> ExperimentS
     }
 }
 
+/// A dry run of [`ABORTS`] that finds nothing in its way: one waits for trouble that is over soon less long than a run does.
+async fn foreseen(stage: &Stage) -> ExperimentStatus {
+    let tried = async || {
+        let path = "/v1/experiments?dry_run=true";
+        stage.admin.order(path, ABORTS).await.ok()?;
+        let run = until(stage, "aborts", ExperimentPhase::Over).await;
+        run.plan.is_some().then_some(run)
+    };
+    let found = eventually(SOON, "a dry run that would begin", tried).await;
+    found.unwrap()
+}
+
+/// It says what a run would take, and nobody met a fault.
+fn check_trial(run: &ExperimentStatus) {
+    println!("{}", run.because);
+    assert!(
+        run.because.starts_with("it would begin: "),
+        "{}",
+        run.because
+    );
+    let plan = run.plan.unwrap();
+    assert!(10.0 < plan.rate && 0.0 < plan.spent_max, "{plan:?}");
+    assert_eq!((run.started_at, run.faults[0].met), (None, 0));
+}
+
 /// Adds to `all` what ended, until `is_enough`.
 async fn gather(users: &Users, all: &mut Vec<Asked>, is_enough: impl Fn(&[Asked]) -> bool) {
     let asked = users.asked();
@@ -148,6 +173,7 @@ async fn arms_stick_over_three_hops_a_stop_is_quick_and_nothing_outlives_the_con
             "the shop is not well"
         );
 
+        check_trial(&foreseen(&stage).await);
         stage.admin.order("/v1/experiments", ABORTS).await.unwrap();
         until(&stage, "aborts", ExperimentPhase::Running).await;
         gather(&users, &mut all, |all| 30 <= failed_after(all, 0)).await;
