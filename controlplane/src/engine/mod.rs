@@ -317,10 +317,9 @@ impl Engine {
         if self.ledger.is_crowded() {
             self.noted.note_all(self.ledger.forget(now));
         }
-        let observation = report.observation();
-        self.record(|| Input::Observe(Box::new(observation.clone())));
+        self.record(|| Input::Observe(Box::new(report.observed().into())));
         self.controllers.tell_sources(&mut self.world);
-        self.world.observe(observation);
+        self.world.observe_kept(report.observed());
         spending::attribute(&mut self.world, report);
         self.healths.take(report, now);
         for told in self.fleet.take(report, now) {

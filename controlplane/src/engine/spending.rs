@@ -143,7 +143,7 @@ mod tests {
         let mut world = World::default();
         world.begin_step(NOW);
         let report = report();
-        world.observe(report.observation());
+        world.observe_kept(report.observed());
         attribute(&mut world, &report);
         let spent = world.spent(&id(), Duration::from_secs(60));
         let expected = [

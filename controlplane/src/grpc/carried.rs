@@ -57,7 +57,9 @@ pub(super) async fn carry(
                 if connection.as_mut().poll(&mut context).is_ready() {
                     return Poll::Ready(());
                 }
-                go_on(&beside, &mut work, &mut Context::from_waker(&of_work));
+                if beside.take(&mut work) {
+                    go_on(&beside, &mut work, &mut Context::from_waker(&of_work));
+                }
             }
             if pulse.rests() {
                 return Poll::Pending;

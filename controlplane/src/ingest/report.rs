@@ -7,7 +7,7 @@
 
 use sloop_controllers::{
     ArmCaller, ArmCounts, BreakerCause, BreakerChange, BreakerReading, BreakerState, FilterReading,
-    ObjectiveCounts, Observation, ScopeCounts, SidecarReading,
+    ObjectiveCounts, Observed, ScopeCounts, SidecarReading,
 };
 use sloop_model::{
     Arm, DimensionValue, ExperimentKey, LatencyCounts, Module, ObjectiveId, Outcome, RouteName,
@@ -151,18 +151,18 @@ impl Report {
 
     /// What it says about the world.
     #[must_use]
-    pub fn observation(&self) -> Observation {
+    pub fn observed(&self) -> Observed<'_> {
         let reading = |applied: &Applied| FilterReading {
             side: applied.side,
             module: applied.module,
             version: applied.version.clone(),
         };
-        Observation {
-            node: self.node.clone(),
+        Observed {
+            node: &self.node,
             incarnation: self.incarnation,
             from: self.from,
             at: self.to,
-            scopes: self.scopes.clone(),
+            scopes: &self.scopes,
             sidecar: SidecarReading {
                 service: self.group.clone(),
                 filters: self.filters.iter().map(reading).collect(),

@@ -52,7 +52,7 @@ pub use load_shed::{LoadShed, LoadSheddingIntent};
 pub use merge::merge;
 pub use observation::{
     ArmCaller, ArmCounts, BreakerCause, BreakerChange, BreakerReading, BreakerState, FilterReading,
-    ObjectiveCounts, Observation, ScopeCounts, ShadowCounts, SidecarReading,
+    ObjectiveCounts, Observation, Observed, ScopeCounts, ShadowCounts, SidecarReading,
 };
 pub use replay::{Brain, Input};
 pub use route_set::{NamedRoute, RouteSelector, RouteSet};

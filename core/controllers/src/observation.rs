@@ -5,9 +5,11 @@ use sloop_model::{
     Arm, DimensionValue, ExperimentKey, Module, ObjectiveId, Outcome, Scope, Side, WallTime,
 };
 
+use crate::World;
+
 /// One report of one VM of a sidecar, after repeats were dropped: every count in it is new.
 ///
-/// Of each count at most [`World::COUNT_MAX`](crate::World::COUNT_MAX) requests are taken.
+/// Of each count at most [`World::COUNT_MAX`] requests are taken.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Observation {
     /// Envoy's node id.
@@ -23,6 +25,56 @@ pub struct Observation {
     /// What the sidecar says it is.
     #[serde(default, skip_serializing_if = "SidecarReading::says_nothing")]
     pub sidecar: SidecarReading,
+}
+
+/// The same, of what somebody else keeps: most of a report is counts, which nobody needs for longer.
+#[derive(Clone, Debug)]
+pub struct Observed<'a> {
+    /// Envoy's node id.
+    pub node: &'a str,
+    /// Which of the sidecar's VMs.
+    pub incarnation: u64,
+    /// The beginning of the interval that the counts are from.
+    pub from: WallTime,
+    /// The end of that interval.
+    pub at: WallTime,
+    /// Scopes with news, no duplicates.
+    pub scopes: &'a [ScopeCounts],
+    /// What the sidecar says it is.
+    pub sidecar: SidecarReading,
+}
+
+impl<'a> From<&'a Observation> for Observed<'a> {
+    fn from(observation: &'a Observation) -> Self {
+        Self {
+            node: &observation.node,
+            incarnation: observation.incarnation,
+            from: observation.from,
+            at: observation.at,
+            scopes: &observation.scopes,
+            sidecar: observation.sidecar.clone(),
+        }
+    }
+}
+
+impl From<Observed<'_>> for Observation {
+    fn from(observed: Observed<'_>) -> Self {
+        Self {
+            node: observed.node.to_owned(),
+            incarnation: observed.incarnation,
+            from: observed.from,
+            at: observed.at,
+            scopes: observed.scopes.to_vec(),
+            sidecar: observed.sidecar,
+        }
+    }
+}
+
+impl World {
+    /// Takes in a report. Of one that ends in the future (the sidecar's clock is ahead) all is taken as ending now.
+    pub fn observe(&mut self, observation: Observation) {
+        self.observe_kept((&observation).into());
+    }
 }
 
 /// What a sidecar says it is.

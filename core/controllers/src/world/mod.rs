@@ -28,8 +28,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use sloop_model::{ObjectiveId, Scope, ServiceName, WallTime};
 
 use crate::budget::{Fleet, Reading, SeenBy, Series, Slices};
-use crate::observation::ScopeCounts;
-use crate::{BreakerState, Counts, Observation, SidecarReading, SpentBy};
+use crate::{BreakerState, Counts, Observed, SidecarReading, SpentBy};
 use alerts::Alerts;
 use arms::Blocks;
 use experiments::Experiments;
@@ -127,23 +126,22 @@ impl World {
         self.now
     }
 
-    /// Takes in a report. Of one that ends in the future (the sidecar's clock is ahead) all is taken as ending now.
-    pub fn observe(&mut self, observation: Observation) {
+    /// As [`World::observe`], of a report that stays with who has it.
+    pub fn observe_kept(&mut self, observation: Observed<'_>) {
         let ahead = observation.at.since(self.now);
         let seen_by = SeenBy {
-            node: &observation.node,
+            node: observation.node,
             from: observation.from.min(observation.at).before(ahead),
             to: observation.at.before(ahead),
             others_by: self.now.after(self.gathers()),
         };
-        let name = (observation.node.clone(), observation.incarnation);
+        let name = (observation.node.to_owned(), observation.incarnation);
         let mut vm = self.vms.remove(&name).unwrap_or_default();
         for counts in observation.scopes {
-            self.observe_scope(seen_by, &counts);
-            self.arms
-                .add(seen_by, &observation.sidecar.service, &counts);
+            self.observe_scope(seen_by, counts);
+            self.arms.add(seen_by, &observation.sidecar.service, counts);
             vm.see(&counts.scope);
-            for objective in counts.objectives {
+            for objective in &counts.objectives {
                 let seen = Counts {
                     total: objective.total.min(Self::COUNT_MAX),
                     good: objective.good.min(Self::COUNT_MAX),
@@ -160,10 +158,11 @@ impl World {
                     );
                     let sidecar = (SpentBy::Sidecar, seen_by.node);
                     self.attribute((&objective.id, &counts.scope), sidecar, bad, at);
-                    vm.objectives.insert(objective.id);
+                    vm.count(&objective.id);
                 }
             }
-            vm.note_breaker(counts.scope, counts.breaker.map(|it| it.state));
+            let state = counts.breaker.as_ref().map(|it| it.state);
+            vm.note_breaker(&counts.scope, state);
         }
         // A VM that reports says of everything that it ever counted that no more happened.
         for id in &vm.objectives {
@@ -306,30 +305,6 @@ impl World {
             }
             self.signals.push(signal);
         }
-    }
-
-    fn observe_scope(&mut self, seen_by: SeenBy<'_>, counts: &ScopeCounts) {
-        if let Some(state) = self.scopes.get_mut(&counts.scope) {
-            if state.add(seen_by, counts) {
-                self.opened.insert(counts.scope.clone());
-            }
-        } else if self.scopes.len() < Self::SCOPES_MAX {
-            let mut state = ScopeState::new(counts.scope.clone());
-            if state.add(seen_by, counts) {
-                self.opened.insert(counts.scope.clone());
-            }
-            self.insert_scope(state);
-        } else {
-            let requests = counts.requests.min(Self::COUNT_MAX);
-            self.lost.over_cap = self.lost.over_cap.saturating_add(requests);
-        }
-    }
-
-    fn insert_scope(&mut self, state: ScopeState) {
-        let scope = state.totals.scope.clone();
-        let scopes_of = self.scopes_of.entry(scope.service.clone()).or_default();
-        scopes_of.insert(scope.clone());
-        self.scopes.insert(scope, state);
     }
 
     /// Adds what a VM saw on a scope. False when there are too many objectives, or it does not count there.

@@ -203,6 +203,33 @@ impl ScopeState {
     }
 }
 
+impl World {
+    /// Adds what a VM saw on a scope.
+    pub(super) fn observe_scope(&mut self, seen_by: SeenBy<'_>, counts: &ScopeCounts) {
+        if let Some(state) = self.scopes.get_mut(&counts.scope) {
+            if state.add(seen_by, counts) {
+                self.opened.insert(counts.scope.clone());
+            }
+        } else if self.scopes.len() < Self::SCOPES_MAX {
+            let mut state = ScopeState::new(counts.scope.clone());
+            if state.add(seen_by, counts) {
+                self.opened.insert(counts.scope.clone());
+            }
+            self.insert_scope(state);
+        } else {
+            let requests = counts.requests.min(Self::COUNT_MAX);
+            self.lost.over_cap = self.lost.over_cap.saturating_add(requests);
+        }
+    }
+
+    pub(super) fn insert_scope(&mut self, state: ScopeState) {
+        let scope = state.totals.scope.clone();
+        let scopes_of = self.scopes_of.entry(scope.service.clone()).or_default();
+        scopes_of.insert(scope.clone());
+        self.scopes.insert(scope, state);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

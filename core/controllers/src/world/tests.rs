@@ -1,7 +1,7 @@
 use sloop_model::{RouteName, Side, SloName};
 
 use super::*;
-use crate::{BreakerReading, Cell, ObjectiveCounts};
+use crate::{BreakerReading, Cell, ObjectiveCounts, Observation, ScopeCounts};
 
 /// At the end of a cell of every ring.
 const BEGIN: u64 = 1_699_999_200;
@@ -111,10 +111,10 @@ fn a_breaker_that_was_withdrawn_has_no_state() {
 fn a_vm_has_no_more_breakers_than_two_filters_could() {
     let mut vm = Vm::default();
     for route in 0..Vm::BREAKERS_MAX + 5 {
-        vm.note_breaker(scope(&format!("r{route}")), Some(BreakerState::Open));
+        vm.note_breaker(&scope(&format!("r{route}")), Some(BreakerState::Open));
     }
     assert_eq!(vm.breakers.len(), Vm::BREAKERS_MAX);
-    vm.note_breaker(scope("r0"), Some(BreakerState::Closed));
+    vm.note_breaker(&scope("r0"), Some(BreakerState::Closed));
     assert_eq!(vm.breakers.get(&scope("r0")), Some(&BreakerState::Closed));
 }
 

@@ -1,6 +1,6 @@
 //! What is kept of one VM of a sidecar.
 
-use sloop_model::{FilterConfig, Scope, Side};
+use sloop_model::{FilterConfig, ObjectiveId, Scope, Side};
 
 use super::Vm;
 use crate::BreakerState;
@@ -21,16 +21,23 @@ impl Vm {
         }
     }
 
+    /// Learns that requests count for an objective here.
+    pub(super) fn count(&mut self, id: &ObjectiveId) {
+        if !self.objectives.contains(id) {
+            self.objectives.insert(id.clone());
+        }
+    }
+
     /// A breaker is mentioned whenever its scope is: one that is not was withdrawn.
-    pub(super) fn note_breaker(&mut self, scope: Scope, state: Option<BreakerState>) {
-        match state {
-            None => drop(self.breakers.remove(&scope)),
-            Some(state) => {
-                let has_room = self.breakers.len() < Self::BREAKERS_MAX;
-                if has_room || self.breakers.contains_key(&scope) {
-                    self.breakers.insert(scope, state);
-                }
-            }
+    pub(super) fn note_breaker(&mut self, scope: &Scope, state: Option<BreakerState>) {
+        let Some(state) = state else {
+            self.breakers.remove(scope);
+            return;
+        };
+        if let Some(known) = self.breakers.get_mut(scope) {
+            *known = state;
+        } else if self.breakers.len() < Self::BREAKERS_MAX {
+            self.breakers.insert(scope.clone(), state);
         }
     }
 }
