@@ -243,7 +243,7 @@ impl Breaker {
         let ended = Tally::one(is_evidence && !outcome.is_served(), is_slow);
         if ended.is_bad() {
             self.pending.fail(passed);
-        } else {
+        } else if outcome.has_latency() {
             self.pending.serve(latency);
         }
         match self.state {

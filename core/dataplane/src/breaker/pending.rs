@@ -131,6 +131,7 @@ impl Pending {
         self.forget();
         *self = Self {
             newest: self.newest,
+            began: self.began,
             passed: self.passed,
             usual: self.usual,
             ..Self::new(rule)

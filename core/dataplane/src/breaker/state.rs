@@ -119,9 +119,14 @@ impl Breaker {
         if !seen.is_bad() {
             return;
         }
-        let overtaken = self.overtaken(whose, now);
-        let trips = |seen| evidence::trips(&self.rule, seen, overtaken);
-        if let Some(cause) = trips(seen).or_else(|| trips(sudden?)) {
+        let trips = |overtaken| {
+            let trips = |seen| evidence::trips(&self.rule, seen, overtaken);
+            trips(seen).or_else(|| trips(sudden?))
+        };
+        // What was overtaken only speaks for the service, so it is asked for where the breaker would open without.
+        if trips(0).is_some()
+            && let Some(cause) = trips(self.overtaken(whose, now))
+        {
             self.open(cause, now);
         }
     }

@@ -166,8 +166,10 @@ impl Plane {
     pub fn configure(&mut self, config: &FilterConfig, now: Time) {
         self.spare.clear();
         self.reckon(now);
-        // It may be the last that wants statistics.
-        self.show();
+        if self.has_traffic {
+            // It may be the last that wants statistics.
+            self.show();
+        }
         let configured = config.dimensions.as_ref();
         let configured = configured.and_then(|one| one.version.as_ref());
         let version = configured.or(self.version.as_ref()).cloned();

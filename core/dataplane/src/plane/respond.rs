@@ -58,9 +58,10 @@ impl Plane {
         let Some(injection) = policy.faults.injection(hit, None) else {
             return Struck::Pass;
         };
-        let is_kept_out = injection.delay.is_some() && self.held.is_full();
+        let is_wanted = self.is_wanted(exchange, injection.rule, now);
+        let is_kept_out = is_wanted && injection.delay.is_some() && self.held.is_full();
         self.trouble.delays_over_cap += u64::from(is_kept_out);
-        if is_kept_out || !self.is_wanted(exchange, injection.rule, now) {
+        if is_kept_out || !is_wanted {
             // Whom nothing was done to is in no arm.
             exchange.choice = exchange.choice.kept_out();
             return Struck::Pass;

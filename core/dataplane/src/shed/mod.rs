@@ -79,7 +79,7 @@ pub struct Shedder {
     served: u32,
     /// How many of those were slow.
     late: u32,
-    /// How long all that was slow took.
+    /// How long all that was served in time took.
     good_us: u64,
     judged: u32,
     failed: u32,
@@ -198,7 +198,9 @@ impl Shedder {
         if is_slow || outcome.is_evidence() {
             self.judged = self.judged.saturating_add(1);
             self.slow = self.slow.saturating_add(is_slow.into());
-            let micros = micros(latency);
+            // An upgraded connection lives as long as it likes.
+            let has_latency = is_slow || outcome.has_latency();
+            let micros = if has_latency { micros(latency) } else { 0 };
             self.latency_us = self.latency_us.saturating_add(micros);
             if outcome.is_served() {
                 self.served = self.served.saturating_add(1);

@@ -117,6 +117,23 @@ fn who_passed_under_another_rule_takes_nothing_away() {
 }
 
 #[test]
+fn what_is_usual_stays_so_under_another_rule() {
+    let mut pending = sure();
+    pending.serves(1_000, Duration::from_millis(80));
+    pending.adopt(
+        &BreakerRule::try_from(BreakerLimits {
+            sigmas_hundredths: 200,
+            window_ms: Some(1_000),
+            ..LIMITS()
+        })
+        .unwrap(),
+    );
+    pending.pass(at(3_010));
+    assert_eq!(pending.all(3_020), 1);
+    assert_eq!(pending.all(3_700), 0, "four times as long as usual");
+}
+
+#[test]
 fn streams_and_lost_tickets_are_left_out_after_two_windows() {
     let mut pending = sure();
     let streams: Vec<Passed> = (0..100).map(|_| pending.pass(at(10))).collect();

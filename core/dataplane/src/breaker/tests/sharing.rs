@@ -162,7 +162,7 @@ fn where_one_worker_has_all_nobody_waits_for_as_many_in_the_other() {
         hanging.extend(sidecar.pass(0, 3, millis));
     }
     assert_eq!(sidecar.states(900)[0], BreakerState::Open);
-    assert!(hanging.len() <= 270);
+    assert!(hanging.len() < 89 * 3, "none was refused");
 }
 
 #[test]
