@@ -49,6 +49,8 @@ impl<'a, S: Stream> Talk<'a, S> {
     /// What the node should have may be something else from now on, and it with others.
     pub(super) fn was_moved(&mut self) {
         self.may_owe = true;
+        // What is wanted anew is not in force until somebody looks.
+        self.stands = None;
         self.news.cohort = self.place.take_moved().or(self.news.cohort.take());
         self.news.wanted = self.place.snapshot().map(|it| it.version().clone());
     }

@@ -2,7 +2,7 @@
 //!
 //! A decision is new when its policies are: leases that are renewed and numbers
 //! that move in the words are none. What is kept is stored, so after a restart numbers
-//! go on, and what is decided again as it was is nothing new.
+//! go on, and what is decided again as it was is nothing new, unless it was decided so long ago that it left the history.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -211,7 +211,7 @@ impl Engine {
         self.world.begin_step(now);
         self.step = self.controllers.step(&mut self.world);
         self.slos.take();
-        // Worked out when the first decision is new: after a restart all are.
+        // Worked out when the first decision is new: in most steps none is.
         let about = OnceCell::new();
         let objectives = |id: &IntentId| {
             let about = about.get_or_init(|| self.step.by_intent());

@@ -17,8 +17,8 @@ use crate::store::{Batch, Store};
 /// Where numbers are stored together.
 const TOGETHER: &str = "seen together\n";
 
-/// Places. Batches are some ten milliseconds apart when much comes, so who reports every second or two never needs an
-/// entry; each has some 40 bytes for each report of its batch.
+/// Places. Batches are some ten milliseconds apart when much comes, so who reports every second or two hardly needs an
+/// entry; who reports more seldom gets one each time, as all did without places. Each has some 40 bytes for each report of its batch.
 const PLACES: u64 = 256;
 
 /// What is not stored yet, and where the rest is.

@@ -53,11 +53,14 @@ pub(super) async fn carry(
             }
             if woken.is(Part::Connection) {
                 let mut context = Context::from_waker(&of_connection);
-                // How it ended is its client's affair: it comes back.
-                if connection.as_mut().poll(&mut context).is_ready() {
+                let is_over = connection.as_mut().poll(&mut context).is_ready();
+                // Also when it is over: what is begun holds on to where it was begun, and would never go.
+                let is_begun = beside.take(&mut work);
+                if is_over {
+                    // How it ended is its client's affair: it comes back.
                     return Poll::Ready(());
                 }
-                if beside.take(&mut work) {
+                if is_begun {
                     go_on(&beside, &mut work, &mut Context::from_waker(&of_work));
                 }
             }
@@ -79,5 +82,94 @@ fn go_on(beside: &Beside, work: &mut FuturesUnordered<Work>, context: &mut Conte
         if !beside.take(work) {
             return;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+    use std::future::pending;
+
+    use tokio::io::AsyncWriteExt as _;
+    use tokio::net::{TcpListener, TcpStream};
+    use tonic::body::Body;
+    use tonic::server::NamedService;
+    use tonic::service::Routes;
+
+    use super::*;
+
+    /// Its calls never end, and hold what they were called with.
+    #[derive(Clone)]
+    struct Holds(Arc<()>);
+
+    impl NamedService for Holds {
+        const NAME: &'static str = "test.Holds";
+    }
+
+    impl tonic::codegen::Service<http::Request<Body>> for Holds {
+        type Response = http::Response<Body>;
+        type Error = Infallible;
+        type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
+
+        fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+            Poll::Ready(Ok(()))
+        }
+
+        fn call(&mut self, _: http::Request<Body>) -> Self::Future {
+            let held = Arc::clone(&self.0);
+            Box::pin(async move {
+                let _held = held;
+                pending().await
+            })
+        }
+    }
+
+    /// A HEADERS frame (RFC 9113, 6.2) whose fields are literals without an index (RFC 7541, 6.2.2).
+    fn headers(stream: u8, fields: &[(&str, &str)]) -> Vec<u8> {
+        let text = |text: &str| [&[u8::try_from(text.len()).unwrap()], text.as_bytes()].concat();
+        let field = |(name, value): &(&str, &str)| [vec![0], text(name), text(value)].concat();
+        let block: Vec<u8> = fields.iter().flat_map(field).collect();
+        let length = u8::try_from(block.len()).unwrap();
+        let end_headers = 4;
+        let head = [0, 0, length, 1, end_headers, 0, 0, 0, stream];
+        [&head[..], &block].concat()
+    }
+
+    #[tokio::test]
+    async fn a_call_that_came_with_the_end_of_its_connection_goes_with_it() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let mut client = TcpStream::connect(listener.local_addr().unwrap())
+            .await
+            .unwrap();
+        let call = headers(
+            1,
+            &[
+                (":method", "POST"),
+                (":scheme", "http"),
+                (":path", "/test.Holds/Call"),
+                (":authority", "here"),
+                ("content-type", "application/grpc"),
+                ("te", "trailers"),
+            ],
+        );
+        // hyper ends a connection that connects to somewhere with a body.
+        let connect = headers(
+            3,
+            &[
+                (":method", "CONNECT"),
+                (":authority", "here"),
+                ("content-length", "1"),
+            ],
+        );
+        let preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+        let settings = [0, 0, 0, 4, 0, 0, 0, 0, 0];
+        let all = [&preface[..], &settings, &call, &connect].concat();
+        client.write_all(&all).await.unwrap();
+        let (server, _) = listener.accept().await.unwrap();
+        let held = Arc::new(());
+        let services = Services::of(Routes::new(Holds(Arc::clone(&held))));
+        let (_stop, stopped) = watch::channel(false);
+        carry(server, services, AdsLimits::default(), stopped).await;
+        assert_eq!(Arc::strong_count(&held), 1);
     }
 }

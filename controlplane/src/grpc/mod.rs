@@ -2,7 +2,8 @@
 //!
 //! A connection is one task, with all that is done for its calls: what comes in one go is read, answered and written
 //! in one go, and nobody else is woken for it. Reports are more than all other calls, so none of them is routed. hyper
-//! speaks HTTP/2; what a general server would put around each call is left out.
+//! speaks HTTP/2; what a general server would put around each call is left out. Deadlines are the client's affair: it
+//! resets what it waits for no longer. And what is wrong with one call beyond an error ends its connection.
 
 mod beside;
 mod calls;
