@@ -280,6 +280,11 @@ impl Engine {
         }
         intents.into_iter().try_for_each(|intent| {
             let name = intent.spec().name.clone();
+            // A trial leaves no schedule behind.
+            let intent = match order {
+                Order::Run => intent,
+                Order::Try => intent.when_asked(),
+            };
             self.ask(name, Some(intent), order, now)
         })
     }

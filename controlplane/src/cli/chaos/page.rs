@@ -25,7 +25,7 @@ const METHOD: [&str; 8] = [
      the fault is all that the martingales of both arms together have not rejected. The quantiles of an arm hold together, and so do all differences.",
     "Whether latencies differ at all is bet on at 32 bounds from 0.5 ms to 25 s, and the bets averaged (Vovk and Wang, 2021); the largest gap has the \
      bounds of Dvoretzky, Kiefer and Wolfowitz for all times (Howard and Ramdas). Requests that are slow together count as fewer (Rao and Scott, 1992): \
-     by seconds and spells of ten seconds for each quantile, by reports, seconds and sidecars for whether latencies differ.",
+     by seconds and, from twenty of them on, spells of ten seconds for each quantile, by reports, seconds and sidecars for whether latencies differ.",
     "Where an end of a band or an interval is a question mark, too few requests were seen to bound it.",
     "Absorbed is 1 - effect / (1 - bad in the control arm): the share of faulted requests that the system made good.",
     "The design effect says how many requests of an arm count as one, because requests fail together: as seen by reports, \

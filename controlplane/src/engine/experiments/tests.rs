@@ -111,6 +111,36 @@ fn what_is_tried_is_soon_over_and_runs_when_somebody_asks_for_that() {
     assert_eq!(process.phase(), Some(ExperimentPhase::Preflight));
 }
 
+/// A file that is only tried is in no folder, and its schedule would begin when nobody thinks of it any more.
+#[test]
+fn what_is_tried_leaves_no_schedule_behind() {
+    let scheduled = |schedule: serde_json::Value| {
+        let mut spec = serde_json::to_value(intent().spec()).unwrap();
+        spec["schedule"] = schedule;
+        serde_json::from_value::<ChaosIntent>(spec).unwrap()
+    };
+    for schedule in [json!("once"), json!({"at": [later(30)]})] {
+        let mut process = Process::begin();
+        process
+            .engine
+            .run_experiments(vec![scheduled(schedule)], Order::Try, NOW)
+            .unwrap();
+        for second in [1, 5, 30, 31, 60] {
+            process.step(later(second));
+            if second == 5 {
+                process.restart();
+            }
+        }
+        let runs = process.engine.experiments();
+        assert_eq!(runs.len(), 1, "{runs:?}");
+        assert!(
+            runs[0].because.starts_with("it would not begin: "),
+            "{}",
+            runs[0].because
+        );
+    }
+}
+
 #[test]
 fn a_run_that_a_restart_interrupts_is_over_and_not_begun_again() {
     let mut process = Process::begin();

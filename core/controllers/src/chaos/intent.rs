@@ -234,6 +234,13 @@ impl ChaosIntent {
         self.asked(at)
     }
 
+    /// The same, which only runs when somebody asks.
+    #[must_use]
+    pub fn when_asked(mut self) -> Self {
+        self.0.schedule = ChaosSchedule::Asked;
+        self
+    }
+
     /// The same, with a run that was due at `at` and that an earlier control plane began.
     #[must_use]
     pub fn ran(mut self, at: WallTime) -> Self {

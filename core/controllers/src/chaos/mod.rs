@@ -160,7 +160,7 @@ fn due(spec: &ChaosSpec, before: Option<WallTime>, now: WallTime) -> Option<Wall
     let scheduled = match &spec.schedule {
         ChaosSchedule::Asked => None,
         // Any run that there ever was is that one.
-        ChaosSchedule::Once => before.is_none().then_some(now),
+        ChaosSchedule::Once => before.is_none().then_some(asked.unwrap_or(now)),
         ChaosSchedule::At(moments) => moments.iter().copied().filter(is_timely).rfind(is_new),
     };
     asked.filter(is_new).max(scheduled)

@@ -15,7 +15,7 @@ impl Run {
         let sample = plan.needed_to_hold.zip(plan.needed_to_break);
         let sample = sample.map_or_else(String::new, |(hold, broken)| {
             format!(
-                "; {hold:.0} requests in the smallest arm of a fault show that it holds, {broken:.0} that it is broken if the \
+                "; {hold:.0} independent requests in the smallest arm of a fault show that it holds, {broken:.0} that it is broken if the \
                  effect is twice what is tolerated"
             )
         });

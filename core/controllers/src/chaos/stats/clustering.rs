@@ -148,7 +148,7 @@ impl Clustering {
 
     /// What [`Self::effect`] comes to after `seconds` in which nothing comes in groups.
     pub(in super::super) fn planned(seconds: f64) -> f64 {
-        bound(1.0, seconds.max(0.0)).min(EFFECT_MAX)
+        bound(1.0, seconds.max(0.0))
     }
 
     /// How much varies in the reports: of counts of the same requests, the larger it is, the better its design effect is known.

@@ -20,7 +20,8 @@
 //! clusters of a normal distribution. In the tail counts are small, and the square of a binomial count beside its mean scatters by
 //! `2 v^2 + v (1 - 6 p (1 - p))` with `v = n p (1 - p)`: that makes `k = (sum n)^2 / (sum n^2 + sum n (1 / (p (1 - p)) - 6) / 2)`,
 //! about twice as many as there are requests in the tail. Spells count only when they are surely above 1, as sidecars do there.
-//! What is rarer than a run is long, nobody knows of.
+//! That takes at least twenty of them, so 200 s, and longer in the tail: until then bands are too narrow where
+//! pauses last longer than a second. What is rarer than a run is long, nobody knows of.
 
 use std::collections::BTreeMap;
 
@@ -93,7 +94,8 @@ impl Latencies {
     fn close(&mut self, second: u64, over: Histogram) {
         self.seconds.add(&over);
         let (number, spell) = &mut self.spell;
-        if *number != second / SPELL_SECONDS {
+        // What is late, as that of a sidecar whose clock is behind, joins the spell that goes on.
+        if *number < second / SPELL_SECONDS {
             self.spells.add(spell);
             *number = second / SPELL_SECONDS;
             spell.clear();
@@ -177,5 +179,25 @@ impl Moments {
         };
         let tail = (1.0 / (share * (1.0 - share)) - 6.0).max(0.0);
         self.requests * self.requests / (self.squares + self.requests * tail / 2.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sidecar_whose_clock_is_behind_does_not_cut_spells_short() {
+        let mut latencies = Latencies::default();
+        for second in 1_000..1_040 {
+            for clock in [second, second - 10] {
+                latencies.take(&[(500, 3), (900, 2)], WallTime::from_millis(clock * 1_000));
+            }
+        }
+        assert!(
+            latencies.spells.clusters <= 4.0,
+            "{}",
+            latencies.spells.clusters
+        );
     }
 }

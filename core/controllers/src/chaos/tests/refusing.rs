@@ -161,7 +161,7 @@ fn a_trial_says_what_it_would_take_and_injects_nothing() {
     );
     let plan = status.plan.unwrap();
     let words = format!(
-        "it would begin: decided in about {:.0} s at {:.1} requests a second; {:.0} requests in the smallest arm of a fault \
+        "it would begin: decided in about {:.0} s at {:.1} requests a second; {:.0} independent requests in the smallest arm of a fault \
          show that it holds, {:.0} that",
         plan.expected_s.unwrap(),
         plan.rate,
