@@ -10,7 +10,8 @@ const UNDER_WAY_MAX: usize = 16;
 /// Of one target: one that never answers leaves room for the others, and is not what pages wait for.
 const OF_ONE_MAX: usize = 4;
 
-/// What waits to be sent, and what is on its way. First come, first served, where there is room.
+/// What waits to be sent, and what is on its way. It is the turn of the target with the fewest on their way; among equals
+/// first come, first served.
 #[derive(Debug, Default)]
 pub(super) struct Turns {
     waiting: VecDeque<Delivery>,
@@ -29,10 +30,10 @@ impl Turns {
         if UNDER_WAY_MAX <= self.under_way.values().sum() {
             return None;
         }
-        let under_way = &self.under_way;
-        let has_room = |url: &str| under_way.get(url).is_none_or(|count| *count < OF_ONE_MAX);
-        let mut waiting = self.waiting.iter();
-        let next = waiting.position(|one| has_room(&one.target.url))?;
+        let under_way = |one: &Delivery| self.under_way.get(&one.target.url).copied().unwrap_or(0);
+        let waiting = self.waiting.iter().map(under_way).enumerate();
+        let with_room = waiting.filter(|(_, count)| *count < OF_ONE_MAX);
+        let (next, _) = with_room.min_by_key(|(_, count)| *count)?;
         let delivery = self.waiting.remove(next)?;
         let count = self.under_way.entry(delivery.target.url.clone());
         *count.or_default() += 1;
@@ -71,10 +72,21 @@ mod tests {
             .into_iter()
             .map(|delivery| delivery.idempotency_key)
             .collect();
-        assert_eq!(keys, ["dead-0", "dead-1", "dead-2", "dead-3", "pager-0"]);
+        assert_eq!(keys, ["dead-0", "pager-0", "dead-1", "dead-2", "dead-3"]);
         turns.ended(&to("dead", 2));
         assert_eq!(turns.next().unwrap().idempotency_key, "dead-4");
         assert!(turns.next().is_none());
+    }
+
+    #[test]
+    fn nor_do_many() {
+        let mut turns = Turns::default();
+        turns.add((0..300).map(|number| to(&format!("dead{}", number % 5), number)));
+        let first = taken(&mut turns);
+        assert_eq!(first.len(), UNDER_WAY_MAX);
+        turns.add([to("pager", 0)]);
+        turns.ended(&first[0]);
+        assert_eq!(turns.next().unwrap().idempotency_key, "pager-0");
     }
 
     #[test]

@@ -42,7 +42,7 @@ pub(crate) fn ensure() -> Programs {
         say(
             "skip",
             &format!(
-                "tests with Prometheus: {error:#}; install it, or set PROMTOOL and PROMETHEUS"
+                "tests with Prometheus: {error:#}; install Prometheus, or set PROMTOOL and PROMETHEUS"
             ),
         );
         Programs::new()

@@ -107,7 +107,7 @@ impl Controller for Alert {
             let holds = counted.and_then(|counted| intent.holds(counted, level));
             watched.breaching = watched.breaching.next(holds, after, now);
             watched.no_data = watched.no_data.next(Some(known.is_none()), after, now);
-            let summary = intent.summary(counted, *target);
+            let summary = intent.summary(counted.filter(|_| known.is_some()), *target);
             for (kind, state) in watched.states() {
                 if let Some(alert) = intent.alert(&objective, (kind, state), &summary) {
                     decision.signals.push(Signal::Alert(Box::new(alert)));
@@ -147,7 +147,9 @@ impl AlertIntent {
     fn holds(&self, counted: Counted, level: f64) -> Option<bool> {
         let tally = counted.tally;
         let is_above = counted.surely_exceeds(level);
-        let is_below = tally.stays_below(level) || tally.units().total == 0;
+        // No slice is over yet, while requests come: that says nothing of how they end.
+        let is_idle = tally.units().total == 0 && tally.requests.total == 0;
+        let is_below = tally.stays_below(level) || is_idle;
         let (holds, fails) = match self.op {
             Comparison::Gt | Comparison::Gte => (is_above, is_below),
             Comparison::Lt | Comparison::Lte => (is_below, is_above),

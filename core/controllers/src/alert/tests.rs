@@ -283,6 +283,16 @@ fn a_slice_in_which_surely_too_much_was_bad_is_enough_when_it_is_over() {
 }
 
 #[test]
+fn slices_that_are_not_over_after_a_silence_end_nothing() {
+    let silence = core::iter::repeat_n(None, 11 * 60);
+    let seen = minutes(6, (100, 0))
+        .chain(minutes(10, (100, 20)))
+        .chain(silence)
+        .chain(minutes(2, (100, 20)));
+    assert_eq!(changes(&of_slices(5, 60), seen), [(600, Breaching, Firing)]);
+}
+
+#[test]
 fn shares_of_slices_burn_as_they_add_up() {
     let mut ratio = of_slices(1, 600);
     ratio.slices = vec![(0, crate::Slicing::ratio(Duration::from_secs(60)).unwrap())];
