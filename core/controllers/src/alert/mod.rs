@@ -106,7 +106,12 @@ impl Controller for Alert {
             let level = bad_share(intent.threshold, *target);
             let holds = counted.and_then(|counted| intent.holds(counted, level));
             watched.breaching = watched.breaching.next(holds, after, now);
-            watched.no_data = watched.no_data.next(Some(known.is_none()), after, now);
+            let is_silent = match known {
+                Some(_) => Some(false),
+                // Who just began to listen does not know.
+                None => world.has_listened(lookback).then_some(true),
+            };
+            watched.no_data = watched.no_data.next(is_silent, after, now);
             let summary = intent.summary(counted.filter(|_| known.is_some()), *target);
             for (kind, state) in watched.states() {
                 if let Some(alert) = intent.alert(&objective, (kind, state), &summary) {

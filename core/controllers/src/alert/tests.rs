@@ -170,6 +170,9 @@ fn nobody_reporting_is_told_where_it_is_wanted_and_never_ends_an_alert() {
         matches!(given[..], [(second, NoData, Firing)] if 60 < second),
         "{given:?}"
     );
+    // Who has just begun to listen, as after a night without a control plane, does not know.
+    assert_eq!(changes(&wanted, [None; 60]), []);
+    assert_eq!(changes(&wanted, [None; 70]), [(61, NoData, Firing)]);
     let dark = [BAD; 5].into_iter().chain([None; 600]);
     assert_eq!(changes(&intent(), dark), [(1, Breaching, Firing)]);
 }
