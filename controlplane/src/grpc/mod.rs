@@ -80,6 +80,19 @@ impl Services {
         stop: impl Future<Output = ()>,
     ) {
         let (stopping, stopped) = watch::channel(false);
+        // Then nobody listens any more: who comes while the others leave is refused.
+        self.accept(limits, connections, stop, stopped).await;
+        stopping.send_replace(true);
+        stopping.closed().await;
+    }
+
+    async fn accept<C: Carrier>(
+        &self,
+        limits: &AdsLimits,
+        connections: impl Stream<Item = io::Result<C>>,
+        stop: impl Future<Output = ()>,
+        stopped: watch::Receiver<bool>,
+    ) {
         let (mut connections, mut stop) = (pin!(connections), pin!(stop));
         loop {
             tokio::select! {
@@ -95,8 +108,5 @@ impl Services {
                 }
             }
         }
-        stopping.send_replace(true);
-        drop(stopped);
-        stopping.closed().await;
     }
 }

@@ -237,8 +237,10 @@ pub async fn serve(
         http,
     };
     let ended = parts.run(stop, &stopping).await;
-    watching.abort();
-    alerting.abort();
+    // Who starts anew in this process finds the store closed.
+    let now = tokio::time::Instant::now();
+    leave(watching, now).await;
+    leave(alerting, now).await;
     ended
 }
 
@@ -277,24 +279,19 @@ impl Parts {
         self.running.await?;
         // Streams of discovery never end by themselves.
         let farewell = tokio::time::Instant::now() + FAREWELL;
-        for (abort, part) in [
-            (self.grpc.abort_handle(), ended(self.grpc)),
-            (self.http.abort_handle(), ended(self.http)),
-        ] {
-            if tokio::time::timeout_at(farewell, part).await.is_err() {
-                abort.abort();
-            }
-        }
+        leave(self.grpc, farewell).await;
+        leave(self.http, farewell).await;
         tracing::info!("stopped");
         Ok(())
     }
 }
 
-/// Waits for a part, however it ends.
-fn ended<T: Send + 'static>(
-    part: JoinHandle<T>,
-) -> std::pin::Pin<Box<dyn Future<Output = ()> + Send>> {
-    Box::pin(async move { drop(part.await) })
+/// Waits for a part until `farewell`, and ends it then. What it had is gone afterwards, however it ended.
+async fn leave<T>(mut part: JoinHandle<T>, farewell: tokio::time::Instant) {
+    if tokio::time::timeout_at(farewell, &mut part).await.is_err() {
+        part.abort();
+        drop(part.await);
+    }
 }
 
 async fn load(settings: &ServeSettings) -> Result<Loaded, ServeError> {
