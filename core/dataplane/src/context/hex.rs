@@ -61,14 +61,8 @@ const fn decoded(digits: [u8; 8]) -> (u64, u64) {
 
 /// The number that lower-case digits mean, one by one; at most 16 of them.
 pub(crate) fn number_of(digits: &[u8]) -> Option<u64> {
-    digits.iter().try_fold(0, |number, digit| {
-        let value = match digit {
-            b'0'..=b'9' => digit - b'0',
-            b'a'..=b'f' => digit - b'a' + 10,
-            _ => return None,
-        };
-        Some(number << 4 | u64::from(value))
-    })
+    let add = |number, digit: &u8| Some(number << 4 | u64::from(self::digit(*digit)?));
+    digits.iter().try_fold(0, add)
 }
 
 /// The lower-case digit of the lowest four bits of `value`.
