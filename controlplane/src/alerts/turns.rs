@@ -10,13 +10,16 @@ const UNDER_WAY_MAX: usize = 16;
 /// Of one target: one that never answers leaves room for the others, and is not what pages wait for.
 const OF_ONE_MAX: usize = 4;
 
-/// What waits to be sent, and what is on its way. It is the turn of the target with the fewest on their way; among equals
-/// first come, first served.
+/// What waits to be sent, and what is on its way. It is the turn of the target with the fewest on their way, among equals of
+/// the one that was asked longest ago, and then first come, first served.
 #[derive(Debug, Default)]
 pub(super) struct Turns {
     waiting: VecDeque<Delivery>,
     /// How many are on their way, by the address of the target.
     under_way: BTreeMap<String, usize>,
+    /// When who waits was last asked, by the address: as a number that grows.
+    asked: BTreeMap<String, u64>,
+    count: u64,
 }
 
 impl Turns {
@@ -30,11 +33,17 @@ impl Turns {
         if UNDER_WAY_MAX <= self.under_way.values().sum() {
             return None;
         }
-        let under_way = |one: &Delivery| self.under_way.get(&one.target.url).copied().unwrap_or(0);
-        let waiting = self.waiting.iter().map(under_way).enumerate();
-        let with_room = waiting.filter(|(_, count)| *count < OF_ONE_MAX);
-        let (next, _) = with_room.min_by_key(|(_, count)| *count)?;
+        let turn = |one: &Delivery| {
+            let url = &one.target.url;
+            let under_way = self.under_way.get(url).copied().unwrap_or(0);
+            (under_way, self.asked.get(url).copied().unwrap_or(0))
+        };
+        let waiting = self.waiting.iter().map(turn).enumerate();
+        let with_room = waiting.filter(|(_, (under_way, _))| *under_way < OF_ONE_MAX);
+        let (next, _) = with_room.min_by_key(|(_, turn)| *turn)?;
         let delivery = self.waiting.remove(next)?;
+        self.count += 1;
+        self.asked.insert(delivery.target.url.clone(), self.count);
         let count = self.under_way.entry(delivery.target.url.clone());
         *count.or_default() += 1;
         Some(delivery)
@@ -47,6 +56,10 @@ impl Turns {
             if *count == 0 {
                 self.under_way.remove(&delivery.target.url);
             }
+        }
+        if self.waiting.is_empty() && self.under_way.is_empty() {
+            // Targets come and go.
+            self.asked.clear();
         }
     }
 }
@@ -81,12 +94,17 @@ mod tests {
     #[test]
     fn nor_do_many() {
         let mut turns = Turns::default();
-        turns.add((0..300).map(|number| to(&format!("dead{}", number % 5), number)));
+        turns.add((0..300).map(|number| to(&format!("dead{}", number % 20), number)));
         let first = taken(&mut turns);
         assert_eq!(first.len(), UNDER_WAY_MAX);
         turns.add([to("pager", 0)]);
-        turns.ended(&first[0]);
-        assert_eq!(turns.next().unwrap().idempotency_key, "pager-0");
+        let next = first.iter().map(|one| {
+            turns.ended(one);
+            turns.next().unwrap().target.url
+        });
+        let next: Vec<_> = next.take(5).collect();
+        // After those that have never been asked either.
+        assert_eq!(next, ["dead16", "dead17", "dead18", "dead19", "pager"]);
     }
 
     #[test]

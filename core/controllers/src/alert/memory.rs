@@ -25,6 +25,8 @@ pub struct AlertMemory {
 /// Both things that one objective may be told for.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Watched {
+    /// Since when. It is not known of earlier whether anybody reported.
+    since: WallTime,
     pub(super) breaching: State,
     pub(super) no_data: State,
 }
@@ -117,9 +119,17 @@ impl Watched {
     /// Both, as people were `told` of them before the process began.
     pub(super) fn restored(told: impl Fn(AlertKind) -> Option<Told>, now: WallTime) -> Self {
         Self {
+            since: now,
             breaching: State::restored(told(AlertKind::Breaching), now),
             no_data: State::restored(told(AlertKind::NoData), now),
         }
+    }
+
+    /// Whether it was watched for all of the last `length` at `now`.
+    pub(super) fn is_watched_for(&mut self, length: Duration, now: WallTime) -> bool {
+        // A clock that was set back would keep it from being so.
+        self.since = self.since.min(now);
+        length <= now.since(self.since)
     }
 
     /// Both, each with its kind.

@@ -108,8 +108,8 @@ impl Controller for Alert {
             watched.breaching = watched.breaching.next(holds, after, now);
             let is_silent = match known {
                 Some(_) => Some(false),
-                // Who just began to listen does not know.
-                None => world.has_listened(lookback).then_some(true),
+                // Who has just begun to listen does not know.
+                None => watched.is_watched_for(lookback, now).then_some(true),
             };
             watched.no_data = watched.no_data.next(is_silent, after, now);
             let summary = intent.summary(counted.filter(|_| known.is_some()), *target);

@@ -178,6 +178,20 @@ fn nobody_reporting_is_told_where_it_is_wanted_and_never_ends_an_alert() {
 }
 
 #[test]
+fn of_what_was_just_declared_nobody_can_have_reported() {
+    let mut wanted = intent();
+    wanted.when.no_data = true;
+    let (mut world, mut memory) = (World::default(), AlertMemory::default());
+    let mut fires = |second, is_there: bool| {
+        world.begin_step(at(second));
+        is_there && !alerts(&Alert.step(&wanted, &mut memory, &world)).is_empty()
+    };
+    assert!((1..1_000).all(|second| !fires(second, false)));
+    assert!((1_000..1_060).all(|second| !fires(second, true)));
+    assert!(fires(1_060, true));
+}
+
+#[test]
 fn only_who_wants_to_hear_is_told() {
     let mut world = World::default();
     world.begin_step(at(1));

@@ -8,12 +8,6 @@ use core::time::Duration;
 use super::World;
 
 impl World {
-    /// Whether reports of the last `length` were heard if there were any: it has taken steps for so long.
-    pub(crate) fn has_listened(&self, length: Duration) -> bool {
-        let since = self.listens_since;
-        since.is_some_and(|since| length <= self.now.since(since))
-    }
-
     /// How often sidecars report by default (`ReportSettings`).
     const REPORT_INTERVAL: Duration = Duration::from_secs(1);
 

@@ -44,8 +44,6 @@ use spending::AllSpending;
 #[derive(Clone, Debug, Default)]
 pub struct World {
     now: WallTime,
-    /// When the first step of this process began.
-    listens_since: Option<WallTime>,
     signals: Vec<Signal>,
     /// Places in `signals` of those that the next step is to know of.
     lasting: Vec<usize>,
@@ -106,7 +104,6 @@ impl World {
     pub fn begin_step(&mut self, now: WallTime) {
         let before = self.now;
         self.now = now;
-        self.listens_since = Some(self.listens_since.map_or(now, |since| since.min(now)));
         self.signals.clear();
         self.lasting.clear();
         if Self::STEP_BACK_MIN < before.since(now) {
