@@ -280,13 +280,23 @@ impl Engine {
         }
         intents.into_iter().try_for_each(|intent| {
             let name = intent.spec().name.clone();
-            // A trial leaves no schedule behind.
             let intent = match order {
                 Order::Run => intent,
-                Order::Try => intent.when_asked(),
+                Order::Try => self.to_try(intent),
             };
             self.ask(name, Some(intent), order, now)
         })
+    }
+
+    /// What `intent` is handed in as to be tried. A trial leaves no schedule behind, and takes none away: what runs by
+    /// one already, and is the same else, goes on to.
+    fn to_try(&self, intent: ChaosIntent) -> ChaosIntent {
+        let known = self.chaos.asked.get(&intent.spec().name);
+        let known = known.and_then(|asked| asked.intent.clone());
+        let tried = intent.when_asked();
+        known
+            .filter(|known| known.clone().when_asked() == tried)
+            .unwrap_or(tried)
     }
 
     /// Runs or tries at once what is declared as `name`, or was handed in before.

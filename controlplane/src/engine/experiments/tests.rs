@@ -111,14 +111,33 @@ fn what_is_tried_is_soon_over_and_runs_when_somebody_asks_for_that() {
     assert_eq!(process.phase(), Some(ExperimentPhase::Preflight));
 }
 
+/// An experiment with a schedule.
+fn scheduled(schedule: serde_json::Value) -> ChaosIntent {
+    let mut spec = serde_json::to_value(intent().spec()).unwrap();
+    spec["schedule"] = schedule;
+    serde_json::from_value(spec).unwrap()
+}
+
+#[test]
+fn what_is_tried_goes_on_to_run_by_the_schedule_that_it_has() {
+    let mut process = Process::begin();
+    let nightly = || vec![scheduled(json!({"at": [later(200)]}))];
+    for (order, second) in [(Order::Run, 0), (Order::Try, 100)] {
+        let engine = &mut process.engine;
+        engine
+            .run_experiments(nightly(), order, later(second))
+            .unwrap();
+        process.step(later(second));
+        process.step(later(second + 60));
+    }
+    assert_eq!(process.engine.experiments().len(), 2);
+    process.step(later(201));
+    assert_eq!(process.engine.experiments().len(), 3);
+}
+
 /// A file that is only tried is in no folder, and its schedule would begin when nobody thinks of it any more.
 #[test]
 fn what_is_tried_leaves_no_schedule_behind() {
-    let scheduled = |schedule: serde_json::Value| {
-        let mut spec = serde_json::to_value(intent().spec()).unwrap();
-        spec["schedule"] = schedule;
-        serde_json::from_value::<ChaosIntent>(spec).unwrap()
-    };
     for schedule in [json!("once"), json!({"at": [later(30)]})] {
         let mut process = Process::begin();
         process
