@@ -89,6 +89,7 @@ fn go_on(beside: &Beside, work: &mut FuturesUnordered<Work>, context: &mut Conte
 mod tests {
     use std::convert::Infallible;
     use std::future::pending;
+    use std::sync::atomic::AtomicUsize;
 
     use tokio::io::AsyncWriteExt as _;
     use tokio::net::{TcpListener, TcpStream};
@@ -98,9 +99,15 @@ mod tests {
 
     use super::*;
 
-    /// Its calls never end, and hold what they were called with.
-    #[derive(Clone)]
-    struct Holds(Arc<()>);
+    /// Its calls never end, and hold a clone of it, which is counted.
+    struct Holds(Arc<AtomicUsize>);
+
+    impl Clone for Holds {
+        fn clone(&self) -> Self {
+            self.0.fetch_add(1, Ordering::Relaxed);
+            Self(Arc::clone(&self.0))
+        }
+    }
 
     impl NamedService for Holds {
         const NAME: &'static str = "test.Holds";
@@ -166,10 +173,12 @@ mod tests {
         let all = [&preface[..], &settings, &call, &connect].concat();
         client.write_all(&all).await.unwrap();
         let (server, _) = listener.accept().await.unwrap();
-        let held = Arc::new(());
+        let held = Arc::new(AtomicUsize::new(0));
         let services = Services::of(Routes::new(Holds(Arc::clone(&held))));
         let (_stop, stopped) = watch::channel(false);
+        let before = held.load(Ordering::Relaxed);
         carry(server, services, AdsLimits::default(), stopped).await;
+        assert!(before < held.load(Ordering::Relaxed), "the call did come");
         assert_eq!(Arc::strong_count(&held), 1);
     }
 }

@@ -237,9 +237,9 @@ pub async fn serve(
         http,
     };
     let ended = parts.run(stop, &stopping).await;
-    // Who starts anew in this process finds the store closed.
+    // Nobody hears of documents any more, so watching ends by itself, with the store.
     let now = tokio::time::Instant::now();
-    leave(watching, now).await;
+    leave(watching, now + FAREWELL).await;
     leave(alerting, now).await;
     ended
 }
@@ -286,7 +286,8 @@ impl Parts {
     }
 }
 
-/// Waits for a part until `farewell`, and ends it then. What it had is gone afterwards, however it ended.
+/// Waits for a part until `farewell`, and ends it then. What it had is gone afterwards, however it ended, but not what it began
+/// beside itself: connections, which end with the process.
 async fn leave<T>(mut part: JoinHandle<T>, farewell: tokio::time::Instant) {
     if tokio::time::timeout_at(farewell, &mut part).await.is_err() {
         part.abort();

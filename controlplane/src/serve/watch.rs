@@ -151,8 +151,9 @@ impl Watched {
     ) {
         let mut looks = tokio::time::interval(LOOK_GAP);
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        while !updates.is_closed() {
+        loop {
             let order = tokio::select! {
+                () = updates.closed() => return,
                 _ = looks.tick() => None,
                 Some(order) = orders.recv() => Some(order),
             };
