@@ -3,6 +3,7 @@
 //! A run is stored when its phase changes, so a control plane that begins again knows that it
 //! began: it is then over, because nobody knows what its arms had seen, and is not begun again. What came of it stays.
 
+mod asking;
 mod order;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -258,131 +259,6 @@ impl Engine {
         let is_over = |name: &str, due_at, _| self.chaos.is_over(name, due_at);
         let running = self.controllers.experiments(&self.world, is_over);
         self.chaos.keep(running);
-    }
-
-    /// Runs or tries `intents` at once: all of them or none.
-    ///
-    /// # Errors
-    ///
-    /// When a document in the folder has the name of one of them, or one runs already.
-    pub fn run_experiments(
-        &mut self,
-        intents: Vec<ChaosIntent>,
-        order: Order,
-        now: WallTime,
-    ) -> Result<(), NotAsked> {
-        for intent in &intents {
-            let name = &intent.spec().name;
-            if self.is_declared(name) {
-                return Err(NotAsked::Declared(name.clone()));
-            }
-            self.may_ask(name)?;
-        }
-        intents.into_iter().try_for_each(|intent| {
-            let name = intent.spec().name.clone();
-            let intent = match order {
-                Order::Run => intent,
-                Order::Try => self.to_try(intent),
-            };
-            self.ask(name, Some(intent), order, now)
-        })
-    }
-
-    /// What `intent` is handed in as to be tried. A trial leaves no schedule behind, and takes none away: what runs by
-    /// one already, and is the same else, goes on to.
-    fn to_try(&self, intent: ChaosIntent) -> ChaosIntent {
-        let known = self.chaos.asked.get(&intent.spec().name);
-        let known = known.and_then(|asked| asked.intent.clone());
-        let tried = intent.when_asked();
-        known
-            .filter(|known| known.clone().when_asked() == tried)
-            .unwrap_or(tried)
-    }
-
-    /// Runs or tries at once what is declared as `name`, or was handed in before.
-    ///
-    /// # Errors
-    ///
-    /// When there is no such experiment, or it runs already.
-    pub fn run_declared_experiment(
-        &mut self,
-        name: &str,
-        order: Order,
-        now: WallTime,
-    ) -> Result<(), NotAsked> {
-        let known = self.chaos.asked.get(name);
-        let intent = known.and_then(|asked| asked.intent.clone());
-        if intent.is_none() && !self.is_declared(name) {
-            return Err(NotAsked::Unknown(name.to_owned()));
-        }
-        self.ask(name.to_owned(), intent, order, now)
-    }
-
-    /// Ends the run of `name`.
-    ///
-    /// # Errors
-    ///
-    /// When it does not run.
-    pub fn stop_experiment(&mut self, name: &str, now: WallTime) -> Result<(), NotAsked> {
-        let is_asked = |asked: &Asked| {
-            let due_at = asked.asked_at;
-            !self.chaos.is_over(name, due_at) && asked.stopped_at.is_none_or(|at| at < due_at)
-        };
-        let known = self.chaos.asked.get(name);
-        if !self.chaos.is_running(name) && !known.is_some_and(is_asked) {
-            return Err(NotAsked::DoesNotRun(name.to_owned()));
-        }
-        let mut asked = known.cloned().unwrap_or_else(|| Asked {
-            name: name.to_owned(),
-            intent: None,
-            // Long ago: nothing is due by it.
-            asked_at: WallTime::default(),
-            stopped_at: None,
-            is_trial: false,
-        });
-        asked.stopped_at = Some(now);
-        self.chaos.ask(asked);
-        self.take_up(now);
-        Ok(())
-    }
-
-    fn ask(
-        &mut self,
-        name: String,
-        intent: Option<ChaosIntent>,
-        order: Order,
-        now: WallTime,
-    ) -> Result<(), NotAsked> {
-        self.may_ask(&name)?;
-        self.chaos.ask(Asked {
-            name,
-            intent,
-            asked_at: now,
-            stopped_at: None,
-            is_trial: order == Order::Try,
-        });
-        self.take_up(now);
-        Ok(())
-    }
-
-    fn may_ask(&self, name: &str) -> Result<(), NotAsked> {
-        if self.chaos.is_running(name) {
-            return Err(NotAsked::Runs(name.to_owned()));
-        }
-        Ok(())
-    }
-
-    /// Whether a document in the folder says it.
-    fn is_declared(&self, name: &str) -> bool {
-        self.documents.intents.contains_key(&id(name))
-    }
-
-    /// Lets controllers know of what was asked for.
-    fn take_up(&mut self, now: WallTime) {
-        let documents = self.documents.clone();
-        for refused in self.set_documents(documents, now) {
-            tracing::error!(refused, "no controller takes this intent");
-        }
     }
 }
 
