@@ -123,7 +123,13 @@ impl Fleet {
     /// Whether there surely is only one sidecar, which may then speak for all: no other was heard of in the
     /// longest time that one may be silent, and others would have had the time to be.
     pub(crate) fn is_alone(&self, now: WallTime) -> bool {
-        self.heard(now) <= 1 && self.others_by <= now
+        self.heard(now) <= 1 && self.is_gathered(now)
+    }
+
+    /// Whether all sidecars can have been heard of that see the same. Before, those heard of are the ones that had something
+    /// to say at once: they say nothing of how the fleet is.
+    pub(crate) fn is_gathered(&self, now: WallTime) -> bool {
+        !self.nodes.is_empty() && self.others_by <= now
     }
 
     /// How many sidecars are there that see requests: those heard of in the longest time that one may be silent,

@@ -5,7 +5,9 @@
 //! a sudden change ([`watch`]), or too much in a window. Then an order ([`orders`]) opens all of them. What counts as trouble is derived
 //! from the objective ([`derive`]), or declared with a [`CircuitBreakerIntent`].
 //!
-//! Missing readings give no order and withdraw none: not known is neither good nor bad.
+//! Missing readings give no order and withdraw none: not known is neither good nor bad. So after a start, or where nobody was
+//! heard of for a minute, there is no order before all sidecars can have reported ([`World::set_report_interval`]): two seconds where
+//! they report every second. Meanwhile each breaker judges by itself.
 
 mod derive;
 mod derived;
@@ -219,6 +221,10 @@ impl<'a> Guard<'a> {
         let Subject { scope, fleet, .. } = subject;
         let level: Share = rule.limits().failed_max;
         let change = self.orders.watches.look(subject, hypotheses, &rule, now);
+        // Who sees bad requests reports first: nobody opens a fleet that had no time to be heard.
+        if !fleet.is_gathered(now) {
+            return;
+        }
         let opened = self.world.opened_by_themselves(scope, QUORUM_WINDOW);
         // In health nobody is counted: that looks at every sidecar.
         if 0 < opened {

@@ -82,3 +82,63 @@ fn half_a_fleet_that_fell_silent_is_counted_as_long_as_it_may_only_be_slow() {
         "who is gone neither hinders nor helps"
     );
 }
+
+/// The second in which all are ordered to open when `bad` of the callers open in the first second after a start and in each
+/// from then on, and are heard at once, as is one that is well. The others are well, too, and come a second later.
+fn ordered_after_a_start(bad: u64) -> Option<u64> {
+    ordered(|second| {
+        let heard = if second == 1 { bad + 1 } else { CALLERS };
+        let report = |number: u64| match number < bad {
+            true => opened(number, second),
+            false => well(number, second),
+        };
+        (0..heard).map(report).collect()
+    })
+}
+
+#[test]
+fn nobody_opens_the_fleet_before_it_can_have_been_heard() {
+    for bad in [2, 3] {
+        assert_eq!(ordered_after_a_start(bad), None, "{bad} of twenty");
+    }
+    assert_eq!(ordered_after_a_start(4), Some(3), "a fifth");
+}
+
+#[test]
+fn nor_by_what_those_that_came_first_counted() {
+    let orders = |others: u64| {
+        ordered(|second| {
+            let bad = (0..2).map(|number| saw(&format!("bad-{number}"), second, (20, 20)));
+            let heard = if second == 1 { 0 } else { others };
+            let well = (0..heard).map(|number| saw(&format!("well-{number}"), second, (2_000, 0)));
+            bad.chain(well).collect()
+        })
+    };
+    assert_eq!(orders(18), None, "two of twenty");
+    assert_eq!(orders(0), Some(3), "there is nobody else");
+}
+
+/// The same without a request.
+fn silent(mut seen: Observation) -> Observation {
+    let scope = &mut seen.scopes[0];
+    scope.objectives[0].total = 0;
+    scope.objectives[0].good = 0;
+    scope.outcomes = [0; Outcome::ALL.len()];
+    seen
+}
+
+#[test]
+fn nor_where_they_say_only_that_they_opened() {
+    let given = ordered(|second| {
+        let heard = if second == 1 { 3 } else { CALLERS };
+        let report = |number: u64| match (number < 2, second) {
+            // What it was by is in the report before, which nobody took.
+            (true, 1) => silent(opened(number, 1)),
+            (true, _) => opened(number, second),
+            (false, 1) => silent(well(number, 1)),
+            (false, _) => well(number, second),
+        };
+        (0..heard).map(report).collect()
+    });
+    assert_eq!(given, None, "two of twenty");
+}
