@@ -2,7 +2,8 @@
 //!
 //! A decision is new when its policies are: leases that are renewed and numbers
 //! that move in the words are none. What is kept is stored, so after a restart numbers
-//! go on, and what is decided again as it was is nothing new, unless it was decided so long ago that it left the history.
+//! go on, and what is decided again as it was is nothing new. For that, what holds is stored apart from the history, in which
+//! it may have been decided too long ago: with thousands of intents, most of it was.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -29,6 +30,8 @@ pub(super) struct Decisions {
     steps: u64,
     /// Numbers of those that differ from what was last taken to be stored.
     changed: Vec<u64>,
+    /// The same of what holds.
+    changed_held: BTreeSet<(Stage, IntentId)>,
     /// Of those that nobody has counted yet.
     stages: Vec<Stage>,
 }
@@ -49,34 +52,63 @@ struct Held {
 pub(super) struct Stored {
     #[serde(flatten)]
     explained: DecisionExplained,
-    /// All its policies but for their leases, while it is in force.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// Where stores of before have all its policies but for their leases, while it is in force: it is a [`Standing`] there, too.
+    #[serde(default, skip_serializing)]
     held: Option<Vec<Policy>>,
 }
 
+/// What holds for one intent by one stage, as it is stored.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Standing {
+    stage: Stage,
+    intent: IntentId,
+    /// The number of the decision.
+    id: u64,
+    /// All its policies but for their leases.
+    policies: Vec<Policy>,
+}
+
+/// What became of the place of one that holds: its key, and what is there; nothing when it holds no more.
+pub(super) type Place = (String, Option<Standing>);
+
 impl Decisions {
     /// Goes on after what an earlier process stored, in any order.
-    pub(super) fn restored(mut stored: Vec<Stored>) -> Self {
+    pub(super) fn restored(mut stored: Vec<Stored>, standing: Vec<Standing>) -> Self {
         stored.sort_by_key(|one| one.explained.decision.id);
-        let mut history = History::of(MAX);
-        let mut current: BTreeMap<Stage, BTreeMap<IntentId, Held>> = BTreeMap::new();
+        let mut all = Self {
+            history: History::of(MAX),
+            current: BTreeMap::new(),
+            steps: 0,
+            changed: Vec::new(),
+            changed_held: BTreeSet::new(),
+            stages: Vec::new(),
+        };
         for Stored { explained, held } in stored {
             let DecisionTaken { id, stage, .. } = explained.decision;
             if let Some(policies) = held {
                 let intent = IntentId(explained.decision.intent.clone());
-                let step = 0;
-                let held = Held { id, policies, step };
-                current.entry(stage).or_default().insert(intent, held);
+                all.changed_held.insert((stage, intent.clone()));
+                all.hold(stage, intent, (id, policies));
             }
-            history.take_back(id, explained);
+            all.history.take_back(id, explained);
         }
-        Self {
-            history,
-            current,
-            steps: 0,
-            changed: Vec::new(),
-            stages: Vec::new(),
+        for Standing {
+            stage,
+            intent,
+            id,
+            policies,
+        } in standing
+        {
+            all.hold(stage, intent, (id, policies));
         }
+        all
+    }
+
+    /// Notes that the decision with the number `id` holds, with these policies but for their leases.
+    fn hold(&mut self, stage: Stage, intent: IntentId, (id, policies): (u64, Vec<Policy>)) {
+        let step = self.steps;
+        let held = Held { id, policies, step };
+        self.current.entry(stage).or_default().insert(intent, held);
     }
 
     /// Adds what `step` decided differently from the last one, and returns it in words. `objectives` says
@@ -107,13 +139,9 @@ impl Decisions {
                 "{id} {} ({:?}): {because}",
                 one.intent.0, one.stage
             ));
-            let held = Held {
-                id,
-                policies: one.decision.policies.iter().map(lasting).collect(),
-                step: self.steps,
-            };
-            let of_stage = self.current.entry(one.stage).or_default();
-            of_stage.insert(one.intent.clone(), held);
+            let policies = one.decision.policies.iter().map(lasting).collect();
+            self.hold(one.stage, one.intent.clone(), (id, policies));
+            self.changed_held.insert((one.stage, one.intent.clone()));
         }
         self.conclude_withdrawn(world);
         new
@@ -122,11 +150,12 @@ impl Decisions {
     /// Notes what became of decisions that were withdrawn with their intents: the last step had none of them.
     fn conclude_withdrawn(&mut self, world: &World) {
         let mut withdrawn = Vec::new();
-        for held in self.current.values_mut() {
-            held.retain(|_, held| {
+        for (stage, held) in &mut self.current {
+            held.retain(|intent, held| {
                 let is_here = held.step == self.steps;
                 if !is_here {
                     withdrawn.push(held.id);
+                    self.changed_held.insert((*stage, intent.clone()));
                 }
                 is_here
             });
@@ -157,16 +186,29 @@ impl Decisions {
         let mut changed = std::mem::take(&mut self.changed);
         changed.sort_unstable();
         changed.dedup();
-        let place = |id: u64| id % MAX as u64;
         let stored = |id| {
             let explained = self.history.get(id)?.clone();
-            let held = self.current.get(&explained.decision.stage);
-            let held = held.and_then(|held| held.get(&IntentId(explained.decision.intent.clone())));
-            let held = held.filter(|held| held.id == id);
-            let held = held.map(|held| held.policies.clone());
-            Some((place(id), Stored { explained, held }))
+            let held = None;
+            Some((id % MAX as u64, Stored { explained, held }))
         };
         changed.into_iter().filter_map(stored).collect()
+    }
+
+    /// Takes where what holds changed, to be stored: one place for each intent and stage.
+    pub(super) fn take_held(&mut self) -> Vec<Place> {
+        let changed = std::mem::take(&mut self.changed_held);
+        let place = |(stage, intent): (Stage, IntentId)| {
+            let key = format!("{stage:?}\n{}", intent.0);
+            let held = self.current.get(&stage).and_then(|held| held.get(&intent));
+            let standing = held.map(|held| Standing {
+                stage,
+                intent,
+                id: held.id,
+                policies: held.policies.clone(),
+            });
+            (key, standing)
+        };
+        changed.into_iter().map(place).collect()
     }
 
     /// Takes the stage of each that was added since the last call; of the first [`MAX`].

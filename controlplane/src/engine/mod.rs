@@ -177,6 +177,9 @@ impl Engine {
         for (place, decision) in self.decisions.take_changes() {
             restore::put_decision(&mut batch, place, &decision);
         }
+        for place in self.decisions.take_held() {
+            restore::put_standing(&mut batch, place);
+        }
         self.chaos.changes(&mut batch);
         batch
     }

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use sloop_controllers::{Cell, Controllers, Step, World};
 use sloop_model::WallTime;
 
-use super::decisions::{Decisions, Stored};
+use super::decisions::{Decisions, Place, Stored};
 use super::experiments::Experiments;
 use super::noted::Noted;
 use super::{Denials, Documents, EVENTS_MAX, Engine, Fleet, History};
@@ -29,6 +29,9 @@ const SEEN: &str = "seen\n";
 
 /// Decisions, each in the place of the one that left the history.
 const DECISION: &str = "decision\n";
+
+/// What holds for an intent by a stage, also where it was decided too long ago to be among decisions.
+const STANDING: &str = "standing\n";
 
 /// Why the store's content is of no use.
 #[derive(Debug, thiserror::Error)]
@@ -90,7 +93,7 @@ impl Engine {
             step: Step::default(),
             slos: std::cell::OnceCell::new(),
             events: History::of(EVENTS_MAX),
-            decisions: Decisions::restored(read(store, DECISION)?),
+            decisions: Decisions::restored(read(store, DECISION)?, read(store, STANDING)?),
             recorded: None,
             chaos,
         })
@@ -125,6 +128,15 @@ pub(super) fn delete_cell(batch: &mut Batch, key: &str) {
 
 pub(super) fn put_decision(batch: &mut Batch, place: u64, decision: &Stored) {
     put(batch, &format!("{DECISION}{place:04}"), decision);
+}
+
+/// Stores what holds in its place, or that nothing does.
+pub(super) fn put_standing(batch: &mut Batch, (place, standing): Place) {
+    let key = format!("{STANDING}{place}");
+    match standing {
+        Some(standing) => put(batch, &key, &standing),
+        None => batch.delete(key),
+    }
 }
 
 pub(super) fn put_seen(batch: &mut Batch, incarnation: u64, seen: Option<Seen>) {

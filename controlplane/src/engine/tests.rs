@@ -510,6 +510,72 @@ fn what_is_decided_as_before_a_restart_is_no_new_decision() {
 }
 
 #[test]
+fn what_holds_is_no_new_decision_after_a_restart_however_long_ago_it_was_decided() {
+    let mut process = Process::begin();
+    let changing = |round: usize| {
+        slo(
+            "pay",
+            [SloMode::Monitored, SloMode::Actionable][round % 2],
+            0.9,
+        )
+    };
+    let lasting = slo("buy", SloMode::Actionable, 0.9);
+    for round in 0..=decisions::MAX {
+        process.declare(&[changing(round), lasting.clone()]);
+        process.engine.step(NOW);
+        process.store.commit(&process.engine.changes()).unwrap();
+    }
+    let decided = process.engine.decisions();
+    assert!(decided.iter().all(|one| one.intent == "SLO/pay"));
+    let slos = [changing(decisions::MAX), lasting];
+    for _ in 0..2 {
+        process.restart();
+        process.declare(&slos);
+        process.engine.step(NOW.after(SECOND));
+        assert_eq!(process.engine.decisions(), decided);
+        process.store.commit(&process.engine.changes()).unwrap();
+    }
+    let standing = |process: &Process| process.store.list(b"standing\n").unwrap().len();
+    assert_eq!(
+        standing(&process),
+        4,
+        "two SLOs, each measured and protected"
+    );
+    process.declare(&slos[..1]);
+    process.engine.step(NOW.after(SECOND * 2));
+    process.store.commit(&process.engine.changes()).unwrap();
+    assert_eq!(standing(&process), 2);
+}
+
+#[test]
+fn what_holds_by_a_store_of_before_is_no_new_decision() {
+    let mut process = Process::begin();
+    process.declare(&[slo("pay", SloMode::Actionable, 0.9)]);
+    process.engine.step(NOW);
+    process.store.commit(&process.engine.changes()).unwrap();
+    // There, what holds is with the decisions.
+    let mut batch = Batch::new();
+    for (key, standing) in process.store.list(b"standing\n").unwrap() {
+        let standing: serde_json::Value = serde_json::from_slice(&standing).unwrap();
+        let key_of = format!("decision\n{:04}", standing["id"].as_u64().unwrap());
+        let decision = process.store.get(key_of.as_bytes()).unwrap().unwrap();
+        let mut decision: serde_json::Value = serde_json::from_slice(&decision).unwrap();
+        decision["held"] = standing["policies"].clone();
+        batch.put(key_of, decision.to_string());
+        batch.delete(key);
+    }
+    process.store.commit(&batch).unwrap();
+    let decided = process.engine.decisions();
+    for _ in 0..2 {
+        process.restart();
+        process.engine.step(NOW.after(SECOND));
+        assert_eq!(process.engine.decisions(), decided);
+        process.store.commit(&process.engine.changes()).unwrap();
+        assert_eq!(process.store.list(b"standing\n").unwrap().len(), 2);
+    }
+}
+
+#[test]
 fn renewing_a_fault_is_no_decision() {
     let mut process = Process::begin();
     let fault = format!(
