@@ -12,6 +12,7 @@ mod files;
 mod grpc;
 mod kept;
 mod orders;
+mod parts;
 mod watch;
 
 pub use actor::{Change, View};
@@ -29,12 +30,12 @@ use opentelemetry::metrics::Meter;
 use sloop_xds::rollout::RolloutPace;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch as latest};
-use tokio::task::{JoinError, JoinHandle};
+use tokio::task::JoinError;
 
 use crate::admin::{Admin, TokenFileError};
 use crate::ads::Hub;
 use crate::alerts::{self, DeliverError, Deliverer};
-use crate::door::{TlsError, TlsFiles};
+use crate::door::{Door, TlsError, TlsFiles};
 use crate::engine::{Documents, Engine, RestoreError};
 use crate::ingest::{Reports, WAITING_MAX};
 use crate::limits::Limits;
@@ -46,6 +47,7 @@ use crate::publish::{PublishSettings, Publisher};
 use crate::record::Recorder;
 use crate::store::{Redb, Store, StoreError};
 use actor::{Actor, Inputs, Meters};
+use parts::Parts;
 use watch::Watched;
 
 /// Looks at the engine that may wait.
@@ -146,6 +148,12 @@ pub enum ServeError {
     #[error("the HTTP server ended")]
     Http(#[source] std::io::Error),
     /// A part of the process ended that never should.
+    #[error("the {part} ended early")]
+    Early {
+        /// Which.
+        part: &'static str,
+    },
+    /// The same, and because of a mistake of ours.
     #[error("a task ended early")]
     Task(#[from] JoinError),
 }
@@ -160,88 +168,131 @@ struct Loaded {
     recorder: Option<Recorder>,
 }
 
+/// What is there before that.
+struct Begun {
+    since: Instant,
+    telemetry: Arc<Telemetry>,
+    hub: Hub,
+    door: Door,
+    admin: Admin,
+    deliverer: Deliverer,
+    /// Where people and tools find the HTTP API.
+    http_at: String,
+    stopped: latest::Receiver<bool>,
+}
+
 /// Runs the control plane until `stop` ends, also while it still loads.
 ///
 /// # Errors
 ///
-/// When it cannot begin, or a part of it fails for good.
+/// When it cannot begin, or a part of it fails for good; then too everything that was taken in is durable.
 pub async fn serve(
     settings: ServeSettings,
     stop: impl Future<Output = ()>,
 ) -> Result<(), ServeError> {
-    let begun = Instant::now();
+    let mut stop = pin!(stop);
+    let (stopping, stopped) = latest::channel(false);
+    let mut parts = Parts::default();
+    let begun = begin(&settings, &mut parts, stopped).await?;
+    let loaded = tokio::select! {
+        biased;
+        () = &mut stop => Ok(None),
+        error = parts.failed() => Err(error),
+        loaded = load(&settings) => loaded.map(Some),
+    };
+    let ended = match loaded {
+        Ok(Some(loaded)) => {
+            begun.go_on(&settings, loaded, &mut parts);
+            tokio::select! {
+                () = stop => Ok(()),
+                error = parts.failed() => Err(error),
+            }
+        }
+        Ok(None) => Ok(()),
+        Err(error) => Err(error),
+    };
+    ended.and(parts.end(&stopping).await)
+}
+
+/// Listens, and lets people ask whether it is ready.
+async fn begin(
+    settings: &ServeSettings,
+    parts: &mut Parts,
+    stopped: latest::Receiver<bool>,
+) -> Result<Begun, ServeError> {
+    let since = Instant::now();
     let telemetry = Arc::new(Telemetry::sending(settings.otlp.as_ref())?);
     let limits = settings.limits;
     files::allow(limits.door.connections_max);
     let hub = Hub::new(limits.ads, crate::clock::wall);
-    let (stopping, stopped) = latest::channel(false);
+    let deliverer = Deliverer::of_machine()?;
 
     let http = listen(settings.admin).await?;
     let grpc = listen(settings.listen).await?;
-    let (http_at, grpc_at) = (address(&http), address(&grpc));
-    let door = grpc::keep(grpc, &settings, &telemetry.meter())?;
+    let http_at = address(&http);
+    let door = grpc::keep(grpc, settings, &telemetry.meter())?;
     hub.count(door.metrics.clone());
-    let http = api::keep(http, &settings, &telemetry.meter())?;
+    let http = api::keep(http, settings, &telemetry.meter())?;
     let admin = Admin::loading(Arc::clone(&telemetry), hub.clone());
-    let http = tokio::spawn(api::serve(http, admin.clone(), stopped.clone()));
+    parts.http = tokio::spawn(api::serve(http, admin.clone(), stopped.clone())).into();
+    Ok(Begun {
+        since,
+        telemetry,
+        hub,
+        door,
+        admin,
+        deliverer,
+        http_at,
+        stopped,
+    })
+}
 
-    let mut stop = pin!(stop);
-    let loaded = tokio::select! {
-        biased;
-        () = &mut stop => return Ok(()),
-        loaded = load(&settings) => loaded?,
-    };
-    let meter = telemetry.meter();
-    let ingest = IngestMetrics::register(&meter);
-    let meters = meters(&meter, &ingest);
-    let (store, publisher) = (loaded.store, loaded.publisher);
-    let mut actor = Actor::new(loaded.engine, publisher, store, hub.clone(), meters);
-    actor.record(loaded.recorder);
-    actor.pace(settings.rollout);
-    actor.begin(loaded.documents);
-    observe_nodes(&meter, &hub);
-    let slos = actor.slos();
-    observe_slos(&meter, &slos.subscribe());
-    let (deliverer, told) = (Deliverer::of_machine()?, AlertMetrics::register(&meter));
-    let alerting = tokio::spawn(alerts::run(actor.alerts(), deliverer, told));
+impl Begun {
+    /// Begins everything else with what was `loaded`, and answers everybody.
+    fn go_on(self, settings: &ServeSettings, loaded: Loaded, parts: &mut Parts) {
+        let (hub, door, stopped) = (self.hub, self.door, self.stopped);
+        let meter = self.telemetry.meter();
+        let ingest = IngestMetrics::register(&meter);
+        let meters = meters(&meter, &ingest);
+        let (store, publisher) = (loaded.store, loaded.publisher);
+        let mut actor = Actor::new(loaded.engine, publisher, store, hub.clone(), meters);
+        actor.record(loaded.recorder);
+        actor.pace(settings.rollout);
+        actor.begin(loaded.documents);
+        observe_nodes(&meter, &hub);
+        let slos = actor.slos();
+        observe_slos(&meter, &slos.subscribe());
+        let told = AlertMetrics::register(&meter);
+        parts.alerting = tokio::spawn(alerts::run(actor.alerts(), self.deliverer, told)).into();
 
-    let (arrivals, arrived) = mpsc::channel(WAITING_MAX);
-    let (views, viewed) = mpsc::channel(VIEWS_MAX);
-    let (orders, ordered) = mpsc::channel(VIEWS_MAX);
-    let (changes, changed) = mpsc::channel(1);
-    let inputs = Inputs {
-        arrivals: arrived,
-        views: viewed,
-        changes: ordered,
-        documents: changed,
-        ads: hub.events(),
-        cohorts: hub.cohorts(),
-        stop: stopped.clone(),
-    };
-    let (documents, handed_in) = mpsc::channel(VIEWS_MAX);
-    let watching = tokio::spawn(loaded.watched.run(changes, handed_in));
-    let running = tokio::spawn(actor.run(inputs));
-    hub.open();
-    let counted = (limits.reports, door.metrics.clone());
-    let reports = Reports::service(arrivals, hub.access(), ingest, counted);
-    let grpc = tokio::spawn(grpc::serve(door, limits.ads, (hub, reports), stopped));
-    admin.ready((views, orders, documents), slos);
-    tracing::info!(
-        grpc = %grpc_at, http = %http_at, store = %settings.store.display(),
-        took_ms = begun.elapsed().as_millis(), "ready"
-    );
-
-    let parts = Parts {
-        running,
-        grpc,
-        http,
-    };
-    let ended = parts.run(stop, &stopping).await;
-    // Nobody hears of documents any more, so watching ends by itself, with the store.
-    let now = tokio::time::Instant::now();
-    leave(watching, now + FAREWELL).await;
-    leave(alerting, now).await;
-    ended
+        let (arrivals, arrived) = mpsc::channel(WAITING_MAX);
+        let (views, viewed) = mpsc::channel(VIEWS_MAX);
+        let (orders, ordered) = mpsc::channel(VIEWS_MAX);
+        let (changes, changed) = mpsc::channel(1);
+        let inputs = Inputs {
+            arrivals: arrived,
+            views: viewed,
+            changes: ordered,
+            documents: changed,
+            ads: hub.events(),
+            cohorts: hub.cohorts(),
+            stop: stopped.clone(),
+        };
+        let (documents, handed_in) = mpsc::channel(VIEWS_MAX);
+        parts.watching = tokio::spawn(loaded.watched.run(changes, handed_in)).into();
+        parts.running = tokio::spawn(actor.run(inputs)).into();
+        hub.open();
+        let grpc_at = address(&door.listener);
+        let counted = (settings.limits.reports, door.metrics.clone());
+        let reports = Reports::service(arrivals, hub.access(), ingest, counted);
+        let services = (hub, reports);
+        parts.grpc = tokio::spawn(grpc::serve(door, settings.limits.ads, services, stopped)).into();
+        self.admin.ready((views, orders, documents), slos);
+        tracing::info!(
+            grpc = %grpc_at, http = %self.http_at, store = %settings.store.display(),
+            took_ms = self.since.elapsed().as_millis(), "ready"
+        );
+    }
 }
 
 /// What the loop measures by.
@@ -251,47 +302,6 @@ fn meters(meter: &Meter, ingest: &IngestMetrics) -> Meters {
         step: StepMetrics::register(meter),
         push: PushMetrics::register(meter),
         documents: DocumentMetrics::register(meter),
-    }
-}
-
-/// The parts that run until the end.
-struct Parts {
-    running: JoinHandle<()>,
-    grpc: JoinHandle<()>,
-    http: JoinHandle<Result<(), std::io::Error>>,
-}
-
-impl Parts {
-    /// Waits for `stop`, or for a part that ends on its own; then ends all.
-    async fn run(
-        mut self,
-        stop: impl Future<Output = ()>,
-        stopping: &latest::Sender<bool>,
-    ) -> Result<(), ServeError> {
-        tokio::select! {
-            () = stop => {}
-            ended = &mut self.grpc => return Ok(ended?),
-            ended = &mut self.http => return ended?.map_err(ServeError::Http),
-            ended = &mut self.running => return Ok(ended?),
-        }
-        tracing::info!("stopping");
-        stopping.send_replace(true);
-        self.running.await?;
-        // Streams of discovery never end by themselves.
-        let farewell = tokio::time::Instant::now() + FAREWELL;
-        leave(self.grpc, farewell).await;
-        leave(self.http, farewell).await;
-        tracing::info!("stopped");
-        Ok(())
-    }
-}
-
-/// Waits for a part until `farewell`, and ends it then. What it had is gone afterwards, however it ended, but not what it began
-/// beside itself: connections, which end with the process.
-async fn leave<T>(mut part: JoinHandle<T>, farewell: tokio::time::Instant) {
-    if tokio::time::timeout_at(farewell, &mut part).await.is_err() {
-        part.abort();
-        drop(part.await);
     }
 }
 
