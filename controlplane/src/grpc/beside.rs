@@ -1,13 +1,17 @@
 //! What is done for a connection, in its own task.
 
 use std::future::Future;
+use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use futures_util::FutureExt as _;
 use hyper::rt::Executor;
 
-/// Something that goes on until it is over, or the connection is.
-pub(super) type Work = Pin<Box<dyn Future<Output = ()> + Send>>;
+use super::panics::Panic;
+
+/// Something that goes on until it is over, or the connection is; or it panics.
+pub(super) type Work = Pin<Box<dyn Future<Output = Result<(), Panic>> + Send>>;
 
 /// Takes work for the task of one connection. Clones are of the same.
 ///
@@ -20,7 +24,10 @@ pub(crate) struct Beside {
 impl Beside {
     /// Does `work` from now on.
     pub(crate) fn run(&self, work: impl Future<Output = ()> + Send + 'static) {
-        let work: Work = Box::pin(work);
+        // What panicked is dropped and never looked at again. What it shares with others is shared beyond this connection: they
+        // would meet it as it was left also if the whole task had panicked, and take its locks also when they are poisoned.
+        // hyper's side of the call is told of its end when it is dropped.
+        let work: Work = Box::pin(AssertUnwindSafe(work).catch_unwind());
         let mut begun = self.begun.lock().unwrap_or_else(PoisonError::into_inner);
         begun.push(work);
     }

@@ -12,9 +12,11 @@ use tokio::sync::watch;
 
 use super::beside::{Beside, Work};
 use super::calls::Calls;
+use super::panics::Panicked;
 use super::pulse::{Part, Pulse};
 use super::{Carrier, Services};
 use crate::ads::AdsLimits;
+use crate::metrics::DoorMetrics;
 
 /// Looks at what was woken in one turn: an answer is made and then written. Others want to be looked at, too.
 const LOOKS_MAX: usize = 4;
@@ -27,6 +29,7 @@ pub(super) async fn carry(
     mut stopped: watch::Receiver<bool>,
 ) {
     let beside = Beside::default();
+    let metrics = services.metrics.clone();
     let calls = Calls::new(services, connection.peer(), beside.clone());
     let http2 = limits.http2(beside.clone());
     let mut connection = pin!(http2.serve_connection(TokioIo::new(connection), calls));
@@ -45,7 +48,8 @@ pub(super) async fn carry(
         for _ in 0..LOOKS_MAX {
             let woken = pulse.take();
             if woken.is(Part::Work) {
-                go_on(&beside, &mut work, &mut Context::from_waker(&of_work));
+                let mut context = Context::from_waker(&of_work);
+                go_on(&beside, &mut work, metrics.as_ref(), &mut context);
             }
             if ends.swap(false, Ordering::Relaxed) {
                 connection.as_mut().graceful_shutdown();
@@ -61,7 +65,8 @@ pub(super) async fn carry(
                     return Poll::Ready(());
                 }
                 if is_begun {
-                    go_on(&beside, &mut work, &mut Context::from_waker(&of_work));
+                    let mut context = Context::from_waker(&of_work);
+                    go_on(&beside, &mut work, metrics.as_ref(), &mut context);
                 }
             }
             if pulse.rests() {
@@ -75,10 +80,19 @@ pub(super) async fn carry(
 }
 
 /// Does what can be done of `work`, and of what is begun meanwhile.
-fn go_on(beside: &Beside, work: &mut FuturesUnordered<Work>, context: &mut Context<'_>) {
+fn go_on(
+    beside: &Beside,
+    work: &mut FuturesUnordered<Work>,
+    metrics: Option<&DoorMetrics>,
+    context: &mut Context<'_>,
+) {
     beside.take(work);
     loop {
-        while let Poll::Ready(Some(())) = Pin::new(&mut *work).poll_next(context) {}
+        while let Poll::Ready(Some(done)) = Pin::new(&mut *work).poll_next(context) {
+            if let Err(panic) = done {
+                Panicked::Call.note(&panic, metrics);
+            }
+        }
         if !beside.take(work) {
             return;
         }

@@ -2,18 +2,26 @@
 //!
 //! A connection is one task, with all that is done for its calls: what comes in one go is read, answered and written
 //! in one go, and nobody else is woken for it. Reports are more than all other calls, so none of them is routed. hyper
-//! speaks HTTP/2; what a general server would put around each call is left out. Deadlines are the client's affair: it
-//! resets what it waits for no longer. And what is wrong with one call beyond an error ends its connection.
+//! speaks HTTP/2; what a general server would put around each call is left out.
+//!
+//! Deadlines (`grpc-timeout`) are the client's affair: it resets what it waits for no longer, as Envoy does, and nobody would read
+//! `DEADLINE_EXCEEDED`. A report that was read by then is counted all the same, and recognised when it comes again
+//! ([`crate::ingest::Ledger`]); to leave it out would only have it counted later. A stream of discovery has no deadline.
+//!
+//! A panic ends what panicked, a call or a connection, and no more.
 
 mod beside;
 mod calls;
 mod carried;
+mod panics;
 mod pulse;
 
 use std::future::Future;
 use std::io;
+use std::panic::AssertUnwindSafe;
 use std::pin::pin;
 
+use futures_util::FutureExt as _;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
@@ -21,10 +29,12 @@ use tokio_stream::{Stream, StreamExt as _};
 use tonic::service::Routes;
 
 pub(crate) use beside::Beside;
+pub(crate) use panics::Panicked;
 
 use crate::ads::AdsLimits;
 use crate::door::{Connection, Peer};
 use crate::ingest::ReportDoor;
+use crate::metrics::DoorMetrics;
 
 /// What carries calls.
 pub trait Carrier: AsyncRead + AsyncWrite + Send + Unpin + 'static {
@@ -50,6 +60,7 @@ impl Carrier for TcpStream {
 pub struct Services {
     reports: Option<ReportDoor>,
     others: Routes,
+    metrics: Option<DoorMetrics>,
 }
 
 impl Services {
@@ -59,6 +70,16 @@ impl Services {
         Self {
             reports: None,
             others: others.prepare(),
+            metrics: None,
+        }
+    }
+
+    /// What goes wrong with us is counted by `metrics`.
+    #[must_use]
+    pub fn counted_by(self, metrics: DoorMetrics) -> Self {
+        Self {
+            metrics: Some(metrics),
+            ..self
         }
     }
 
@@ -100,7 +121,14 @@ impl Services {
                 next = connections.next() => match next {
                     Some(Ok(connection)) => {
                         let carried = carried::carry(connection, self.clone(), *limits, stopped.clone());
-                        tokio::spawn(carried);
+                        // It is over, and what it shares it shares with other tasks.
+                        let carried = AssertUnwindSafe(carried).catch_unwind();
+                        let metrics = self.metrics.clone();
+                        tokio::spawn(async move {
+                            if let Err(panic) = carried.await {
+                                Panicked::Connection.note(&panic, metrics.as_ref());
+                            }
+                        });
                     }
                     // Who was not let in was counted at the door.
                     Some(Err(_)) => {}

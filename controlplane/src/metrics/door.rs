@@ -6,6 +6,7 @@ use sloop_controllers::Denied;
 
 use super::counter::counter_by;
 use crate::door::Limit;
+use crate::grpc::Panicked;
 
 /// What connections measure.
 #[derive(Clone, Debug)]
@@ -15,6 +16,7 @@ pub struct DoorMetrics {
     limits: Counter<u64>,
     reloads: Counter<u64>,
     denied: Counter<u64>,
+    panics: Counter<u64>,
 }
 
 impl DoorMetrics {
@@ -49,6 +51,15 @@ impl DoorMetrics {
                 "what",
                 ["service", "report", "api"],
             ),
+            panics: counter_by(
+                meter,
+                (
+                    "grpc_panics",
+                    "Mistakes of ours that ended something on the gRPC port, by what.",
+                ),
+                "what",
+                Panicked::ALL.map(Panicked::word),
+            ),
         }
     }
 
@@ -64,6 +75,11 @@ impl DoorMetrics {
             Denied::Report { .. } => "report",
         };
         self.denied.add(1, &[KeyValue::new("what", what)]);
+    }
+
+    /// Something ended by a mistake of ours.
+    pub(crate) fn panicked(&self, what: Panicked) {
+        self.panics.add(1, &[KeyValue::new("what", what.word())]);
     }
 
     /// Somebody came up against `limit`.

@@ -72,6 +72,8 @@ pub(super) async fn serve(
     mut stopped: latest::Receiver<bool>,
 ) {
     let stop = async move { drop(stopped.wait_for(|stop| *stop).await.map(|_| ())) };
-    let services = Services::of(hub.routes()).with_reports(reports);
+    let services = Services::of(hub.routes())
+        .with_reports(reports)
+        .counted_by(door.metrics.clone());
     services.serve(&limits, door.open(), stop).await;
 }
