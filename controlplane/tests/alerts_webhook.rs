@@ -130,6 +130,8 @@ fn alert(url: &str, state: AlertState) -> AlertStatus {
             name: "phone".to_owned(),
             url: url.to_owned(),
         }],
+        tells_end: true,
+        reason: None,
     }
 }
 

@@ -61,7 +61,10 @@ pub fn payload(alert: &AlertStatus, receiver: &str) -> Value {
         AlertState::Resolved => "resolved",
     };
     let labels = json!(labels(alert));
-    let annotations = json!({"summary": alert.summary});
+    let mut annotations = json!({"summary": alert.summary});
+    if let Some(reason) = alert.reason {
+        annotations["reason"] = json!(reason.word());
+    }
     let fingerprint = fingerprint(alert);
     json!({
         "version": "4",
@@ -97,6 +100,8 @@ fn hex(bytes: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use sloop_controllers::AlertReason;
+
     use super::super::outbox::tests::alert;
     use super::*;
 
@@ -121,6 +126,12 @@ mod tests {
         assert_eq!(over["status"], "resolved");
         assert_eq!(over["alerts"][0]["endsAt"], "2023-11-14T22:14:20Z");
         assert_eq!(over["alerts"][0]["fingerprint"], one["fingerprint"]);
+        assert_eq!(over["alerts"][0]["annotations"].get("reason"), None);
+        let mut withdrawn = alert(AlertState::Resolved);
+        withdrawn.reason = Some(AlertReason::Withdrawn);
+        let withdrawn = payload(&withdrawn, "phone");
+        assert_eq!(withdrawn["alerts"][0]["annotations"]["reason"], "withdrawn");
+        assert_eq!(withdrawn["commonLabels"], labels);
     }
 
     #[test]

@@ -37,13 +37,14 @@ impl Engine {
         })
     }
 
-    /// Which alerts there were at the last step.
+    /// Which alerts there were at the last step, and which were withdrawn lately.
     #[must_use]
     pub fn alerts(&self) -> Vec<AlertStatus> {
         let decisions = self.step.decisions.iter();
         let signals = decisions.flat_map(|decided| &decided.decision.signals);
         let alerts = signals.filter_map(Signal::alert);
-        alerts.cloned().collect()
+        let alerts = alerts.cloned();
+        alerts.chain(self.world.withdrawn_alerts()).collect()
     }
 
     /// What happened on each scope, in the order of scopes.

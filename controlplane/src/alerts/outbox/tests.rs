@@ -25,6 +25,8 @@ pub(in super::super) fn alert(state: AlertState) -> AlertStatus {
             name: "phone".to_owned(),
             url: "http://127.0.0.1:1/hook".to_owned(),
         }],
+        tells_end: true,
+        reason: None,
     }
 }
 

@@ -1,7 +1,9 @@
 //! Who was told of an alert is told of its end, also by a process that began in between.
 
-use sloop_controllers::{Alert, AlertIntent, AlertKind, AlertState, AlertTarget, AlertWhen};
-use sloop_controllers::{Brain, Comparison};
+use sloop_controllers::{
+    Alert, AlertIntent, AlertKind, AlertReason, AlertState, AlertTarget, AlertWhen, Brain,
+    Comparison,
+};
 
 use super::*;
 
@@ -104,6 +106,37 @@ fn of_one_that_ended_just_before_a_restart_people_are_told_after_it() {
     process.restart();
     assert_eq!(told(&mut process, quarter + 1, Some(0)), None);
     assert!(process.store.list(b"cell\nalert").unwrap().is_empty());
+}
+
+/// Declares the SLO, and no alert on it.
+fn withdraw(process: &mut Process) {
+    let documents = documents(&[slo("pay", SloMode::Monitored, 0.9)]);
+    assert!(process.engine.set_documents(documents, NOW).is_empty());
+}
+
+#[test]
+fn one_that_is_withdrawn_while_it_fires_is_over_and_stays_so() {
+    let mut process = alerting();
+    told(&mut process, 2, Some(90));
+    withdraw(&mut process);
+    let over = Some((AlertState::Resolved, 1, 2_000, Some(3_000)));
+    assert_eq!(told(&mut process, 3, Some(90)), over);
+    let alert = process.engine.alerts().remove(0);
+    assert_eq!(alert.reason, Some(AlertReason::Withdrawn));
+    process.restart();
+    assert_eq!(told(&mut process, 4, Some(90)), over);
+    assert_eq!(told(&mut process, 4 + 15 * 60, Some(90)), None, "they know");
+    assert!(process.store.list(b"cell\nwithdrawn").unwrap().is_empty());
+}
+
+#[test]
+fn also_when_its_document_went_while_nothing_ran() {
+    let mut process = alerting();
+    told(&mut process, 2, Some(90));
+    process.engine = Engine::restore(&process.store).unwrap();
+    withdraw(&mut process);
+    let over = Some((AlertState::Resolved, 1, 2_000, Some(60_000)));
+    assert_eq!(told(&mut process, 60, None), over);
 }
 
 #[test]

@@ -54,7 +54,7 @@ pub(super) enum State {
 /// It must not hold for so long before it is over: what comes and goes is one alert.
 const RESOLVE_AFTER: Duration = Duration::from_secs(60);
 /// For so long people are told that it is over; whoever cannot be reached for longer learns it elsewhere.
-const RESOLVED_KEPT: Duration = Duration::from_secs(15 * 60);
+pub(crate) const RESOLVED_KEPT: Duration = Duration::from_secs(15 * 60);
 
 impl State {
     /// The state at `now` of what people were told before the process began. What fired may have held until just now.

@@ -13,12 +13,16 @@
 //!
 //! It says at each step which alerts there are ([`Signal::Alert`]); whoever
 //! delivers them finds out what of it is news. It never acts on the mesh.
+//! Of one that is not there any more because it was withdrawn while it fired, [`World::withdrawn_alerts`] says that it is over.
 
 mod intent;
 mod memory;
+mod telling;
 
 pub use intent::{AlertIntent, AlertTarget, AlertWhen, Comparison};
 pub use memory::AlertMemory;
+pub(crate) use memory::RESOLVED_KEPT;
+pub use telling::{AlertReason, AlertTelling};
 
 use core::time::Duration;
 
@@ -60,6 +64,12 @@ pub struct AlertStatus {
     pub summary: String,
     /// Who is told. Empty while it is pending, and where nobody wants to hear of it.
     pub targets: Vec<AlertTarget>,
+    /// Whether they are told of its end, too.
+    #[serde(default)]
+    pub tells_end: bool,
+    /// Why it is over; nothing where its condition holds no more, and while it is not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<AlertReason>,
 }
 
 /// What an alert is about.
@@ -225,6 +235,8 @@ impl AlertIntent {
             } else {
                 Vec::new()
             },
+            tells_end: self.when.resolved,
+            reason: None,
         })
     }
 }

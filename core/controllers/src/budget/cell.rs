@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use sloop_model::{ObjectiveId, WallTime};
 
 use super::{Level, Slicing, SpentBy};
-use crate::{AlertKind, ScopeTotals};
+use crate::{AlertKind, AlertTelling, ScopeTotals};
 
 /// Requests, and those among them that were good.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -159,6 +159,24 @@ pub enum Cell {
         /// When it ended; nothing while it fires.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         until: Option<WallTime>,
+        /// How people are told of it; a store may have alerts of before this was kept.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        telling: Option<Box<AlertTelling>>,
+    },
+    /// An alert that was withdrawn while it fired, of which people are told that it is over.
+    Withdrawn {
+        /// Of which objective.
+        objective: ObjectiveId,
+        /// What it was about.
+        kind: AlertKind,
+        /// Of which policy.
+        policy: String,
+        /// When it began.
+        since: WallTime,
+        /// When it was withdrawn.
+        until: WallTime,
+        /// How people are told of it.
+        telling: Box<AlertTelling>,
     },
 }
 
@@ -171,7 +189,7 @@ impl Cell {
             | Self::Slices { start, .. }
             | Self::Slice { start, .. }
             | Self::Spent { start, .. } => *start,
-            Self::Scope(_) | Self::Alert { .. } => WallTime::default(),
+            Self::Scope(_) | Self::Alert { .. } | Self::Withdrawn { .. } => WallTime::default(),
         }
     }
 
@@ -241,6 +259,21 @@ impl Cell {
                 format!(
                     "alert\n{}\n{}\n{kind:?}\n{policy}",
                     objective.slo, objective.index
+                )
+            }
+            Self::Withdrawn {
+                objective,
+                kind,
+                policy,
+                until,
+                ..
+            } => {
+                // The name is last, since it may hold anything.
+                format!(
+                    "withdrawn\n{}\n{}\n{kind:?}\n{}\n{policy}",
+                    objective.slo,
+                    objective.index,
+                    until.as_millis()
                 )
             }
         }

@@ -1,18 +1,24 @@
-//! Which alerts people are told of, so that after a restart they are told of the end as well.
+//! Which alerts people are told of, so that they are told of the end as well: after a restart, and when nobody declares them
+//! any more.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use sloop_model::{ObjectiveId, WallTime};
 
 use super::{Signal, World};
-use crate::{AlertKind, AlertState, AlertStatus, Cell};
+use crate::alert::RESOLVED_KEPT;
+use crate::{AlertKind, AlertState, AlertStatus, AlertTelling, Cell};
 
-/// The alerts of the last step that fired or were over.
+/// The alerts of the last step that fired or were over, and those that were withdrawn lately.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Alerts {
-    told: BTreeMap<Key, Told>,
+    told: BTreeMap<Key, Kept>,
+    /// Those that fired when they were withdrawn, by when that was.
+    withdrawn: BTreeMap<(Key, WallTime), Withdrawn>,
     /// Those that differ from what was last taken to be stored.
     changed: BTreeSet<Key>,
+    /// The same of those that were withdrawn.
+    changed_withdrawn: BTreeSet<(Key, WallTime)>,
     /// Keys of what is stored and no longer wanted.
     gone: Vec<String>,
 }
@@ -29,32 +35,61 @@ pub(crate) struct Told {
     pub(crate) until: Option<WallTime>,
 }
 
-/// Alerts that are remembered; more begin anew after a restart.
+/// The same, and how they are told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Kept {
+    told: Told,
+    telling: Option<Box<AlertTelling>>,
+}
+
+/// An alert that was withdrawn while it fired.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Withdrawn {
+    since: WallTime,
+    telling: Box<AlertTelling>,
+}
+
+/// Alerts that are remembered; more begin anew after a restart. As many that were withdrawn; of more nobody is told.
 const ALERTS_MAX: usize = World::OBJECTIVES_MAX;
 
 impl Alerts {
-    /// Keeps what the `signals` of the step that ends say.
-    pub(super) fn end_step<'a>(&mut self, signals: impl Iterator<Item = &'a Signal>) {
+    /// Keeps what the `signals` of the step that ends at `now` say.
+    pub(super) fn end_step<'a>(
+        &mut self,
+        signals: impl Iterator<Item = &'a Signal>,
+        now: WallTime,
+    ) {
         let alerts = signals.filter_map(Signal::alert);
-        let told = alerts.filter_map(told).take(ALERTS_MAX);
-        let before = core::mem::replace(&mut self.told, told.collect());
-        for (key, told) in &self.told {
-            if before.get(key) != Some(told) {
+        let mut there: BTreeMap<Key, Kept> = alerts.filter_map(kept).collect();
+        let before = core::mem::take(&mut self.told);
+        self.forget_withdrawn(&there, now);
+        self.withdraw(&before, &there, now);
+        while ALERTS_MAX < there.len() {
+            there.pop_last();
+        }
+        for (key, kept) in &there {
+            if before.get(key) != Some(kept) {
                 self.changed.insert(key.clone());
             }
         }
-        for (key, told) in before {
-            if !self.told.contains_key(&key) {
-                self.gone.push(cell(key, told).key());
+        for (key, kept) in before {
+            if !there.contains_key(&key) {
+                self.gone.push(cell(key, kept).key());
             }
         }
+        self.told = there;
     }
 
     /// Takes what changed since the last call, to be stored.
     pub(super) fn take_changes(&mut self, cells: &mut Vec<Cell>) {
         for key in core::mem::take(&mut self.changed) {
-            if let Some(told) = self.told.get(&key) {
-                cells.push(cell(key, *told));
+            if let Some(kept) = self.told.get(&key) {
+                cells.push(cell(key, kept.clone()));
+            }
+        }
+        for key in core::mem::take(&mut self.changed_withdrawn) {
+            if let Some(withdrawn) = self.withdrawn.get(&key) {
+                cells.push(withdrawn_cell(key, withdrawn.clone()));
             }
         }
     }
@@ -64,11 +99,94 @@ impl Alerts {
         core::mem::take(&mut self.gone)
     }
 
-    /// Takes back what was stored.
-    pub(super) fn restore(&mut self, key: Key, told: Told) {
-        if self.told.len() < ALERTS_MAX {
-            self.told.insert(key, told);
+    /// Takes back what was stored, if it is about an alert.
+    pub(super) fn restore(&mut self, cell: Cell) {
+        match cell {
+            Cell::Alert {
+                objective,
+                kind,
+                policy,
+                since,
+                until,
+                telling,
+            } if self.told.len() < ALERTS_MAX => {
+                let told = Told { since, until };
+                let kept = Kept { told, telling };
+                self.told.insert((objective, kind, policy), kept);
+            }
+            Cell::Withdrawn {
+                objective,
+                kind,
+                policy,
+                since,
+                until,
+                telling,
+            } if self.withdrawn.len() < ALERTS_MAX => {
+                let withdrawn = Withdrawn { since, telling };
+                let key = ((objective, kind, policy), until);
+                self.withdrawn.insert(key, withdrawn);
+            }
+            Cell::Alert { .. }
+            | Cell::Withdrawn { .. }
+            | Cell::Budget { .. }
+            | Cell::Slices { .. }
+            | Cell::Slice { .. }
+            | Cell::Spent { .. }
+            | Cell::Scope(_) => {}
         }
+    }
+
+    /// Notes, of those `before` that fired, whom nobody tells of them any more by what is `there`.
+    fn withdraw(
+        &mut self,
+        before: &BTreeMap<Key, Kept>,
+        there: &BTreeMap<Key, Kept>,
+        now: WallTime,
+    ) {
+        for (key, kept) in before {
+            let Some(telling) = &kept.telling else {
+                continue;
+            };
+            let fires = kept.told.until.is_none();
+            if !(fires && telling.tells_end) || ALERTS_MAX <= self.withdrawn.len() {
+                continue;
+            }
+            let told = there.get(key).and_then(|it| it.telling.as_deref());
+            let targets = telling.targets_without(told);
+            if !targets.is_empty() {
+                let telling = AlertTelling {
+                    targets,
+                    ..AlertTelling::clone(telling)
+                };
+                let withdrawn = Withdrawn {
+                    since: kept.told.since,
+                    telling: Box::new(telling),
+                };
+                self.changed_withdrawn.insert((key.clone(), now));
+                self.withdrawn.insert((key.clone(), now), withdrawn);
+            }
+        }
+    }
+
+    /// Forgets those of long ago, and those that are `there` again.
+    fn forget_withdrawn(&mut self, there: &BTreeMap<Key, Kept>, now: WallTime) {
+        let (changed, gone) = (&mut self.changed_withdrawn, &mut self.gone);
+        self.withdrawn.retain(|key, withdrawn| {
+            let (alert, until) = key;
+            let told = there.get(alert).and_then(|it| it.telling.as_deref());
+            let targets = withdrawn.telling.targets_without(told);
+            if targets.len() != withdrawn.telling.targets.len() {
+                withdrawn.telling.targets = targets;
+                changed.insert(key.clone());
+            }
+            // What lies ahead is of before the clock stepped back.
+            let is_old = RESOLVED_KEPT <= now.since(*until).max(until.since(now));
+            let is_kept = !is_old && !withdrawn.telling.targets.is_empty();
+            if !is_kept {
+                gone.push(withdrawn_cell(key.clone(), withdrawn.clone()).key());
+            }
+            is_kept
+        });
     }
 }
 
@@ -82,11 +200,18 @@ impl World {
         policy: &str,
     ) -> Option<Told> {
         let key = (objective.clone(), kind, policy.to_owned());
-        self.alerts.told.get(&key).copied()
+        self.alerts.told.get(&key).map(|kept| kept.told)
+    }
+
+    /// Those alerts that were withdrawn while they fired, of which people are told that they are over: for a quarter of an
+    /// hour, as of all that are. Sorted by objective, no duplicates.
+    pub fn withdrawn_alerts(&self) -> impl Iterator<Item = AlertStatus> {
+        let withdrawn = self.alerts.withdrawn.iter();
+        withdrawn.map(|((key, until), it)| it.telling.withdrawn(key.clone(), (it.since, *until)))
     }
 }
 
-fn told(alert: &AlertStatus) -> Option<(Key, Told)> {
+fn kept(alert: &AlertStatus) -> Option<(Key, Kept)> {
     match alert.state {
         AlertState::Pending => None,
         AlertState::Firing | AlertState::Resolved => {
@@ -95,99 +220,36 @@ fn told(alert: &AlertStatus) -> Option<(Key, Told)> {
                 since: alert.since_ms,
                 until: alert.until_ms,
             };
-            Some((key, told))
+            let telling = Some(Box::new(AlertTelling::of(alert)));
+            Some((key, Kept { told, telling }))
         }
     }
 }
 
-fn cell((objective, kind, policy): Key, told: Told) -> Cell {
+fn cell((objective, kind, policy): Key, kept: Kept) -> Cell {
     Cell::Alert {
         objective,
         kind,
         policy,
-        since: told.since,
-        until: told.until,
+        since: kept.told.since,
+        until: kept.told.until,
+        telling: kept.telling,
+    }
+}
+
+fn withdrawn_cell(
+    ((objective, kind, policy), until): (Key, WallTime),
+    withdrawn: Withdrawn,
+) -> Cell {
+    Cell::Withdrawn {
+        objective,
+        kind,
+        policy,
+        since: withdrawn.since,
+        until,
+        telling: withdrawn.telling,
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use sloop_model::{ServiceName, SloName};
-
-    use super::*;
-
-    fn alert(state: AlertState) -> Signal {
-        let second = |second: u64| WallTime::from_millis(second * 1_000);
-        Signal::Alert(Box::new(AlertStatus {
-            policy: "wake".to_owned(),
-            objective: ObjectiveId {
-                slo: SloName::try_from("pay").unwrap(),
-                index: 0,
-            },
-            service: ServiceName::try_from("payments").unwrap(),
-            severity: "page".to_owned(),
-            kind: AlertKind::Breaching,
-            state,
-            since_ms: second(1),
-            until_ms: (state == AlertState::Resolved).then(|| second(2)),
-            summary: String::new(),
-            targets: Vec::new(),
-        }))
-    }
-
-    /// How many cells are to be written and to be deleted after a step with these alerts.
-    fn stored(world: &mut World, alerts: &[AlertState]) -> (usize, usize) {
-        world.begin_step(WallTime::from_millis(1_000));
-        world.add_signals(alerts.iter().map(|state| alert(*state)));
-        world.end_step();
-        let gone = world.take_gone();
-        (world.take_changes().len(), gone.len())
-    }
-
-    #[test]
-    fn an_alert_is_stored_when_it_changes_and_no_longer_when_it_is_gone() {
-        let mut world = World::default();
-        assert_eq!(stored(&mut world, &[AlertState::Pending]), (0, 0));
-        assert_eq!(stored(&mut world, &[AlertState::Firing]), (1, 0));
-        assert_eq!(stored(&mut world, &[AlertState::Firing]), (0, 0));
-        assert_eq!(stored(&mut world, &[AlertState::Resolved]), (1, 0));
-        assert_eq!(stored(&mut world, &[]), (0, 1));
-        assert_eq!(stored(&mut world, &[]), (0, 0));
-    }
-
-    #[test]
-    fn one_that_comes_again_before_its_end_is_stored_stays() {
-        let mut world = World::default();
-        stored(&mut world, &[AlertState::Firing]);
-        for alerts in [&[][..], &[alert(AlertState::Firing)]] {
-            world.begin_step(WallTime::from_millis(1_000));
-            world.add_signals(alerts.iter().cloned());
-            world.end_step();
-        }
-        // Deletions are stored before what is put.
-        assert_eq!(world.take_gone().len(), 1);
-        assert_eq!(world.take_changes().len(), 1);
-    }
-
-    #[test]
-    fn what_was_stored_is_known_until_a_step_knows_better() {
-        let mut world = World::default();
-        world.begin_step(WallTime::from_millis(1_000));
-        world.add_signals([alert(AlertState::Firing)]);
-        world.end_step();
-        let cells = world.take_changes();
-        let json = serde_json::to_string(&cells).unwrap();
-        let mut world = World::default();
-        world.restore(serde_json::from_str(&json).unwrap());
-        assert!(world.take_changes().is_empty());
-        let objective = ObjectiveId {
-            slo: SloName::try_from("pay").unwrap(),
-            index: 0,
-        };
-        let told = |world: &World| world.told(&objective, AlertKind::Breaching, "wake");
-        let since = WallTime::from_millis(1_000);
-        assert_eq!(told(&world), Some(Told { since, until: None }));
-        assert_eq!(stored(&mut world, &[]), (0, 1));
-        assert_eq!(told(&world), None);
-    }
-}
+mod tests;

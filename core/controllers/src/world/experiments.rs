@@ -50,7 +50,7 @@ impl World {
         let places = self.lasting.iter();
         let lasting = places.filter_map(|place| self.signals.get(*place));
         self.experiments.end_step(lasting.clone());
-        self.alerts.end_step(lasting);
+        self.alerts.end_step(lasting, self.now);
     }
 
     /// An experiment other than `name` that injected faults at the last step.

@@ -1,7 +1,6 @@
 //! What a store keeps of the world, so that a restart loses nothing.
 
 use super::World;
-use super::alerts::Told;
 use super::scopes::ScopeState;
 use crate::Cell;
 
@@ -96,16 +95,7 @@ impl World {
                 spending.restore((by, name), level, start, bad);
             }
             Cell::Scope(totals) => self.insert_scope(ScopeState::restored(totals)),
-            Cell::Alert {
-                objective,
-                kind,
-                policy,
-                since,
-                until,
-            } => {
-                let told = Told { since, until };
-                self.alerts.restore((objective, kind, policy), told);
-            }
+            cell @ (Cell::Alert { .. } | Cell::Withdrawn { .. }) => self.alerts.restore(cell),
         }
     }
 }

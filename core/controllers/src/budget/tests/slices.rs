@@ -154,7 +154,11 @@ fn restored(stored: &BTreeMap<String, Cell>, slicing: Slicing) -> Slices {
                 is_over,
                 ..
             } => slices.restore(start, counts, is_over),
-            Cell::Budget { .. } | Cell::Spent { .. } | Cell::Scope(_) | Cell::Alert { .. } => {}
+            Cell::Budget { .. }
+            | Cell::Spent { .. }
+            | Cell::Scope(_)
+            | Cell::Alert { .. }
+            | Cell::Withdrawn { .. } => {}
         }
     }
     slices
