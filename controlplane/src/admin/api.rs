@@ -7,11 +7,11 @@ mod effects;
 mod events;
 mod pushes;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use sloop_controllers::{Acted, BreakerState, ObjectiveStatus, Signal, Spent, Stage};
+use sloop_controllers::{Acted, BreakerState, Means, ObjectiveStatus, Signal, Spent, Stage};
 use sloop_model::{Dimension, Module, Policy, RouteName, Scope, ServiceName, Side, SloName};
 
 use crate::documents::{Became, DocumentId, Remark};
@@ -273,6 +273,7 @@ pub struct DecisionExplained {
     /// How the objectives of an SLO stood at that moment: counts, burn per window, change.
     pub objectives: Vec<ObjectiveStatus>,
     /// Where it refuses requests, what that did. At most 64 scopes; those without requests so far are left out.
+    /// While it holds, scopes of which the first requests come later are added.
     pub effects: Vec<DecisionEffect>,
 }
 
@@ -286,10 +287,17 @@ pub struct DecisionEffect {
     /// Until when; absent while it holds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until_ms: Option<u64>,
+    /// By what it refuses requests there; others' doing is not counted.
+    #[serde(default)]
+    pub by: BTreeSet<Means>,
     /// What was counted when it began.
     pub before: Acted,
     /// What was counted while it held.
     pub acted: Acted,
+    /// Other decisions that refused requests there by the same means meanwhile, at most 64: what was counted
+    /// is theirs, too.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub shared_with: BTreeSet<u64>,
 }
 
 /// `GET /v1/documents`: one file, or one document that was handed in.

@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use clap::Args;
-use sloop_controllers::Acted;
+use sloop_controllers::{Acted, Refusals};
 use sloop_model::{Rule, WallTime};
 
 use super::policy::sentence;
@@ -54,6 +54,9 @@ fn explain(one: &DecisionExplained, now: WallTime, out: &mut dyn Write) -> io::R
     for effect in &one.effects {
         describe::section(&title(effect), out)?;
         writeln!(out, "  {}", balance(effect.acted))?;
+        if let Some(shared) = shared(effect) {
+            writeln!(out, "  {shared}")?;
+        }
     }
     for objective in &one.objectives {
         describe::describe_objective(objective, out)?;
@@ -72,27 +75,48 @@ fn title(effect: &DecisionEffect) -> String {
 
 /// What acting saved and cost, against letting everything pass.
 pub(super) fn balance(acted: Acted) -> String {
-    let refused = if acted.refused == 0 {
-        "nothing was refused".to_owned()
-    } else {
-        format!(
-            "{} refused: about {} would have failed (saved), about {} would have been served (cost), {} not known",
-            acted.refused,
-            acted.refused_bad,
-            acted.refused_good(),
-            acted.refused_unknown,
-        )
-    };
-    if acted.shadow_refused == 0 {
-        return refused;
+    let Acted {
+        breakers,
+        shed,
+        denied,
+    } = acted;
+    let of = [
+        ("refused", breakers),
+        ("shed", shed),
+        ("refused by deny rules", denied),
+    ];
+    let was = of.into_iter().filter(|(_, it)| 0 < it.refused);
+    let mut parts: Vec<String> = was.map(|(verb, it)| saved(verb, it)).collect();
+    if parts.is_empty() {
+        parts.push("nothing was refused".to_owned());
     }
-    let bad = acted
-        .shadow_refused
-        .saturating_sub(acted.shadow_refused_good);
+    let would = of.into_iter().filter(|(_, it)| 0 < it.shadow_refused);
+    parts.extend(would.map(|(verb, it)| would_have_saved(verb, it)));
+    parts.join("; ")
+}
+
+fn saved(verb: &str, it: Refusals) -> String {
     format!(
-        "{refused}; {} would have been refused by what only watches: {bad} of them failed (would have saved), {} were served (would have cost)",
-        acted.shadow_refused, acted.shadow_refused_good,
+        "{} {verb}: about {} would have failed (saved), about {} would have been served (cost), {} not known",
+        it.refused,
+        it.refused_bad,
+        it.refused_good(),
+        it.refused_unknown,
     )
+}
+
+fn would_have_saved(verb: &str, it: Refusals) -> String {
+    let bad = it.shadow_refused.saturating_sub(it.shadow_refused_good);
+    format!(
+        "{} would have been {verb} by what only watches: {bad} of them failed (would have saved), {} were served (would have cost)",
+        it.shadow_refused, it.shadow_refused_good,
+    )
+}
+
+/// Whose doing it is, too; nothing when it is nobody's.
+fn shared(effect: &DecisionEffect) -> Option<String> {
+    let others: Vec<String> = effect.shared_with.iter().map(u64::to_string).collect();
+    (!others.is_empty()).then(|| format!("together with decision {}", others.join(", ")))
 }
 
 #[cfg(test)]
@@ -101,10 +125,14 @@ mod tests {
 
     #[test]
     fn saving_and_cost_are_told_apart() {
-        let acted = Acted {
+        let some = Refusals {
             refused: 100,
             refused_bad: 90,
             refused_unknown: 2,
+            ..Refusals::default()
+        };
+        let acted = Acted {
+            breakers: some,
             ..Acted::default()
         };
         assert_eq!(
@@ -112,16 +140,21 @@ mod tests {
             "100 refused: about 90 would have failed (saved), about 8 would have been served (cost), 2 not known"
         );
         assert_eq!(balance(Acted::default()), "nothing was refused");
-        let shadow = Acted {
+        let shadow = Refusals {
             shadow_refused: 10,
             shadow_refused_good: 3,
+            ..Refusals::default()
+        };
+        let acted = Acted {
+            shed: some,
+            denied: shadow,
             ..Acted::default()
         };
-        assert!(
-            balance(shadow).contains("7 of them failed"),
-            "{}",
-            balance(shadow)
-        );
+        let text = balance(acted);
+        assert!(text.starts_with("100 shed: about 90"), "{text}");
+        let rest =
+            "10 would have been refused by deny rules by what only watches: 7 of them failed";
+        assert!(text.contains(rest), "{text}");
     }
 
     #[test]
@@ -133,7 +166,8 @@ mod tests {
                 "rule": {"trip": {"id": 7, "until_ms": 11000}}}],
             "effects": [{"scope": {"service": "a", "route": "b", "side": "server"}, "since_ms": 1000,
                 "before": {"refused": 5, "shadow_refused": 0, "shadow_refused_good": 0},
-                "acted": {"refused": 10, "shadow_refused": 0, "shadow_refused_good": 0, "refused_bad": 10}}]
+                "acted": {"refused": 10, "shadow_refused": 0, "shadow_refused_good": 0, "refused_bad": 10},
+                "by": ["break"], "shared_with": [4, 5]}]
         }"#;
         let one: DecisionExplained = serde_json::from_str(json).unwrap();
         let mut out = Vec::new();
@@ -145,6 +179,7 @@ mod tests {
             "(order 7)",
             "So far, on a b (server)",
             "10 refused",
+            "together with decision 4, 5",
         ] {
             assert!(text.contains(part), "{part}: {text}");
         }

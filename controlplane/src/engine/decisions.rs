@@ -8,17 +8,17 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
-use sloop_controllers::{Acted, Decided, IntentId, ObjectiveStatus, Stage, Step, World};
-use sloop_model::{Policy, Rule, Scope, WallTime};
+use sloop_controllers::{Decided, IntentId, ObjectiveStatus, Stage, Step, World};
+use sloop_model::{Policy, Rule, WallTime};
 
-use super::History;
+use super::{History, acted};
 use crate::admin::api::{DecisionEffect, DecisionExplained, DecisionTaken};
 
 /// Decisions kept.
 pub(super) const MAX: usize = 1_000;
 
-/// Scopes of one decision whose effect is followed.
-const SCOPES_MAX: usize = 64;
+/// Decisions that are named as having a part in what another one did.
+const SHARED_MAX: usize = 64;
 
 /// The history of decisions, and the one in force per controller and intent.
 #[derive(Debug)]
@@ -132,7 +132,7 @@ impl Decisions {
             }
             let before = held.remove(&one.intent);
             let (ended, before) = before.map_or((0, Vec::new()), |it| (it.id, it.policies));
-            self.conclude(ended, world);
+            self.conclude(ended, &before, world);
             let id = self.add(one, &before, (objectives(&one.intent), world));
             let because = &one.decision.because;
             new.push(format!(
@@ -154,14 +154,14 @@ impl Decisions {
             held.retain(|intent, held| {
                 let is_here = held.step == self.steps;
                 if !is_here {
-                    withdrawn.push(held.id);
+                    withdrawn.push((held.id, std::mem::take(&mut held.policies)));
                     self.changed_held.insert((*stage, intent.clone()));
                 }
                 is_here
             });
         }
-        for id in withdrawn {
-            self.conclude(id, world);
+        for (id, policies) in withdrawn {
+            self.conclude(id, &policies, world);
         }
     }
 
@@ -174,11 +174,37 @@ impl Decisions {
     /// All about the decision with this number, as it stands in `world`.
     pub(super) fn explain(&self, id: u64, world: &World) -> Option<DecisionExplained> {
         let mut one = self.history.get(id)?.clone();
-        let mut held = self.current.values().flat_map(BTreeMap::values);
-        if held.any(|held| held.id == id) {
-            follow(&mut one.effects, world);
+        if let Some(held) = self.held().find(|held| held.id == id) {
+            acted::follow(&mut one, &held.policies, world);
+        }
+        for effect in &mut one.effects {
+            effect.shared_with = self.sharing(id, effect);
         }
         Some(one)
+    }
+
+    /// Those in force.
+    fn held(&self) -> impl Iterator<Item = &Held> {
+        self.current.values().flat_map(BTreeMap::values)
+    }
+
+    /// Other decisions that refused requests where and while the decision `id` had this `effect`, by the same means.
+    fn sharing(&self, id: u64, effect: &DecisionEffect) -> BTreeSet<u64> {
+        let began = |id: u64| self.history.get(id).map(|one| one.decision.at_ms);
+        let in_force = self.held().filter(|held| {
+            effect
+                .until_ms
+                .is_none_or(|until| began(held.id) < Some(until))
+                && acted::refuses_by(&held.policies, &effect.scope)
+                    .any(|means| effect.by.contains(&means))
+        });
+        let over = self.history.after(0).filter(|one| {
+            let mut effects = one.effects.iter();
+            effects.any(|other| acted::is_shared(effect, other))
+        });
+        let all = in_force.map(|held| held.id);
+        let all = all.chain(over.map(|one| one.decision.id));
+        all.filter(|other| *other != id).take(SHARED_MAX).collect()
     }
 
     /// Takes those that are to be stored, each with its place: the number of places is bounded.
@@ -238,7 +264,7 @@ impl Decisions {
             withdrawn: without(before, &policies),
             signals: decision.signals.clone(),
             objectives,
-            effects: effects(&policies, world),
+            effects: acted::effects(&policies, world),
         };
         let id = self.history.add(make);
         self.changed.push(id);
@@ -248,10 +274,10 @@ impl Decisions {
         id
     }
 
-    /// Notes what became of a decision that holds no more.
-    fn conclude(&mut self, id: u64, world: &World) {
+    /// Notes what became of a decision that holds no more, and had these `policies`.
+    fn conclude(&mut self, id: u64, policies: &[Policy], world: &World) {
         if let Some(one) = self.history.get_mut(id) {
-            follow(&mut one.effects, world);
+            acted::follow(one, policies, world);
             for effect in &mut one.effects {
                 effect.until_ms = Some(world.now().as_millis());
             }
@@ -264,42 +290,6 @@ impl Decisions {
 fn without(policies: &[Policy], others: &[Policy]) -> Vec<Policy> {
     let is_new = |policy: &&Policy| !others.contains(&lasting(policy));
     policies.iter().filter(is_new).cloned().collect()
-}
-
-/// The scopes on which `policies` refuse requests, with what happened on them so far.
-fn effects(policies: &[Policy], world: &World) -> Vec<DecisionEffect> {
-    let covers = |policy: &Policy, scope: &Scope| {
-        let refuses = match policy.rule {
-            Rule::Break { .. } | Rule::Trip(_) | Rule::Shed { .. } | Rule::Deny(_) => true,
-            Rule::Count(_) | Rule::Fault(_) => false,
-        };
-        refuses
-            && policy.scope.service == scope.service
-            && policy.scope.side == scope.side
-            && (policy.scope.route.is_any() || policy.scope.route == scope.route)
-    };
-    let services: BTreeSet<_> = policies.iter().map(|it| &it.scope.service).collect();
-    let scopes = services.into_iter().flat_map(|it| world.scopes_of(it));
-    scopes
-        .filter(|totals| policies.iter().any(|policy| covers(policy, &totals.scope)))
-        .take(SCOPES_MAX)
-        .map(|totals| DecisionEffect {
-            scope: totals.scope.clone(),
-            since_ms: world.now().as_millis(),
-            until_ms: None,
-            before: Acted::of(totals),
-            acted: Acted::default(),
-        })
-        .collect()
-}
-
-/// Brings `effects` up to what `world` knows.
-fn follow(effects: &mut [DecisionEffect], world: &World) {
-    for effect in effects {
-        if let Some(totals) = world.totals(&effect.scope) {
-            effect.acted = Acted::of(totals).since(effect.before);
-        }
-    }
 }
 
 /// Whether `policies` are those that are `held`, but for leases.

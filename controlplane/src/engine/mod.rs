@@ -5,6 +5,7 @@
 //! and the ledger that keeps them from being counted twice are always written
 //! together.
 
+mod acted;
 mod decisions;
 mod denials;
 mod effects;

@@ -8,6 +8,7 @@
     reason = "tests"
 )]
 
+mod acted;
 mod applied;
 #[path = "../authority/mod.rs"]
 mod authority;

@@ -2,10 +2,11 @@
 
 use sloop_model::{ObjectiveId, Rule};
 
+use super::acted::Acted;
 use super::composite::composite;
 use super::intent::{BudgetingMethod, SloIntent, SloMode, SloObjective, SloSource, SloWindow};
 use super::measure::Measured;
-use super::status::{Acted, ChangeStatus, ObjectiveStatus, SloStatus};
+use super::status::{ChangeStatus, ObjectiveStatus, SloStatus};
 use crate::budget::Slicing;
 use crate::circuit_break::trip_status;
 use crate::words::{Length, Percent};

@@ -8,6 +8,7 @@
 //! Beside the windows a detector ([`crate::detect`]) sees within tens of requests
 //! that the rate of failures changed ([`crate::Signal::Changed`]); then the objective burns, too.
 
+mod acted;
 mod composite;
 mod describe;
 mod forecast;
@@ -18,6 +19,7 @@ mod status;
 mod tally;
 mod windows;
 
+pub use acted::{Acted, Means, Refusals};
 pub(crate) use composite::cuts;
 pub(crate) use describe::describe;
 pub use intent::{
@@ -25,7 +27,7 @@ pub use intent::{
 };
 pub use memory::SloMemory;
 pub use status::{
-    Acted, BudgetStatus, BudgetUnit, BurnStatus, ChangeStatus, CompositeBurn, CompositeStatus,
+    BudgetStatus, BudgetUnit, BurnStatus, ChangeStatus, CompositeBurn, CompositeStatus,
     ObjectiveStatus, PairStatus, SloStatus, TripStatus,
 };
 pub(crate) use tally::{Tally, share};

@@ -3,8 +3,9 @@
 use serde::{Deserialize, Serialize};
 use sloop_model::{Policy, ServiceName, SloName, WallTime};
 
+use super::acted::Acted;
 use super::intent::{BudgetingMethod, SloMode};
-use crate::{Counts, ScopeTotals};
+use crate::Counts;
 
 /// All that `sloop describe slo NAME` shows.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -196,72 +197,4 @@ pub struct TripStatus {
     pub level: f64,
     /// The derivation in words, with the numbers.
     pub derivation: String,
-}
-
-/// What acting saved and cost, as far as counts know it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct Acted {
-    /// Requests that breakers refused.
-    pub refused: u64,
-    /// Requests that shadow mode would have refused.
-    pub shadow_refused: u64,
-    /// Among those: requests that met every objective, so that refusing would have cost.
-    pub shadow_refused_good: u64,
-    /// Among `refused`: requests that would have been bad, so that refusing saved. An estimate, by what passed at the same time.
-    #[serde(default)]
-    pub refused_bad: u64,
-    /// Among `refused`: requests of which that is not known.
-    #[serde(default)]
-    pub refused_unknown: u64,
-}
-
-impl Acted {
-    /// What happened on a scope, since counting began.
-    #[must_use]
-    pub const fn of(totals: &ScopeTotals) -> Self {
-        Self {
-            refused: totals.refused,
-            shadow_refused: totals.shadow_refused,
-            shadow_refused_good: totals.shadow_refused_good,
-            refused_bad: totals.refused_bad_thousandths.saturating_add(500) / 1_000,
-            refused_unknown: totals.refused_unknown,
-        }
-    }
-
-    /// Among `refused`: requests that would have been good, so that refusing cost.
-    #[must_use]
-    pub const fn refused_good(&self) -> u64 {
-        self.refused
-            .saturating_sub(self.refused_bad)
-            .saturating_sub(self.refused_unknown)
-    }
-
-    /// Both together.
-    #[must_use]
-    pub const fn plus(self, other: Self) -> Self {
-        Self {
-            refused: self.refused.saturating_add(other.refused),
-            shadow_refused: self.shadow_refused.saturating_add(other.shadow_refused),
-            shadow_refused_good: self
-                .shadow_refused_good
-                .saturating_add(other.shadow_refused_good),
-            refused_bad: self.refused_bad.saturating_add(other.refused_bad),
-            refused_unknown: self.refused_unknown.saturating_add(other.refused_unknown),
-        }
-    }
-
-    /// What happened since `before`.
-    #[must_use]
-    pub const fn since(self, before: Self) -> Self {
-        Self {
-            refused: self.refused.saturating_sub(before.refused),
-            shadow_refused: self.shadow_refused.saturating_sub(before.shadow_refused),
-            shadow_refused_good: self
-                .shadow_refused_good
-                .saturating_sub(before.shadow_refused_good),
-            refused_bad: self.refused_bad.saturating_sub(before.refused_bad),
-            refused_unknown: self.refused_unknown.saturating_sub(before.refused_unknown),
-        }
-    }
 }

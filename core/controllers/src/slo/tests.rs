@@ -375,11 +375,14 @@ fn people_see_all_of_it() {
     assert_eq!(
         objective.acted,
         Acted {
-            refused: 6,
-            shadow_refused: 4,
-            shadow_refused_good: 2,
-            refused_bad: 0,
-            refused_unknown: 6,
+            breakers: Refusals {
+                refused: 6,
+                shadow_refused: 4,
+                shadow_refused_good: 2,
+                refused_bad: 0,
+                refused_unknown: 6,
+            },
+            ..Acted::default()
         }
     );
     assert_eq!(objective.burn.len(), 10);

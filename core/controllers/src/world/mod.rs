@@ -18,7 +18,7 @@ mod vm;
 pub(crate) use alerts::Told;
 pub use arms::ArmBlock;
 pub use lost::Lost;
-pub use scopes::ScopeTotals;
+pub use scopes::{ScopeTotals, Weighed};
 pub use signal::{Signal, Speed};
 pub(crate) use sliced::Cut;
 

@@ -36,9 +36,65 @@ pub struct ScopeTotals {
     /// Among `refused`: those of which nobody knows, because nothing passed.
     #[serde(default)]
     pub refused_unknown: u64,
+    /// The same of those that were shed.
+    #[serde(default, skip_serializing_if = "Weighed::is_nothing")]
+    pub shed: Weighed,
+    /// The same of those that deny rules refused.
+    #[serde(default, skip_serializing_if = "Weighed::is_nothing")]
+    pub denied: Weighed,
     /// Until when the newest report on it counted; the epoch of what was stored without.
     #[serde(default)]
     pub reported: WallTime,
+}
+
+/// What would have become of requests that were refused, as an estimate by those that passed in the same seconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Weighed {
+    /// Those that would have been bad, in thousandths of a request.
+    pub bad_thousandths: u64,
+    /// Those of which nobody knows, because nothing passed.
+    pub unknown: u64,
+}
+
+impl Weighed {
+    const fn is_nothing(&self) -> bool {
+        self.bad_thousandths == 0 && self.unknown == 0
+    }
+
+    /// `refused` requests at a time when `passed` did.
+    fn by(refused: u64, passed: Option<Counts>) -> Self {
+        let Some(passed) = passed else {
+            return Self {
+                bad_thousandths: 0,
+                unknown: refused,
+            };
+        };
+        let bad = u128::from(refused) * 1_000 * u128::from(passed.bad());
+        let bad = bad / u128::from(passed.total).max(1);
+        Self {
+            bad_thousandths: u64::try_from(bad).unwrap_or(u64::MAX),
+            unknown: 0,
+        }
+    }
+
+    const fn plus(self, more: Self) -> Self {
+        Self {
+            bad_thousandths: self.bad_thousandths.saturating_add(more.bad_thousandths),
+            unknown: self.unknown.saturating_add(more.unknown),
+        }
+    }
+}
+
+impl ScopeTotals {
+    /// Requests that ended with `outcome`.
+    #[must_use]
+    pub fn count(&self, outcome: Outcome) -> u64 {
+        count(&self.outcomes, outcome)
+    }
+}
+
+fn count(outcomes: &[u64; Outcome::ALL.len()], outcome: Outcome) -> u64 {
+    outcomes.get(outcome.index()).copied().unwrap_or_default()
 }
 
 /// Counts by outcome, as a control plane that knew fewer or more of them stored them.
@@ -88,6 +144,8 @@ impl ScopeState {
             shadows: ShadowCounts::default(),
             refused_bad_thousandths: 0,
             refused_unknown: 0,
+            shed: Weighed::default(),
+            denied: Weighed::default(),
             reported: WallTime::default(),
         })
     }
@@ -143,9 +201,12 @@ impl ScopeState {
         }
     }
 
-    /// Estimates what would have become of `refused` requests, by what passed lately.
-    fn weigh(&mut self, refused: u64, now: WallTime) {
-        if refused == 0 {
+    /// Estimates what would have become of requests that were refused, by what passed lately.
+    fn weigh(&mut self, counts: &ScopeCounts, now: WallTime) {
+        let refused = counts.refused.min(World::COUNT_MAX);
+        let shed = count(&counts.outcomes, Outcome::Shed).min(World::COUNT_MAX);
+        let denied = count(&counts.outcomes, Outcome::Blocked).min(World::COUNT_MAX);
+        if refused == 0 && shed == 0 && denied == 0 {
             return;
         }
         let windows = PASSED_WINDOWS.into_iter();
@@ -153,15 +214,15 @@ impl ScopeState {
             .map(|window| self.fleet.all(now, window))
             .find(|counts| 0 < counts.total);
         let totals = &mut self.totals;
-        match passed {
-            None => totals.refused_unknown = totals.refused_unknown.saturating_add(refused),
-            Some(passed) => {
-                let bad = u128::from(refused) * 1_000 * u128::from(passed.bad());
-                let bad = bad / u128::from(passed.total).max(1);
-                let bad = u64::try_from(bad).unwrap_or(u64::MAX);
-                totals.refused_bad_thousandths = totals.refused_bad_thousandths.saturating_add(bad);
-            }
-        }
+        let breakers = Weighed {
+            bad_thousandths: totals.refused_bad_thousandths,
+            unknown: totals.refused_unknown,
+        };
+        let breakers = breakers.plus(Weighed::by(refused, passed));
+        totals.refused_bad_thousandths = breakers.bad_thousandths;
+        totals.refused_unknown = breakers.unknown;
+        totals.shed = totals.shed.plus(Weighed::by(shed, passed));
+        totals.denied = totals.denied.plus(Weighed::by(denied, passed));
     }
 
     /// Adds what a VM saw. Returns whether it has seen breakers open by themselves.
@@ -195,7 +256,7 @@ impl ScopeState {
         totals.reported = totals.reported.max(seen_by.to);
         self.is_changed = true;
         self.fleet.add(seen_by, evidence.held());
-        self.weigh(counts.refused.min(World::COUNT_MAX), seen_by.to);
+        self.weigh(counts, seen_by.to);
         if let Some(breaker) = &counts.breaker {
             self.add_breaker(seen_by, breaker);
         }
@@ -277,6 +338,38 @@ mod tests {
         );
         assert_eq!(weighed(&[(0, 2, 2, 0), (20, 0, 0, 100)]), (100_000, 0));
         assert_eq!(weighed(&[(0, 2, 2, 0), (40, 0, 0, 100)]), (0, 100));
+    }
+
+    #[test]
+    fn what_was_shed_and_denied_is_weighed_for_itself() {
+        let mut state = ScopeState::new(scope());
+        let to = WallTime::from_millis(1_700_000_000_000);
+        let seen_by = SeenBy {
+            node: "n",
+            from: to.before(Duration::from_secs(1)),
+            to,
+            others_by: to,
+        };
+        let mut outcomes = [0; Outcome::ALL.len()];
+        outcomes[Outcome::Success.index()] = 75;
+        outcomes[Outcome::Timeout.index()] = 25;
+        outcomes[Outcome::Shed.index()] = 8;
+        outcomes[Outcome::Blocked.index()] = 4;
+        let counts = ScopeCounts {
+            requests: 112,
+            outcomes,
+            ..ScopeCounts::nothing(scope())
+        };
+        state.add(seen_by, &counts);
+        let acted = crate::Acted::of(&state.totals);
+        assert_eq!(acted.breakers, crate::Refusals::default());
+        let of = |it: crate::Refusals| (it.refused, it.refused_bad, it.refused_good());
+        assert_eq!((of(acted.shed), of(acted.denied)), ((8, 2, 6), (4, 1, 3)));
+        let alone = acted.by(&[crate::Means::Deny].into());
+        assert_eq!((of(alone.shed), of(alone.denied)), ((0, 0, 0), (4, 1, 3)));
+        let stored = serde_json::to_string(&state.totals).unwrap();
+        let read: ScopeTotals = serde_json::from_str(&stored).unwrap();
+        assert_eq!(read, state.totals);
     }
 
     #[test]
