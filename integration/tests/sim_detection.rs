@@ -87,7 +87,8 @@ impl Fleet {
             | Rule::Count(_)
             | Rule::Fault(_)
             | Rule::Shed { .. }
-            | Rule::Deny(_) => None,
+            | Rule::Deny(_)
+            | Rule::Deadline { .. } => None,
         });
         for id in trips {
             if !self.orders.contains(&id) {

@@ -50,6 +50,21 @@ pub(super) fn sentence(policy: &Policy, now: WallTime) -> String {
             let left = left(rule.expires_at(), now);
             format!("{}; ends in {left} unless renewed", denial(rule))
         }
+        Rule::Deadline {
+            mode,
+            limit_ms,
+            expires_at_ms,
+        } => {
+            let left = left(*expires_at_ms, now);
+            let limit = span(limit_ms.as_millis().into());
+            let does = match mode {
+                Mode::Enforce => format!("requests have {limit}, and what comes later is refused"),
+                Mode::Shadow => {
+                    "in shadow, what comes after its deadline is only counted".to_owned()
+                }
+            };
+            format!("{does}; the lease ends in {left} unless renewed")
+        }
         Rule::Fault(rule) => format!("{}; ends in {}", fault(rule), left(rule.expires_at(), now)),
     };
     format!("{}: {rule}", policy.scope)
@@ -246,6 +261,22 @@ mod tests {
             slow.contains("20% failed or more than 80% took longer than 250ms, of"),
             "{slow}"
         );
+    }
+
+    #[test]
+    fn a_deadline_says_how_long_requests_have() {
+        let rule = |mode: &str| {
+            format!(
+                r#"{{"deadline": {{"mode": "{mode}", "limit_ms": 3000, "expires_at_ms": 901500}}}}"#
+            )
+        };
+        assert_eq!(
+            read(&rule("enforce")),
+            "checkout pay (server): requests have 3s, and what comes later is refused; the lease \
+             ends in 15m unless renewed"
+        );
+        let shadow = read(&rule("shadow"));
+        assert!(shadow.contains("is only counted"), "{shadow}");
     }
 
     #[test]

@@ -297,9 +297,11 @@ fn is_held(held: &[Policy], policies: &[Policy]) -> bool {
     let is_same = |(held, policy): (&Policy, &Policy)| match policy.rule {
         // These have no lease, and what is counted is long.
         Rule::Count(_) | Rule::Trip(_) => policy == held,
-        Rule::Break { .. } | Rule::Shed { .. } | Rule::Deny(_) | Rule::Fault(_) => {
-            lasting(policy) == *held
-        }
+        Rule::Break { .. }
+        | Rule::Shed { .. }
+        | Rule::Deny(_)
+        | Rule::Deadline { .. }
+        | Rule::Fault(_) => lasting(policy) == *held,
     };
     held.len() == policies.len() && held.iter().zip(policies).all(is_same)
 }
@@ -308,7 +310,9 @@ fn is_held(held: &[Policy], policies: &[Policy]) -> bool {
 fn lasting(policy: &Policy) -> Policy {
     let mut policy = policy.clone();
     match &mut policy.rule {
-        Rule::Break { expires_at_ms, .. } | Rule::Shed { expires_at_ms, .. } => {
+        Rule::Break { expires_at_ms, .. }
+        | Rule::Shed { expires_at_ms, .. }
+        | Rule::Deadline { expires_at_ms, .. } => {
             *expires_at_ms = WallTime::default();
         }
         Rule::Deny(rule) => *rule = rule.clone().ending_by(WallTime::default()),

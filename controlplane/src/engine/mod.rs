@@ -353,7 +353,8 @@ impl Engine {
                 | Rule::Count(_)
                 | Rule::Trip(_)
                 | Rule::Shed { .. }
-                | Rule::Deny(_) => None,
+                | Rule::Deny(_)
+                | Rule::Deadline { .. } => None,
             });
         let current: Vec<_> = faults.take(EXPERIMENTS_MAX).collect();
         let is_new = |(key, _): &&(ExperimentKey, String)| !self.experiments.contains_key(key);

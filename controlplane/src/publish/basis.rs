@@ -2,7 +2,7 @@
 //!
 //! That is what operators declare: routes, what objectives count, settings, and
 //! resources for fleets. What protects or harms for a while (breakers, faults,
-//! shedding, deny rules) is not part of it: it goes to all nodes at once, on top
+//! shedding, deny rules, deadlines) is not part of it: it goes to all nodes at once, on top
 //! of whatever basis they have.
 
 use std::borrow::Cow;
@@ -39,9 +39,12 @@ pub(super) struct Basis {
 pub(super) const fn may_wait(policy: &Policy) -> bool {
     match policy.rule {
         Rule::Count(_) => true,
-        Rule::Break { .. } | Rule::Trip(_) | Rule::Fault(_) | Rule::Shed { .. } | Rule::Deny(_) => {
-            false
-        }
+        Rule::Break { .. }
+        | Rule::Trip(_)
+        | Rule::Fault(_)
+        | Rule::Shed { .. }
+        | Rule::Deny(_)
+        | Rule::Deadline { .. } => false,
     }
 }
 

@@ -9,6 +9,8 @@
 //!   its routes apart, unless something holds on `*`: then all of its requests
 //!   are `other`, because a filter cannot name routes in advance that Envoy has
 //!   not told it yet. On the client side it is `other`, known by its name as authority.
+//! - While a deadline is given anywhere, all filters pass on what is left of one,
+//!   as it would end at the first hop otherwise; but for what settings say.
 //!
 //! The same arguments give the same configuration byte for byte, and it always
 //! passes [`FilterConfig::check`] as far as routes and policies are concerned:
@@ -22,8 +24,9 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 use sloop_model::{
-    DenyRule, FILTER_CONFIG_VERSION, FilterConfig, Ignored, Policy, ReportSettings, RouteName,
-    Scope, ScopeConfig, ServiceName, Side, StatsSettings, TraceSettings,
+    DeadlineMode, DenyRule, FILTER_CONFIG_VERSION, FilterConfig, Ignored, Mode, Policy,
+    ReportSettings, RouteName, Rule, Scope, ScopeConfig, ServiceName, Side, StatsSettings,
+    TraceSettings,
 };
 
 use crate::RouteSet;
@@ -99,7 +102,7 @@ pub fn filter_config(
             generation: 0,
             service: service.clone(),
             side,
-            trace: settings.trace.clone(),
+            trace: carrying(&settings.trace, policies),
             report: settings.report.clone(),
             spans: None,
             dimensions: None,
@@ -113,6 +116,25 @@ pub fn filter_config(
     };
     fit::deny(&mut made);
     made
+}
+
+/// `settings`, and what is left of deadlines is passed on where any of `policies` gives some. It does no harm, so it
+/// needs no end: without a deadline there is nothing to pass on.
+fn carrying(settings: &TraceSettings, policies: &[Policy]) -> TraceSettings {
+    let mut trace = settings.clone();
+    let gives = |policy: &Policy| match policy.rule {
+        Rule::Deadline { mode, .. } => mode == Mode::Enforce,
+        Rule::Count(_)
+        | Rule::Break { .. }
+        | Rule::Trip(_)
+        | Rule::Fault(_)
+        | Rule::Shed { .. }
+        | Rule::Deny(_) => false,
+    };
+    if trace.context.deadlines == DeadlineMode::Ignore && policies.iter().any(gives) {
+        trace.context.deadlines = DeadlineMode::Carry;
+    }
+    trace
 }
 
 /// A configuration on the way.

@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 use sloop_model::{
-    ContextSettings, DimensionSettings, FilterConfig, ServiceName, Side, SpanSettings,
-    StatsSettings, TraceResponse,
+    ContextSettings, DeadlineMode, DimensionSettings, FilterConfig, ServiceName, Side,
+    SpanSettings, StatsSettings, TraceResponse,
 };
 
 /// Settings for the filters of one service, or of all. What is absent is left to settings that are about
@@ -25,6 +25,9 @@ pub struct FilterSettings {
     /// What travels with a request besides its trace: owner, B3, trust, deadlines, joining.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub context: Option<ContextSettings>,
+    /// Whether `context` says in so many words that deadlines are ignored, and not nothing about them.
+    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+    pub ignores_deadlines: bool,
     /// Where spans go, and which.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub spans: Option<SpanSettings>,
@@ -59,17 +62,22 @@ impl FilterSettings {
                 &settings.name,
             )
         });
+        let unsaid = config.trace.context.deadlines;
         for settings in covering {
-            settings.write(config);
+            settings.write(config, unsaid);
         }
     }
 
-    fn write(&self, config: &mut FilterConfig) {
+    /// `unsaid` is what is done about deadlines where nothing is said about them.
+    fn write(&self, config: &mut FilterConfig, unsaid: DeadlineMode) {
         if self.respond.is_some() {
             config.trace.respond = self.respond;
         }
         if let Some(context) = &self.context {
             config.trace.context = context.clone();
+            if context.deadlines == DeadlineMode::default() && !self.ignores_deadlines {
+                config.trace.context.deadlines = unsaid;
+            }
         }
         if let Some(spans) = &self.spans {
             config.spans = Some(spans.clone());

@@ -8,11 +8,13 @@
 //! | fault | all, up to what a scope may have; the surplus is said |
 //! | shed | an explicit document's, enforced before shadow, with the bounds that SLOs imply where it gives none; else what SLOs imply, the earliest |
 //! | deny | all |
+//! | deadline | enforced before shadow; of several the latest, as whoever waits longest decides |
 //!
 //! The route `*` stands for all routes of a service, so what holds on it also
 //! takes part in what holds on each named route: there the named document comes
 //! first among explicit ones, and among SLOs the stricter.
 
+mod deadlines;
 mod sheds;
 
 use core::cmp::Ordering;
@@ -23,6 +25,7 @@ use sloop_model::{BreakerMode, BreakerRule, FilterConfig, Policy, Rule, Scope, T
 use crate::by_scope::ByScope;
 use crate::circuit_break::stricter;
 use crate::{CircuitBreak, Controller, Decided, LoadShed};
+use deadlines::{Deadlines, WantedDeadline};
 use sheds::{Sheds, WantedShed};
 
 /// The policies that hold when all of `decisions` do, sorted, and what was left out, in words.
@@ -58,6 +61,7 @@ struct Merging {
     explicit: Vec<(Scope, Wanted)>,
     derived: Vec<(Scope, Wanted)>,
     sheds: Sheds,
+    deadlines: Deadlines,
     /// Orders with the mode of the breaker that they were given for.
     trips: BTreeMap<Scope, Vec<(Trip, BreakerMode)>>,
 }
@@ -86,6 +90,18 @@ impl Merging {
                 };
                 self.sheds
                     .add(scope, wanted, decided.kind == LoadShed::KIND);
+            }
+            Rule::Deadline {
+                mode,
+                limit_ms,
+                expires_at_ms,
+            } => {
+                let wanted = WantedDeadline {
+                    mode: *mode,
+                    limit: *limit_ms,
+                    expires_at: *expires_at_ms,
+                };
+                self.deadlines.add(scope, wanted);
             }
             Rule::Fault(_) => self
                 .faults
@@ -160,6 +176,7 @@ impl Merging {
             }));
         }
         self.sheds.finish(&mut self.policies, &mut left_out);
+        self.deadlines.finish(&mut self.policies);
         self.policies.sort();
         self.policies.dedup();
         (self.policies, left_out)
@@ -252,9 +269,12 @@ fn mode_on(decided: &Decided, scope: &Scope) -> BreakerMode {
         .filter(|policy| covers(policy))
         .find_map(|policy| match policy.rule {
             Rule::Break { mode, .. } => Some(mode),
-            Rule::Count(_) | Rule::Trip(_) | Rule::Fault(_) | Rule::Shed { .. } | Rule::Deny(_) => {
-                None
-            }
+            Rule::Count(_)
+            | Rule::Trip(_)
+            | Rule::Fault(_)
+            | Rule::Shed { .. }
+            | Rule::Deny(_)
+            | Rule::Deadline { .. } => None,
         })
         .unwrap_or(BreakerMode::Shadow)
 }

@@ -9,6 +9,7 @@ mod breaker;
 mod config;
 mod context;
 mod criticality;
+mod deadline;
 mod deny;
 mod dimensions;
 mod fault;
@@ -45,6 +46,7 @@ pub use context::{
     MemberTrust, TraceOwner,
 };
 pub use criticality::Criticality;
+pub use deadline::{DeadlineConfig, DeadlineLimit, InvalidDeadline};
 pub use deny::{DenyRule, DenyWritten, InvalidDeny};
 pub use dimensions::{
     BaggageSource, CallerSource, Dimension, DimensionSettings, DimensionValue, InvalidDimensions,

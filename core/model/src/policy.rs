@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    BreakerMode, BreakerRule, DenyRule, FaultRule, Objective, Scope, ShedRule, Trip, WallTime,
+    BreakerMode, BreakerRule, DeadlineLimit, DenyRule, FaultRule, Objective, Scope, ShedRule, Trip,
+    WallTime,
 };
 
 /// Whether a rule acts, or only says what it would have done.
@@ -63,4 +64,13 @@ pub enum Rule {
     },
     /// Refuse requests because of what they are.
     Deny(DenyRule),
+    /// Give requests a deadline, and refuse those whose deadline has passed.
+    Deadline {
+        /// Whether it gives and refuses, or only counts.
+        mode: Mode,
+        /// How long an answer is of use, from the request's arrival on.
+        limit_ms: DeadlineLimit,
+        /// When the filter drops it.
+        expires_at_ms: WallTime,
+    },
 }

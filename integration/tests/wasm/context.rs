@@ -98,6 +98,24 @@ fn a_deadline_runs_down_from_hop_to_hop() {
 }
 
 #[test]
+fn a_rule_gives_a_deadline_and_refuses_what_comes_after_one() {
+    let mut vm = started(&pay(&json!({"deadline": {"limit_ms": 3_000}})));
+    let (given, written) = writes(&mut vm, Request::get("/pay"));
+    assert_eq!(written, 2, "the trace, and what is left");
+    let state = given.sent("tracestate").unwrap();
+    assert!(state.starts_with("sloop=1.dbb8-"), "{state}");
+    let (late, written) = writes(&mut vm, traced("sloop=1.d0-0"));
+    assert_eq!((late.times_sent(), written), (0, 0));
+    assert_eq!(late.reply().unwrap().status, 504);
+
+    let shadow = json!({"deadline": {"mode": "shadow", "limit_ms": 3_000}});
+    let mut vm = started(&pay(&shadow));
+    let (late, written) = writes(&mut vm, traced("sloop=1.d0-0"));
+    assert_eq!((late.times_sent(), written), (1, 1));
+    assert_eq!(reported(&mut vm).trouble.unwrap().late_passed, 1);
+}
+
+#[test]
 fn what_did_not_change_is_not_written() {
     let mut vm = carrying(&json!({}));
     let (ended, written) = writes(&mut vm, traced("sloop=1.c3.k.e0badcafef,congo=1"));

@@ -67,6 +67,12 @@ fn cases() -> Vec<Case> {
             [6, 2, 5, 5_850],
         ),
         case(
+            "given a deadline",
+            pay(&json!({"deadline": {"limit_ms": 3_000, "expires_at_ms": u64::MAX}})),
+            traced(),
+            [7, 2, 5, 6_000],
+        ),
+        case(
             "everything on, nothing acts",
             all_on(),
             traced(),

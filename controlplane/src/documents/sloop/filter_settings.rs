@@ -33,12 +33,14 @@ pub(super) fn read(document: &Fields<'_>, metadata: &Metadata<'_>) -> Option<Fil
     let spans = read_part(&fields, "spans", Part::Spans);
     let dimensions = read_part(&fields, "dimensions", Part::Dimensions);
     let stats = read_part(&fields, "stats", Part::Stats);
+    let context = context?;
     let settings = FilterSettings {
         name: metadata.name.clone(),
         service: service.map_or(Some(None), |read| read.map(Some))?,
         side: side.map_or(Some(None), |read| read.map(Some))?,
         respond: respond.map_or(Some(None), |read| read.map(Some))?,
-        context: context?.map(|config| config.trace.context),
+        ignores_deadlines: context.is_some() && ignores_deadlines(&fields),
+        context: context.map(|config| config.trace.context),
         spans: spans?.and_then(|config| config.spans),
         dimensions: dimensions?.and_then(|config| config.dimensions),
         stats: stats?.map(|config| config.stats),
@@ -51,6 +53,13 @@ pub(super) fn read(document: &Fields<'_>, metadata: &Metadata<'_>) -> Option<Fil
         return None;
     }
     Some(settings)
+}
+
+/// Whether the context in `spec`, which can be read, says that deadlines are ignored, and not nothing about them.
+fn ignores_deadlines(spec: &Fields<'_>) -> bool {
+    let context = spec.get("context").and_then(|at| at.any_fields());
+    let said = context.and_then(|fields| fields.get("deadlines"));
+    said.and_then(|at| at.text()) == Some("ignore")
 }
 
 /// A configuration with the part in the field `name`; `Some(None)` when it is left out, `None` after a complaint.

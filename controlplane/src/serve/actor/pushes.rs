@@ -184,6 +184,11 @@ fn lasting(policies: &[Policy]) -> Vec<(&Scope, Lasting)> {
         Rule::Shed { mode, limits, .. } => Some(Lasting::Shed(*mode, *limits)),
         Rule::Fault(fault) => Some(Lasting::Rule(Rule::Fault(fault.clone().ending_by(end)))),
         Rule::Deny(deny) => Some(Lasting::Rule(Rule::Deny(deny.clone().ending_by(end)))),
+        Rule::Deadline { mode, limit_ms, .. } => Some(Lasting::Rule(Rule::Deadline {
+            mode: *mode,
+            limit_ms: *limit_ms,
+            expires_at_ms: end,
+        })),
         Rule::Trip(_) => Some(Lasting::Rule(policy.rule.clone())),
     };
     let policies = policies.iter();

@@ -141,7 +141,11 @@ fn ending(mut decision: Decision, at: WallTime, now: WallTime) -> Decision {
         match &mut policy.rule {
             Rule::Break { expires_at_ms, .. } => *expires_at_ms = at.min(*expires_at_ms),
             Rule::Trip(trip) => trip.until_ms = at.min(trip.until_ms),
-            Rule::Count(_) | Rule::Fault(_) | Rule::Shed { .. } | Rule::Deny(_) => {}
+            Rule::Count(_)
+            | Rule::Fault(_)
+            | Rule::Shed { .. }
+            | Rule::Deny(_)
+            | Rule::Deadline { .. } => {}
         }
     }
     decision.wake_at = decision.wake_at.map(|wake| at.min(wake));

@@ -89,7 +89,8 @@ fn trip(decision: &Decision) -> Option<Trip> {
             | Rule::Count(_)
             | Rule::Fault(_)
             | Rule::Shed { .. }
-            | Rule::Deny(_) => None,
+            | Rule::Deny(_)
+            | Rule::Deadline { .. } => None,
         })
 }
 

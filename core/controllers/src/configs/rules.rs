@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use sloop_model::{
-    BreakerConfig, DenyRule, FaultRule, FilterConfig, Objective, Policy, RequestMatch, RouteName,
-    Rule, ScopeConfig, Selector, ServiceName, ShedConfig, Side, Trip,
+    BreakerConfig, DeadlineConfig, DenyRule, FaultRule, FilterConfig, Objective, Policy,
+    RequestMatch, RouteName, Rule, ScopeConfig, Selector, ServiceName, ShedConfig, Side, Trip,
 };
 
 /// The policies of one service on one side.
@@ -37,7 +37,8 @@ impl<'a> Rules<'a> {
             | Rule::Count(_)
             | Rule::Trip(_)
             | Rule::Fault(_)
-            | Rule::Shed { .. } => true,
+            | Rule::Shed { .. }
+            | Rule::Deadline { .. } => true,
         };
         let all = self
             .policies
@@ -77,6 +78,7 @@ impl<'a> Rules<'a> {
             deny: self.denials(route),
             breaker: self.breaker(route),
             shed: self.shed(route),
+            deadline: self.deadline(route),
             faults: self.faults(route),
         };
         config.objectives.retain(|objective| {
@@ -117,7 +119,8 @@ impl<'a> Rules<'a> {
                 | Rule::Trip(_)
                 | Rule::Fault(_)
                 | Rule::Shed { .. }
-                | Rule::Deny(_) => None,
+                | Rule::Deny(_)
+                | Rule::Deadline { .. } => None,
             })
             .collect();
         objectives.sort();
@@ -144,7 +147,8 @@ impl<'a> Rules<'a> {
                 | Rule::Trip(_)
                 | Rule::Fault(_)
                 | Rule::Shed { .. }
-                | Rule::Deny(_) => None,
+                | Rule::Deny(_)
+                | Rule::Deadline { .. } => None,
             })
         };
         let breaker = breakers(false).or_else(|| breakers(true))?;
@@ -170,6 +174,28 @@ impl<'a> Rules<'a> {
             | Rule::Count(_)
             | Rule::Trip(_)
             | Rule::Fault(_)
+            | Rule::Deny(_)
+            | Rule::Deadline { .. } => None,
+        })
+    }
+
+    /// The deadline on the route itself if there is one, else that on all routes.
+    fn deadline(&self, route: &RouteName) -> Option<DeadlineConfig> {
+        self.on(route).find_map(|policy| match policy.rule {
+            Rule::Deadline {
+                mode,
+                limit_ms,
+                expires_at_ms,
+            } => Some(DeadlineConfig {
+                mode,
+                expires_at_ms: Some(expires_at_ms),
+                limit_ms,
+            }),
+            Rule::Break { .. }
+            | Rule::Count(_)
+            | Rule::Trip(_)
+            | Rule::Fault(_)
+            | Rule::Shed { .. }
             | Rule::Deny(_) => None,
         })
     }
@@ -199,7 +225,8 @@ impl<'a> Rules<'a> {
                 | Rule::Count(_)
                 | Rule::Fault(_)
                 | Rule::Shed { .. }
-                | Rule::Deny(_) => None,
+                | Rule::Deny(_)
+                | Rule::Deadline { .. } => None,
             })
             .max()
     }
@@ -212,7 +239,8 @@ impl<'a> Rules<'a> {
                 | Rule::Count(_)
                 | Rule::Trip(_)
                 | Rule::Shed { .. }
-                | Rule::Deny(_) => None,
+                | Rule::Deny(_)
+                | Rule::Deadline { .. } => None,
             })
             .collect()
     }
@@ -236,7 +264,8 @@ fn denied(policy: &Policy) -> Option<DenyRule> {
         | Rule::Count(_)
         | Rule::Trip(_)
         | Rule::Fault(_)
-        | Rule::Shed { .. } => None,
+        | Rule::Shed { .. }
+        | Rule::Deadline { .. } => None,
     }
 }
 

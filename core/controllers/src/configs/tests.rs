@@ -1,6 +1,6 @@
 use sloop_model::{
-    BreakerMode, BreakerRule, Criticality, DenyRule, Module, Objective, ObjectiveId, PathMatch,
-    RequestMatch, Rule, SloName, Target, TraceResponse, Trip, WallTime,
+    BreakerMode, BreakerRule, Criticality, DeadlineMode, DenyRule, Mode, Module, Objective,
+    ObjectiveId, PathMatch, RequestMatch, Rule, SloName, Target, TraceResponse, Trip, WallTime,
 };
 
 use super::*;
@@ -289,6 +289,75 @@ fn deny_rules_beyond_what_a_filter_takes_are_said() {
     assert_eq!(made.config.deny.len(), 40);
     assert_eq!(made.config.scopes[0].deny.len(), 24);
     assert_eq!(made.left_out.len(), 6, "{:?}", made.left_out);
+}
+
+fn deadline(mode: Mode, limit_ms: u32) -> Rule {
+    Rule::Deadline {
+        mode,
+        limit_ms: limit_ms.try_into().unwrap(),
+        expires_at_ms: WallTime::from_millis(9),
+    }
+}
+
+#[test]
+fn a_scope_has_its_own_deadline_or_that_of_all_routes() {
+    let sets = [routes("payments", &[], &["charge", "refund"])];
+    let rules = [
+        policy("payments", "*", Side::Server, deadline(Mode::Shadow, 7)),
+        policy(
+            "payments",
+            "refund",
+            Side::Server,
+            deadline(Mode::Enforce, 8),
+        ),
+    ];
+    let made = made(Side::Server, &sets, &rules);
+    let deadlines: Vec<_> = made
+        .config
+        .scopes
+        .iter()
+        .filter_map(|scope| scope.deadline)
+        .map(|deadline| (deadline.mode, deadline.limit_ms.as_millis()))
+        .collect();
+    assert_eq!(
+        deadlines,
+        [(Mode::Shadow, 7), (Mode::Enforce, 8), (Mode::Shadow, 7)]
+    );
+}
+
+#[test]
+fn while_a_deadline_is_given_anywhere_all_carry_what_is_left_but_for_what_settings_say() {
+    let on_mail = |mode| policy("mail", "*", Side::Server, deadline(mode, 8));
+    let carries = |rules: &[Policy], settings: &str| {
+        let settings: Vec<FilterSettings> = serde_json::from_str(settings).unwrap();
+        [Side::Server, Side::Client].map(|side| {
+            let made = made(side, &[], rules).with(&settings, &[]);
+            made.config.trace.context.deadlines
+        })
+    };
+    let (ignore, carry) = (DeadlineMode::Ignore, DeadlineMode::Carry);
+    let enforced = [on_mail(Mode::Enforce)];
+    assert_eq!(carries(&enforced, "[]"), [carry, carry]);
+    assert_eq!(carries(&[], "[]"), [ignore, ignore]);
+    assert_eq!(carries(&[on_mail(Mode::Shadow)], "[]"), [ignore, ignore]);
+    for (context, expected) in [
+        (r#""context": {"b3": "single"}"#, carry),
+        (
+            r#""context": {"deadlines": "enforce"}"#,
+            DeadlineMode::Enforce,
+        ),
+        (
+            r#""context": {"deadlines": "ignore"}, "ignores_deadlines": true"#,
+            ignore,
+        ),
+    ] {
+        let settings = format!(r#"[{{"name": "a", "side": "client", {context}}}]"#);
+        assert_eq!(
+            carries(&enforced, &settings),
+            [carry, expected],
+            "{context}"
+        );
+    }
 }
 
 #[test]

@@ -1,4 +1,6 @@
-use sloop_model::{FaultWritten, Mode, RouteName, ServiceName, Share, Side, Target, WallTime};
+use sloop_model::{
+    DeadlineLimit, FaultWritten, Mode, RouteName, ServiceName, Share, Side, Target, WallTime,
+};
 
 use super::*;
 use crate::{Decision, IntentId, Slo};
@@ -204,6 +206,52 @@ fn a_document_makes_derived_shedding_act_within_its_bounds() {
     let (policies, left_out) = merge(&[decided(SHED, &document)]);
     assert_eq!(policies, []);
     assert!(left_out[0].contains("give limits"), "{left_out:?}");
+}
+
+fn deadline(route: &str, mode: Mode, limit_ms: u32) -> Policy {
+    Policy {
+        scope: scope(route),
+        rule: Rule::Deadline {
+            mode,
+            limit_ms: DeadlineLimit::try_from(limit_ms).unwrap(),
+            expires_at_ms: WallTime::from_millis(9),
+        },
+    }
+}
+
+#[test]
+fn the_more_patient_of_two_deadlines_holds_and_one_that_acts_before_one_that_watches() {
+    let (act, watch) = (Mode::Enforce, Mode::Shadow);
+    for (route, wanted, holds) in [
+        ("a", [(act, 3_000), (act, 5_000)], (act, 5_000)),
+        ("a", [(watch, 3_000), (watch, 5_000)], (watch, 5_000)),
+        ("a", [(act, 3_000), (watch, 5_000)], (act, 3_000)),
+        ("a", [(watch, 3_000), (act, 5_000)], (act, 5_000)),
+        ("*", [(act, 3_000), (act, 3_000)], (act, 3_000)),
+    ] {
+        let [one, other] =
+            wanted.map(|(mode, limit)| decided(SLO, &[deadline(route, mode, limit)]));
+        let expected = [deadline(route, holds.0, holds.1)];
+        assert_eq!(merged(&[one.clone(), other.clone()]), expected);
+        assert_eq!(merged(&[other, one]), expected, "in any order");
+    }
+}
+
+#[test]
+fn a_deadline_on_all_routes_takes_part_in_that_of_each() {
+    let all = [
+        deadline("*", Mode::Enforce, 4_000),
+        deadline("a", Mode::Enforce, 3_000),
+        deadline("b", Mode::Enforce, 5_000),
+        deadline("c", Mode::Shadow, 5_000),
+    ];
+    let expected = [
+        deadline("*", Mode::Enforce, 4_000),
+        deadline("a", Mode::Enforce, 4_000),
+        deadline("b", Mode::Enforce, 5_000),
+        deadline("c", Mode::Enforce, 4_000),
+    ];
+    assert_eq!(merged(&[decided(SLO, &all)]), expected);
 }
 
 #[test]

@@ -29,7 +29,7 @@ impl Means {
             Rule::Break { .. } | Rule::Trip(_) => Some(Self::Break),
             Rule::Shed { .. } => Some(Self::Shed),
             Rule::Deny(_) => Some(Self::Deny),
-            Rule::Count(_) | Rule::Fault(_) => None,
+            Rule::Count(_) | Rule::Fault(_) | Rule::Deadline { .. } => None,
         }
     }
 }

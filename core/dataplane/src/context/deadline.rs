@@ -7,7 +7,8 @@
 //! | `d` of the `sloop=` member | the first caller of all waits so long |
 //!
 //! The least of them counts. Zero in the first two is "no limit" to Envoy, and
-//! is no deadline here. Parts of a millisecond are rounded up.
+//! is no deadline here. Parts of a millisecond are rounded up. Where a rule of the
+//! scope gives a deadline ([`super::Context::limit`]), none is later than that.
 //!
 //! **What a filter can know of the time that was spent.** The member says what
 //! was left and by which wall clock. An application copies it as it is, however

@@ -19,7 +19,9 @@ mod member;
 mod traceparent;
 mod tracestate;
 
-use sloop_model::{B3Output, ContextSettings, DeadlineMode, MemberTrust, Side, WallTime};
+use sloop_model::{
+    B3Output, ContextSettings, DeadlineConfig, DeadlineMode, MemberTrust, Mode, Side, WallTime,
+};
 
 use crate::headers::Request;
 use crate::random::Random;
@@ -209,6 +211,36 @@ impl<'a> Context<'a> {
         self.said.deadline = known;
         if known.is_some_and(Deadline::has_passed) {
             self.timeliness = late;
+        }
+    }
+
+    /// Gives `request` the deadline of its scope's `rule`, which is in force: one that it does not say itself, or
+    /// that is later. In shadow mode it is only found out whether the request came too late.
+    ///
+    /// Whatever [`Context::read`] did about deadlines before, the answer is the same.
+    #[inline(never)]
+    pub fn limit(
+        &mut self,
+        request: &Request<'_>,
+        rule: DeadlineConfig,
+        (side, wall): (Side, WallTime),
+    ) {
+        let said = deadline::of(request, self.said.deadline, side, wall);
+        let is_late = said.is_some_and(Deadline::has_passed);
+        match rule.mode {
+            Mode::Shadow => {
+                if is_late && self.timeliness == Timeliness::InTime {
+                    self.timeliness = Timeliness::LateButPasses;
+                }
+            }
+            Mode::Enforce => {
+                if is_late {
+                    self.timeliness = Timeliness::Late;
+                }
+                let limit = rule.limit_ms.as_millis();
+                let left_ms = said.map_or(limit, |said| limit.min(said.left_ms));
+                self.said.deadline = Some(Deadline::new(left_ms, wall));
+            }
         }
     }
 

@@ -50,6 +50,7 @@ impl Plane {
         let mut exchange = self.enter(side, scope, arrival)?;
         self.draft(&mut exchange, &mut context);
         let caller = self.see(&mut exchange, arrival);
+        self.limit(&exchange, &mut context, arrival);
         let verdict = self.judge(&mut exchange, &mut context, arrival, caller);
         match verdict {
             Verdict::Pass | Verdict::Hold => {
@@ -126,6 +127,19 @@ impl Plane {
             self.describe(exchange, &seen);
         }
         seen.caller
+    }
+
+    /// Gives the request the deadline that the rule of its scope says, if there is one that has not expired.
+    fn limit(&self, exchange: &Exchange, context: &mut Context<'_>, arrival: &Arrival<'_>) {
+        if let Some(rule) = exchange.policy.deadline {
+            let wall = self.clock.wall(arrival.now);
+            if rule
+                .expires_at_ms
+                .is_none_or(|expires_at| wall < expires_at)
+            {
+                context.limit(arrival.request, rule, (exchange.side, wall));
+            }
+        }
     }
 
     /// Asks each rule in turn; the first that does not let it pass decides.

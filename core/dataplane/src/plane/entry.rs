@@ -3,8 +3,8 @@
 use std::rc::Rc;
 
 use sloop_model::{
-    Criticality, Objective, RouteName, Scope, ScopeConfig, ServiceName, ShedConfig, Side, Time,
-    WallTime,
+    Criticality, DeadlineConfig, Objective, RouteName, Scope, ScopeConfig, ServiceName, ShedConfig,
+    Side, Time, WallTime,
 };
 
 use super::clock::Clock;
@@ -25,6 +25,8 @@ pub(super) struct Policy {
     pub(super) objectives: Vec<Objective>,
     /// Whether any of them selects requests by Envoy's flags.
     pub(super) asks_flags: bool,
+    /// The deadline of requests, by the wall clock: it is read for each that has one anyway.
+    pub(super) deadline: Option<DeadlineConfig>,
     pub(super) faults: Faults,
 }
 
@@ -115,6 +117,7 @@ impl Entry {
                 criticality: config.criticality,
                 objectives: config.objectives.clone(),
                 asks_flags: config.objectives.iter().any(Objective::asks_flags),
+                deadline: config.deadline,
                 faults: Faults::new(&config.faults, sidecar),
             })
         });

@@ -3,6 +3,7 @@
 mod answering;
 mod carrying;
 mod counting;
+mod deadlines;
 mod describing;
 mod experimenting;
 mod expiring;

@@ -17,8 +17,8 @@ use crate::dimensions::DimensionSettings;
 use crate::json::{self, Json};
 use crate::stats::StatsSettings;
 use crate::{
-    ContextSettings, Criticality, DenyRule, FaultRule, Objective, RequestMatch, RouteName,
-    ServiceName, ShedConfig, Side, SpanSettings, TraceOwner, Trip, WallTime,
+    ContextSettings, Criticality, DeadlineConfig, DenyRule, FaultRule, Objective, RequestMatch,
+    RouteName, ServiceName, ShedConfig, Side, SpanSettings, TraceOwner, Trip, WallTime,
 };
 
 pub use error::ConfigError;
@@ -164,6 +164,9 @@ pub struct ScopeConfig {
     /// Shedding, if there is any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shed: Option<ShedConfig>,
+    /// A deadline for its requests, if they are given one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deadline: Option<DeadlineConfig>,
     /// Faults to inject; the first that chooses a request wins.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[cfg_attr(feature = "schema", schemars(length(max = FilterConfig::FAULTS_MAX)))]

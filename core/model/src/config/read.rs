@@ -100,6 +100,7 @@ impl FromJson for ScopeConfig {
             deny: fields.or_default("deny"),
             breaker: fields.optional("breaker"),
             shed: fields.optional("shed"),
+            deadline: fields.optional("deadline"),
             faults: fields.or_default("faults"),
         };
         fields.end();

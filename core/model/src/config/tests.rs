@@ -90,6 +90,11 @@ fn a_refusal_names_field_value_and_bound() {
             "\"path\": {\"prefix\": \"charge\"}",
             "scopes[0].match[0]: path \"charge\"",
         ),
+        (
+            "\"limit_ms\": 3000",
+            "\"limit_ms\": 600001",
+            "scopes[0].deadline.limit_ms: limit_ms is 600001; it must be from 1 to 600000",
+        ),
         ("\"route_names\"", "\"route_nams\"", "route_nams"),
         (
             "\"bad\": {\"status\": [[500, 599]], \"flags\": 4}",

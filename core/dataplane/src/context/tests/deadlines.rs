@@ -1,6 +1,7 @@
 //! Deadlines along a chain of sidecars.
 
 use super::*;
+use proptest::prelude::*;
 
 const ENFORCE: &str = r#"{"deadlines": "enforce"}"#;
 
@@ -100,4 +101,50 @@ fn at_the_edge_only_the_callers_own_timeout_counts() {
         (left(&sent), sidecar.timeliness),
         (Some(1_000), Timeliness::InTime)
     );
+}
+
+proptest! {
+    #[test]
+    fn a_rule_decides_the_same_whatever_the_setting_is(
+        said in prop::option::of(0_u32..20_000), spent in 0_u64..20_000, timeout in prop::option::of(1_u32..20_000),
+        limit in 1_u32..20_000, is_client in any::<bool>(),
+    ) {
+        let side = if is_client { Side::Client } else { Side::Server };
+        let state = said.map_or_else(String::new, |left_ms| {
+            let Deadline { stamp, .. } = Deadline::new(left_ms, at(0));
+            format!("sloop=1.d{left_ms:x}-{stamp:x}")
+        });
+        let timeout = timeout.map_or_else(String::new, |millis| format!("{millis}m"));
+        let bytes = serialised(&[
+            (PARENT.0, PARENT.1.as_bytes()),
+            ("tracestate", state.as_bytes()),
+            ("grpc-timeout", timeout.as_bytes()),
+        ]);
+        let request = Request::read(HeaderMap::new(&bytes));
+        let rule = |mode| DeadlineConfig {
+            mode,
+            expires_at_ms: None,
+            limit_ms: limit.try_into().unwrap(),
+        };
+        let modes = [DeadlineMode::Ignore, DeadlineMode::Carry, DeadlineMode::Enforce];
+        let read = |deadlines, rule: Option<DeadlineConfig>| {
+            let settings = ContextSettings { deadlines, ..ContextSettings::default() };
+            let reading = Reading { settings: &settings, side, wall: at(spent) };
+            let mut context = Context::read(&request, reading, None, &mut Random::seeded([1, 2, 3, 4]));
+            if let Some(rule) = rule {
+                context.limit(&request, rule, (side, at(spent)));
+            }
+            (context.said.deadline, context.timeliness())
+        };
+        let [one, two, three] = modes.map(|mode| read(mode, Some(rule(Mode::Enforce))));
+        prop_assert!(one == two && two == three, "{one:?} {two:?} {three:?}");
+        prop_assert!(one.0.is_some_and(|deadline| deadline.left_ms <= limit));
+        // In shadow nothing is said that would not be said without the rule, and nothing more is refused.
+        for mode in modes {
+            let (without, shadow) = (read(mode, None), read(mode, Some(rule(Mode::Shadow))));
+            prop_assert_eq!(without.0, shadow.0);
+            prop_assert_eq!(without.1 == Timeliness::Late, shadow.1 == Timeliness::Late);
+            prop_assert_eq!(shadow.1 == Timeliness::InTime, one.1 == Timeliness::InTime);
+        }
+    }
 }

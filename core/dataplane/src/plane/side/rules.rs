@@ -18,7 +18,9 @@ pub(super) fn expires(config: &FilterConfig) -> bool {
     let of_scope = |scope: &ScopeConfig| {
         let breaker = scope.breaker.as_ref().and_then(|one| one.expires_at_ms);
         let shed = scope.shed.as_ref().and_then(|one| one.expires_at_ms);
-        !scope.deny.is_empty() || !scope.faults.is_empty() || breaker.or(shed).is_some()
+        let deadline = scope.deadline.and_then(|one| one.expires_at_ms);
+        let lease = breaker.or(shed).or(deadline);
+        !scope.deny.is_empty() || !scope.faults.is_empty() || lease.is_some()
     };
     !config.deny.is_empty() || config.scopes.iter().any(of_scope)
 }

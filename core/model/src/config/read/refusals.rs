@@ -1,7 +1,10 @@
-//! Shedding and deny rules.
+//! Shedding, deny rules and deadlines.
 
 use crate::json::{Fields, FromJson, Reader};
-use crate::{ClassShares, DenyRule, DenyWritten, Share, ShedConfig, ShedLimits, ShedRule};
+use crate::{
+    ClassShares, DeadlineConfig, DeadlineLimit, DenyRule, DenyWritten, Share, ShedConfig,
+    ShedLimits, ShedRule,
+};
 
 impl FromJson for ShedConfig {
     fn from_json(reader: Reader<'_>) -> Self {
@@ -76,5 +79,24 @@ impl FromJson for DenyWritten {
         };
         fields.end();
         written
+    }
+}
+
+impl FromJson for DeadlineConfig {
+    fn from_json(reader: Reader<'_>) -> Self {
+        let mut fields = Fields::of(reader);
+        let config = Self {
+            mode: fields.or_default("mode"),
+            expires_at_ms: fields.optional("expires_at_ms"),
+            limit_ms: fields.required("limit_ms"),
+        };
+        fields.end();
+        config
+    }
+}
+
+impl FromJson for DeadlineLimit {
+    fn from_json(reader: Reader<'_>) -> Self {
+        reader.valid(Self::try_from(u64::from_json(reader)), || Self::MAX)
     }
 }
