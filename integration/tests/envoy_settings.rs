@@ -311,6 +311,110 @@ async fn what_came_too_late_is_refused_whoever_said_how_long_there_is() {
     .unwrap();
 }
 
+/// The service itself, and whom it asks, each with a threshold of which ten times are two seconds.
+const DERIVED: &str = "
+apiVersion: sloop.dev/v1
+kind: RouteSet
+metadata: {name: payments}
+spec:
+  service: payments
+  authorities: [shop, 127.0.0.1]
+  routes: [{name: all, match: [{path: {prefix: /}}]}]
+---
+apiVersion: openslo/v1
+kind: SLO
+metadata: {name: shop, annotations: {sloop.dev/mode: actionable}}
+spec:
+  service: shop
+  indicator:
+    metadata: {name: shop}
+    spec: {thresholdMetric: {metricSource: {type: sloop, spec: {unit: ms}}}}
+  timeWindow: [{duration: 28d, isRolling: true}]
+  budgetingMethod: Occurrences
+  objectives: [{op: lte, value: 200, target: 0.5}]
+---
+apiVersion: openslo/v1
+kind: SLO
+metadata: {name: payments, annotations: {sloop.dev/mode: actionable}}
+spec:
+  service: payments
+  indicator:
+    metadata: {name: payments}
+    spec: {thresholdMetric: {metricSource: {type: sloop, spec: {unit: ms, side: client}}}}
+  timeWindow: [{duration: 28d, isRolling: true}]
+  budgetingMethod: Occurrences
+  objectives: [{op: lte, value: 200, target: 0.5}]
+";
+
+#[tokio::test]
+async fn an_slo_gives_its_requests_a_deadline_that_goes_on_until_nothing_is_left() {
+    let control = Control::start(support::module()).await;
+    control.declare(DERIVED);
+    let between = Between::start(&control, &["traceparent", "tracestate"], None).await;
+    let outbound = between.sidecar.outbound.address();
+    let is_refused = |answer: &[u8]| {
+        let text = String::from_utf8_lossy(answer);
+        raw::status(answer) == Some(504) && text.contains("x-sloop-verdict: deadline_passed")
+    };
+    let over = [PARENT, ("tracestate", "sloop=1.d0-0")];
+    // What each side's filter refused.
+    let mut refused = [0, 0];
+    let mut in_a_row = 0;
+    eventually(SOON, "both filters have a deadline", async || {
+        let answers = [
+            between.ask("/", &over).await,
+            ask(outbound, "/", &over).await,
+        ];
+        let were = [0, 1].map(|side| is_refused(&answers[side]));
+        for (count, was) in refused.iter_mut().zip(were) {
+            *count += u64::from(was);
+        }
+        // Where the inbound filter does not refuse it yet, the outbound one may: the application answers with the bare status.
+        let is_behind = !were[0] && raw::status(&answers[0]) == Some(504);
+        refused[1] += u64::from(is_behind);
+        in_a_row = if were == [true, true] {
+            in_a_row + 1
+        } else {
+            0
+        };
+        (4 <= in_a_row && control.is_everywhere().await).then_some(())
+    })
+    .await
+    .unwrap();
+    drop(between.callee.take());
+
+    let slow = between.ask("/wait/2100", &[PARENT]).await;
+    assert_eq!(
+        raw::status(&slow),
+        Some(504),
+        "the application was too slow"
+    );
+    assert_eq!(between.callee.take().len(), 0, "nobody was asked in vain");
+    refused[1] += 1;
+    let quick = between.ask("/wait/10", &[PARENT]).await;
+    assert_eq!(raw::status(&quick), Some(200));
+    let arrived = between.callee.take();
+    let said = line(&arrived[0].headers, "tracestate").unwrap();
+    let left = said.strip_prefix("sloop=1.d").unwrap();
+    let left = u32::from_str_radix(left.split('-').next().unwrap(), 16).unwrap();
+    assert!((1..=1_990).contains(&left), "{left} ms are left");
+
+    let limits: Vec<SloStatus> = control.list("/v1/slos").await.unwrap();
+    for slo in limits {
+        assert_eq!(slo.objectives[0].deadline.as_ref().unwrap().limit_ms, 2_000);
+    }
+    let [inbound, outbound] = refused;
+    eventually(SOON, "all are counted, each where it was", async || {
+        let counted = (
+            late(&control, Side::Server).await?,
+            late(&control, Side::Client).await?,
+        );
+        (counted == (inbound, outbound)).then_some(())
+    })
+    .await
+    .unwrap();
+}
+
 const SPANS: &str = "
 apiVersion: sloop.dev/v1
 kind: FilterSettings

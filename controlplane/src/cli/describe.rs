@@ -144,6 +144,10 @@ pub(super) fn describe_objective(
         line("Trips above", percent(Some(trip.level)));
         line("Derived", trip.derivation.clone());
     }
+    if let Some(deadline) = &objective.deadline {
+        line("Deadline", span(deadline.limit_ms.into()));
+        line("Derived", deadline.derivation.clone());
+    }
     line("Acting", balance(objective.acted));
     if let Some(change) = &objective.change {
         line("Changed", changed(change));

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use sloop_controllers::{
-    BudgetingMethod, Slicing, SloIntent, SloMode, SloObjective, SloSource, SloWindow, Weight,
+    BudgetingMethod, DeadlineChoice, Slicing, SloIntent, SloMode, SloObjective, SloSource,
+    SloWindow, Weight,
 };
 use sloop_model::{SloName, Target, WallTime};
 
@@ -65,6 +66,7 @@ pub(super) fn slo(slo: &Slo, context: &Context<'_>, sink: &Sink) -> Option<SloIn
         display_name: slo.display_name.clone(),
         service: slo.service.clone(),
         mode: slo.mode,
+        deadline: slo.deadline,
         window: window.unwrap_or(SloWindow::Rolling(ROLLING_MS_KEPT)),
         budgeting: slo.budgeting,
         objectives,
@@ -179,6 +181,10 @@ fn say_what_is_not_done(
             );
         }
         return;
+    }
+    if slo.mode == SloMode::Monitored && slo.deadline != DeadlineChoice::Derived {
+        let why = "sloop.dev/deadline has no effect: the SLO is monitored, so nothing acts on it";
+        sink.note(slo.spot.says(why));
     }
     if let Some(SloWindow::Rolling(millis)) = window
         && ROLLING_MS_KEPT < *millis

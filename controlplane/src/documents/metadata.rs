@@ -8,6 +8,10 @@ use super::tree::Value;
 const PREFIX: &str = "sloop.dev/";
 /// The annotation that says whether Sloop acts on an SLO.
 pub(super) const MODE: &str = "sloop.dev/mode";
+/// The annotation that says how long the requests of an SLO have.
+pub(super) const DEADLINE: &str = "sloop.dev/deadline";
+/// All that are ours.
+const OURS: [&str; 2] = [MODE, DEADLINE];
 /// The longest display name in characters, by OpenSLO's specification.
 const DISPLAY_NAME_CHARS_MAX: usize = 63;
 /// The longest name in bytes, by RFC 1123.
@@ -23,6 +27,8 @@ pub(super) struct Metadata<'a> {
     pub(super) display_name: Option<String>,
     /// The value of [`MODE`], where it is given.
     pub(super) mode: Option<At<'a>>,
+    /// The value of [`DEADLINE`], where it is given.
+    pub(super) deadline: Option<At<'a>>,
 }
 
 /// Reads `metadata` of the document or inlined object `parent`.
@@ -40,13 +46,14 @@ pub(super) fn read<'a>(parent: &Fields<'a>) -> Option<Metadata<'a>> {
         ));
     }
     check_labels(&fields);
-    let mode = read_annotations(&fields);
+    let [mode, deadline] = read_annotations(&fields);
     let name = fields.required("name")?;
     Some(Metadata {
         name: read_name(&name)?,
         name_spot: name.spot().clone(),
         display_name: (!display_name.is_empty()).then(|| display_name.to_owned()),
         mode,
+        deadline,
     })
 }
 
@@ -57,13 +64,14 @@ pub(super) fn nameless<'a>(spot: &Spot) -> Metadata<'a> {
         name_spot: spot.clone(),
         display_name: None,
         mode: None,
+        deadline: None,
     }
 }
 
-/// Complains about the mode where it means nothing.
-pub(super) fn refuse_mode(metadata: &Metadata<'_>) {
-    if let Some(mode) = &metadata.mode {
-        mode.refuse("means something on an SLO only");
+/// Complains about our annotations where they mean nothing.
+pub(super) fn refuse_ours(metadata: &Metadata<'_>) {
+    for ours in [&metadata.mode, &metadata.deadline].into_iter().flatten() {
+        ours.refuse("means something on an SLO only");
     }
 }
 
@@ -110,8 +118,9 @@ fn check_labels(metadata: &Fields<'_>) {
     }
 }
 
-fn read_annotations<'a>(metadata: &Fields<'a>) -> Option<At<'a>> {
-    let mut mode = None;
+/// The values of [`OURS`].
+fn read_annotations<'a>(metadata: &Fields<'a>) -> [Option<At<'a>>; 2] {
+    let mut ours = [None, None];
     let annotations = metadata.get("annotations").and_then(|at| at.any_fields());
     for (key, value) in annotations.iter().flat_map(Fields::all) {
         if !is_annotation_key(key) {
@@ -121,18 +130,25 @@ fn read_annotations<'a>(metadata: &Fields<'a>) -> Option<At<'a>> {
             );
         }
         value.text();
-        if key == MODE {
-            mode = Some(value);
+        let mut known = OURS.into_iter().zip(&mut ours);
+        if let Some((_, slot)) = known.find(|(own, _)| *own == key) {
+            *slot = Some(value);
         } else if key.starts_with(PREFIX) {
-            value.refuse(format!(
-                "unknown annotation; {}",
-                suggest::hint(key, &[MODE])
-            ));
-        } else if suggest::closest(key, &[MODE]).is_some() {
-            value.refuse(format!("did you mean {MODE:?}?"));
+            value.refuse(format!("unknown annotation; {}", suggest::hint(key, &OURS)));
+        } else if let Some(meant) = meant(key) {
+            value.refuse(format!("did you mean {meant:?}?"));
         }
     }
-    mode
+    ours
+}
+
+/// Which of [`OURS`] somebody else's key was probably meant to be. Others may say `deadline` as well, so all of their
+/// prefix counts.
+fn meant(key: &str) -> Option<&'static str> {
+    suggest::closest(key, &[MODE]).or_else(|| {
+        let prefix = key.strip_suffix("/deadline")?;
+        suggest::closest(prefix, &["sloop.dev"]).map(|_| DEADLINE)
+    })
 }
 
 fn is_annotation_key(key: &str) -> bool {

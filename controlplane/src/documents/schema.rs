@@ -12,7 +12,7 @@ mod own_kinds;
 use serde_json::{Map, Value, json};
 
 use super::document::VERSIONS;
-use super::metadata::MODE;
+use super::metadata::{DEADLINE, MODE};
 use super::openslo::{self, DESCRIPTION_CHARS_MAX};
 use super::sloop;
 use experiment::experiment;
@@ -153,9 +153,13 @@ fn metadata() -> Value {
         "enum": ["monitored", "shadow", "actionable"],
         "description": "Whether Sloop acts on the SLO: monitored counts, shadow also decides, actionable acts.",
     });
+    let deadline = json!({
+        "type": "string", "pattern": "^(off|[0-9]+(ms|s|m))$",
+        "description": "How long the requests of the SLO have: off, or 1ms to 10m. As its objectives imply when absent.",
+    });
     let annotations = json!({
         "type": ["object", "null"],
-        "properties": {MODE: modes},
+        "properties": {MODE: modes, DEADLINE: deadline},
         "additionalProperties": {"type": ["string", "null"]},
     });
     let labels = json!({

@@ -2,8 +2,8 @@ use std::fs;
 use std::time::Duration;
 
 use sloop_controllers::{
-    AlertIntent, AlertTarget, AlertWhen, CircuitBreakerIntent, Comparison, FaultInjectionIntent,
-    Slicing, SloIntent, SloMode, SloWindow, Weight,
+    AlertIntent, AlertTarget, AlertWhen, CircuitBreakerIntent, Comparison, DeadlineChoice,
+    FaultInjectionIntent, Slicing, SloIntent, SloMode, SloWindow, Weight,
 };
 use sloop_model::{BreakerMode, Share, Side};
 
@@ -188,6 +188,48 @@ fn references_lead_across_files() {
     assert!(noted(&alone, "there is no SLI fast"));
     assert!(noted(&alone, "sloop.dev/mode has no effect"));
     assert_eq!(alone.problems, []);
+}
+
+#[test]
+fn an_annotation_says_how_long_requests_have() {
+    let threshold = ratio("{service: pay}", "bad {status: [5xx]}");
+    let with = |annotation: &str| {
+        slo("a", &threshold, "{target: 0.9}")
+            .replace("actionable}", &format!("actionable, {annotation}}}"))
+    };
+    let chosen = |value: &str| {
+        let intent: SloIntent = intent(&with(&format!("\"sloop.dev/deadline\": \"{value}\"")));
+        intent.deadline
+    };
+    let limit = |millis: u32| DeadlineChoice::Limit(millis.try_into().unwrap());
+    assert_eq!(chosen("off"), DeadlineChoice::Off);
+    assert_eq!(chosen("2s"), limit(2_000));
+    assert_eq!(chosen("10m"), limit(600_000));
+    let without: SloIntent = intent(&slo("a", &threshold, "{target: 0.9}"));
+    assert_eq!(without.deadline, DeadlineChoice::Derived);
+    for (annotation, expected) in [
+        (
+            "\"sloop.dev/deadline\": \"11m\"",
+            "is \"11m\"; it must be \"off\", or a whole number and one of ms, s, m, from 1ms to 10m",
+        ),
+        ("\"sloop.dev/deadline\": \"0s\"", "is \"0s\"; it must be"),
+        (
+            "\"sloop.dev/dedline\": \"2s\"",
+            "did you mean \"sloop.dev/deadline\"?",
+        ),
+        (
+            "\"slop.dev/deadline\": \"2s\"",
+            "did you mean \"sloop.dev/deadline\"?",
+        ),
+    ] {
+        let wrong = wrong(&with(annotation)).join(" ");
+        assert!(wrong.contains(expected), "{wrong}");
+    }
+    let others = with("\"acme.dev/deadline\": \"2026\"");
+    assert_eq!(wrong(&others), [""; 0], "somebody else's");
+    let monitored = with("\"sloop.dev/deadline\": \"off\"").replace("actionable", "monitored");
+    let loaded = load(&[("a.yaml", &monitored)]);
+    assert!(noted(&loaded, "has no effect: the SLO is monitored"));
 }
 
 #[test]

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 use sloop_controllers::{
-    BudgetingMethod, Controller, Indicator, RouteSelector, Slo, SloIntent, SloMode, SloObjective,
-    SloSource, SloWindow,
+    BudgetingMethod, Controller, DeadlineChoice, Indicator, RouteSelector, Slo, SloIntent, SloMode,
+    SloObjective, SloSource, SloWindow,
 };
 use sloop_model::{RouteName, ServiceName, Side, SloName, Target};
 use sloop_xds_protos::report::v1 as wire;
@@ -101,6 +101,7 @@ fn slo(name: &str, mode: SloMode, target: f64) -> SloIntent {
         service: service.clone(),
         mode,
         window: SloWindow::Rolling(3_600_000),
+        deadline: DeadlineChoice::Derived,
         budgeting: BudgetingMethod::Occurrences,
         objectives: vec![SloObjective {
             display_name: None,

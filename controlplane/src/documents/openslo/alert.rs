@@ -212,7 +212,7 @@ fn read_item<T>(
     }
     let metadata = metadata::read(&fields);
     if let Some(metadata) = &metadata {
-        metadata::refuse_mode(metadata);
+        metadata::refuse_ours(metadata);
     }
     let value = read(&fields);
     Some(Named::Inline {

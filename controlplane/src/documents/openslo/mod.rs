@@ -5,6 +5,7 @@
 //! this version does not evaluate is checked all the same.
 
 mod alert;
+mod deadline;
 mod duration;
 mod objective;
 mod sli;
@@ -46,7 +47,7 @@ pub(super) struct DataSource {
 /// Reads what follows the metadata of a document of `kind`.
 pub(super) fn read(kind: &str, document: &Fields<'_>, metadata: Metadata<'_>) -> Option<Body> {
     if kind != "SLO" {
-        metadata::refuse_mode(&metadata);
+        metadata::refuse_ours(&metadata);
     }
     match kind {
         "SLO" => slo::read(document, metadata).map(|slo| Body::Slo(Box::new(slo))),

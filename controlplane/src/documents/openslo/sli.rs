@@ -50,7 +50,7 @@ impl Source {
 pub(super) fn read_inline(at: &At<'_>) -> Option<Sli> {
     let fields = at.fields(&["metadata", "spec"])?;
     if let Some(metadata) = metadata::read(&fields) {
-        metadata::refuse_mode(&metadata);
+        metadata::refuse_ours(&metadata);
     }
     read(&fields)
 }

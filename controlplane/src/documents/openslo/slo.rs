@@ -1,11 +1,12 @@
 //! The kind SLO.
 
-use sloop_controllers::{BudgetingMethod, SloMode};
+use sloop_controllers::{BudgetingMethod, DeadlineChoice, SloMode};
 use sloop_model::ServiceName;
 
 use super::super::metadata::{self, Metadata};
 use super::super::reader::{At, Fields, Spot};
 use super::alert::{self, AlertPolicy, Named};
+use super::deadline;
 use super::objective::{self, Objective};
 use super::sli::{self, Sli};
 use super::window::{self, Window};
@@ -18,6 +19,7 @@ pub(in crate::documents) struct Slo {
     pub(in crate::documents) name: String,
     pub(in crate::documents) display_name: Option<String>,
     pub(in crate::documents) mode: SloMode,
+    pub(in crate::documents) deadline: DeadlineChoice,
     pub(in crate::documents) service: ServiceName,
     pub(in crate::documents) window: Window,
     pub(in crate::documents) budgeting: BudgetingMethod,
@@ -45,6 +47,7 @@ pub(super) fn read(document: &Fields<'_>, metadata: Metadata<'_>) -> Option<Slo>
             ("actionable", SloMode::Actionable),
         ])
     });
+    let deadline = metadata.deadline.as_ref().map(deadline::read);
     let spec = document.required("spec")?;
     let fields = spec.fields(&[
         DESCRIPTION,
@@ -70,6 +73,7 @@ pub(super) fn read(document: &Fields<'_>, metadata: Metadata<'_>) -> Option<Slo>
         name: metadata.name,
         display_name: metadata.display_name,
         mode: mode.unwrap_or(Some(SloMode::Monitored))?,
+        deadline: deadline.unwrap_or(Some(DeadlineChoice::Derived))?,
         service: service?,
         window: window?,
         budgeting: budgeting?,

@@ -44,7 +44,7 @@ pub(super) fn read(
     metadata: &Metadata<'_>,
     now: WallTime,
 ) -> Option<Body> {
-    metadata::refuse_mode(metadata);
+    metadata::refuse_ours(metadata);
     match kind {
         "RouteSet" => route_set::read(document, metadata).map(Body::RouteSet),
         "CircuitBreaker" => circuit_breaker::read(document, metadata, now)

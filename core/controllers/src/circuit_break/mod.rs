@@ -9,6 +9,7 @@
 //! heard of for a minute, there is no order before all sidecars can have reported ([`World::set_report_interval`]): two seconds where
 //! they report every second. Meanwhile each breaker judges by itself.
 
+mod deadline;
 mod derive;
 mod derived;
 mod intent;
@@ -16,6 +17,7 @@ mod orders;
 mod shed;
 mod watch;
 
+pub(crate) use deadline::deadline_status;
 #[cfg(test)]
 pub(crate) use derive::limits as derived_limits;
 pub(crate) use derive::{stricter, trip_status};
@@ -40,7 +42,8 @@ use crate::slo::share;
 use crate::words::{Length, Percent, joined};
 use crate::{BreakerState, Controller, Decision, SloIntent, SloMode, Stage, World};
 
-/// Derives breakers from SLOs that are actionable, or in shadow mode, and bounds of shedding, which only counts.
+/// Derives breakers and deadlines from SLOs that are actionable, or in shadow mode, and bounds of shedding, which only
+/// counts.
 #[derive(Clone, Copy, Debug)]
 pub struct DerivedBreak;
 
@@ -90,6 +93,7 @@ impl Controller for DerivedBreak {
         }
         let decision = guard.decide(ByScope::new(rules, stricter));
         let decision = with_shedding(decision, (intent, &derived), world.now());
+        let decision = deadline::added(decision, (intent, &derived), world.now());
         memory.derived = derived;
         decision
     }
@@ -311,8 +315,8 @@ impl<'a> Guard<'a> {
             };
             because.push(on);
         }
-        // Most have a breaker and shedding on one scope.
-        let mut policies = Vec::with_capacity(2);
+        // Most have a breaker, shedding and a deadline on one scope.
+        let mut policies = Vec::with_capacity(3);
         policies.extend(rules.into_pairs().map(|(scope, limits)| Policy {
             scope,
             rule: Rule::Break {

@@ -10,8 +10,8 @@ use sloop_model::{
 
 use super::*;
 use crate::{
-    BreakerCause, BreakerChange, BreakerReading, BudgetingMethod, Indicator, ObjectiveCounts,
-    Observation, RouteSelector, ScopeCounts, SloObjective, SloSource, SloWindow,
+    BreakerCause, BreakerChange, BreakerReading, BudgetingMethod, DeadlineChoice, Indicator,
+    ObjectiveCounts, Observation, RouteSelector, ScopeCounts, SloObjective, SloSource, SloWindow,
 };
 
 /// A quarter of an hour after a renewal of leases.
@@ -36,6 +36,7 @@ fn slo(mode: SloMode, target: f64) -> SloIntent {
         service: scope().service,
         mode,
         window: SloWindow::Rolling(2_592_000_000),
+        deadline: DeadlineChoice::Derived,
         budgeting: BudgetingMethod::Occurrences,
         objectives: vec![SloObjective {
             display_name: None,
@@ -298,6 +299,61 @@ fn monitored_slos_are_left_alone_and_shadow_ones_only_watched() {
             matches!(policies[..], [Policy { rule: Rule::Break { mode, .. }, .. }] if mode == expected),
             "{policies:?}"
         );
+    }
+}
+
+/// The deadlines that an SLO implies whose objectives are met within these microseconds, by route; and what is said.
+fn deadlines(mode: SloMode, withins: &[(&str, Option<u64>)]) -> (Vec<(Mode, u32)>, String) {
+    let mut intent = slo(mode, 0.99);
+    let objective = intent.objectives[0].clone();
+    intent.objectives = withins
+        .iter()
+        .map(|(route, within_us)| {
+            let mut objective = objective.clone();
+            let source = objective.source.as_mut().unwrap();
+            source.route = RouteSelector::Named(RouteName::try_from(*route).unwrap());
+            source.indicator.within_us = *within_us;
+            objective
+        })
+        .collect();
+    let mut world = World::default();
+    world.begin_step(at(1));
+    let decision = DerivedBreak.step(&intent, &mut Orders::default(), &world);
+    let limits = decision.policies.iter().filter_map(|policy| {
+        let Rule::Deadline { mode, limit_ms, .. } = policy.rule else {
+            return None;
+        };
+        Some((mode, limit_ms.as_millis()))
+    });
+    (limits.collect(), decision.because)
+}
+
+#[test]
+fn requests_have_ten_times_what_is_good_and_the_longest_of_a_scope() {
+    let (limits, because) = deadlines(SloMode::Actionable, &[("a", Some(300_000))]);
+    assert_eq!(limits, [(Mode::Enforce, 3_000)]);
+    let said = "; requests have 3 s, and calls that come later are refused";
+    assert!(because.ends_with(said), "{because}");
+
+    let several = [("a", Some(300_000)), ("a", Some(500_000)), ("a", None)];
+    assert_eq!(
+        deadlines(SloMode::Actionable, &several).0,
+        [(Mode::Enforce, 5_000)]
+    );
+
+    let two = [("a", Some(300_000)), ("b", Some(500_000))];
+    let (limits, because) = deadlines(SloMode::Shadow, &two);
+    assert_eq!(limits, [(Mode::Shadow, 3_000), (Mode::Shadow, 5_000)]);
+    let said = "; requests would have 3 s to 5 s, and calls that come too late are counted";
+    assert!(because.ends_with(said), "{because}");
+
+    for (mode, within_us) in [
+        (SloMode::Actionable, None),
+        (SloMode::Monitored, Some(300_000)),
+    ] {
+        let (limits, because) = deadlines(mode, &[("a", within_us)]);
+        assert_eq!(limits, []);
+        assert!(!because.contains("requests have"), "{because}");
     }
 }
 

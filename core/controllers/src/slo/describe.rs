@@ -8,7 +8,7 @@ use super::intent::{BudgetingMethod, SloIntent, SloMode, SloObjective, SloSource
 use super::measure::Measured;
 use super::status::{ChangeStatus, ObjectiveStatus, SloStatus};
 use crate::budget::Slicing;
-use crate::circuit_break::trip_status;
+use crate::circuit_break::{deadline_status, trip_status};
 use crate::words::{Length, Percent};
 use crate::{Decided, Signal, World};
 
@@ -72,9 +72,10 @@ fn objective_status(
     let measured = Measured::new(intent, index, objective, world);
     let reading = measured.reading();
     let source = objective.source.as_ref();
-    let trip = source
-        .filter(|_| intent.mode != SloMode::Monitored)
-        .and_then(|source| trip_status(objective.target, &source.indicator));
+    let protected = source.filter(|_| intent.mode != SloMode::Monitored);
+    let trip = protected.and_then(|source| trip_status(objective.target, &source.indicator));
+    let deadline = protected
+        .and_then(|source| deadline_status(intent.deadline, objective.target, &source.indicator));
     ObjectiveStatus {
         index,
         display_name: objective.display_name.clone(),
@@ -92,6 +93,7 @@ fn objective_status(
             .map(|pair| measured.pair_status(pair))
             .collect(),
         trip,
+        deadline,
         acted: source.map_or_else(Acted::default, |source| acted(source, world)),
     }
 }

@@ -4,7 +4,8 @@ use core::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use sloop_model::{
-    Objective, ObjectiveId, Scope, Selector, ServiceName, Side, SloName, Target, WallTime,
+    DeadlineLimit, Objective, ObjectiveId, Scope, Selector, ServiceName, Side, SloName, Target,
+    WallTime,
 };
 
 use crate::RouteSelector;
@@ -24,6 +25,9 @@ pub struct SloIntent {
     pub service: ServiceName,
     /// Whether Sloop acts on it.
     pub mode: SloMode,
+    /// How long its requests have.
+    #[serde(default, skip_serializing_if = "DeadlineChoice::is_derived")]
+    pub deadline: DeadlineChoice,
     /// The time that its error budget is for.
     pub window: SloWindow,
     /// How good is summed up over time. What slices there are is in each objective.
@@ -46,6 +50,27 @@ pub enum SloMode {
     Shadow,
     /// It acts.
     Actionable,
+}
+
+/// How long the requests have that an SLO counts, as it is declared.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum DeadlineChoice {
+    /// As its objectives imply.
+    #[default]
+    Derived,
+    /// For ever.
+    Off,
+    /// So long, all of them.
+    Limit(DeadlineLimit),
+}
+
+impl DeadlineChoice {
+    fn is_derived(&self) -> bool {
+        *self == Self::Derived
+    }
 }
 
 /// The time that an error budget is for.

@@ -23,12 +23,13 @@ pub use acted::{Acted, Means, Refusals};
 pub(crate) use composite::cuts;
 pub(crate) use describe::describe;
 pub use intent::{
-    BudgetingMethod, Indicator, SloIntent, SloMode, SloObjective, SloSource, SloWindow, Weight,
+    BudgetingMethod, DeadlineChoice, Indicator, SloIntent, SloMode, SloObjective, SloSource,
+    SloWindow, Weight,
 };
 pub use memory::SloMemory;
 pub use status::{
     BudgetStatus, BudgetUnit, BurnStatus, ChangeStatus, CompositeBurn, CompositeStatus,
-    ObjectiveStatus, PairStatus, SloStatus, TripStatus,
+    DeadlineStatus, ObjectiveStatus, PairStatus, SloStatus, TripStatus,
 };
 pub(crate) use tally::{Tally, share};
 pub(crate) use windows::bad_share;

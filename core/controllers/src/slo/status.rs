@@ -68,6 +68,9 @@ pub struct ObjectiveStatus {
     pub pairs: Vec<PairStatus>,
     /// The level at which breakers open; nothing when the SLO is only monitored.
     pub trip: Option<TripStatus>,
+    /// How long requests have; nothing when the SLO is only monitored, or gives them no deadline.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deadline: Option<DeadlineStatus>,
     /// What acting did, over all scopes that the objective counts on, since counting began.
     pub acted: Acted,
 }
@@ -195,6 +198,16 @@ pub struct PairStatus {
 pub struct TripStatus {
     /// The share of bad requests, `0.0..1.0`.
     pub level: f64,
+    /// The derivation in words, with the numbers.
+    pub derivation: String,
+}
+
+/// How long requests have, and where that comes from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct DeadlineStatus {
+    /// From a request's arrival on, in milliseconds.
+    pub limit_ms: u32,
     /// The derivation in words, with the numbers.
     pub derivation: String,
 }

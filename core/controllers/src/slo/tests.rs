@@ -40,6 +40,7 @@ fn slo(percent: f64, window: SloWindow) -> SloIntent {
         service: service.clone(),
         mode: SloMode::Actionable,
         window,
+        deadline: DeadlineChoice::Derived,
         budgeting: BudgetingMethod::Occurrences,
         objectives: vec![SloObjective {
             display_name: None,
