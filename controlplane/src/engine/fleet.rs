@@ -11,7 +11,7 @@ use crate::ads::AcceptedBy;
 use crate::ingest::{Applied, Report};
 
 /// A VM that was quiet for this long is gone: filters report every interval, a minute at most,
-/// even with nothing to count.
+/// even with nothing to count. Long, as one that is only cut off comes back and has lost nothing.
 const GONE_AFTER: Duration = Duration::from_secs(600);
 
 /// Filters report once a minute at the latest; what a VM ran that was quiet for longer says nothing of what its node
@@ -98,14 +98,20 @@ impl Fleet {
     }
 
     /// Drops the VMs that are gone at `now`, and breakers that were long not mentioned.
-    pub fn forget(&mut self, now: WallTime) {
+    ///
+    /// The answer is how many are gone. Nothing tells a VM of its end, so none says that a report is its last:
+    /// each took along what it had counted since.
+    pub fn forget(&mut self, now: WallTime) -> usize {
+        let before = self.vms.len();
         self.vms.retain(|_, vm| now.since(vm.reported) < GONE_AFTER);
+        let gone = before - self.vms.len();
         for vm in self.vms.values_mut() {
             vm.breakers
                 .retain(|_, guard| now.since(guard.mentioned) < BREAKER_KEPT);
             vm.levels
                 .retain(|_, (_, said)| now.since(*said) < BREAKER_KEPT);
         }
+        gone
     }
 
     /// The breakers on each scope, sorted by node.
@@ -354,6 +360,25 @@ mod tests {
         assert_eq!(drifting(&fleet, 164), 0);
         report(&mut fleet, 1, "shop", 6, 165);
         assert_eq!(drifting(&fleet, 165), 1, "it was there all the time");
+    }
+
+    #[test]
+    fn each_vm_that_ends_is_counted_once_and_one_that_was_cut_off_is_not() {
+        let mut fleet = Fleet::default();
+        for incarnation in 1..=3 {
+            report(&mut fleet, incarnation, "shop", 6, 100);
+        }
+        // A new module: two VMs take the place of the first two. The third was only cut off.
+        for incarnation in [4, 5] {
+            report(&mut fleet, incarnation, "shop", 7, 101);
+        }
+        assert_eq!(fleet.forget(at(699)), 0, "any of them may come back");
+        for incarnation in 3..=5 {
+            report(&mut fleet, incarnation, "shop", 7, 699);
+        }
+        assert_eq!(fleet.forget(at(700)), 2);
+        assert_eq!(fleet.forget(at(701)), 0, "once");
+        assert_eq!(fleet.forget(at(1_299)), 3, "the whole Envoy ended");
     }
 
     #[test]

@@ -279,13 +279,14 @@ impl Engine {
         refused
     }
 
-    /// Drops what is over. Call it once a minute or so.
-    pub fn forget(&mut self, now: WallTime) {
-        self.fleet.forget(now);
+    /// Drops what is over. Call it once a minute or so. The answer is how many VMs of filters ended.
+    pub fn forget(&mut self, now: WallTime) -> usize {
+        let gone = self.fleet.forget(now);
         self.healths.forget(now);
         self.recent
             .retain(|_, recent| now.since(recent.reported) < RECENT_KEPT);
         self.noted.note_all(self.ledger.forget(now));
+        gone
     }
 
     /// Adds an event that happened at `at` and was learned of at `seen`.

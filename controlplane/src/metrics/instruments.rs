@@ -81,6 +81,7 @@ pub struct IngestMetrics {
     reports: Counter<u64>,
     scopes_dropped: Counter<u64>,
     gaps: Counter<u64>,
+    vms_gone: Counter<u64>,
     trouble: Counter<u64>,
     commits_failed: Counter<u64>,
     commit: Histogram<f64>,
@@ -107,6 +108,11 @@ impl IngestMetrics {
                 meter,
                 "report_gaps",
                 "Reports whose predecessor never came, so its counts are lost.",
+            ),
+            vms_gone: counter(
+                meter,
+                "filter_vms_gone",
+                "VMs of filters that ended, each with what it had counted since its last report.",
             ),
             trouble: counter_by(
                 meter,
@@ -164,6 +170,13 @@ impl IngestMetrics {
     /// The report before this one never came.
     pub fn gap(&self) {
         self.gaps.add(1, &[]);
+    }
+
+    /// So many VMs of filters ended.
+    pub fn vms_gone(&self, count: usize) {
+        if count != 0 {
+            self.vms_gone.add(count as u64, &[]);
+        }
     }
 
     /// A report that was counted tells of `trouble`.

@@ -21,7 +21,8 @@ impl Actor {
             return;
         }
         self.forgot = now;
-        self.engine.forget(clock::wall());
+        let gone = self.engine.forget(clock::wall());
+        self.meters.ingest.vms_gone(gone);
         self.acknowledgements.forget(&self.hub.nodes());
         self.forget_cohorts(now);
         self.commits.add(self.engine.changes(), [], now);
