@@ -41,6 +41,8 @@ pub struct Cost {
     pub entries: u64,
     /// Entries to get memory for a value that the host returns: the dearest part of a hostcall.
     pub allocations: u64,
+    /// Bytes of texts that go from the host to the guest and back: values, names, paths. Numbers are not among them.
+    pub bytes: u64,
     /// Instructions of the guest, as wasmtime counts fuel.
     pub fuel: u64,
 }
@@ -63,6 +65,7 @@ impl Cost {
             hostcalls: spent.collect(),
             entries: self.entries - earlier.entries,
             allocations: self.allocations - earlier.allocations,
+            bytes: self.bytes - earlier.bytes,
             fuel: self.fuel - earlier.fuel,
         }
     }

@@ -115,7 +115,12 @@ pub(crate) fn ask(vm: &mut Vm, request: Request, response: Response) -> Stream {
 
 /// As [`ask`], answered with a body, as services on HTTP/1 send it: what there is, and then its end.
 pub(crate) fn ask_for_body(vm: &mut Vm, request: Request, response: Response) -> Stream {
-    let exchange = vm.begin(INBOUND, request);
+    whole_of(vm, INBOUND, request, response)
+}
+
+/// As [`ask_for_body`], at the filter `root_id`.
+pub(crate) fn whole_of(vm: &mut Vm, root_id: &str, request: Request, response: Response) -> Stream {
+    let exchange = vm.begin(root_id, request);
     vm.respond_with_body(exchange, response);
     vm.part(exchange, Half::Response, b"{}");
     vm.last_part(exchange, Half::Response, b"");

@@ -23,6 +23,7 @@ impl<'a> Call<'a> {
 
     /// Bytes of the guest.
     pub(super) fn bytes(&mut self, (begin, size): Text) -> Result<Vec<u8>> {
+        self.host().cost.bytes += u64::from(size);
         let (begin, size) = (usize::try_from(begin)?, usize::try_from(size)?);
         let memory = self.memory()?;
         let all = memory.data(self.caller.as_context());
@@ -47,6 +48,7 @@ impl<'a> Call<'a> {
     /// Returns bytes: gets memory from the guest, copies them there, and says where they are.
     pub(super) fn give(&mut self, bytes: &[u8], at: Text) -> Result<Status> {
         let size = u32::try_from(bytes.len())?;
+        self.host().cost.bytes += u64::from(size);
         let begin = if bytes.is_empty() {
             0
         } else {
