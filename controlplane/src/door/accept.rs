@@ -1,13 +1,17 @@
 //! Takes connections, and has them prove who they are.
 
+use std::future::{Future, poll_fn};
 use std::io;
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use sloop_controllers::SpiffeId;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+use tokio::time::Instant;
 use tokio_rustls::LazyConfigAcceptor;
 use tokio_rustls::server::TlsStream;
 use tokio_stream::wrappers::ReceiverStream;
@@ -58,6 +62,8 @@ pub enum Names {
 enum Refused {
     #[error("the handshake took too long")]
     Slow,
+    #[error("too many handshakes were being reckoned for too long")]
+    Crowded,
     #[error("the handshake failed")]
     Handshake(#[from] io::Error),
     #[error(transparent)]
@@ -144,18 +150,30 @@ impl Hall {
         let Some(tls) = &self.tls else {
             return Ok((Carrier::Plain(stream), Client::Unverified));
         };
-        let patience = self.limits.handshake_time_max;
+        let due = Instant::now() + self.limits.handshake_time_max;
         let acceptor = LazyConfigAcceptor::new(rustls::server::Acceptor::default(), stream);
         // Nothing is reckoned before the client has said its part.
-        let hello = tokio::time::timeout(patience, acceptor);
+        let hello = tokio::time::timeout_at(due, acceptor);
         let hello = hello.await.or(Err(Refused::Slow))??;
-        let Ok(_turn) = self.handshakes.acquire().await else {
-            return Err(Refused::Slow);
-        };
-        let rest = tokio::time::timeout(patience, hello.into_stream(tls.config()));
-        let secured = rest.await.or(Err(Refused::Slow))??;
+        let rest = async { hello.into_stream(tls.config()).await };
+        let secured = self.reckon(rest, due).await??;
         let client = self.client(&secured)?;
         Ok((Carrier::Secured(Box::new(secured)), client))
+    }
+
+    /// Does `rest` until `due`, and what can be done of it at once, which is to sign, when it is its turn. A turn is
+    /// not kept while the client is waited for: who falls silent keeps nobody out.
+    async fn reckon<T>(&self, rest: impl Future<Output = T>, due: Instant) -> Result<T, Refused> {
+        let mut rest = pin!(rest);
+        let turn = tokio::time::timeout_at(due, self.handshakes.acquire()).await;
+        let turn = turn.or(Err(Refused::Crowded))?;
+        let begun = poll_fn(|context| Poll::Ready(rest.as_mut().poll(context))).await;
+        drop(turn);
+        if let Poll::Ready(done) = begun {
+            return Ok(done);
+        }
+        let done = tokio::time::timeout_at(due, rest).await;
+        done.or(Err(Refused::Slow))
     }
 
     /// Who is there. Where a certificate is asked for and none is shown, the handshake failed before.
@@ -224,6 +242,7 @@ impl Refused {
     const fn limit(&self) -> Limit {
         match self {
             Self::Slow => Limit::HandshakeTime,
+            Self::Crowded => Limit::Handshakes,
             Self::Handshake(_) => Limit::Handshake,
             Self::Identity(_) => Limit::Identity,
             Self::Many(_) => Limit::ConnectionsPerIdentity,
@@ -242,7 +261,51 @@ fn spread(age: Duration, seed: u16) -> Duration {
 
 #[cfg(test)]
 mod tests {
+    use std::future::pending;
+
     use super::*;
+    use crate::metrics::Telemetry;
+
+    const SOON: Duration = Duration::from_secs(20);
+
+    /// A hall in which so many handshakes are reckoned at a time.
+    fn hall(handshakes: usize) -> Hall {
+        let (let_in, _) = mpsc::channel(1);
+        Hall {
+            tls: None,
+            limits: DoorLimits::default(),
+            names: Names::Required,
+            speech: Speech::Grpc,
+            metrics: DoorMetrics::register(&Telemetry::begin().unwrap().meter(), "grpc"),
+            handshakes: Semaphore::new(handshakes),
+            workloads: Workloads::default(),
+            let_in,
+        }
+    }
+
+    #[tokio::test]
+    async fn who_falls_silent_keeps_no_turn() {
+        let hall = hall(1);
+        let due = Instant::now() + SOON;
+        let mut silent = pin!(hall.reckon(pending::<()>(), due));
+        let begun = poll_fn(|context| Poll::Ready(silent.as_mut().poll(context))).await;
+        assert!(begun.is_pending());
+        let other = hall.reckon(async { 7 }, due);
+        let other = tokio::time::timeout(Duration::from_secs(2), other).await;
+        assert_eq!(other.expect("it is served at once").unwrap(), 7);
+    }
+
+    #[tokio::test]
+    async fn neither_a_turn_nor_the_client_is_waited_for_without_end() {
+        let due = || Instant::now() + Duration::from_millis(20);
+        let hall = (hall(1), hall(0));
+        let slow = hall.0.reckon(pending::<()>(), due());
+        let slow = tokio::time::timeout(SOON, slow).await;
+        assert_eq!(slow.unwrap().unwrap_err().limit(), Limit::HandshakeTime);
+        let crowded = hall.1.reckon(async {}, due());
+        let crowded = tokio::time::timeout(SOON, crowded).await;
+        assert_eq!(crowded.unwrap().unwrap_err().limit(), Limit::Handshakes);
+    }
 
     #[test]
     fn ages_are_spread_by_a_tenth_to_either_side() {

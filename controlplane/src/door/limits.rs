@@ -9,7 +9,8 @@ pub struct DoorLimits {
     pub connections_max: usize,
     /// The same of all clients with one identity, which only TLS gives.
     pub connections_per_identity_max: usize,
-    /// Handshakes at one time; more wait.
+    /// Handshakes that are reckoned at one time; more wait. Who only waits for the client is not among them, so of more
+    /// than the process has threads nobody notices anything; below that, the rest of the threads is left to others.
     pub handshakes_max: usize,
     /// How long a connection may take until it is secured, and then until it speaks: HTTP/2, at the HTTP API a first request.
     pub handshake_time_max: Duration,
@@ -48,6 +49,8 @@ pub enum Limit {
     Connections,
     /// [`DoorLimits::connections_per_identity_max`].
     ConnectionsPerIdentity,
+    /// [`DoorLimits::handshakes_max`]; the turn did not come in time.
+    Handshakes,
     /// [`DoorLimits::handshake_time_max`].
     HandshakeTime,
     /// No certificate, or one that nobody trusts, or other nonsense.
@@ -103,6 +106,7 @@ impl Limit {
             Self::ConnectionsPerIdentity => "connections_per_identity",
             Self::HandshakeTime => "handshake_time",
             Self::Handshake => "handshake",
+            Self::Handshakes => "handshakes",
             Self::Identity => "identity",
             Self::Calls => "calls",
             Self::CallsFlood => "calls_flood",

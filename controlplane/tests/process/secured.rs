@@ -19,6 +19,7 @@ use sloop_xds_protos::envoy::envoy::service::discovery::v3::{
 use sloop_xds_protos::report::v1::report_service_client::ReportServiceClient;
 use sloop_xds_protos::report::v1::{self as wire, ReportRequest};
 use tempfile::TempDir;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio_rustls::TlsConnector;
@@ -29,9 +30,9 @@ use tonic::transport::{Channel, Endpoint, Uri};
 use tonic::{Code, Status, Streaming};
 
 use crate::authority::{Authority, Issued, write};
-use crate::support::{Home, Sloop, eventually, report};
+use crate::support::{Home, SOON, Sloop, eventually, report};
 
-const CHECKOUT: &str = "spiffe://example.org/ns/shop/sa/checkout";
+pub(crate) const CHECKOUT: &str = "spiffe://example.org/ns/shop/sa/checkout";
 
 /// Lets `identity` be a sidecar of `service`.
 fn access(service: &str, identity: &str) -> String {
@@ -42,12 +43,12 @@ fn access(service: &str, identity: &str) -> String {
 }
 
 /// A control plane with certificates that can be exchanged.
-struct Secured {
-    files: TempDir,
-    authority: Authority,
-    sloop: Sloop,
+pub(crate) struct Secured {
+    pub(crate) files: TempDir,
+    pub(crate) authority: Authority,
+    pub(crate) sloop: Sloop,
     /// What it works on; deleted at the end.
-    home: Home,
+    pub(crate) home: Home,
 }
 
 impl Secured {
@@ -56,7 +57,7 @@ impl Secured {
     }
 
     /// With more arguments.
-    fn start_with(args: &[&str]) -> Self {
+    pub(crate) fn start_with(args: &[&str]) -> Self {
         let files = tempfile::tempdir().unwrap();
         let authority = Authority::new("first");
         let server = authority.write(files.path(), "server", &[]);
@@ -106,7 +107,11 @@ impl Secured {
         ReportServiceClient::new(self.channel(server, shown))
     }
 
-    fn channel<'a>(&self, server: &Authority, shown: impl Into<Option<&'a Issued>>) -> Channel {
+    pub(crate) fn channel<'a>(
+        &self,
+        server: &Authority,
+        shown: impl Into<Option<&'a Issued>>,
+    ) -> Channel {
         let connect = Connect {
             at: self.sloop.grpc,
             config: Arc::new(config(server, shown.into())),
@@ -464,4 +469,65 @@ async fn one_identity_leaves_room_for_reports_to_others() {
     assert_eq!(secured.limit_hits("report_room").await, 0.0);
     let mut client = secured.client(authority, Some(&checkout));
     client.report(large()).await.unwrap();
+}
+
+/// What a client says first that trusts `server` (RFC 8446, 4.1.2).
+pub(crate) fn hello(server: &Authority) -> Vec<u8> {
+    let config = Arc::new(config(server, None));
+    let name = ServerName::try_from("localhost").unwrap();
+    let mut client = rustls::ClientConnection::new(config, name).unwrap();
+    let mut hello = Vec::new();
+    client.write_tls(&mut hello).unwrap();
+    hello
+}
+
+/// A connection on which a handshake was begun, and answered, and is not gone on with.
+async fn falls_silent(secured: &Secured) -> TcpStream {
+    let hello = hello(&secured.authority);
+    let mut stream = TcpStream::connect(secured.sloop.grpc).await.unwrap();
+    stream.write_all(&hello).await.unwrap();
+    let mut answer = [0; 64];
+    let read = tokio::time::timeout(SOON, stream.read(&mut answer));
+    let read = read.await.expect("the next one waits for this one, too");
+    assert!(0 < read.unwrap());
+    stream
+}
+
+#[tokio::test]
+async fn who_falls_silent_in_a_handshake_keeps_nobody_out() {
+    // A turn that is kept would be kept for longer than anybody here waits.
+    let limits = ["--limit", "handshakes=1", "--limit", "handshake_ms=600000"];
+    let secured = Secured::start_with(&limits);
+    let (authority, folder) = (&secured.authority, secured.path());
+    let checkout = authority.write(folder, "checkout", &[CHECKOUT]);
+    let mut silent = Vec::new();
+    for _ in 0..3 {
+        silent.push(falls_silent(&secured).await);
+        let others = secured.lets_in(authority, Some(&checkout));
+        let others = tokio::time::timeout(SOON, others).await;
+        others.expect("it is served beside them").unwrap();
+    }
+    assert_eq!(secured.limit_hits("handshakes").await, 0.0);
+}
+
+#[tokio::test]
+async fn a_secured_connection_ends_when_it_is_old_and_the_next_is_let_in() {
+    let secured = Secured::start_with(&["--limit", "connection_age_ms=1000"]);
+    let (authority, folder) = (&secured.authority, secured.path());
+    let checkout = authority.write(folder, "checkout", &[CHECKOUT]);
+    let config = Arc::new(config(authority, Some(&checkout)));
+    let stream = TcpStream::connect(secured.sloop.grpc).await.unwrap();
+    let name = ServerName::try_from("localhost").unwrap();
+    let mut stream = TlsConnector::from(config)
+        .connect(name, stream)
+        .await
+        .unwrap();
+    // A preface and settings (RFC 9113, 3.4): it speaks, so it is not ended for being silent.
+    let preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
+    stream.write_all(preface).await.unwrap();
+    let mut said = [0; 256];
+    let end = async { while !matches!(stream.read(&mut said).await, Ok(0) | Err(_)) {} };
+    tokio::time::timeout(SOON, end).await.expect("it ends");
+    assert_eq!(secured.limit_hits("handshake_time").await, 0.0);
+    secured.lets_in(authority, Some(&checkout)).await.unwrap();
 }
