@@ -441,3 +441,86 @@ async fn a_storm_of_resets_ends_its_connection_alone() {
     let silent = timeout(Duration::from_millis(100), others.message()).await;
     assert!(silent.is_err(), "the others' stream goes on");
 }
+
+/// What the server says first, and what it says to `frames`, frame by frame: kind, stream and payload. Until `end`
+/// is satisfied.
+async fn told(
+    served: &Served,
+    frames: &[u8],
+    end: impl Fn(u8, u32, &[u8]) -> bool,
+) -> (TcpStream, Vec<u8>) {
+    let mut stream = TcpStream::connect(served.at).await.unwrap();
+    let mut bytes = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
+    bytes.extend(frame(4, 0, 0, &[]));
+    bytes.extend(frames);
+    stream.write_all(&bytes).await.unwrap();
+    let read = async {
+        loop {
+            let mut head = [0; 9];
+            stream.read_exact(&mut head).await.unwrap();
+            let [a, b, c, kind, _, id @ ..] = head;
+            let mut payload = vec![0; u32::from_be_bytes([0, a, b, c]) as usize];
+            stream.read_exact(&mut payload).await.unwrap();
+            if end(kind, u32::from_be_bytes(id), &payload) {
+                return payload;
+            }
+        }
+    };
+    let payload = timeout(SOON, read).await.expect("it is said");
+    (stream, payload)
+}
+
+/// The frame with which a call of discovery begins.
+fn begins(stream: u32) -> Vec<u8> {
+    // POST, http, and a path as a literal (RFC 7541, 6).
+    let path = u8::try_from(ADS.len()).unwrap();
+    let headers = [&[0x83, 0x86, 0x04, path], ADS.as_bytes(), &[0x01, 1, b'a']].concat();
+    frame(1, 4, stream, &headers)
+}
+
+#[tokio::test]
+async fn more_calls_than_a_connection_may_have_are_refused() {
+    let served = Served::with(&["calls_per_connection=2"]).await;
+    let calls = [begins(1), begins(3), begins(5)].concat();
+    // RST_STREAM with REFUSED_STREAM: a client may try it again (RFC 9113, 8.7).
+    let (_stream, code) = told(&served, &calls, |kind, stream, _| {
+        assert!(kind != 3 || stream == 5, "{stream} is within the limit");
+        kind == 3
+    })
+    .await;
+    assert_eq!(code, 7_u32.to_be_bytes());
+}
+
+#[tokio::test]
+async fn clients_are_told_how_much_may_be_on_its_way_and_how_many_calls() {
+    let limits = ["stream_window_bytes=40000", "calls_per_connection=7"];
+    let served = Served::with(&limits).await;
+    let (_stream, settings) = told(&served, &[], |kind, _, _| kind == 4).await;
+    let settings: Vec<(u16, u32)> = settings
+        .chunks(6)
+        .map(|it| {
+            let value = u32::from_be_bytes([it[2], it[3], it[4], it[5]]);
+            (u16::from_be_bytes([it[0], it[1]]), value)
+        })
+        .collect();
+    // SETTINGS_MAX_CONCURRENT_STREAMS and SETTINGS_INITIAL_WINDOW_SIZE (RFC 9113, 6.5.2).
+    assert!(settings.contains(&(3, 7)), "{settings:?}");
+    assert!(settings.contains(&(4, 40_000)), "{settings:?}");
+    // Of the connection four times as many: what is beyond HTTP/2's 65,535 is added (6.9.2).
+    let (_stream, added) = told(&served, &[], |kind, stream, _| (kind, stream) == (8, 0)).await;
+    assert_eq!(added, (160_000_u32 - 65_535).to_be_bytes());
+}
+
+#[tokio::test]
+async fn who_does_not_say_that_it_is_there_is_not_kept() {
+    let served = Served::with(&["keep_alive_ms=100", "keep_alive_answer_ms=100"]).await;
+    // One that answers, as libraries do by themselves.
+    let mut others = served.stream(vec![asks("shop", "a", &[])]).await.unwrap();
+    // PING comes where a call is under way.
+    let (mut gone, _) = told(&served, &begins(1), |kind, _, _| kind == 6).await;
+    let mut rest = [0; 256];
+    let end = async { while !matches!(gone.read(&mut rest).await, Ok(0) | Err(_)) {} };
+    timeout(SOON, end).await.expect("the connection ends");
+    let silent = timeout(Duration::from_millis(600), others.message()).await;
+    assert!(silent.is_err(), "the others' stream goes on");
+}

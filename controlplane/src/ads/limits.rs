@@ -40,6 +40,10 @@ pub struct AdsLimits {
     pub resets_max: usize,
     /// Bytes of one stream that may be on their way to us unread; four times as many of a connection.
     pub stream_window_bytes: u32,
+    /// A client that says nothing is asked so often whether it is there.
+    pub keep_alive_gap: Duration,
+    /// How long its answer is waited for; then its connection ends.
+    pub keep_alive_time_max: Duration,
 }
 
 impl Default for AdsLimits {
@@ -66,6 +70,9 @@ impl Default for AdsLimits {
             resets_max: 20,
             // Room for one large request, not a megabyte.
             stream_window_bytes: 64 * 1024,
+            // A node that is gone without a word is noticed within 40 s.
+            keep_alive_gap: Duration::from_secs(30),
+            keep_alive_time_max: Duration::from_secs(10),
         }
     }
 }
@@ -82,9 +89,8 @@ impl AdsLimits {
             .max_local_error_reset_streams(1_024)
             .initial_stream_window_size(self.stream_window_bytes)
             .initial_connection_window_size(self.stream_window_bytes.saturating_mul(4))
-            // A node that is gone without a word is noticed within 40 s.
-            .keep_alive_interval(Duration::from_secs(30))
-            .keep_alive_timeout(Duration::from_secs(10))
+            .keep_alive_interval(self.keep_alive_gap)
+            .keep_alive_timeout(self.keep_alive_time_max)
             // No client of gRPC looks at it.
             .auto_date_header(false);
         http2
