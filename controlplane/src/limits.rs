@@ -84,7 +84,7 @@ const GIB: u64 = 1 << 30;
 /// Filters cut reports to [`ReportSettings::BYTES_MAX`], but for a scope more: what they send must be taken.
 const REPORT_BYTES_MIN: u64 = 2 * ReportSettings::BYTES_MAX as u64;
 
-const ALL: [Named; 28] = [
+const ALL: [Named; 29] = [
     named!("connections", (1, MILLION), door.connections_max: count),
     named!("connections_per_identity", (1, MILLION), door.connections_per_identity_max: count),
     named!("handshakes", (1, 100_000), door.handshakes_max: count),
@@ -113,6 +113,7 @@ const ALL: [Named; 28] = [
     named!("report_room_bytes", (1 << 20, 64 * GIB), reports.room: count),
     named!("report_room_per_identity_bytes", (1 << 20, 64 * GIB), reports.room_per_identity: count),
     named!("report_room_per_connection_bytes", (1 << 20, 4 * GIB - 1), reports.room_per_connection: count),
+    named!("report_requests_per_second", (1, 1_000 * MILLION), reports.requests_per_second: count),
 ];
 
 impl Limits {

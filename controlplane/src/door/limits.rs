@@ -12,7 +12,7 @@ pub struct DoorLimits {
     /// Handshakes that are reckoned at one time; more wait. Who only waits for the client is not among them, so of more
     /// than the process has threads nobody notices anything; below that, the rest of the threads is left to others.
     pub handshakes_max: usize,
-    /// How long a connection may take until it is secured, and then until it speaks: HTTP/2, at the HTTP API a first request.
+    /// How long a connection may take until it is secured, its turn to be reckoned included, and then until it speaks: HTTP/2, at the HTTP API a first request.
     pub handshake_time_max: Duration,
     /// How long a connection lasts, give or take a tenth; the client of a secured one then has to prove anew who it is.
     /// gRPC in the clear lasts for ever.
@@ -31,7 +31,7 @@ impl Default for DoorLimits {
             connections_max: 60_000,
             // Whoever has one certificate leaves as many to others.
             connections_per_identity_max: 30_000,
-            // Each takes half a millisecond of a core, and otherwise waits for the client.
+            // Each takes half a millisecond of a core.
             handshakes_max: 256,
             handshake_time_max: Duration::from_secs(5),
             connection_age_max: Duration::from_secs(60 * 60),
@@ -95,6 +95,8 @@ pub enum Limit {
     ConnectionRoom,
     /// A report that takes more than there would be room for if there were no other.
     ReportWeight,
+    /// [`crate::ingest::ReportLimits::requests_per_second`]; what cannot be was left out.
+    ReportCounts,
 }
 
 impl Limit {
@@ -104,9 +106,9 @@ impl Limit {
         match self {
             Self::Connections => "connections",
             Self::ConnectionsPerIdentity => "connections_per_identity",
+            Self::Handshakes => "handshakes",
             Self::HandshakeTime => "handshake_time",
             Self::Handshake => "handshake",
-            Self::Handshakes => "handshakes",
             Self::Identity => "identity",
             Self::Calls => "calls",
             Self::CallsFlood => "calls_flood",
@@ -127,6 +129,7 @@ impl Limit {
             Self::IdentityRoom => "report_room_per_identity",
             Self::ConnectionRoom => "report_room_per_connection",
             Self::ReportWeight => "report_weight",
+            Self::ReportCounts => "report_counts",
         }
     }
 }

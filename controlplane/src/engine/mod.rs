@@ -124,6 +124,14 @@ impl Engine {
         self.world.begin_step(now);
     }
 
+    /// For how long the sidecar may have counted what `report` says, by the moment of the last [`Engine::advance`].
+    #[must_use]
+    pub fn span(&self, report: &Report) -> Duration {
+        let says = report.to.since(report.from);
+        let now = self.world.now();
+        self.ledger.span(report.incarnation, says, now)
+    }
+
     /// Takes in a report at the moment of the last [`Engine::advance`]. It is
     /// counted for good when the next [`Engine::changes`] are stored.
     pub fn take(&mut self, report: &Report) -> Taken {

@@ -18,6 +18,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tonic::Status;
 
 use super::answer::Answer;
+#[cfg(doc)]
+use super::report::Report;
 use super::service::Reports;
 use super::weight::weigh;
 use crate::door::{Limit, Peer};
@@ -43,6 +45,8 @@ pub struct ReportLimits {
     pub room_per_connection: usize,
     /// How long a report may take to arrive.
     pub time_max: Duration,
+    /// Requests that a scope of one VM may have had per second since its last report, see [`Report::leave_out_above`].
+    pub requests_per_second: u32,
 }
 
 impl Default for ReportLimits {
@@ -56,6 +60,8 @@ impl Default for ReportLimits {
             // One of the largest, when decoded.
             room_per_connection: 64 << 20,
             time_max: Duration::from_secs(10),
+            // Many times what one thread of Envoy can pass on, which is some ten thousand.
+            requests_per_second: 1_000_000,
         }
     }
 }

@@ -18,6 +18,13 @@ pub const FORGET_AFTER: Duration = Duration::from_secs(24 * 60 * 60);
 /// a day, stay below; 24 bytes each.
 pub const INCARNATIONS_MAX: usize = 100_000;
 
+/// What a report counts took at least so long: reports that were late come close together, and a first one may be about
+/// a time before we listened.
+const SPAN_MIN: Duration = Duration::from_secs(60);
+
+/// Of a VM that we do not know we believe that it counted for so long, as while there was no control plane.
+const SPAN_UNKNOWN_MAX: Duration = Duration::from_secs(60 * 60);
+
 /// The newest report of each incarnation.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Ledger {
@@ -68,6 +75,17 @@ impl Ledger {
     #[must_use]
     pub fn seen(&self, incarnation: u64) -> Option<Seen> {
         self.seen.get(&incarnation).copied()
+    }
+
+    /// For how long `incarnation` may have counted what it reports at `now`: since its last report by our own clock; of
+    /// one that never reported, for as long as it `says`, within bounds.
+    #[must_use]
+    pub fn span(&self, incarnation: u64, says: Duration, now: WallTime) -> Duration {
+        let span = match self.seen(incarnation) {
+            Some(seen) => now.since(seen.at),
+            None => says.min(SPAN_UNKNOWN_MAX),
+        };
+        span.max(SPAN_MIN)
     }
 
     /// Whether there are so many that some should go before their day is over.
@@ -124,6 +142,21 @@ mod tests {
         assert_eq!(ledger.note(7, 4, NOW), Verdict::Repeated);
         assert_eq!(ledger.note(7, 6, NOW), Verdict::Next);
         assert_eq!(ledger.note(7, u64::MAX, NOW), Verdict::AfterGap);
+    }
+
+    #[test]
+    fn what_a_vm_counts_took_since_its_last_report_by_our_own_clock() {
+        let mut ledger = Ledger::default();
+        let (minute, hour) = (SPAN_MIN, SPAN_UNKNOWN_MAX);
+        assert_eq!(ledger.span(7, Duration::ZERO, NOW), minute);
+        assert_eq!(ledger.span(7, 2 * minute, NOW), 2 * minute);
+        assert_eq!(ledger.span(7, Duration::MAX, NOW), hour);
+        ledger.note(7, 1, NOW);
+        assert_eq!(ledger.span(7, Duration::MAX, NOW), minute);
+        let later = NOW.after(2 * hour);
+        assert_eq!(ledger.span(7, Duration::ZERO, later), 2 * hour);
+        let before = WallTime::default();
+        assert_eq!(ledger.span(7, hour, before), minute, "clock went back");
     }
 
     #[test]

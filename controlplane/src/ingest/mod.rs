@@ -5,6 +5,7 @@
 
 mod answer;
 mod bounded;
+mod credible;
 mod details;
 mod effects;
 mod ledger;

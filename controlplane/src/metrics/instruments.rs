@@ -102,7 +102,7 @@ impl IngestMetrics {
             scopes_dropped: counter(
                 meter,
                 "report_scopes_dropped",
-                "Scopes in reports that made no sense or were too many, and were left out.",
+                "Scopes in reports that made no sense, were too many or counted more than can be, and were left out.",
             ),
             gaps: counter(
                 meter,

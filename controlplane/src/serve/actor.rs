@@ -3,6 +3,8 @@
 //! It waits for what comes first, tells the values that know, and carries out
 //! what they say. No decisions and no protocol live here.
 
+mod arrivals;
+mod counts;
 mod forgetting;
 mod inputs;
 mod pushes;
@@ -26,10 +28,12 @@ use super::watch::Update;
 use crate::ads::Hub;
 use crate::clock;
 use crate::engine::{Documents, Engine, Pace};
-use crate::ingest::{Arrival, Verdict, response};
+use crate::ingest::ReportLimits;
+use crate::metrics::DoorMetrics;
 use crate::publish::{Publisher, Pushed};
 use crate::record::Recorder;
-use crate::store::{Batch, Store};
+use crate::store::Store;
+use counts::Counts;
 pub use inputs::{Change, View};
 pub(super) use inputs::{Inputs, Meters};
 use rollouts::Course;
@@ -96,6 +100,8 @@ pub(super) struct Actor {
     /// When reports are taken again; `None` while they are taken as they come.
     takes_at: Option<Instant>,
     recorder: Option<Recorder>,
+    /// What reports may count.
+    counts: Counts,
 }
 
 impl Actor {
@@ -130,7 +136,13 @@ impl Actor {
             has_missed: false,
             takes_at: None,
             recorder: None,
+            counts: Counts::default(),
         }
+    }
+
+    /// Leaves out of reports what is beyond these limits, and counts that by `metrics`.
+    pub(super) fn bound(&mut self, limits: ReportLimits, metrics: DoorMetrics) {
+        self.counts = Counts::within(limits, metrics);
     }
 
     /// Records what is decided by with `recorder`.
@@ -227,36 +239,6 @@ impl Actor {
             .into_iter()
             .flatten()
             .fold(self.stepped + STEP_LATEST, Instant::min)
-    }
-
-    fn take_arrivals(&mut self, arrivals: &mut Vec<Arrival>) {
-        self.engine.advance(clock::wall());
-        let lost = self.engine.lost();
-        let mut answers = Vec::with_capacity(arrivals.len());
-        for Arrival { report, answer } in arrivals.drain(..) {
-            let taken = self.engine.take(&report);
-            let ingest = &self.meters.ingest;
-            match taken.verdict {
-                Verdict::Repeated => ingest.report_repeated(),
-                Verdict::Next => ingest.report_received(),
-                Verdict::AfterGap => {
-                    ingest.report_received();
-                    ingest.gap();
-                }
-            }
-            if taken.verdict != Verdict::Repeated {
-                ingest.scopes_dropped(report.scopes_dropped);
-                ingest.trouble(&report.trouble);
-                ingest.effects(&report);
-                if report.is_news() {
-                    self.steps.want();
-                }
-            }
-            answers.push(After::Answer(answer, response(taken.readings)));
-        }
-        self.meters.step.lost(lost, self.engine.lost());
-        // What changed is gathered when it is written: more comes until then, and much of it is about the same.
-        self.commits.add(Batch::new(), answers, Instant::now());
     }
 
     /// Begins to write what has gathered, when it is time.

@@ -258,6 +258,7 @@ impl Begun {
         let mut actor = Actor::new(loaded.engine, publisher, store, hub.clone(), meters);
         actor.record(loaded.recorder);
         actor.pace(settings.rollout);
+        actor.bound(settings.limits.reports, door.metrics.clone());
         actor.begin(loaded.documents);
         observe_nodes(&meter, &hub);
         let slos = actor.slos();

@@ -137,6 +137,33 @@ async fn the_largest_report_of_a_filter_that_does_not_cut_it_is_taken_where_that
 }
 
 #[tokio::test]
+async fn more_requests_than_there_can_have_been_do_not_count() {
+    let home = home();
+    // Ten a second; a VM is always believed a minute's worth.
+    let sloop = home.start_with(&["--limit", "report_requests_per_second=10"]);
+    let mut client = sloop.reports();
+    client.report(report(7, 1, 600, 1)).await.unwrap();
+    for (vm, sequence, requests) in [(7, 2, 6_000), (8, 1, u64::MAX), (9, 1, 100_000)] {
+        let mut absurd = report(vm, sequence, requests, requests);
+        // Nor does it help to say that it was long ago.
+        absurd.from_ms = absurd.to_ms - if vm == 9 { 7_200_000 } else { 1_000 };
+        client.report(absurd).await.unwrap();
+    }
+    let mut outage = report(10, 1, 6_000, 0);
+    outage.from_ms = outage.to_ms - 3_600_000;
+    client.report(outage).await.unwrap();
+    assert_eq!(requests_counted(&sloop).await, (6_600, 6_600));
+    for (metric, count) in [
+        ("limits_hit_total{limit=\"report_counts\"}", 3.0),
+        ("report_scopes_dropped_total", 3.0),
+        ("reports_total{result=\"received\"}", 5.0),
+    ] {
+        let name = format!("sloop_controlplane_{metric}");
+        assert_eq!(sloop.metric(&name).await, Some(count), "{name}");
+    }
+}
+
+#[tokio::test]
 async fn what_cannot_come_from_a_filter_is_refused_with_a_reason() {
     let home = home();
     let sloop = home.start();

@@ -13,6 +13,7 @@ use tokio::sync::{broadcast, mpsc};
 use super::super::watch::Update;
 use super::*;
 use crate::ads::{self, AdsLimits, SimulatedNode};
+use crate::ingest::Arrival;
 use crate::metrics::{DocumentMetrics, IngestMetrics, PushMetrics, StepMetrics, Telemetry};
 use crate::publish::PublishSettings;
 use crate::store::{Batch, Entry, InMemory, StoreError};

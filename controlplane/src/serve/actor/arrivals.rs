@@ -1,0 +1,44 @@
+//! Reports that came.
+
+use std::time::Instant;
+
+use super::{Actor, After};
+use crate::clock;
+use crate::ingest::{Arrival, Verdict, response};
+use crate::store::Batch;
+
+impl Actor {
+    /// Takes reports in, to be answered when they are durable.
+    pub(super) fn take_arrivals(&mut self, arrivals: &mut Vec<Arrival>) {
+        self.engine.advance(clock::wall());
+        let lost = self.engine.lost();
+        let mut answers = Vec::with_capacity(arrivals.len());
+        for Arrival { mut report, answer } in arrivals.drain(..) {
+            let span = self.engine.span(&report);
+            let left_out = self.counts.check(&mut report, span);
+            let taken = self.engine.take(&report);
+            let ingest = &self.meters.ingest;
+            match taken.verdict {
+                Verdict::Repeated => ingest.report_repeated(),
+                Verdict::Next => ingest.report_received(),
+                Verdict::AfterGap => {
+                    ingest.report_received();
+                    ingest.gap();
+                }
+            }
+            if taken.verdict != Verdict::Repeated {
+                ingest.scopes_dropped(report.scopes_dropped.saturating_add(left_out));
+                self.counts.note(left_out, &report, Instant::now());
+                ingest.trouble(&report.trouble);
+                ingest.effects(&report);
+                if report.is_news() {
+                    self.steps.want();
+                }
+            }
+            answers.push(After::Answer(answer, response(taken.readings)));
+        }
+        self.meters.step.lost(lost, self.engine.lost());
+        // What changed is gathered when it is written: more comes until then, and much of it is about the same.
+        self.commits.add(Batch::new(), answers, Instant::now());
+    }
+}
