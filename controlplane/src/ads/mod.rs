@@ -17,6 +17,7 @@ mod limits;
 mod news;
 mod nodes;
 mod place;
+mod reason;
 mod run;
 mod service;
 mod standing;

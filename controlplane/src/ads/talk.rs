@@ -10,6 +10,7 @@ use super::grpc::ToClient;
 use super::hub::{Connection, Hub};
 use super::news::News;
 use super::place::Place;
+use super::reason;
 use super::run::{Manner, refuse};
 use super::unanswered::Unanswered;
 
@@ -82,9 +83,21 @@ impl<'a, S: Stream> Talk<'a, S> {
         // That a client took what it had already says nothing of pushes.
         let is_of_heartbeat = matches!(&verdict, Verdict::Acknowledged(sent) if sent.is_heartbeat);
         if !is_of_heartbeat {
-            self.news.settled = Some(verdict);
+            self.news.settled = Some(self.explained(verdict));
         }
         Ok(())
+    }
+
+    /// The same, with what we know ourselves about a refusal.
+    fn explained(&self, verdict: Verdict) -> Verdict {
+        match verdict {
+            Verdict::Acknowledged(_) => verdict,
+            Verdict::Refused { sent, message } => {
+                let offered = self.place.snapshot();
+                let message = reason::explained(message, &sent, offered.as_deref());
+                Verdict::Refused { sent, message }
+            }
+        }
     }
 
     /// Says what is due, as far as the connection has room and `is_open` says that anything may be said, and notes what

@@ -42,32 +42,50 @@ pub const fn name(side: Side) -> &'static str {
 /// `module` is the path in the file system of Envoy, as in the bootstrap.
 #[must_use]
 pub fn resource(module: &str, config: &FilterConfig) -> Resource {
-    let extension = TypedExtensionConfig {
-        name: name(config.side).to_owned(),
-        typed_config: Some(Any {
-            type_url: WASM_TYPE_URL.to_owned(),
-            value: wasm(module, config).encode_to_vec(),
-        }),
-    };
-    Resource::new(
-        Kind::EXTENSION,
-        name(config.side),
-        &extension.encode_to_vec(),
-    )
+    let json = serde_json::to_string(config).unwrap_or_default();
+    let value = encoded(config.side, module, json);
+    Resource::new(Kind::EXTENSION, name(config.side), &value)
 }
 
-fn wasm(module: &str, config: &FilterConfig) -> Wasm {
-    let json = StringValue {
-        value: serde_json::to_string(config).unwrap_or_default(),
+/// The message of such a resource.
+pub(crate) fn encoded(side: Side, module: &str, json: String) -> Vec<u8> {
+    let extension = TypedExtensionConfig {
+        name: name(side).to_owned(),
+        typed_config: Some(Any {
+            type_url: WASM_TYPE_URL.to_owned(),
+            value: wasm(side, module, json).encode_to_vec(),
+        }),
     };
+    extension.encode_to_vec()
+}
+
+/// The module and the configuration as JSON in such a message; nothing when it is another one.
+pub(crate) fn read(message: &[u8]) -> Option<(String, String)> {
+    let extension = TypedExtensionConfig::decode(message).ok()?;
+    let any = extension.typed_config?;
+    (any.type_url == WASM_TYPE_URL).then_some(())?;
+    let config = Wasm::decode(any.value.as_slice()).ok()?.config?;
+    let json = StringValue::decode(config.configuration?.value.as_slice()).ok()?;
+    let Vm::VmConfig(vm) = config.vm?;
+    let Specifier::Local(code) = vm.code?.specifier? else {
+        return None;
+    };
+    let data_source::Specifier::Filename(module) = code.specifier? else {
+        return None;
+    };
+    Some((module, json.value))
+}
+
+fn wasm(side: Side, module: &str, json: String) -> Wasm {
+    let json = StringValue { value: json };
     let code = Specifier::Local(DataSource {
         specifier: Some(data_source::Specifier::Filename(module.to_owned())),
         ..DataSource::default()
     });
     Wasm {
         config: Some(PluginConfig {
-            name: name(config.side).to_owned(),
-            root_id: name(config.side).to_owned(),
+            name: name(side).to_owned(),
+            root_id: name(side).to_owned(),
             configuration: Some(Any {
                 type_url: STRING_TYPE_URL.to_owned(),
                 value: json.encode_to_vec(),

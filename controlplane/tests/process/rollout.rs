@@ -95,6 +95,33 @@ async fn a_change_that_is_refused_stops_at_the_first_and_a_good_one_reaches_all(
     assert_eq!(sloop.metric(count).await, Some(1.0));
 }
 
+#[tokio::test]
+async fn a_refusal_without_a_reason_is_shown_with_what_we_know_of_it() {
+    let home = Home::new();
+    home.write("routes.yaml", ROUTES);
+    let sloop = home.start_with(&["--rollout-quiet", "3600"]);
+    let [mut first, _second, _third] = three(&sloop).await;
+    home.write("routes.yaml", &routes("/bad"));
+    // All that Envoy says, whatever the reason.
+    let envoys = "Unable to create Wasm plugin sloop-inbound";
+    first.refuses(envoys).await;
+    first.hears().await;
+    let reason = format!(
+        "{envoys}; our reader takes this configuration: is /sloop_filter.wasm on the node, and of this version?"
+    );
+    eventually("what was taken back is shown", async || {
+        status(&sloop).contains(&reason).then_some(())
+    })
+    .await;
+    let described = Command::new(env!("CARGO_BIN_EXE_sloop"))
+        .args(["describe", "node", "checkout-1", "--admin"])
+        .arg(sloop.http.to_string())
+        .output()
+        .unwrap();
+    let described = String::from_utf8(described.stdout).unwrap();
+    assert!(described.contains(&reason), "{described}");
+}
+
 /// Declares a change, and waits until the first of three nodes tries it.
 async fn is_tried(home: &Home, sloop: &Sloop, first: &mut Sidecar) {
     home.write("routes.yaml", &routes("/bad"));
