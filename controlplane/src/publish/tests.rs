@@ -227,6 +227,39 @@ fn what_is_declared_reaches_the_cohorts_that_it_is_for() {
 }
 
 #[test]
+fn cohorts_share_the_bytes_of_what_they_have_alike() {
+    use sloop_xds::fleet::{Declared, Selector};
+    let mut publisher = Publisher::restore(settings(), &InMemory::default()).unwrap();
+    let everywhere = Declared {
+        selector: Selector::default(),
+        ..declared(Kind::CLUSTER, "one", "a")
+    };
+    // What differs is what makes them two.
+    let fleet = Fleet::new(vec![everywhere, declared(Kind::RUNTIME, "layer", "b")]);
+    let wanted = Wanted {
+        policies: &[],
+        fleet: &fleet,
+        module: Module::Requests,
+    };
+    let snapshots = ["a", "b"].map(|zone| {
+        let prepared = publisher.prepare(&in_zone(zone), wanted, WallTime::default());
+        prepared.unwrap().step.unwrap().whole
+    });
+    assert_ne!(snapshots[0].version(), snapshots[1].version());
+    for (type_url, name) in [
+        (Kind::EXTENSION, "sloop-inbound"),
+        (Kind::EXTENSION, "sloop-outbound"),
+        (Kind::CLUSTER, "one"),
+    ] {
+        let [one, other] = [&snapshots[0], &snapshots[1]].map(|snapshot| {
+            let resource = snapshot.of_type(type_url).unwrap().get(name).unwrap();
+            resource.value()
+        });
+        assert_eq!(one.as_ptr(), other.as_ptr(), "{name} was encoded twice");
+    }
+}
+
+#[test]
 fn what_does_not_fit_together_changes_nothing_and_is_said_once() {
     let mut publisher = Publisher::restore(settings(), &InMemory::default()).unwrap();
     let fleet = Fleet::new(vec![declared(Kind::CLUSTER, "one", "a")]);

@@ -7,8 +7,10 @@ use super::*;
 /// What happens next, in one type (extensions) with four names.
 #[derive(Clone, Debug)]
 enum Event {
-    /// The client wants this set of names; bit `n` is name `n`.
+    /// The client wants this set of names; bit `n` is name `n`, the highest the wildcard.
     Want(u8),
+    /// It says that it wants these with the nonce of a response before the last one, which it has not answered yet.
+    Stale(u8),
     /// The name gets this content, is deleted (`Some(0)`) or is forgotten (`None`).
     Content(u8, Option<u8>),
     /// The connection has room for responses.
@@ -21,7 +23,8 @@ enum Event {
 
 fn event() -> impl Strategy<Value = Event> {
     prop_oneof![
-        (0..16_u8).prop_map(Event::Want),
+        (0..32_u8).prop_map(Event::Want),
+        (0..32_u8).prop_map(Event::Stale),
         (0..4_u8, proptest::option::of(0..4_u8)).prop_map(|(n, c)| Event::Content(n, c)),
         Just(Event::Flush),
         any::<bool>().prop_map(Event::Settle),
@@ -29,11 +32,16 @@ fn event() -> impl Strategy<Value = Event> {
     ]
 }
 
+/// All names, and the wildcard.
+const NAMES: [&str; 5] = ["n0", "n1", "n2", "n3", "*"];
+
 fn wanted(bits: u8) -> BTreeSet<String> {
-    (0..4)
-        .filter(|n| bits >> n & 1 == 1)
-        .map(|n| format!("n{n}"))
-        .collect()
+    let chosen = NAMES.iter().enumerate().filter(|(n, _)| bits >> n & 1 == 1);
+    chosen.map(|(_, name)| (*name).to_owned()).collect()
+}
+
+fn covers(wants: &BTreeSet<String>, name: &str) -> bool {
+    wants.contains(name) || wants.contains("*")
 }
 
 /// The history's present: a content per name, 0 for deleted.
@@ -50,6 +58,10 @@ fn present(contents: &BTreeMap<String, u8>) -> Snapshot {
 
 /// A client that speaks one variant.
 trait Client: Stream + Default {
+    /// Whether it says change by change what it wants, and resource by resource what it has: changes with an old nonce
+    /// hold then, what it lets go of it drops although the wildcard covers it, and what it has is not sent again.
+    const IS_INCREMENTAL: bool;
+
     /// The request that follows from wanting `now` after `before`, with a nonce and a refusal.
     fn request(
         now: &BTreeSet<String>,
@@ -66,6 +78,8 @@ fn error(ok: bool) -> Option<Status> {
 }
 
 impl Client for SotwStream {
+    const IS_INCREMENTAL: bool = false;
+
     fn request(
         now: &BTreeSet<String>,
         _: &BTreeSet<String>,
@@ -87,6 +101,8 @@ impl Client for SotwStream {
 }
 
 impl Client for DeltaStream {
+    const IS_INCREMENTAL: bool = true;
+
     fn request(
         now: &BTreeSet<String>,
         before: &BTreeSet<String>,
@@ -122,19 +138,21 @@ struct Run<C> {
     in_flight: Option<Response>,
     /// What the client refused last: it does not run with it, and is not sent it again.
     refused: BTreeMap<String, String>,
+    /// The nonce of the last response on this stream that was answered.
+    settled: Option<String>,
+    /// What the client may be sent although it has it: it asked for it again, or refused what came after it.
+    may_repeat: BTreeSet<String>,
 }
 
 impl<C: Client> Run<C> {
     fn take(&mut self, event: &Event) {
         match event {
-            Event::Want(bits) => {
-                let now = wanted(*bits);
-                let before = core::mem::replace(&mut self.wants, now);
-                let request = C::request(&self.wants, &before, "", true);
-                self.stream.take(request).unwrap();
-                self.has.retain(|name, _| self.wants.contains(name));
-                self.refused.retain(|name, _| self.wants.contains(name));
+            Event::Want(bits) => self.want(wanted(*bits), "", true),
+            Event::Stale(bits) if self.in_flight.is_some() => {
+                let nonce = self.settled.clone().unwrap_or_else(|| "0".to_owned());
+                self.want(wanted(*bits), &nonce, C::IS_INCREMENTAL);
             }
+            Event::Stale(_) => {}
             Event::Content(n, Some(content)) => {
                 self.contents.insert(format!("n{n}"), *content);
             }
@@ -146,11 +164,37 @@ impl<C: Client> Run<C> {
             Event::Reconnect => {
                 self.stream = C::default();
                 self.in_flight = None;
+                self.settled = None;
                 self.refused.clear();
+                self.may_repeat.clear();
                 let request = C::begin(&self.wants, &self.has);
                 self.stream.take(request).unwrap();
             }
         }
+    }
+
+    /// Says with a nonce that settles nothing what is wanted now, and whether that is to hold.
+    fn want(&mut self, now: BTreeSet<String>, nonce: &str, holds: bool) {
+        let request = C::request(&now, &self.wants, nonce, true);
+        assert_eq!(self.stream.take(request).unwrap(), None);
+        if !holds {
+            return;
+        }
+        let before = core::mem::replace(&mut self.wants, now);
+        for name in NAMES {
+            let (was, is) = (before.contains(name), self.wants.contains(name));
+            if was && !is && C::IS_INCREMENTAL {
+                self.has.remove(name);
+                self.refused.remove(name);
+            }
+            if was != is {
+                let all = NAMES.iter().filter(|it| name == "*" || **it == name);
+                self.may_repeat.extend(all.map(|it| (*it).to_owned()));
+            }
+        }
+        let wants = &self.wants;
+        self.has.retain(|name, _| covers(wants, name));
+        self.refused.retain(|name, _| covers(wants, name));
     }
 
     fn flush(&mut self) {
@@ -160,8 +204,13 @@ impl<C: Client> Run<C> {
             let names = response.sent.resources.iter().map(|(name, _)| name);
             let mut seen = BTreeSet::new();
             for name in names.chain(&response.sent.removed) {
-                assert!(self.wants.contains(name), "{name} was not asked for");
+                assert!(covers(&self.wants, name), "{name} was not asked for");
                 assert!(seen.insert(name.clone()), "{name} is there twice");
+            }
+            for (name, version) in &response.sent.resources {
+                let has_it = self.has.get(name).map(String::as_str) == Some(version.as_str());
+                let may = self.may_repeat.remove(name) || !C::IS_INCREMENTAL;
+                assert!(may || !has_it, "{name} is sent again");
             }
             self.in_flight = Some(response);
         }
@@ -172,7 +221,11 @@ impl<C: Client> Run<C> {
             return;
         };
         let resources = response.sent.resources.iter();
-        for (name, version) in resources.filter(|(name, _)| self.wants.contains(name)) {
+        let wants = &self.wants;
+        for (name, version) in resources.filter(|(name, _)| covers(wants, name)) {
+            if !ok {
+                self.may_repeat.insert(name.clone());
+            }
             let into = if ok { &mut self.has } else { &mut self.refused };
             into.insert(name.clone(), version.to_string());
             if ok {
@@ -184,6 +237,7 @@ impl<C: Client> Run<C> {
         }
         let request = C::request(&self.wants, &self.wants, &response.sent.nonce, ok);
         assert!(self.stream.take(request).unwrap().is_some());
+        self.settled = Some(response.sent.nonce.clone());
     }
 
     /// Lets everything arrive. Refusals end: what is sent from here on is taken.
@@ -200,10 +254,10 @@ impl<C: Client> Run<C> {
     fn converged(&self) {
         let now = present(&self.contents);
         let of_type = now.of_type(Kind::EXTENSION).unwrap();
-        for name in &self.wants {
+        for name in NAMES.iter().filter(|name| covers(&self.wants, name)) {
             if let Some(resource) = of_type.get(name) {
                 let version = resource.version().to_string();
-                let known = [self.has.get(name), self.refused.get(name)];
+                let known = [self.has.get(*name), self.refused.get(*name)];
                 assert!(known.contains(&Some(&version)), "{name} is not up to date");
             }
         }
