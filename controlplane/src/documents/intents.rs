@@ -186,10 +186,13 @@ fn say_what_is_not_done(
         let why = "sloop.dev/deadline has no effect: the SLO is monitored, so nothing acts on it";
         sink.note(slo.spot.says(why));
     }
-    if let Some(SloWindow::Rolling(millis)) = window
-        && ROLLING_MS_KEPT < *millis
-    {
-        let why = "longer than 90 days; counts of the last 90 days are known";
+    if let Some(window) = window.filter(|window| window.outlasts_counts()) {
+        let why = match window {
+            SloWindow::Rolling(_) => "longer than 90 days; counts of the last 90 days are known",
+            SloWindow::Calendar { .. } | SloWindow::Fixed { .. } => {
+                "may be longer than 90 days; counts of the last 90 days are known, so what was spent before drops out and more of the budget seems left"
+            }
+        };
         sink.note(slo.window.spot.says(why));
     }
 }

@@ -80,6 +80,31 @@ fn noted(loaded: &Loaded, part: &str) -> bool {
 }
 
 #[test]
+fn of_windows_longer_than_counts_are_kept_that_is_noted() {
+    let said = |window: &str| {
+        let text = slo(
+            "a",
+            &ratio("{service: pay}", "bad {status: [5xx]}"),
+            "{target: 0.99}",
+        );
+        let text = text.replace("{duration: 28d, isRolling: true}", window);
+        let loaded = load(&[("a.yaml", &text)]);
+        assert_eq!(loaded.problems, [], "{text}");
+        noted(&loaded, "longer than 90 days")
+    };
+    let calendar = |duration: &str| {
+        let start = "startTime: '2026-01-01T00:00:00', timeZone: Europe/Paris";
+        said(&format!(
+            "{{duration: {duration}, isRolling: false, calendar: {{{start}}}}}"
+        ))
+    };
+    assert!(calendar("1Y") && calendar("1Q") && calendar("20w"));
+    assert!(!calendar("1M") && !calendar("12w"));
+    assert!(said("{duration: 91d, isRolling: true}"));
+    assert!(!said("{duration: 90d, isRolling: true}"));
+}
+
+#[test]
 fn a_ratio_becomes_selectors() {
     let text = slo(
         "a",

@@ -141,10 +141,14 @@ fn notes(intent: &SloIntent, world: &World) -> Vec<String> {
     if intent.window.start(world.now()).is_none() {
         notes.push("the first window has not begun: there is no budget yet".to_owned());
     }
-    if let SloWindow::Rolling(_) = intent.window
-        && SloWindow::KEPT < intent.window.declared()
-    {
-        notes.push("counts are kept for 90 days, so only those are known".to_owned());
+    if intent.window.outlasts_counts() {
+        let note = match intent.window {
+            SloWindow::Rolling(_) => "counts are kept for 90 days, so only those are known",
+            SloWindow::Calendar { .. } | SloWindow::Fixed { .. } => {
+                "counts are kept for 90 days, and the window may be longer: then what was spent before them is not in the budget, which may look better than it is"
+            }
+        };
+        notes.push(note.to_owned());
     }
     for index in (0..).take(intent.objectives.len()) {
         if let Some(elsewhere) = world.elsewhere(&intent.objective_id(index)) {

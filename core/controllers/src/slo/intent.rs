@@ -296,6 +296,20 @@ impl SloWindow {
         length.clamp(Self::SHORTEST, Self::KEPT)
     }
 
+    /// Whether a window may be longer than the 90 days that counts are kept: then what was spent at its beginning is not
+    /// known at its end.
+    #[must_use]
+    pub fn outlasts_counts(&self) -> bool {
+        match self {
+            Self::Rolling(_) => Self::KEPT < self.declared(),
+            Self::Calendar { starts, .. } => {
+                let mut windows = starts.iter().zip(starts.iter().skip(1));
+                windows.any(|(start, end)| Self::KEPT < end.since(*start))
+            }
+            Self::Fixed { length_ms, .. } => Self::KEPT < Duration::from_millis(length_ms.get()),
+        }
+    }
+
     /// The length as declared; zero for a calendar window, which has none of its own.
     pub(crate) const fn declared(&self) -> Duration {
         match self {

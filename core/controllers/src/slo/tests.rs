@@ -327,6 +327,31 @@ fn calendar_windows_begin_anew() {
     );
 }
 
+#[test]
+fn of_windows_longer_than_counts_are_kept_that_is_said() {
+    let said = |window| {
+        let intent = slo(99.9, window);
+        let world = world(&[(100, 200, 1_000, 1)]);
+        let notes = statuses(&intent, &world).remove(0).notes;
+        notes.iter().any(|note| note.contains("kept for 90 days"))
+    };
+    let calendar = |days: u64| SloWindow::Calendar {
+        text: "3 months, UTC".into(),
+        starts: vec![at(0), at(90 * DAY), at((90 + days) * DAY)],
+    };
+    let fixed = |days: u64| SloWindow::Fixed {
+        text: "weeks, UTC".into(),
+        from: at(0),
+        length_ms: (days * DAY * 1_000).try_into().unwrap(),
+    };
+    assert!(!said(calendar(90)));
+    assert!(said(calendar(92)), "the second one is a quarter of 92 days");
+    assert!(!said(fixed(90)));
+    assert!(said(fixed(91)));
+    assert!(!said(SloWindow::Rolling(90 * DAY * 1_000)));
+    assert!(said(SloWindow::Rolling(90 * DAY * 1_000 + 1)));
+}
+
 fn statuses(intent: &SloIntent, world: &World) -> Vec<SloStatus> {
     let mut controllers = Controllers::with_all();
     let body = serde_json::to_string(intent).unwrap();
