@@ -132,6 +132,7 @@ fn alert(url: &str, state: AlertState) -> AlertStatus {
         }],
         tells_end: true,
         reason: None,
+        acting: None,
     }
 }
 

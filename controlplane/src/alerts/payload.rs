@@ -65,6 +65,10 @@ pub fn payload(alert: &AlertStatus, receiver: &str) -> Value {
     if let Some(reason) = alert.reason {
         annotations["reason"] = json!(reason.word());
     }
+    if let Some(acting) = &alert.acting {
+        annotations["acting"] = json!(acting.because);
+        annotations["decision"] = json!(acting.decision.to_string());
+    }
     let fingerprint = fingerprint(alert);
     json!({
         "version": "4",
@@ -100,7 +104,7 @@ fn hex(bytes: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use sloop_controllers::AlertReason;
+    use sloop_controllers::{Acting, AlertReason};
 
     use super::super::outbox::tests::alert;
     use super::*;
@@ -132,6 +136,22 @@ mod tests {
         let withdrawn = payload(&withdrawn, "phone");
         assert_eq!(withdrawn["alerts"][0]["annotations"]["reason"], "withdrawn");
         assert_eq!(withdrawn["commonLabels"], labels);
+        let mut acted_on = alert(AlertState::Firing);
+        acted_on.acting = Some(Acting {
+            decision: 12,
+            because: "ordered to open".to_owned(),
+        });
+        let told = payload(&acted_on, "phone");
+        let annotations =
+            json!({"summary": "it burns", "acting": "ordered to open", "decision": "12"});
+        assert_eq!(told["commonAnnotations"], annotations);
+        assert_eq!(told["alerts"][0]["annotations"], annotations);
+        let key = |alert| idempotency_key(alert, "phone");
+        assert_eq!(
+            key(&acted_on),
+            key(&alert(AlertState::Firing)),
+            "no news by itself"
+        );
     }
 
     #[test]

@@ -93,7 +93,7 @@ fn of_windows_longer_than_counts_are_kept_that_is_noted() {
         noted(&loaded, "longer than 90 days")
     };
     let calendar = |duration: &str| {
-        let start = "startTime: '2026-01-01T00:00:00', timeZone: Europe/Paris";
+        let start = "startTime: '2026-01-01 00:00:00', timeZone: Europe/Paris";
         said(&format!(
             "{{duration: {duration}, isRolling: false, calendar: {{{start}}}}}"
         ))

@@ -171,6 +171,15 @@ impl Decisions {
         kept.map(|one| one.decision.clone()).collect()
     }
 
+    /// The number of what holds for `intent` by `stage`, and why; the latter not when it was decided so long ago that it left
+    /// the history.
+    pub(super) fn in_force(&self, stage: Stage, intent: &IntentId) -> Option<(u64, Option<&str>)> {
+        let held = self.current.get(&stage)?.get(intent)?;
+        let decided = self.history.get(held.id);
+        let because = decided.map(|one| one.decision.because.as_str());
+        Some((held.id, because))
+    }
+
     /// All about the decision with this number, as it stands in `world`.
     pub(super) fn explain(&self, id: u64, world: &World) -> Option<DecisionExplained> {
         let mut one = self.history.get(id)?.clone();

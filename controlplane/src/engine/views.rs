@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use sloop_controllers::{AlertStatus, Lost, ScopeTotals, Signal, SloStatus, Stage};
+use sloop_controllers::{
+    Acting, AlertStatus, IntentId, Lost, ScopeTotals, Signal, SloStatus, Stage,
+};
 use sloop_model::{Module, Outcome, WallTime};
 use sloop_xds::rollout::Health;
 
@@ -37,14 +39,31 @@ impl Engine {
         })
     }
 
-    /// Which alerts there were at the last step, and which were withdrawn lately.
+    /// Which alerts there were at the last step, with what is done about them, and which were withdrawn lately.
     #[must_use]
     pub fn alerts(&self) -> Vec<AlertStatus> {
         let decisions = self.step.decisions.iter();
         let signals = decisions.flat_map(|decided| &decided.decision.signals);
         let alerts = signals.filter_map(Signal::alert);
-        let alerts = alerts.cloned();
+        let alerts = alerts.map(|alert| AlertStatus {
+            acting: self.acting(&IntentId(format!("SLO/{}", alert.objective.slo))),
+            ..alert.clone()
+        });
         alerts.chain(self.world.withdrawn_alerts()).collect()
+    }
+
+    /// What is done to protect the SLO of this intent.
+    fn acting(&self, slo: &IntentId) -> Option<Acting> {
+        let (decision, because) = self.decisions.in_force(Stage::Protect, slo)?;
+        let because = because.or_else(|| {
+            let mut decided = self.step.decisions.iter();
+            let decided = decided.find(|it| it.stage == Stage::Protect && it.intent == *slo)?;
+            Some(decided.decision.because.as_str())
+        });
+        Some(Acting {
+            decision,
+            because: because?.to_owned(),
+        })
     }
 
     /// What happened on each scope, in the order of scopes.

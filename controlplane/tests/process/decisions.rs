@@ -15,7 +15,7 @@ fn home() -> Home {
 
 /// Lets nine of ten requests fail until the breakers are ordered to open, by a decision after the one with
 /// the number `after`. Its number.
-async fn outage(sloop: &Sloop, incarnation: u64, after: u64) -> u64 {
+pub(crate) async fn outage(sloop: &Sloop, incarnation: u64, after: u64) -> u64 {
     let mut client = sloop.reports();
     let mut sequence = 0;
     eventually("an order is given", async || {

@@ -29,3 +29,4 @@ mod scale;
 mod secured;
 mod serve;
 mod support;
+mod webhook;

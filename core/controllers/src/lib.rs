@@ -31,8 +31,8 @@ mod world;
 
 pub use access::{Access, AccessRule, Denied, InvalidPattern, InvalidSpiffeId, Pattern, SpiffeId};
 pub use alert::{
-    Alert, AlertIntent, AlertKind, AlertMemory, AlertReason, AlertState, AlertStatus, AlertTarget,
-    AlertTelling, AlertWhen, Comparison,
+    Acting, Alert, AlertIntent, AlertKind, AlertMemory, AlertReason, AlertState, AlertStatus,
+    AlertTarget, AlertTelling, AlertWhen, Comparison,
 };
 pub use budget::{Cell, Counts, InvalidSlicing, Level, Resolution, Slicing, Spent, SpentBy};
 pub use chaos::{

@@ -27,6 +27,7 @@ pub(in super::super) fn alert(state: AlertState) -> AlertStatus {
         }],
         tells_end: true,
         reason: None,
+        acting: None,
     }
 }
 

@@ -70,6 +70,19 @@ pub struct AlertStatus {
     /// Why it is over; nothing where its condition holds no more, and while it is not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<AlertReason>,
+    /// What is done about it; nothing where nothing was decided yet, or the SLO is gone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub acting: Option<Acting>,
+}
+
+/// What is done to protect an SLO that people are told of.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Acting {
+    /// The number of the decision in force.
+    pub decision: u64,
+    /// Why it was made, in words, with the numbers.
+    pub because: String,
 }
 
 /// What an alert is about.
@@ -237,6 +250,7 @@ impl AlertIntent {
             },
             tells_end: self.when.resolved,
             reason: None,
+            acting: None,
         })
     }
 }

@@ -75,6 +75,7 @@ impl AlertTelling {
             targets: self.targets.clone(),
             tells_end: self.tells_end,
             reason: Some(AlertReason::Withdrawn),
+            acting: None,
         }
     }
 }

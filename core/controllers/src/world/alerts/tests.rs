@@ -31,6 +31,7 @@ fn status(state: AlertState, targets: &[&str]) -> AlertStatus {
         targets: targets.iter().map(target).collect(),
         tells_end: true,
         reason: None,
+        acting: None,
     }
 }
 
