@@ -4,7 +4,7 @@
 
 use core::time::Duration;
 
-use sloop_sim::goodput::{Measures, Rival, Story, measure, play, stories};
+use sloop_sim::goodput::{Measures, Rival, Story, measure, play, recorded, stories};
 
 const SEED: u64 = 1;
 /// What chance and the first trial of shedding make of a short story, as a share of what is attainable.
@@ -33,11 +33,16 @@ fn played(story: &Story, rival: Rival) -> Measures {
 
 /// (with Sloop, with nothing), after it was seen that Sloop is no worse.
 fn compared(name: &str, seconds: u64) -> (Measures, Measures) {
-    let story = story(name, seconds);
-    let (sloop, nothing) = (played(&story, Rival::Sloop), played(&story, Rival::Nothing));
+    compared_in(&story(name, seconds))
+}
+
+/// The same in this story.
+fn compared_in(story: &Story) -> (Measures, Measures) {
+    let (sloop, nothing) = (played(story, Rival::Sloop), played(story, Rival::Nothing));
     assert!(
         nothing.of_attainable - NOISE <= sloop.of_attainable,
-        "{name}: {:.3} with nothing, {:.3} with Sloop",
+        "{}: {:.3} with nothing, {:.3} with Sloop",
+        story.name,
         nothing.of_attainable,
         sloop.of_attainable
     );
@@ -90,4 +95,25 @@ fn what_comes_back_with_cold_caches_is_warmed_and_not_drowned() {
 fn one_bad_host_does_not_take_the_others_with_it() {
     compared("grey failure", 40);
     compared("late host", 40);
+}
+
+#[test]
+fn what_rises_slowly_above_what_the_service_can_is_cut_off_at_that() {
+    let (sloop, nothing) = compared("diurnal ramp", 80);
+    assert!(nothing.goodput < sloop.goodput, "{sloop:?}");
+}
+
+#[test]
+fn bursts_of_a_recording_are_borne_no_worse() {
+    // Half a minute of it has 20 s with five arrivals per second and 10 s with 25: played, a second of 2,500 requests
+    // after two of 500.
+    let arrivals: Vec<f64> = (0..8)
+        .flat_map(|part| {
+            let begin = f64::from(part) * 30.0;
+            let calm = (0..100).map(move |one| begin + f64::from(one) * 0.2);
+            let burst = (0..250).map(move |one| begin + 20.0 + f64::from(one) * 0.04);
+            calm.chain(burst)
+        })
+        .collect();
+    compared_in(&recorded(&arrivals, 10));
 }
