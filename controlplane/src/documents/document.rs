@@ -1,14 +1,15 @@
 //! One document: what it is, who it is, and what it says.
 
 use sloop_controllers::{
-    AccessRule, ChaosIntent, CircuitBreakerIntent, DenyIntent, FaultInjectionIntent,
-    FilterSettings, LoadSheddingIntent, RouteSet,
+    AccessRule, ChaosIntent, DenyIntent, FaultInjectionIntent, FilterSettings, LoadSheddingIntent,
+    RouteSet,
 };
 use sloop_model::WallTime;
 use sloop_xds::fleet::Declared;
 
 use super::openslo::{self, AlertCondition, AlertPolicy, DataSource, NotificationTarget, Sli, Slo};
 use super::reader::{At, Fields, Finding, Sink, Spot};
+use super::sloop::DeclaredBreaker;
 use super::tree::{self, DOCUMENTS_MAX, Value};
 use super::{metadata, sloop, suggest};
 
@@ -39,7 +40,7 @@ pub(super) enum Body {
     Sli(Box<Sli>),
     DataSource(DataSource),
     RouteSet(RouteSet),
-    CircuitBreaker(Box<CircuitBreakerIntent>),
+    CircuitBreaker(Box<DeclaredBreaker>),
     FaultInjection(Box<FaultInjectionIntent>),
     LoadShedding(Box<LoadSheddingIntent>),
     DenyRule(Box<DenyIntent>),

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use sloop_controllers::{
     AccessRule, Alert, AlertIntent, Chaos, CircuitBreak, Controller, Deny, FaultInjection,
-    FilterSettings, IntentId, LoadShed, RouteSelector, RouteSet, Slo,
+    FilterSettings, IntentId, LoadShed, RouteSelector, RouteSet, Slo, SloIntent,
 };
 use sloop_model::{RouteName, ServiceName, WallTime};
 use sloop_xds::fleet::Declared;
@@ -29,6 +29,8 @@ pub(super) struct Contribution {
     pub(super) fleet: Vec<(Spot, Declared)>,
     pub(super) filter_settings: Vec<FilterSettings>,
     pub(super) access_rules: Vec<AccessRule>,
+    /// Those among the intents.
+    slos: Vec<SloIntent>,
 }
 
 /// A document and the file that it is in.
@@ -60,7 +62,26 @@ pub(super) fn resolve(files: &[(&str, &Parsed)], now: WallTime) -> Vec<Contribut
             contribution.add(placed.document, &context, &routes);
         }
     }
+    add_breakers(&all, &mut contributions);
     contributions
+}
+
+/// Adds the breakers that are declared, with what SLOs of all files imply for what they leave out.
+fn add_breakers(all: &[Placed<'_>], contributions: &mut [Contribution]) {
+    let slos = contributions.iter_mut();
+    let slos: Vec<SloIntent> = slos.flat_map(|one| std::mem::take(&mut one.slos)).collect();
+    for placed in all {
+        let Body::CircuitBreaker(declared) = &placed.document.body else {
+            continue;
+        };
+        if let Some(contribution) = contributions.get_mut(placed.file) {
+            let sink = &contribution.sink;
+            let intent = declared.beside(&slos, sink);
+            let intent =
+                intent.and_then(|it| intent_of::<CircuitBreak>(placed.document, &it, sink));
+            contribution.intents.extend(intent);
+        }
+    }
 }
 
 impl Contribution {
@@ -81,11 +102,15 @@ impl Contribution {
                         .iter()
                         .filter_map(|alert| alert_of(document, alert, sink)),
                 );
-                intent_of::<Slo>(document, &intent, sink)
+                let id = intent_of::<Slo>(document, &intent, sink);
+                self.slos.push(intent);
+                id
             }),
-            Body::CircuitBreaker(intent) => {
+            Body::CircuitBreaker(declared) => {
+                let intent = declared.intent();
                 routes.look_up(&intent.service, &intent.route, spot, sink);
-                intent_of::<CircuitBreak>(document, &**intent, sink)
+                // Needs all SLOs.
+                None
             }
             Body::FaultInjection(intent) => {
                 routes.look_up(&intent.service, &intent.route, spot, sink);

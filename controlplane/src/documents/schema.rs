@@ -136,7 +136,7 @@ fn spec(kind: &str, parts: &Parts) -> Option<Value> {
         "AlertCondition" => reference("alertCondition"),
         "AlertNotificationTarget" => reference("alertNotificationTarget"),
         "RouteSet" => route_set(),
-        "CircuitBreaker" => circuit_breaker(),
+        "CircuitBreaker" => circuit_breaker(parts),
         "FaultInjection" => fault_injection(parts),
         "LoadShedding" => load_shedding(),
         "DenyRule" => deny_rule(parts),

@@ -5,7 +5,7 @@ use sloop_controllers::{
     AlertIntent, AlertTarget, AlertWhen, CircuitBreakerIntent, Comparison, DeadlineChoice,
     FaultInjectionIntent, Slicing, SloIntent, SloMode, SloWindow, Weight,
 };
-use sloop_model::{BreakerMode, Share, Side};
+use sloop_model::{BreakerLimits, BreakerMode, Share, Side};
 
 use super::*;
 
@@ -345,6 +345,96 @@ fn our_own_kinds_are_read() {
     );
     assert_eq!((fault.side, fault.fault.id()), (Side::Client, "f"));
     assert_eq!(fault.fault.expires_at().as_millis(), 1_769_904_000_000);
+}
+
+/// A breaker on `pay` with these limits, beside an SLO with this mode.
+fn breaker_beside(mode: &str, spec: &str) -> Loaded {
+    let slo = slo(
+        "a",
+        &ratio("{service: pay}", "bad {status: [5xx]}"),
+        "{target: 0.999}",
+    );
+    let slo = slo.replace("actionable", mode);
+    let breaker = format!(
+        "{{apiVersion: sloop.dev/v1, kind: CircuitBreaker, metadata: {{name: b}}, spec: {{service: pay{spec}}}}}"
+    );
+    load(&[("breaker.yaml", &breaker), ("slo.yaml", &slo)])
+}
+
+/// The limits that hold by it.
+fn limits_beside(mode: &str, spec: &str) -> BreakerLimits {
+    let loaded = breaker_beside(mode, spec);
+    assert_eq!(loaded.problems, [], "{spec}");
+    let found = loaded.intents.iter().find_map(|(id, _, body)| {
+        let intent = (id.0 == "CircuitBreaker/b").then(|| serde_json::from_str(body))?;
+        Some(intent.unwrap())
+    });
+    let intent: CircuitBreakerIntent = found.unwrap();
+    *intent.limits.limits()
+}
+
+#[test]
+fn what_a_breaker_leaves_out_is_as_slos_imply() {
+    let implied = limits_beside("actionable", "");
+    assert_eq!(implied.failed_max, Share::try_from(5_005).unwrap());
+    assert_ne!((implied.sigmas_hundredths, implied.ramp_ms), (0, 0));
+    assert_eq!(limits_beside("shadow", ", limits: {}"), implied);
+    let other = BreakerLimits {
+        failed_max: Share::try_from(2_000).unwrap(),
+        ..implied
+    };
+    let limits = "failed_max: 20%, calls_min: null";
+    assert_eq!(
+        limits_beside("actionable", &format!(", limits: {{{limits}}}")),
+        other
+    );
+    let by_calls = BreakerLimits {
+        window_ms: None,
+        window_buckets: None,
+        window_calls: Some(50),
+        ..implied
+    };
+    let limits = ", limits: {window_calls: 50}";
+    assert_eq!(limits_beside("actionable", limits), by_calls);
+}
+
+#[test]
+fn what_nobody_implies_a_breaker_must_say() {
+    let wrong = |mode: &str, spec: &str| -> Vec<String> {
+        let problems = breaker_beside(mode, spec).problems;
+        let said = problems.iter();
+        let said = said.map(|said| format!("{} {}: {}", said.file, said.path, said.message));
+        let mut said: Vec<String> = said.collect();
+        said.sort();
+        said
+    };
+    let why = "is required where no SLO that acts or watches implies it";
+    let of = |name: &str| format!("breaker.yaml spec.limits.{name}: {why}");
+    let all = [
+        "calls_min",
+        "failed_max",
+        "open_max_ms",
+        "open_ms",
+        "probes",
+        "window_ms",
+    ];
+    assert_eq!(wrong("monitored", ""), all.map(of));
+    let some = ", limits: {window_calls: 9, failed_max: 50%, open_ms: 10, open_max_ms: 10}";
+    assert_eq!(wrong("monitored", some), [of("calls_min"), of("probes")]);
+    let elsewhere = ", side: client, limits: {failed_max: 50%}";
+    assert_eq!(wrong("actionable", elsewhere).len(), 5);
+    // What is written is looked at for itself, too, and beside what is implied.
+    assert_eq!(
+        wrong("actionable", ", limits: {probes: 0}"),
+        ["breaker.yaml spec.limits.probes: probes is 0; it must be from 1 to 1000"]
+    );
+    let [said] = &wrong("actionable", ", limits: {open_ms: 90000}")[..] else {
+        panic!("one thing is wrong");
+    };
+    assert!(
+        said.contains("together with what SLOs imply: open_max_ms is"),
+        "{said}"
+    );
 }
 
 #[test]

@@ -41,7 +41,9 @@ pub use chaos::{
     ExperimentPhase, ExperimentPlan, ExperimentStatus, ExperimentVerdict, FaultStatus, Hypothesis,
     Interval, InvalidExperiment, LatencyGap, QuantileBand, QuantileShift, RouteEffect,
 };
-pub use circuit_break::{CircuitBreak, CircuitBreakerIntent, DerivedBreak, Orders};
+pub use circuit_break::{
+    CircuitBreak, CircuitBreakerIntent, DerivedBreak, Orders, implied_breaker,
+};
 pub use configs::{ConfigSettings, Configured, filter_config};
 pub use deny::{Deny, DenyIntent};
 pub use fault_injection::{FaultInjection, FaultInjectionIntent, LastBurned};

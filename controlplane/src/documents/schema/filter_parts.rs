@@ -37,6 +37,11 @@ impl Parts {
         let mut part = self.0.get(name).cloned().unwrap_or(Value::Null);
         if let Some(fields) = part.get_mut("properties").and_then(Value::as_object_mut) {
             without.iter().for_each(|name| drop(fields.remove(*name)));
+            for name in not_required {
+                if let Some(field) = fields.get_mut(*name).filter(|field| !takes_null(field)) {
+                    *field = or_null(field.take());
+                }
+            }
         }
         if let Some(required) = part.get_mut("required").and_then(Value::as_array_mut) {
             let is_left = |name: &str| [without, not_required].concat().contains(&name);

@@ -58,12 +58,20 @@ pub(super) fn route_set() -> Value {
 }
 
 /// What is inside `limits`, `fault` and the like is a part of the filter's configuration.
-pub(super) fn circuit_breaker() -> Value {
+pub(super) fn circuit_breaker(parts: &Parts) -> Value {
+    // What is left out, SLOs imply.
+    let implied = [
+        "calls_min",
+        "failed_max",
+        "open_ms",
+        "open_max_ms",
+        "probes",
+    ];
     targeted(
-        &["limits"],
+        &[],
         &[
             ("mode", or_null(part("BreakerMode"))),
-            ("limits", part("BreakerRule")),
+            ("limits", or_null(parts.own("BreakerRule", &[], &implied))),
             ("expires_at", moment()),
             ("expires_at_ms", or_null(part("WallTime"))),
         ],

@@ -16,6 +16,7 @@ mod part;
 mod route_set;
 mod target;
 
+pub(super) use circuit_breaker::DeclaredBreaker;
 pub(super) use target::{read_route, read_side};
 
 use sloop_model::WallTime;

@@ -10,11 +10,11 @@
 
 use serde_json::{Map, Number, Value as Json, json};
 use sloop_model::{
-    ConfigError, FILTER_CONFIG_VERSION, FilterConfig, InvalidBreaker, InvalidDeny, InvalidFault,
-    InvalidJson, InvalidShed,
+    BreakerRule, ConfigError, FILTER_CONFIG_VERSION, FilterConfig, InvalidBreaker, InvalidDeny,
+    InvalidFault, InvalidJson, InvalidShed,
 };
 
-use super::super::reader::At;
+use super::super::reader::{At, Sink, Spot};
 use super::super::suggest;
 use super::super::tree::Value;
 use super::target::read_share;
@@ -41,7 +41,7 @@ pub(super) enum Part {
 }
 
 /// The fields of a part as JSON.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Given {
     fields: Map<String, Json>,
     /// Fields that were complained about, and what else only follows from that is not.
@@ -87,6 +87,16 @@ pub(super) fn given(at: &At<'_>) -> Option<Given> {
 }
 
 impl Given {
+    /// The fields.
+    pub(super) const fn fields(&self) -> &Map<String, Json> {
+        &self.fields
+    }
+
+    /// Whether there is a field `name`, or was one that was complained about.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.fields.contains_key(name) || self.put_aside.iter().any(|field| field == name)
+    }
+
     /// The same with the field `name`.
     pub(super) fn with(mut self, name: &str, value: impl Into<Json>) -> Self {
         self.fields.insert(name.to_owned(), value.into());
@@ -128,6 +138,22 @@ pub(super) fn read(at: &At<'_>, part: Part, given: Given) -> Option<FilterConfig
         // Nothing follows from a field that nobody knows.
         if !matches!(wrong.what, What::Unknown(..)) {
             put_aside.push(blamed.to_owned());
+        }
+    }
+}
+
+/// The breaker with these limits, of which not all are written at `spot`. `None` after a complaint.
+pub(super) fn breaker(fields: Map<String, Json>, spot: &Spot, sink: &Sink) -> Option<BreakerRule> {
+    let part = Part::Breaker;
+    let json = part.inside(Json::Object(fields)).to_string();
+    match FilterConfig::parse(json.as_bytes()) {
+        Ok(config) => Some(config.scopes.into_iter().next()?.breaker?.limits),
+        Err(error) => {
+            let text = error.to_string();
+            let message = text.strip_prefix(part.path()).unwrap_or(&text);
+            let message = message.trim_start_matches(['.', ':', ' ']);
+            sink.refuse(spot.says(format!("together with what SLOs imply: {message}")));
+            None
         }
     }
 }

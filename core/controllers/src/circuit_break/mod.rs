@@ -12,6 +12,7 @@
 mod deadline;
 mod derive;
 mod derived;
+mod implied;
 mod intent;
 mod orders;
 mod shed;
@@ -21,6 +22,7 @@ pub(crate) use deadline::deadline_status;
 #[cfg(test)]
 pub(crate) use derive::limits as derived_limits;
 pub(crate) use derive::{stricter, trip_status};
+pub use implied::implied_breaker;
 pub use intent::CircuitBreakerIntent;
 pub use orders::Orders;
 pub(crate) use shed::earlier;

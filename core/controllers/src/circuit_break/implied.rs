@@ -1,0 +1,72 @@
+//! What SLOs imply for a breaker that a document declares in part.
+
+use sloop_model::{BreakerRule, ServiceName, Side};
+
+use super::derive::stricter;
+use super::derived::AllDerived;
+use crate::{RouteSelector, SloIntent, SloMode};
+
+/// What `slos` imply for the breakers of `side` on `route` of `service`: the stricter of all that count there, or on all
+/// routes. Of SLOs that act where there are any, else of those that watch; nothing where there are neither.
+#[must_use]
+pub fn implied_breaker(
+    slos: &[SloIntent],
+    (service, route, side): (&ServiceName, &RouteSelector, Side),
+) -> Option<BreakerRule> {
+    [SloMode::Actionable, SloMode::Shadow]
+        .into_iter()
+        .find_map(|mode| {
+            let slos = slos.iter().filter(|slo| slo.mode == mode);
+            let rules = slos.flat_map(|slo| {
+                let mut derived = AllDerived::default();
+                derived.follow(slo);
+                let counted = slo.counted().map(|(_, _, source)| source);
+                let meant = counted.zip(derived.iter()).filter(|(source, _)| {
+                    let is_route = source.route == RouteSelector::Any || source.route == *route;
+                    source.service == *service && source.side == side && is_route
+                });
+                let rules = meant.filter_map(|(_, derived)| derived.breaker);
+                rules.collect::<Vec<_>>()
+            });
+            rules.reduce(stricter)
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use sloop_model::Share;
+
+    use super::*;
+
+    fn slo(mode: &str, route: &str, target: u32) -> SloIntent {
+        let body = serde_json::json!({
+            "name": "a", "service": "pay", "mode": mode, "budgeting": "occurrences",
+            "window": {"rolling": 2_592_000_000_u64},
+            "objectives": [{"target": target, "source": {
+                "service": "pay", "route": route, "side": "server", "indicator": {},
+            }}],
+        });
+        serde_json::from_value(body).unwrap()
+    }
+
+    /// The share that may fail on the route `order`, in ten-thousandths.
+    fn failed_max(slos: &[SloIntent]) -> Option<Share> {
+        let route = serde_json::from_str(r#"{"named": "order"}"#).unwrap();
+        let service = ServiceName::try_from("pay").unwrap();
+        let implied = implied_breaker(slos, (&service, &route, Side::Server))?;
+        Some(implied.limits().failed_max)
+    }
+
+    #[test]
+    fn the_stricter_holds_of_those_that_act_before_those_that_watch() {
+        let share = |share: u16| Some(Share::try_from(share).unwrap());
+        assert_eq!(failed_max(&[]), None);
+        assert_eq!(failed_max(&[slo("monitored", "any", 999_000_000)]), None);
+        let watching = slo("shadow", "any", 999_000_000);
+        assert_eq!(failed_max(std::slice::from_ref(&watching)), share(5_005));
+        let acting = slo("actionable", "any", 500_000_000);
+        assert_eq!(failed_max(&[watching, acting.clone()]), share(7_500));
+        let stricter = slo("actionable", "any", 950_000_000);
+        assert_eq!(failed_max(&[acting, stricter]), share(5_250));
+    }
+}
