@@ -122,6 +122,7 @@ const OF_EACH_KIND: &str = r#"
 - {apiVersion: sloop.dev/v1, kind: LoadShedding, metadata: {name: a}, spec: {service: s}}
 - {apiVersion: sloop.dev/v1, kind: LoadShedding, metadata: {name: b}, spec: {service: s, route: r, side: client, mode: shadow,
    limits: {slow_us: 2000000, slow_max: 5%, share_max: 50%, floor: null, class_max: {critical_plus: 0%}}}}
+- {apiVersion: sloop.dev/v1, kind: LoadShedding, metadata: {name: b2}, spec: {service: s, retries: {share: 5%, least: 1}}}
 - {apiVersion: sloop.dev/v1, kind: DenyRule, metadata: {name: c}, spec: {service: s, rule: {caller: x, status: 429, share_max: 20%,
    match: {method: [POST], path: {prefix: /a}}, expires_at: "2026-12-01T12:00:00Z"}}}
 - {apiVersion: sloop.dev/v1, kind: DenyRule, metadata: {name: d}, spec: {service: s, rule: {id: i, caller: x, expires_at_ms: 1793534400000}}}
@@ -169,6 +170,7 @@ fn whatever_a_kind_may_say_is_taken() {
 fn a_slip_deep_inside_of_a_kind_is_seen() {
     for (right, wrong) in [
         ("share_max: 50%", "share_max: 50 percent"),
+        ("least: 1", "least: 0"),
         ("mode: shadow", "mode: shade"),
         ("status: 429", "status: 200"),
         ("deadlines: enforce", "deadline: enforce"),

@@ -127,6 +127,7 @@ pub(crate) fn begin(callback: &Callback, context: u32) -> Flow {
             Verdict::Hold
             | Verdict::Refuse { .. }
             | Verdict::Shed
+            | Verdict::RefuseRetry
             | Verdict::Block { .. }
             | Verdict::Late
             | Verdict::End(_),

@@ -21,6 +21,7 @@ pub(crate) fn give(vm: &mut Vm, verdict: Verdict, (context, side, is_grpc): (u32
             retry_after_seconds,
         } => refuse(vm, retry_after_seconds, is_grpc),
         Verdict::Shed => shed(vm, is_grpc),
+        Verdict::RefuseRetry => refuse_retry(vm, is_grpc),
         Verdict::Late => late(vm, is_grpc),
         Verdict::Block { status, rule } => {
             let rule = vm.plane.denied_by(side, rule).unwrap_or_default();
@@ -52,6 +53,18 @@ fn shed(vm: &mut Vm, is_grpc: bool) {
         details: "sloop_shed",
         body: "sloop: shed, the service is overloaded",
         headers: &serialised(&[("retry-after", b"1"), (VERDICT, b"shed")]),
+        grpc_status: is_grpc.then_some(UNAVAILABLE),
+    }));
+}
+
+/// Answers 503 because retries do not help, so that whoever sent it does not try again: Envoy retries nothing that has
+/// `x-envoy-overloaded`.
+fn refuse_retry(vm: &mut Vm, is_grpc: bool) {
+    vm.count(host::send_local_response(LocalResponse {
+        status: 503,
+        details: "sloop_retry_budget",
+        body: "sloop: retries do not help",
+        headers: &serialised(&[("x-envoy-overloaded", b"true"), (VERDICT, b"retry")]),
         grpc_status: is_grpc.then_some(UNAVAILABLE),
     }));
 }

@@ -180,6 +180,7 @@ impl Way<'_> {
             }
             Verdict::Refuse { .. }
             | Verdict::Shed
+            | Verdict::RefuseRetry
             | Verdict::Block { .. }
             | Verdict::Late
             | Verdict::End(_) => false,

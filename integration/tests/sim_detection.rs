@@ -88,6 +88,7 @@ impl Fleet {
             | Rule::Fault(_)
             | Rule::Shed { .. }
             | Rule::Deny(_)
+            | Rule::RetryBudget { .. }
             | Rule::Deadline { .. } => None,
         });
         for id in trips {

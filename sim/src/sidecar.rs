@@ -60,6 +60,15 @@ pub(super) struct Sidecar {
     wakes_at: Option<Time>,
 }
 
+/// What a request says of itself.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Said {
+    /// How much it matters.
+    pub(super) class: Option<Criticality>,
+    /// Which attempt of its caller's Envoy it is.
+    pub(super) attempt: Option<u32>,
+}
+
 /// What became of a request that arrived.
 #[derive(Debug)]
 pub(super) enum Answer {
@@ -98,7 +107,8 @@ impl Sidecar {
 
     pub(super) fn arrive(&mut self, random: &mut SmallRng, now: Time, wall: WallTime) -> Answer {
         let (trace, span): (u128, u64) = (random.random(), random.random());
-        let Some((exchange, verdict)) = self.begin((trace, span), None, (now, wall)) else {
+        let Some((exchange, verdict)) = self.begin((trace, span), Said::default(), (now, wall))
+        else {
             return Answer::Now;
         };
         let status = match verdict {
@@ -108,7 +118,7 @@ impl Sidecar {
                 self.tally.refused += 1;
                 Some(503)
             }
-            Verdict::Shed | Verdict::Block { .. } | Verdict::Late => {
+            Verdict::Shed | Verdict::RefuseRetry | Verdict::Block { .. } | Verdict::Late => {
                 self.tally.refused += 1;
                 Some(503)
             }
@@ -147,16 +157,16 @@ impl Sidecar {
         }
     }
 
-    /// A request of `trace`, with a span of its own, and with a word on how much it matters if there is one.
+    /// A request of `trace`, with a span of its own, and with what it says of itself.
     pub(super) fn begin(
         &mut self,
         (trace, span): (u128, u64),
-        class: Option<Criticality>,
+        said: Said,
         (now, wall): (Time, WallTime),
     ) -> Option<(Exchange, Verdict)> {
         self.plane.sync(now, wall);
         self.arrived = self.arrived.wrapping_add(1);
-        let headers = get("/pay", &format!("00-{trace:032x}-{span:016x}-03"), class);
+        let headers = get("/pay", &format!("00-{trace:032x}-{span:016x}-03"), said);
         let request = Request::read(HeaderMap::new(&headers));
         let arrival = Arrival {
             request: &request,
@@ -252,16 +262,22 @@ impl Sub for Tally {
 }
 
 /// The header map of a request, as the host serialises it.
-fn get(path: &str, traceparent: &str, class: Option<Criticality>) -> Vec<u8> {
+fn get(path: &str, traceparent: &str, said: Said) -> Vec<u8> {
     let mut headers: Vec<(&str, &[u8])> = vec![
         (":method", b"GET"),
         (":authority", super::SERVICE.as_bytes()),
         (":path", path.as_bytes()),
         ("traceparent", traceparent.as_bytes()),
     ];
-    let said = class.map(|class| format!("sloop=1.c{}", class.index()));
-    if let Some(said) = &said {
-        headers.push(("tracestate", said.as_bytes()));
+    let class = said
+        .class
+        .map(|class| format!("sloop=1.c{}", class.index()));
+    if let Some(class) = &class {
+        headers.push(("tracestate", class.as_bytes()));
+    }
+    let attempt = said.attempt.map(|attempt| attempt.to_string());
+    if let Some(attempt) = &attempt {
+        headers.push(("x-envoy-attempt-count", attempt.as_bytes()));
     }
     sloop_dataplane::serialised(&headers)
 }

@@ -16,7 +16,7 @@ use sloop_model::{Dimension, Module, Policy, RouteName, Scope, ServiceName, Side
 
 use crate::documents::{Became, DocumentId, Remark};
 
-pub use effects::{ArmStatus, DenialStatus, FaultTotals, ShedLevel, ShedTotals};
+pub use effects::{ArmStatus, DenialStatus, FaultTotals, RetryTotals, ShedLevel, ShedTotals};
 pub use events::{Event, Happened};
 pub use pushes::{PushStage, PushStatus};
 
@@ -88,6 +88,9 @@ pub struct ScopeStatus {
     /// Among `shadow_denied`: those that met every objective all the same.
     #[serde(default)]
     pub shadow_denied_good: u64,
+    /// What retry budgets did, counted as `values` are; absent where they did nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_budget: Option<RetryTotals>,
     /// How the arms of experiments went, sorted by experiment and arm, counted as `values` are.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub arms: Vec<ArmStatus>,

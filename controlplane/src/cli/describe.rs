@@ -148,6 +148,9 @@ pub(super) fn describe_objective(
         line("Deadline", span(deadline.limit_ms.into()));
         line("Derived", deadline.derivation.clone());
     }
+    if let Some(retries) = &objective.retries {
+        line("Retries", retries.derivation.clone());
+    }
     line("Acting", balance(objective.acted));
     if let Some(change) = &objective.change {
         line("Changed", changed(change));

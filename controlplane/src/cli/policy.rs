@@ -2,7 +2,7 @@
 
 use sloop_model::{
     BreakerMode, BreakerRule, BreakerWindow, DelaySpread, DenyRule, ExchangeSide, FaultEnding,
-    FaultRule, Mode, Pace, Policy, Rule, Share, ShedRule, WallTime,
+    FaultRule, Mode, Pace, Policy, RetryRule, Rule, Share, ShedRule, WallTime,
 };
 
 use super::table::percent;
@@ -44,6 +44,17 @@ pub(super) fn sentence(policy: &Policy, now: WallTime) -> String {
             format!(
                 "{}; the lease ends in {left} unless renewed",
                 shedding(*mode, limits.as_ref())
+            )
+        }
+        Rule::RetryBudget {
+            mode,
+            limits,
+            expires_at_ms,
+        } => {
+            let left = left(*expires_at_ms, now);
+            format!(
+                "{}; the lease ends in {left} unless renewed",
+                retry_budget(*mode, limits)
             )
         }
         Rule::Deny(rule) => {
@@ -133,6 +144,19 @@ fn shedding(mode: Mode, limits: Option<&ShedRule>) -> String {
         "{acts} up to {} of requests, the least critical first, while {}",
         share(limits.share_max),
         missed.join(" or ")
+    )
+}
+
+fn retry_budget(mode: Mode, rule: &RetryRule) -> String {
+    let limits = rule.limits();
+    let acts = match mode {
+        Mode::Enforce => "refuses",
+        Mode::Shadow => "in shadow, which only counts, refuses",
+    };
+    format!(
+        "{acts} retries beyond {} of first attempts and {} per second and worker, while more of them are in vain than not",
+        percent(Some(limits.share.as_fraction())),
+        limits.least
     )
 }
 
@@ -277,6 +301,17 @@ mod tests {
         );
         let shadow = read(&rule("shadow"));
         assert!(shadow.contains("is only counted"), "{shadow}");
+    }
+
+    #[test]
+    fn a_retry_budget_says_how_many_pass() {
+        assert_eq!(
+            read(
+                r#"{"retry_budget": {"mode": "shadow", "limits": {"share": 1440, "least": 3}, "expires_at_ms": 61000}}"#
+            ),
+            "checkout pay (server): in shadow, which only counts, refuses retries beyond 14.4% of first attempts and 3 \
+             per second and worker, while more of them are in vain than not; the lease ends in 1m unless renewed"
+        );
     }
 
     #[test]

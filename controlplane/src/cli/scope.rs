@@ -48,7 +48,7 @@ fn describe(scope: &ScopeStatus, at_ms: u64, out: &mut dyn Write) -> io::Result<
             scope.refused, scope.shadow_refused, scope.shadow_refused_good
         ),
     );
-    line("Retries", scope.retries.to_string());
+    line("Retries", retries(scope));
     line("Faults", get::faults(scope.faults));
     line("Shedding", shedding(scope));
     line(
@@ -62,6 +62,17 @@ fn describe(scope: &ScopeStatus, at_ms: u64, out: &mut dyn Write) -> io::Result<
     values(&scope.values, out)?;
     arms(&scope.arms, out)?;
     writeln!(out)
+}
+
+/// As `7; 5 refused, 2 in shadow, of which 1 would have been good`.
+fn retries(scope: &ScopeStatus) -> String {
+    let Some(budget) = scope.retry_budget else {
+        return scope.retries.to_string();
+    };
+    format!(
+        "{}; {} refused, {} in shadow, of which {} would have been good",
+        scope.retries, budget.refused, budget.shadow, budget.shadow_good
+    )
 }
 
 fn shedding(scope: &ScopeStatus) -> String {
@@ -164,6 +175,7 @@ mod tests {
             "values": [{"dimension": "caller", "value": "shop", "requests": 30, "classes": {"served": 27},
                         "objectives": [{"slo": "fast", "objective": 0, "total": 30, "good": 9}]}],
             "faults": {"delayed": 4, "aborted": 1},
+            "retry_budget": {"refused": 5, "shadow": 2, "shadow_good": 1},
             "shed": {"by_class": {"sheddable": 3}, "shadow": 2, "shadow_good": 1, "given_up": 0},
             "shed_levels": [{"node": "checkout-1", "vm": "07", "share": 2500}],
             "arms": [{"experiment": "slow", "arm": "fault", "requests": 4, "outcomes": {"success": 4},
@@ -178,6 +190,7 @@ mod tests {
             "2s ago",
             "shed=3 success=27",
             "4 delayed, 1 aborted",
+            "2; 5 refused, 2 in shadow, of which 1 would have been good",
             "25% by checkout-1 07 at the last report; so far sheddable=3; 2 in shadow, of which 1",
             "caller      shop",
             "fast/0 9/30",

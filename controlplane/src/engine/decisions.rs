@@ -309,6 +309,7 @@ fn is_held(held: &[Policy], policies: &[Policy]) -> bool {
         Rule::Break { .. }
         | Rule::Shed { .. }
         | Rule::Deny(_)
+        | Rule::RetryBudget { .. }
         | Rule::Deadline { .. }
         | Rule::Fault(_) => lasting(policy) == *held,
     };
@@ -321,6 +322,7 @@ fn lasting(policy: &Policy) -> Policy {
     match &mut policy.rule {
         Rule::Break { expires_at_ms, .. }
         | Rule::Shed { expires_at_ms, .. }
+        | Rule::RetryBudget { expires_at_ms, .. }
         | Rule::Deadline { expires_at_ms, .. } => {
             *expires_at_ms = WallTime::default();
         }

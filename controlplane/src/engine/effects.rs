@@ -8,7 +8,9 @@ use sloop_controllers::ArmCounts;
 use sloop_model::{Arm, Criticality, ExperimentKey, FilterConfig, ObjectiveId, Outcome};
 
 use super::recent::percentile;
-use crate::admin::api::{ArmStatus, FaultTotals, Latency, ObjectiveTotals, ShedTotals};
+use crate::admin::api::{
+    ArmStatus, FaultTotals, Latency, ObjectiveTotals, RetryTotals, ShedTotals,
+};
 use crate::ingest::{Effects, Shed};
 
 /// Arms kept of one scope, both of as many experiments as it may have faults. What comes later is left out.
@@ -22,6 +24,7 @@ pub(super) struct Effected {
     shed: Option<Shed>,
     shadow_denied: u64,
     shadow_denied_good: u64,
+    retries: RetryTotals,
     arms: BTreeMap<(ExperimentKey, Arm), Totals>,
 }
 
@@ -41,6 +44,9 @@ impl Effected {
             (&mut self.aborted, effects.aborted),
             (&mut self.shadow_denied, effects.shadow_denied),
             (&mut self.shadow_denied_good, effects.shadow_denied_good),
+            (&mut self.retries.refused, effects.retries.refused),
+            (&mut self.retries.shadow, effects.retries.shadow),
+            (&mut self.retries.shadow_good, effects.retries.shadow_good),
         ] {
             *sum = sum.saturating_add(more);
         }
@@ -83,6 +89,11 @@ impl Effected {
             shadow_good: shed.shadow_good,
             given_up: shed.given_up,
         })
+    }
+
+    /// What retry budgets did; absent when they did nothing.
+    pub(super) fn retries(&self) -> Option<RetryTotals> {
+        (self.retries != RetryTotals::default()).then_some(self.retries)
     }
 
     /// Requests that deny rules in shadow mode would have refused, and the good ones among them.
@@ -162,6 +173,7 @@ impl Totals {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ingest::Retries;
 
     fn arm(experiment: u32, arm: Arm, latency: u64) -> ArmCounts {
         ArmCounts {
@@ -219,6 +231,7 @@ mod tests {
     fn what_was_done_adds_up_and_nothing_is_absent() {
         let mut effected = Effected::default();
         assert_eq!((effected.faults(), effected.shed()), (None, None));
+        assert_eq!(effected.retries(), None);
         let effects = Effects {
             delayed: 1,
             shed: Some(Shed {
@@ -226,11 +239,16 @@ mod tests {
                 given_up: 1,
                 ..Shed::default()
             }),
+            retries: Retries {
+                refused: 3,
+                ..Retries::default()
+            },
             ..Effects::default()
         };
         effected.add(&effects, &[]);
         effected.add(&effects, &[]);
         assert_eq!(effected.faults().unwrap().delayed, 2);
+        assert_eq!(effected.retries().unwrap().refused, 6);
         let shed = effected.shed().unwrap();
         assert_eq!((shed.by_class["sheddable"], shed.given_up), (4, 2));
         assert_eq!(shed.by_class.len(), 1);

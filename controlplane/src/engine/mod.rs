@@ -363,6 +363,7 @@ impl Engine {
                 | Rule::Trip(_)
                 | Rule::Shed { .. }
                 | Rule::Deny(_)
+                | Rule::RetryBudget { .. }
                 | Rule::Deadline { .. } => None,
             });
         let current: Vec<_> = faults.take(EXPERIMENTS_MAX).collect();

@@ -190,7 +190,7 @@ mod tests {
     use sloop_model::{ObjectiveId, RouteName, Scope, ServiceName, Side, SloName};
 
     use super::*;
-    use crate::ingest::Effects;
+    use crate::ingest::{Effects, Retries};
 
     const NONE: Details = Details {
         retries: 0,
@@ -201,6 +201,11 @@ mod tests {
             shed: None,
             shadow_denied: 0,
             shadow_denied_good: 0,
+            retries: Retries {
+                refused: 0,
+                shadow: 0,
+                shadow_good: 0,
+            },
         },
     };
 

@@ -94,6 +94,7 @@ impl Engine {
                 shed_levels: levels.remove(&totals.scope).unwrap_or_default(),
                 shadow_denied,
                 shadow_denied_good,
+                retry_budget: effected.and_then(Effected::retries),
                 arms: effected.map_or_else(Vec::new, |it| it.arms(&self.experiments)),
                 reported_ms: recent.map(|recent| recent.reported.as_millis()),
             }

@@ -23,6 +23,19 @@ pub struct Effects {
     pub shadow_denied: u64,
     /// Among these: those that met every objective.
     pub shadow_denied_good: u64,
+    /// What the retry budget did.
+    pub retries: Retries,
+}
+
+/// What a retry budget did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Retries {
+    /// Retries refused.
+    pub refused: u64,
+    /// Retries that shadow mode would have refused.
+    pub shadow: u64,
+    /// Among these: those that met every objective.
+    pub shadow_good: u64,
 }
 
 /// What shedding did.
@@ -75,6 +88,13 @@ impl Effects {
             shed: delta.shed.as_ref().map(Shed::read),
             shadow_denied: delta.shadow_denied,
             shadow_denied_good: delta.shadow_denied_good.min(delta.shadow_denied),
+            retries: Retries {
+                refused: delta.retries_refused,
+                shadow: delta.shadow_retries_refused,
+                shadow_good: delta
+                    .shadow_retries_refused_good
+                    .min(delta.shadow_retries_refused),
+            },
         }
     }
 }
@@ -135,11 +155,17 @@ mod tests {
                 shadow_shed_good: 5,
                 given_up: 1,
             }),
+            retries_refused: 6,
+            shadow_retries_refused: 2,
+            shadow_retries_refused_good: 3,
             ..wire::ScopeDelta::default()
         };
         let effects = Effects::read(&delta);
         let shed = effects.shed.unwrap();
         assert_eq!((effects.delayed, effects.aborted), (3, 2));
+        let retries = effects.retries;
+        assert_eq!((retries.refused, retries.shadow), (6, 2));
+        assert_eq!(retries.shadow_good, 2, "no more than all");
         assert_eq!(shed.level, Share::try_from(2_500).ok());
         assert_eq!(shed.by_class, [7, 0, 1, 0], "a class that nobody knows");
         assert_eq!((shed.shadow, shed.shadow_good), (4, 4), "no more than all");

@@ -17,7 +17,7 @@ mod weight;
 pub(crate) use answer::Answer;
 pub use bounded::{ReportDoor, ReportLimits};
 pub use details::{Details, ValueCounts};
-pub use effects::{Denied, Effects, Shed};
+pub use effects::{Denied, Effects, Retries, Shed};
 pub use ledger::{FORGET_AFTER, INCARNATIONS_MAX, Ledger, Seen, Verdict};
 pub use report::{Applied, InvalidReport, Report, SCOPES_MAX, UNNAMED};
 pub use service::{Arrival, Reports, WAITING_MAX, response};

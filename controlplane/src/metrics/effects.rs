@@ -14,6 +14,7 @@ pub(super) struct EffectMetrics {
     shed: Counter<u64>,
     denied: Counter<u64>,
     retries: Counter<u64>,
+    retries_refused: Counter<u64>,
 }
 
 impl EffectMetrics {
@@ -53,6 +54,15 @@ impl EffectMetrics {
                 "request_retries",
                 "Attempts beyond the first, where filters count them.",
             ),
+            retries_refused: counter_by(
+                meter,
+                (
+                    "request_retries_refused",
+                    "Retries beyond their budget, by what became of them.",
+                ),
+                "result",
+                ["refused", "shadow_refused"],
+            ),
         }
     }
 
@@ -68,6 +78,9 @@ impl EffectMetrics {
                 }
                 add(&self.shed, shed.shadow, "class", "shadow");
             }
+            let (refused, shadow) = (effects.retries.refused, effects.retries.shadow);
+            add(&self.retries_refused, refused, "result", "refused");
+            add(&self.retries_refused, shadow, "result", "shadow_refused");
             if 0 < details.retries {
                 self.retries.add(details.retries, &[]);
             }

@@ -44,6 +44,7 @@ pub(super) const fn may_wait(policy: &Policy) -> bool {
         | Rule::Fault(_)
         | Rule::Shed { .. }
         | Rule::Deny(_)
+        | Rule::RetryBudget { .. }
         | Rule::Deadline { .. } => false,
     }
 }

@@ -129,6 +129,7 @@ fn carrying(settings: &TraceSettings, policies: &[Policy]) -> TraceSettings {
         | Rule::Trip(_)
         | Rule::Fault(_)
         | Rule::Shed { .. }
+        | Rule::RetryBudget { .. }
         | Rule::Deny(_) => false,
     };
     if trace.context.deadlines == DeadlineMode::Ignore && policies.iter().any(gives) {

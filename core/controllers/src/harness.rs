@@ -299,7 +299,11 @@ mod tests {
         let step = all.step(&mut World::default());
         let stages: Vec<Stage> = step.decisions.iter().map(|decided| decided.stage).collect();
         assert_eq!(stages, [Stage::Measure, Stage::Protect]);
-        assert_eq!(step.policies.len(), 3, "a count, a breaker and shedding");
+        assert_eq!(
+            step.policies.len(),
+            4,
+            "a count, a breaker, shedding and a retry budget"
+        );
         assert!(step.wake_at.is_some());
     }
 

@@ -61,8 +61,8 @@ pub use route_set::{NamedRoute, RouteSelector, RouteSet};
 pub use slo::{
     Acted, BudgetStatus, BudgetUnit, BudgetingMethod, BurnStatus, ChangeStatus, CompositeBurn,
     CompositeStatus, DeadlineChoice, DeadlineStatus, Indicator, Means, ObjectiveStatus, PairStatus,
-    Refusals, Slo, SloIntent, SloMemory, SloMode, SloObjective, SloSource, SloStatus, SloWindow,
-    TripStatus, Weight,
+    Refusals, RetryStatus, Slo, SloIntent, SloMemory, SloMode, SloObjective, SloSource, SloStatus,
+    SloWindow, TripStatus, Weight,
 };
 pub use world::{ArmBlock, Lost, ScopeTotals, Signal, Speed, Weighed, World};
 

@@ -9,12 +9,14 @@
 //! | shed | an explicit document's, enforced before shadow, with the bounds that SLOs imply where it gives none; else what SLOs imply, the earliest |
 //! | deny | all |
 //! | deadline | enforced before shadow; of several the latest, as whoever waits longest decides |
+//! | retry budget | an explicit document's, enforced before shadow, the fewest; else what SLOs imply, enforced before shadow, the fewest |
 //!
 //! The route `*` stands for all routes of a service, so what holds on it also
 //! takes part in what holds on each named route: there the named document comes
 //! first among explicit ones, and among SLOs the stricter.
 
 mod deadlines;
+mod retries;
 mod sheds;
 
 use core::cmp::Ordering;
@@ -26,6 +28,7 @@ use crate::by_scope::ByScope;
 use crate::circuit_break::stricter;
 use crate::{CircuitBreak, Controller, Decided, LoadShed};
 use deadlines::{Deadlines, WantedDeadline};
+use retries::{Retries, WantedRetries};
 use sheds::{Sheds, WantedShed};
 
 /// The policies that hold when all of `decisions` do, sorted, and what was left out, in words.
@@ -62,6 +65,7 @@ struct Merging {
     derived: Vec<(Scope, Wanted)>,
     sheds: Sheds,
     deadlines: Deadlines,
+    retries: Retries,
     /// Orders with the mode of the breaker that they were given for.
     trips: BTreeMap<Scope, Vec<(Trip, BreakerMode)>>,
 }
@@ -102,6 +106,19 @@ impl Merging {
                     expires_at: *expires_at_ms,
                 };
                 self.deadlines.add(scope, wanted);
+            }
+            Rule::RetryBudget {
+                mode,
+                limits,
+                expires_at_ms,
+            } => {
+                let wanted = WantedRetries {
+                    mode: *mode,
+                    limits: *limits,
+                    expires_at: *expires_at_ms,
+                };
+                self.retries
+                    .add(scope, wanted, decided.kind == LoadShed::KIND);
             }
             Rule::Fault(_) => self
                 .faults
@@ -177,6 +194,7 @@ impl Merging {
         }
         self.sheds.finish(&mut self.policies, &mut left_out);
         self.deadlines.finish(&mut self.policies);
+        self.retries.finish(&mut self.policies);
         self.policies.sort();
         self.policies.dedup();
         (self.policies, left_out)
@@ -274,6 +292,7 @@ fn mode_on(decided: &Decided, scope: &Scope) -> BreakerMode {
             | Rule::Fault(_)
             | Rule::Shed { .. }
             | Rule::Deny(_)
+            | Rule::RetryBudget { .. }
             | Rule::Deadline { .. } => None,
         })
         .unwrap_or(BreakerMode::Shadow)

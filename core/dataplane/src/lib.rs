@@ -25,6 +25,7 @@ mod plane;
 mod protobuf;
 mod random;
 pub mod report;
+pub mod retry;
 mod scope;
 pub mod shed;
 mod sli;

@@ -71,6 +71,19 @@ pub struct ScopeDelta {
     pub shadow_denied_good: u64,
     /// What ended in the arms of experiments. Sorted by experiment and arm.
     pub arms: Vec<ArmDelta>,
+    /// What the retry budget did.
+    pub budget: RetryDelta,
+}
+
+/// What the retry budget of one scope did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RetryDelta {
+    /// Retries refused.
+    pub refused: u64,
+    /// Retries that shadow mode would have refused.
+    pub shadow_refused: u64,
+    /// Of these, those that were good all the same.
+    pub shadow_refused_good: u64,
 }
 
 /// What shedding did on one scope.

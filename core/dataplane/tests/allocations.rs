@@ -116,3 +116,12 @@ fn neither_does_one_with_all_that_is_read_of_its_headers() {
     ];
     assert_eq!(allocations(configured(all, &shed), headers), 0);
 }
+
+#[test]
+fn nor_does_a_retry_that_a_budget_judges() {
+    let budget = format!(r#"{ORDINARY},"retries": {{"limits": {{"share": 1000, "least": 3}}}}"#);
+    for attempt in [b"1", b"2"] {
+        let headers: Headers<'_> = &[(":path", b"/charge/17"), ("x-envoy-attempt-count", attempt)];
+        assert_eq!(allocations(configured("", &budget), headers), 0);
+    }
+}

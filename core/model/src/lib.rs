@@ -22,6 +22,7 @@ mod names;
 mod objective;
 mod outcome;
 mod policy;
+mod retry;
 #[cfg(feature = "schema")]
 mod schema;
 mod scope;
@@ -65,6 +66,7 @@ pub use names::{InvalidName, RouteName, ServiceName, SloName};
 pub use objective::{InvalidSelector, Judgement, Objective, ObjectiveId, Selector, StatusRange};
 pub use outcome::{Ended, Outcome, OutcomeClass, OwnVerdict};
 pub use policy::{Mode, Policy, Rule};
+pub use retry::{InvalidRetries, RetryConfig, RetryLimits, RetryRule};
 #[cfg(feature = "schema")]
 pub use schema::{filter_config_schema, schema_settings};
 pub use scope::{Scope, Side};

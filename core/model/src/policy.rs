@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    BreakerMode, BreakerRule, DeadlineLimit, DenyRule, FaultRule, Objective, Scope, ShedRule, Trip,
-    WallTime,
+    BreakerMode, BreakerRule, DeadlineLimit, DenyRule, FaultRule, Objective, RetryRule, Scope,
+    ShedRule, Trip, WallTime,
 };
 
 /// Whether a rule acts, or only says what it would have done.
@@ -70,6 +70,15 @@ pub enum Rule {
         mode: Mode,
         /// How long an answer is of use, from the request's arrival on.
         limit_ms: DeadlineLimit,
+        /// When the filter drops it.
+        expires_at_ms: WallTime,
+    },
+    /// Bound retries while they do not help. Holds on the server's side.
+    RetryBudget {
+        /// Whether it refuses or only counts.
+        mode: Mode,
+        /// How many.
+        limits: RetryRule,
         /// When the filter drops it.
         expires_at_ms: WallTime,
     },

@@ -175,6 +175,31 @@ fn what_the_fleet_says_in_an_answer_reaches_the_shedder() {
     assert!(0 < level);
 }
 
+#[test]
+fn who_tries_again_in_vain_is_told_not_to() {
+    let mut vm = started(&pay(
+        &json!({"retries": {"limits": {"share": 1_000, "least": 1}}}),
+    ));
+    let mut attempt = |request: Request, number: &str| {
+        let request = request.header("x-envoy-attempt-count", number);
+        ask(&mut vm, request, Response::status(500))
+    };
+    let sent = (0..20).map(|_| attempt(Request::get("/pay"), "2").times_sent());
+    assert_eq!(sent.sum::<u32>(), 11);
+    let one = attempt(Request::get("/pay"), "3");
+    let reply = one.reply().unwrap();
+    let details = (reply.status, reply.details.as_str(), reply.grpc_status);
+    assert_eq!(details, (503, "sloop_retry_budget", -1));
+    assert_eq!(one.received("x-envoy-overloaded").unwrap(), "true");
+    assert_eq!(one.received("x-sloop-verdict").unwrap(), "retry");
+    let call = Request::get("/pay").header("content-type", "application/grpc");
+    assert_eq!(attempt(call, "2").reply().unwrap().grpc_status, 14);
+    assert_eq!(attempt(Request::get("/pay"), "1").times_sent(), 1);
+    let report = reported(&mut vm);
+    let counted = scope(&report, "pay").unwrap();
+    assert_eq!((counted.retries_refused, counted.retries), (11, 22));
+}
+
 fn guarded(mode: &str, expires_at_ms: u64) -> Value {
     pay(
         &json!({"breaker": {"mode": mode, "expires_at_ms": expires_at_ms, "limits": {

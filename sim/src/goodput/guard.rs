@@ -13,6 +13,8 @@ pub(super) const PROXIES: usize = 2;
 /// A request that is tried.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Attempt {
+    /// 1 for the first. The caller's Envoy tries again, and says which one it is (`x-envoy-attempt-count`).
+    pub(super) number: u32,
     pub(super) proxy: usize,
     pub(super) trace: u128,
     pub(super) class: Criticality,
@@ -30,6 +32,17 @@ impl Ended {
     pub(super) const fn is_success(&self) -> bool {
         self.status < 500
     }
+}
+
+/// What becomes of an attempt.
+#[derive(Debug)]
+pub(super) enum Admitted {
+    /// It goes on.
+    Passes(Pass),
+    /// It does not, and the caller may try again.
+    Refused,
+    /// It does not, and the caller's Envoy does not try again (`x-envoy-overloaded`).
+    RefusedForGood,
 }
 
 /// Lets an attempt through, and knows it again when it ends.
@@ -55,7 +68,7 @@ impl Pass {
 /// Decides about requests on all proxies.
 pub(super) trait Guard: Debug {
     /// Whether an attempt may go on.
-    fn admit(&mut self, attempt: &Attempt, random: &mut SmallRng, now: Duration) -> Option<Pass>;
+    fn admit(&mut self, attempt: &Attempt, random: &mut SmallRng, now: Duration) -> Admitted;
 
     /// Learns how it ended.
     fn end(&mut self, pass: Pass, ended: Ended, now: Duration);
@@ -85,12 +98,14 @@ pub(super) trait Local: Debug {
 pub(super) struct Each<L>(pub(super) [L; PROXIES]);
 
 impl<L: Local> Guard for Each<L> {
-    fn admit(&mut self, attempt: &Attempt, random: &mut SmallRng, now: Duration) -> Option<Pass> {
-        let generation = self.0[attempt.proxy].admit(random, now)?;
-        Some(Pass {
-            generation,
-            ..Pass::through(attempt.proxy)
-        })
+    fn admit(&mut self, attempt: &Attempt, random: &mut SmallRng, now: Duration) -> Admitted {
+        match self.0[attempt.proxy].admit(random, now) {
+            Some(generation) => Admitted::Passes(Pass {
+                generation,
+                ..Pass::through(attempt.proxy)
+            }),
+            None => Admitted::Refused,
+        }
     }
 
     fn end(&mut self, pass: Pass, ended: Ended, now: Duration) {
@@ -103,8 +118,8 @@ impl<L: Local> Guard for Each<L> {
 pub(super) struct Nothing;
 
 impl Guard for Nothing {
-    fn admit(&mut self, attempt: &Attempt, _: &mut SmallRng, _: Duration) -> Option<Pass> {
-        Some(Pass::through(attempt.proxy))
+    fn admit(&mut self, attempt: &Attempt, _: &mut SmallRng, _: Duration) -> Admitted {
+        Admitted::Passes(Pass::through(attempt.proxy))
     }
 
     fn end(&mut self, _: Pass, _: Ended, _: Duration) {}

@@ -8,7 +8,7 @@ use rand::{Rng, SeedableRng};
 use sloop_model::Criticality;
 
 use super::balance::Balancer;
-use super::guard::{Attempt, Ended, Guard, PROXIES, Pass};
+use super::guard::{Admitted, Attempt, Ended, Guard, PROXIES, Pass};
 use super::measure::Bins;
 use super::rival::Rival;
 use super::service::{HOSTS, Host};
@@ -41,7 +41,6 @@ struct Play<'a> {
 struct Request {
     came_at: Duration,
     attempt: Attempt,
-    tried: u32,
 }
 
 #[derive(Debug)]
@@ -121,8 +120,8 @@ impl Play<'_> {
         self.came += 1;
         Request {
             came_at: self.now,
-            tried: 0,
             attempt: Attempt {
+                number: 0,
                 proxy: self.came % PROXIES,
                 trace: words.random(),
                 class: class(words),
@@ -130,16 +129,16 @@ impl Play<'_> {
         }
     }
 
-    fn attempt(&mut self, request: Request) {
-        let request = Request {
-            tried: request.tried + 1,
-            ..request
-        };
+    fn attempt(&mut self, mut request: Request) {
+        request.attempt.number += 1;
         let attempt = request.attempt;
-        let admitted = self.guard.admit(&attempt, &mut self.random, self.now);
-        let Some(pass) = admitted else {
-            self.bins.refused(request.came_at);
-            return self.try_again(request);
+        let pass = match self.guard.admit(&attempt, &mut self.random, self.now) {
+            Admitted::Passes(pass) => pass,
+            Admitted::Refused => {
+                self.bins.refused(request.came_at);
+                return self.try_again(request);
+            }
+            Admitted::RefusedForGood => return self.bins.refused(request.came_at),
         };
         let Some(host) = self.balancers[attempt.proxy].pick(self.now) else {
             self.bins.refused(request.came_at);
@@ -164,7 +163,7 @@ impl Play<'_> {
     }
 
     fn try_again(&mut self, request: Request) {
-        if request.tried < self.story.attempts {
+        if request.attempt.number < self.story.attempts {
             let wait = BACK_OFF / 2 + BACK_OFF.mul_f64(self.random.random());
             self.at(self.now + wait, Event::Try(request));
         }

@@ -14,9 +14,9 @@ use sloop_controllers::Observation;
 use sloop_dataplane::Verdict;
 use sloop_model::{FilterConfig, Time, WallTime};
 
-use super::guard::{Attempt, Ended, Guard, PROXIES, Pass};
+use super::guard::{Admitted, Attempt, Ended, Guard, PROXIES, Pass};
 use crate::control::Control;
-use crate::sidecar::Sidecar;
+use crate::sidecar::{Said, Sidecar};
 use crate::{BEGIN, DELAY, SERVICE, STEP};
 
 /// 99 %, as an SLO about latency often has it.
@@ -110,26 +110,34 @@ impl Sloop {
 }
 
 impl Guard for Sloop {
-    fn admit(&mut self, attempt: &Attempt, random: &mut SmallRng, now: Duration) -> Option<Pass> {
+    fn admit(&mut self, attempt: &Attempt, random: &mut SmallRng, now: Duration) -> Admitted {
         let proxy = &mut self.proxies[attempt.proxy];
         let ids = (attempt.trace, random.random());
-        let begun = proxy.begin(ids, Some(attempt.class), (time(now), wall(now)));
+        let said = Said {
+            class: Some(attempt.class),
+            attempt: Some(attempt.number),
+        };
+        let begun = proxy.begin(ids, said, (time(now), wall(now)));
         let pass = Pass::through(attempt.proxy);
         let Some((exchange, verdict)) = begun else {
-            return Some(pass);
+            return Admitted::Passes(pass);
         };
         let admitted = match verdict {
-            Verdict::Pass | Verdict::Hold => Some(Pass {
+            Verdict::Pass | Verdict::Hold => Admitted::Passes(Pass {
                 exchange: Some(exchange),
                 ..pass
             }),
+            Verdict::RefuseRetry => {
+                proxy.finish(exchange, 503, time(now));
+                Admitted::RefusedForGood
+            }
             Verdict::Refuse { .. }
             | Verdict::Shed
             | Verdict::Block { .. }
             | Verdict::Late
             | Verdict::End(_) => {
                 proxy.finish(exchange, 503, time(now));
-                None
+                Admitted::Refused
             }
         };
         self.wake_in_time(attempt.proxy, now);

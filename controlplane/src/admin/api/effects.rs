@@ -30,6 +30,17 @@ pub struct ShedTotals {
     pub given_up: u64,
 }
 
+/// What retry budgets did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct RetryTotals {
+    /// Retries refused.
+    pub refused: u64,
+    /// Retries that shadow mode would have refused.
+    pub shadow: u64,
+    /// Among `shadow`: those that met every objective all the same.
+    pub shadow_good: u64,
+}
+
 /// What one Wasm VM is shedding.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ShedLevel {

@@ -88,6 +88,7 @@ pub(super) fn load_shedding() -> Value {
         &[
             ("mode", or_null(part("Mode"))),
             ("limits", or_null(part("ShedRule"))),
+            ("retries", or_null(part("RetryRule"))),
         ],
     )
 }

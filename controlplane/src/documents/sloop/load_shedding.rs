@@ -1,7 +1,7 @@
 //! The kind `LoadShedding`: load is shed, within bounds of one's own or those that SLOs imply.
 
 use sloop_controllers::LoadSheddingIntent;
-use sloop_model::{Mode, ShedRule};
+use sloop_model::{Mode, RetryRule, ShedRule, Side};
 
 use super::super::metadata::Metadata;
 use super::super::reader::{At, Fields};
@@ -11,13 +11,18 @@ use super::target;
 /// Reads a load shedding.
 pub(super) fn read(document: &Fields<'_>, metadata: &Metadata<'_>) -> Option<LoadSheddingIntent> {
     let spec = document.required("spec")?;
-    let fields = spec.fields(&["service", "route", "side", "mode", "limits"])?;
+    let fields = spec.fields(&["service", "route", "side", "mode", "limits", "retries"])?;
     let target = target::read(&fields);
     let mode = fields
         .get("mode")
         .map(|at| at.word(&[("enforce", Mode::Enforce), ("shadow", Mode::Shadow)]));
     let limits = fields.get("limits").map(|at| read_limits(&at));
+    let retries = fields.get("retries").map(|at| read_retries(&at));
     let target = target?;
+    if let (Side::Client, Some(at)) = (target.side, fields.get("retries")) {
+        at.refuse("holds on the side server only: who is asked is told which attempt it is");
+        return None;
+    }
     Some(LoadSheddingIntent {
         name: metadata.name.clone(),
         service: target.service,
@@ -25,7 +30,14 @@ pub(super) fn read(document: &Fields<'_>, metadata: &Metadata<'_>) -> Option<Loa
         side: target.side,
         mode: mode.unwrap_or(Some(Mode::Enforce))?,
         limits: limits.map_or(Some(None), |read| read.map(Some))?,
+        retries: retries.map_or(Some(None), |read| read.map(Some))?,
     })
+}
+
+fn read_retries(at: &At<'_>) -> Option<RetryRule> {
+    let config = part::read(at, Part::Retries, part::given(at)?)?;
+    let mut scopes = config.scopes.into_iter();
+    Some(scopes.next()?.retries?.limits)
 }
 
 fn read_limits(at: &At<'_>) -> Option<ShedRule> {

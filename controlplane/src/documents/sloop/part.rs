@@ -11,7 +11,7 @@
 use serde_json::{Map, Number, Value as Json, json};
 use sloop_model::{
     BreakerRule, ConfigError, FILTER_CONFIG_VERSION, FilterConfig, InvalidBreaker, InvalidDeny,
-    InvalidFault, InvalidJson, InvalidShed,
+    InvalidFault, InvalidJson, InvalidRetries, InvalidShed,
 };
 
 use super::super::reader::{At, Sink, Spot};
@@ -28,6 +28,8 @@ pub(super) enum Part {
     Breaker,
     /// The `limits` of a scope's shedding.
     Shed,
+    /// The `limits` of a scope's retry budget.
+    Retries,
     /// One of the rules that deny requests.
     Deny,
     /// `trace.context`.
@@ -165,6 +167,7 @@ impl Part {
             Self::Fault => "scopes[0].faults[0]",
             Self::Breaker => "scopes[0].breaker.limits",
             Self::Shed => "scopes[0].shed.limits",
+            Self::Retries => "scopes[0].retries.limits",
             Self::Deny => "deny[0]",
             Self::Context => "trace.context",
             Self::Spans => "spans",
@@ -181,6 +184,7 @@ impl Part {
             Self::Fault => ("scopes", scope("faults", json!([part]))),
             Self::Breaker => ("scopes", scope("breaker", json!({"limits": part}))),
             Self::Shed => ("scopes", scope("shed", json!({"limits": part}))),
+            Self::Retries => ("scopes", scope("retries", json!({"limits": part}))),
             Self::Deny => ("deny", json!([part])),
             Self::Context => ("trace", json!({"context": part})),
             Self::Spans => ("spans", part),
@@ -283,6 +287,9 @@ fn blamed(what: &InvalidJson) -> Option<&'static str> {
             InvalidShed::HalfSlow { given } => Some(given),
             InvalidShed::NoObjective => None,
         };
+    }
+    if error.downcast_ref::<InvalidRetries>().is_some() {
+        return Some("least");
     }
     if let Some(deny) = error.downcast_ref::<InvalidDeny>() {
         return match *deny {

@@ -199,6 +199,10 @@ fn shedding_and_deny_rules_are_read_as_the_filter_does() {
     let written = serde_json::to_value(read.limits.unwrap()).unwrap();
     assert_eq!(written["share_max"], 5_000);
     assert_eq!(written["class_max"]["critical"], 1_000);
+    assert_eq!(read.retries, None);
+    let read: LoadSheddingIntent = intent("LoadShedding", "retries: {share: 5%, least: 1}");
+    let written = serde_json::to_value(read.retries.unwrap()).unwrap();
+    assert_eq!(written, serde_json::json!({"share": 500, "least": 1}));
     let read: DenyIntent = intent(
         "DenyRule",
         "rule: {match: {method: [POST]}, share_max: 20%, expires_at: '2026-02-01T00:00:00Z'}",
@@ -214,6 +218,21 @@ fn shedding_and_deny_rules_are_read_as_the_filter_does() {
             "LoadShedding",
             "limits: {share_max: 50%, slow_us: 9, slow_max: 1%}",
             "spec.limits.slow_us: slow_us is 9; it must be from 100 to 60000000",
+        ),
+        (
+            "LoadShedding",
+            "retries: {share: 5%, least: 0}",
+            "spec.retries.least: least is 0; it must be from 1 to 1000",
+        ),
+        (
+            "LoadShedding",
+            "retries: {share: 5%, last: 1, least: 1}",
+            "spec.retries.last: unknown field; did you mean \"least\"?",
+        ),
+        (
+            "LoadShedding",
+            "side: client, retries: {share: 5%, least: 1}",
+            "spec.retries: holds on the side server only: who is asked is told which attempt it is",
         ),
         (
             "DenyRule",

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use sloop_model::{BreakerMode, Mode, Policy, Rule, Scope, ShedRule, WallTime};
+use sloop_model::{BreakerMode, Mode, Policy, RetryRule, Rule, Scope, ShedRule, WallTime};
 use sloop_xds::fleet::Cohort;
 use sloop_xds::rollout::Wanted as Rollout;
 
@@ -171,6 +171,7 @@ pub(super) fn is_urgent(before: &[Policy], after: &[Policy]) -> bool {
 enum Lasting {
     Break(BreakerMode),
     Shed(Mode, Option<ShedRule>),
+    RetryBudget(Mode, RetryRule),
     Rule(Rule),
 }
 
@@ -182,6 +183,7 @@ fn lasting(policies: &[Policy]) -> Vec<(&Scope, Lasting)> {
         Rule::Count(_) => None,
         Rule::Break { mode, .. } => Some(Lasting::Break(*mode)),
         Rule::Shed { mode, limits, .. } => Some(Lasting::Shed(*mode, *limits)),
+        Rule::RetryBudget { mode, limits, .. } => Some(Lasting::RetryBudget(*mode, *limits)),
         Rule::Fault(fault) => Some(Lasting::Rule(Rule::Fault(fault.clone().ending_by(end)))),
         Rule::Deny(deny) => Some(Lasting::Rule(Rule::Deny(deny.clone().ending_by(end)))),
         Rule::Deadline { mode, limit_ms, .. } => Some(Lasting::Rule(Rule::Deadline {

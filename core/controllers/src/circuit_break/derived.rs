@@ -1,8 +1,8 @@
 //! What objectives imply, kept as long as they say the same: it is asked for in every step.
 
-use sloop_model::{BreakerRule, DeadlineLimit, ShedRule, Target};
+use sloop_model::{BreakerRule, DeadlineLimit, RetryRule, ShedRule, Target};
 
-use super::{deadline, derive, shed};
+use super::{deadline, derive, retry, shed};
 use crate::SloIntent;
 use crate::detect::Hypotheses;
 
@@ -12,6 +12,7 @@ pub(super) struct Derived {
     pub(super) breaker: Option<BreakerRule>,
     pub(super) shed: Option<ShedRule>,
     pub(super) deadline: Option<DeadlineLimit>,
+    pub(super) retries: Option<RetryRule>,
     pub(super) hypotheses: Option<Hypotheses>,
     /// What it all follows from: the target, and the longest good latency in microseconds.
     from: (Target, Option<u64>),
@@ -27,6 +28,7 @@ impl Derived {
             breaker: derive::limits(target, within_us),
             shed: shed::shed_limits(target, within_us),
             deadline: deadline::deadline_limit(target, within_us),
+            retries: retry::retry_limits(target),
             hypotheses: Hypotheses::of(target),
             from: (target, within_us),
         }

@@ -15,6 +15,7 @@ mod derived;
 mod implied;
 mod intent;
 mod orders;
+mod retry;
 mod shed;
 mod watch;
 
@@ -25,6 +26,9 @@ pub(crate) use derive::{stricter, trip_status};
 pub use implied::implied_breaker;
 pub use intent::CircuitBreakerIntent;
 pub use orders::Orders;
+#[cfg(test)]
+pub(crate) use retry::retry_limits as derived_retry_limits;
+pub(crate) use retry::{fewer, retry_status};
 pub(crate) use shed::earlier;
 #[cfg(test)]
 pub(crate) use shed::shed_limits as derived_shed_limits;
@@ -44,8 +48,8 @@ use crate::slo::share;
 use crate::words::{Length, Percent, joined};
 use crate::{BreakerState, Controller, Decision, SloIntent, SloMode, Stage, World};
 
-/// Derives breakers and deadlines from SLOs that are actionable, or in shadow mode, and bounds of shedding, which only
-/// counts.
+/// Derives breakers, deadlines and retry budgets from SLOs that are actionable, or in shadow mode, and bounds of
+/// shedding, which only counts.
 #[derive(Clone, Copy, Debug)]
 pub struct DerivedBreak;
 
@@ -96,6 +100,7 @@ impl Controller for DerivedBreak {
         let decision = guard.decide(ByScope::new(rules, stricter));
         let decision = with_shedding(decision, (intent, &derived), world.now());
         let decision = deadline::added(decision, (intent, &derived), world.now());
+        let decision = retry::with_retry_budgets(decision, (intent, &derived), world.now());
         memory.derived = derived;
         decision
     }
@@ -151,6 +156,7 @@ fn ending(mut decision: Decision, at: WallTime, now: WallTime) -> Decision {
             | Rule::Fault(_)
             | Rule::Shed { .. }
             | Rule::Deny(_)
+            | Rule::RetryBudget { .. }
             | Rule::Deadline { .. } => {}
         }
     }
@@ -317,8 +323,8 @@ impl<'a> Guard<'a> {
             };
             because.push(on);
         }
-        // Most have a breaker, shedding and a deadline on one scope.
-        let mut policies = Vec::with_capacity(3);
+        // Most have a breaker, shedding, a deadline and a retry budget on one scope.
+        let mut policies = Vec::with_capacity(4);
         policies.extend(rules.into_pairs().map(|(scope, limits)| Policy {
             scope,
             rule: Rule::Break {

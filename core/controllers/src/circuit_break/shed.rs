@@ -95,7 +95,8 @@ pub(crate) fn earlier(one: ShedRule, other: ShedRule) -> ShedRule {
     ShedRule::try_from(limits).unwrap_or(one)
 }
 
-fn level(target: Target) -> Option<Share> {
+/// The share of bad requests from which an objective is taken as missed; nothing when everything may be bad.
+pub(super) fn level(target: Target) -> Option<Share> {
     let trip = trip_level(target)?.as_fraction();
     let budget = target.budget_fraction();
     let level = (BURN_MAX * budget).min(trip / 2.0).max(budget);

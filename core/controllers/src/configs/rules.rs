@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use sloop_model::{
     BreakerConfig, DeadlineConfig, DenyRule, FaultRule, FilterConfig, Objective, Policy,
-    RequestMatch, RouteName, Rule, ScopeConfig, Selector, ServiceName, ShedConfig, Side, Trip,
+    RequestMatch, RetryConfig, RouteName, Rule, ScopeConfig, Selector, ServiceName, ShedConfig,
+    Side, Trip,
 };
 
 /// The policies of one service on one side.
@@ -38,6 +39,7 @@ impl<'a> Rules<'a> {
             | Rule::Trip(_)
             | Rule::Fault(_)
             | Rule::Shed { .. }
+            | Rule::RetryBudget { .. }
             | Rule::Deadline { .. } => true,
         };
         let all = self
@@ -79,6 +81,7 @@ impl<'a> Rules<'a> {
             breaker: self.breaker(route),
             shed: self.shed(route),
             deadline: self.deadline(route),
+            retries: self.retries(route),
             faults: self.faults(route),
         };
         config.objectives.retain(|objective| {
@@ -120,6 +123,7 @@ impl<'a> Rules<'a> {
                 | Rule::Fault(_)
                 | Rule::Shed { .. }
                 | Rule::Deny(_)
+                | Rule::RetryBudget { .. }
                 | Rule::Deadline { .. } => None,
             })
             .collect();
@@ -148,6 +152,7 @@ impl<'a> Rules<'a> {
                 | Rule::Fault(_)
                 | Rule::Shed { .. }
                 | Rule::Deny(_)
+                | Rule::RetryBudget { .. }
                 | Rule::Deadline { .. } => None,
             })
         };
@@ -175,6 +180,7 @@ impl<'a> Rules<'a> {
             | Rule::Trip(_)
             | Rule::Fault(_)
             | Rule::Deny(_)
+            | Rule::RetryBudget { .. }
             | Rule::Deadline { .. } => None,
         })
     }
@@ -196,8 +202,33 @@ impl<'a> Rules<'a> {
             | Rule::Trip(_)
             | Rule::Fault(_)
             | Rule::Shed { .. }
+            | Rule::RetryBudget { .. }
             | Rule::Deny(_) => None,
         })
+    }
+
+    /// The retry budget of the route itself if there is one, else that of all routes. It is for those who receive requests.
+    fn retries(&self, route: &RouteName) -> Option<RetryConfig> {
+        self.on(route)
+            .filter(|_| self.side == Side::Server)
+            .find_map(|policy| match policy.rule {
+                Rule::RetryBudget {
+                    mode,
+                    limits,
+                    expires_at_ms,
+                } => Some(RetryConfig {
+                    mode,
+                    expires_at_ms: Some(expires_at_ms),
+                    limits,
+                }),
+                Rule::Break { .. }
+                | Rule::Count(_)
+                | Rule::Trip(_)
+                | Rule::Fault(_)
+                | Rule::Shed { .. }
+                | Rule::Deny(_)
+                | Rule::Deadline { .. } => None,
+            })
     }
 
     /// What is denied on `route`. What is denied on all routes is, on the server side, beside the scopes.
@@ -226,6 +257,7 @@ impl<'a> Rules<'a> {
                 | Rule::Fault(_)
                 | Rule::Shed { .. }
                 | Rule::Deny(_)
+                | Rule::RetryBudget { .. }
                 | Rule::Deadline { .. } => None,
             })
             .max()
@@ -240,6 +272,7 @@ impl<'a> Rules<'a> {
                 | Rule::Trip(_)
                 | Rule::Shed { .. }
                 | Rule::Deny(_)
+                | Rule::RetryBudget { .. }
                 | Rule::Deadline { .. } => None,
             })
             .collect()
@@ -265,6 +298,7 @@ fn denied(policy: &Policy) -> Option<DenyRule> {
         | Rule::Trip(_)
         | Rule::Fault(_)
         | Rule::Shed { .. }
+        | Rule::RetryBudget { .. }
         | Rule::Deadline { .. } => None,
     }
 }

@@ -246,6 +246,32 @@ fn the_order_of_arguments_does_not_matter() {
     assert_eq!(made(Side::Client, &sets, &rules), one);
 }
 
+fn budget(least: u32) -> Rule {
+    let json = format!(
+        r#"{{"retry_budget": {{"mode": "shadow", "limits": {{"share": 1000, "least": {least}}}, "expires_at_ms": 9}}}}"#
+    );
+    serde_json::from_str(&json).unwrap()
+}
+
+#[test]
+fn a_retry_budget_is_for_those_who_are_asked_and_that_of_the_route_comes_first() {
+    let sets = [routes("payments", &[], &["charge", "refund"])];
+    let rules = |side| {
+        [
+            policy("payments", "*", side, budget(7)),
+            policy("payments", "charge", side, budget(5)),
+        ]
+    };
+    let least = |side| {
+        let config = made(side, &sets, &rules(side)).config;
+        let scopes = config.scopes.iter();
+        let least = |scope: &ScopeConfig| scope.retries.map(|it| it.limits.limits().least);
+        scopes.map(least).collect::<Vec<_>>()
+    };
+    assert_eq!(least(Side::Server), [Some(5), Some(7), Some(7)]);
+    assert!(least(Side::Client).iter().all(Option::is_none));
+}
+
 fn deny(id: &str) -> Rule {
     let json = format!(r#"{{"id": "{id}", "caller": "batch", "expires_at_ms": 9}}"#);
     Rule::Deny(serde_json::from_str(&json).unwrap())

@@ -1,7 +1,7 @@
 //! What an operator declares with a `LoadShedding`.
 
 use serde::{Deserialize, Serialize};
-use sloop_model::{Mode, ServiceName, ShedRule, Side};
+use sloop_model::{Mode, RetryRule, ServiceName, ShedRule, Side};
 
 use crate::RouteSelector;
 
@@ -23,4 +23,7 @@ pub struct LoadSheddingIntent {
     /// How much, and when; as the SLOs of the scope imply when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limits: Option<ShedRule>,
+    /// The retry budget; as the SLOs of the scope imply when absent. Only of [`Side::Server`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retries: Option<RetryRule>,
 }

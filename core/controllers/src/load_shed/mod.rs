@@ -39,16 +39,26 @@ impl Controller for LoadShed {
         } else {
             "within the bounds that SLOs imply, and not where none does"
         };
+        let budget = intent.retries.map(|limits| Policy {
+            scope: scope.clone(),
+            rule: Rule::RetryBudget {
+                mode: intent.mode,
+                limits,
+                expires_at_ms: BREAKERS.ends_at(world.now()),
+            },
+        });
+        let because = format!("while {scope} misses its objective, load {acts}, {bounds}");
+        let shed = Policy {
+            scope,
+            rule: Rule::Shed {
+                mode: intent.mode,
+                limits: intent.limits,
+                expires_at_ms: BREAKERS.ends_at(world.now()),
+            },
+        };
         Decision {
-            because: format!("while {scope} misses its objective, load {acts}, {bounds}"),
-            policies: vec![Policy {
-                scope,
-                rule: Rule::Shed {
-                    mode: intent.mode,
-                    limits: intent.limits,
-                    expires_at_ms: BREAKERS.ends_at(world.now()),
-                },
-            }],
+            because,
+            policies: core::iter::once(shed).chain(budget).collect(),
             wake_at: Some(BREAKERS.renewed_at(world.now())),
             ..Decision::default()
         }
@@ -57,25 +67,56 @@ impl Controller for LoadShed {
 
 #[cfg(test)]
 mod tests {
-    use sloop_model::{ServiceName, Side, WallTime};
+    use sloop_model::{RetryLimits, ServiceName, Share, Side, WallTime};
 
     use super::*;
     use crate::RouteSelector;
 
-    #[test]
-    fn it_holds_for_a_lease_and_is_renewed() {
-        let intent = LoadSheddingIntent {
+    const NOW: WallTime = WallTime::from_millis(1_700_000_100_000);
+
+    fn intent() -> LoadSheddingIntent {
+        LoadSheddingIntent {
             name: "a".into(),
             service: ServiceName::try_from("payments").unwrap(),
             route: RouteSelector::Any,
             side: Side::Server,
             mode: Mode::Enforce,
             limits: None,
-        };
+            retries: None,
+        }
+    }
+
+    fn decide(intent: &LoadSheddingIntent) -> Decision {
         let mut world = World::default();
-        let now = WallTime::from_millis(1_700_000_100_000);
-        world.begin_step(now);
-        let decision = LoadShed.step(&intent, &mut (), &world);
+        world.begin_step(NOW);
+        LoadShed.step(intent, &mut (), &world)
+    }
+
+    #[test]
+    fn a_retry_budget_acts_as_the_document_does() {
+        let limits = RetryLimits {
+            share: Share::HUNDREDTH,
+            least: 1,
+        };
+        let limits = limits.try_into().unwrap();
+        let mut intent = intent();
+        (intent.mode, intent.retries) = (Mode::Shadow, Some(limits));
+        let [_, budget] = &decide(&intent).policies[..] else {
+            panic!("shedding and a retry budget")
+        };
+        assert_eq!(
+            budget.rule,
+            Rule::RetryBudget {
+                mode: Mode::Shadow,
+                limits,
+                expires_at_ms: BREAKERS.ends_at(NOW),
+            }
+        );
+    }
+
+    #[test]
+    fn it_holds_for_a_lease_and_is_renewed() {
+        let decision = decide(&intent());
         let [
             Policy {
                 rule:
@@ -91,7 +132,7 @@ mod tests {
             panic!("{decision:?}");
         };
         let wake_at = decision.wake_at.unwrap();
-        assert!(now < wake_at && wake_at < *expires_at_ms);
+        assert!(NOW < wake_at && wake_at < *expires_at_ms);
         assert!(
             decision.because.contains("SLOs imply"),
             "{}",

@@ -219,6 +219,18 @@ fn deadline(route: &str, mode: Mode, limit_ms: u32) -> Policy {
     }
 }
 
+fn budget(route: &str, mode: Mode, target: f64) -> Policy {
+    let target = Target::parse(target).unwrap();
+    Policy {
+        scope: scope(route),
+        rule: Rule::RetryBudget {
+            mode,
+            limits: crate::circuit_break::derived_retry_limits(target).unwrap(),
+            expires_at_ms: WallTime::from_millis(9),
+        },
+    }
+}
+
 #[test]
 fn the_more_patient_of_two_deadlines_holds_and_one_that_acts_before_one_that_watches() {
     let (act, watch) = (Mode::Enforce, Mode::Shadow);
@@ -252,6 +264,30 @@ fn a_deadline_on_all_routes_takes_part_in_that_of_each() {
         deadline("c", Mode::Enforce, 4_000),
     ];
     assert_eq!(merged(&[decided(SLO, &all)]), expected);
+}
+
+#[test]
+fn of_retry_budgets_the_enforced_and_then_the_least_holds() {
+    let strict = decided(SLO, &[budget("a", Mode::Enforce, 0.999)]);
+    let wide = decided(SLO, &[budget("a", Mode::Enforce, 0.95)]);
+    let around = decided(SLO, &[budget("*", Mode::Enforce, 0.99)]);
+    let shadow = decided(SLO, &[budget("a", Mode::Shadow, 0.999)]);
+    let held = |decisions: &[Decided]| {
+        let own = merged(decisions);
+        own.into_iter().find(|policy| policy.scope == scope("a"))
+    };
+    let both = held(&[strict.clone(), wide.clone()]);
+    assert_eq!(both, Some(budget("a", Mode::Enforce, 0.999)));
+    let around = held(&[around, wide.clone()]);
+    assert_eq!(around, Some(budget("a", Mode::Enforce, 0.99)));
+    let watched = held(&[shadow, wide]);
+    assert_eq!(watched, Some(budget("a", Mode::Enforce, 0.95)));
+    const SHED: &str = LoadShed::KIND;
+    for route in ["a", "*"] {
+        let document = decided(SHED, &[budget(route, Mode::Shadow, 0.95)]);
+        let declared = held(&[document, strict.clone()]);
+        assert_eq!(declared, Some(budget("a", Mode::Shadow, 0.95)), "{route}");
+    }
 }
 
 #[test]

@@ -15,7 +15,7 @@ use crate::world::Weighed;
 pub enum Means {
     /// Breakers.
     Break,
-    /// Shedding.
+    /// Shedding and retry budgets: what they refuse is counted as shed.
     Shed,
     /// Deny rules.
     Deny,
@@ -27,7 +27,7 @@ impl Means {
     pub const fn of(rule: &Rule) -> Option<Self> {
         match rule {
             Rule::Break { .. } | Rule::Trip(_) => Some(Self::Break),
-            Rule::Shed { .. } => Some(Self::Shed),
+            Rule::Shed { .. } | Rule::RetryBudget { .. } => Some(Self::Shed),
             Rule::Deny(_) => Some(Self::Deny),
             Rule::Count(_) | Rule::Fault(_) | Rule::Deadline { .. } => None,
         }

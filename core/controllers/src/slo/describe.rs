@@ -1,6 +1,6 @@
 //! Puts together all that people see of an SLO.
 
-use sloop_model::{ObjectiveId, Rule};
+use sloop_model::{ObjectiveId, Rule, Side};
 
 use super::acted::Acted;
 use super::composite::composite;
@@ -8,7 +8,7 @@ use super::intent::{BudgetingMethod, SloIntent, SloMode, SloObjective, SloSource
 use super::measure::Measured;
 use super::status::{ChangeStatus, ObjectiveStatus, SloStatus};
 use crate::budget::Slicing;
-use crate::circuit_break::{deadline_status, trip_status};
+use crate::circuit_break::{deadline_status, retry_status, trip_status};
 use crate::words::{Length, Percent};
 use crate::{Decided, Signal, World};
 
@@ -76,6 +76,9 @@ fn objective_status(
     let trip = protected.and_then(|source| trip_status(objective.target, &source.indicator));
     let deadline = protected
         .and_then(|source| deadline_status(intent.deadline, objective.target, &source.indicator));
+    let retries = protected
+        .filter(|source| source.side == Side::Server)
+        .and_then(|_| retry_status(objective.target));
     ObjectiveStatus {
         index,
         display_name: objective.display_name.clone(),
@@ -94,6 +97,7 @@ fn objective_status(
             .collect(),
         trip,
         deadline,
+        retries,
         acted: source.map_or_else(Acted::default, |source| acted(source, world)),
     }
 }

@@ -29,7 +29,7 @@ pub use intent::{
 pub use memory::SloMemory;
 pub use status::{
     BudgetStatus, BudgetUnit, BurnStatus, ChangeStatus, CompositeBurn, CompositeStatus,
-    DeadlineStatus, ObjectiveStatus, PairStatus, SloStatus, TripStatus,
+    DeadlineStatus, ObjectiveStatus, PairStatus, RetryStatus, SloStatus, TripStatus,
 };
 pub(crate) use tally::{Tally, share};
 pub(crate) use windows::bad_share;

@@ -71,6 +71,9 @@ pub struct ObjectiveStatus {
     /// How long requests have; nothing when the SLO is only monitored, or gives them no deadline.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deadline: Option<DeadlineStatus>,
+    /// The retry budget; nothing when the SLO is only monitored, or counts on the client's side.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retries: Option<RetryStatus>,
     /// What acting did, over all scopes that the objective counts on, since counting began.
     pub acted: Acted,
 }
@@ -208,6 +211,16 @@ pub struct TripStatus {
 pub struct DeadlineStatus {
     /// From a request's arrival on, in milliseconds.
     pub limit_ms: u32,
+    /// The derivation in words, with the numbers.
+    pub derivation: String,
+}
+
+/// How many retries pass while they are in vain, and where that comes from.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct RetryStatus {
+    /// Retries for each first attempt, `0.0..=1.0`.
+    pub share: f64,
     /// The derivation in words, with the numbers.
     pub derivation: String,
 }

@@ -396,7 +396,11 @@ fn people_see_all_of_it() {
         "{:?}",
         status.because
     );
-    assert_eq!(status.policies.len(), 3, "a breaker, an order, shedding");
+    assert_eq!(
+        status.policies.len(),
+        4,
+        "a breaker, an order, shedding, a retry budget"
+    );
     let objective = &status.objectives[0];
     assert_eq!(
         objective.acted,

@@ -60,6 +60,7 @@ impl Plane {
             // The service will not see it, and so causes nothing.
             Verdict::Refuse { .. }
             | Verdict::Shed
+            | Verdict::RefuseRetry
             | Verdict::Block { .. }
             | Verdict::Late
             | Verdict::End(_) => {}
@@ -163,6 +164,9 @@ impl Plane {
         let caller = caller.unwrap_or_default();
         if let Some(blocked) = self.deny(exchange, arrival, caller) {
             return blocked;
+        }
+        if let Some(refused) = self.retry(exchange, arrival) {
+            return refused;
         }
         match self.guard(exchange, arrival.now) {
             Guarded::Refused(refused) => return refused,

@@ -165,6 +165,7 @@ impl Plane {
 fn count_verdict(entry: &mut Entry, exchange: &Exchange, verdict: OwnVerdict, is_good: bool) {
     match &exchange.decided {
         Decided::Refused => entry.guard.count_refused(),
+        Decided::RetryRefused => entry.retries_refused += 1,
         Decided::Ended | Decided::Passed | Decided::Shed | Decided::Blocked | Decided::Late => {}
     }
     if let Some(fault) = &exchange.fault {
@@ -178,13 +179,29 @@ fn count_verdict(entry: &mut Entry, exchange: &Exchange, verdict: OwnVerdict, is
         entry.shadow_denied += 1;
         entry.shadow_denied_good += u64::from(is_good);
     }
+    if exchange.shadows.retry {
+        entry.shadow_retries_refused += 1;
+        entry.shadow_retries_refused_good += u64::from(is_good);
+    }
 }
 
-/// Lets breaker and shedder learn from the request.
+/// Lets breaker, shedder and retry budget learn from the request.
 fn teach(entry: &mut Entry, exchange: &mut Exchange, (judged, own): (Judged, Duration), now: Time) {
     let Judged {
-        outcome, is_good, ..
+        outcome,
+        is_good,
+        is_bad,
+        ..
     } = judged;
+    if exchange.is_judged_retry
+        && let Some(budget) = &mut entry.retries
+    {
+        // Who went away before the answer had no use of it. What was answered here says nothing.
+        let is_left = outcome == Outcome::ClientCancel;
+        if is_left || outcome.is_evidence() {
+            budget.learn(is_left || is_bad);
+        }
+    }
     if let Some(ticket) = exchange.ticket.take() {
         // What was shed after the breaker had let it pass proves nothing, and gives its permission back.
         let relief = entry.relief();

@@ -3,8 +3,8 @@
 use std::rc::Rc;
 
 use sloop_model::{
-    Criticality, DeadlineConfig, Objective, RouteName, Scope, ScopeConfig, ServiceName, ShedConfig,
-    Side, Time, WallTime,
+    Criticality, DeadlineConfig, Objective, RetryConfig, RouteName, Scope, ScopeConfig,
+    ServiceName, ShedConfig, Side, Time, WallTime,
 };
 
 use super::clock::Clock;
@@ -12,7 +12,8 @@ use super::guard::{Guard, Relief};
 use crate::breaker::board::ScopeKey;
 use crate::deny::DenyBudget;
 use crate::fault::{Active, ArmCounts, Faults, Sidecar};
-use crate::report::{ScopeDelta, ShedDelta};
+use crate::report::{RetryDelta, ScopeDelta, ShedDelta};
+use crate::retry::RetryBudget;
 use crate::shed::Shedder;
 use crate::sli::Counts;
 
@@ -28,6 +29,8 @@ pub(super) struct Policy {
     /// The deadline of requests, by the wall clock: it is read for each that has one anyway.
     pub(super) deadline: Option<DeadlineConfig>,
     pub(super) faults: Faults,
+    /// Whether there is a retry budget, unless it has expired.
+    pub(super) bounds_retries: bool,
 }
 
 /// When and where a configuration is put in force.
@@ -65,6 +68,12 @@ pub(super) struct Entry {
     pub(super) shedder: Option<Box<Shedder>>,
     /// When it expires, if it does.
     shed_until: Option<WallTime>,
+    /// Until it has expired.
+    pub(super) retries: Option<Box<RetryBudget>>,
+    /// Retries that it refused; those that it would have refused without its shadow mode, and those of them that were good.
+    pub(super) retries_refused: u64,
+    pub(super) shadow_retries_refused: u64,
+    pub(super) shadow_retries_refused_good: u64,
     pub(super) deny_budget: DenyBudget,
     /// Requests that a deny rule in shadow mode would have refused, and those of them that were good.
     pub(super) shadow_denied: u64,
@@ -94,6 +103,10 @@ impl Entry {
             guard: Guard::default(),
             shedder: None,
             shed_until: None,
+            retries: None,
+            retries_refused: 0,
+            shadow_retries_refused: 0,
+            shadow_retries_refused_good: 0,
             deny_budget: DenyBudget::default(),
             shadow_denied: 0,
             shadow_denied_good: 0,
@@ -119,6 +132,7 @@ impl Entry {
                 asks_flags: config.objectives.iter().any(Objective::asks_flags),
                 deadline: config.deadline,
                 faults: Faults::new(&config.faults, sidecar),
+                bounds_retries: config.retries.is_some(),
             })
         });
         self.counts.adopt(&self.policy.objectives);
@@ -126,6 +140,15 @@ impl Entry {
         let relief = self.relief();
         self.guard.adopt(breaker, relief, (now, clock.wall(now)));
         self.adopt_shed(config.and_then(|config| config.shed.as_ref()), now, &clock);
+        self.adopt_retries(config.and_then(|config| config.retries.as_ref()), now);
+    }
+
+    fn adopt_retries(&mut self, config: Option<&RetryConfig>, now: Time) {
+        match (config, &mut self.retries) {
+            (None, retries) => *retries = None,
+            (Some(config), Some(budget)) => budget.adopt(config),
+            (Some(config), None) => self.retries = Some(Box::new(RetryBudget::new(config, now))),
+        }
     }
 
     /// What can be done beside the breaker.
@@ -214,6 +237,11 @@ impl Entry {
             shadow_denied: core::mem::take(&mut self.shadow_denied),
             shadow_denied_good: core::mem::take(&mut self.shadow_denied_good),
             arms: self.arms.take(&callers),
+            budget: RetryDelta {
+                refused: core::mem::take(&mut self.retries_refused),
+                shadow_refused: core::mem::take(&mut self.shadow_retries_refused),
+                shadow_refused_good: core::mem::take(&mut self.shadow_retries_refused_good),
+            },
         })
     }
 

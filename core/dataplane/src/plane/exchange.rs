@@ -64,6 +64,8 @@ pub enum Verdict {
     },
     /// Answer it: it is shed.
     Shed,
+    /// Answer it: it is a retry, and retries do not help.
+    RefuseRetry,
     /// Answer it: a deny rule refuses it.
     Block {
         /// 400 to 599.
@@ -95,6 +97,8 @@ pub struct ExchangeState {
     /// Where it counts besides its scope, and how many attempts beyond the first it stands for.
     pub(super) slots: Slots,
     pub(super) retries: u32,
+    /// Whether a retry budget learns what comes of it.
+    pub(super) is_judged_retry: bool,
     pub(super) began: Time,
     pub(super) is_grpc: bool,
     pub(super) ticket: Option<Ticket>,
@@ -124,6 +128,7 @@ impl ExchangeState {
             policy: Rc::clone(policy),
             slots: Slots::default(),
             retries: 0,
+            is_judged_retry: false,
             began: arrival.now,
             is_grpc: arrival.request.is_grpc,
             ticket: None,
@@ -153,6 +158,7 @@ impl ExchangeState {
             policy,
             slots,
             retries,
+            is_judged_retry,
             began,
             is_grpc,
             ticket,
@@ -170,7 +176,7 @@ impl ExchangeState {
             *policy = Rc::clone(new_policy);
         }
         *slots = Slots::default();
-        *retries = 0;
+        (*retries, *is_judged_retry) = (0, false);
         *began = arrival.now;
         *is_grpc = arrival.request.is_grpc;
         (*ticket, *shed_ticket) = (None, None);
@@ -187,6 +193,7 @@ impl ExchangeState {
 pub(super) struct Shadows {
     pub(super) breaker: bool,
     pub(super) denied: bool,
+    pub(super) retry: bool,
 }
 
 #[derive(Debug)]
@@ -194,6 +201,7 @@ pub(super) enum Decided {
     Passed,
     Refused,
     Shed,
+    RetryRefused,
     Blocked,
     Late,
     Ended,
@@ -234,7 +242,7 @@ impl Exchange {
             Decided::Passed if self.has_ended() => OwnVerdict::Faulted,
             Decided::Passed => OwnVerdict::Passed,
             Decided::Refused => OwnVerdict::Refused,
-            Decided::Shed => OwnVerdict::Shed,
+            Decided::Shed | Decided::RetryRefused => OwnVerdict::Shed,
             Decided::Blocked => OwnVerdict::Blocked,
             Decided::Late => OwnVerdict::DeadlinePassed,
             Decided::Ended => OwnVerdict::Faulted,

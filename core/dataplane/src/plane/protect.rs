@@ -1,4 +1,4 @@
-//! Deny rules, breakers and shedding, as a request meets them.
+//! Deny rules, retry budgets, breakers and shedding, as a request meets them.
 
 use sloop_model::{BreakerMode, Time};
 
@@ -7,7 +7,9 @@ use super::exchange::{Arrival, Decided, Exchange, Verdict};
 use super::guard::Admission;
 use crate::context::Context;
 use crate::deny::{Asked, DenyIndex, Refusal};
-use crate::shed::{self, ShedAdmit};
+use crate::retry::{RetryAdmit, Strain};
+use crate::shed::{self, ShedAdmit, Shedder};
+use crate::sli;
 use crate::span::Reasons;
 use sloop_model::Side;
 
@@ -53,6 +55,48 @@ impl Plane {
         let Refusal { rule, status } = denial.refused?;
         exchange.decided = Decided::Blocked;
         Some(Verdict::Block { status, rule })
+    }
+
+    /// Asks the retry budget. First attempts pass, and add to it.
+    pub(super) fn retry(
+        &mut self,
+        exchange: &mut Exchange,
+        arrival: &Arrival<'_>,
+    ) -> Option<Verdict> {
+        if !exchange.policy.bounds_retries {
+            return None;
+        }
+        let clock = self.clock;
+        let entry = self.side(exchange.side).entry(exchange.scope)?;
+        let budget = entry.retries.as_mut()?;
+        if budget.has_expired(clock.wall(arrival.now)) {
+            entry.retries = None;
+            return None;
+        }
+        if sli::attempt(arrival.request).is_none_or(|attempt| attempt <= 1) {
+            budget.first();
+            return None;
+        }
+        exchange.retries = 1;
+        let strain = if entry.shedder.as_deref().is_some_and(Shedder::sheds) {
+            Strain::Sheds
+        } else {
+            Strain::None
+        };
+        match budget.admit(strain, arrival.now) {
+            RetryAdmit::Pass => exchange.is_judged_retry = true,
+            RetryAdmit::Shadow => {
+                exchange.is_judged_retry = true;
+                exchange.shadows.retry = true;
+                exchange.reasons = exchange.reasons.and(Reasons::SHED);
+            }
+            RetryAdmit::Refuse => {
+                exchange.decided = Decided::RetryRefused;
+                exchange.reasons = exchange.reasons.and(Reasons::SHED);
+                return Some(Verdict::RefuseRetry);
+            }
+        }
+        None
     }
 
     /// Asks the breaker.

@@ -96,7 +96,8 @@ impl SideState {
         self.context.clone_from(&config.trace.context);
         self.report.clone_from(&config.report);
         self.dimensions.clone_from(&config.dimensions);
-        self.wanted = sli::wanted(config.dimensions.as_ref());
+        let bounds_retries = config.scopes.iter().any(|scope| scope.retries.is_some());
+        self.wanted = sli::wanted(config.dimensions.as_ref(), bounds_retries);
         self.stats = config.stats;
         self.expires = rules::expires(config);
         self.status = Some(FilterStatus {

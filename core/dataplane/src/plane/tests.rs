@@ -14,6 +14,7 @@ mod guarding;
 mod joining;
 mod protecting;
 mod reporting;
+mod retrying;
 mod scopes;
 mod sharing;
 mod whole;

@@ -61,7 +61,7 @@ impl ScopeDelta {
         let arms: usize = self.arms.iter().map(arm).sum();
         let breaker = self.breaker.as_ref().map_or(0, breaker);
         let shed = self.shed.map_or(0, |_| 5 * NUMBER + 4 * PACKED + LENGTH);
-        let others = 10 * NUMBER + Outcome::ALL.len() * PACKED;
+        let others = 13 * NUMBER + Outcome::ALL.len() * PACKED;
         let latency = self.latency.as_bytes().len();
         names + objectives + dimensions + arms + breaker + shed + others + latency + 8 * LENGTH
     }

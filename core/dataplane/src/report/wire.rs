@@ -95,6 +95,9 @@ fn scope(writer: &mut Writer, delta: &ScopeDelta) {
         arm(writer, delta);
         writer.close(open);
     }
+    writer.count(19, delta.budget.refused);
+    writer.count(20, delta.budget.shadow_refused);
+    writer.count(21, delta.budget.shadow_refused_good);
 }
 
 fn objective(writer: &mut Writer, field: u32, delta: &ObjectiveDelta) {

@@ -1,6 +1,6 @@
 //! How a shedder ends: by itself, or because it is no longer wanted.
 
-use sloop_model::{Criticality, Share, Time};
+use sloop_model::{Criticality, Mode, Share, Time};
 
 use super::Shedder;
 
@@ -24,6 +24,12 @@ impl Shedder {
     #[must_use]
     pub const fn has_expired(&self) -> bool {
         self.has_expired
+    }
+
+    /// Whether it keeps requests out at the moment.
+    #[must_use]
+    pub fn sheds(&self) -> bool {
+        matches!(self.mode, Mode::Enforce) && self.level() != Share::NONE
     }
 
     /// It is wanted again, if it had expired. What came meanwhile says nothing about a step.

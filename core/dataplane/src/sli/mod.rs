@@ -12,7 +12,7 @@ use sloop_model::{
 use crate::report::{DimensionDelta, ObjectiveDelta};
 use crate::sorted::sort_few;
 use crate::stats::{Shown, StatsBook, Values, show_objective};
-pub(crate) use dimension::{Cells, Dimensions, Slots, wanted};
+pub(crate) use dimension::{Cells, Dimensions, Slots, attempt, wanted};
 pub use dimension::{Seen, caller_uri};
 pub use latency::Latency;
 pub(crate) use tally::Tally;

@@ -18,7 +18,8 @@ use crate::json::{self, Json};
 use crate::stats::StatsSettings;
 use crate::{
     ContextSettings, Criticality, DeadlineConfig, DenyRule, FaultRule, Objective, RequestMatch,
-    RouteName, ServiceName, ShedConfig, Side, SpanSettings, TraceOwner, Trip, WallTime,
+    RetryConfig, RouteName, ServiceName, ShedConfig, Side, SpanSettings, TraceOwner, Trip,
+    WallTime,
 };
 
 pub use error::ConfigError;
@@ -167,6 +168,9 @@ pub struct ScopeConfig {
     /// A deadline for its requests, if they are given one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deadline: Option<DeadlineConfig>,
+    /// The retry budget, if retries are bounded. On the server's side only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retries: Option<RetryConfig>,
     /// Faults to inject; the first that chooses a request wins.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[cfg_attr(feature = "schema", schemars(length(max = FilterConfig::FAULTS_MAX)))]
@@ -287,6 +291,9 @@ impl FilterConfig {
                 }
             }
             scope.check(index)?;
+            if scope.retries.is_some() && self.side == Side::Client {
+                return Err(ConfigError::RetriesOfClient { scope: index });
+            }
         }
         Ok(())
     }

@@ -101,6 +101,7 @@ impl FromJson for ScopeConfig {
             breaker: fields.optional("breaker"),
             shed: fields.optional("shed"),
             deadline: fields.optional("deadline"),
+            retries: fields.optional("retries"),
             faults: fields.or_default("faults"),
         };
         fields.end();

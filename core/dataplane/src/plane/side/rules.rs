@@ -19,7 +19,8 @@ pub(super) fn expires(config: &FilterConfig) -> bool {
         let breaker = scope.breaker.as_ref().and_then(|one| one.expires_at_ms);
         let shed = scope.shed.as_ref().and_then(|one| one.expires_at_ms);
         let deadline = scope.deadline.and_then(|one| one.expires_at_ms);
-        let lease = breaker.or(shed).or(deadline);
+        let retries = scope.retries.and_then(|one| one.expires_at_ms);
+        let lease = breaker.or(shed).or(deadline).or(retries);
         !scope.deny.is_empty() || !scope.faults.is_empty() || lease.is_some()
     };
     !config.deny.is_empty() || config.scopes.iter().any(of_scope)

@@ -9,6 +9,7 @@ use sloop_xds_protos::report::v1 as wire;
 use super::*;
 use crate::deny::DenyCounts;
 use crate::fault::CallerDelta;
+use crate::report::RetryDelta;
 use crate::shed::ShedCounts;
 
 fn latencies() -> LatencyCounts {
@@ -87,6 +88,11 @@ fn scope() -> ScopeDelta {
         shadow_denied: 16,
         shadow_denied_good: 17,
         arms: [Arm::Fault, Arm::Control].map(arm).to_vec(),
+        budget: RetryDelta {
+            refused: 191,
+            shadow_refused: 192,
+            shadow_refused_good: 193,
+        },
     }
 }
 
@@ -202,6 +208,9 @@ fn every_field_of_a_scope_arrives_under_its_name() {
     assert_eq!((shed.level, shed.shed), (5_000, vec![4, 3]));
     assert_eq!((shed.shadow_shed, shed.shadow_shed_good), (151, 152));
     assert_eq!(shed.given_up, 153);
+    assert_eq!(scope.retries_refused, 191);
+    assert_eq!(scope.shadow_retries_refused, 192);
+    assert_eq!(scope.shadow_retries_refused_good, 193);
 }
 
 #[test]

@@ -14,7 +14,7 @@ mod table;
 mod xfcc;
 
 pub use seen::Seen;
-pub(crate) use seen::wanted;
+pub(crate) use seen::{attempt, wanted};
 pub use xfcc::caller_uri;
 
 use sloop_model::{Dimension, DimensionSettings, DimensionValue, OutcomeClass};

@@ -3,7 +3,7 @@
 use sloop_model::{CallerSource, Dimension, DimensionSettings};
 
 use super::xfcc::caller_uri;
-use crate::headers::{Found, HeaderMap, Wanted};
+use crate::headers::{Found, HeaderMap, Request, Wanted};
 
 /// Values of the dimensions, and which attempt it is. What is missing is none.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -58,12 +58,20 @@ impl<'a> Seen<'a> {
     }
 }
 
-/// The headers that `settings` ask for: the caller's, and the attempt's. An empty name is none.
-pub(crate) fn wanted(settings: Option<&DimensionSettings>) -> Wanted {
-    settings.map_or_else(Wanted::default, |settings| {
-        let (caller, attempt) = names(settings);
-        Wanted::new(caller, attempt)
-    })
+/// The headers that `settings` ask for: the caller's, and the attempt's, which retry budgets want, too. An empty
+/// name is none.
+pub(crate) fn wanted(settings: Option<&DimensionSettings>, bounds_retries: bool) -> Wanted {
+    let (caller, attempt) = settings.map_or((&b""[..], &b""[..]), names);
+    Wanted::new(caller, if bounds_retries { ATTEMPT } else { attempt })
+}
+
+/// Which attempt of the caller's Envoy `request` is, from 1; none when it does not say.
+pub(crate) fn attempt(request: &Request<'_>) -> Option<u32> {
+    let said = match request.found {
+        Some(found) => found.attempt,
+        None => request.headers.last(ATTEMPT),
+    };
+    said.and_then(number)
 }
 
 fn names(settings: &DimensionSettings) -> (&[u8], &'static [u8]) {

@@ -1,9 +1,9 @@
-//! Shedding, deny rules and deadlines.
+//! Shedding, retry budgets, deny rules and deadlines.
 
 use crate::json::{Fields, FromJson, Reader};
 use crate::{
-    ClassShares, DeadlineConfig, DeadlineLimit, DenyRule, DenyWritten, Share, ShedConfig,
-    ShedLimits, ShedRule,
+    ClassShares, DeadlineConfig, DeadlineLimit, DenyRule, DenyWritten, RetryConfig, RetryLimits,
+    RetryRule, Share, ShedConfig, ShedLimits, ShedRule,
 };
 
 impl FromJson for ShedConfig {
@@ -55,6 +55,38 @@ impl FromJson for ClassShares {
         };
         fields.end();
         shares
+    }
+}
+
+impl FromJson for RetryConfig {
+    fn from_json(reader: Reader<'_>) -> Self {
+        let mut fields = Fields::of(reader);
+        let config = Self {
+            mode: fields.or_default("mode"),
+            expires_at_ms: fields.optional("expires_at_ms"),
+            limits: fields.required("limits"),
+        };
+        fields.end();
+        config
+    }
+}
+
+impl FromJson for RetryRule {
+    fn from_json(reader: Reader<'_>) -> Self {
+        let limits = RetryLimits::from_json(reader);
+        reader.valid(limits.try_into(), || Self::unread(limits))
+    }
+}
+
+impl FromJson for RetryLimits {
+    fn from_json(reader: Reader<'_>) -> Self {
+        let mut fields = Fields::of(reader);
+        let limits = Self {
+            share: fields.required("share"),
+            least: fields.required("least"),
+        };
+        fields.end();
+        limits
     }
 }
 
