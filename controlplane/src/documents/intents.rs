@@ -186,12 +186,16 @@ fn say_what_is_not_done(
         let why = "sloop.dev/deadline has no effect: the SLO is monitored, so nothing acts on it";
         sink.note(slo.spot.says(why));
     }
-    if let Some(window) = window.filter(|window| window.outlasts_counts()) {
+    if let Some(window) = window
+        && let Some(days) = window.outlasts(slo.budgeting)
+    {
         let why = match window {
-            SloWindow::Rolling(_) => "longer than 90 days; counts of the last 90 days are known",
-            SloWindow::Calendar { .. } | SloWindow::Fixed { .. } => {
-                "may be longer than 90 days; counts of the last 90 days are known, so what was spent before drops out and more of the budget seems left"
+            SloWindow::Rolling(_) => {
+                format!("longer than {days} days; counts of the last {days} days are known")
             }
+            SloWindow::Calendar { .. } | SloWindow::Fixed { .. } => format!(
+                "may be longer than {days} days; counts of the last {days} days are known, so what was spent before drops out and more of the budget seems left"
+            ),
         };
         sink.note(slo.window.spot.says(why));
     }

@@ -81,27 +81,29 @@ fn noted(loaded: &Loaded, part: &str) -> bool {
 
 #[test]
 fn of_windows_longer_than_counts_are_kept_that_is_noted() {
-    let said = |window: &str| {
+    let said = |window: &str, budgeting: &str| {
         let text = slo(
             "a",
             &ratio("{service: pay}", "bad {status: [5xx]}"),
-            "{target: 0.99}",
+            "{target: 0.99, timeSliceTarget: 0.9, timeSliceWindow: 5m}",
         );
         let text = text.replace("{duration: 28d, isRolling: true}", window);
+        let text = text.replace("Occurrences", budgeting);
         let loaded = load(&[("a.yaml", &text)]);
         assert_eq!(loaded.problems, [], "{text}");
-        noted(&loaded, "longer than 90 days")
+        noted(&loaded, "days; counts of the last")
     };
-    let calendar = |duration: &str| {
+    let calendar = |duration: &str, budgeting: &str| {
         let start = "startTime: '2026-01-01 00:00:00', timeZone: Europe/Paris";
-        said(&format!(
-            "{{duration: {duration}, isRolling: false, calendar: {{{start}}}}}"
-        ))
+        let calendar = format!("calendar: {{{start}}}");
+        let window = format!("{{duration: {duration}, isRolling: false, {calendar}}}");
+        said(&window, budgeting)
     };
-    assert!(calendar("1Y") && calendar("1Q") && calendar("20w"));
-    assert!(!calendar("1M") && !calendar("12w"));
-    assert!(said("{duration: 91d, isRolling: true}"));
-    assert!(!said("{duration: 90d, isRolling: true}"));
+    assert!(calendar("1Y", "Timeslices") && calendar("1Q", "Timeslices"));
+    assert!(!calendar("1M", "Timeslices") && !calendar("12w", "Timeslices"));
+    assert!(!calendar("1Y", "Occurrences") && calendar("2Y", "Occurrences"));
+    let rolling = |days: u64| format!("{{duration: {days}d, isRolling: true}}");
+    assert!(said(&rolling(401), "Occurrences") && !said(&rolling(400), "Occurrences"));
 }
 
 #[test]

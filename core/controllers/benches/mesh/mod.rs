@@ -24,7 +24,7 @@ pub(crate) fn objective(number: usize) -> ObjectiveId {
     }
 }
 
-/// Every cell that is kept of one SLO, as after 90 days of traffic.
+/// Every cell that is kept of one SLO, as after 400 days of traffic.
 pub(crate) fn history(number: usize) -> Vec<Cell> {
     let objective = objective(number);
     let of = |resolution: Resolution| {
@@ -41,7 +41,12 @@ pub(crate) fn history(number: usize) -> Vec<Cell> {
             known_s: 1,
         })
     };
-    let all = [Resolution::Second, Resolution::Minute, Resolution::Hour];
+    let all = [
+        Resolution::Second,
+        Resolution::Minute,
+        Resolution::Hour,
+        Resolution::Day,
+    ];
     all.into_iter().flat_map(of).collect()
 }
 

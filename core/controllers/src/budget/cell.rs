@@ -84,6 +84,8 @@ pub enum Resolution {
     Minute,
     /// For the last 90 days.
     Hour,
+    /// For the last 400 days, in UTC.
+    Day,
 }
 
 /// One piece of what the world knows, to be stored under [`Cell::key`], replacing what was there.
@@ -282,16 +284,16 @@ impl Cell {
 
 impl Resolution {
     /// All of them, finest first.
-    pub(crate) const ALL: [Self; 3] = [Self::Second, Self::Minute, Self::Hour];
+    pub(crate) const ALL: [Self; 4] = [Self::Second, Self::Minute, Self::Hour, Self::Day];
 
-    /// The finest whose ring holds a window of `length`; of windows beyond 90 days only the last 90 are held.
+    /// The finest whose ring holds a window of `length`; of windows beyond 400 days only the last 400 are held.
     pub(crate) fn for_window(length: Duration) -> Self {
         Self::ALL
             .into_iter()
             .find(|resolution| {
                 length <= Duration::from_millis(resolution.cell_ms() * (resolution.cells() - 1))
             })
-            .unwrap_or(Self::Hour)
+            .unwrap_or(Self::Day)
     }
 
     /// The length of a cell in milliseconds.
@@ -301,6 +303,7 @@ impl Resolution {
             Self::Second => 1_000,
             Self::Minute => 60_000,
             Self::Hour => 3_600_000,
+            Self::Day => 86_400_000,
         }
     }
 
@@ -311,6 +314,7 @@ impl Resolution {
             Self::Second => 301,
             Self::Minute => 361,
             Self::Hour => 90 * 24 + 1,
+            Self::Day => 400 + 1,
         }
     }
 

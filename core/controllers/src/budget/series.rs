@@ -14,6 +14,7 @@ pub(crate) struct Series {
     seconds: Ring,
     minutes: Ring,
     hours: Ring,
+    days: Ring,
     /// Cells that differ from what was last taken to be stored.
     changed: BTreeSet<(Resolution, u64)>,
     /// Until when the newest report counted, and for how long. Not stored: after a restart the next one tells.
@@ -37,6 +38,7 @@ impl Default for Series {
             seconds: Ring::new(Resolution::Second.cells()),
             minutes: Ring::new(Resolution::Minute.cells()),
             hours: Ring::new(Resolution::Hour.cells()),
+            days: Ring::new(Resolution::Day.cells()),
             changed: BTreeSet::new(),
             reported: None,
             fleets: BTreeMap::new(),
@@ -93,6 +95,7 @@ impl Series {
                 if self.add_to(Resolution::Second, second, known) {
                     self.add_to(Resolution::Minute, second / 60, known);
                     self.add_to(Resolution::Hour, second / 3_600, known);
+                    self.add_to(Resolution::Day, second / 86_400, known);
                 }
             }
         }
@@ -102,7 +105,12 @@ impl Series {
     pub(crate) fn since(&self, now: WallTime, start: WallTime) -> Option<Reading> {
         let length = now.since(start);
         let resolution = Resolution::for_window(length);
-        let first = start.as_millis() / resolution.cell_ms();
+        let first = match resolution {
+            Resolution::Second | Resolution::Minute | Resolution::Hour => start,
+            // Years and quarters begin at midnight somewhere: near to that of UTC, and seldom after it.
+            Resolution::Day => start.after(Duration::from_millis(resolution.cell_ms() / 2)),
+        };
+        let first = first.as_millis() / resolution.cell_ms();
         let last = now.as_millis() / resolution.cell_ms();
         let sum = self.ring(resolution).between(first, last);
         if sum.known_s == 0 && sum.counts.total == 0 {
@@ -110,7 +118,7 @@ impl Series {
         }
         #[expect(
             clippy::cast_precision_loss,
-            reason = "seconds of 90 days are far below 2^52"
+            reason = "seconds of 400 days are far below 2^52"
         )]
         let covered = sum.known_s as f64 / length.as_secs_f64().max(1.0);
         Some(Reading {
@@ -184,6 +192,7 @@ impl Series {
                 Resolution::Second => self.seconds.forget_after(number),
                 Resolution::Minute => self.minutes.fold(number),
                 Resolution::Hour => self.hours.fold(number),
+                Resolution::Day => self.days.fold(number),
             };
             if !gone.is_empty() {
                 self.changed.insert((resolution, number));
@@ -196,9 +205,14 @@ impl Series {
         }
     }
 
-    /// Takes the cells that changed since the last call.
+    /// Takes the cells that changed since the last call; the day that goes on waits until it is over, since its hours tell it,
+    /// too ([`Series::complete`]).
     pub(crate) fn take_changes(&mut self, objective: &ObjectiveId, cells: &mut Vec<Cell>) {
-        for (resolution, number) in core::mem::take(&mut self.changed) {
+        let changed = core::mem::take(&mut self.changed);
+        let today = self.days.numbers().end.saturating_sub(1);
+        let waits = |cell: &(Resolution, u64)| *cell == (Resolution::Day, today);
+        self.changed = changed.iter().copied().filter(waits).collect();
+        for (resolution, number) in changed.into_iter().filter(|cell| !waits(cell)) {
             let sum = self.ring(resolution).between(number, number);
             cells.push(Cell::Budget {
                 objective: objective.clone(),
@@ -225,6 +239,23 @@ impl Series {
         self.ring_mut(resolution).add(number, sum);
     }
 
+    /// Counts the hours of days that were not over when they were stored. Called when everything was taken back.
+    pub(crate) fn complete(&mut self) {
+        let hours = self.hours.numbers();
+        let (first, last) = (hours.start / 24, hours.end.saturating_sub(1) / 24);
+        if hours.is_empty() {
+            return;
+        }
+        for day in first..=last {
+            let known = self.days.between(day, day);
+            let sum = self.hours.between(24 * day, 24 * day + 23);
+            let is_more = known.counts.total <= sum.counts.total && known.known_s <= sum.known_s;
+            if is_more && known != sum && self.days.change(day, known, sum) {
+                self.changed.insert((Resolution::Day, day));
+            }
+        }
+    }
+
     fn add_to(&mut self, resolution: Resolution, number: u64, sum: Sum) -> bool {
         let kept = self.ring_mut(resolution).add(number, sum);
         if kept {
@@ -238,6 +269,7 @@ impl Series {
             Resolution::Second => &self.seconds,
             Resolution::Minute => &self.minutes,
             Resolution::Hour => &self.hours,
+            Resolution::Day => &self.days,
         }
     }
 
@@ -246,6 +278,7 @@ impl Series {
             Resolution::Second => &mut self.seconds,
             Resolution::Minute => &mut self.minutes,
             Resolution::Hour => &mut self.hours,
+            Resolution::Day => &mut self.days,
         }
     }
 }

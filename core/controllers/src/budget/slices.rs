@@ -189,7 +189,7 @@ impl Slices {
             let number = now.as_millis() / resolution.cell_ms();
             let gone = match resolution {
                 Resolution::Second | Resolution::Minute => self.minutes.fold(number),
-                Resolution::Hour => self.hours.fold(number),
+                Resolution::Hour | Resolution::Day => self.hours.fold(number),
             };
             if !gone.is_empty() {
                 self.changed.insert((resolution, number));
@@ -203,7 +203,7 @@ impl Slices {
         for (resolution, number) in core::mem::take(&mut self.changed) {
             let ring = match resolution {
                 Resolution::Second | Resolution::Minute => &self.minutes,
-                Resolution::Hour => &self.hours,
+                Resolution::Hour | Resolution::Day => &self.hours,
             };
             cells.push(Cell::Slices {
                 objective: objective.clone(),
@@ -263,7 +263,7 @@ impl Slices {
             known_s: 0,
         };
         match resolution {
-            Resolution::Second => false,
+            Resolution::Second | Resolution::Day => false,
             Resolution::Minute => self.minutes.add(number, sum),
             Resolution::Hour => self.hours.add(number, sum),
         };
@@ -358,7 +358,7 @@ impl Slices {
     fn for_window(&self, length: Duration) -> (&Ring, Resolution) {
         match Resolution::for_window(length) {
             Resolution::Second | Resolution::Minute => (&self.minutes, Resolution::Minute),
-            Resolution::Hour => (&self.hours, Resolution::Hour),
+            Resolution::Hour | Resolution::Day => (&self.hours, Resolution::Hour),
         }
     }
 }

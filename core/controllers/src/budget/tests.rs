@@ -72,6 +72,7 @@ fn restored(series: &mut Series) -> Series {
             other.restore(resolution, start, (counts, known_s));
         }
     }
+    other.complete();
     other
 }
 
@@ -131,8 +132,81 @@ fn what_no_ring_reaches_back_to_is_turned_down() {
     let day = 86_400;
     let mut seen = series(&[(200 * day, 1, 0)]);
     assert!(add(&mut seen, 110 * day, counts(1, 0)), "ninety days");
-    assert!(!add(&mut seen, 110 * day - 3_600, counts(1, 0)));
+    assert!(
+        add(&mut seen, 110 * day - 3_600, counts(1, 0)),
+        "in days only"
+    );
     assert_eq!(window(&seen, 200 * day, 90 * day), Some(counts(2, 0)));
+    let mut seen = series(&[(500 * day, 1, 0)]);
+    assert!(add(&mut seen, 100 * day, counts(1, 0)), "four hundred days");
+    assert!(!add(&mut seen, 100 * day - 1, counts(1, 0)));
+    assert_eq!(window(&seen, 500 * day, 400 * day), Some(counts(2, 0)));
+}
+
+#[test]
+fn a_quarter_and_a_year_have_all_of_their_days() {
+    let day = 86_400;
+    let mut seen = Series::default();
+    for number in 1_000..1_400 {
+        add(&mut seen, number * day + 3_600, counts(10, 1));
+    }
+    let now = 1_399 * day + 7_200;
+    let since = |seen: &Series, start: u64| seen.since(at(now), at(start)).unwrap().counts;
+    for days in [92, 365, 366] {
+        let start = (1_400 - days) * day;
+        assert_eq!(since(&seen, start), counts(10 * days, days), "{days} days");
+        assert_eq!(
+            since(&seen, start - 7_200),
+            counts(10 * days, days),
+            "two hours east"
+        );
+        assert_eq!(
+            since(&seen, start + 8 * 3_600),
+            counts(10 * days, days),
+            "eight west"
+        );
+    }
+    let again = restored(&mut seen);
+    assert_eq!(since(&again, 1_035 * day), counts(3_650, 365));
+}
+
+#[test]
+fn days_are_stored_when_they_are_over_and_till_then_known_by_their_hours() {
+    let day = 86_400;
+    let days = |cells: &[Cell]| {
+        let is_day = |cell: &&Cell| {
+            matches!(
+                cell,
+                Cell::Budget {
+                    resolution: Resolution::Day,
+                    ..
+                }
+            )
+        };
+        cells.iter().filter(is_day).count()
+    };
+    let mut seen = series(&[(1_000 * day + 10, 5, 1), (1_000 * day + 9_000, 5, 1)]);
+    let today = changes(&mut seen);
+    assert_eq!(days(&today), 0);
+    let mut again = Series::default();
+    for cell in today {
+        if let Cell::Budget {
+            resolution,
+            start,
+            counts,
+            known_s,
+            ..
+        } = cell
+        {
+            again.restore(resolution, start, (counts, known_s));
+        }
+    }
+    again.complete();
+    let year = |seen: &Series| window(seen, 1_001 * day + 10, 365 * day);
+    assert_eq!(year(&again), Some(counts(10, 2)));
+    add(&mut again, 1_001 * day + 5, counts(1, 1));
+    assert_eq!(days(&changes(&mut again)), 1, "yesterday");
+    assert_eq!(year(&again), Some(counts(11, 3)));
 }
 
 #[test]
@@ -276,6 +350,7 @@ proptest! {
                             seen.restore(resolution, start, (counts, known_s));
                         }
                     }
+                    seen.complete();
                 }
             }
         }

@@ -145,14 +145,14 @@ fn notes(intent: &SloIntent, world: &World) -> Vec<String> {
     if intent.window.start(world.now()).is_none() {
         notes.push("the first window has not begun: there is no budget yet".to_owned());
     }
-    if intent.window.outlasts_counts() {
-        let note = match intent.window {
-            SloWindow::Rolling(_) => "counts are kept for 90 days, so only those are known",
+    if let Some(days) = intent.window.outlasts(intent.budgeting) {
+        let so = match intent.window {
+            SloWindow::Rolling(_) => "so only those are known",
             SloWindow::Calendar { .. } | SloWindow::Fixed { .. } => {
-                "counts are kept for 90 days, and the window may be longer: then what was spent before them is not in the budget, which may look better than it is"
+                "and the window may be longer: then what was spent before them is not in the budget, which may look better than it is"
             }
         };
-        notes.push(note.to_owned());
+        notes.push(format!("counts are kept for {days} days, {so}"));
     }
     for index in (0..).take(intent.objectives.len()) {
         if let Some(elsewhere) = world.elsewhere(&intent.objective_id(index)) {

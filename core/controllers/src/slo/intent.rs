@@ -77,7 +77,7 @@ impl DeadlineChoice {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum SloWindow {
-    /// The time up to now, of this length in milliseconds. Counts are kept for 90 days; of a longer window only those are known.
+    /// The time up to now, of this length in milliseconds. Requests are kept for 400 days, slices of time for 90; of a longer window only those are known.
     Rolling(u64),
     /// From one moment of the calendar to the next. Whoever reads the document knows
     /// time zones and lists the moments; this crate only compares them.
@@ -243,8 +243,10 @@ impl SloIntent {
 }
 
 impl SloWindow {
-    /// As long as counts are kept.
-    pub(crate) const KEPT: Duration = Duration::from_secs(90 * 86_400);
+    /// As long as requests are kept.
+    const KEPT: Duration = Duration::from_secs(400 * 86_400);
+    /// As long as slices of time are.
+    const SLICES_KEPT: Duration = Duration::from_secs(90 * 86_400);
     /// The shortest window that a ring of seconds can tell.
     const SHORTEST: Duration = Duration::from_secs(5);
     /// A calendar window that never ends is judged like the workbook's.
@@ -296,18 +298,23 @@ impl SloWindow {
         length.clamp(Self::SHORTEST, Self::KEPT)
     }
 
-    /// Whether a window may be longer than the 90 days that counts are kept: then what was spent at its beginning is not
-    /// known at its end.
+    /// For how many days counts are kept, when a window may be longer: then what was spent at its beginning is not
+    /// known at its end. Nothing when none is.
     #[must_use]
-    pub fn outlasts_counts(&self) -> bool {
-        match self {
-            Self::Rolling(_) => Self::KEPT < self.declared(),
+    pub fn outlasts(&self, budgeting: BudgetingMethod) -> Option<u64> {
+        let kept = match budgeting {
+            BudgetingMethod::Occurrences => Self::KEPT,
+            BudgetingMethod::Timeslices | BudgetingMethod::RatioTimeslices => Self::SLICES_KEPT,
+        };
+        let is_longer = match self {
+            Self::Rolling(_) => kept < self.declared(),
             Self::Calendar { starts, .. } => {
                 let mut windows = starts.iter().zip(starts.iter().skip(1));
-                windows.any(|(start, end)| Self::KEPT < end.since(*start))
+                windows.any(|(start, end)| kept < end.since(*start))
             }
-            Self::Fixed { length_ms, .. } => Self::KEPT < Duration::from_millis(length_ms.get()),
-        }
+            Self::Fixed { length_ms, .. } => kept < Duration::from_millis(length_ms.get()),
+        };
+        is_longer.then_some(kept.as_secs() / 86_400)
     }
 
     /// The length as declared; zero for a calendar window, which has none of its own.

@@ -329,11 +329,14 @@ fn calendar_windows_begin_anew() {
 
 #[test]
 fn of_windows_longer_than_counts_are_kept_that_is_said() {
-    let said = |window| {
-        let intent = slo(99.9, window);
+    let said = |window, budgeting| {
+        let mut intent = slo(99.9, window);
+        intent.budgeting = budgeting;
         let world = world(&[(100, 200, 1_000, 1)]);
         let notes = statuses(&intent, &world).remove(0).notes;
-        notes.iter().any(|note| note.contains("kept for 90 days"))
+        notes
+            .iter()
+            .any(|note| note.contains("counts are kept for"))
     };
     let calendar = |days: u64| SloWindow::Calendar {
         text: "3 months, UTC".into(),
@@ -344,12 +347,32 @@ fn of_windows_longer_than_counts_are_kept_that_is_said() {
         from: at(0),
         length_ms: (days * DAY * 1_000).try_into().unwrap(),
     };
-    assert!(!said(calendar(90)));
-    assert!(said(calendar(92)), "the second one is a quarter of 92 days");
-    assert!(!said(fixed(90)));
-    assert!(said(fixed(91)));
-    assert!(!said(SloWindow::Rolling(90 * DAY * 1_000)));
-    assert!(said(SloWindow::Rolling(90 * DAY * 1_000 + 1)));
+    let rolling = |days: u64| SloWindow::Rolling(days * DAY * 1_000);
+    for (budgeting, kept) in [
+        (BudgetingMethod::Occurrences, 400),
+        (BudgetingMethod::Timeslices, 90),
+        (BudgetingMethod::RatioTimeslices, 90),
+    ] {
+        for window in [calendar, fixed, rolling] as [fn(u64) -> SloWindow; 3] {
+            assert!(!said(window(kept), budgeting), "{budgeting:?}");
+            assert!(said(window(kept + 1), budgeting), "{budgeting:?}");
+        }
+    }
+}
+
+#[test]
+fn what_was_spent_early_in_a_year_is_spent_at_its_end() {
+    let midnight = DAY - BEGIN % DAY;
+    let calendar = SloWindow::Calendar {
+        text: "1 year, UTC".into(),
+        starts: vec![at(midnight), at(midnight + 365 * DAY)],
+    };
+    let intent = slo(99.9, calendar);
+    let quarterly = [0, 80, 160, 240, 320, 363].map(|day| midnight + day * DAY);
+    let seen = quarterly.map(|begin| (begin + 100, begin + 200, 1_000, 7));
+    let status = &statuses(&intent, &world(&seen))[0].objectives[0];
+    assert_eq!(status.counts.unwrap().bad(), 42);
+    assert_eq!(status.budget.unwrap().spent, 42);
 }
 
 fn statuses(intent: &SloIntent, world: &World) -> Vec<SloStatus> {

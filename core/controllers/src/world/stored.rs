@@ -47,6 +47,9 @@ impl World {
         for cell in cells {
             self.restore_cell(cell);
         }
+        for series in self.series.values_mut() {
+            series.complete();
+        }
     }
 
     fn restore_cell(&mut self, cell: Cell) {
