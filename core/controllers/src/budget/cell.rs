@@ -198,6 +198,7 @@ impl Cell {
     /// Where to store it. The number of keys is bounded: a cell takes the place of the one that left its ring.
     #[must_use]
     pub fn key(&self) -> String {
+        let of = |kind: &str, one: &ObjectiveId| format!("{kind}\n{}\n{}", one.slo, one.index);
         match self {
             Self::Budget {
                 objective,
@@ -206,10 +207,7 @@ impl Cell {
                 ..
             } => {
                 let slot = resolution.slot(*start);
-                format!(
-                    "budget\n{}\n{}\n{resolution:?}\n{slot}",
-                    objective.slo, objective.index
-                )
+                format!("{}\n{resolution:?}\n{slot}", of("budget", objective))
             }
             Self::Slices {
                 objective,
@@ -218,10 +216,7 @@ impl Cell {
                 ..
             } => {
                 let slot = resolution.slot(*start);
-                format!(
-                    "slices\n{}\n{}\n{resolution:?}\n{slot}",
-                    objective.slo, objective.index
-                )
+                format!("{}\n{resolution:?}\n{slot}", of("slices", objective))
             }
             Self::Slice {
                 objective,
@@ -230,7 +225,7 @@ impl Cell {
                 ..
             } => {
                 let slot = slicing.slot(*start);
-                format!("slice\n{}\n{}\n{slot}", objective.slo, objective.index)
+                format!("{}\n{slot}", of("slice", objective))
             }
             Self::Spent {
                 objective,
@@ -242,10 +237,8 @@ impl Cell {
             } => {
                 let slot = level.slot(*start);
                 // The name is last, since it may hold anything.
-                format!(
-                    "spent\n{}\n{}\n{by:?}\n{level:?}\n{slot}\n{name}",
-                    objective.slo, objective.index
-                )
+                let of = of("spent", objective);
+                format!("{of}\n{by:?}\n{level:?}\n{slot}\n{name}")
             }
             Self::Scope(totals) => {
                 let scope = &totals.scope;
@@ -258,10 +251,7 @@ impl Cell {
                 ..
             } => {
                 // The name is last, since it may hold anything.
-                format!(
-                    "alert\n{}\n{}\n{kind:?}\n{policy}",
-                    objective.slo, objective.index
-                )
+                format!("{}\n{kind:?}\n{policy}", of("alert", objective))
             }
             Self::Withdrawn {
                 objective,
@@ -271,12 +261,8 @@ impl Cell {
                 ..
             } => {
                 // The name is last, since it may hold anything.
-                format!(
-                    "withdrawn\n{}\n{}\n{kind:?}\n{}\n{policy}",
-                    objective.slo,
-                    objective.index,
-                    until.as_millis()
-                )
+                let (of, until) = (of("withdrawn", objective), until.as_millis());
+                format!("{of}\n{kind:?}\n{until}\n{policy}")
             }
         }
     }
