@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
-use sloop_controllers::{AlertKind, AlertState, AlertStatus};
+use sloop_controllers::{AlertKind, AlertReason, AlertState, AlertStatus};
 use sloop_model::WallTime;
 
 /// How Alertmanager writes that there is no time.
@@ -32,6 +32,29 @@ fn labels(alert: &AlertStatus) -> Labels<'_> {
         service: alert.service.as_str(),
         severity: &alert.severity,
         slo: alert.objective.slo.as_str(),
+    }
+}
+
+/// What is known, in words.
+#[derive(Serialize)]
+struct Annotations<'a> {
+    summary: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    acting: Option<&'a str>,
+    /// A number, but annotations are texts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    decision: Option<String>,
+}
+
+fn annotations(alert: &AlertStatus) -> Annotations<'_> {
+    let acting = alert.acting.as_ref();
+    Annotations {
+        summary: &alert.summary,
+        reason: alert.reason.map(AlertReason::word),
+        acting: acting.map(|acting| acting.because.as_str()),
+        decision: acting.map(|acting| acting.decision.to_string()),
     }
 }
 
@@ -61,14 +84,7 @@ pub fn payload(alert: &AlertStatus, receiver: &str) -> Value {
         AlertState::Resolved => "resolved",
     };
     let labels = json!(labels(alert));
-    let mut annotations = json!({"summary": alert.summary});
-    if let Some(reason) = alert.reason {
-        annotations["reason"] = json!(reason.word());
-    }
-    if let Some(acting) = &alert.acting {
-        annotations["acting"] = json!(acting.because);
-        annotations["decision"] = json!(acting.decision.to_string());
-    }
+    let annotations = json!(annotations(alert));
     let fingerprint = fingerprint(alert);
     json!({
         "version": "4",
@@ -104,7 +120,7 @@ fn hex(bytes: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use sloop_controllers::{Acting, AlertReason};
+    use sloop_controllers::Acting;
 
     use super::super::outbox::tests::alert;
     use super::*;
