@@ -103,6 +103,27 @@ impl ControlPlane {
         self.is_ready().await;
     }
 
+    /// Another one in its place, which never knew what was in the store; without documents where `documents` is none.
+    async fn replace(&mut self, documents: Option<&str>) {
+        self.running.kill().unwrap();
+        let folder = self.folder.path();
+        std::fs::remove_file(folder.join("store")).unwrap();
+        let file = folder.join("documents/shop.yaml");
+        match documents {
+            Some(text) => std::fs::write(file, text).unwrap(),
+            None => std::fs::remove_file(file).unwrap(),
+        }
+        self.running = start(folder, self.listen, self.admin);
+        self.is_ready().await;
+        eventually(SOON, "the sidecar is connected", async || {
+            let answer = Caller::of(self.admin).get("/v1/nodes").await.ok()?;
+            let answer: serde_json::Value = serde_json::from_slice(answer.body()).ok()?;
+            (answer["items"][0]["connected"] == true).then_some(())
+        })
+        .await
+        .unwrap();
+    }
+
     async fn end_and_restart(&mut self) {
         let status = self.running.terminate(SOON).await.unwrap();
         assert!(status.success(), "{status}");
@@ -247,6 +268,55 @@ async fn no_request_and_no_count_is_lost_over_delta() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_request_and_no_count_is_lost_over_state_of_the_world() {
     restarts_over(Variant::Sotw).await;
+}
+
+/// The filter of the inbound side as Envoy has it: its configuration, without when it heard of it.
+async fn filter(sidecar: &Sidecar) -> Option<serde_json::Value> {
+    let text = sidecar.envoy.get("/config_dump").await.ok()?;
+    let dump: serde_json::Value = serde_json::from_str(&text).ok()?;
+    let filters = dump["configs"]
+        .as_array()?
+        .iter()
+        .filter_map(|it| it["ecds_filters"].as_array())
+        .flatten();
+    let mut filters = filters.map(|it| it["ecds_filter"].clone());
+    filters.find(|it| it["name"] == "sloop-inbound")
+}
+
+/// A sidecar that has a configuration meets a control plane that has lost its store, and then one that has nothing.
+async fn an_empty_one_takes_over(variant: Variant) {
+    let app = Upstream::start().await.unwrap();
+    let mut plane = ControlPlane::start().await;
+    let sidecar = Sidecar::start(app.address(), plane.listen, variant).await;
+    eventually(SOON, "the route is known", async || {
+        sidecar.inbound.get("/pay").await.ok()?;
+        plane.counted().await
+    })
+    .await
+    .unwrap();
+    let had = filter(&sidecar).await;
+    assert!(had.is_some());
+    let load = Load::start(&sidecar.inbound, 4);
+    load.flows().await;
+    plane.replace(Some(DOCUMENTS)).await;
+    load.flows().await;
+    assert_eq!(filter(&sidecar).await, had);
+    plane.replace(None).await;
+    load.flows().await;
+    assert!(filter(&sidecar).await.is_some(), "it has a filter");
+    let (sent, failed) = load.stop().await;
+    assert_eq!(failed, 0, "of {sent} requests");
+    assert_eq!(sidecar.envoy.stat("server.live").await.unwrap(), Some(1));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_empty_control_plane_costs_no_request_over_delta() {
+    an_empty_one_takes_over(Variant::Delta).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_empty_control_plane_costs_no_request_over_state_of_the_world() {
+    an_empty_one_takes_over(Variant::Sotw).await;
 }
 
 /// How the long run is asked for.
