@@ -7,6 +7,8 @@
     reason = "tests"
 )]
 
+mod ads_cases;
+
 use std::collections::HashMap;
 use std::future::pending;
 use std::net::SocketAddr;
@@ -515,47 +517,6 @@ async fn every_type_has_a_service_of_its_own_in_both_variants() {
         let refused = client.hears().await.unwrap_err();
         assert_eq!(refused.code(), Code::InvalidArgument, "{refused}");
     }
-}
-
-/// Cases 4 to 7 and 22, as gRPC's own client does it: all while the first answer is on its way.
-#[tokio::test]
-async fn subscriptions_change_while_responses_are_on_their_way() {
-    let server = Server::open().await;
-    let of = |name: &str| Resource::new(Kind::CLUSTER, name, name.as_bytes());
-    let all = Snapshot::builder()
-        .with(of("ga"))
-        .with(of("gb"))
-        .with(Resource::new(Kind::EXTENSION, "a", b"1"));
-    server.hub.publish("shop", Arc::new(all.build()));
-    let mut client = server.sotw().await;
-    let clusters = |names: &[&str], nonce: &str| DiscoveryRequest {
-        type_url: Kind::CLUSTER.into(),
-        response_nonce: nonce.to_owned(),
-        ..sotw(names)
-    };
-    client.send(clusters(&["ga"], "")).await;
-    client.send(clusters(&["ga", "gb"], "")).await;
-    client.send(sotw(&["a"])).await;
-    let mut nonces = HashMap::new();
-    for _ in 0..2 {
-        let heard = client.hears().await.unwrap();
-        nonces.insert(heard.type_url.clone(), heard.nonce);
-    }
-    let stale = nonces[Kind::EXTENSION].clone();
-    client.send(clusters(&["none"], &stale)).await;
-    client
-        .send(clusters(&["ga", "gb"], &nonces[Kind::CLUSTER]))
-        .await;
-    // When the first request was answered before the second one came, the second is answered too.
-    let last = timeout(SILENCE, client.responses.message()).await;
-    if let Ok(last) = last {
-        let last = last.unwrap().unwrap();
-        assert_eq!(
-            (last.type_url.as_str(), last.resources.len()),
-            (Kind::CLUSTER, 2)
-        );
-    }
-    client.hears_nothing().await;
 }
 
 /// Case 16: what a real Envoy says about itself has 61 KB; and of a type that nobody knows nothing is said.

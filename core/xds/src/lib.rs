@@ -16,6 +16,8 @@
 //! - Between the types of one stream, make before break: what refers to clusters
 //!   follows them, and clusters go when nothing refers to them any more.
 //!
+//! The cases that hold, and the tests of each, are in the `README.md` of this crate.
+//!
 //! Left out: resource locators, and authorisation.
 //!
 //! [xDS protocol]: https://www.envoyproxy.io/docs/envoy/latest/api-docs/xds_protocol
