@@ -15,7 +15,8 @@ const HASH_BYTES: usize = 16;
 
 /// What a resource or a set of resources contains, as a hash: 32 hexadecimal digits.
 ///
-/// Equal content has the equal version on every replica and after every restart.
+/// Equal content has the equal version on every replica and after every restart. A number that only one store knows
+/// is content, too: a filter's configuration carries how many there were before it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Version(Arc<str>);
 
