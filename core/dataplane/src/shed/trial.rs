@@ -21,17 +21,27 @@
 //!   one: then something else has begun; and when fewer requests are served in
 //!   time than while it was tried: then it did help.
 //!
+//! Strains that take turns, as requests that fail and requests that are too many, are tried side by side, each with windows and a
+//! pause of its own ([`Turns`]): neither begins the other's anew. While one is given up, the trial of another goes on, as long as
+//! that one was there within [`Trial::WINDOW_MIN`]. Not so slowness and others: it is the one of them that a queue explains, and
+//! where it comes, that is what is tried.
+//!
 //! Worst case: of the good requests of a service that shedding cannot help, at
-//! most `share_max` are lost for two windows in each pause: of 10 s at first, of
+//! most `share_max` are lost for two windows of each strain in each pause: of 10 s at first, of
 //! [`Trial::PAUSE_MAX`] in the end, where it is about one hundredth of the time.
 //! The other way round, a real overload of a service that was given up a moment
 //! ago waits for the strain to double.
+
+mod turns;
+mod window;
 
 use core::time::Duration;
 
 use sloop_model::Time;
 
 use super::harvest::{Harvest, Reaped, Reaping};
+use turns::Turns;
+use window::Window;
 
 /// In what way the objective is missed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,6 +87,7 @@ pub(super) struct Trial {
     /// What came in lately, and comes in during the present window.
     lately: Harvest,
     reaping: Reaping,
+    turns: Turns,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -105,17 +116,6 @@ struct Tried {
     before: Harvest,
 }
 
-#[derive(Clone, Copy, Debug)]
-struct Window {
-    since: Time,
-    sum: u64,
-    count: u64,
-    /// The average of the first window, fading.
-    first: Option<u64>,
-    /// What came in before anything was shed, fading.
-    before: Harvest,
-}
-
 impl Trial {
     /// The first pause: seven times a trial with a service that answers at once.
     pub(super) const PAUSE_MIN: Duration = Duration::from_secs(10);
@@ -141,6 +141,7 @@ impl Trial {
             given_up: 0,
             lately: Harvest::default(),
             reaping: Reaping::default(),
+            turns: Turns::default(),
         }
     }
 
@@ -187,6 +188,7 @@ impl Trial {
 
     /// The objective is met: whatever is shed is not in vain.
     pub(super) fn met(&mut self, now: Time) {
+        self.turns.met(now);
         match self.state {
             State::Content { since, .. } => {
                 // As good for as long as the pause would be: a trial may begin afresh.
@@ -217,6 +219,7 @@ impl Trial {
 
     /// What `strain` was about is over, for reasons that have nothing to do with the trial.
     pub(super) fn end_of(&mut self, strain: Strain, now: Time) {
+        self.turns.take(strain);
         let tried = match &self.state {
             State::Trying { strain, .. } => Some(*strain),
             State::Content { tried, .. } => tried.map(|tried| tried.strain),
@@ -238,6 +241,7 @@ impl Trial {
         wait: Duration,
         now: Time,
     ) -> bool {
+        self.turn(strain, now);
         match &mut self.state {
             State::Trying {
                 strain: tried,
@@ -269,7 +273,7 @@ impl Trial {
                 };
                 self.pause = (self.pause * 2).min(Self::PAUSE_MAX);
                 self.given_up = self.given_up.saturating_add(1);
-                false
+                self.turns.is_one_tried(now)
             }
             State::GivenUp {
                 strain: tried,
@@ -279,7 +283,7 @@ impl Trial {
                 since,
             } if now < *until && *tried == strain && strength.lately < lately.saturating_mul(2) => {
                 if now.since(*since) < (Self::WINDOW_MIN + wait).min(Self::WINDOW_MAX) {
-                    return false;
+                    return self.turns.is_one_tried(now);
                 }
                 *since = now;
                 let (without, time) = core::mem::take(&mut self.reaping).finish();
@@ -288,7 +292,7 @@ impl Trial {
                     self.pause = Self::PAUSE_MIN;
                     self.begin(strain, Window::new(strength, without, now));
                 }
-                did_help
+                did_help || self.turns.is_one_tried(now)
             }
             state @ (State::Content { .. } | State::Trying { .. } | State::GivenUp { .. }) => {
                 let window = match state.remembers(strain, now) {
@@ -301,6 +305,45 @@ impl Trial {
                 self.begin(strain, window);
                 true
             }
+        }
+    }
+
+    /// Goes on with what is known of `strain`, if the present state is that of another.
+    fn turn(&mut self, strain: Strain, now: Time) {
+        let present = match &self.state {
+            State::Trying { strain, .. } | State::GivenUp { strain, .. } => Some(*strain),
+            State::Content { .. } => None,
+        };
+        if present == Some(strain)
+            || strain == Strain::Slowness
+            || present == Some(Strain::Slowness)
+        {
+            return;
+        }
+        let own = self.turns.take(strain);
+        if let Some(present) = present {
+            self.turns.put(present, self.state, now);
+        }
+        match own {
+            Some(State::GivenUp {
+                strain,
+                lately,
+                until,
+                harvest,
+                ..
+            }) if now < until => {
+                // What came in meanwhile is of another trial.
+                self.reaping = Reaping::default();
+                self.state = State::GivenUp {
+                    strain,
+                    lately,
+                    until,
+                    harvest,
+                    since: now,
+                };
+            }
+            Some(tried @ State::Trying { .. }) => self.state = tried,
+            Some(State::GivenUp { .. } | State::Content { .. }) | None => {}
         }
     }
 
@@ -328,221 +371,5 @@ impl State {
     }
 }
 
-impl Window {
-    /// The first one of a trial.
-    const fn new(strength: Strength, before: Harvest, now: Time) -> Self {
-        Self {
-            since: now,
-            sum: strength.sum,
-            count: strength.count,
-            first: None,
-            before,
-        }
-    }
-
-    const fn add(&mut self, strength: Strength) {
-        self.sum = self.sum.saturating_add(strength.sum);
-        self.count = self.count.saturating_add(strength.count);
-    }
-
-    fn is_over(&self, strain: Strain, wait: Duration, now: Time) -> bool {
-        let passed = now.since(self.since);
-        let (length, has_enough) = match strain {
-            Strain::Slowness => {
-                let has_enough = Trial::SAMPLES_MIN <= self.count;
-                (Trial::WINDOW_MIN + wait, has_enough)
-            }
-            // What fails at once waits for nothing.
-            Strain::Failures => (Trial::WINDOW_MIN, Trial::SAMPLES_MIN <= self.count),
-            // One sample a step, of all that are under way.
-            Strain::InFlight => (Trial::WINDOW_MIN + wait, true),
-            Strain::Fleet => (Trial::WINDOW_MAX, true),
-        };
-        let length = length.min(Trial::WINDOW_MAX);
-        length <= passed && (has_enough || Trial::WINDOW_MAX <= passed)
-    }
-
-    /// Whether fewer were served in time in the window, which is over, than before anything was shed. Where none are,
-    /// nobody loses by it.
-    fn is_harmful(&self, strain: Strain, harvest: Harvest, time: Duration) -> bool {
-        let may_tell = match strain {
-            Strain::Failures => true,
-            // In the first window the queue of before is served.
-            Strain::Slowness | Strain::InFlight | Strain::Fleet => self.first.is_some(),
-        };
-        may_tell && 0 < harvest.good && harvest.is_worse_than(self.before, time)
-    }
-
-    /// Whether shedding helps, at the end of the window; then the next one begins. Not yet known at the end of the first.
-    fn is_better_than_the_first(&mut self, strain: Strain, now: Time) -> bool {
-        let mean = self.sum.checked_div(self.count).unwrap_or(0);
-        let is_better = self.first.is_none_or(|first| match strain {
-            Strain::Failures => mean <= first / 2,
-            Strain::Slowness | Strain::InFlight | Strain::Fleet => mean <= first - first / 4,
-        });
-        *self = Self {
-            since: now,
-            sum: 0,
-            count: 0,
-            first: Some(self.first.map_or(mean, |first| first - first / 16)),
-            before: self.before.faded(),
-        };
-        is_better
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const fn strength(strength: u64) -> Strength {
-        Strength {
-            sum: strength * 100,
-            count: 100,
-            lately: strength,
-        }
-    }
-
-    /// Whether it may shed, for each (millisecond, strength).
-    fn trial(steps: &[(u64, u64)]) -> Vec<bool> {
-        let mut trial = Trial::new(at(0));
-        let step = |(ms, strong): &(u64, u64)| {
-            trial.may_shed(Strain::Failures, strength(*strong), Duration::ZERO, at(*ms))
-        };
-        steps.iter().map(step).collect()
-    }
-
-    fn at(millis: u64) -> Time {
-        Time::from_nanos(millis * 1_000_000)
-    }
-
-    #[test]
-    fn what_does_not_help_is_given_up_for_longer_each_time() {
-        let expected = [
-            (0, true),
-            (750, true),
-            (1_499, true),
-            (1_500, false),
-            (11_499, false),
-            (11_500, true),
-            (12_250, true),
-            (13_000, false),
-            (32_999, false),
-            (33_000, true),
-        ];
-        let steps: Vec<_> = expected.iter().map(|(ms, _)| (*ms, 100)).collect();
-        assert_eq!(trial(&steps), expected.map(|(_, may)| may));
-    }
-
-    #[test]
-    fn what_helps_goes_on() {
-        assert_eq!(
-            trial(&[(0, 100), (750, 100), (1_500, 50), (2_250, 46), (3_000, 46)]),
-            [true, true, true, true, false],
-            "the first window fades: 100, 94, 89"
-        );
-    }
-
-    #[test]
-    fn what_is_twice_as_bad_is_tried_at_once() {
-        assert_eq!(
-            trial(&[
-                (0, 100),
-                (750, 100),
-                (1_500, 100),
-                (1_600, 199),
-                (1_700, 200)
-            ]),
-            [true, true, false, false, true]
-        );
-    }
-
-    #[test]
-    fn few_samples_are_waited_for() {
-        let mut trial = Trial::new(at(0));
-        let few = Strength {
-            sum: 10,
-            count: 1,
-            lately: 10,
-        };
-        let mut may = |ms| trial.may_shed(Strain::Slowness, few, Duration::ZERO, at(ms));
-        assert!(may(0) && may(5_000) && may(10_000) && may(19_999));
-        assert!(!may(20_000));
-    }
-
-    #[test]
-    fn another_strain_is_tried_at_once() {
-        let mut trial = Trial::new(at(0));
-        let wait = Duration::ZERO;
-        assert!(trial.may_shed(Strain::Failures, strength(9), wait, at(0)));
-        assert!(trial.may_shed(Strain::Failures, strength(9), wait, at(750)));
-        assert!(!trial.may_shed(Strain::Failures, strength(9), wait, at(1_500)));
-        assert!(trial.may_shed(Strain::Slowness, strength(9), wait, at(1_600)));
-    }
-
-    #[test]
-    fn the_pause_has_a_maximum_and_is_forgotten_when_all_is_well() {
-        let mut trial = Trial::new(at(0));
-        let mut now = 0;
-        for _ in 0..20 {
-            let mut may =
-                |ms| trial.may_shed(Strain::Failures, strength(9), Duration::ZERO, at(now + ms));
-            assert!(may(0) && may(750) && !may(1_500));
-            now += 1_500 + 320_000;
-        }
-        assert_eq!(trial.take_given_up(), 20);
-        assert_eq!(trial.pause, Trial::PAUSE_MAX);
-        trial.met(at(now));
-        trial.met(at(now + 320_000));
-        assert_eq!(trial.pause, Trial::PAUSE_MIN);
-    }
-
-    /// Whether it goes on after two windows with 80 good ones a step, if there were so many lately and at last.
-    fn goes_on(lately: u64, last: u64) -> bool {
-        let mut trial = Trial::new(at(0));
-        let promise = Harvest {
-            good: lately * 256,
-            wanted: 200 * 256,
-        };
-        let reaped = |good| Reaped {
-            good,
-            wanted: 200,
-            judged: 100,
-        };
-        let step = Duration::from_millis(100);
-        trial.reap(promise, reaped(last), step);
-        let may = |trial: &mut Trial, ms, strong| {
-            trial.may_shed(Strain::Slowness, strength(strong), Duration::ZERO, at(ms))
-        };
-        assert!(may(&mut trial, 0, 100));
-        for tenth in 1..20 {
-            trial.reap(promise, reaped(80), step);
-            if !may(&mut trial, tenth * 100, 100 - tenth * 5) {
-                return false;
-            }
-        }
-        true
-    }
-
-    #[test]
-    fn what_was_served_while_a_queue_was_filled_is_no_promise() {
-        assert!(!goes_on(100, 100));
-        assert!(goes_on(100, 20));
-        assert!(goes_on(20, 100));
-    }
-
-    #[test]
-    fn whoever_waits_long_is_given_longer() {
-        let mut trial = Trial::new(at(0));
-        let mut may = |ms| {
-            trial.may_shed(
-                Strain::Slowness,
-                strength(9),
-                Duration::from_secs(1),
-                at(ms),
-            )
-        };
-        assert!(may(0) && may(1_750) && may(3_499));
-        assert!(!may(3_500));
-    }
-}
+mod tests;
