@@ -85,6 +85,9 @@ pub struct Shedder {
     failed: u32,
     slow: u32,
     latency_us: u64,
+    /// How many of what was judged, and of what was served in time, have a latency: all but upgraded connections.
+    timed: u32,
+    prompt: u32,
     /// The recent share of the classes.
     mix: [Smooth; Criticality::ALL.len()],
     fleet: Option<(FleetReading, Time)>,
@@ -136,6 +139,8 @@ impl Shedder {
             failed: 0,
             slow: 0,
             latency_us: 0,
+            timed: 0,
+            prompt: 0,
             mix: [Smooth::default(); Criticality::ALL.len()],
             fleet: None,
             is_fleet_news: false,
@@ -198,16 +203,18 @@ impl Shedder {
         if is_slow || outcome.is_evidence() {
             self.judged = self.judged.saturating_add(1);
             self.slow = self.slow.saturating_add(is_slow.into());
-            // An upgraded connection lives as long as it likes.
+            // An upgraded connection lives as long as it likes, and says nothing of how long others wait.
             let has_latency = is_slow || outcome.has_latency();
             let micros = if has_latency { micros(latency) } else { 0 };
             self.latency_us = self.latency_us.saturating_add(micros);
+            self.timed = self.timed.saturating_add(has_latency.into());
             if outcome.is_served() {
                 self.served = self.served.saturating_add(1);
                 if is_slow {
                     self.late = self.late.saturating_add(1);
                 } else {
                     self.good_us = self.good_us.saturating_add(micros);
+                    self.prompt = self.prompt.saturating_add(has_latency.into());
                 }
             } else if has_failed && !is_slow {
                 self.failed = self.failed.saturating_add(1);
@@ -346,6 +353,8 @@ impl Shedder {
             failed: self.failed.into(),
             slow: self.slow.into(),
             latency_us: self.latency_us,
+            timed: self.timed.into(),
+            prompt: self.prompt.into(),
             good_us: self.good_us,
             in_flight: self.in_flight.into(),
             elapsed,
@@ -372,6 +381,7 @@ impl Shedder {
     const fn forget_counts(&mut self) {
         (self.served, self.judged, self.failed, self.slow) = (0, 0, 0, 0);
         (self.late, self.good_us, self.latency_us) = (0, 0, 0);
+        (self.timed, self.prompt) = (0, 0);
     }
 
     /// The fleet's reading, if it is not too old.

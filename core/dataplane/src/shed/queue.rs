@@ -34,7 +34,8 @@ pub(super) struct Queue {
     served: Smooth,
     /// Per period, served or failed.
     judged: Smooth,
-    /// Of what was judged.
+    /// Of what was judged and has a latency: how many per period, and how long they took.
+    timed: Smooth,
     latency_us: Smooth,
     /// Under way, but not in any queue: streams, and what nobody tells the end of. In 256ths.
     lasting: u64,
@@ -52,7 +53,8 @@ impl Queue {
         self.good.learn(per_period(seen.good));
         self.served.learn(per_period(seen.served));
         self.judged.learn(per_period(seen.judged));
-        if let Some(latency) = seen.latency_us.checked_div(seen.judged) {
+        self.timed.learn(per_period(seen.timed));
+        if let Some(latency) = seen.latency_us.checked_div(seen.timed) {
             self.latency_us.learn(latency);
         }
     }
@@ -87,7 +89,7 @@ impl Queue {
     /// beyond those that Little's law explains.
     pub(super) fn learn_usual(&mut self, seen: &Seen) {
         let per_period = self
-            .judged
+            .timed
             .scaled()
             .saturating_mul(self.latency_us.scaled() / Smooth::ONE);
         let explained = per_period / (PERIOD_US * Smooth::ONE);
@@ -117,7 +119,7 @@ impl Queue {
 
     /// Whether those that are served in time wait beyond the aim, too.
     pub(super) fn holds_up_the_prompt(&self, rule: &ShedRule, seen: &Seen) -> bool {
-        let mean = seen.good_us.checked_div(seen.good);
+        let mean = seen.good_us.checked_div(seen.prompt);
         mean.zip(self.aim_us(rule))
             .is_some_and(|(mean, aim)| aim < mean)
     }
@@ -213,6 +215,7 @@ mod tests {
                 judged: 100,
                 served: 100,
                 good: 100,
+                timed: 100,
                 latency_us: 100 * millis * 1_000,
                 elapsed: Duration::from_micros(PERIOD_US),
                 ..Seen::default()

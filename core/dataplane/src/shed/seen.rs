@@ -23,8 +23,12 @@ pub(super) struct Seen {
     pub(super) slow: u64,
     /// The latencies of what was judged, summed up, in microseconds.
     pub(super) latency_us: u64,
-    /// Those of what was served in time.
+    /// How many have one: upgraded connections have none.
+    pub(super) timed: u64,
+    /// The latencies of what was served in time.
     pub(super) good_us: u64,
+    /// How many of those have one.
+    pub(super) prompt: u64,
     /// Requests under way.
     pub(super) in_flight: u64,
     /// Since the last step. At least a period, but for the first one.

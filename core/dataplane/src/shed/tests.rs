@@ -113,6 +113,22 @@ fn a_missed_objective_raises_the_level_and_a_met_one_lowers_it() {
     }
 }
 
+/// Upgraded connections say nothing of how long the others wait.
+#[test]
+fn what_waits_is_seen_beside_any_number_of_upgraded_connections() {
+    let mut bench = Bench::new(LIMITS());
+    bench.all(0, 1_000, Outcome::Success, QUICK);
+    let shed = bench.each(1_000, 2_000, |millis| match millis % 6 {
+        0 => (Outcome::Success, SLOW / 2),
+        1 | 2 => (Outcome::Upgraded, SLOW),
+        _ => (Outcome::ServerError, QUICK),
+    });
+    assert!(
+        0 < shed,
+        "those that are served in time wait beyond the aim"
+    );
+}
+
 /// Nothing waits: what fails, fails for reasons that asking less does not change, so not even a trial is worth its price.
 #[test]
 fn what_fails_while_the_rest_is_as_quick_as_ever_is_no_reason_to_shed() {
