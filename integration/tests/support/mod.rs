@@ -13,6 +13,7 @@ pub mod control;
 pub mod copier;
 pub mod crashing;
 pub mod fixed;
+pub mod fleet;
 pub mod load;
 pub mod raw;
 
