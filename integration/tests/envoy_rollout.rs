@@ -13,7 +13,7 @@ mod support;
 
 use std::net::SocketAddr;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde::de::DeserializeOwned;
 use sloop_controllers::ConfigSettings;
@@ -127,13 +127,21 @@ impl Control {
 }
 
 fn declare(folder: &Path, route: &str) {
+    declare_all(folder, &[route.to_owned()]);
+}
+
+fn declare_all(folder: &Path, routes: &[String]) {
+    let routes = routes.iter();
+    let routes =
+        routes.map(|name| format!("{{name: {name}, match: [{{path: {{prefix: /{name}}}}}]}}"));
+    let routes = routes.collect::<Vec<_>>().join(", ");
     let documents = format!(
         "apiVersion: sloop.dev/v1
 kind: RouteSet
 metadata: {{name: shop}}
 spec:
   service: shop
-  routes: [{{name: {route}, match: [{{path: {{prefix: /{route}}}}}]}}]
+  routes: [{routes}]
 "
     );
     let draft = folder.join("draft");
@@ -334,4 +342,78 @@ async fn a_module_is_upgraded_without_a_failed_request_over_delta() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_module_is_upgraded_without_a_failed_request_over_state_of_the_world() {
     a_module_is_upgraded(Variant::Sotw).await;
+}
+
+/// Configurations with more are large: those for one route are far below, those for two hundred far above.
+const LARGE: i32 = 4_096;
+
+/// VMs that begin later than ten seconds after the first of their Envoy began anew (`engine/health.rs` of the control plane).
+const START: Duration = Duration::from_secs(11);
+
+/// The module of the sidecars, as one that crashes in a request after it was given a large configuration.
+fn doomed(folder: &Path) -> String {
+    let bytes = std::fs::read(support::module()).unwrap();
+    let path = folder.join("doomed.wasm");
+    std::fs::write(&path, support::doomed::module(&bytes, LARGE)).unwrap();
+    path.to_str().unwrap().to_owned()
+}
+
+/// Of VMs that crashed: how many Envoy began anew (`vm_reload_success`), or how many requests came before it may
+/// (`vm_reload_backoff`).
+async fn crashes(sidecar: &Sidecar, name: &str) -> u64 {
+    let stats = sidecar.envoy.stats(name).await.unwrap();
+    stats.into_iter().map(|(_, count)| count).sum()
+}
+
+/// Every Envoy takes the change and says so. Then the first request on the one that tries it crashes its VM.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_change_after_which_vms_crash_is_taken_back_from_the_first() {
+    let app = Upstream::start().await.unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    std::fs::create_dir(folder.join("documents")).unwrap();
+    declare(folder, "pay");
+    let at = Addresses {
+        grpc: ports::free_address().unwrap(),
+        admin: ports::free_address().unwrap(),
+    };
+    let module = doomed(folder);
+    let control = Control::start(folder, at, module.clone()).await;
+    let way = (at.grpc, Variant::Delta);
+    let sidecar = |node| Sidecar::start_as(node, module.clone(), app.address(), way);
+    let (first, second) = (sidecar("shop-1").await, sidecar("shop-2").await);
+    control.stands("both have the first", everywhere).await;
+    let began = Instant::now();
+    let [load, other] = [&first, &second].map(|it| Load::start(it.inbound.clone(), "/pay"));
+    eventually(SOON, "all VMs began long ago", async || {
+        (START < began.elapsed()).then_some(())
+    })
+    .await
+    .unwrap();
+
+    let routes: Vec<String> = (0..200).map(|number| format!("pay-{number}")).collect();
+    declare_all(folder, &routes);
+    let back = control
+        .stands("it is taken back, and both have what they had", |status| {
+            everywhere(status) && matches!(status.stage, PushStage::RolledBack { .. })
+        })
+        .await;
+    let PushStage::RolledBack { reason, .. } = back.stage else {
+        panic!("{back:?}");
+    };
+    assert_eq!(reason, "shop-1 began a Wasm VM anew");
+    assert_eq!(refusals(&first).await, 0, "it was taken");
+    let failed = load.failed().await;
+    let anew = crashes(&first, "vm_reload_success").await;
+    let waits = crashes(&first, "vm_reload_backoff").await;
+    println!("{anew} VMs began anew, before which {waits} requests were refused");
+    assert!(
+        (1..=2).contains(&anew),
+        "one for each of two workers: {anew}"
+    );
+    let expected = usize::try_from(anew + waits).unwrap();
+    assert_eq!(failed.len(), expected, "and those that crashed: {failed:?}");
+    assert_eq!(crashes(&second, "vm_reload").await, 0);
+    other.none_failed().await;
+    control.stop().await;
 }

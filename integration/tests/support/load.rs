@@ -32,9 +32,18 @@ impl Load {
 
     /// Ends it. Not one request may have failed.
     pub async fn none_failed(self) {
+        let failed = self.failed().await;
+        assert!(failed.is_empty(), "{failed:?}");
+    }
+
+    /// Ends it. Says what became of the requests that failed.
+    pub async fn failed(self) -> Vec<String> {
         self.stop.store(true, Ordering::Relaxed);
         let (sent, failed) = self.asking.await.unwrap();
-        assert!(failed.is_empty(), "of {sent} failed {failed:?}");
-        assert!(100 < sent, "only {sent} requests");
+        assert!(
+            100 < sent,
+            "only {sent} requests, of which failed {failed:?}"
+        );
+        failed
     }
 }

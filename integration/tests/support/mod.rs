@@ -12,6 +12,7 @@ pub mod collector;
 pub mod control;
 pub mod copier;
 pub mod crashing;
+pub mod doomed;
 pub mod fixed;
 pub mod fleet;
 pub mod load;
