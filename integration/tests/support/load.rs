@@ -30,20 +30,25 @@ impl Load {
         Self { stop, asking }
     }
 
-    /// Ends it. Not one request may have failed.
-    pub async fn none_failed(self) {
-        let failed = self.failed().await;
-        assert!(failed.is_empty(), "{failed:?}");
+    /// Ends it, and says how many were sent. Not one of them may have failed.
+    pub async fn none_failed(self) -> usize {
+        let (sent, failed) = self.ended().await;
+        assert!(failed.is_empty(), "of {sent} failed {failed:?}");
+        sent
     }
 
     /// Ends it. Says what became of the requests that failed.
     pub async fn failed(self) -> Vec<String> {
+        self.ended().await.1
+    }
+
+    async fn ended(self) -> (usize, Vec<String>) {
         self.stop.store(true, Ordering::Relaxed);
         let (sent, failed) = self.asking.await.unwrap();
         assert!(
             100 < sent,
             "only {sent} requests, of which failed {failed:?}"
         );
-        failed
+        (sent, failed)
     }
 }
