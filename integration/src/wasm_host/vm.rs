@@ -182,6 +182,13 @@ impl Vm {
         Some(metrics.find(|metric| metric.name == name)?.value)
     }
 
+    /// Bytes of the guest's memory. It grows, and never shrinks.
+    #[must_use]
+    pub fn memory(&mut self) -> usize {
+        let memory = self.instance.get_memory(&mut self.store, "memory");
+        memory.map_or(0, |memory| memory.data_size(&self.store))
+    }
+
     /// What everything cost so far.
     #[must_use]
     pub fn cost(&self) -> Cost {

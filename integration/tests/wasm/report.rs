@@ -1,9 +1,12 @@
 //! Reports: durable before they are forgotten, and never counted twice.
 
-use serde_json::json;
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+use sloop_integration::wasm_host::{Request, Response, Vm};
 
 use crate::language::{
-    bare_with, millis, next_report, paid, pay, push, reported, requests, started,
+    ask, bare_with, inbound, millis, next_report, paid, pay, push, reported, requests, started,
 };
 
 #[test]
@@ -77,4 +80,66 @@ fn two_vms_have_two_names() {
         reported(&mut vm).incarnation
     };
     assert_ne!(incarnation(1), incarnation(2));
+}
+
+const ROUTES: usize = 1_000;
+
+/// A sidecar of a thousand routes that tells callers apart and joins requests.
+fn busy() -> Value {
+    let scope = |route: usize| {
+        json!({
+            "service": "shop", "route": format!("r{route}"), "match": [{"path": {"exact": format!("/{route}")}}],
+            "objectives": [{"id": {"slo": "up", "index": 0}}],
+        })
+    };
+    let mut configuration = inbound(&(0..ROUTES).map(scope).collect());
+    configuration["dimensions"] = json!({"caller": {"header": "x-caller"}});
+    configuration["trace"] = json!({"context": {"join": {"reach": "sidecar"}}});
+    configuration
+}
+
+/// A second of traffic on a fifth of the routes, each request of another caller and with another id. Nobody takes reports.
+fn second_of_traffic(vm: &mut Vm, second: usize, sent: &mut BTreeMap<String, u64>) {
+    for turn in 0..ROUTES / 5 {
+        let number = second * (ROUTES / 5) + turn;
+        let route = number % ROUTES;
+        let request = Request::get(&format!("/{route}"))
+            .header("x-caller", format!("caller-{number}"))
+            .header("x-request-id", format!("{number:036}"));
+        let status = if number % 7 == 0 { 503 } else { 200 };
+        ask(vm, request, Response::status(status));
+        *sent.entry(format!("r{route}")).or_default() += 1;
+    }
+    for _ in 0..10 {
+        vm.advance(millis(100));
+        for call in vm.calls() {
+            vm.fail(&call, 14);
+        }
+    }
+}
+
+/// What is joined is shared among workers, and is bounded by itself.
+#[test]
+fn five_minutes_without_a_control_plane_cost_neither_counts_nor_memory() {
+    let mut vm = started(&busy());
+    let mut sent = BTreeMap::new();
+    for second in 0..60 {
+        second_of_traffic(&mut vm, second, &mut sent);
+    }
+    let after_a_minute = vm.memory();
+    for second in 60..300 {
+        second_of_traffic(&mut vm, second, &mut sent);
+    }
+    assert_eq!(vm.memory(), after_a_minute, "bytes of linear memory");
+    let mut counted: BTreeMap<String, u64> = BTreeMap::new();
+    let all: u64 = sent.values().sum();
+    for _ in 0..50 {
+        for scope in reported(&mut vm).scopes {
+            *counted.entry(scope.route).or_default() += scope.requests;
+        }
+        if all <= counted.values().sum() {
+            break;
+        }
+    }
+    assert_eq!(counted, sent);
 }
