@@ -18,6 +18,7 @@ use sloop_integration::eventually::eventually;
 use sloop_integration::ports;
 use sloop_model::Outcome;
 use support::fixed::{Fixed, Running};
+use support::grpc::{self, GrpcApp};
 use support::raw::{self, RawApp, Turn};
 use support::{Plane, SOON};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -425,6 +426,45 @@ async fn errors_that_envoy_is_told_to_disguise_are_counted_as_errors() {
             assert_eq!(routes[name], all(outcome, 0), "{name}, as {status}");
         }
         assert_eq!(routes["fine"], all(Outcome::Success, 0));
+        running.is_whole().await;
+    }
+}
+
+/// Calls of gRPC: what the caller is told (status, messages), and what each counts as.
+static CALLS: [(&str, Option<&str>, usize, Outcome); 5] = [
+    ("fine", Some("0"), 1, Outcome::Success),
+    // No trailers, since the status is in the headers.
+    ("away", Some("14"), 0, Outcome::ServerError),
+    ("broken", Some("13"), 1, Outcome::ServerError),
+    ("many", Some("0"), 3, Outcome::Success),
+    // The service resets the stream after a message: the answer had begun.
+    ("torn", None, 1, Outcome::Truncated),
+];
+
+#[tokio::test]
+async fn calls_of_grpc_are_what_their_status_says_wherever_it_comes() {
+    for module in [support::module(), support::answers_module()] {
+        let app = GrpcApp::start().await;
+        let plane = Plane::start().await;
+        let running = Fixed {
+            module,
+            server: json!({"scopes": scopes(CALLS.iter().map(|(name, ..)| *name))}),
+            control_plane: Some(plane.address),
+            protocol: json!({"http2_protocol_options": {}}),
+            ..Fixed::of(app.address)
+        }
+        .start()
+        .await;
+        for _ in 0..ROUNDS {
+            for (name, status, messages, _) in CALLS {
+                let told = grpc::call(running.inbound, name).await;
+                assert_eq!(told, (status.map(str::to_owned), messages), "{name}");
+            }
+        }
+        let routes = counted(&plane, 1, ROUNDS * CALLS.len()).await;
+        for (name, .., outcome) in CALLS {
+            assert_eq!(routes[name], all(outcome, 0), "{name}");
+        }
         running.is_whole().await;
     }
 }

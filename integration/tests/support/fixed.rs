@@ -15,6 +15,8 @@ pub struct Fixed {
     /// Behind the inbound listener, and behind the outbound one.
     pub app: SocketAddr,
     pub callee: SocketAddr,
+    /// What both of them speak.
+    pub protocol: Value,
     /// Who takes reports, and who takes spans (the cluster `otel`).
     pub control_plane: Option<SocketAddr>,
     pub collector: Option<SocketAddr>,
@@ -43,6 +45,7 @@ impl Fixed {
             client: json!({}),
             app,
             callee: app,
+            protocol: json!({"http_protocol_options": {}}),
             control_plane: None,
             collector: None,
             manager: json!({}),
@@ -72,7 +75,7 @@ impl Fixed {
         let grpc = more.into_iter().filter_map(|(name, at)| {
             at.map(|at| cluster(name, at, &json!({"http2_protocol_options": {}})))
         });
-        let same = |name, at| cluster(name, at, &json!({"http_protocol_options": {}}));
+        let same = |name, at| cluster(name, at, &self.protocol);
         let clusters: Vec<Value> = [same("app", self.app), same("callee", self.callee)]
             .into_iter()
             .chain(grpc)

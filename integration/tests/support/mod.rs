@@ -15,6 +15,7 @@ pub mod crashing;
 pub mod doomed;
 pub mod fixed;
 pub mod fleet;
+pub mod grpc;
 pub mod load;
 pub mod raw;
 
