@@ -16,6 +16,7 @@ use bytes::Bytes;
 use serde_json::{Value, json};
 use sloop_integration::envoy::Upstream;
 use sloop_integration::eventually::eventually;
+use sloop_integration::ports;
 use sloop_model::Outcome;
 use sloop_xds_protos::report::v1::ScopeDelta;
 use support::fixed::{Fixed, Running};
@@ -27,26 +28,42 @@ use tokio::net::TcpStream;
 /// All features that look at a request's bytes.
 fn everything() -> Value {
     json!({
-        "trace": {"context": {"b3": "single", "deadlines": "enforce",
+        "trace": {"context": {"b3": "multi", "deadlines": "enforce",
                               "join": {"entries": 64, "reach": "sidecar"}}},
-        "dimensions": {"caller": {"header": "x-caller"}, "origin": {"baggage": "origin"},
-                       "journey": {"baggage": "journey"}},
+        "dimensions": {"caller": {"xfcc": true}, "origin": {"baggage": "origin"},
+                       "journey": {"baggage": "journey"}, "attempts": true},
+        // Nobody takes them. To tell of one, its headers are read once more.
+        "spans": {"cluster": "otel", "sampling": 10_000},
         "stats": {"enabled": true},
         "route_names": true,
         "deny": [{"id": "never", "match": {"headers": [{"name": "x-denied", "exact": "yes"}]},
                   "expires_at_ms": 4_102_444_800_000_u64}],
         "scopes": [{"service": "shop", "route": "pay",
                     "match": [{"path": {"template": "/pay/{id}/now"}},
-                              {"headers": [{"name": "x-tenant", "exact": "a"}]}]}],
+                              {"headers": [{"name": "x-tenant", "exact": "a"}]}],
+                    "faults": [{"id": "told", "share": 10_000, "by_header": true,
+                                "caller": ["nobody"], "expires_at_ms": 4_102_444_800_000_u64}]},
+                   {"service": "shop", "route": "asked", "match": [{"path": {"prefix": "/headers"}}],
+                    "faults": [{"id": "asked", "share": 10_000, "by_header": true,
+                                "expires_at_ms": 4_102_444_800_000_u64}]}],
     })
 }
 
 /// An Envoy that takes what it can of odd requests, and counts at `plane`.
 async fn lenient(app: SocketAddr, plane: &Plane, server: Value) -> Running {
+    lenient_with(support::module(), app, plane, server).await
+}
+
+/// As [`lenient`], with this module.
+async fn lenient_with(module: String, app: SocketAddr, plane: &Plane, server: Value) -> Running {
     Fixed {
+        module,
         server,
         control_plane: Some(plane.address),
+        collector: Some(ports::free_address().unwrap()),
         manager: json!({
+            // Else Envoy takes it away from who has no certificate.
+            "forward_client_cert_details": "ALWAYS_FORWARD_ONLY",
             "max_request_headers_kb": 8192,
             // Who sends what is no HTTP is not waited for.
             "delayed_close_timeout": "0s",
@@ -72,13 +89,18 @@ async fn is_unharmed(running: &Running) {
 }
 
 /// Headers that are read, and one that is not.
-const READ: [&str; 14] = [
+const READ: [&str; 19] = [
     "traceparent",
     "tracestate",
     "baggage",
     "b3",
     "x-b3-traceid",
     "x-b3-spanid",
+    "x-b3-sampled",
+    "x-b3-flags",
+    "x-forwarded-client-cert",
+    "x-envoy-expected-rq-timeout-ms",
+    "x-envoy-fault-delay-request",
     "x-request-id",
     "grpc-timeout",
     "x-caller",
@@ -91,9 +113,18 @@ const READ: [&str; 14] = [
 
 #[tokio::test]
 async fn every_byte_value_in_every_header_passes_or_is_envoys_to_refuse() {
+    every_byte_value(support::module()).await;
+}
+
+#[tokio::test]
+async fn every_byte_value_passes_the_module_that_touches_answers_too() {
+    every_byte_value(support::answers_module()).await;
+}
+
+async fn every_byte_value(module: String) {
     let app = RawApp::start(raw::OK, false).await;
     let plane = Plane::start().await;
-    let running = lenient(app.address, &plane, everything()).await;
+    let running = lenient_with(module, app.address, &plane, everything()).await;
     let mut served = 0;
     for byte in 0..=u8::MAX {
         let value = [b'1', byte, b'1'];
