@@ -280,3 +280,43 @@ async fn our_member_is_left_most_and_others_survive() {
     }
     copying.running.is_whole().await;
 }
+
+/// An application that asks three times for one request: one trace, and each call a span of its own.
+#[tokio::test]
+async fn three_calls_of_one_request_are_three_spans_of_one_trace() {
+    let copying = Copying::start(|it| it).await;
+    let (valid, zero) = (parent("01"), format!("00-{}-{SPAN}-01", "0".repeat(32)));
+    for lines in [
+        &[("traceparent", valid.as_str()), ("tracestate", "foo=1")][..],
+        &[],
+        &[("traceparent", zero.as_str()), ("tracestate", "foo=1")],
+    ] {
+        let arrived: [HeaderMap; 3] = copying.ask_for("/thrice", lines).await;
+        let parents = arrived.each_ref().map(traceparent);
+        let [(trace, ..), ..] = &parents;
+        let is_valid = lines.first().is_some_and(|(_, given)| *given == valid);
+        assert_eq!(trace == TRACE, is_valid, "{lines:?}");
+        let mut spans = vec![SPAN];
+        for ((other, span, _), headers) in parents.iter().zip(&arrived) {
+            assert_eq!(other, trace, "{lines:?}");
+            assert!(!spans.contains(&span.as_str()), "{lines:?}: {span} again");
+            spans.push(span);
+            assert_eq!(tracestate(headers), if is_valid { "foo=1" } else { "" });
+        }
+    }
+    copying.running.is_whole().await;
+}
+
+/// Only the name of the specification is its header.
+#[tokio::test]
+async fn a_state_by_another_name_is_none() {
+    let copying = Copying::start(|it| it).await;
+    for name in ["trace-state", "trace.state"] {
+        let parent = parent("00");
+        let lines = [("traceparent", parent.as_str()), (name, "foo=1")];
+        let arrived = copying.ask("/", &lines).await;
+        assert_eq!(traceparent(&arrived).0, TRACE);
+        assert_eq!(tracestate(&arrived), "", "{name}");
+    }
+    copying.running.is_whole().await;
+}

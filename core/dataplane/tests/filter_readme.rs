@@ -60,3 +60,24 @@ fn every_label_has_its_pattern_in_the_bootstrap() {
         assert!(README.contains(&line), "missing: {line}");
     }
 }
+
+#[test]
+fn each_case_of_trace_context_names_a_test_that_is_there() {
+    let tests = include_str!("../../../integration/tests/envoy_trace.rs");
+    let cases = include_str!("../../../filter/TRACE-CONTEXT.md")
+        .lines()
+        .filter(|line| line.starts_with("| ") && !line.starts_with("| |"));
+    let mut numbers = 1..;
+    for case in cases {
+        let cells: Vec<&str> = case.trim_matches('|').split('|').map(str::trim).collect();
+        let [number, _, _, named] = cells.as_slice() else {
+            panic!("{case}");
+        };
+        assert_eq!(*number, numbers.next().unwrap_or(0).to_string());
+        for name in named.split(", ") {
+            let function = format!("async fn {}()", name.trim_matches('`'));
+            assert!(tests.contains(&function), "{case}: no {function}");
+        }
+    }
+    assert_eq!(numbers.next(), Some(42));
+}

@@ -47,12 +47,22 @@ impl Copying {
 
     /// Asks for `path` with these header lines, and returns what arrived at the service behind.
     pub async fn ask(&self, path: &str, lines: &[(&str, &str)]) -> http::HeaderMap {
+        let [arrived] = self.ask_for(path, lines).await;
+        arrived
+    }
+
+    /// As [`Self::ask`], of each of the requests that the application made of one.
+    pub async fn ask_for<const TIMES: usize>(
+        &self,
+        path: &str,
+        lines: &[(&str, &str)],
+    ) -> [http::HeaderMap; TIMES] {
         let lines: Vec<(&str, &[u8])> = lines.iter().map(|(n, v)| (*n, v.as_bytes())).collect();
         let answer = raw::ask(self.running.inbound, &raw::get(path.as_bytes(), &lines)).await;
         assert_eq!(raw::status(&answer), Some(200), "{lines:?}");
-        let mut arrived = self.callee.take();
-        assert_eq!(arrived.len(), 1, "{lines:?}");
-        arrived.remove(0).headers
+        let arrived = self.callee.take().into_iter();
+        let arrived: Vec<_> = arrived.map(|it| it.headers).collect();
+        arrived.try_into().expect("as many requests")
     }
 }
 
@@ -74,17 +84,26 @@ pub async fn serve(listener: TcpListener, outbound: SocketAddr, copied: &'static
                 let wait = request.uri().path().strip_prefix("/wait/");
                 let wait = wait.and_then(|it| it.parse().ok()).unwrap_or(0);
                 tokio::time::sleep(Duration::from_millis(wait)).await;
-                let mut asked = Request::get(format!("http://{outbound}{}", request.uri()));
-                for name in copied {
-                    for value in request.headers().get_all(*name) {
-                        asked = asked.header(*name, value);
-                    }
-                }
-                let asked = asked.body(Empty::new()).unwrap();
-                let status = match client.request(asked).await {
-                    Ok(answer) => answer.status(),
-                    Err(_) => StatusCode::BAD_GATEWAY,
+                // One of `/thrice` is three.
+                let times = if request.uri().path() == "/thrice" {
+                    3
+                } else {
+                    1
                 };
+                let mut status = StatusCode::OK;
+                for _ in 0..times {
+                    let mut asked = Request::get(format!("http://{outbound}{}", request.uri()));
+                    for name in copied {
+                        for value in request.headers().get_all(*name) {
+                            asked = asked.header(*name, value);
+                        }
+                    }
+                    let asked = asked.body(Empty::new()).unwrap();
+                    status = match client.request(asked).await {
+                        Ok(answer) => answer.status(),
+                        Err(_) => StatusCode::BAD_GATEWAY,
+                    };
+                }
                 let mut answer = Response::new(Full::new(Bytes::new()));
                 *answer.status_mut() = status;
                 Ok::<_, Infallible>(answer)
