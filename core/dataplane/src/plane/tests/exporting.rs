@@ -64,6 +64,21 @@ fn whom_a_fault_met_is_kept() {
 }
 
 #[test]
+fn who_was_shed_is_kept() {
+    let shed = r#""shed": {"limits": {"share_min": 5000, "share_max": 9000, "floor": 10, "failed_max": 100}}"#;
+    let mut bench = exporting(MATTERS, shed);
+    let mut kept = 0;
+    for millis in (0..4_000).step_by(10) {
+        let (exchange, verdict) = bench.begin("a", millis);
+        let reasons = bench.end_kept(exchange, 200, millis);
+        let reasons = reasons.map(|kept| kept.span.reasons);
+        assert_eq!(reasons, (verdict == Verdict::Shed).then_some(Reasons::SHED));
+        kept += u32::from(reasons.is_some());
+    }
+    assert!(30 < kept && kept < 370, "{kept} of 400");
+}
+
+#[test]
 fn who_was_marked_is_kept() {
     let mut bench = exporting(MATTERS, "");
     let headers: [(&str, &[u8]); 2] = [
