@@ -8,7 +8,9 @@ use sloop_dataplane::context::{Context, Reading};
 use sloop_dataplane::{
     Arrival, Begun, Claim, Ending, HeaderMap, Plane, Random, Request, ScopeId, Verdict, serialised,
 };
-use sloop_model::{ContextSettings, FilterConfig, Flags, Side, Time, WallTime};
+use sloop_model::{
+    ContextSettings, Ended, FilterConfig, Flags, Outcome, OwnVerdict, Side, Time, WallTime,
+};
 
 const HEADERS: &[(&str, &[u8])] = &[
     (":authority", b"payments:8080"),
@@ -111,6 +113,74 @@ fn features(criterion: &mut Criterion) {
     }
 }
 
+/// Features that read something of a request: fields of the configuration, and headers beside those of [`HEADERS`].
+const READERS: [(&str, &str, &[(&str, &[u8])]); 4] = [
+    (
+        "a deadline",
+        r#","trace": {"context": {"deadlines": "enforce"}}"#,
+        &[("grpc-timeout", b"5S")],
+    ),
+    (
+        "baggage",
+        r#","dimensions": {"origin": {"baggage": "origin"}, "journey": {"baggage": "journey"}}"#,
+        &[("baggage", b"origin=web,journey=checkout")],
+    ),
+    (
+        "B3 sent on",
+        r#","trace": {"context": {"b3": "single"}}"#,
+        &[],
+    ),
+    (
+        "joins",
+        r#","trace": {"context": {"join": {"reach": "sidecar"}}}"#,
+        &[],
+    ),
+];
+
+fn readers(criterion: &mut Criterion) {
+    for (name, of_all, more) in READERS {
+        let bytes = serialised(&[HEADERS, more].concat());
+        let mut plane = configured(&format!(
+            r#"{{"version": 1, "service": "payments", "side": "server"{of_all}, "scopes": [
+                {{"service": "payments", "route": "charge", "match": [{{"path": {{"prefix": "/charge"}}}}]}}]}}"#
+        ));
+        let mut nanos = 0;
+        criterion.bench_function(&format!("request, {name}"), |bencher| {
+            bencher.iter(|| {
+                nanos += 10_000;
+                let verdict = request(&mut plane, black_box(&bytes), nanos);
+                black_box(plane.to_share());
+                verdict
+            });
+        });
+    }
+}
+
+/// A request that comes with B3 alone, and the outcome of one that ended.
+fn steps(criterion: &mut Criterion) {
+    let rest = HEADERS.iter().filter(|(name, _)| *name != "traceparent");
+    let mut b3: Vec<(&str, &[u8])> = rest.copied().collect();
+    b3.push(("b3", b"0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-1"));
+    let bytes = serialised(&b3);
+    let mut plane = plane(0);
+    let mut nanos = 0;
+    criterion.bench_function("request, by B3", |bencher| {
+        bencher.iter(|| {
+            nanos += 10_000;
+            request(&mut plane, black_box(&bytes), nanos)
+        });
+    });
+    let ended = Ended {
+        verdict: OwnVerdict::Passed,
+        status: Some(200),
+        flags: Flags::default(),
+        grpc: Some(0),
+    };
+    criterion.bench_function("outcome", |bencher| {
+        bencher.iter(|| Outcome::of(black_box(ended)));
+    });
+}
+
 fn scope(plane: &Plane, request: &Request<'_>) -> ScopeId {
     match plane.claim(Side::Server, request) {
         Claim::Scope(scope) => scope,
@@ -199,5 +269,5 @@ fn contexts(criterion: &mut Criterion) {
     }
 }
 
-criterion_group!(all, benches, features, contexts);
+criterion_group!(all, benches, features, readers, steps, contexts);
 criterion_main!(all);

@@ -46,20 +46,32 @@ pub use way::Half;
 pub struct Module(wasmtime::Module);
 
 impl Module {
-    /// Compiles the module at `path`.
+    /// Compiles the module at `path`: quickly, as tests do not run for long.
     ///
     /// # Errors
     ///
     /// When there is none, or it is not WebAssembly.
     pub fn load(path: &Path) -> anyhow::Result<Self> {
+        Self::compile(path, wasmtime::OptLevel::None)
+    }
+
+    /// As [`Module::load`], so that it runs fast: for measurements.
+    ///
+    /// # Errors
+    ///
+    /// As [`Module::load`].
+    pub fn load_to_measure(path: &Path) -> anyhow::Result<Self> {
+        Self::compile(path, wasmtime::OptLevel::Speed)
+    }
+
+    fn compile(path: &Path, effort: wasmtime::OptLevel) -> anyhow::Result<Self> {
         let bytes = std::fs::read(path).with_context(|| {
             let path = path.display();
             format!("cannot read the module {path}; `cargo xtask wasm` builds it")
         })?;
         let mut config = wasmtime::Config::new();
         config.consume_fuel(true);
-        // Compiling must be quick, running need not be.
-        config.cranelift_opt_level(wasmtime::OptLevel::None);
+        config.cranelift_opt_level(effort);
         let engine = wasmtime::Engine::new(&config)?;
         Ok(Self(wasmtime::Module::new(&engine, bytes)?))
     }
