@@ -457,8 +457,10 @@ async fn calls_of_grpc_are_what_their_status_says_wherever_it_comes() {
         .await;
         for _ in 0..ROUNDS {
             for (name, status, messages, _) in CALLS {
-                let told = grpc::call(running.inbound, name).await;
-                assert_eq!(told, (status.map(str::to_owned), messages), "{name}");
+                let (told, came) = grpc::call(running.inbound, name).await;
+                assert_eq!(told.as_deref(), status, "{name}");
+                // What a reset overtakes does not come.
+                assert!(came == messages || status.is_none(), "{name}: {came}");
             }
         }
         let routes = counted(&plane, 1, ROUNDS * CALLS.len()).await;

@@ -93,7 +93,7 @@ fn busy() -> Value {
         })
     };
     let mut configuration = inbound(&(0..ROUTES).map(scope).collect());
-    configuration["dimensions"] = json!({"caller": {"header": "x-caller"}});
+    configuration["dimensions"] = json!({"caller": {"header": "x-caller"}, "values_max": 8});
     configuration["trace"] = json!({"context": {"join": {"reach": "sidecar"}}});
     configuration
 }
@@ -118,7 +118,7 @@ fn second_of_traffic(vm: &mut Vm, second: usize, sent: &mut BTreeMap<String, u64
     }
 }
 
-/// What is joined is shared among workers, and is bounded by itself.
+/// In the first minute each route has had more callers than it tells apart.
 #[test]
 fn five_minutes_without_a_control_plane_cost_neither_counts_nor_memory() {
     let mut vm = started(&busy());
