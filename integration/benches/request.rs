@@ -2,7 +2,12 @@
 //!
 //! The host is the one of the tests, which counts and keeps what it sees, and counts fuel. So the numbers are for comparing
 //! one row with another, and a commit with the one before; what a request costs in Envoy is measured in Envoy.
-#![allow(missing_docs, clippy::unwrap_used, reason = "a measurement")]
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a measurement"
+)]
 
 use std::hint::black_box;
 

@@ -12,7 +12,9 @@ use sloop_model::{
     ContextSettings, Ended, FilterConfig, Flags, Outcome, OwnVerdict, Side, Time, WallTime,
 };
 
-const HEADERS: &[(&str, &[u8])] = &[
+type Headers = &'static [(&'static str, &'static [u8])];
+
+const HEADERS: Headers = &[
     (":authority", b"payments:8080"),
     (":path", b"/charge/17?card=1"),
     (":method", b"POST"),
@@ -114,7 +116,7 @@ fn features(criterion: &mut Criterion) {
 }
 
 /// Features that read something of a request: fields of the configuration, and headers beside those of [`HEADERS`].
-const READERS: [(&str, &str, &[(&str, &[u8])]); 4] = [
+const READERS: [(&str, &str, Headers); 4] = [
     (
         "a deadline",
         r#","trace": {"context": {"deadlines": "enforce"}}"#,

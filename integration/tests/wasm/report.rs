@@ -106,7 +106,7 @@ fn second_of_traffic(vm: &mut Vm, second: usize, sent: &mut BTreeMap<String, u64
         let request = Request::get(&format!("/{route}"))
             .header("x-caller", format!("caller-{number}"))
             .header("x-request-id", format!("{number:036}"));
-        let status = if number % 7 == 0 { 503 } else { 200 };
+        let status = if number.is_multiple_of(7) { 503 } else { 200 };
         ask(vm, request, Response::status(status));
         *sent.entry(format!("r{route}")).or_default() += 1;
     }
