@@ -3,7 +3,7 @@
 //! It is played when `SLOOP_LONG` is set, for as many minutes as that says (two at least), else for five; a hundredth of it
 //! is always played. Played long, it looks for growth, too: what there is in the last quarter of the time and was not in the
 //! third. Numbers of time mean something where `$SLOOP` is optimised alone, those of memory always do. History is that of
-//! the run: what 90 days of it take is told by `cargo bench -p sloop-controllers --bench memory`.
+//! the run: what 400 days of it take is told by `cargo bench -p sloop-controllers --bench memory`.
 
 use std::fmt::Write as _;
 use std::ops::Range;

@@ -1,4 +1,4 @@
-//! What SLOs take of memory: the world and the controllers with 90 days of history, as the process holds them.
+//! What SLOs take of memory: the world and the controllers with 400 days of history, as the process holds them.
 //!
 //! `cargo bench -p sloop-controllers --bench memory` prints it for 100, 1,000 and 5,000 SLOs on four scopes each; numbers
 //! as arguments measure others. What the process holds beside that (connections, nodes, what is shown of the last

@@ -1,7 +1,7 @@
-//! Forgets what nobody reported on for as long as counts are kept.
+//! Forgets what nobody reported on for 90 days.
 //!
-//! No window reaches back to it, so what an SLO says is the same with it and without. But names are
-//! bounded, and those of services and SLOs that are long gone would take the room for good.
+//! No window of hours reaches back to it, so but for quarters and years, which begin anew then, what an SLO says is the
+//! same with it and without. But names are bounded, and those of services and SLOs that are long gone would take the room for good.
 
 use core::time::Duration;
 use std::collections::btree_map::Entry;
@@ -11,7 +11,7 @@ use sloop_model::{ObjectiveId, Scope};
 use super::World;
 use crate::Cell;
 
-/// As long as counts are kept.
+/// As long as counts are kept by the hour.
 const KEPT: Duration = Duration::from_secs(90 * 86_400);
 /// Objectives, and scopes, that are forgotten in an hour: all that there may be in nine days, with
 /// at most a quarter of a million entries of the store to delete at a time.
