@@ -34,7 +34,7 @@ use core::time::Duration;
 use sloop_model::{Criticality, Mode, Share, ShedRule, Time};
 
 use law::Law;
-use seen::Seen;
+use seen::{Seen, micros};
 use smooth::Smooth;
 pub use spread::draw;
 pub use words::{FleetReading, ShedCounts, ShedEnding};
@@ -265,10 +265,8 @@ impl Shedder {
     /// The share of a class that is being shed.
     #[must_use]
     pub fn share_of(&self, class: Criticality) -> Share {
-        self.shares
-            .get(class.index())
-            .copied()
-            .unwrap_or(Share::NONE)
+        let share = self.shares.get(class.index());
+        share.copied().unwrap_or(Share::NONE)
     }
 
     /// Whether there are more requests than can be served in time, and shedding is being tried against it: then
@@ -342,8 +340,7 @@ impl Shedder {
             self.forget_counts();
         }
         let fleet = self.fleet(now);
-        let offered = self.offered.iter();
-        let offered = offered.fold(0, |sum, one| sum + u64::from(*one));
+        let offered: u64 = self.offered.iter().map(|one| u64::from(*one)).sum();
         let seen = Seen {
             offered,
             passed: offered.saturating_sub(self.kept_out.into()),
@@ -397,12 +394,6 @@ impl Shedder {
     fn next_wake(&self) -> Time {
         self.until_expiry(self.stepped_at.after(Self::PERIOD))
     }
-}
-
-/// In microseconds, up to ten seconds: a stream that lasted an hour must not outweigh all others.
-fn micros(latency: Duration) -> u64 {
-    let most = Duration::from_secs(10);
-    u64::from(latency.min(most).subsec_micros()) + latency.min(most).as_secs() * 1_000_000
 }
 
 #[cfg(test)]

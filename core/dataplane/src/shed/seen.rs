@@ -38,3 +38,9 @@ pub(super) struct Seen {
     /// Whether it is known what the fleet counted, seen before or not.
     pub(super) is_fleet_known: bool,
 }
+
+/// In microseconds, up to ten seconds: a stream that lasted an hour must not outweigh all others.
+pub(super) fn micros(latency: Duration) -> u64 {
+    let most = Duration::from_secs(10);
+    u64::from(latency.min(most).subsec_micros()) + latency.min(most).as_secs() * 1_000_000
+}
