@@ -79,6 +79,7 @@ pub(super) fn balance(acted: Acted) -> String {
         breakers,
         shed,
         denied,
+        late,
     } = acted;
     let of = [
         ("refused", breakers),
@@ -87,6 +88,11 @@ pub(super) fn balance(acted: Acted) -> String {
     ];
     let was = of.into_iter().filter(|(_, it)| 0 < it.refused);
     let mut parts: Vec<String> = was.map(|(verb, it)| saved(verb, it)).collect();
+    if 0 < late {
+        parts.push(format!(
+            "{late} refused after their deadline, when nobody waited"
+        ));
+    }
     if parts.is_empty() {
         parts.push("nothing was refused".to_owned());
     }
@@ -155,6 +161,12 @@ mod tests {
         let rest =
             "10 would have been refused by deny rules by what only watches: 7 of them failed";
         assert!(text.contains(rest), "{text}");
+        let late = Acted {
+            late: 4,
+            ..Acted::default()
+        };
+        let text = balance(late);
+        assert_eq!(text, "4 refused after their deadline, when nobody waited");
     }
 
     #[test]

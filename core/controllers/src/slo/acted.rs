@@ -19,6 +19,8 @@ pub enum Means {
     Shed,
     /// Deny rules.
     Deny,
+    /// Deadlines.
+    Deadline,
 }
 
 impl Means {
@@ -29,7 +31,8 @@ impl Means {
             Rule::Break { .. } | Rule::Trip(_) => Some(Self::Break),
             Rule::Shed { .. } | Rule::RetryBudget { .. } => Some(Self::Shed),
             Rule::Deny(_) => Some(Self::Deny),
-            Rule::Count(_) | Rule::Fault(_) | Rule::Deadline { .. } => None,
+            Rule::Deadline { .. } => Some(Self::Deadline),
+            Rule::Count(_) | Rule::Fault(_) => None,
         }
     }
 }
@@ -47,6 +50,10 @@ pub struct Acted {
     /// By deny rules.
     #[serde(default, skip_serializing_if = "Refusals::is_nothing")]
     pub denied: Refusals,
+    /// Requests that were refused because their deadline had passed. They are not weighed: nobody waited for the answer,
+    /// whatever it would have been.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub late: u64,
 }
 
 /// Requests that were refused by one means.
@@ -94,6 +101,7 @@ impl Acted {
                 totals.denied,
                 (shadows.denied, shadows.denied_good),
             ),
+            late: totals.count(Outcome::DeadlinePassed),
         }
     }
 
@@ -111,6 +119,11 @@ impl Acted {
             breakers: of(Means::Break, self.breakers),
             shed: of(Means::Shed, self.shed),
             denied: of(Means::Deny, self.denied),
+            late: if means.contains(&Means::Deadline) {
+                self.late
+            } else {
+                0
+            },
         }
     }
 
@@ -121,6 +134,7 @@ impl Acted {
             breakers: self.breakers.plus(other.breakers),
             shed: self.shed.plus(other.shed),
             denied: self.denied.plus(other.denied),
+            late: self.late.saturating_add(other.late),
         }
     }
 
@@ -131,6 +145,7 @@ impl Acted {
             breakers: self.breakers.since(before.breakers),
             shed: self.shed.since(before.shed),
             denied: self.denied.since(before.denied),
+            late: self.late.saturating_sub(before.late),
         }
     }
 }
@@ -183,4 +198,12 @@ impl Refusals {
             refused_unknown: self.refused_unknown.saturating_sub(before.refused_unknown),
         }
     }
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde hands out references"
+)]
+const fn is_none(count: &u64) -> bool {
+    *count == 0
 }

@@ -355,8 +355,9 @@ mod tests {
         outcomes[Outcome::Timeout.index()] = 25;
         outcomes[Outcome::Shed.index()] = 8;
         outcomes[Outcome::Blocked.index()] = 4;
+        outcomes[Outcome::DeadlinePassed.index()] = 3;
         let counts = ScopeCounts {
-            requests: 112,
+            requests: 115,
             outcomes,
             ..ScopeCounts::nothing(scope())
         };
@@ -367,6 +368,9 @@ mod tests {
         assert_eq!((of(acted.shed), of(acted.denied)), ((8, 2, 6), (4, 1, 3)));
         let alone = acted.by(&[crate::Means::Deny].into());
         assert_eq!((of(alone.shed), of(alone.denied)), ((0, 0, 0), (4, 1, 3)));
+        let late = acted.by(&[crate::Means::Deadline].into());
+        assert_eq!((acted.late, alone.late, late.late), (3, 0, 3));
+        assert_eq!(late.shed, crate::Refusals::default());
         let stored = serde_json::to_string(&state.totals).unwrap();
         let read: ScopeTotals = serde_json::from_str(&stored).unwrap();
         assert_eq!(read, state.totals);
