@@ -10,7 +10,8 @@ pub struct DoorLimits {
     /// The same of all clients with one identity, which only TLS gives.
     pub connections_per_identity_max: usize,
     /// Handshakes that are reckoned at one time; more wait. Who only waits for the client is not among them, so of more
-    /// than the process has threads nobody notices anything; below that, the rest of the threads is left to others.
+    /// than the process has threads nobody notices anything; below that, the rest of the threads is left to others. The
+    /// client's proof, which comes later, has no turn.
     pub handshakes_max: usize,
     /// How long a connection may take until it is secured, its turn to be reckoned included, and then until it speaks: HTTP/2, at the HTTP API a first request.
     pub handshake_time_max: Duration,

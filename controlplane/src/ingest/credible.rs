@@ -1,8 +1,8 @@
 //! Counts that no sidecar can have, and what becomes of them.
 //!
 //! Counts are added up for 90 days, and who may report for a service is believed. One report with a count beyond
-//! everything, of a broken or hostile sidecar, would decide about the budget of its service alone, and fill counters
-//! for good. What cannot be is left out, and the rest of the report counts.
+//! everything, of a broken or hostile sidecar, would fill the counters of its service for good. What cannot be is left out, and the rest of the report counts. It is a bound on one report (a minute's worth at least), so that
+//! counters stay within reason: who goes on to lie within it is believed, for the services that it may report about.
 
 use sloop_controllers::{ArmCounts, ObjectiveCounts, ScopeCounts};
 
@@ -14,16 +14,20 @@ impl Report {
     /// Leaves out scopes, deny rules and trouble with a count above `max`. Returns how many that were.
     pub fn leave_out_above(&mut self, max: u64) -> u64 {
         let before = self.scopes.len() + self.denials.len();
-        let scopes = std::mem::take(&mut self.scopes);
-        let details = std::mem::take(&mut self.details);
-        (self.scopes, self.details) = scopes
-            .into_iter()
-            .zip(details)
-            .filter(|(counts, details)| {
-                all_of_scope(counts).all(|it| it <= max)
-                    && all_of_details(details).all(|it| it <= max)
-            })
-            .unzip();
+        let can_be = |counts: &ScopeCounts, details: &Details| {
+            all_of_scope(counts).all(|it| it <= max) && all_of_details(details).all(|it| it <= max)
+        };
+        let mut all = self.scopes.iter().zip(&self.details);
+        // As all but always; nothing is moved then.
+        if !all.all(|(counts, details)| can_be(counts, details)) {
+            let scopes = std::mem::take(&mut self.scopes);
+            let details = std::mem::take(&mut self.details);
+            (self.scopes, self.details) = scopes
+                .into_iter()
+                .zip(details)
+                .filter(|(counts, details)| can_be(counts, details))
+                .unzip();
+        }
         self.denials.retain(|denied| {
             let counts = [denied.refused, denied.shadow_refused, denied.over_share];
             counts.iter().all(|count| *count <= max)

@@ -102,7 +102,7 @@ impl IngestMetrics {
             scopes_dropped: counter(
                 meter,
                 "report_scopes_dropped",
-                "Scopes in reports that made no sense, were too many or counted more than can be, and were left out.",
+                "Scopes, deny rules and trouble in reports that made no sense, were too many or counted more than can be, and were left out.",
             ),
             gaps: counter(
                 meter,
@@ -112,7 +112,7 @@ impl IngestMetrics {
             vms_gone: counter(
                 meter,
                 "filter_vms_gone",
-                "VMs of filters that ended, each with what it had counted since its last report.",
+                "VMs of filters that said nothing for ten minutes: ended, or cut off.",
             ),
             trouble: counter_by(
                 meter,
@@ -172,7 +172,7 @@ impl IngestMetrics {
         self.gaps.add(1, &[]);
     }
 
-    /// So many VMs of filters ended.
+    /// So many VMs of filters said nothing for too long.
     pub fn vms_gone(&self, count: usize) {
         if count != 0 {
             self.vms_gone.add(count as u64, &[]);

@@ -67,6 +67,8 @@ impl Parts {
     pub(super) async fn failed(&mut self) -> ServeError {
         let early = |part| ServeError::Early { part };
         tokio::select! {
+            // Those that follow the loop end with it.
+            biased;
             ended = self.running.ended() => ended.map_or_else(ServeError::Task, |()| early("loop")),
             ended = self.grpc.ended() => ended.map_or_else(ServeError::Task, |()| early("gRPC server")),
             ended = self.http.ended() => match ended {
@@ -74,6 +76,8 @@ impl Parts {
                 Ok(Err(error)) => ServeError::Http(error),
                 Err(error) => ServeError::Task(error),
             },
+            ended = self.watching.ended() => ended.map_or_else(ServeError::Task, |()| early("watch of documents")),
+            ended = self.alerting.ended() => ended.map_or_else(ServeError::Task, |()| early("telling of alerts")),
         }
     }
 
@@ -131,7 +135,7 @@ mod tests {
             }),
             grpc: part(pending()),
             http: part(pending()),
-            watching: part(async {}),
+            watching: part(pending()),
             alerting: part(pending()),
         };
         changed(&mut parts);
@@ -149,12 +153,21 @@ mod tests {
             ended(|parts| parts.http = part(async { Ok(()) })).await,
             ended(|parts| parts.http = part(async { Err(io::ErrorKind::Other.into()) })).await,
             ended(|parts| parts.grpc = part(async { panic!("on purpose") })).await,
+            ended(|parts| parts.watching = part(async {})).await,
+            ended(|parts| parts.alerting = part(async {})).await,
         ];
         let http = ("the HTTP server ended".to_owned(), true);
         let task = ("a task ended early".to_owned(), true);
         assert_eq!(
             all,
-            [early("gRPC server"), early("HTTP server"), http, task]
+            [
+                early("gRPC server"),
+                early("HTTP server"),
+                http,
+                task,
+                early("watch of documents"),
+                early("telling of alerts"),
+            ]
         );
     }
 

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
 
 use hyper_util::rt::TokioIo;
 use rustls::pki_types::pem::PemObject;
@@ -516,6 +517,7 @@ async fn a_secured_connection_ends_when_it_is_old_and_the_next_is_let_in() {
     let (authority, folder) = (&secured.authority, secured.path());
     let checkout = authority.write(folder, "checkout", &[CHECKOUT]);
     let config = Arc::new(config(authority, Some(&checkout)));
+    let begun = Instant::now();
     let stream = TcpStream::connect(secured.sloop.grpc).await.unwrap();
     let name = ServerName::try_from("localhost").unwrap();
     let mut stream = TlsConnector::from(config)
@@ -528,6 +530,8 @@ async fn a_secured_connection_ends_when_it_is_old_and_the_next_is_let_in() {
     let mut said = [0; 256];
     let end = async { while !matches!(stream.read(&mut said).await, Ok(0) | Err(_)) {} };
     tokio::time::timeout(SOON, end).await.expect("it ends");
+    // Its age is spread by a tenth.
+    assert!(Duration::from_millis(900) <= begun.elapsed(), "not before");
     assert_eq!(secured.limit_hits("handshake_time").await, 0.0);
     secured.lets_in(authority, Some(&checkout)).await.unwrap();
 }

@@ -48,7 +48,7 @@ impl Counts {
                 service = report.group,
                 left_out,
                 max_per_second = self.limits.requests_per_second,
-                "a sidecar reports more requests than there can have been; these scopes do not count"
+                "a sidecar reports more requests than there can have been; what cannot be does not count"
             );
         }
     }
