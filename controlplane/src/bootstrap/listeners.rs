@@ -66,6 +66,8 @@ impl Bootstrap {
                 format!(
                     "- name: {name}
   domains: [{domains}]
+  # Tell a retry from a first attempt: those who are asked bound retries that do not help.
+  include_request_attempt_count: true
   routes:
   - name: {name}
     match: {{prefix: \"/\"}}

@@ -57,6 +57,12 @@ fn no_call_ends_for_how_long_it_takes_in_all() {
 }
 
 #[test]
+fn those_who_are_asked_are_told_which_attempt_it_is() {
+    let count = "include_request_attempt_count: true";
+    assert_eq!(lines_of(&example().to_yaml(), count), 1);
+}
+
+#[test]
 fn callers_with_private_addresses_may_say_how_long_they_wait() {
     let yaml = example().to_yaml();
     assert_eq!(lines_of(&yaml, "internal_address_config:"), 1);
