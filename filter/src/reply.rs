@@ -58,13 +58,13 @@ fn shed(vm: &mut Vm, is_grpc: bool) {
 }
 
 /// Answers 503 because retries do not help, so that whoever sent it does not try again: Envoy retries nothing that has
-/// `x-envoy-overloaded`.
+/// `x-envoy-ratelimited`, unless it is told to.
 fn refuse_retry(vm: &mut Vm, is_grpc: bool) {
     vm.count(host::send_local_response(LocalResponse {
         status: 503,
         details: "sloop_retry_budget",
         body: "sloop: retries do not help",
-        headers: &serialised(&[("x-envoy-overloaded", b"true"), (VERDICT, b"retry")]),
+        headers: &serialised(&[("x-envoy-ratelimited", b"true"), (VERDICT, b"retry")]),
         grpc_status: is_grpc.then_some(UNAVAILABLE),
     }));
 }

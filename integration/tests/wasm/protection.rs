@@ -190,7 +190,7 @@ fn who_tries_again_in_vain_is_told_not_to() {
     let reply = one.reply().unwrap();
     let details = (reply.status, reply.details.as_str(), reply.grpc_status);
     assert_eq!(details, (503, "sloop_retry_budget", -1));
-    assert_eq!(one.received("x-envoy-overloaded").unwrap(), "true");
+    assert_eq!(one.received("x-envoy-ratelimited").unwrap(), "true");
     assert_eq!(one.received("x-sloop-verdict").unwrap(), "retry");
     let call = Request::get("/pay").header("content-type", "application/grpc");
     assert_eq!(attempt(call, "2").reply().unwrap().grpc_status, 14);

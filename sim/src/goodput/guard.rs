@@ -41,7 +41,7 @@ pub(super) enum Admitted {
     Passes(Pass),
     /// It does not, and the caller may try again.
     Refused,
-    /// It does not, and the caller's Envoy does not try again (`x-envoy-overloaded`).
+    /// It does not, and the caller's Envoy does not try again (`x-envoy-ratelimited`).
     RefusedForGood,
 }
 
