@@ -139,6 +139,13 @@ impl Sim {
         }
     }
 
+    /// Changes with which status requests fail that do, 500 at first.
+    pub fn fails_with(&mut self, status: u16) {
+        for sidecar in &mut self.sidecars {
+            sidecar.fails_with = status;
+        }
+    }
+
     /// Changes what one upstream does.
     ///
     /// # Panics

@@ -52,6 +52,8 @@ pub(super) struct Sidecar {
     plane: Plane,
     pub(super) rate: f64,
     pub(super) upstream: Upstream,
+    /// The status of what fails.
+    pub(super) fails_with: u16,
     pub(super) tally: Tally,
     arrived: u32,
     /// Whether the newest request has the header over which services stumble.
@@ -93,6 +95,7 @@ impl Sidecar {
                 stumbling: 0.0,
                 latency: Duration::from_millis(10),
             },
+            fails_with: 500,
             tally: Tally::default(),
             arrived: 0,
             stumbles: false,
@@ -146,7 +149,7 @@ impl Sidecar {
             failing
         };
         let ending = answered(if random.random_bool(failing) {
-            500
+            self.fails_with
         } else {
             200
         });

@@ -2,7 +2,7 @@
 
 use sloop_model::{
     BreakerMode, BreakerRule, BreakerWindow, DelaySpread, DenyRule, ExchangeSide, FaultEnding,
-    FaultRule, Mode, Pace, Policy, RetryRule, Rule, Share, ShedRule, WallTime,
+    FaultRule, Judge, Mode, Pace, Policy, RetryRule, Rule, Share, ShedRule, WallTime,
 };
 
 use super::table::percent;
@@ -90,6 +90,11 @@ fn breaker(rule: &BreakerRule) -> String {
             let share = percent(Some(share.as_fraction()));
             format!(" or more than {share} took longer than {}", length(slow_us))
         });
+    let bad = match limits.manner.judge {
+        Judge::Outcomes => "failed",
+        Judge::Objectives => "were bad as objectives count them",
+        Judge::Both => "failed or were bad as objectives count them",
+    };
     let millis = |millis: u32| span(millis.into());
     let window = match rule.window() {
         BreakerWindow::Time { length, .. } => {
@@ -101,7 +106,7 @@ fn breaker(rule: &BreakerRule) -> String {
         BreakerWindow::Calls(calls) => format!("of the last {calls} requests"),
     };
     format!(
-        "when more than {} failed{slow}, of at least {} {window}; \
+        "when more than {} {bad}{slow}, of at least {} {window}; \
          stays open for {}, at most {}; closes after {} probes and {}{}",
         percent(Some(limits.failed_max.as_fraction())),
         rule.calls_min(),
@@ -129,9 +134,14 @@ fn shedding(mode: Mode, limits: Option<&ShedRule>) -> String {
             length(slow_us)
         )
     });
+    let bad = match limits.judge {
+        Judge::Outcomes => "fail",
+        Judge::Objectives => "are bad as objectives count them",
+        Judge::Both => "fail or are bad as objectives count them",
+    };
     let failed = limits
         .failed_max
-        .map(|of| format!("more than {} fail", share(of)));
+        .map(|of| format!("more than {} {bad}", share(of)));
     let in_flight = limits
         .in_flight_max
         .map(|of| format!("more than {of} are under way in a worker"));

@@ -35,7 +35,7 @@ mod wilson;
 
 pub use arm::{Arm, ArmShares, Arms, ExperimentKey, InvalidArmShares};
 pub use breaker::{
-    BreakerLimits, BreakerManner, BreakerMode, BreakerRule, BreakerWindow, InvalidBreaker,
+    BreakerLimits, BreakerManner, BreakerMode, BreakerRule, BreakerWindow, InvalidBreaker, Judge,
     LateOutcomes, LostProbes, Pace, ProbeVerdict, Threshold, Trip, Wake,
 };
 pub use config::{
@@ -63,7 +63,9 @@ pub use latency::{InvalidLatencies, LatencyBucket, LatencyCounts};
 pub use matcher::{HeaderMatch, InvalidMatch, PathMatch, RequestMatch};
 pub use module::Module;
 pub use names::{InvalidName, RouteName, ServiceName, SloName};
-pub use objective::{InvalidSelector, Judgement, Objective, ObjectiveId, Selector, StatusRange};
+pub use objective::{
+    InvalidSelector, Judgement, Objective, ObjectiveId, Selector, StatusRange, slow_us,
+};
 pub use outcome::{Ended, Outcome, OutcomeClass, OwnVerdict};
 pub use policy::{Mode, Policy, Rule};
 pub use retry::{InvalidRetries, RetryConfig, RetryLimits, RetryRule};

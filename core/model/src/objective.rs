@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Ended, Flags, Outcome, SloName};
+use crate::{Ended, Flags, Mode, Outcome, SloName};
 
 /// Names one objective of one SLO.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -41,6 +41,10 @@ pub struct Objective {
     /// The longest good latency in whole microseconds, inclusive.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub within_us: Option<u64>,
+    /// Whether breakers and shedding that judge by objectives judge by it; `shadow` when its SLO only
+    /// watches. To the filter both are the same. When absent, it only counts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub guards: Option<Mode>,
 }
 
 /// What an objective says about one request.
@@ -63,6 +67,12 @@ impl Objective {
             .into_iter()
             .flatten()
             .any(|selector| selector.flags != 0)
+    }
+
+    /// The longest latency, in whole microseconds, that is not bad as such: above it `within_us` or `bad` say so.
+    #[must_use]
+    pub fn slow_us(&self) -> Option<u64> {
+        slow_us(self.within_us, self.bad.as_ref())
     }
 
     /// Judges a request that ended as `ended` after `latency_us` whole microseconds.
@@ -111,6 +121,14 @@ impl Objective {
             Judgement::Bad
         }
     }
+}
+
+/// The longest latency, in whole microseconds, that is not bad as such, where good latencies are at most `within_us` and
+/// `bad` is bad.
+#[must_use]
+pub fn slow_us(within_us: Option<u64>, bad: Option<&Selector>) -> Option<u64> {
+    let slower = bad.and_then(|bad| bad.slower_than_us);
+    within_us.into_iter().chain(slower).min()
 }
 
 /// Selects requests by how they ended: a request is selected when any of the conditions holds.
@@ -278,6 +296,7 @@ mod tests {
             good: None,
             bad: None,
             within_us: None,
+            guards: None,
         }
     }
 
@@ -340,6 +359,19 @@ mod tests {
         };
         assert_eq!(judged(&odd, 429, 1), Judgement::Bad);
         assert_eq!(judged(&odd, 500, 1), Judgement::Good);
+    }
+
+    #[test]
+    fn slow_is_what_is_bad_for_its_time_alone() {
+        let slower = Selector {
+            slower_than_us: Some(250_000),
+            ..Selector::default()
+        };
+        assert_eq!(slow_us(None, None), None);
+        assert_eq!(slow_us(Some(100_000), None), Some(100_000));
+        assert_eq!(slow_us(None, Some(&slower)), Some(250_000));
+        assert_eq!(slow_us(Some(300_000), Some(&slower)), Some(250_000));
+        assert_eq!(slow_us(None, Some(&Selector::default())), None);
     }
 
     #[test]

@@ -4,7 +4,7 @@ use core::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Criticality, Mode, Share, WallTime};
+use crate::{Criticality, Judge, Mode, Share, WallTime};
 
 /// Shedding on a scope.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -70,6 +70,9 @@ pub struct ShedLimits {
     /// Narrower bounds for classes.
     #[serde(default, skip_serializing_if = "ClassShares::is_whole")]
     pub class_max: ClassShares,
+    /// By what a request is bad; what is too slow is so by `slow_us` alone.
+    #[serde(default, skip_serializing_if = "Judge::is_default")]
+    pub judge: Judge,
 }
 
 /// The largest share of each class that may be shed; the whole where nothing is said.
@@ -259,6 +262,7 @@ mod tests {
             failed_max: None,
             in_flight_max: None,
             class_max: ClassShares::WHOLE,
+            judge: Judge::Outcomes,
         }
     }
 

@@ -65,7 +65,7 @@ fn in_todays_words(mut config: Value) -> Value {
         if let Some(breaker) = scope.get_mut("breaker") {
             breaker["limits"]["window_calls"] = json!(null);
             breaker["limits"]["manner"] = json!({"threshold": "exceeded", "verdict": "first_failure",
-                "late": "ignored", "wake": "on_time", "lost": "replaced", "pace": "time"});
+                "late": "ignored", "wake": "on_time", "lost": "replaced", "pace": "time", "judge": "outcomes"});
         }
         if let Some(faults) = scope.get_mut("faults") {
             let plain = json!({"control": 0, "match": null, "caller": [], "criticality": [], "sidecars": 10_000,

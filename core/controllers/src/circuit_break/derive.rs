@@ -34,6 +34,15 @@
 //! the requests slower than its threshold. Its failed level is the same, since a
 //! failure is never good.
 //!
+//! # What is bad
+//!
+//! A breaker judges what the objective counts. One that selects nothing (`Indicator::judge`) counts what outcomes say: what
+//! was not served is bad. Else the rule says [`Judge::Objectives`], and the filter asks the objectives that guard the scope
+//! ([`guards`]): a 503 that `bad` does not name opens nothing then, and a 429 that it names does. What is bad for its time alone
+//! (`within_us`, and `slowerThan` of `bad`) stays slowness, against which shedding is tried first. Several SLOs on a scope are
+//! judged together ([`stricter`]): bad is what is bad for any of them. What the filter answered itself, and what callers gave up
+//! before it was slow, is never counted, whatever an objective says.
+//!
 //! # Confidence
 //!
 //! "Surely" is the lower end of Wilson's interval at three standard deviations,
@@ -62,6 +71,11 @@
 //!   answer. A service that is well is back at its full load within five of its own round trips; one that is overwhelmed by what
 //!   comes back answers late, and is sent no more meanwhile. If it fails, ten requests open the breaker again.
 //!
+//! How often it may open follows from these: 50 ms apart at least, so twenty times a second at most, and never before ten more
+//! answers were surely bad (a property of `core/dataplane/src/breaker/tests/pace.rs`). A service that fails and is back
+//! several times a second has it open as often. That is harmless: each time costs what finding out costs, twenty requests or 50 ms of
+//! them and the ramp, which is less than what fails meanwhile; failed attempts are nobody's news; and the fleet orders six times a minute at most.
+//!
 //! # Worked example: 99.9 %, answered within 250 ms
 //!
 //! `b = 0.001`; level `1.001 / 2 = 0.5005`. Opens when surely more than
@@ -71,12 +85,12 @@
 //! 10 ms it then takes four of them (2, 4, 8 and 16 under way) until the breaker is closed.
 
 use sloop_model::{
-    BreakerLimits, BreakerManner, BreakerRule, LateOutcomes, LostProbes, Pace, ProbeVerdict, Share,
-    Target, Threshold, Wake,
+    BreakerLimits, BreakerManner, BreakerRule, Judge, LateOutcomes, LostProbes, Mode, Pace,
+    ProbeVerdict, Share, Target, Threshold, Wake,
 };
 
 use crate::budget::{SIGMAS, surely_above};
-use crate::slo::{Indicator, TripStatus};
+use crate::slo::{Indicator, SloMode, TripStatus};
 use crate::words::{Length, Percent};
 
 /// Judging by more would take longer than a window at any rate; only targets below 1 % need so many.
@@ -95,6 +109,7 @@ const MANNER: BreakerManner = BreakerManner {
     wake: Wake::OnTime,
     lost: LostProbes::Replaced,
     pace: Pace::Traffic,
+    judge: Judge::Outcomes,
 };
 
 /// The share of bad requests above which a breaker opens; nothing when everything may be bad.
@@ -103,8 +118,9 @@ pub(crate) fn trip_level(target: Target) -> Option<Share> {
     (level != Share::WHOLE).then_some(level)
 }
 
-/// The breaker that an objective implies; nothing when everything may be bad.
-pub(crate) fn limits(target: Target, within_us: Option<u64>) -> Option<BreakerRule> {
+/// The breaker that an objective implies, by outcomes; nothing when everything may be bad. What takes longer than
+/// `slow_us` microseconds is bad.
+pub(crate) fn limits(target: Target, slow_us: Option<u64>) -> Option<BreakerRule> {
     let level = trip_level(target)?;
     let limits = BreakerLimits {
         window_ms: Some(WINDOW_MS),
@@ -112,8 +128,8 @@ pub(crate) fn limits(target: Target, within_us: Option<u64>) -> Option<BreakerRu
         window_calls: None,
         calls_min: calls_min(level),
         failed_max: level,
-        slow_max: within_us.map(|_| level),
-        slow_us: within_us,
+        slow_max: slow_us.map(|_| level),
+        slow_us,
         sigmas_hundredths: sigmas_hundredths(),
         open_ms: OPEN_MS,
         open_max_ms: OPEN_MAX_MS,
@@ -122,6 +138,22 @@ pub(crate) fn limits(target: Target, within_us: Option<u64>) -> Option<BreakerRu
         manner: MANNER,
     };
     BreakerRule::try_from(limits).ok()
+}
+
+/// The same by `judge`.
+pub(crate) fn judged_by(rule: BreakerRule, judge: Judge) -> BreakerRule {
+    let limits = *rule.limits();
+    let manner = BreakerManner {
+        judge,
+        ..limits.manner
+    };
+    BreakerRule::try_from(BreakerLimits { manner, ..limits }).unwrap_or(rule)
+}
+
+/// Whether what judges by objectives judges by one with this `target` and `indicator`, in an SLO of `mode`.
+pub(crate) fn guards(mode: SloMode, target: Target, indicator: &Indicator) -> Option<Mode> {
+    let has_say = indicator.judge().asks_objectives() && trip_level(target).is_some();
+    mode.protection().filter(|_| has_say)
 }
 
 /// Fewest requests to judge by: so many failures in a row surely exceed `level`.
@@ -159,8 +191,11 @@ pub(crate) fn stricter(one: BreakerRule, other: BreakerRule) -> BreakerRule {
         open_max_ms: one_limits.open_max_ms.max(other_limits.open_max_ms),
         probes: one_limits.probes.min(other_limits.probes),
         ramp_ms: one_limits.ramp_ms.max(other_limits.ramp_ms),
-        // Derived rules all have the same.
-        manner: one_limits.manner,
+        // Of derived rules all else is the same.
+        manner: BreakerManner {
+            judge: one_limits.manner.judge.and(other_limits.manner.judge),
+            ..one_limits.manner
+        },
     };
     // Each number comes from a rule that was checked, and they depend on each other only as kept here.
     BreakerRule::try_from(limits).unwrap_or(one)
@@ -175,14 +210,18 @@ fn shorter(one: Option<u32>, other: Option<u32>) -> Option<u32> {
 pub(crate) fn trip_status(target: Target, indicator: &Indicator) -> Option<TripStatus> {
     let level = trip_level(target)?;
     let budget = target.budget_fraction();
-    let slow = indicator.within_us.map_or_else(String::new, |within| {
+    let bad = match indicator.judge() {
+        Judge::Outcomes => "failed",
+        Judge::Objectives | Judge::Both => "were bad as the objective counts them",
+    };
+    let slow = indicator.slow_us().map_or_else(String::new, |within| {
         let within = Length(core::time::Duration::from_micros(within));
         format!(" or were slower than {within}")
     });
     Some(TripStatus {
         level: level.as_fraction(),
         derivation: format!(
-            "target {} leaves {} to be bad; refusing everything takes more than it gives below half way from there to everything; so a breaker opens when surely more than {} failed{slow} within {} ms, judged by {} requests at least",
+            "target {} leaves {} to be bad; refusing everything takes more than it gives below half way from there to everything; so a breaker opens when surely more than {} {bad}{slow} within {} ms, judged by {} requests at least",
             Percent(target.as_fraction()),
             Percent(budget),
             Percent(level.as_fraction()),

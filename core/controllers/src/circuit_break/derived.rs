@@ -1,10 +1,11 @@
 //! What objectives imply, kept as long as they say the same: it is asked for in every step.
 
-use sloop_model::{BreakerRule, DeadlineLimit, RetryRule, ShedRule, Target};
+use sloop_model::{BreakerRule, DeadlineLimit, Judge, RetryRule, ShedRule, Target};
 
 use super::{deadline, derive, retry, shed};
 use crate::SloIntent;
 use crate::detect::Hypotheses;
+use crate::slo::Indicator;
 
 /// What one objective implies; nothing of each where everything may be bad.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,8 +15,29 @@ pub(super) struct Derived {
     pub(super) deadline: Option<DeadlineLimit>,
     pub(super) retries: Option<RetryRule>,
     pub(super) hypotheses: Option<Hypotheses>,
-    /// What it all follows from: the target, and the longest good latency in microseconds.
-    from: (Target, Option<u64>),
+    from: Basis,
+}
+
+/// What it all follows from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Basis {
+    target: Target,
+    /// The longest good latency, in microseconds.
+    within_us: Option<u64>,
+    /// The longest latency that is not bad as such, in microseconds.
+    slow_us: Option<u64>,
+    judge: Judge,
+}
+
+impl Basis {
+    fn of(target: Target, indicator: &Indicator) -> Self {
+        Self {
+            target,
+            within_us: indicator.within_us,
+            slow_us: indicator.slow_us(),
+            judge: indicator.judge(),
+        }
+    }
 }
 
 /// That of all objectives of one SLO that are counted, in their order: as many as a document may have.
@@ -23,14 +45,20 @@ pub(super) struct Derived {
 pub(super) struct AllDerived(Vec<Derived>);
 
 impl Derived {
-    fn new((target, within_us): (Target, Option<u64>)) -> Self {
+    fn new(from: Basis) -> Self {
+        let Basis {
+            target,
+            within_us,
+            slow_us,
+            judge,
+        } = from;
         Self {
-            breaker: derive::limits(target, within_us),
-            shed: shed::shed_limits(target, within_us),
+            breaker: derive::limits(target, slow_us).map(|rule| derive::judged_by(rule, judge)),
+            shed: shed::shed_limits(target, slow_us).map(|rule| shed::judged_by(rule, judge)),
             deadline: deadline::deadline_limit(target, within_us),
             retries: retry::retry_limits(target),
             hypotheses: Hypotheses::of(target),
-            from: (target, within_us),
+            from,
         }
     }
 }
@@ -40,7 +68,7 @@ impl AllDerived {
     pub(super) fn follow(&mut self, intent: &SloIntent) {
         let mut counted = 0;
         for (_, objective, source) in intent.counted() {
-            let from = (objective.target, source.indicator.within_us);
+            let from = Basis::of(objective.target, &source.indicator);
             match self.0.get_mut(counted) {
                 Some(known) if known.from == from => {}
                 Some(known) => *known = Derived::new(from),
@@ -88,7 +116,7 @@ mod tests {
             kept.follow(&intent);
             let anew: Vec<Derived> = intent
                 .counted()
-                .map(|(_, objective, source)| (objective.target, source.indicator.within_us))
+                .map(|(_, objective, source)| Basis::of(objective.target, &source.indicator))
                 .map(Derived::new)
                 .collect();
             assert_eq!(kept.0, anew);

@@ -39,7 +39,7 @@
 //! and how much of that was good all the same, is in the reports; a `LoadShedding`
 //! with `mode: enforce` turns it on, with these bounds unless it gives its own.
 
-use sloop_model::{ClassShares, Share, ShedLimits, ShedRule, Target};
+use sloop_model::{ClassShares, Judge, Share, ShedLimits, ShedRule, Target};
 
 use super::derive::trip_level;
 
@@ -50,21 +50,23 @@ const SHARE_MAX: f64 = 0.9;
 /// The share of each class that passes, to measure.
 const FLOOR: f64 = 0.01;
 
-/// The bounds that an objective implies; nothing when everything may be bad.
-pub(crate) fn shed_limits(target: Target, within_us: Option<u64>) -> Option<ShedRule> {
+/// The bounds that an objective implies, by outcomes; nothing when everything may be bad. What takes longer than `slow_us`
+/// microseconds is bad.
+pub(crate) fn shed_limits(target: Target, slow_us: Option<u64>) -> Option<ShedRule> {
     let level = level(target)?;
     let limits = ShedLimits {
         share_min: Share::NONE,
         share_max: Share::nearest(SHARE_MAX),
         floor: Share::nearest(FLOOR),
-        slow_us: within_us,
-        slow_max: within_us.map(|_| level),
+        slow_us,
+        slow_max: slow_us.map(|_| level),
         failed_max: Some(level),
         in_flight_max: None,
         class_max: ClassShares {
             critical_plus: Share::NONE,
             ..ClassShares::WHOLE
         },
+        judge: Judge::Outcomes,
     };
     // A threshold beyond what shedding can measure leaves the failures.
     let without_slow = ShedLimits {
@@ -75,6 +77,12 @@ pub(crate) fn shed_limits(target: Target, within_us: Option<u64>) -> Option<Shed
     ShedRule::try_from(limits)
         .or_else(|_| ShedRule::try_from(without_slow))
         .ok()
+}
+
+/// The same by `judge`.
+pub(crate) fn judged_by(rule: ShedRule, judge: Judge) -> ShedRule {
+    let limits = *rule.limits();
+    ShedRule::try_from(ShedLimits { judge, ..limits }).unwrap_or(rule)
 }
 
 /// One rule that begins as early as either.
@@ -89,6 +97,7 @@ pub(crate) fn earlier(one: ShedRule, other: ShedRule) -> ShedRule {
         slow_max: slow.map(|(level, _)| level),
         slow_us: slow.map(|(_, threshold)| threshold),
         failed_max: failed_max.min(),
+        judge: one.limits().judge.and(other.limits().judge),
         ..*one.limits()
     };
     // Each number comes from a rule that was checked.

@@ -1,4 +1,5 @@
 mod alone;
+mod judging;
 mod quorum;
 
 use core::time::Duration;

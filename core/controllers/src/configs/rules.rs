@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use sloop_model::{
-    BreakerConfig, DeadlineConfig, DenyRule, FaultRule, FilterConfig, Objective, Policy,
+    BreakerConfig, DeadlineConfig, DenyRule, FaultRule, FilterConfig, Judge, Objective, Policy,
     RequestMatch, RetryConfig, RouteName, Rule, ScopeConfig, Selector, ServiceName, ShedConfig,
     Side, Trip,
 };
@@ -95,6 +95,7 @@ impl<'a> Rules<'a> {
             }
             error.is_none()
         });
+        guard(&mut config);
         let on = format!("{} {route}", self.service);
         for objective in surplus(&mut config.objectives, FilterConfig::OBJECTIVES_MAX) {
             left_out.push(format!(
@@ -287,6 +288,22 @@ impl<'a> Rules<'a> {
                 .copied()
         };
         on(|named, route| named == route).chain(on(|named, _| named.is_any()))
+    }
+}
+
+/// Leaves only those objectives to guard that the breaker or the shedding of the scope is derived from: the SLOs that act,
+/// or where none does, those that watch; and none where neither asks objectives.
+fn guard(config: &mut ScopeConfig) {
+    let breaker = config.breaker.map(|breaker| breaker.limits.limits().manner);
+    let judges = [
+        breaker.map(|manner| manner.judge),
+        config.shed.map(|shed| shed.limits.limits().judge),
+    ];
+    let asks = judges.into_iter().flatten().any(Judge::asks_objectives);
+    let first = config.objectives.iter().filter_map(|one| one.guards).min();
+    let first = first.filter(|_| asks);
+    for objective in &mut config.objectives {
+        objective.guards = objective.guards.filter(|mode| Some(*mode) == first);
     }
 }
 

@@ -1,5 +1,5 @@
 use sloop_model::{
-    BreakerMode, BreakerRule, Criticality, DeadlineMode, DenyRule, Mode, Module, Objective,
+    BreakerMode, BreakerRule, Criticality, DeadlineMode, DenyRule, Judge, Mode, Module, Objective,
     ObjectiveId, PathMatch, RequestMatch, Rule, SloName, Target, TraceResponse, Trip, WallTime,
 };
 
@@ -54,6 +54,7 @@ fn count(index: u32) -> Rule {
         good: None,
         bad: None,
         within_us: None,
+        guards: None,
     }))
 }
 
@@ -435,4 +436,45 @@ fn routes_have_their_criticality_and_filters_their_settings() {
         .collect();
     assert_eq!(classes, [None, Some(Criticality::Sheddable)]);
     assert_eq!(made.config.dimensions.unwrap().values_max, 8);
+}
+
+/// An objective of an SLO of `mode` that selects what it counts.
+fn guarding(index: u32, mode: Mode) -> Rule {
+    let Rule::Count(mut objective) = count(index) else {
+        unreachable!()
+    };
+    objective.guards = Some(mode);
+    Rule::Count(objective)
+}
+
+/// The objectives that guard, when a breaker judges by `judge`.
+fn guards(judge: Judge, rules: &[Rule]) -> Vec<u32> {
+    let mut limits = *limits(0.99).limits();
+    limits.manner.judge = judge;
+    let breaker = Rule::Break {
+        mode: BreakerMode::Enforce,
+        limits: limits.try_into().unwrap(),
+        expires_at_ms: WallTime::from_millis(9),
+    };
+    let policies: Vec<Policy> = rules
+        .iter()
+        .chain([&breaker])
+        .map(|rule| policy("payments", "charge", Side::Server, rule.clone()))
+        .collect();
+    let made = made(Side::Server, &[], &policies);
+    let objectives = made.config.scopes[0].objectives.iter();
+    objectives
+        .filter(|objective| objective.guards.is_some())
+        .map(|objective| objective.id.index)
+        .collect()
+}
+
+#[test]
+fn those_guard_that_the_breaker_is_derived_from() {
+    let (acts, watches) = (guarding(0, Mode::Enforce), guarding(1, Mode::Shadow));
+    let all = [acts, watches.clone(), count(2)];
+    assert_eq!(guards(Judge::Objectives, &all), [0]);
+    assert_eq!(guards(Judge::Both, &all), [0]);
+    assert_eq!(guards(Judge::Objectives, &[watches, count(2)]), [1]);
+    assert_eq!(guards(Judge::Outcomes, &all), [0; 0], "nobody asks them");
 }

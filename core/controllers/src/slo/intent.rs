@@ -4,8 +4,8 @@ use core::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use sloop_model::{
-    DeadlineLimit, Objective, ObjectiveId, Scope, Selector, ServiceName, Side, SloName, Target,
-    WallTime,
+    DeadlineLimit, Judge, Mode, Objective, ObjectiveId, Scope, Selector, ServiceName, Side,
+    SloName, Target, WallTime, slow_us,
 };
 
 use crate::RouteSelector;
@@ -50,6 +50,17 @@ pub enum SloMode {
     Shadow,
     /// It acts.
     Actionable,
+}
+
+impl SloMode {
+    /// What the protection that it implies may do; nothing when it implies none.
+    pub(crate) const fn protection(self) -> Option<Mode> {
+        match self {
+            Self::Monitored => None,
+            Self::Shadow => Some(Mode::Shadow),
+            Self::Actionable => Some(Mode::Enforce),
+        }
+    }
 }
 
 /// How long the requests have that an SLO counts, as it is declared.
@@ -361,6 +372,20 @@ impl Indicator {
             good: self.good.clone(),
             bad: self.bad.clone(),
             within_us: self.within_us,
+            guards: None,
+        }
+    }
+
+    /// The longest latency that is not bad as such, in whole microseconds.
+    pub(crate) fn slow_us(&self) -> Option<u64> {
+        slow_us(self.within_us, self.bad.as_ref())
+    }
+
+    /// By what protection must judge to judge as this does: outcomes are enough where it selects nothing.
+    pub(crate) const fn judge(&self) -> Judge {
+        match (&self.total, &self.good, &self.bad) {
+            (None, None, None) => Judge::Outcomes,
+            (_, _, _) => Judge::Objectives,
         }
     }
 }

@@ -38,8 +38,9 @@ use core::fmt::Write as _;
 use core::time::Duration;
 
 use measure::Measured;
-use sloop_model::{Policy, Rule, WallTime};
+use sloop_model::{Objective, Policy, Rule, WallTime};
 
+use crate::circuit_break::guards;
 use crate::detect::Change;
 use crate::words::{Length, Percent, joined};
 use crate::{Controller, Decision, Signal, Speed, Stage, World};
@@ -66,7 +67,10 @@ impl Controller for Slo {
             let measured = Measured::new(intent, index, objective, world);
             decision.policies.push(Policy {
                 scope: source.scope(),
-                rule: Rule::Count(Box::new(source.indicator.objective(measured.id.clone()))),
+                rule: Rule::Count(Box::new(Objective {
+                    guards: guards(intent.mode, objective.target, &source.indicator),
+                    ..source.indicator.objective(measured.id.clone())
+                })),
             });
             // A slice may be bad by one failure: of their share the rate of failures says too little.
             let change = match intent.budgeting {

@@ -9,6 +9,7 @@ use sloop_model::{Dimension, Ended, Outcome, OwnVerdict, Time};
 use super::Plane;
 use super::entry::Entry;
 use super::exchange::{Decided, Ending, Exchange};
+use super::proof;
 use super::spans::Kept;
 use crate::shed::ShedEnding;
 use crate::sli::{self, Judged, Place};
@@ -61,7 +62,7 @@ impl Plane {
         // The waits were ours: they say nothing about the service.
         let own = now.since(exchange.began.after(waited));
         let is_news = exchange.ticket.is_some();
-        teach(entry, &mut exchange, (judged, own), now);
+        teach(entry, &mut exchange, &ended, (judged, own), now);
         if is_news {
             // The others are told although no other request may come.
             self.sharing.has_news(now);
@@ -186,7 +187,13 @@ fn count_verdict(entry: &mut Entry, exchange: &Exchange, verdict: OwnVerdict, is
 }
 
 /// Lets breaker, shedder and retry budget learn from the request.
-fn teach(entry: &mut Entry, exchange: &mut Exchange, (judged, own): (Judged, Duration), now: Time) {
+fn teach(
+    entry: &mut Entry,
+    exchange: &mut Exchange,
+    ended: &Ended,
+    (judged, own): (Judged, Duration),
+    now: Time,
+) {
     let Judged {
         outcome,
         is_good,
@@ -202,14 +209,20 @@ fn teach(entry: &mut Entry, exchange: &mut Exchange, (judged, own): (Judged, Dur
             budget.learn(is_left || is_bad);
         }
     }
+    let policy = &exchange.policy;
+    let said = policy
+        .has_guards
+        .then(|| proof::said(&policy.objectives, ended, outcome, own));
+    let proof = |judge| proof::of(outcome, judge, said);
     if let Some(ticket) = exchange.ticket.take() {
         // What was shed after the breaker had let it pass proves nothing, and gives its permission back.
         let relief = entry.relief();
+        let outcome = proof(entry.guard.judge());
         entry.guard.record(ticket, (outcome, own), relief, now);
     }
     if let (Some(shedder), Some(ticket)) = (&mut entry.shedder, exchange.shed_ticket.take()) {
         let ending = ShedEnding {
-            outcome,
+            outcome: proof(shedder.judge()),
             latency: own,
             is_good,
         };

@@ -28,6 +28,8 @@ pub(super) struct Policy {
     pub(super) asks_flags: bool,
     /// The deadline of requests, by the wall clock: it is read for each that has one anyway.
     pub(super) deadline: Option<DeadlineConfig>,
+    /// Whether breaker and shedder may have to judge by some of them.
+    pub(super) has_guards: bool,
     pub(super) faults: Faults,
     /// Whether there is a retry budget, unless it has expired.
     pub(super) bounds_retries: bool,
@@ -131,6 +133,7 @@ impl Entry {
                 objectives: config.objectives.clone(),
                 asks_flags: config.objectives.iter().any(Objective::asks_flags),
                 deadline: config.deadline,
+                has_guards: config.objectives.iter().any(|one| one.guards.is_some()),
                 faults: Faults::new(&config.faults, sidecar),
                 bounds_retries: config.retries.is_some(),
             })

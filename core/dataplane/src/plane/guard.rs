@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use sloop_model::{BreakerConfig, BreakerMode, Outcome, Time, WallTime};
+use sloop_model::{BreakerConfig, BreakerMode, Judge, Outcome, Time, WallTime};
 
 use super::clock::Clock;
 use crate::breaker::{Admit, Breaker, BreakerState, Ticket};
@@ -123,6 +123,12 @@ impl Guard {
                 }
             }
         }
+    }
+
+    /// By what the breaker has to be told how requests ended.
+    pub(super) fn judge(&self) -> Judge {
+        let config = self.config.as_ref();
+        config.map_or_else(Judge::default, |config| config.limits.limits().manner.judge)
     }
 
     /// Lets the breaker learn how a request ended.

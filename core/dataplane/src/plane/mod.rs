@@ -17,6 +17,7 @@ mod held;
 mod inject;
 mod join;
 mod outbox;
+mod proof;
 mod protect;
 mod respond;
 mod sharing;

@@ -12,6 +12,7 @@ mod faults;
 mod first_look;
 mod guarding;
 mod joining;
+mod judging;
 mod protecting;
 mod reporting;
 mod retrying;

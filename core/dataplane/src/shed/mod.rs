@@ -31,7 +31,7 @@ mod words;
 
 use core::time::Duration;
 
-use sloop_model::{Criticality, Mode, Share, ShedRule, Time};
+use sloop_model::{Criticality, Judge, Mode, Share, ShedRule, Time};
 
 use law::Law;
 use seen::{Seen, micros};
@@ -287,6 +287,12 @@ impl Shedder {
             && self.slow_above.as_nanos() < Duration::MAX.as_nanos()
             && !self.law.has_given_up()
             && !self.law.is_at_its_end()
+    }
+
+    /// By what it has to be told how requests ended.
+    #[must_use]
+    pub const fn judge(&self) -> Judge {
+        self.rule.limits().judge
     }
 
     /// Requests that passed and did not end.

@@ -68,7 +68,7 @@ pub const fn draw(trace: TraceId) -> u16 {
 mod tests {
     use super::*;
     use proptest::prelude::*;
-    use sloop_model::{ClassShares, ShedLimits};
+    use sloop_model::{ClassShares, Judge, ShedLimits};
 
     fn share(ten_thousandths: u16) -> Share {
         Share::try_from(ten_thousandths).unwrap()
@@ -84,6 +84,7 @@ mod tests {
             failed_max: Some(Share::NONE),
             in_flight_max: None,
             class_max,
+            judge: Judge::Outcomes,
         })
         .unwrap()
     }

@@ -16,6 +16,7 @@ const LIMITS: fn() -> ShedLimits = || ShedLimits {
     failed_max: Some(share(500)),
     in_flight_max: None,
     class_max: ClassShares::WHOLE,
+    judge: Judge::Outcomes,
 };
 
 const QUICK: Duration = Duration::from_millis(1);

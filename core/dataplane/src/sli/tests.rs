@@ -13,6 +13,7 @@ fn objective(slo: &str, within_us: Option<u64>) -> Objective {
         good: None,
         bad: None,
         within_us,
+        guards: None,
     }
 }
 

@@ -61,6 +61,7 @@ fn objectives() -> [Objective; 1] {
         good: None,
         bad: None,
         within_us: None,
+        guards: None,
     }]
 }
 

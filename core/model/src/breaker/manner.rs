@@ -1,6 +1,6 @@
 //! The ways in which breakers differ, each as a setting.
 //!
-//! The first variant of each is the default. But for [`Pace`], the other
+//! The first variant of each is the default. But for [`Pace`] and [`Judge`], the other
 //! is what resilience4j does, the best known library of its kind: a rule with
 //! all of them, `ramp_ms` 0, `sigmas_hundredths` 0 and `open_max_ms` equal to
 //! `open_ms` behaves as it does (`core/dataplane/tests/breaker_conformance.rs`).
@@ -26,6 +26,9 @@ pub struct BreakerManner {
     pub lost: LostProbes,
     /// How soon it finds its way back.
     pub pace: Pace,
+    /// By what a request is bad.
+    #[serde(skip_serializing_if = "Judge::is_default")]
+    pub judge: Judge,
 }
 
 /// When a share is too large.
@@ -111,4 +114,44 @@ pub enum Pace {
     /// By the traffic, where that is sooner. It probes when 20 requests were refused, but not within `open_ms`; on the
     /// ramp two requests may be under way, one more with each that is served in time, and when 32 may, it closes.
     Traffic,
+}
+
+/// By what a request is bad, to a breaker and to shedding.
+///
+/// What the filter answered itself, and what the caller gave up, says nothing about the service and so nothing here.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Judge {
+    /// By its outcome: what was not served failed.
+    #[default]
+    Outcomes,
+    /// By the objectives that guard the scope: what is bad for any of them failed, what none of them counts says
+    /// nothing. Where none guards it, by its outcome.
+    Objectives,
+    /// By both: what was not served failed, and so did what is bad for an objective that guards the scope.
+    Both,
+}
+
+impl Judge {
+    /// What judges as strictly as both.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        if self == other { self } else { Self::Both }
+    }
+
+    /// Whether objectives have a say.
+    #[must_use]
+    pub const fn asks_objectives(self) -> bool {
+        match self {
+            Self::Outcomes => false,
+            Self::Objectives | Self::Both => true,
+        }
+    }
+
+    pub(crate) fn is_default(judge: &Self) -> bool {
+        *judge == Self::default()
+    }
 }

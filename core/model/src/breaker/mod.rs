@@ -9,7 +9,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Share, WallTime};
 
-pub use manner::{BreakerManner, LateOutcomes, LostProbes, Pace, ProbeVerdict, Threshold, Wake};
+pub use manner::{
+    BreakerManner, Judge, LateOutcomes, LostProbes, Pace, ProbeVerdict, Threshold, Wake,
+};
 pub use mode::BreakerMode;
 
 /// The limits of one breaker, checked.

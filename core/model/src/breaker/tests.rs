@@ -154,6 +154,16 @@ fn what_is_not_said_is_the_default_and_is_not_written() {
 }
 
 #[test]
+fn what_is_judged_by_two_is_judged_as_strictly_as_by_either() {
+    for judge in [Judge::Outcomes, Judge::Objectives, Judge::Both] {
+        assert_eq!(judge.and(judge), judge);
+        assert_eq!(judge.and(Judge::Both), Judge::Both);
+    }
+    assert_eq!(Judge::Outcomes.and(Judge::Objectives), Judge::Both);
+    assert_eq!(Judge::Objectives.and(Judge::Outcomes), Judge::Both);
+}
+
+#[test]
 fn manners_are_read_and_strangers_among_them_refused() {
     let with = |manner: &str| {
         let json = format!(
@@ -162,7 +172,7 @@ fn manners_are_read_and_strangers_among_them_refused() {
         );
         serde_json::from_str::<BreakerRule>(&json).map(|rule| rule.limits().manner)
     };
-    let all = r#"{"threshold": "reached", "verdict": "ratio", "late": "counted", "wake": "on_request", "lost": "awaited", "pace": "traffic"}"#;
+    let all = r#"{"threshold": "reached", "verdict": "ratio", "late": "counted", "wake": "on_request", "lost": "awaited", "pace": "traffic", "judge": "both"}"#;
     assert_eq!(
         with(all).unwrap(),
         BreakerManner {
@@ -172,6 +182,7 @@ fn manners_are_read_and_strangers_among_them_refused() {
             wake: Wake::OnRequest,
             lost: LostProbes::Awaited,
             pace: Pace::Traffic,
+            judge: Judge::Both,
         }
     );
     assert_eq!(with(r#"{"threshold": "reached"}"#).unwrap(), reached());

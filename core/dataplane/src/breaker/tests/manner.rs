@@ -1,7 +1,7 @@
 //! Each setting of [`BreakerManner`], beside what it replaces.
 
 use super::*;
-use sloop_model::{LostProbes, Pace, ProbeVerdict, Threshold, Wake};
+use sloop_model::{Judge, LostProbes, Pace, ProbeVerdict, Threshold, Wake};
 
 fn with(manner: BreakerManner) -> BreakerLimits {
     BreakerLimits { manner, ..LIMITS() }
@@ -14,6 +14,7 @@ const DEFAULT: BreakerManner = BreakerManner {
     wake: Wake::OnTime,
     lost: LostProbes::Replaced,
     pace: Pace::Time,
+    judge: Judge::Outcomes,
 };
 
 #[test]

@@ -248,6 +248,7 @@ fn shedder(mode: Mode) -> Shedder {
         failed_max: Some(share(500)),
         in_flight_max: None,
         class_max: ClassShares::WHOLE,
+        judge: Judge::Outcomes,
     });
     Shedder::new(rule.unwrap(), mode, None, at(0))
 }

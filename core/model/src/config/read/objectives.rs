@@ -12,6 +12,7 @@ impl FromJson for Objective {
             good: fields.optional("good"),
             bad: fields.optional("bad"),
             within_us: fields.optional("within_us"),
+            guards: fields.optional("guards"),
         };
         fields.end();
         objective

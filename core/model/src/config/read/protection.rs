@@ -3,8 +3,8 @@
 use crate::config::BreakerConfig;
 use crate::json::{Fields, FromJson, Reader};
 use crate::{
-    BreakerLimits, BreakerManner, BreakerMode, BreakerRule, LateOutcomes, LostProbes, Mode, Pace,
-    ProbeVerdict, Share, Threshold, Trip, Wake,
+    BreakerLimits, BreakerManner, BreakerMode, BreakerRule, Judge, LateOutcomes, LostProbes, Mode,
+    Pace, ProbeVerdict, Share, Threshold, Trip, Wake,
 };
 
 impl FromJson for BreakerConfig {
@@ -61,6 +61,7 @@ impl FromJson for BreakerManner {
             wake: fields.or_default("wake"),
             lost: fields.or_default("lost"),
             pace: fields.or_default("pace"),
+            judge: fields.or_default("judge"),
         };
         fields.end();
         manner
@@ -94,4 +95,5 @@ words! {
     Wake: "on_time" => OnTime, "on_request" => OnRequest;
     LostProbes: "replaced" => Replaced, "awaited" => Awaited;
     Pace: "time" => Time, "traffic" => Traffic;
+    Judge: "outcomes" => Outcomes, "objectives" => Objectives, "both" => Both;
 }

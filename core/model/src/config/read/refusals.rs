@@ -38,6 +38,7 @@ impl FromJson for ShedLimits {
             failed_max: fields.optional("failed_max"),
             in_flight_max: fields.optional("in_flight_max"),
             class_max: fields.or_default("class_max"),
+            judge: fields.or_default("judge"),
         };
         fields.end();
         limits

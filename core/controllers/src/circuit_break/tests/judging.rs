@@ -1,0 +1,117 @@
+//! What is derived judges as the objective counts.
+
+use sloop_model::{Judge, Selector};
+
+use super::*;
+
+fn selecting(slower_than_us: Option<u64>) -> Indicator {
+    let bad = Selector {
+        outcome: vec![Outcome::Timeout],
+        slower_than_us,
+        ..Selector::default()
+    };
+    Indicator {
+        bad: Some(bad),
+        ..Indicator::default()
+    }
+}
+
+/// The breaker and the shedding that an SLO about `indicator` implies.
+fn implied(indicator: Indicator) -> (BreakerRule, ShedRule) {
+    let mut intent = slo(SloMode::Actionable, 0.999);
+    for objective in &mut intent.objectives {
+        let source = objective.source.as_mut().unwrap();
+        source.indicator = indicator.clone();
+    }
+    let decision = DerivedBreak.step(&intent, &mut Orders::default(), &of_one_sidecar());
+    let mut rules = decision.policies.iter().map(|policy| &policy.rule);
+    let breaker = rules.clone().find_map(|rule| {
+        if let Rule::Break { limits, .. } = rule {
+            Some(*limits)
+        } else {
+            None
+        }
+    });
+    let shed = rules.find_map(|rule| {
+        if let Rule::Shed { limits, .. } = rule {
+            *limits
+        } else {
+            None
+        }
+    });
+    (breaker.unwrap(), shed.unwrap())
+}
+
+/// By what both judge, and what is slow to them.
+fn judged(indicator: Indicator) -> (Judge, Option<u64>) {
+    let (breaker, shed) = implied(indicator);
+    let (breaker, shed) = (breaker.limits(), shed.limits());
+    assert_eq!(breaker.manner.judge, shed.judge);
+    assert_eq!(breaker.slow_us, shed.slow_us);
+    (shed.judge, shed.slow_us)
+}
+
+#[test]
+fn an_slo_that_selects_is_judged_by_objectives_and_another_by_outcomes() {
+    let within = Indicator {
+        within_us: Some(250_000),
+        ..Indicator::default()
+    };
+    assert_eq!(judged(Indicator::default()), (Judge::Outcomes, None));
+    assert_eq!(judged(within.clone()), (Judge::Outcomes, Some(250_000)));
+    assert_eq!(judged(selecting(None)), (Judge::Objectives, None));
+    let total = Indicator {
+        total: Some(Selector::default()),
+        ..within
+    };
+    assert_eq!(judged(total), (Judge::Objectives, Some(250_000)));
+}
+
+#[test]
+fn what_is_bad_for_its_slowness_is_slow() {
+    let slow = selecting(Some(100_000));
+    assert_eq!(judged(slow.clone()), (Judge::Objectives, Some(100_000)));
+    let both = Indicator {
+        within_us: Some(50_000),
+        ..slow
+    };
+    assert_eq!(judged(both), (Judge::Objectives, Some(50_000)));
+}
+
+#[test]
+fn two_slos_of_both_kinds_are_judged_by_both() {
+    let (plain, plain_shed) = implied(Indicator::default());
+    let (selecting, selecting_shed) = implied(selecting(None));
+    for (one, other) in [(plain, selecting), (selecting, plain)] {
+        assert_eq!(stricter(one, other).limits().manner.judge, Judge::Both);
+    }
+    let both = earlier(plain_shed, selecting_shed).limits().judge;
+    assert_eq!(both, Judge::Both);
+    let same = stricter(selecting, selecting).limits().manner.judge;
+    assert_eq!(same, Judge::Objectives);
+}
+
+#[test]
+fn only_objectives_that_something_is_derived_from_guard() {
+    let target = |fraction| Target::parse(fraction).unwrap();
+    let guard = |mode, fraction| guards(mode, target(fraction), &selecting(None));
+    assert_eq!(guard(SloMode::Monitored, 0.99), None);
+    assert_eq!(guard(SloMode::Shadow, 0.99), Some(Mode::Shadow));
+    assert_eq!(guard(SloMode::Actionable, 0.99), Some(Mode::Enforce));
+    assert_eq!(
+        guard(SloMode::Actionable, 0.0),
+        None,
+        "everything may be bad"
+    );
+    let plain = guards(SloMode::Actionable, target(0.99), &Indicator::default());
+    assert_eq!(plain, None, "outcomes say as much");
+}
+
+#[test]
+fn people_read_by_what_it_judges() {
+    let words = trip_status(Target::parse(0.9).unwrap(), &selecting(Some(100_000)));
+    let words = words.unwrap().derivation;
+    let expected =
+        "more than 55 % were bad as the objective counts them or were slower than 100 ms";
+    assert!(words.contains(expected), "{words}");
+}
