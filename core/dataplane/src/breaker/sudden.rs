@@ -7,6 +7,22 @@
 //! the control plane does the same with the whole fleet's counts). What was counted
 //! since then is judged by the same limits as the window.
 //!
+//! What chance does. If a share `b` of the requests is bad, each by itself, a run of `n` requests that a bad one begins
+//! is taken for a change with the chance that as many of the others are bad as the limits ask. Added up over all `n`, and with the
+//! same for a window that begins anywhere, that bounds the false alarms per request, at exactly the budget, of what is derived from an objective
+//! (`core/controllers/src/circuit_break/derive.rs`):
+//!
+//! | target | the shortest proof | false alarms per request at most |
+//! |---|---|---|
+//! | 99.9 % | 10 of 10 bad | 2e-30 |
+//! | 99 % | 10 of 10 | 2e-20 |
+//! | 95 % | 11 of 11 | 1e-14 |
+//! | 90 % | 12 of 12 | 2e-12 |
+//! | 50 % | 28 of 28 | 1.4e-8: one a day at 800 per second |
+//!
+//! An objective with a threshold has two shares that can be too large, so twice as many. What is declared with
+//! other limits has other numbers: `sigmas_hundredths` 0, by which a plain share is compared, promises nothing.
+//!
 //! Failures come together: a connection that breaks takes all its requests with
 //! it. So what was bad must go on after [`DWELL`], by two requests at least.
 

@@ -4,6 +4,7 @@ mod manner;
 mod modes;
 mod pace;
 mod sharing;
+mod streams;
 
 use super::*;
 use proptest::prelude::*;

@@ -224,7 +224,7 @@ impl World {
 }
 
 /// What the control plane derives for 99.9 %.
-const DERIVED_PACED: fn() -> BreakerLimits = || BreakerLimits {
+pub(super) const DERIVED_PACED: fn() -> BreakerLimits = || BreakerLimits {
     calls_min: 10,
     failed_max: Share::try_from(5_005).unwrap(),
     slow_max: None,
@@ -283,5 +283,40 @@ proptest! {
         let world = World { rate, latency_ms: 10, failing, times: vec![(20_000, 0)] };
         let (without, with) = world.good(DERIVED_PACED(), seed);
         prop_assert!(without * 0.98 - 20.0 <= with, "{without} without, {with} with");
+    }
+
+    /// Whatever happens to requests, it opens at most twenty times a second, and never again before ten more
+    /// were surely bad.
+    #[test]
+    fn to_open_again_takes_a_twentieth_of_a_second_and_ten_bad_answers(
+        phases in prop::collection::vec((1u64..500, 0u64..=10), 1..60), gap_us in 50u64..20_000
+    ) {
+        let limits = DERIVED_PACED();
+        let mut breaker = Breaker::new(rule(limits), at(0));
+        let (mut now, mut number) = (0u64, 0u64);
+        let (mut last, mut bad) = (None, 0);
+        for (length_ms, failing) in phases {
+            let end = now + length_ms * 1_000;
+            while now < end {
+                number += 1;
+                let moment = Time::from_nanos(now * 1_000);
+                if let Admit::Pass(ticket) = breaker.admit(9_999, moment) {
+                    let fails = number.wrapping_mul(7) % 10 < failing;
+                    bad += u32::from(fails);
+                    let outcome = if fails { Outcome::ServerError } else { Outcome::Success };
+                    breaker.record(ticket, outcome, Duration::from_millis(1), moment);
+                }
+                for change in breaker.take_changes() {
+                    if change.to == BreakerState::Open {
+                        let since = last.map(|last| change.at.since(last));
+                        let least = Duration::from_millis(limits.open_ms.into());
+                        prop_assert!(since.is_none_or(|since| least <= since), "{since:?}");
+                        prop_assert!(limits.calls_min <= bad, "after {bad} bad answers");
+                        (last, bad) = (Some(change.at), 0);
+                    }
+                }
+                now += gap_us;
+            }
+        }
     }
 }

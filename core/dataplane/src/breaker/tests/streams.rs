@@ -1,0 +1,137 @@
+//! What is derived opens for no chance: millions of requests in health, at exactly the budget, and with bursts in it.
+//!
+//! As `sim_detection.rs` does it for the fleet's counts, here for what a sidecar sees itself. `SLOOP_LONG=1` plays 40
+//! million requests of each.
+
+#![allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    clippy::cast_precision_loss,
+    reason = "a simulation, whose numbers are small"
+)]
+
+use std::collections::VecDeque;
+
+use super::pace::DERIVED_PACED;
+use super::*;
+use crate::random::Random;
+
+const SEED: u64 = 42;
+const SECOND: u64 = 1_000_000_000;
+/// What is served takes ten milliseconds, what fails one.
+const SERVED: u64 = SECOND / 100;
+const FAILED: u64 = SECOND / 1_000;
+
+/// A sidecar with so many requests per second, each by itself, and what fails of them.
+struct Stream {
+    rate: f64,
+    /// The share that fails by chance.
+    failing: f64,
+    /// Everything fails for 5 to 60 ms, once in 65 s on average: half of a budget of a thousandth.
+    bursts: bool,
+}
+
+impl Stream {
+    /// How often the breaker opens in so many requests, and how many of these failed.
+    fn opened(&self, requests: u64) -> (u64, u64) {
+        let mut breaker = Breaker::new(rule(DERIVED_PACED()), at(0));
+        let mut random = Random::seeded([SEED, 1, 2, 3]);
+        let mut unit = move || (random.word() >> 11) as f64 / (1u64 << 53) as f64;
+        let mut under_way = [VecDeque::new(), VecDeque::new()];
+        let (mut now, mut burst, mut failed, mut opened) = (0, (0, 0), 0, 0);
+        for _ in 0..requests {
+            let gap = -(1.0 - unit()).ln() / self.rate;
+            now += (gap * SECOND as f64) as u64;
+            if self.bursts && burst.1 <= now {
+                let begins = now + (-(1.0 - unit()).ln() * 65.0 * SECOND as f64) as u64;
+                let millis = 5.0 + 55.0 * unit();
+                burst = (begins, begins + (millis * 1e6) as u64);
+            }
+            let fails = unit() < self.failing || (burst.0..burst.1).contains(&now);
+            failed += u64::from(fails);
+            end(&mut breaker, &mut under_way, now);
+            let moment = Time::from_nanos(now);
+            match breaker.admit(0, moment) {
+                Admit::Pass(ticket) => {
+                    let ends = now + if fails { FAILED } else { SERVED };
+                    under_way[usize::from(fails)].push_back((ends, ticket));
+                }
+                Admit::Refuse { .. } => {}
+            }
+            let changes = breaker.take_changes();
+            let opens = changes.iter().filter(|one| one.to == BreakerState::Open);
+            opened += opens.count() as u64;
+        }
+        (opened, failed)
+    }
+}
+
+/// Records what ended until `now`, in its order: of the served, and of the failed, the first that came ends first.
+fn end(breaker: &mut Breaker, under_way: &mut [VecDeque<(u64, Ticket)>; 2], now: u64) {
+    loop {
+        let next = |queue: &VecDeque<(u64, Ticket)>| queue.front().map(|(ends, _)| *ends);
+        let [served, failed] = [&under_way[0], &under_way[1]].map(next);
+        let fails = failed.is_some_and(|failed| served.is_none_or(|served| failed < served));
+        let queue = &mut under_way[usize::from(fails)];
+        let Some((ends, ticket)) = queue.pop_front_if(|(ends, _)| *ends <= now) else {
+            return;
+        };
+        let (outcome, took) = if fails {
+            (Outcome::ServerError, FAILED)
+        } else {
+            (Outcome::Success, SERVED)
+        };
+        let took = Duration::from_nanos(took);
+        breaker.record(ticket, outcome, took, Time::from_nanos(ends));
+    }
+}
+
+/// What sidecars with little traffic, with some and with much see, a third of all requests each: openings and failures.
+fn opened(failing: f64, bursts: bool) -> (u64, u64) {
+    let requests = match std::env::var_os("SLOOP_LONG") {
+        Some(_) => 40_000_000,
+        None => 600_000,
+    };
+    let of = |rate| {
+        let stream = Stream {
+            rate,
+            failing,
+            bursts,
+        };
+        stream.opened(requests / 3)
+    };
+    let all = [20.0, 200.0, 2_000.0].map(of);
+    let sum = |part: fn(&(u64, u64)) -> u64| all.iter().map(part).sum();
+    (sum(|one| one.0), sum(|one| one.1))
+}
+
+#[test]
+fn nothing_opens_in_health() {
+    let (opened, failed) = opened(0.000_2, false);
+    assert!(0 < failed);
+    assert_eq!(opened, 0, "seed {SEED}, {failed} failed");
+}
+
+#[test]
+fn nothing_opens_when_exactly_the_budget_is_spent() {
+    let (opened, failed) = opened(0.001, false);
+    assert!(0 < failed);
+    assert_eq!(opened, 0, "seed {SEED}, {failed} failed");
+}
+
+#[test]
+fn nothing_opens_when_failures_come_in_bursts_within_the_budget() {
+    let (opened, failed) = opened(0.000_2, true);
+    assert!(0 < failed);
+    assert_eq!(opened, 0, "seed {SEED}, {failed} failed");
+}
+
+#[test]
+fn it_would_be_seen_if_it_opened() {
+    let outage = Stream {
+        rate: 200.0,
+        failing: 0.9,
+        bursts: false,
+    };
+    assert!(0 < outage.opened(1_000).0);
+}
