@@ -6,7 +6,7 @@
 //! | break | an explicit document's, else the stricter of what SLOs imply; forced open before disabled, enforced, shadow, and metrics only |
 //! | trip | the order with the highest id, unless only a shadow gave it and the breaker is enforced, or the breaker obeys none |
 //! | fault | all, up to what a scope may have; the surplus is said |
-//! | shed | an explicit document's, enforced before shadow, with the bounds that SLOs imply where it gives none; else what SLOs imply, the earliest |
+//! | shed | an explicit document's, enforced before shadow, with the bounds that SLOs imply where it gives none; else what SLOs imply that act, or else watch, the earliest |
 //! | deny | all |
 //! | deadline | enforced before shadow; of several the latest, as whoever waits longest decides |
 //! | retry budget | an explicit document's, enforced before shadow, the fewest; else what SLOs imply, enforced before shadow, the fewest |

@@ -1,7 +1,7 @@
 //! Sloop: the real data plane in each proxy, and the real controllers beside them.
 //!
-//! Declared are an SLO that acts, [`TARGET_BILLIONTHS`] answered within [`super::OBJECTIVE`], and a
-//! `LoadShedding` without bounds of its own. All numbers are derived from these.
+//! Declared is an SLO that acts, [`TARGET_BILLIONTHS`] answered within [`super::OBJECTIVE`], and nothing else. All
+//! numbers are derived from it.
 
 use core::time::Duration;
 use std::collections::BTreeMap;
@@ -190,8 +190,6 @@ fn declared() -> Control {
         }],
     });
     control.declare("SLO/pay", "slo", &slo.to_string());
-    let shedding = json!({"name": "pay", "service": SERVICE, "route": "any", "side": "server"});
-    control.declare("LoadShedding/pay", "load_shed", &shedding.to_string());
     control
 }
 

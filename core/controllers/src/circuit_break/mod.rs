@@ -46,10 +46,9 @@ use crate::detect::Hypotheses;
 use crate::lease;
 use crate::slo::share;
 use crate::words::{Length, Percent, joined};
-use crate::{BreakerState, Controller, Decision, SloIntent, SloMode, Stage, World};
+use crate::{BreakerState, Controller, Decision, SloIntent, Stage, World};
 
-/// Derives breakers, deadlines and retry budgets from SLOs that are actionable, or in shadow mode, and bounds of
-/// shedding, which only counts.
+/// Derives breakers, shedding, deadlines and retry budgets from SLOs that are actionable, or in shadow mode.
 #[derive(Clone, Copy, Debug)]
 pub struct DerivedBreak;
 
@@ -64,19 +63,15 @@ impl Controller for DerivedBreak {
     const STAGE: Stage = Stage::Protect;
 
     fn step(&self, intent: &SloIntent, memory: &mut Orders, world: &World) -> Decision {
-        let mode = match intent.mode {
-            SloMode::Monitored => {
-                return Decision {
-                    because: "monitored: it is counted and shown, nothing acts on it".to_owned(),
-                    ..Decision::default()
-                };
-            }
-            SloMode::Shadow => BreakerMode::Shadow,
-            SloMode::Actionable => BreakerMode::Enforce,
+        let Some(mode) = intent.mode.protection() else {
+            return Decision {
+                because: "monitored: it is counted and shown, nothing acts on it".to_owned(),
+                ..Decision::default()
+            };
         };
         let mut derived = core::mem::take(&mut memory.derived);
         derived.follow(intent);
-        let mut guard = Guard::new(mode, memory, world);
+        let mut guard = Guard::new(mode.into(), memory, world);
         let mut rules = Vec::new();
         for ((index, _, source), derived) in intent.counted().zip(derived.iter()) {
             let Some(rule) = derived.breaker else {
@@ -98,7 +93,7 @@ impl Controller for DerivedBreak {
             }
         }
         let decision = guard.decide(ByScope::new(rules, stricter));
-        let decision = with_shedding(decision, (intent, &derived), world.now());
+        let decision = with_shedding(decision, (intent, &derived), mode, world.now());
         let decision = deadline::added(decision, (intent, &derived), world.now());
         let decision = retry::with_retry_budgets(decision, (intent, &derived), world.now());
         memory.derived = derived;
@@ -168,10 +163,11 @@ fn ending(mut decision: Decision, at: WallTime, now: WallTime) -> Decision {
     decision
 }
 
-/// Adds the shedding that `intent` implies, in shadow: why is said in [`shed`].
+/// Adds the shedding that `intent` implies.
 fn with_shedding(
     mut decision: Decision,
     (intent, derived): (&SloIntent, &AllDerived),
+    given: Mode,
     now: WallTime,
 ) -> Decision {
     let sources = intent.counted().zip(derived.iter());
@@ -179,23 +175,22 @@ fn with_shedding(
         .filter_map(|((_, _, source), derived)| Some((source.scope(), derived.shed?)))
         .collect();
     let rules: ByScope<ShedRule> = ByScope::new(rules, earlier);
-    if let Some(level) = rules
-        .iter()
-        .filter_map(|(_, rule)| rule.limits().failed_max)
-        .min()
-    {
-        let level = Percent(level.as_fraction());
-        let because = &mut decision.because;
-        write!(
-            because,
-            "; shedding is watched in shadow from {level} slow or failed on; a LoadShedding turns it on"
-        )
-        .ok();
+    let because = &mut decision.because;
+    for (mode, does) in [
+        (Mode::Enforce, "load is shed, as far as that helps,"),
+        (Mode::Shadow, "it is counted what shedding would do"),
+    ] {
+        let levels = rules.iter().map(|(_, rule)| rule);
+        let levels = levels.filter(|rule| shed::mode(given, rule) == mode);
+        if let Some(level) = levels.filter_map(|rule| rule.limits().failed_max).min() {
+            let level = Percent(level.as_fraction());
+            write!(because, "; {does} while more than {level} are slow or fail").ok();
+        }
     }
     let sheds = rules.into_pairs().map(|(scope, limits)| Policy {
         scope,
         rule: Rule::Shed {
-            mode: Mode::Shadow,
+            mode: shed::mode(given, &limits),
             limits: Some(limits),
             expires_at_ms: lease::BREAKERS.ends_at(now),
         },

@@ -31,15 +31,18 @@
 //! who wants that writes a `LoadShedding`. One in a hundred of each class always
 //! passes, to measure.
 //!
-//! # Shadow first
+//! # Mode
 //!
-//! Derived shedding only counts, also where the SLO is actionable and the breaker
-//! acts. Without classes every request is `critical`, and then shedding takes from
-//! all alike; whether that helps depends on the service. What it would have shed,
-//! and how much of that was good all the same, is in the reports; a `LoadShedding`
-//! with `mode: enforce` turns it on, with these bounds unless it gives its own.
+//! An SLO that acts and judges latency sheds; else what it would have shed is counted, and
+//! how much of that was good all the same. Lateness tells a queue from a defect: a queue makes all late, also what is
+//! served. Where only failures are judged, nothing does but a trial, which refuses good answers for nothing
+//! where the service fails for reasons of its own. Where no request says how much it matters
+//! all are `critical`, and shedding takes from all alike. That helps all the same:
+//! in an overload the queue makes every answer late. Where it does not, because the service is slow or
+//! fails for reasons of its own, the filter gives it up within seconds. A `LoadShedding` on the scope replaces
+//! it: with `mode: enforce` it acts without a threshold, too, with `mode: shadow` nothing is shed, and with bounds of its own these hold.
 
-use sloop_model::{ClassShares, Judge, Share, ShedLimits, ShedRule, Target};
+use sloop_model::{ClassShares, Judge, Mode, Share, ShedLimits, ShedRule, Target};
 
 use super::derive::trip_level;
 
@@ -83,6 +86,11 @@ pub(crate) fn shed_limits(target: Target, slow_us: Option<u64>) -> Option<ShedRu
 pub(crate) fn judged_by(rule: ShedRule, judge: Judge) -> ShedRule {
     let limits = *rule.limits();
     ShedRule::try_from(ShedLimits { judge, ..limits }).unwrap_or(rule)
+}
+
+/// What shedding within `rule` does that is derived from an SLO of which `given` is wanted.
+pub(crate) fn mode(given: Mode, rule: &ShedRule) -> Mode {
+    rule.slow().map_or(Mode::Shadow, |_| given)
 }
 
 /// One rule that begins as early as either.

@@ -12,7 +12,8 @@ use sloop_model::{
 use super::*;
 use crate::{
     BreakerCause, BreakerChange, BreakerReading, BudgetingMethod, DeadlineChoice, Indicator,
-    ObjectiveCounts, Observation, RouteSelector, ScopeCounts, SloObjective, SloSource, SloWindow,
+    ObjectiveCounts, Observation, RouteSelector, ScopeCounts, SloMode, SloObjective, SloSource,
+    SloWindow,
 };
 
 /// A quarter of an hour after a renewal of leases.
@@ -296,20 +297,15 @@ fn monitored_slos_are_left_alone_and_shadow_ones_only_watched() {
             matches!(retries, Some(Rule::RetryBudget { mode, .. }) if mode == budget),
             "{retries:?}"
         );
-        let shed = policies.pop().map(|policy| policy.rule);
         assert!(
             matches!(
-                shed,
-                Some(Rule::Shed {
-                    mode: Mode::Shadow,
-                    ..
-                })
+                policies[..],
+                [
+                    Policy { rule: Rule::Break { mode, .. }, .. },
+                    Policy { rule: Rule::Shed { mode: Mode::Shadow, .. }, .. }
+                ] if mode == expected
             ),
-            "shedding only counts: {shed:?}"
-        );
-        assert!(
-            matches!(policies[..], [Policy { rule: Rule::Break { mode, .. }, .. }] if mode == expected),
-            "{policies:?}"
+            "without a threshold shedding only counts: {policies:?}"
         );
     }
 }
@@ -367,6 +363,44 @@ fn requests_have_ten_times_what_is_good_and_the_longest_of_a_scope() {
         assert_eq!(limits, []);
         assert!(!because.contains("requests have"), "{because}");
     }
+}
+
+#[test]
+fn an_slo_that_acts_sheds_where_it_judges_latency() {
+    let shed = |mode, target| {
+        let mut intent = slo(mode, target);
+        for objective in &mut intent.objectives {
+            let source = objective.source.as_mut().unwrap();
+            source.indicator.within_us = Some(250_000);
+        }
+        let decision = DerivedBreak.step(&intent, &mut Orders::default(), &of_one_sidecar());
+        let mut rules = decision.policies.iter().map(|policy| &policy.rule);
+        let shed = rules.find_map(|rule| {
+            if let Rule::Shed { mode, limits, .. } = rule {
+                Some((*mode, (*limits)?))
+            } else {
+                None
+            }
+        });
+        let (mode, limits) = shed.unwrap();
+        (mode, limits, decision.because)
+    };
+    let (mode, limits, because) = shed(SloMode::Actionable, 0.99);
+    assert_eq!(mode, Mode::Enforce);
+    assert_eq!(
+        limits.class_max(sloop_model::Criticality::CriticalPlus),
+        Share::NONE
+    );
+    assert!(
+        because.contains("load is shed, as far as that helps, while more than 14.4 %"),
+        "{because}"
+    );
+    let (mode, _, because) = shed(SloMode::Shadow, 0.99);
+    assert_eq!(mode, Mode::Shadow);
+    assert!(
+        because.contains("it is counted what shedding would do"),
+        "{because}"
+    );
 }
 
 #[test]

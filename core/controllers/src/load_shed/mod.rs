@@ -1,7 +1,7 @@
 //! Carries out explicit `LoadShedding` documents.
 //!
-//! What SLOs imply is derived beside their breakers, and only counts. A document
-//! says that it shall act, or gives bounds of its own. The law that finds the
+//! What SLOs imply is derived beside their breakers, and acts where they do. A document
+//! says that it shall act, or only count, or gives bounds of its own. The law that finds the
 //! share is in the filter; here are its bounds and its end: the lease of
 //! breakers, so it stops by itself when nobody renews it.
 

@@ -1,6 +1,6 @@
 //! Settles what several controllers want to shed on one scope.
 
-use core::cmp::Reverse;
+use core::cmp::{Ordering, Reverse};
 
 use sloop_model::{Mode, Policy, Rule, Scope, ShedRule, WallTime};
 
@@ -106,14 +106,20 @@ impl Settled {
 }
 
 impl WantedShed {
-    /// What two SLOs imply together: whichever is missed first.
+    /// What two SLOs imply together: whichever is missed first; but one that only watches must not make one that
+    /// acts shed more.
     fn and(self, other: Self) -> Self {
+        match self.mode.cmp(&other.mode) {
+            Ordering::Less => return self,
+            Ordering::Greater => return other,
+            Ordering::Equal => {}
+        }
         let limits = match (self.limits, other.limits) {
             (Some(one), Some(other)) => Some(earlier(one, other)),
             (one, other) => one.or(other),
         };
         Self {
-            mode: self.mode.min(other.mode),
+            mode: self.mode,
             limits,
             expires_at: self.expires_at.max(other.expires_at),
         }

@@ -291,6 +291,33 @@ fn of_retry_budgets_the_enforced_and_then_the_least_holds() {
 }
 
 #[test]
+fn an_slo_that_only_watches_has_no_say_beside_one_that_acts() {
+    let (acts, watches) = (
+        [sheds("a", Mode::Enforce, Some(0.9))],
+        [sheds("a", Mode::Shadow, Some(0.999))],
+    );
+    for decisions in [[&acts, &watches], [&watches, &acts]] {
+        let decisions = decisions.map(|policies| decided(SLO, policies));
+        assert_eq!(merged(&decisions), acts);
+    }
+    let around = [sheds("*", Mode::Shadow, Some(0.999))];
+    let policies = merged(&[decided(SLO, &acts), decided(SLO, &around)]);
+    assert!(policies.contains(&acts[0]), "{policies:?}");
+}
+
+#[test]
+fn a_document_in_shadow_keeps_what_slos_imply_from_acting() {
+    const SHED: &str = LoadShed::KIND;
+    let implied = [sheds("a", Mode::Enforce, Some(0.9))];
+    for route in ["a", "*"] {
+        let document = [sheds(route, Mode::Shadow, None)];
+        let decisions = [decided(SLO, &implied), decided(SHED, &document)];
+        let (policies, _) = merge(&decisions);
+        assert_eq!(policies, [sheds("a", Mode::Shadow, Some(0.9))], "{route}");
+    }
+}
+
+#[test]
 fn the_highest_order_holds() {
     let one = [breaks("a", BreakerMode::Enforce, 0.9), trips("a", 7)];
     let other = [breaks("a", BreakerMode::Enforce, 0.9), trips("a", 9)];
