@@ -87,6 +87,8 @@ fn all_of_details(details: &Details) -> impl Iterator<Item = u64> {
         effects.aborted,
         total(&shed.by_class),
         shed.given_up,
+        effects.retries.refused,
+        effects.retries.shadow,
     ];
     let values = details.values.iter().map(|value| total(&value.classes));
     alone.into_iter().chain(values)
@@ -146,7 +148,7 @@ mod tests {
     #[test]
     fn wherever_the_count_is_that_cannot_be() {
         let above = MAX + 1;
-        let mut all = vec![scope(1); 9];
+        let mut all = vec![scope(1); 11];
         all[0].outcomes = vec![MAX, 1];
         all[1].objectives[0].total = above;
         all[2].retries = above;
@@ -171,6 +173,8 @@ mod tests {
             classes: vec![above],
             ..wire::DimensionDelta::default()
         }];
+        all[9].retries_refused = above;
+        all[10].shadow_retries_refused = above;
         for (place, one) in all.into_iter().enumerate() {
             assert_eq!(left(vec![one, scope(1)]).1, 1, "{place}");
         }
