@@ -13,6 +13,7 @@
 mod control;
 pub mod goodput;
 mod sidecar;
+mod told;
 
 use core::time::Duration;
 use std::collections::BTreeMap;
@@ -20,7 +21,7 @@ use std::rc::Rc;
 
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
-use sloop_controllers::{ExperimentStatus, Observation, Step, World};
+use sloop_controllers::Observation;
 use sloop_dataplane::{Ending, Exchange};
 use sloop_model::{FilterConfig, Time, WallTime};
 
@@ -194,64 +195,6 @@ impl Sim {
         }
         self.now = end;
         self.total() - before
-    }
-
-    /// What happened to the requests of one sidecar since the beginning.
-    ///
-    /// # Panics
-    ///
-    /// When there is no such sidecar.
-    #[must_use]
-    pub fn tally(&self, sidecar: usize) -> Tally {
-        self.sidecars
-            .get(sidecar)
-            .expect("the scenario names a sidecar that there is")
-            .tally
-    }
-
-    /// What happened to all requests since the beginning.
-    #[must_use]
-    pub fn total(&self) -> Tally {
-        self.sidecars
-            .iter()
-            .map(|sidecar| sidecar.tally)
-            .fold(Tally::default(), |sum, tally| sum + tally)
-    }
-
-    /// All changes of breakers that were reported, by the time of the change since the beginning.
-    #[must_use]
-    pub fn changes(&self) -> &[Change] {
-        &self.control.changes
-    }
-
-    /// What the control plane knows.
-    #[must_use]
-    pub const fn world(&self) -> &World {
-        &self.control.world
-    }
-
-    /// The control plane's last step.
-    #[must_use]
-    pub const fn last_step(&self) -> &Step {
-        &self.control.step
-    }
-
-    /// The newest run of the experiment `name`, if there was one. It is worked out when asked for.
-    #[must_use]
-    pub fn experiment(&self, name: &str) -> Option<ExperimentStatus> {
-        self.control.experiment(name)
-    }
-
-    /// How many configurations were pushed to the first sidecar.
-    #[must_use]
-    pub const fn pushes(&self) -> u64 {
-        self.control.pushes
-    }
-
-    /// The time since the beginning.
-    #[must_use]
-    pub const fn now(&self) -> Duration {
-        self.now
     }
 
     fn happen(&mut self, event: Event) {

@@ -5,7 +5,7 @@ mod simulation;
 use super::*;
 use crate::context::TraceId;
 use proptest::prelude::*;
-use sloop_model::{ClassShares, Outcome, ShedLimits};
+use sloop_model::{ClassShares, Judge, Outcome, ShedLimits};
 
 const LIMITS: fn() -> ShedLimits = || ShedLimits {
     share_min: Share::NONE,

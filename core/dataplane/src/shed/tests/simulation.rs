@@ -12,7 +12,7 @@ use std::collections::BinaryHeap;
 
 use super::super::*;
 use crate::random::Random;
-use sloop_model::{ClassShares, Outcome, ShedLimits};
+use sloop_model::{ClassShares, Judge, Outcome, ShedLimits};
 
 /// What is slow in all scenarios.
 const SLOW_US: u64 = 100_000;
