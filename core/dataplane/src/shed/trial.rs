@@ -21,14 +21,16 @@
 //!   one: then something else has begun; and when fewer requests are served in
 //!   time than while it was tried: then it did help.
 //!
-//! Strains that take turns, as requests that fail and requests that are too many, are tried side by side, each with windows and a
-//! pause of its own ([`Turns`]): neither begins the other's anew. While one is given up, the trial of another goes on, as long as
-//! that one was there within [`Trial::WINDOW_MIN`]. Not so slowness and others: it is the one of them that a queue explains, and
-//! where it comes, that is what is tried.
+//! Strains that take turns, as requests that fail and requests that are too many, are tried side by side ([`Turns`]), each with
+//! windows of its own and its own end of the pause; how long pauses are, and what comes in, is counted for all together. Neither
+//! begins the other's anew. While one is given up, the trial of another goes on, as long as that one was there within
+//! [`Trial::WINDOW_MIN`]. Not so slowness and failures, or slowness and too many under way: it is the one of them that a queue
+//! explains, and where it comes, that is what is tried. What the fleet says is no queue of another kind, and takes turns with it.
 //!
 //! Worst case: of the good requests of a service that shedding cannot help, at
 //! most `share_max` are lost for two windows of each strain in each pause: of 10 s at first, of
 //! [`Trial::PAUSE_MAX`] in the end, where it is about one hundredth of the time.
+//! Slowness that takes turns with failures, or with too many under way, has no such bound.
 //! The other way round, a real overload of a service that was given up a moment
 //! ago waits for the strain to double.
 
@@ -314,10 +316,12 @@ impl Trial {
             State::Trying { strain, .. } | State::GivenUp { strain, .. } => Some(*strain),
             State::Content { .. } => None,
         };
-        if present == Some(strain)
-            || strain == Strain::Slowness
-            || present == Some(Strain::Slowness)
-        {
+        let stays = present.is_some_and(|present| {
+            let has = |one| present == one || strain == one;
+            // What the fleet says is no queue of another kind.
+            present == strain || has(Strain::Slowness) && !has(Strain::Fleet)
+        });
+        if stays {
             return;
         }
         let own = self.turns.take(strain);
@@ -348,6 +352,7 @@ impl Trial {
     }
 
     fn begin(&mut self, strain: Strain, window: Window) {
+        self.turns.take(strain);
         self.reaping = Reaping::default();
         self.state = State::Trying { strain, window };
     }

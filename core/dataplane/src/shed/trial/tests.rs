@@ -153,10 +153,10 @@ fn whoever_waits_long_is_given_longer() {
     assert!(!may(3_500));
 }
 
-/// In how many of the tenths of a second of a minute it may shed, with the strain and its strength in each.
-fn tenths_of_a_minute(strain: impl Fn(u64) -> (Strain, u64)) -> usize {
+/// In how many of the tenths of a second of so many minutes it may shed, with the strain and its strength in each.
+fn tenths_of(minutes: u64, strain: impl Fn(u64) -> (Strain, u64)) -> usize {
     let mut trial = Trial::new(at(0));
-    let shed = (0..600).filter(|tenth| {
+    let shed = (0..minutes * 600).filter(|tenth| {
         let (strain, strong) = strain(*tenth);
         trial.may_shed(strain, strength(strong), Duration::ZERO, at(tenth * 100))
     });
@@ -165,21 +165,45 @@ fn tenths_of_a_minute(strain: impl Fn(u64) -> (Strain, u64)) -> usize {
 
 #[test]
 fn strains_that_take_turns_are_given_up_as_one_that_does_not() {
-    let alone = tenths_of_a_minute(|_| (Strain::Failures, 100));
+    let alone = tenths_of(1, |_| (Strain::Failures, 100));
     assert_eq!(alone, 3 * 16, "at 0, 11.6 and 33.2 s");
-    let strains = [Strain::Failures, Strain::InFlight];
-    for tenths in [1, 2, 5, 10, 20, 40] {
-        let shed = tenths_of_a_minute(|tenth| {
-            let is_even = (tenth / tenths).is_multiple_of(2);
-            (strains[usize::from(is_even)], 100)
-        });
-        assert!(shed <= 2 * alone, "turns of {tenths} tenths: {shed} of 600");
+    // Windows of the fleet are ten seconds, so pauses are few in a minute.
+    let pairs = [
+        (1, [Strain::Failures, Strain::InFlight]),
+        (10, [Strain::Slowness, Strain::Fleet]),
+    ];
+    for (minutes, strains) in pairs {
+        let both = strains.map(|strain| tenths_of(minutes, |_| (strain, 100)));
+        for tenths in [1, 2, 5, 10, 20, 40] {
+            let shed = tenths_of(minutes, |tenth| {
+                let is_even = (tenth / tenths).is_multiple_of(2);
+                (strains[usize::from(is_even)], 100)
+            });
+            assert!(
+                shed <= both.iter().sum(),
+                "{strains:?} in turns of {tenths} tenths: {shed}, alone {both:?}"
+            );
+        }
     }
 }
 
 #[test]
+fn a_pause_outlasts_that_what_the_fleet_said_is_over() {
+    let mut trial = Trial::new(at(0));
+    let may = |trial: &mut Trial, strain, ms| {
+        trial.may_shed(strain, strength(100), Duration::ZERO, at(ms))
+    };
+    let slow = [0, 750, 1_500].map(|ms| may(&mut trial, Strain::Slowness, ms));
+    assert_eq!(slow, [true, true, false]);
+    assert!(may(&mut trial, Strain::Fleet, 1_600));
+    trial.met(at(1_700));
+    assert!(!may(&mut trial, Strain::Slowness, 1_800));
+    assert!(may(&mut trial, Strain::Slowness, 11_500));
+}
+
+#[test]
 fn what_helps_against_both_goes_on() {
-    let shed = tenths_of_a_minute(|tenth| {
+    let shed = tenths_of(1, |tenth| {
         let strain = [Strain::Failures, Strain::InFlight][usize::try_from(tenth % 2).unwrap()];
         (strain, if tenth < 8 { 1_000 } else { 1 })
     });
@@ -188,7 +212,7 @@ fn what_helps_against_both_goes_on() {
 
 #[test]
 fn one_that_is_given_up_does_not_end_the_trial_of_another() {
-    let shed = tenths_of_a_minute(|tenth| match tenth % 4 {
+    let shed = tenths_of(1, |tenth| match tenth % 4 {
         0 => (Strain::Failures, 100),
         _ => (Strain::InFlight, if tenth < 8 { 1_000 } else { 1 }),
     });
