@@ -203,10 +203,11 @@ fn teach(
     if exchange.is_judged_retry
         && let Some(budget) = &mut entry.retries
     {
-        // Who went away before the answer had no use of it. What was answered here says nothing.
+        // Who went away before the answer had no use of it, nor has who got another failure, whatever objectives
+        // call bad. What was answered here says nothing.
         let is_left = outcome == Outcome::ClientCancel;
         if is_left || outcome.is_evidence() {
-            budget.learn(is_left || is_bad);
+            budget.learn(is_left || is_bad || !outcome.is_served());
         }
     }
     let policy = &exchange.policy;

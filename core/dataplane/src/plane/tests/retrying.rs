@@ -80,6 +80,18 @@ fn whoever_went_away_from_a_retry_had_no_use_of_it() {
 }
 
 #[test]
+fn what_failed_was_in_vain_whatever_objectives_call_bad() {
+    let objectives =
+        r#", "objectives": [{"id": {"slo": "s", "index": 0}, "bad": {"status": [[500, 500]]}}]"#;
+    let json = config(&scope(
+        "a",
+        &format!(r#""retries": {{{LIMITS}}}{objectives}"#),
+    ));
+    let mut bench = Bench::new(&json);
+    assert_eq!(refused(&mut bench, 40, 503, 0), 29);
+}
+
+#[test]
 fn while_the_scope_sheds_only_the_least_pass() {
     let shed = r#", "shed": {"limits": {"share_min": 5000, "share_max": 9000, "failed_max": 100}}"#;
     let json = config(&scope("a", &format!(r#""retries": {{{LIMITS}}}{shed}"#)));
