@@ -109,7 +109,8 @@ impl Bench {
         self.context += 1;
         let id = self.claim(side, route).unwrap();
         let bytes = serialised(headers);
-        let request = Request::read(HeaderMap::new(&bytes));
+        let mut request = Request::unread(HeaderMap::new(&bytes));
+        self.plane.read_request(side, &mut request);
         let now = at(millis);
         let joined = match self.plane.joins(side, &request, now) {
             Joins::To(joined) => Some(joined),

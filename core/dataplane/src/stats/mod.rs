@@ -69,7 +69,7 @@ pub(crate) const LATENCY_COUNT: Stat = Stat {
 pub(crate) const RETRIES: Stat = Stat {
     name: "sloop_retries",
     labels: of_scope!(),
-    help: "Attempts beyond the first, where `attempts` is configured.",
+    help: "Attempts beyond the first, where `attempts` is configured, and inbound where a retry budget holds.",
 };
 /// Trouble of the filter.
 pub(crate) const TROUBLE: Stat = Stat {

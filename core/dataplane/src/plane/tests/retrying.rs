@@ -140,3 +140,27 @@ fn without_a_budget_nothing_is_asked_of_attempts() {
     let delta = bench.scopes(1_000).remove(0);
     assert_eq!((delta.retries, delta.budget), (0, RetryDelta::default()));
 }
+
+#[test]
+fn the_budget_of_one_scope_counts_no_retries_of_others() {
+    let scopes = [
+        scope("a", &format!(r#""retries": {{{LIMITS}}}"#)),
+        scope("b", ""),
+    ];
+    let retries = |dimensions| {
+        let json = and(&config(&scopes.join(", ")), dimensions);
+        let mut bench = Bench::new(&json);
+        for route in ["a", "b"] {
+            let begun = bench.begin_with(Side::Server, route, &[(ATTEMPT, b"2")], 0);
+            bench.end(begun.exchange, 200, 0);
+        }
+        let scopes = bench.scopes(1_000);
+        let counts = scopes
+            .iter()
+            .map(|it| (it.scope.route.as_str().to_owned(), it.retries));
+        counts.collect::<Vec<_>>()
+    };
+    let with = |b| [("a".to_owned(), 1), ("b".to_owned(), b)];
+    assert_eq!(retries(r#""dimensions": {"version": "v1"}"#), with(0));
+    assert_eq!(retries(r#""dimensions": {"attempts": true}"#), with(1));
+}

@@ -43,7 +43,8 @@ impl<'a> Seen<'a> {
                 Some(CallerSource::Xfcc(_)) => found.caller.and_then(caller_uri),
                 Some(CallerSource::Header(_)) | None => found.caller,
             },
-            attempt: found.attempt.and_then(number),
+            // A retry budget has it looked for, too.
+            attempt: found.attempt.filter(|_| settings.attempts).and_then(number),
             ..Self::default()
         }
     }
