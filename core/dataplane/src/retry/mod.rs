@@ -65,8 +65,8 @@ const RETRY: u64 = 1_000_000_000;
 const SHARE_UNIT: u64 = RETRY / 10_000;
 
 impl RetryBudget {
-    /// That ten more are in vain than not happens by chance once in 5,000 times where three in ten are
-    /// (`(3/7)^10`), and after eleven it is known of a burst that is all in vain.
+    /// Eleven more in vain than not: by chance once in 49,000 retries on average where three in ten are in vain, once in 12,000
+    /// where one in three is; then a few seconds of the budget at most. Of a burst that is all in vain it is known after eleven.
     pub const IN_VAIN: u32 = 10;
     /// Seconds of `least` that first attempts may save up. As Finagle's retry budget and Linkerd's, which count the last ten seconds.
     pub const SAVED_SECONDS: u64 = 10;

@@ -64,6 +64,35 @@ fn a_long_bad_time_is_over_after_ten_good_answers() {
     assert_eq!(needed, Some(10));
 }
 
+/// How many retries are judged on average until they are taken not to help, of which such a share is in vain: from each
+/// difference `k` on, the next one is reached by `D(k) = 1/p + q/p · D(k - 1)`, from none on by `D(0) = 1/p`.
+fn retries_until_in_vain(share: f64) -> f64 {
+    let steps = (0..=RetryBudget::IN_VAIN).scan(0.0, |before, _| {
+        *before = 1.0 / share + (1.0 - share) / share * *before;
+        Some(*before)
+    });
+    steps.sum()
+}
+
+/// The worked example in the documentation of [`RetryBudget::IN_VAIN`].
+#[test]
+fn so_seldom_does_chance_alone_say_that_retries_are_in_vain() {
+    let expected = [
+        (0.25, 531_000.0),
+        (0.3, 48_800.0),
+        (1.0 / 3.0, 12_200.0),
+        (0.4, 1_230.0),
+        (1.0, 11.0),
+    ];
+    for (share, retries) in expected {
+        let mean = retries_until_in_vain(share);
+        assert!(
+            (mean / retries - 1.0).abs() < 0.005,
+            "{share}: {mean} retries"
+        );
+    }
+}
+
 #[test]
 fn first_attempts_allow_for_their_share_of_retries() {
     let mut budget = in_vain(1_000, 3);
