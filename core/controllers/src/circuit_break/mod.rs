@@ -38,7 +38,9 @@ use core::time::Duration;
 
 use derived::AllDerived;
 use orders::{Opened, QUORUM_WINDOW, Verdict, quorum};
-use sloop_model::{BreakerMode, BreakerRule, Mode, Policy, Rule, Scope, Share, ShedRule, WallTime};
+use sloop_model::{
+    BreakerMode, BreakerRule, Judge, Mode, Policy, Rule, Scope, Share, ShedRule, WallTime,
+};
 use watch::Subject;
 
 use crate::by_scope::ByScope;
@@ -248,6 +250,11 @@ impl<'a> Guard<'a> {
                 );
                 return self.order(scope, &saw);
             }
+        }
+        // Without an objective the counts are of outcomes, and one may well be met by what was not served. What breakers
+        // say themselves, which asks objectives, has been heard above.
+        if subject.objective.is_none() && rule.limits().manner.judge == Judge::Objectives {
+            return;
         }
         let (counts, window) = match change {
             Some(change) => (change.counts, now.since(change.at)),

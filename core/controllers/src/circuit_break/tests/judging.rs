@@ -16,6 +16,51 @@ fn selecting(slower_than_us: Option<u64>) -> Indicator {
     }
 }
 
+/// Whether a fleet that is answered with 503 alone, whose breakers went into this state lately, is ordered to open by a document
+/// for a breaker that judges by `judge`.
+fn is_ordered(judge: Judge, state: BreakerState) -> bool {
+    let rule = derive::limits(Target::parse(0.999).unwrap(), None).unwrap();
+    let intent = CircuitBreakerIntent {
+        name: "a".into(),
+        service: scope().service,
+        route: RouteSelector::Named(scope().route),
+        side: Side::Server,
+        mode: BreakerMode::Enforce,
+        limits: derive::judged_by(rule, judge),
+        expires_at: None,
+    };
+    let mut world = knowing(&["a", "b"]);
+    let mut memory = Orders::default();
+    (1..=5).any(|second| {
+        world.begin_step(at(second));
+        for node in ["a", "b"] {
+            let mut seen = saw(node, second, (60, 60));
+            // An SLO that takes it for good.
+            seen.scopes[0].objectives[0].good = 60;
+            seen.scopes[0].breaker = Some(BreakerReading {
+                state: BreakerState::Closed,
+                changes: vec![BreakerChange {
+                    to: state,
+                    at: at(second),
+                    cause: BreakerCause::Failures,
+                }],
+            });
+            world.observe(seen);
+        }
+        let decision = CircuitBreak.step(&intent, &mut memory, &world);
+        trip(&decision).is_some()
+    })
+}
+
+#[test]
+fn what_a_document_has_judged_by_objectives_is_not_ordered_to_open_by_outcomes() {
+    let [closed, open] = [BreakerState::Closed, BreakerState::Open];
+    assert!(!is_ordered(Judge::Objectives, closed));
+    assert!(is_ordered(Judge::Outcomes, closed));
+    assert!(is_ordered(Judge::Both, closed));
+    assert!(is_ordered(Judge::Objectives, open), "who asked them opened");
+}
+
 /// The breaker and the shedding that an SLO about `indicator` implies.
 fn implied(indicator: Indicator) -> (BreakerRule, ShedRule) {
     let mut intent = slo(SloMode::Actionable, 0.999);
