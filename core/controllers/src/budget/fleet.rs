@@ -15,7 +15,9 @@ pub(crate) struct Fleet {
     /// All that was added. Only differences mean anything.
     ever: Counts,
     nodes: BTreeMap<String, Node>,
-    /// When others would have been heard of, after nobody had been.
+    /// Until when the newest report with a request counted, of whomever.
+    heard: WallTime,
+    /// When others would have been heard of, after nobody had been for [`HEARD_KEPT`].
     others_by: WallTime,
 }
 
@@ -37,6 +39,8 @@ pub(crate) struct SeenBy<'a> {
     pub(crate) from: WallTime,
     /// Until when.
     pub(crate) to: WallTime,
+    /// When it was heard.
+    pub(crate) heard: WallTime,
     /// When others would have been heard of that see the same, if there are any.
     pub(crate) others_by: WallTime,
 }
@@ -84,6 +88,7 @@ impl Fleet {
             all: Ring::new(CELLS),
             ever: Counts { total: 0, good: 0 },
             nodes: BTreeMap::new(),
+            heard: WallTime::from_millis(0),
             others_by: WallTime::from_millis(0),
         }
     }
@@ -93,9 +98,10 @@ impl Fleet {
         if counts.total == 0 {
             return;
         }
-        if self.nodes.is_empty() {
+        if HEARD_KEPT < seen_by.heard.since(self.heard) {
             self.others_by = seen_by.others_by;
         }
+        self.heard = self.heard.max(seen_by.to);
         let number = seen_by.to.as_millis() / 1_000;
         let sum = Sum { counts, known_s: 0 };
         let is_new = seen_by.is_fresh() && self.all.add(number, sum);
@@ -187,6 +193,7 @@ impl Fleet {
     pub(crate) fn rewind(&mut self, now: WallTime) {
         let number = now.as_millis() / 1_000;
         self.all.forget_after(number);
+        self.heard = self.heard.min(now);
         self.others_by = self.others_by.min(now.after(HEARD_KEPT));
         for node in self.nodes.values_mut() {
             node.ring.forget_after(number);

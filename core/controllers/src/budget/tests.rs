@@ -269,6 +269,7 @@ fn the_worst_sidecar_is_left_out_only_where_there_are_others() {
             node,
             from: at(999),
             to: at(1_000),
+            heard: at(1_000),
             others_by: at(1_000),
         };
         fleet.add(seen_by, seen);

@@ -156,6 +156,7 @@ mod tests {
             node: "n",
             from: to.before(Duration::from_secs(1)),
             to,
+            heard: to,
             others_by: to,
         };
         blocks.add(seen_by, "a", &counts(arms));

@@ -133,6 +133,7 @@ impl World {
             node: observation.node,
             from: observation.from.min(observation.at).before(ahead),
             to: observation.at.before(ahead),
+            heard: self.now,
             others_by: self.now.after(self.gathers()),
         };
         let name = (observation.node.to_owned(), observation.incarnation);

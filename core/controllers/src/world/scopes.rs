@@ -308,6 +308,7 @@ mod tests {
                 node: "n",
                 from: to.before(Duration::from_secs(1)),
                 to,
+                heard: to,
                 others_by: to,
             };
             let mut outcomes = [0; Outcome::ALL.len()];
@@ -348,6 +349,7 @@ mod tests {
             node: "n",
             from: to.before(Duration::from_secs(1)),
             to,
+            heard: to,
             others_by: to,
         };
         let mut outcomes = [0; Outcome::ALL.len()];

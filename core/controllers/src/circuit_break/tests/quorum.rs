@@ -83,16 +83,33 @@ fn half_a_fleet_that_fell_silent_is_counted_as_long_as_it_may_only_be_slow() {
     );
 }
 
-/// The second in which all are ordered to open when `bad` of the callers open in the first second after a start and in each
-/// from then on, and are heard at once, as is one that is well. The others are well, too, and come a second later.
+/// What is heard in `second` when `bad` of the callers open in the second `first` and in each from then on, and are heard at
+/// once, as is one that is well. The others are well, too, and come a second later.
+fn heard_from(first: u64, bad: u64, second: u64) -> Vec<Observation> {
+    let heard = if second == first { bad + 1 } else { CALLERS };
+    let report = |number: u64| match number < bad {
+        true => opened(number, second),
+        false => well(number, second),
+    };
+    (0..heard).map(report).collect()
+}
+
+/// The second in which all are ordered to open when that begins with a start.
 fn ordered_after_a_start(bad: u64) -> Option<u64> {
-    ordered(|second| {
-        let heard = if second == 1 { bad + 1 } else { CALLERS };
-        let report = |number: u64| match number < bad {
-            true => opened(number, second),
-            false => well(number, second),
-        };
-        (0..heard).map(report).collect()
+    ordered(|second| heard_from(1, bad, second))
+}
+
+/// The same when nobody had been heard of for 75 s, over the ends of minutes at which that was not for long. Then
+/// something comes that was seen `ago`, when nobody took it, and a second later it begins.
+fn ordered_after_a_silence(bad: u64, ago: Option<u64>) -> Option<u64> {
+    ordered(|second| match second {
+        ..=122 => (0..CALLERS).map(|number| well(number, second)).collect(),
+        197 => ago
+            .map(|ago| over(ago, well(0, second - ago)))
+            .into_iter()
+            .collect(),
+        198.. => heard_from(198, bad, second),
+        _ => Vec::new(),
     })
 }
 
@@ -102,6 +119,15 @@ fn nobody_opens_the_fleet_before_it_can_have_been_heard() {
         assert_eq!(ordered_after_a_start(bad), None, "{bad} of twenty");
     }
     assert_eq!(ordered_after_a_start(4), Some(3), "a fifth");
+}
+
+#[test]
+fn nor_after_nobody_was_heard_of_for_a_minute() {
+    for bad in [2, 3] {
+        let ordered = [None, Some(20), Some(60)].map(|ago| ordered_after_a_silence(bad, ago));
+        assert_eq!(ordered, [None; 3], "{bad} of twenty");
+    }
+    assert_eq!(ordered_after_a_silence(4, None), Some(200), "a fifth");
 }
 
 #[test]
