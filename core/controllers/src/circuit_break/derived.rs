@@ -38,6 +38,16 @@ impl Basis {
             judge: indicator.judge(),
         }
     }
+
+    fn breaker(self) -> Option<BreakerRule> {
+        let rule = derive::limits(self.target, self.slow_us)?;
+        Some(derive::judged_by(rule, self.judge))
+    }
+}
+
+/// The breaker that an objective with this `target` and `indicator` implies; nothing where everything may be bad.
+pub(super) fn breaker(target: Target, indicator: &Indicator) -> Option<BreakerRule> {
+    Basis::of(target, indicator).breaker()
 }
 
 /// That of all objectives of one SLO that are counted, in their order: as many as a document may have.
@@ -53,7 +63,7 @@ impl Derived {
             judge,
         } = from;
         Self {
-            breaker: derive::limits(target, slow_us).map(|rule| derive::judged_by(rule, judge)),
+            breaker: from.breaker(),
             shed: shed::shed_limits(target, slow_us).map(|rule| shed::judged_by(rule, judge)),
             deadline: deadline::deadline_limit(target, within_us),
             retries: retry::retry_limits(target),

@@ -3,7 +3,7 @@
 use sloop_model::{BreakerRule, ServiceName, Side};
 
 use super::derive::stricter;
-use super::derived::AllDerived;
+use super::derived;
 use crate::{RouteSelector, SloIntent, SloMode};
 
 /// What `slos` imply for the breakers of `side` on `route` of `service`: the stricter of all that count there, or on all
@@ -17,16 +17,12 @@ pub fn implied_breaker(
         .into_iter()
         .find_map(|mode| {
             let slos = slos.iter().filter(|slo| slo.mode == mode);
-            let rules = slos.flat_map(|slo| {
-                let mut derived = AllDerived::default();
-                derived.follow(slo);
-                let counted = slo.counted().map(|(_, _, source)| source);
-                let meant = counted.zip(derived.iter()).filter(|(source, _)| {
-                    let is_route = source.route == RouteSelector::Any || source.route == *route;
-                    source.service == *service && source.side == side && is_route
-                });
-                let rules = meant.filter_map(|(_, derived)| derived.breaker);
-                rules.collect::<Vec<_>>()
+            let meant = slos.flat_map(SloIntent::counted).filter(|(.., source)| {
+                let is_route = source.route == RouteSelector::Any || source.route == *route;
+                source.service == *service && source.side == side && is_route
+            });
+            let rules = meant.filter_map(|(_, objective, source)| {
+                derived::breaker(objective.target, &source.indicator)
             });
             rules.reduce(stricter)
         })
