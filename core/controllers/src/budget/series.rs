@@ -208,9 +208,12 @@ impl Series {
     /// Takes the cells that changed since the last call; the day that goes on waits until it is over, since its hours tell it,
     /// too ([`Series::complete`]).
     pub(crate) fn take_changes(&mut self, objective: &ObjectiveId, cells: &mut Vec<Cell>) {
+        let today = (Resolution::Day, self.days.numbers().end.saturating_sub(1));
+        let waits = |cell: &(Resolution, u64)| *cell == today;
+        if self.changed.iter().all(waits) {
+            return;
+        }
         let changed = core::mem::take(&mut self.changed);
-        let today = self.days.numbers().end.saturating_sub(1);
-        let waits = |cell: &(Resolution, u64)| *cell == (Resolution::Day, today);
         self.changed = changed.iter().copied().filter(waits).collect();
         for (resolution, number) in changed.into_iter().filter(|cell| !waits(cell)) {
             let sum = self.ring(resolution).between(number, number);
