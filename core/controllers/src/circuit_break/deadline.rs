@@ -70,7 +70,7 @@ use crate::by_scope::ByScope;
 use crate::lease;
 use crate::slo::{DeadlineChoice, DeadlineStatus, Indicator};
 use crate::words::Length;
-use crate::{Decision, SloIntent, SloMode};
+use crate::{Decision, SloIntent};
 
 /// How many times the threshold.
 const TIMES: u64 = 10;
@@ -101,6 +101,7 @@ fn chosen(choice: DeadlineChoice, derived: Option<DeadlineLimit>) -> Option<Dead
 pub(super) fn added(
     mut decision: Decision,
     (intent, derived): (&SloIntent, &AllDerived),
+    mode: Mode,
     now: WallTime,
 ) -> Decision {
     let sources = intent.counted().zip(derived.iter());
@@ -111,10 +112,6 @@ pub(super) fn added(
         })
         .collect();
     let limits: ByScope<DeadlineLimit> = ByScope::new(limits, DeadlineLimit::max);
-    let mode = match intent.mode {
-        SloMode::Monitored | SloMode::Shadow => Mode::Shadow,
-        SloMode::Actionable => Mode::Enforce,
-    };
     say(&limits, mode, &mut decision.because);
     let deadlines = limits.into_pairs().map(|(scope, limit_ms)| Policy {
         scope,

@@ -96,8 +96,8 @@ impl Controller for DerivedBreak {
         }
         let decision = guard.decide(ByScope::new(rules, stricter));
         let decision = with_shedding(decision, (intent, &derived), mode, world.now());
-        let decision = deadline::added(decision, (intent, &derived), world.now());
-        let decision = retry::with_retry_budgets(decision, (intent, &derived), world.now());
+        let decision = deadline::added(decision, (intent, &derived), mode, world.now());
+        let decision = retry::with_retry_budgets(decision, (intent, &derived), mode, world.now());
         memory.derived = derived;
         decision
     }

@@ -58,7 +58,7 @@ use crate::by_scope::ByScope;
 use crate::lease;
 use crate::slo::RetryStatus;
 use crate::words::Percent;
-use crate::{Decision, SloIntent, SloMode};
+use crate::{Decision, SloIntent};
 
 /// See *Share* above.
 const SHARE_MIN: f64 = 0.1;
@@ -91,12 +91,9 @@ pub(crate) fn fewer(one: RetryRule, other: RetryRule) -> RetryRule {
 pub(super) fn with_retry_budgets(
     mut decision: Decision,
     (intent, derived): (&SloIntent, &AllDerived),
+    mode: Mode,
     now: WallTime,
 ) -> Decision {
-    let mode = match intent.mode {
-        SloMode::Monitored | SloMode::Shadow => Mode::Shadow,
-        SloMode::Actionable => Mode::Enforce,
-    };
     let sources = intent.counted().zip(derived.iter());
     let rules = sources
         .filter(|((_, _, source), _)| source.side == Side::Server)
