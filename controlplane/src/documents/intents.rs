@@ -14,8 +14,8 @@ use super::openslo::{
 };
 use super::reader::{Finding, Sink, Spot};
 
-/// Counts are kept for 90 days.
-const ROLLING_MS_KEPT: u64 = 90 * 24 * 60 * 60 * 1_000;
+/// Stands for a window that is not evaluated here; it is shown only.
+const NOT_EVALUATED: SloWindow = SloWindow::Rolling(90 * 24 * 60 * 60 * 1_000);
 /// Stands for a target so near to the whole that no budget is left; it is shown only.
 const NEAREST: u32 = Target::WHOLE - 1;
 
@@ -67,7 +67,7 @@ pub(super) fn slo(slo: &Slo, context: &Context<'_>, sink: &Sink) -> Option<SloIn
         service: slo.service.clone(),
         mode: slo.mode,
         deadline: slo.deadline,
-        window: window.unwrap_or(SloWindow::Rolling(ROLLING_MS_KEPT)),
+        window: window.unwrap_or(NOT_EVALUATED),
         budgeting: slo.budgeting,
         objectives,
     })

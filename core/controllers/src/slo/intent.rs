@@ -72,7 +72,7 @@ pub enum DeadlineChoice {
     /// As its objectives imply.
     #[default]
     Derived,
-    /// For ever.
+    /// This SLO gives none; others on the same requests may.
     Off,
     /// So long, all of them.
     Limit(DeadlineLimit),

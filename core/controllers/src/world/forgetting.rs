@@ -14,7 +14,7 @@ use crate::Cell;
 /// As long as counts are kept by the hour.
 const KEPT: Duration = Duration::from_secs(90 * 86_400);
 /// Objectives, and scopes, that are forgotten in an hour: all that there may be in nine days, with
-/// at most a quarter of a million entries of the store to delete at a time.
+/// at most about a third of a million entries of the store to delete at a time.
 const FORGOTTEN_MAX: usize = 100;
 
 impl World {
