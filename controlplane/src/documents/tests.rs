@@ -381,6 +381,7 @@ fn what_a_breaker_leaves_out_is_as_slos_imply() {
     assert_eq!(implied.failed_max, Share::try_from(5_005).unwrap());
     assert_ne!((implied.sigmas_hundredths, implied.ramp_ms), (0, 0));
     assert_eq!(limits_beside("shadow", ", limits: {}"), implied);
+    assert_eq!(limits_beside("monitored", ""), implied);
     let other = BreakerLimits {
         failed_max: Share::try_from(2_000).unwrap(),
         ..implied
@@ -400,6 +401,30 @@ fn what_a_breaker_leaves_out_is_as_slos_imply() {
     assert_eq!(limits_beside("actionable", limits), by_calls);
 }
 
+/// Else the file would be wrong as it is, and the SLO would act on.
+#[test]
+fn an_slo_can_be_monitored_in_the_file_of_a_breaker_that_is_written_in_part() {
+    let slo = slo(
+        "a",
+        &ratio("{service: pay}", "bad {status: [5xx]}"),
+        "{target: 0.999}",
+    );
+    let breaker = "{apiVersion: sloop.dev/v1, kind: CircuitBreaker, metadata: {name: b}, spec: \
+                   {service: pay, limits: {failed_max: 20%}}}";
+    let text = format!("{slo}---\n{breaker}\n");
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("a.yaml");
+    fs::write(&file, &text).unwrap();
+    let mut documents = Folder::new(folder.path().to_owned(), Applied::default());
+    assert_eq!(documents.read(NOW).problems, []);
+    fs::write(&file, text.replace("actionable", "monitored")).unwrap();
+    let loaded = documents.read(NOW);
+    assert_eq!((loaded.problems, loaded.kept), (vec![], vec![]));
+    let slo = loaded.intents.iter().find(|(id, ..)| id.0 == "SLO/a");
+    let slo: SloIntent = serde_json::from_str(&slo.unwrap().2).unwrap();
+    assert_eq!(slo.mode, SloMode::Monitored);
+}
+
 #[test]
 fn what_nobody_implies_a_breaker_must_say() {
     let wrong = |mode: &str, spec: &str| -> Vec<String> {
@@ -410,7 +435,7 @@ fn what_nobody_implies_a_breaker_must_say() {
         said.sort();
         said
     };
-    let why = "is required where no SLO that acts or watches implies it";
+    let why = "is required where no SLO implies it";
     let of = |name: &str| format!("breaker.yaml spec.limits.{name}: {why}");
     let all = [
         "calls_min",
@@ -420,11 +445,11 @@ fn what_nobody_implies_a_breaker_must_say() {
         "probes",
         "window_ms",
     ];
-    assert_eq!(wrong("monitored", ""), all.map(of));
-    let some = ", limits: {window_calls: 9, failed_max: 50%, open_ms: 10, open_max_ms: 10}";
-    assert_eq!(wrong("monitored", some), [of("calls_min"), of("probes")]);
-    let elsewhere = ", side: client, limits: {failed_max: 50%}";
-    assert_eq!(wrong("actionable", elsewhere).len(), 5);
+    let elsewhere = ", side: client";
+    assert_eq!(wrong("actionable", elsewhere), all.map(of));
+    let some =
+        ", side: client, limits: {window_calls: 9, failed_max: 50%, open_ms: 10, open_max_ms: 10}";
+    assert_eq!(wrong("actionable", some), [of("calls_min"), of("probes")]);
     // What is written is looked at for itself, too, and beside what is implied.
     assert_eq!(
         wrong("actionable", ", limits: {probes: 0}"),

@@ -147,7 +147,7 @@ impl DeclaredBreaker {
         let missing = REQUIRED.iter().filter(|name| !fields.contains_key(**name));
         let missing: Vec<&str> = window.into_iter().chain(missing.copied()).collect();
         for name in &missing {
-            let why = "is required where no SLO that acts or watches implies it";
+            let why = "is required where no SLO implies it";
             sink.refuse(self.spot.field(name).says(why));
         }
         if !missing.is_empty() {

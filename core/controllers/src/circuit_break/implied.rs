@@ -7,13 +7,15 @@ use super::derived;
 use crate::{RouteSelector, SloIntent, SloMode};
 
 /// What `slos` imply for the breakers of `side` on `route` of `service`: the stricter of all that count there, or on all
-/// routes. Of SLOs that act where there are any, else of those that watch; nothing where there are neither.
+/// routes. Of SLOs that act where there are any, else of those that watch, else of those that are monitored, so that a
+/// document stays whole whatever their mode becomes; nothing where there are none. Monitored ones guard nothing: what
+/// asks objectives goes by outcomes there.
 #[must_use]
 pub fn implied_breaker(
     slos: &[SloIntent],
     (service, route, side): (&ServiceName, &RouteSelector, Side),
 ) -> Option<BreakerRule> {
-    [SloMode::Actionable, SloMode::Shadow]
+    [SloMode::Actionable, SloMode::Shadow, SloMode::Monitored]
         .into_iter()
         .find_map(|mode| {
             let slos = slos.iter().filter(|slo| slo.mode == mode);
@@ -54,12 +56,13 @@ mod tests {
     }
 
     #[test]
-    fn the_stricter_holds_of_those_that_act_before_those_that_watch() {
+    fn the_stricter_holds_of_those_that_act_before_those_that_watch_and_are_monitored() {
         let share = |share: u16| Some(Share::try_from(share).unwrap());
         assert_eq!(failed_max(&[]), None);
-        assert_eq!(failed_max(&[slo("monitored", "any", 999_000_000)]), None);
+        let monitored = slo("monitored", "any", 990_000_000);
+        assert_eq!(failed_max(std::slice::from_ref(&monitored)), share(5_050));
         let watching = slo("shadow", "any", 999_000_000);
-        assert_eq!(failed_max(std::slice::from_ref(&watching)), share(5_005));
+        assert_eq!(failed_max(&[monitored, watching.clone()]), share(5_005));
         let acting = slo("actionable", "any", 500_000_000);
         assert_eq!(failed_max(&[watching, acting.clone()]), share(7_500));
         let stricter = slo("actionable", "any", 950_000_000);
