@@ -321,10 +321,11 @@ impl Trial {
             // What the fleet says is no queue of another kind.
             present == strain || has(Strain::Slowness) && !has(Strain::Fleet)
         });
+        // Where it stays, a trial of another strain begins anew.
+        let own = self.turns.take(strain);
         if stays {
             return;
         }
-        let own = self.turns.take(strain);
         if let Some(present) = present {
             self.turns.put(present, self.state, now);
         }
@@ -352,7 +353,6 @@ impl Trial {
     }
 
     fn begin(&mut self, strain: Strain, window: Window) {
-        self.turns.take(strain);
         self.reaping = Reaping::default();
         self.state = State::Trying { strain, window };
     }
