@@ -172,7 +172,7 @@ const REFUSED: [(&str, &str); 40] = [
     (r#"{"from": "the future"}"#, r#""the future""#),
     (r#"{"header": "x-caller"}"#, r#"{"xfcc": false}"#),
     // Words that nobody knows.
-    (r#""side": "client""#, r#""side": "egress""#),
+    (r#""side": "server""#, r#""side": "egress""#),
     (r#""b3": "multi""#, r#""b3": "double""#),
     (
         r#""mode": "shadow", "match""#,
