@@ -12,145 +12,19 @@
 
 mod support;
 
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use sloop_controlplane::ads::Variant;
-use sloop_controlplane::bootstrap::FleetBootstrap;
 use sloop_integration::envoy::{Caller, Envoy, Upstream};
 use sloop_integration::eventually::eventually;
 use sloop_integration::ports;
-use sloop_integration::process::{Guarded, Program};
-use sloop_model::ServiceName;
 use support::SOON;
+use support::fleet::{Plane, edge, edge_called, endpoints, typed};
 use support::load::Load;
 
 /// Envoy waits so long for the endpoints of a changed cluster, unless they come after it.
 const STALL: Duration = Duration::from_secs(15);
-
-/// A control plane with a folder of documents.
-struct Plane {
-    /// Before the folder with its log, which is shown when a test fails.
-    running: Guarded,
-    folder: tempfile::TempDir,
-    listen: SocketAddr,
-    admin: Caller,
-}
-
-fn launch(folder: &Path, listen: SocketAddr, admin: SocketAddr) -> Guarded {
-    let built = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/debug/sloop");
-    let program = std::env::var_os("SLOOP").map_or(built, PathBuf::from);
-    Program::new("sloop", program)
-        .arg("serve")
-        .arg("--documents")
-        .arg(folder.join("documents"))
-        .args(["--listen", &listen.to_string()])
-        .args(["--admin", &admin.to_string()])
-        .arg("--store")
-        .arg(folder.join("store"))
-        .args(["--module", "/sloop_filter.wasm"])
-        .args(["--rollout-quiet", "1"])
-        .start(folder.join("sloop.log"))
-        .unwrap()
-}
-
-impl Plane {
-    async fn start() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        std::fs::create_dir(folder.path().join("documents")).unwrap();
-        let (listen, admin) = (
-            ports::free_address().unwrap(),
-            ports::free_address().unwrap(),
-        );
-        let running = launch(folder.path(), listen, admin);
-        let plane = Self {
-            running,
-            folder,
-            listen,
-            admin: Caller::of(admin),
-        };
-        plane.is_ready().await;
-        plane
-    }
-
-    async fn is_ready(&self) {
-        eventually(SOON, "sloop is ready", async || {
-            let answer = self.admin.get("/readyz").await.ok()?;
-            (answer.status() == 200).then_some(())
-        })
-        .await
-        .unwrap();
-    }
-
-    /// Another one in its place, which never knew what was in `lost`.
-    async fn replace_without(&mut self, lost: &[&str]) {
-        self.running.kill().unwrap();
-        for name in lost {
-            let path = self.folder.path().join(name);
-            let is_folder = path.is_dir();
-            let removed = if is_folder {
-                std::fs::remove_dir_all(&path)
-            } else {
-                std::fs::remove_file(&path)
-            };
-            removed.unwrap();
-            if *name == "documents" {
-                std::fs::create_dir(&path).unwrap();
-            }
-        }
-        let admin = ports::free_address().unwrap();
-        self.running = launch(self.folder.path(), self.listen, admin);
-        self.admin = Caller::of(admin);
-        self.is_ready().await;
-    }
-
-    /// Waits until so many nodes are connected.
-    async fn meets(&self, nodes: usize) {
-        eventually(SOON, "the Envoys are connected", async || {
-            let met = self.items("/v1/nodes").await;
-            let connected = met.iter().filter(|it| it["connected"] == true);
-            (connected.count() == nodes).then_some(())
-        })
-        .await
-        .unwrap();
-    }
-
-    /// How the only group stands that has documents.
-    async fn push(&self) -> serde_json::Value {
-        let groups = self.items("/v1/pushes").await;
-        groups.into_iter().next().unwrap_or_default()
-    }
-
-    /// Writes resources as one file, which takes effect as a whole.
-    fn declare(&self, resources: &[String]) {
-        let documents: Vec<String> = resources
-            .iter()
-            .enumerate()
-            .map(|(n, resource)| {
-                format!(
-                    "apiVersion: sloop.dev/v1\nkind: EnvoyResource\nmetadata: {{name: r{n}}}\nspec:\n  \
-                     selector: {{clusters: [edge]}}\n  resource: {resource}\n"
-                )
-            })
-            .collect();
-        let draft = self.folder.path().join("draft");
-        std::fs::write(&draft, documents.join("---\n")).unwrap();
-        std::fs::rename(draft, self.folder.path().join("documents/fleet.yaml")).unwrap();
-    }
-
-    async fn items(&self, path: &str) -> Vec<serde_json::Value> {
-        let answer = self.admin.get(path).await.unwrap();
-        let list: serde_json::Value = serde_json::from_slice(answer.body()).unwrap();
-        list["items"].as_array().cloned().unwrap_or_default()
-    }
-}
-
-/// Resources in Envoy's own words. JSON is YAML.
-fn typed(name: &str, rest: &str) -> String {
-    format!(r#"{{"@type": type.googleapis.com/envoy.{name}, {rest}}}"#)
-}
 
 fn listener(at: SocketAddr) -> String {
     let router = typed("extensions.filters.http.router.v3.Router", "");
@@ -194,18 +68,6 @@ fn cluster(name: &str, max_requests: u32) -> String {
     )
 }
 
-fn endpoints(name: &str, at: SocketAddr) -> String {
-    typed(
-        "config.endpoint.v3.ClusterLoadAssignment",
-        &format!(
-            "cluster_name: {name}-pool, endpoints: [{{lb_endpoints: [{{endpoint: {{address: \
-             {{socket_address: {{address: {}, port_value: {}}}}}}}}}]}}]",
-            at.ip(),
-            at.port()
-        ),
-    )
-}
-
 fn runtime(max_requests: u32) -> String {
     typed(
         "service.runtime.v3.Runtime",
@@ -213,25 +75,6 @@ fn runtime(max_requests: u32) -> String {
             "name: fleet, layer: {{circuit_breakers.beta.default.max_requests: {max_requests}}}"
         ),
     )
-}
-
-async fn edge(plane: &Plane, variant: Variant) -> Envoy {
-    edge_called("edge-1", plane, variant).await
-}
-
-async fn edge_called(node: &str, plane: &Plane, variant: Variant) -> Envoy {
-    let yaml = FleetBootstrap {
-        node: node.to_owned(),
-        service: ServiceName::try_from("edge").unwrap(),
-        locality: (String::new(), "a".to_owned()),
-        metadata: BTreeMap::new(),
-        admin: "127.0.0.1:0".parse().unwrap(),
-        control_plane: plane.listen.into(),
-        tls: None,
-        variant,
-    }
-    .to_yaml();
-    Envoy::start(&yaml).await.unwrap()
 }
 
 /// What Envoy runs with, but for when it heard of it.

@@ -19,10 +19,27 @@ use super::SOON;
 /// A control plane with a folder of documents.
 pub struct Plane {
     /// Before the folder with its log, which is shown when a test fails.
-    _running: Guarded,
+    running: Guarded,
     folder: tempfile::TempDir,
     listen: SocketAddr,
     pub admin: Caller,
+}
+
+fn launch(folder: &Path, listen: SocketAddr, admin: SocketAddr) -> Guarded {
+    let built = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/debug/sloop");
+    let program = std::env::var_os("SLOOP").map_or(built, PathBuf::from);
+    Program::new("sloop", program)
+        .arg("serve")
+        .arg("--documents")
+        .arg(folder.join("documents"))
+        .args(["--listen", &listen.to_string()])
+        .args(["--admin", &admin.to_string()])
+        .arg("--store")
+        .arg(folder.join("store"))
+        .args(["--module", "/sloop_filter.wasm"])
+        .args(["--rollout-quiet", "1"])
+        .start(folder.join("sloop.log"))
+        .unwrap()
 }
 
 impl Plane {
@@ -33,32 +50,63 @@ impl Plane {
             ports::free_address().unwrap(),
             ports::free_address().unwrap(),
         );
-        let built = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/debug/sloop");
-        let program = std::env::var_os("SLOOP").map_or(built, PathBuf::from);
-        let running = Program::new("sloop", program)
-            .arg("serve")
-            .arg("--documents")
-            .arg(folder.path().join("documents"))
-            .args(["--listen", &listen.to_string()])
-            .args(["--admin", &admin.to_string()])
-            .arg("--store")
-            .arg(folder.path().join("store"))
-            .args(["--module", "/sloop_filter.wasm"])
-            .start(folder.path().join("sloop.log"))
-            .unwrap();
+        let running = launch(folder.path(), listen, admin);
         let plane = Self {
-            _running: running,
+            running,
             folder,
             listen,
             admin: Caller::of(admin),
         };
+        plane.is_ready().await;
+        plane
+    }
+
+    async fn is_ready(&self) {
         eventually(SOON, "sloop is ready", async || {
-            let answer = plane.admin.get("/readyz").await.ok()?;
+            let answer = self.admin.get("/readyz").await.ok()?;
             (answer.status() == 200).then_some(())
         })
         .await
         .unwrap();
-        plane
+    }
+
+    /// Another one in its place, which never knew what was in `lost`.
+    pub async fn replace_without(&mut self, lost: &[&str]) {
+        self.running.kill().unwrap();
+        for name in lost {
+            let path = self.folder.path().join(name);
+            let is_folder = path.is_dir();
+            let removed = if is_folder {
+                std::fs::remove_dir_all(&path)
+            } else {
+                std::fs::remove_file(&path)
+            };
+            removed.unwrap();
+            if *name == "documents" {
+                std::fs::create_dir(&path).unwrap();
+            }
+        }
+        let admin = ports::free_address().unwrap();
+        self.running = launch(self.folder.path(), self.listen, admin);
+        self.admin = Caller::of(admin);
+        self.is_ready().await;
+    }
+
+    /// Waits until so many nodes are connected.
+    pub async fn meets(&self, nodes: usize) {
+        eventually(SOON, "the Envoys are connected", async || {
+            let met = self.items("/v1/nodes").await;
+            let connected = met.iter().filter(|it| it["connected"] == true);
+            (connected.count() == nodes).then_some(())
+        })
+        .await
+        .unwrap();
+    }
+
+    /// How the only group stands that has documents.
+    pub async fn push(&self) -> serde_json::Value {
+        let groups = self.items("/v1/pushes").await;
+        groups.into_iter().next().unwrap_or_default()
     }
 
     /// Writes resources as one file, which takes effect as a whole.
@@ -105,8 +153,13 @@ pub fn endpoints(name: &str, at: SocketAddr) -> String {
 
 /// An Envoy of the fleet, which has nothing but where the control plane is.
 pub async fn edge(plane: &Plane, variant: Variant) -> Envoy {
+    edge_called("edge-1", plane, variant).await
+}
+
+/// The same, by another name.
+pub async fn edge_called(node: &str, plane: &Plane, variant: Variant) -> Envoy {
     let yaml = FleetBootstrap {
-        node: "edge-1".to_owned(),
+        node: node.to_owned(),
         service: ServiceName::try_from("edge").unwrap(),
         locality: (String::new(), "a".to_owned()),
         metadata: BTreeMap::new(),
