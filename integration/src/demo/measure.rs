@@ -260,7 +260,7 @@ fn spread(observed: &Observed) -> Spread {
 /// Requests that went wrong by Sloop, when nothing gave it a reason:
 ///
 /// - refused in shadow mode,
-/// - refused while every breaker was closed,
+/// - refused while every breaker was closed and `payments` was well (in trouble, load is shed before breakers open),
 /// - failed while `payments` was well and everything from before had settled.
 fn failed_by_sloop(observed: &Observed, bands: &[Band]) -> u64 {
     let wrong = observed.seen.iter().filter(|seen| {
@@ -271,7 +271,7 @@ fn failed_by_sloop(observed: &Observed, bands: &[Band]) -> u64 {
             .any(|band| !closed_throughout(band, seen.at_ms, ended_ms));
         match (observed.enforcement, is_refusal) {
             (Enforcement::Shadow, true) => true,
-            (Enforcement::Enforced, true) => !armed,
+            (Enforcement::Enforced, true) => !armed && is_calm(observed, seen.at_ms, ended_ms),
             (Enforcement::Shadow | Enforcement::Enforced, false) => {
                 seen.ending != Ending::Status(200)
                     && !armed

@@ -78,7 +78,7 @@ fn refusing_in_shadow_mode_is_a_failure_of_sloop() {
 }
 
 #[test]
-fn refusing_while_every_breaker_is_closed_is_a_failure_of_sloop() {
+fn refusing_while_all_is_well_is_a_failure_of_sloop() {
     let mut observed = enforced();
     observed.seen[0].answer = Some("refused".to_owned());
     let run = measure(&observed);
