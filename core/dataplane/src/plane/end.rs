@@ -201,10 +201,11 @@ fn teach(
         ..
     } = judged;
     if exchange.is_judged_retry
+        && exchange.fault.is_none()
         && let Some(budget) = &mut entry.retries
     {
         // Who went away before the answer had no use of it, nor has who got another failure, whatever objectives
-        // call bad. What was answered here says nothing.
+        // call bad. What was answered here says nothing, nor what a fault made of it.
         let is_left = outcome == Outcome::ClientCancel;
         if is_left || outcome.is_evidence() {
             budget.learn(is_left || is_bad || !outcome.is_served());

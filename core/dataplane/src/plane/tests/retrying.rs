@@ -66,6 +66,17 @@ fn retries_that_are_served_well_all_pass_again() {
 }
 
 #[test]
+fn what_a_fault_made_of_a_retry_says_nothing() {
+    let fault = format!(
+        r#""faults": [{{"id": "e", "share": 10000, "headers": {{"set": [["x", "y"]]}}, "expires_at_ms": {}}}]"#,
+        WALL + 60_000
+    );
+    let scope = scope("a", &format!(r#""retries": {{{LIMITS}}}, {fault}"#));
+    let mut bench = Bench::new(&config(&scope));
+    assert_eq!(refused(&mut bench, 40, 500, 0), 0);
+}
+
+#[test]
 fn whoever_went_away_from_a_retry_had_no_use_of_it() {
     let mut bench = Bench::new(&bounded(""));
     for _ in 0..20 {
