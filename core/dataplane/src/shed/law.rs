@@ -160,7 +160,7 @@ impl Law {
     }
 
     /// Whether shedding was tried a moment ago, and in vain.
-    pub(super) const fn has_given_up(&self) -> bool {
+    pub(super) fn has_given_up(&self) -> bool {
         self.trial.has_given_up()
     }
 

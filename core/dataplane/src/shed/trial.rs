@@ -168,13 +168,16 @@ impl Trial {
         }
     }
 
-    /// Whether it was tried in vain, and the pause is not over.
-    pub(super) const fn has_given_up(&self) -> bool {
-        matches!(self.state, State::GivenUp { .. })
+    /// Whether it was tried in vain, and the pause is not over; not while it is tried for another strain.
+    pub(super) fn has_given_up(&self) -> bool {
+        matches!(self.state, State::GivenUp { .. }) && !self.turns.tries_any()
     }
 
     /// Whether it is being tried because of slowness, or was not in vain a moment ago.
-    pub(super) const fn is_against_a_queue(&self) -> bool {
+    pub(super) fn is_against_a_queue(&self) -> bool {
+        if self.turns.tries(Strain::Slowness) {
+            return true;
+        }
         match &self.state {
             State::Trying { strain, .. } => matches!(strain, Strain::Slowness),
             State::Content { tried, .. } => matches!(

@@ -33,6 +33,20 @@ impl Turns {
         });
     }
 
+    /// Whether `strain` is being tried besides the present one.
+    pub(super) fn tries(&self, strain: Strain) -> bool {
+        let is_tried = |(other, state, _): &(Strain, State, Time)| {
+            *other == strain && matches!(state, State::Trying { .. })
+        };
+        self.others.iter().any(is_tried)
+    }
+
+    /// Whether any is.
+    pub(super) fn tries_any(&self) -> bool {
+        let is_tried = |(_, state, _): &_| matches!(state, State::Trying { .. });
+        self.others.iter().any(is_tried)
+    }
+
     /// Whether another strain is being tried that was there a moment ago.
     pub(super) fn is_one_tried(&self, now: Time) -> bool {
         self.others.iter().any(|(_, state, last)| match state {
