@@ -5,7 +5,7 @@ use sloop_controllers::{
     AlertIntent, AlertTarget, AlertWhen, CircuitBreakerIntent, Comparison, DeadlineChoice,
     FaultInjectionIntent, Slicing, SloIntent, SloMode, SloWindow, Weight,
 };
-use sloop_model::{BreakerLimits, BreakerMode, Share, Side};
+use sloop_model::{BreakerLimits, BreakerManner, BreakerMode, Judge, Share, Side};
 
 use super::*;
 
@@ -381,7 +381,20 @@ fn what_a_breaker_leaves_out_is_as_slos_imply() {
     assert_eq!(implied.failed_max, Share::try_from(5_005).unwrap());
     assert_ne!((implied.sigmas_hundredths, implied.ramp_ms), (0, 0));
     assert_eq!(limits_beside("shadow", ", limits: {}"), implied);
-    assert_eq!(limits_beside("monitored", ""), implied);
+    let by_outcomes = BreakerLimits {
+        manner: BreakerManner {
+            judge: Judge::Outcomes,
+            ..implied.manner
+        },
+        ..implied
+    };
+    assert_ne!(implied, by_outcomes, "monitored SLOs guard nothing");
+    assert_eq!(limits_beside("monitored", ""), by_outcomes);
+    assert_eq!(
+        limits_beside("actionable", ", limits: {manner: {judge: outcomes}}"),
+        by_outcomes,
+        "and the rest of it is as implied"
+    );
     let other = BreakerLimits {
         failed_max: Share::try_from(2_000).unwrap(),
         ..implied

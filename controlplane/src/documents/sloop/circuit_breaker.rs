@@ -141,7 +141,15 @@ impl DeclaredBreaker {
             fields.remove("window_ms");
             fields.remove("window_buckets");
         }
-        fields.extend(self.own.clone());
+        for (name, own) in self.own.clone() {
+            match (fields.get_mut(&name), own) {
+                // Of `manner`, too, what is written is meant alone.
+                (Some(Json::Object(implied)), Json::Object(own)) => implied.extend(own),
+                (_, own) => {
+                    fields.insert(name, own);
+                }
+            }
+        }
         let window =
             (!WINDOWS.iter().any(|name| fields.contains_key(*name))).then_some("window_ms");
         let missing = REQUIRED.iter().filter(|name| !fields.contains_key(**name));

@@ -1,15 +1,15 @@
 //! What SLOs imply for a breaker that a document declares in part.
 
-use sloop_model::{BreakerRule, ServiceName, Side};
+use sloop_model::{BreakerRule, Judge, ServiceName, Side};
 
-use super::derive::stricter;
+use super::derive::{judged_by, stricter};
 use super::derived;
 use crate::{RouteSelector, SloIntent, SloMode};
 
 /// What `slos` imply for the breakers of `side` on `route` of `service`: the stricter of all that count there, or on all
 /// routes. Of SLOs that act where there are any, else of those that watch, else of those that are monitored, so that a
-/// document stays whole whatever their mode becomes; nothing where there are none. Monitored ones guard nothing: what
-/// asks objectives goes by outcomes there.
+/// document stays whole whatever their mode becomes; nothing where there are none. Monitored ones guard nothing, so
+/// what they imply judges by outcomes.
 #[must_use]
 pub fn implied_breaker(
     slos: &[SloIntent],
@@ -24,7 +24,11 @@ pub fn implied_breaker(
                 source.service == *service && source.side == side && is_route
             });
             let rules = meant.filter_map(|(_, objective, source)| {
-                derived::breaker(objective.target, &source.indicator)
+                let rule = derived::breaker(objective.target, &source.indicator)?;
+                Some(match mode {
+                    SloMode::Actionable | SloMode::Shadow => rule,
+                    SloMode::Monitored => judged_by(rule, Judge::Outcomes),
+                })
             });
             rules.reduce(stricter)
         })
