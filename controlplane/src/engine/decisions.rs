@@ -43,6 +43,8 @@ struct Held {
     id: u64,
     /// But for their leases.
     policies: Vec<Policy>,
+    /// Why, as it was decided.
+    because: String,
     /// The number of the last step that had it.
     step: u64,
 }
@@ -66,6 +68,9 @@ pub(super) struct Standing {
     id: u64,
     /// All its policies but for their leases.
     policies: Vec<Policy>,
+    /// Why; stores of before have it in the history alone.
+    #[serde(default)]
+    because: String,
 }
 
 /// What became of the place of one that holds: its key, and what is there; nothing when it holds no more.
@@ -88,7 +93,8 @@ impl Decisions {
             if let Some(policies) = held {
                 let intent = IntentId(explained.decision.intent.clone());
                 all.changed_held.insert((stage, intent.clone()));
-                all.hold(stage, intent, (id, policies));
+                let because = explained.decision.because.clone();
+                all.hold(stage, intent, (id, policies, because));
             }
             all.history.take_back(id, explained);
         }
@@ -97,17 +103,27 @@ impl Decisions {
             intent,
             id,
             policies,
+            because,
         } in standing
         {
-            all.hold(stage, intent, (id, policies));
+            all.hold(stage, intent, (id, policies, because));
         }
         all
     }
 
-    /// Notes that the decision with the number `id` holds, with these policies but for their leases.
-    fn hold(&mut self, stage: Stage, intent: IntentId, (id, policies): (u64, Vec<Policy>)) {
-        let step = self.steps;
-        let held = Held { id, policies, step };
+    /// Notes that the decision with the number `id` holds, with these policies but for their leases, and why.
+    fn hold(
+        &mut self,
+        stage: Stage,
+        intent: IntentId,
+        (id, policies, because): (u64, Vec<Policy>, String),
+    ) {
+        let held = Held {
+            id,
+            policies,
+            because,
+            step: self.steps,
+        };
         self.current.entry(stage).or_default().insert(intent, held);
     }
 
@@ -140,7 +156,8 @@ impl Decisions {
                 one.intent.0, one.stage
             ));
             let policies = one.decision.policies.iter().map(lasting).collect();
-            self.hold(one.stage, one.intent.clone(), (id, policies));
+            let held = (id, policies, because.clone());
+            self.hold(one.stage, one.intent.clone(), held);
             self.changed_held.insert((one.stage, one.intent.clone()));
         }
         self.conclude_withdrawn(world);
@@ -171,13 +188,10 @@ impl Decisions {
         kept.map(|one| one.decision.clone()).collect()
     }
 
-    /// The number of what holds for `intent` by `stage`, and why; the latter not when it was decided so long ago that it left
-    /// the history.
-    pub(super) fn in_force(&self, stage: Stage, intent: &IntentId) -> Option<(u64, Option<&str>)> {
+    /// The number of what holds for `intent` by `stage`, and why.
+    pub(super) fn in_force(&self, stage: Stage, intent: &IntentId) -> Option<(u64, &str)> {
         let held = self.current.get(&stage)?.get(intent)?;
-        let decided = self.history.get(held.id);
-        let because = decided.map(|one| one.decision.because.as_str());
-        Some((held.id, because))
+        Some((held.id, &held.because))
     }
 
     /// All about the decision with this number, as it stands in `world`.
@@ -240,6 +254,7 @@ impl Decisions {
                 intent,
                 id: held.id,
                 policies: held.policies.clone(),
+                because: held.because.clone(),
             });
             (key, standing)
         };

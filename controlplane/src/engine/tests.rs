@@ -7,7 +7,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 use sloop_controllers::{
     BudgetingMethod, Controller, DeadlineChoice, Indicator, RouteSelector, Slo, SloIntent, SloMode,
-    SloObjective, SloSource, SloWindow,
+    SloObjective, SloSource, SloWindow, Stage,
 };
 use sloop_model::{RouteName, ServiceName, Side, SloName, Target};
 use sloop_xds_protos::report::v1 as wire;
@@ -529,11 +529,22 @@ fn what_holds_is_no_new_decision_after_a_restart_however_long_ago_it_was_decided
     let decided = process.engine.decisions();
     assert!(decided.iter().all(|one| one.intent == "SLO/pay"));
     let slos = [changing(decisions::MAX), lasting];
+    let why = |process: &Process| {
+        let intent = IntentId("SLO/buy".to_owned());
+        let (id, because) = process.engine.decisions.in_force(Stage::Protect, &intent)?;
+        Some((id, because.to_owned()))
+    };
+    let said = why(&process);
+    assert!(
+        said.as_ref()
+            .is_some_and(|(_, because)| !because.is_empty())
+    );
     for _ in 0..2 {
         process.restart();
         process.declare(&slos);
         process.engine.step(NOW.after(SECOND));
         assert_eq!(process.engine.decisions(), decided);
+        assert_eq!(why(&process), said, "as it was decided");
         process.store.commit(&process.engine.changes()).unwrap();
     }
     let standing = |process: &Process| process.store.list(b"standing\n").unwrap().len();

@@ -55,14 +55,9 @@ impl Engine {
     /// What is done to protect the SLO of this intent.
     fn acting(&self, slo: &IntentId) -> Option<Acting> {
         let (decision, because) = self.decisions.in_force(Stage::Protect, slo)?;
-        let because = because.or_else(|| {
-            let mut decided = self.step.decisions.iter();
-            let decided = decided.find(|it| it.stage == Stage::Protect && it.intent == *slo)?;
-            Some(decided.decision.because.as_str())
-        });
         Some(Acting {
             decision,
-            because: because?.to_owned(),
+            because: because.to_owned(),
         })
     }
 
