@@ -41,6 +41,13 @@ pub(super) fn follow(one: &mut DecisionExplained, policies: &[Policy], world: &W
             .get(&totals.scope)
             .and_then(|place| one.effects.get_mut(*place));
         if let Some(effect) = effect {
+            if effect.by.is_empty() {
+                // A store of before has only what breakers did: of the rest nobody knows since when.
+                effect.before = Acted {
+                    breakers: effect.before.breakers,
+                    ..Acted::of(totals)
+                };
+            }
             effect.acted = Acted::of(totals).by(&by).since(effect.before);
             effect.by = by;
         } else if one.effects.len() < SCOPES_MAX {
