@@ -211,7 +211,8 @@ pub async fn serve(
         Ok(None) => Ok(()),
         Err(error) => Err(error),
     };
-    ended.and(parts.end(&stopping).await)
+    // That the loop did not get to its end says more than what was seen to end first.
+    parts.end(&stopping).await.and(ended)
 }
 
 /// Listens, and lets people ask whether it is ready.
