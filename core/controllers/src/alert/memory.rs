@@ -23,7 +23,7 @@ pub struct AlertMemory {
 }
 
 /// Both things that one objective may be told for.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Watched {
     /// Since when. It is not known of earlier whether anybody reported.
     since: WallTime,
