@@ -15,7 +15,7 @@ pub fn html(report: &Report) -> String {
         "What the control plane takes for each sidecar, and how soon all of them have what changed: the program as it ships, and as many connections as there are sidecars.",
     );
     body += &headlines(report);
-    if 1 < report.runs.len() {
+    if 1 < small(report).count() {
         body += &section(
             "How it grows",
             "Time until a changed policy was with the last node, over the number of nodes; medians, and below them half of the nodes.",
@@ -81,12 +81,13 @@ fn headlines(report: &Report) -> String {
     ])
 }
 
+/// The fleets that differ in their number of nodes alone.
+fn small(report: &Report) -> impl Iterator<Item = &Run> {
+    report.runs.iter().filter(|run| run.node_bytes == 0)
+}
+
 fn growth(report: &Report) -> String {
-    let runs: Vec<&Run> = report
-        .runs
-        .iter()
-        .filter(|run| run.node_bytes == 0)
-        .collect();
+    let runs: Vec<&Run> = small(report).collect();
     let right = runs.iter().map(|run| run.nodes as f64).fold(1.0, f64::max);
     let top = runs.iter().map(|run| run.push.median(|it| it.last_ms));
     let top = top.fold(1.0, f64::max) * 1.1;

@@ -119,6 +119,15 @@ fn the_page_holds_everything_and_names_cannot_break_it() {
     let page = html(&report());
     assert!(page.contains("Memory over time") && page.contains("How it grows"));
     assert!(!page.contains("<processor>"));
+    let mut one = report();
+    one.runs
+        .retain(|run| run.nodes != 1_000 || run.node_bytes != 0);
+    let sizes = one.runs.iter().filter(|run| run.node_bytes == 0);
+    assert_eq!(sizes.count(), 1);
+    assert!(
+        !html(&one).contains("How it grows"),
+        "of one there is no line"
+    );
     // Only these have a colour.
     let mut lines = page.split("<path class=\"line ").skip(1);
     assert!(lines.all(|line| line.starts_with('s')));
