@@ -2,7 +2,7 @@
 //!
 //! That is what operators declare: routes, what objectives count, settings, and
 //! resources for fleets. What protects or harms for a while (breakers, faults,
-//! shedding, deny rules, deadlines) is not part of it: it goes to all nodes at once, on top
+//! shedding, retry budgets, deny rules, deadlines) is not part of it: it goes to all nodes at once, on top
 //! of whatever basis they have.
 
 use std::borrow::Cow;
@@ -31,11 +31,12 @@ pub(super) struct Basis {
     settings: PublishSettings,
     route_sets: Vec<RouteSet>,
     filter_settings: Vec<FilterSettings>,
-    /// What to count: policies that do nothing else.
+    /// What to count, and which of it breakers and shedding judge by.
     counts: Vec<Policy>,
 }
 
-/// Whether a policy only counts, and so may wait.
+/// Whether a policy only counts, and so may wait. Which objectives what judges by objectives goes by waits with them: until
+/// then it goes by outcomes.
 pub(super) const fn may_wait(policy: &Policy) -> bool {
     match policy.rule {
         Rule::Count(_) => true,

@@ -29,8 +29,8 @@
 //! - **Ten times.** Where the tail of the latencies is no heavier than that of a Pareto
 //!   distribution of index 1, `P(later than 10 t | later than t)` is at most a tenth. So
 //!   in health, when at most `1 - target` are late, at most a tenth of that is touched,
-//!   and of those only what still has something to ask for then. Heavier tails have no
-//!   mean: such a service is not well.
+//!   and of those only what still has something to ask for then; a third with `t = 5 s`, and all
+//!   from 15 s on. Heavier tails have no mean: such a service is not well.
 //! - **1 s at least.** A collected heap, a new connection or a packet sent again takes
 //!   tens to hundreds of milliseconds, whatever `t` is.
 //! - **15 s at most.** That is Envoy's default for a route (`RouteAction.timeout`): who
@@ -42,7 +42,7 @@
 //!
 //! - Nothing that runs is cut off. A request that takes a minute and then answers is served.
 //! - An objective that counts requests of any latency as good, on the same scope, can lose
-//!   by it: at most the tenth above. It is the price of not working for nobody.
+//!   by it: at most the share above. It is the price of not working for nobody.
 //! - Work that outlives its request (a task in the background, a queue, a stream that
 //!   asks for something for hours) and copies its `tracestate` is late, too. An SLO of
 //!   such a service says `sloop.dev/deadline: off`.
