@@ -336,7 +336,7 @@ async fn a_refused_resource(variant: Variant) {
     assert_eq!(rejected(&envoys[1]).await, 0, "the other never had it");
     assert_eq!(caller.statuses("/", 100).await.unwrap(), [200; 100]);
 
-    // A good one goes to one after the other.
+    // A good one reaches both.
     plane.declare(&fleet("beta", cluster("beta", 1_000), two.address()));
     for envoy in &envoys {
         shows(envoy, "beta::", "alpha::").await;

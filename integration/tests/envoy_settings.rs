@@ -400,6 +400,7 @@ async fn an_slo_gives_its_requests_a_deadline_that_goes_on_until_nothing_is_left
     assert!((1..=1_990).contains(&left), "{left} ms are left");
 
     let limits: Vec<SloStatus> = control.list("/v1/slos").await.unwrap();
+    assert!(!limits.is_empty());
     for slo in limits {
         assert_eq!(slo.objectives[0].deadline.as_ref().unwrap().limit_ms, 2_000);
     }

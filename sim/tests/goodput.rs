@@ -98,7 +98,7 @@ fn one_bad_host_does_not_take_the_others_with_it() {
 }
 
 #[test]
-fn what_rises_slowly_above_what_the_service_can_is_cut_off_at_that() {
+fn what_rises_slowly_above_what_the_service_can_is_served_better() {
     let (sloop, nothing) = compared("diurnal ramp", 80);
     assert!(nothing.goodput < sloop.goodput, "{sloop:?}");
 }

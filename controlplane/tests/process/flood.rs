@@ -24,7 +24,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::{Channel, Endpoint};
 
 use crate::secured::{CHECKOUT, Secured, hello};
-use crate::support::{Home, Sloop, eventually, program, report};
+use crate::support::{Home, Sloop, eventually, is_optimised, report};
 
 /// Sidecars that are pushed to.
 const OTHERS: usize = 200;
@@ -404,13 +404,6 @@ async fn slow_reads(at: SocketAddr, done: &AtomicU64) -> Option<()> {
 
 fn percentile(sorted: &[u64], hundredths: usize) -> u64 {
     sorted[(sorted.len() - 1) * hundredths / 100]
-}
-
-/// Whether the program was optimised, as far as its path says.
-fn is_optimised() -> bool {
-    let program = program();
-    let mut folders = std::path::Path::new(&program).components();
-    folders.any(|folder| folder.as_os_str() == "release")
 }
 
 /// One flood after the other against `fleet`, each of which must not disturb the others.

@@ -15,7 +15,7 @@ use sloop_xds_protos::report::v1::report_service_client::ReportServiceClient;
 use tokio::task::JoinSet;
 use tonic::transport::Channel;
 
-use crate::support::{Home, Sloop, eventually, program, slo};
+use crate::support::{Home, Sloop, eventually, is_optimised, slo};
 
 /// Routes of each service, and so scopes.
 const ROUTES: usize = 4;
@@ -35,12 +35,6 @@ fn size() -> (usize, u64) {
     };
     let minutes = long.parse().ok().filter(|minutes| 2 <= *minutes);
     (5_000, 60 * minutes.unwrap_or(5))
-}
-
-/// Whether the program that runs was optimised.
-fn is_optimised() -> bool {
-    let program = std::path::PathBuf::from(program());
-    program.iter().any(|part| part == "release")
 }
 
 /// How much more memory there is in the last quarter of these samples than in the third, as a factor.

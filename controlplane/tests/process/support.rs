@@ -191,6 +191,13 @@ pub(crate) fn program() -> std::ffi::OsString {
     std::env::var_os("SLOOP").unwrap_or_else(built)
 }
 
+/// Whether it was optimised, as far as its path says.
+pub(crate) fn is_optimised() -> bool {
+    PathBuf::from(program())
+        .iter()
+        .any(|part| part == "release")
+}
+
 fn addresses_in(line: &str) -> Option<(SocketAddr, SocketAddr)> {
     let after = |name: &str| {
         let (_, rest) = line.split_once(name)?;

@@ -269,13 +269,11 @@ fn failed_by_sloop(observed: &Observed, bands: &[Band]) -> u64 {
         let armed = bands
             .iter()
             .any(|band| !closed_throughout(band, seen.at_ms, ended_ms));
+        let is_wrong = is_refusal || seen.ending != Ending::Status(200);
         match (observed.enforcement, is_refusal) {
             (Enforcement::Shadow, true) => true,
-            (Enforcement::Enforced, true) => !armed && is_calm(observed, seen.at_ms, ended_ms),
-            (Enforcement::Shadow | Enforcement::Enforced, false) => {
-                seen.ending != Ending::Status(200)
-                    && !armed
-                    && is_calm(observed, seen.at_ms, ended_ms)
+            (Enforcement::Shadow, false) | (Enforcement::Enforced, _) => {
+                is_wrong && !armed && is_calm(observed, seen.at_ms, ended_ms)
             }
         }
     });

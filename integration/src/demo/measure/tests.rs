@@ -87,6 +87,17 @@ fn refusing_while_all_is_well_is_a_failure_of_sloop() {
 }
 
 #[test]
+fn refusing_in_trouble_before_a_breaker_opens_is_none() {
+    let mut observed = enforced();
+    let mut seen = observed.seen.iter_mut();
+    let seen = seen
+        .find(|it| it.answer.as_deref() == Some("failed"))
+        .unwrap();
+    (seen.latency_us, seen.answer) = (6_000, Some("refused".to_owned()));
+    assert_eq!(measure(&observed).failed_by_sloop, 0);
+}
+
+#[test]
 fn an_error_in_calm_is_a_failure_of_sloop() {
     let mut observed = enforced();
     observed.seen[0].ending = Ending::Status(500);
