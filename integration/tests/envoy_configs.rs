@@ -15,20 +15,23 @@ use std::path::{Path, PathBuf};
 
 use http::StatusCode;
 use sloop_controlplane::ads::Variant;
-use sloop_controlplane::bootstrap::{Bootstrap, Inbound, IstioManifests, Outbound};
+use sloop_controlplane::bootstrap::{Bootstrap, Inbound, IstioManifests, Outbound, RuntimeLayer};
 use sloop_controlplane::documents::tree::{self, Node, Value};
 use sloop_integration::envoy::{Caller, Envoy, Upstream};
 use sloop_integration::eventually::eventually;
 use sloop_integration::{envoy, ports};
 use sloop_model::{BreakerMode, FilterConfig, ServiceName, Side};
+use support::control::{Control, expiry};
+use support::istio::{APP, IstioSidecar, SERVICE};
 use support::{Plane, SOON, config, module};
 
 /// Every example, each of which has tests below.
-const TESTED: [&str; 7] = [
+const TESTED: [&str; 8] = [
     "control-plane.yaml",
     "istio/control-plane.yaml",
     "istio/envoyfilter.yaml",
     "istio/pod-annotations.yaml",
+    "istio/runtime.yaml",
     "istio/trafficextension.yaml",
     "istio/wasmplugin.yaml",
     "static.yaml",
@@ -209,76 +212,6 @@ async fn control_plane_yaml_counts_at_once_and_takes_pushes() {
     assert_eq!(caller.get("/").await.unwrap().status(), 200);
 }
 
-/// The `value` of each patch in the manifest, as YAML of its own.
-fn envoy_parts(manifest: &str) -> Vec<String> {
-    let marker = "      value:\n";
-    let parts = manifest.split(marker).skip(1);
-    parts
-        .map(|part| {
-            part.lines()
-                .take_while(|line| line.starts_with("        "))
-                .map(|line| format!("{}\n", &line[8..]))
-                .collect()
-        })
-        .collect()
-}
-
-fn list_item(by: usize, yaml: &str) -> String {
-    let indent = " ".repeat(by);
-    yaml.lines()
-        .enumerate()
-        .map(|(line, text)| format!("{indent}{} {text}\n", if line == 0 { "-" } else { " " }))
-        .collect()
-}
-
-/// A sidecar as Istio would put it together: the manifest's parts in a listener before a service.
-fn as_istio_would(inbound: SocketAddr, app: SocketAddr, plane: SocketAddr) -> String {
-    let manifest = file("istio/envoyfilter.yaml")
-        .replace("/etc/sloop/sloop_filter.wasm", &module())
-        .replace("sloop.sloop-system.svc.cluster.local", "127.0.0.1")
-        .replace("port_value: 9901", &format!("port_value: {}", plane.port()));
-    let parts = envoy_parts(&manifest);
-    let [cluster, server, client] = parts.as_slice() else {
-        panic!("the manifest has three patches");
-    };
-    let bootstrap = Bootstrap {
-        inbound: Some(Inbound {
-            listen: inbound,
-            app: app.into(),
-        }),
-        outbound: None,
-        ..sidecar()
-    };
-    let yaml = bootstrap
-        .to_yaml()
-        .replace("port_value: 9900", "port_value: 0");
-    // The filters of the manifest take the place of the bootstrap's own, and so does the cluster.
-    let (head, rest) = yaml
-        .split_once("          - name: sloop-inbound\n")
-        .unwrap();
-    let (_, tail) = rest
-        .split_once("          - name: envoy.filters.http.router\n")
-        .unwrap();
-    let (listeners, rest) = tail.split_once("  - name: \"sloop_xds\"\n").unwrap();
-    let (_, app) = rest.split_once("  - name: \"app\"\n").unwrap();
-    let general = head.split_once("dynamic_resources:").unwrap();
-    let statics = general.1.split_once("# Statistics").unwrap().1;
-    [
-        general.0,
-        "# Statistics",
-        statics,
-        &list_item(10, server),
-        &list_item(10, client),
-        "          - name: envoy.filters.http.router\n",
-        listeners,
-        &list_item(2, cluster),
-        "  - name: \"app\"\n",
-        app,
-    ]
-    .concat()
-    .replace("cluster: \"shop\"", "cluster: shop")
-}
-
 /// What the examples in `istio/` are printed from.
 fn in_istio() -> IstioManifests {
     IstioManifests {
@@ -297,7 +230,11 @@ fn istios_examples_are_what_the_program_prints() {
     let manifests = in_istio();
     for (name, written) in [
         ("istio/envoyfilter.yaml", manifests.envoy_filter().unwrap()),
-        ("istio/pod-annotations.yaml", manifests.pod_annotations()),
+        ("istio/runtime.yaml", manifests.bootstrap_override()),
+        (
+            "istio/pod-annotations.yaml",
+            manifests.pod_annotations(RuntimeLayer::None),
+        ),
     ] {
         if std::env::var_os("SLOOP_WRITE_EXAMPLES").is_some() {
             std::fs::write(folder().join(name), written).unwrap();
@@ -332,12 +269,11 @@ async fn istios_envoyfilter_counts_and_takes_pushes() {
     let app = Upstream::start().await.unwrap();
     let mut plane = Plane::start().await;
     plane.hub.open();
-    let inbound = ports::free_address().unwrap();
-    let yaml = as_istio_would(inbound, app.address(), plane.address);
-    envoy::validate(&yaml).unwrap();
-    let _envoy = Envoy::start(&yaml).await.unwrap();
-    let caller = Caller::of(inbound);
-    assert_eq!(caller.statuses("/", 10).await.unwrap(), [200; 10]);
+    plane.service = SERVICE;
+    let manifest = file("istio/envoyfilter.yaml");
+    let sidecar = IstioSidecar::start(&manifest, None, app.address(), plane.address).await;
+    let statuses = sidecar.inbound.statuses("/", 10).await.unwrap();
+    assert_eq!(statuses, [200; 10]);
     eventually(SOON, "ten requests are reported", async || {
         (plane.reports.of("other").requests == 10).then_some(())
     })
@@ -346,6 +282,101 @@ async fn istios_envoyfilter_counts_and_takes_pushes() {
     let configs = [Side::Server, Side::Client].map(|side| config(side, 1, "[]"));
     plane.push_and_wait(&configs).await.unwrap();
     assert_eq!(plane.hub.nodes().len(), 2, "a stream for each filter");
+}
+
+/// How many requests the app may have at a time, if anything is said of that, and what else is declared.
+fn declared(requests_max: Option<u32>, more: &str) -> String {
+    let key = format!("circuit_breakers.{APP}.default.max_requests");
+    let numbers = requests_max.map_or_else(String::new, |max| format!("\"{key}\": {max}"));
+    format!(
+        "apiVersion: sloop.dev/v1
+kind: EnvoyResource
+metadata: {{name: numbers}}
+spec:
+  selector: {{clusters: [{SERVICE}]}}
+  resource: {{\"@type\": type.googleapis.com/envoy.service.runtime.v3.Runtime, name: fleet, layer: {{{numbers}}}}}
+{more}"
+    )
+}
+
+/// What the manifest's filter does on every request, once it is pushed.
+fn refusing() -> String {
+    format!(
+        "---
+apiVersion: sloop.dev/v1
+kind: FaultInjection
+metadata: {{name: none}}
+spec: {{service: {SERVICE}, fault: {{share: 100%, abort_status: 418, expires_at_ms: {}}}}}
+",
+        expiry()
+    )
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn istios_sidecars_take_runtime_numbers_beside_their_filter() {
+    let app = Upstream::start().await.unwrap();
+    let control = Control::start(module()).await;
+    control.declare(&declared(Some(71), ""));
+    let manifests = ["istio/envoyfilter.yaml", "istio/runtime.yaml"].map(file);
+    let [filter, beside] = &manifests;
+    let sidecar =
+        IstioSidecar::start(filter, Some(beside), app.address(), control.grpc).await;
+    let shows = async |wanted: &str| {
+        let shown = format!("{APP}::default_priority::max_requests::{wanted}\n");
+        let found = eventually(SOON, &shown, async || {
+            let text = sidecar.envoy.get("/clusters").await.ok()?;
+            text.contains(&shown).then_some(())
+        });
+        found.await.unwrap();
+    };
+    let answers = async |status: u16| {
+        let what = format!("an answer is {status}");
+        let answered = eventually(SOON, &what, async || {
+            let answer = sidecar.inbound.get("/").await.ok()?;
+            (answer.status() == status).then_some(())
+        });
+        answered.await.unwrap();
+    };
+    // What is counted when Envoy makes anything anew, of which a filter's configuration is one.
+    let made = async || {
+        let counts = "(lds|cds)\\.update_(success|rejected)|(listener|cluster)_(added|modified|removed)|config_reload$";
+        sidecar.envoy.stats(counts).await.unwrap()
+    };
+    shows("71").await;
+    answers(200).await;
+    let layers: serde_json::Value =
+        serde_json::from_str(&sidecar.envoy.get("/runtime").await.unwrap()).unwrap();
+    assert_eq!(layers["layers"], serde_json::json!(["global config", "admin", "fleet"]));
+
+    let before = made().await;
+    control.declare(&declared(Some(72), ""));
+    shows("72").await;
+    control.declare(&declared(None, ""));
+    shows("1024").await;
+    assert_eq!(made().await, before, "nothing was made anew");
+
+    control.declare(&declared(Some(73), &refusing()));
+    shows("73").await;
+    answers(418).await;
+    control.declare(&declared(Some(73), ""));
+    answers(200).await;
+    shows("73").await;
+    assert_ne!(made().await, before, "the filter was configured anew");
+    let rejected = sidecar.envoy.stats("update_rejected|config_fail").await.unwrap();
+    assert!(rejected.iter().all(|(_, count)| *count == 0), "{rejected:?}");
+}
+
+#[test]
+fn the_runtime_annotation_names_what_istios_runtime_yaml_makes() {
+    let map = document("istio/runtime.yaml");
+    let name = text(&map, &["metadata", "name"]);
+    let patch = in_istio().pod_annotations(RuntimeLayer::Added);
+    let line = format!("        sidecar.istio.io/bootstrapOverride: \"{name}\"\n");
+    assert!(patch.contains(&line), "{line} in {patch}");
+    let without = in_istio().pod_annotations(RuntimeLayer::None);
+    assert_eq!(patch.replace(&line, ""), without);
+    let applied = in_istio().applied(RuntimeLayer::Added).unwrap();
+    assert_eq!(applied, ["istio/runtime.yaml", "istio/envoyfilter.yaml"].map(file).join("---\n"));
 }
 
 /// The only document in an example.

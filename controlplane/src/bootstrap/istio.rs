@@ -12,7 +12,8 @@ use sloop_model::{InvalidName, ReportSettings, ServiceName, Side};
 use super::clusters::control_plane;
 use super::listeners::counting;
 use super::text::{indented, quoted};
-use super::{Address, CONTROL_PLANE_CLUSTER, ClientTls, plugin};
+use super::{Address, CONTROL_PLANE_CLUSTER, ClientTls, FLEET_LAYER, plugin, stream};
+use crate::ads::Variant;
 
 /// The longest label in Kubernetes, by RFC 1123.
 const LABEL_BYTES_MAX: usize = 63;
@@ -20,6 +21,9 @@ const LABEL_BYTES_MAX: usize = 63;
 /// The volume with the module, and its `ConfigMap` as the README of `envoy-configs/istio` makes it.
 const VOLUME: &str = "sloop";
 const CONFIG_MAP: &str = "sloop-filter";
+
+/// The file that Istio's agent hands to Envoy beside the bootstrap of its own, by Istio's template of injected pods.
+const OVERRIDE_FILE: &str = "custom_bootstrap.json";
 
 /// A name as Kubernetes has them for apps and namespaces: a label by RFC 1123.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -80,7 +84,29 @@ pub struct IstioManifests {
     pub report_interval_ms: u32,
 }
 
+/// Whether documents of the type `Runtime` reach the sidecars, which Envoy only takes from its bootstrap on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RuntimeLayer {
+    /// They do: what Istio starts Envoy with is added to, by [`IstioManifests::bootstrap_override`].
+    Added,
+    /// They do not.
+    None,
+}
+
 impl IstioManifests {
+    /// All that is for `kubectl apply`. Pods wait for the `ConfigMap`, if there is one, so it comes first.
+    ///
+    /// # Errors
+    ///
+    /// When the sidecars' cluster cannot be the name of a service.
+    pub fn applied(&self, runtime: RuntimeLayer) -> Result<String, InvalidName> {
+        let filter = self.envoy_filter()?;
+        Ok(match runtime {
+            RuntimeLayer::Added => [&self.bootstrap_override(), "---\n", &filter].concat(),
+            RuntimeLayer::None => filter,
+        })
+    }
+
     /// The `EnvoyFilter`, for `kubectl apply`.
     ///
     /// # Errors
@@ -122,13 +148,67 @@ spec:
         .concat())
     }
 
-    /// What mounts the module into the proxy container, for `kubectl patch deployment --patch-file`.
+    /// What Envoy is to have beside the bootstrap that Istio makes, as a `ConfigMap` for `kubectl apply`: a runtime layer
+    /// that Sloop fills, and the way there. Envoy appends to lists, so the layer is the last and goes before all others.
     #[must_use]
-    pub fn pod_annotations(&self) -> String {
+    pub fn bootstrap_override(&self) -> String {
+        let (app, name) = (&self.app, quoted(&self.override_name()));
+        let namespace = quoted(&self.namespace.0);
+        let stream = indented(10, &stream(Variant::Delta));
+        let cluster = control_plane(&self.control_plane, self.tls.as_ref());
+        let layers = format!(
+            "layered_runtime:
+  layers:
+  - name: {FLEET_LAYER}
+    rtds_layer:
+      name: {FLEET_LAYER}
+      rtds_config:
+        resource_api_version: V3
+        # Its own way to Sloop: istiod has the aggregated stream.
+        api_config_source:
+{stream}        # Envoy asks istiod for the rest when it has the layer, or after this.
+        initial_fetch_timeout: 2s
+static_resources:
+  clusters:
+"
+        );
+        [
+            format!(
+                "# Runtime numbers of Sloop in the sidecars of `{app}`: Envoy merges this with what Istio starts it with.
+apiVersion: v1
+kind: ConfigMap
+metadata:
+  name: {name}
+  namespace: {namespace}
+data:
+  {OVERRIDE_FILE}: |
+"
+            ),
+            indented(4, &layers),
+            indented(6, &cluster),
+        ]
+        .concat()
+    }
+
+    fn override_name(&self) -> String {
+        format!("sloop-{}-bootstrap", self.app)
+    }
+
+    /// What mounts the module into the proxy container, and names the [override](Self::bootstrap_override) if there is to
+    /// be one; for `kubectl patch deployment --patch-file`.
+    #[must_use]
+    pub fn pod_annotations(&self, runtime: RuntimeLayer) -> String {
         let volume = serde_json::json!([{"name": VOLUME, "configMap": {"name": CONFIG_MAP}}]);
         let mount =
             serde_json::json!([{"name": VOLUME, "mountPath": self.folder, "readOnly": true}]);
         let mount = mount.to_string().replace('\'', "''");
+        let named = match runtime {
+            RuntimeLayer::Added => format!(
+                "        sidecar.istio.io/bootstrapOverride: {}\n",
+                quoted(&self.override_name())
+            ),
+            RuntimeLayer::None => String::new(),
+        };
         format!(
             "# Mounts the module into the proxy container; for `kubectl patch deployment`.
 spec:
@@ -137,7 +217,7 @@ spec:
       annotations:
         sidecar.istio.io/userVolume: '{volume}'
         sidecar.istio.io/userVolumeMount: '{mount}'
-"
+{named}"
         )
     }
 
@@ -160,7 +240,7 @@ spec:
         let plugin = plugin::yaml(side, &module, &counting(service, side, report));
         let plugin = indented(12, &plugin);
         let name = plugin::name(side);
-        let cluster = quoted(CONTROL_PLANE_CLUSTER);
+        let stream = indented(14, &stream(Variant::Delta));
         format!(
             "  # {comment}
   - applyTo: HTTP_FILTER
@@ -181,17 +261,7 @@ spec:
             resource_api_version: V3
             # Its own way to Sloop: istiod has the aggregated stream.
             api_config_source:
-              api_type: DELTA_GRPC
-              transport_api_version: V3
-              set_node_on_first_message_only: true
-              grpc_services:
-              - envoy_grpc:
-                  cluster_name: {cluster}
-                  retry_policy:
-                    retry_back_off:
-                      base_interval: 0.1s
-                      max_interval: 2s
-            initial_fetch_timeout: 2s
+{stream}            initial_fetch_timeout: 2s
           type_urls:
           - {wasm}
           # Serve with the configuration below until Sloop sends another.
@@ -229,7 +299,10 @@ mod tests {
         let filter = manifests.envoy_filter().unwrap();
         assert_eq!(tree::parse(&filter).unwrap().len(), 1, "{filter}");
         assert!(filter.contains("\"service\": \"no.a-1\""), "{filter}");
-        assert!(tree::parse(&manifests.pod_annotations()).is_ok());
+        for runtime in [RuntimeLayer::Added, RuntimeLayer::None] {
+            assert!(tree::parse(&manifests.pod_annotations(runtime)).is_ok());
+        }
+        assert!(tree::parse(&manifests.bootstrap_override()).is_ok());
     }
 
     #[test]

@@ -24,7 +24,7 @@ use sloop_model::{ReportSettings, ServiceName};
 
 pub use address::{Address, InvalidAddress};
 pub use fleet::{FLEET_LAYER, FleetBootstrap};
-pub use istio::{InvalidLabel, IstioManifests, Label};
+pub use istio::{InvalidLabel, IstioManifests, Label, RuntimeLayer};
 pub use tls::ClientTls;
 
 use crate::ads::Variant;
@@ -128,25 +128,29 @@ impl Bootstrap {
 }
 
 fn discovery(variant: Variant) -> String {
+    let stream = text::indented(4, &stream(variant));
+    format!("dynamic_resources:\n  ads_config:\n{stream}")
+}
+
+/// How Envoy asks Sloop: what is below `ads_config`, and below `api_config_source` where the aggregated stream is another's.
+fn stream(variant: Variant) -> String {
     let api_type = match variant {
         Variant::Sotw => "GRPC",
         Variant::Delta => "DELTA_GRPC",
     };
     format!(
-        "dynamic_resources:
-  ads_config:
-    api_type: {api_type}
-    transport_api_version: V3
-    # Envoy's node has 61 KB; without this it goes along with every request.
-    set_node_on_first_message_only: true
-    grpc_services:
-    - envoy_grpc:
-        cluster_name: {CONTROL_PLANE_CLUSTER}
-        # Envoy's own limit is 30 s, which is a long time without policy.
-        retry_policy:
-          retry_back_off:
-            base_interval: 0.1s
-            max_interval: 2s
+        "api_type: {api_type}
+transport_api_version: V3
+# Envoy's node has 61 KB; without this it goes along with every request.
+set_node_on_first_message_only: true
+grpc_services:
+- envoy_grpc:
+    cluster_name: {CONTROL_PLANE_CLUSTER}
+    # Envoy's own limit is 30 s, which is a long time without policy.
+    retry_policy:
+      retry_back_off:
+        base_interval: 0.1s
+        max_interval: 2s
 "
     )
 }

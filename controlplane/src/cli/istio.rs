@@ -6,13 +6,14 @@ use clap::Args;
 
 use super::CliError;
 use super::bootstrap::ClientTlsArgs;
-use crate::bootstrap::{Address, IstioManifests, Label};
+use crate::bootstrap::{Address, IstioManifests, Label, RuntimeLayer};
 
 const EXAMPLE: &str = "Example:
   kubectl -n shop create configmap sloop-filter --from-file=sloop_filter.wasm
   sloop istio --app payments --namespace shop --pod-annotations > patch.yaml
   kubectl -n shop patch deployment payments --patch-file patch.yaml
   sloop istio --app payments --namespace shop | kubectl apply -f -
+With --runtime in both calls of sloop istio, the second comes first: pods wait for the ConfigMap that it makes.
 
 In documents the service is then called payments.shop, as Istio calls the sidecars' node cluster.
 Spans go to a service of the mesh that takes OTLP over gRPC, by the name that Istio gives its cluster:
@@ -41,6 +42,10 @@ pub(super) struct IstioArgs {
     /// certificates: those of --tls-cert, --tls-key and --tls-ca are yours to mount.
     #[arg(long, conflicts_with_all = ["tls_cert", "tls_key", "tls_ca"])]
     pod_annotations: bool,
+    /// Let documents of the type `Runtime` reach the sidecars: add a ConfigMap for Istio's bootstrapOverride, and the
+    /// annotation that names it. It takes pods that start with it.
+    #[arg(long)]
+    runtime: bool,
     /// The folder in the proxy container that the module is mounted in.
     #[arg(long, value_name = "FOLDER", default_value = "/etc/sloop")]
     folder: String,
@@ -62,11 +67,16 @@ pub(super) fn run(args: IstioArgs, out: &mut dyn Write) -> Result<(), CliError> 
         module: args.module,
         report_interval_ms: args.report_interval,
     };
+    let runtime = if args.runtime {
+        RuntimeLayer::Added
+    } else {
+        RuntimeLayer::None
+    };
     let text = if args.pod_annotations {
-        manifests.pod_annotations()
+        manifests.pod_annotations(runtime)
     } else {
         manifests
-            .envoy_filter()
+            .applied(runtime)
             .map_err(|error| CliError::Refused(error.to_string()))?
     };
     Ok(out.write_all(text.as_bytes())?)

@@ -38,6 +38,8 @@ pub struct Options {
     pub log_level: String,
     /// A program with its arguments that runs Envoy, as `valgrind`; none when empty.
     pub under: Vec<OsString>,
+    /// A configuration in YAML that Envoy merges into the other when it starts; none when empty.
+    pub beside: String,
     /// How long it may take until it is ready.
     pub ready_within: Duration,
 }
@@ -51,6 +53,7 @@ impl Default for Options {
             // At `info`, Envoy begins with two hundred lines about what it was built with.
             log_level: "warning,wasm:info,config:info".to_owned(),
             under: Vec::new(),
+            beside: String::new(),
             ready_within: READY_WITHIN,
         }
     }
@@ -151,6 +154,9 @@ impl Envoy {
             .arg(&address_file)
             .arg("-c")
             .arg(&path);
+        if !options.beside.is_empty() {
+            program = program.args(["--config-yaml", &options.beside]);
+        }
         if !components.is_empty() {
             program = program.args(["--component-log-level", components]);
         }

@@ -16,6 +16,7 @@ pub mod doomed;
 pub mod fixed;
 pub mod fleet;
 pub mod grpc;
+pub mod istio;
 pub mod load;
 pub mod raw;
 
@@ -50,6 +51,8 @@ pub struct Plane {
     pub hub: Hub,
     pub address: SocketAddr,
     pub reports: Reports,
+    /// Whose sidecars are pushed to.
+    pub service: &'static str,
     events: broadcast::Receiver<Arc<Event>>,
     serving: tokio::task::JoinHandle<()>,
 }
@@ -74,11 +77,12 @@ impl Plane {
             hub,
             address,
             reports,
+            service: "shop",
             serving,
         }
     }
 
-    /// Publishes `configs` for the service `shop`. The answer is their version.
+    /// Publishes `configs` for the service. The answer is their version.
     pub fn push(&self, configs: &[FilterConfig]) -> String {
         self.push_with(&module(), configs)
     }
@@ -93,7 +97,7 @@ impl Plane {
             .build();
         let filters = snapshot.of_type(Kind::EXTENSION);
         let version = filters.map_or_else(String::new, |it| it.version().to_string());
-        self.hub.publish("shop", Arc::new(snapshot));
+        self.hub.publish(self.service, Arc::new(snapshot));
         version
     }
 
