@@ -84,7 +84,7 @@ const GIB: u64 = 1 << 30;
 /// Filters cut reports to [`ReportSettings::BYTES_MAX`], but for a scope more: what they send must be taken.
 const REPORT_BYTES_MIN: u64 = 2 * ReportSettings::BYTES_MAX as u64;
 
-const ALL: [Named; 29] = [
+const ALL: [Named; 32] = [
     named!("connections", (1, MILLION), door.connections_max: count),
     named!("connections_per_identity", (1, MILLION), door.connections_per_identity_max: count),
     named!("handshakes", (1, 100_000), door.handshakes_max: count),
@@ -94,8 +94,11 @@ const ALL: [Named; 29] = [
     named!("calls_per_second", (1, MILLION), door.calls_per_second: count),
     named!("streams", (1, MILLION), ads.streams_max: count),
     named!("streams_per_identity", (1, MILLION), ads.streams_per_identity_max: count),
+    named!("new_streams_burst", (1, MILLION), ads.new_streams_burst: count),
+    named!("new_streams_per_second", (1, MILLION), ads.new_streams_per_second: count),
     named!("calls_per_connection", (1, 10_000), ads.calls_per_connection_max: count),
     named!("resets", (1, 10_000), ads.resets_max: count),
+    named!("faulty_calls", (1, MILLION), ads.faulty_calls_max: count),
     named!("groups", (1, MILLION), ads.groups_max: count),
     named!("node_bytes", (1, 64 << 10), ads.node_bytes_max: count),
     named!("request_bytes", (1 << 10, 64 << 20), ads.request_bytes_max: count),

@@ -64,16 +64,20 @@ impl Served {
     }
 
     fn hits(&self, limit: &str) -> u64 {
-        let text = self.telemetry.render().unwrap();
-        let name = format!("sloop_controlplane_limits_hit_total{{limit=\"{limit}\"}} ");
-        let line = text.lines().find_map(|line| line.strip_prefix(&name));
-        line.map_or(0, |count| count.parse().unwrap())
+        hits(&self.telemetry, limit)
     }
 
     fn client(&self) -> AggregatedDiscoveryServiceClient<Channel> {
         let endpoint = Endpoint::from_shared(format!("http://{}", self.at)).unwrap();
         AggregatedDiscoveryServiceClient::new(endpoint.connect_lazy())
     }
+}
+
+fn hits(telemetry: &Telemetry, limit: &str) -> u64 {
+    let text = telemetry.render().unwrap();
+    let name = format!("sloop_controlplane_limits_hit_total{{limit=\"{limit}\"}} ");
+    let line = text.lines().find_map(|line| line.strip_prefix(&name));
+    line.map_or(0, |count| count.parse().unwrap())
 }
 
 /// A stream that asks once and ends.
@@ -238,9 +242,12 @@ async fn a_connection_of_people_does_not_last_for_ever() {
         connection_age_max: Duration::from_millis(100),
         ..DoorLimits::default()
     };
-    let (mut connection, mut client, _telemetry) = connected(limits, Speech::Http).await;
+    let (mut connection, mut client, telemetry) = connected(limits, Speech::Http).await;
     client.write_all(b"GET / HTTP/1.1\r\n\r\n").await.unwrap();
     let mut all = Vec::new();
-    let ended = timeout(SOON, connection.read_to_end(&mut all)).await;
-    assert!(ended.expect("it ends").is_ok(), "as if the client had gone");
+    for _ in 0..2 {
+        let ended = timeout(SOON, connection.read_to_end(&mut all)).await;
+        assert!(ended.expect("it ends").is_ok(), "as if the client had gone");
+        assert_eq!(hits(&telemetry, "connection_age"), 1, "once");
+    }
 }

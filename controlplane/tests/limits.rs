@@ -70,7 +70,9 @@ impl Served {
         let ingest = IngestMetrics::register(&meter);
         let counted = (limits.reports, metrics.clone());
         let reports = Reports::service(sender, hub.access(), ingest, counted);
-        let services = Services::of(hub.routes()).with_reports(reports);
+        let services = Services::of(hub.routes())
+            .with_reports(reports)
+            .counted_by(metrics.clone());
         let door = Door {
             listener,
             tls: None,
@@ -203,6 +205,27 @@ async fn streams_and_groups_have_a_largest_number() {
     let third = served.refusal(ask("shop")).await;
     assert_eq!(third.message(), "too many streams");
     assert_eq!(served.hits("streams"), 1);
+    assert_eq!(served.hits("new_streams"), 0);
+}
+
+#[tokio::test]
+async fn streams_have_a_largest_number_of_beginnings_on_all_connections_together() {
+    let served = Served::with(&["new_streams_burst=2", "new_streams_per_second=1"]).await;
+    let ask = || vec![asks("shop", "a", &[])];
+    let _first = served.stream(ask()).await.unwrap();
+    let _second = served.stream(ask()).await.unwrap();
+    let third = served.refusal(ask()).await;
+    assert_eq!(third.code(), Code::Unavailable, "it may come again");
+    assert_eq!(third.message(), "too many streams begin; come again");
+    assert!(1 <= served.hits("new_streams"));
+    assert_eq!(served.hits("streams"), 0);
+    timeout(SOON, async {
+        while served.stream(ask()).await.is_err() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    })
+    .await
+    .expect("a second later there is room for one");
 }
 
 /// A report that takes about so many bytes.
@@ -489,6 +512,59 @@ async fn more_calls_than_a_connection_may_have_are_refused() {
     })
     .await;
     assert_eq!(code, 7_u32.to_be_bytes());
+    assert_eq!(
+        served.hits("calls_per_connection"),
+        1,
+        "the second is the last"
+    );
+}
+
+#[tokio::test]
+async fn calls_that_are_over_leave_their_places() {
+    let mut served = Served::with(&["calls_per_connection=2"]).await;
+    let mut client = ReportServiceClient::new(served.channel());
+    for _ in 0..5 {
+        let mut asking = client.clone();
+        let asked = tokio::spawn(async move { asking.report(report(10)).await });
+        let arrival = served.arrivals.recv().await.unwrap();
+        drop(arrival.answer.send(Ok(ReportResponse::default())));
+        asked.await.unwrap().unwrap();
+    }
+    assert_eq!(served.hits("calls_per_connection"), 0, "one at a time");
+    let mut other = client.clone();
+    let both =
+        tokio::spawn(
+            async move { tokio::join!(client.report(report(10)), other.report(report(10))) },
+        );
+    served.hit("calls_per_connection").await;
+    for _ in 0..2 {
+        let arrival = served.arrivals.recv().await.unwrap();
+        drop(arrival.answer.send(Ok(ReportResponse::default())));
+    }
+    let (one, two) = both.await.unwrap();
+    one.and(two).unwrap();
+    assert_eq!(served.hits("calls_per_connection"), 1);
+}
+
+#[tokio::test]
+async fn a_connection_whose_calls_break_the_rules_ends_after_so_many() {
+    let served = Served::with(&["faulty_calls=3"]).await;
+    let mut others = served.stream(vec![asks("shop", "a", &[])]).await.unwrap();
+    // A call with a path and no method, which is malformed (RFC 9113, 8.1.1 and 8.3.1).
+    let faulty = |stream: u32| frame(1, 5, stream, &[0x86, 0x84, 0x01, 1, b'a']);
+    let three: Vec<u8> = (0..3).flat_map(|n| faulty(2 * n + 1)).collect();
+    // RST_STREAM with PROTOCOL_ERROR for each.
+    let (_stream, code) = told(&served, &three, |kind, stream, _| (kind, stream) == (3, 5)).await;
+    assert_eq!(code, 1_u32.to_be_bytes());
+    assert_eq!(served.hits("resets"), 0);
+    let four: Vec<u8> = (0..4).flat_map(|n| faulty(2 * n + 1)).collect();
+    let (mut ended, _) = told(&served, &four, |kind, _, _| kind == 7).await;
+    let mut rest = [0; 256];
+    let end = async { while !matches!(ended.read(&mut rest).await, Ok(0) | Err(_)) {} };
+    timeout(SOON, end).await.expect("the connection ends");
+    assert_eq!(served.hits("resets"), 1);
+    let silent = timeout(Duration::from_millis(100), others.message()).await;
+    assert!(silent.is_err(), "the others' stream goes on");
 }
 
 #[tokio::test]
@@ -521,6 +597,12 @@ async fn who_does_not_say_that_it_is_there_is_not_kept() {
     let mut rest = [0; 256];
     let end = async { while !matches!(gone.read(&mut rest).await, Ok(0) | Err(_)) {} };
     timeout(SOON, end).await.expect("the connection ends");
+    served.hit("keep_alive").await;
     let silent = timeout(Duration::from_millis(600), others.message()).await;
     assert!(silent.is_err(), "the others' stream goes on");
+    // Who hangs up instead of answering was there.
+    drop(told(&served, &begins(1), |kind, _, _| kind == 6).await);
+    let silent = timeout(Duration::from_millis(300), others.message()).await;
+    assert!(silent.is_err(), "the others' stream goes on");
+    assert_eq!(served.hits("keep_alive"), 1);
 }

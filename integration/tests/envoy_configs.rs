@@ -319,8 +319,7 @@ async fn istios_sidecars_take_runtime_numbers_beside_their_filter() {
     control.declare(&declared(Some(71), ""));
     let manifests = ["istio/envoyfilter.yaml", "istio/runtime.yaml"].map(file);
     let [filter, beside] = &manifests;
-    let sidecar =
-        IstioSidecar::start(filter, Some(beside), app.address(), control.grpc).await;
+    let sidecar = IstioSidecar::start(filter, Some(beside), app.address(), control.grpc).await;
     let shows = async |wanted: &str| {
         let shown = format!("{APP}::default_priority::max_requests::{wanted}\n");
         let found = eventually(SOON, &shown, async || {
@@ -346,7 +345,10 @@ async fn istios_sidecars_take_runtime_numbers_beside_their_filter() {
     answers(200).await;
     let layers: serde_json::Value =
         serde_json::from_str(&sidecar.envoy.get("/runtime").await.unwrap()).unwrap();
-    assert_eq!(layers["layers"], serde_json::json!(["global config", "admin", "fleet"]));
+    assert_eq!(
+        layers["layers"],
+        serde_json::json!(["global config", "admin", "fleet"])
+    );
 
     let before = made().await;
     control.declare(&declared(Some(72), ""));
@@ -362,8 +364,15 @@ async fn istios_sidecars_take_runtime_numbers_beside_their_filter() {
     answers(200).await;
     shows("73").await;
     assert_ne!(made().await, before, "the filter was configured anew");
-    let rejected = sidecar.envoy.stats("update_rejected|config_fail").await.unwrap();
-    assert!(rejected.iter().all(|(_, count)| *count == 0), "{rejected:?}");
+    let rejected = sidecar
+        .envoy
+        .stats("update_rejected|config_fail")
+        .await
+        .unwrap();
+    assert!(
+        rejected.iter().all(|(_, count)| *count == 0),
+        "{rejected:?}"
+    );
 }
 
 #[test]
@@ -376,7 +385,12 @@ fn the_runtime_annotation_names_what_istios_runtime_yaml_makes() {
     let without = in_istio().pod_annotations(RuntimeLayer::None);
     assert_eq!(patch.replace(&line, ""), without);
     let applied = in_istio().applied(RuntimeLayer::Added).unwrap();
-    assert_eq!(applied, ["istio/runtime.yaml", "istio/envoyfilter.yaml"].map(file).join("---\n"));
+    assert_eq!(
+        applied,
+        ["istio/runtime.yaml", "istio/envoyfilter.yaml"]
+            .map(file)
+            .join("---\n")
+    );
 }
 
 /// The only document in an example.

@@ -155,8 +155,18 @@ impl Hub {
 
     /// Makes room for a stream; it ends when the answer is dropped.
     pub(super) fn admit(&self, variant: Variant, peer: Option<Peer>) -> Result<Connection, Status> {
-        let begun = self.lock_nodes().begin(&self.shared.limits, peer.as_ref());
-        let stream = begun.map_err(|limit| self.hit(limit, "too many streams"))?;
+        let now = self.now();
+        let begun = self
+            .lock_nodes()
+            .begin(&self.shared.limits, peer.as_ref(), now);
+        let stream = begun.map_err(|limit| {
+            let full = self.hit(limit, "too many streams");
+            if limit == Limit::NewStreams {
+                Status::unavailable("too many streams begin; come again")
+            } else {
+                full
+            }
+        })?;
         Ok(Connection {
             hub: self.clone(),
             stream,

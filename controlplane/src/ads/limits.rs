@@ -20,6 +20,10 @@ pub struct AdsLimits {
     pub streams_max: usize,
     /// The same of all clients with one identity, which only TLS gives.
     pub streams_per_identity_max: usize,
+    /// Streams that may begin at once, of all clients.
+    pub new_streams_burst: u32,
+    /// Streams that may begin per second for long, of all clients.
+    pub new_streams_per_second: u32,
     /// Concurrent gRPC calls on one connection, of all services.
     pub calls_per_connection_max: u32,
     /// Groups that clients may name.
@@ -38,6 +42,8 @@ pub struct AdsLimits {
     /// Streams of one connection that were reset before they were begun; then it ends. What was
     /// begun counts among calls.
     pub resets_max: usize,
+    /// Calls of one connection that we took back as they broke a rule of HTTP/2; then it ends.
+    pub faulty_calls_max: usize,
     /// Bytes of one stream that may be on their way to us unread; four times as many of a connection.
     pub stream_window_bytes: u32,
     /// A client that says nothing is asked so often whether it is there.
@@ -55,6 +61,10 @@ impl Default for AdsLimits {
             streams_max: 20_000,
             // Whoever has one certificate leaves as many to others.
             streams_per_identity_max: 10_000,
+            // All that there may be come back at once when a process begins.
+            new_streams_burst: 20_000,
+            // A core begins about 5,000; those that are there keep more than half of it.
+            new_streams_per_second: 2_000,
             // A sidecar needs one for discovery and one per worker for reports.
             calls_per_connection_max: 64,
             groups_max: 4_096,
@@ -68,6 +78,8 @@ impl Default for AdsLimits {
             stall_max: Duration::from_secs(60),
             // hyper's own default against floods of resets.
             resets_max: 20,
+            // h2's own default.
+            faulty_calls_max: 1_024,
             // Room for one large request, not a megabyte.
             stream_window_bytes: 64 * 1024,
             // A node that is gone without a word is noticed within 40 s.
@@ -85,8 +97,7 @@ impl AdsLimits {
             .timer(TokioTimer::new())
             .max_concurrent_streams(self.calls_per_connection_max)
             .max_pending_accept_reset_streams(self.resets_max)
-            // hyper's own default.
-            .max_local_error_reset_streams(1_024)
+            .max_local_error_reset_streams(self.faulty_calls_max)
             .initial_stream_window_size(self.stream_window_bytes)
             .initial_connection_window_size(self.stream_window_bytes.saturating_mul(4))
             .keep_alive_interval(self.keep_alive_gap)

@@ -3,8 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use sloop_controllers::SpiffeId;
+use sloop_model::WallTime;
 use sloop_xds::fleet::Cohort;
 
+use super::allowance::Allowance;
 use super::limits::AdsLimits;
 use super::status::{NodeStatus, StreamId};
 use crate::door::{Limit, Peer};
@@ -13,6 +15,8 @@ use crate::door::{Limit, Peer};
 #[derive(Debug, Default)]
 pub(super) struct Nodes {
     last: StreamId,
+    /// How many streams may begin; nobody asked for one when absent.
+    allowance: Option<Allowance>,
     /// Streams that have not said yet who they are count, too.
     streams: usize,
     /// Of those of workloads that proved who they are.
@@ -23,11 +27,13 @@ pub(super) struct Nodes {
 }
 
 impl Nodes {
-    /// Makes room for a stream of `peer`, if there is some within `limits`.
+    /// Makes room for a stream of `peer` at `now`, if there is some within `limits`. What is refused for want of room
+    /// is no beginning.
     pub(super) fn begin(
         &mut self,
         limits: &AdsLimits,
         peer: Option<&Peer>,
+        now: WallTime,
     ) -> Result<StreamId, Limit> {
         if limits.streams_max <= self.streams {
             return Err(Limit::Streams);
@@ -37,7 +43,13 @@ impl Nodes {
             if limits.streams_per_identity_max <= own {
                 return Err(Limit::StreamsPerIdentity);
             }
-            self.by_identity.insert(identity.clone(), own + 1);
+        }
+        let full = || Allowance::new(limits.new_streams_burst, limits.new_streams_per_second, now);
+        if !self.allowance.get_or_insert_with(full).take(now) {
+            return Err(Limit::NewStreams);
+        }
+        if let Some(identity) = peer.and_then(Peer::identity) {
+            *self.by_identity.entry(identity.clone()).or_default() += 1;
         }
         self.streams += 1;
         self.last += 1;
@@ -124,7 +136,7 @@ impl Nodes {
 
 #[cfg(test)]
 mod tests {
-    use sloop_model::WallTime;
+    use std::time::Duration;
 
     use super::super::{Standing, Variant};
     use super::*;
@@ -147,6 +159,30 @@ mod tests {
     fn streams(nodes: &Nodes, cohort: &str) -> Vec<StreamId> {
         let cohort = Cohort::of_service(cohort);
         nodes.of(&cohort).map(|node| node.stream).collect()
+    }
+
+    #[test]
+    fn so_many_streams_begin_at_once_and_so_many_a_second_however_few_there_are() {
+        let limits = AdsLimits {
+            new_streams_burst: 3,
+            new_streams_per_second: 2,
+            ..AdsLimits::default()
+        };
+        let mut nodes = Nodes::default();
+        let mut begun = |at_ms: u64| {
+            let now = WallTime::default().after(Duration::from_millis(at_ms));
+            let stream = nodes.begin(&limits, None, now)?;
+            // It is gone at once.
+            nodes.end(stream, None);
+            Ok(())
+        };
+        let refused = Err(Limit::NewStreams);
+        let seen: Vec<_> = (0..5).map(|_| begun(0)).collect();
+        assert_eq!(seen, [Ok(()), Ok(()), Ok(()), refused, refused]);
+        assert_eq!([begun(499), begun(500)], [refused, Ok(())]);
+        assert_eq!(begun(400), refused, "time that goes backwards brings none");
+        let seen: Vec<_> = (0..4).map(|_| begun(60_000)).collect();
+        assert_eq!(seen, [Ok(()), Ok(()), Ok(()), refused]);
     }
 
     #[test]

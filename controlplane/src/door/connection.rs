@@ -38,6 +38,7 @@ pub struct Connection {
     /// When it ends: while it is silent, and then for its age.
     due: Option<Pin<Box<Sleep>>>,
     age_max: Option<Duration>,
+    is_old: bool,
     metrics: DoorMetrics,
     /// Whether the server told the client that it asks for too much.
     was_calmed: bool,
@@ -74,6 +75,7 @@ impl Connection {
             silence,
             due: Some(Box::pin(tokio::time::sleep(times.silence_max))),
             age_max: times.age_max,
+            is_old: false,
             metrics,
             was_calmed: false,
             _places: places,
@@ -103,6 +105,10 @@ impl Connection {
         if !self.silence.is_over() {
             self.metrics.hit(Limit::HandshakeTime);
             return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+        }
+        if !self.is_old {
+            self.is_old = true;
+            self.metrics.hit(Limit::ConnectionAge);
         }
         Poll::Ready(Ok(()))
     }

@@ -58,12 +58,20 @@ pub enum Limit {
     Handshake,
     /// A certificate without a name that says whose it is.
     Identity,
+    /// [`DoorLimits::connection_age_max`]; the connection was ended, which is no trouble.
+    ConnectionAge,
     /// [`DoorLimits::calls_per_second`].
     Calls,
     /// A connection that was ended because it went on far beyond that.
     CallsFlood,
-    /// [`crate::ads::AdsLimits::resets_max`]; the connection was ended.
+    /// [`crate::ads::AdsLimits::calls_per_connection_max`]: the last place was taken.
+    CallsPerConnection,
+    /// [`crate::ads::AdsLimits::resets_max`] or [`crate::ads::AdsLimits::faulty_calls_max`]; the connection was ended.
     Resets,
+    /// [`crate::ads::AdsLimits::keep_alive_time_max`]; the connection was ended.
+    KeepAlive,
+    /// [`crate::ads::AdsLimits::new_streams_per_second`].
+    NewStreams,
     /// [`crate::ads::AdsLimits::streams_max`].
     Streams,
     /// [`crate::ads::AdsLimits::streams_per_identity_max`].
@@ -111,9 +119,13 @@ impl Limit {
             Self::HandshakeTime => "handshake_time",
             Self::Handshake => "handshake",
             Self::Identity => "identity",
+            Self::ConnectionAge => "connection_age",
             Self::Calls => "calls",
             Self::CallsFlood => "calls_flood",
+            Self::CallsPerConnection => "calls_per_connection",
             Self::Resets => "resets",
+            Self::KeepAlive => "keep_alive",
+            Self::NewStreams => "new_streams",
             Self::Streams => "streams",
             Self::StreamsPerIdentity => "streams_per_identity",
             Self::Groups => "groups",

@@ -3,6 +3,8 @@
 use std::convert::Infallible;
 use std::future::{Future, ready};
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
@@ -14,8 +16,9 @@ use tonic::body::Body;
 use tonic::codegen::Service as _;
 
 use super::{Beside, Services};
-use crate::door::Peer;
+use crate::door::{Limit, Peer};
 use crate::ingest::{Answer, ReportDoor};
+use crate::metrics::DoorMetrics;
 
 /// The calls of one connection.
 #[derive(Debug)]
@@ -23,29 +26,73 @@ pub(super) struct Calls {
     services: Services,
     peer: Option<Peer>,
     beside: Beside,
+    under_way: Arc<UnderWay>,
 }
 
 impl Calls {
-    pub(super) const fn new(services: Services, peer: Option<Peer>, beside: Beside) -> Self {
+    /// At most `max` are under way at a time: HTTP/2 refuses more.
+    pub(super) fn new(services: Services, peer: Option<Peer>, beside: Beside, max: u32) -> Self {
+        let under_way = UnderWay {
+            count: AtomicU32::new(0),
+            max,
+            metrics: services.metrics.clone(),
+        };
         Self {
             services,
             peer,
             beside,
+            under_way: Arc::new(under_way),
         }
     }
 }
 
+/// How many calls of a connection are under way.
+#[derive(Debug)]
+struct UnderWay {
+    count: AtomicU32,
+    max: u32,
+    metrics: Option<DoorMetrics>,
+}
+
+/// A call that is under way, until it is dropped.
+#[derive(Debug)]
+struct Begun(Arc<UnderWay>);
+
+impl UnderWay {
+    /// Counts when there is room for no other: who has more to ask waits where we do not see it.
+    fn begin(self: &Arc<Self>) -> Begun {
+        let before = self.count.fetch_add(1, Ordering::Relaxed);
+        if before.saturating_add(1) == self.max
+            && let Some(metrics) = &self.metrics
+        {
+            metrics.hit(Limit::CallsPerConnection);
+        }
+        Begun(Arc::clone(self))
+    }
+}
+
+impl Drop for Begun {
+    fn drop(&mut self) {
+        self.0.count.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 /// What a call comes to.
-type Answered = Pin<Box<dyn Future<Output = Result<Response<Said>, Infallible>> + Send>>;
+type Answered = Pin<Box<dyn Future<Output = Result<Response<Saying>, Infallible>> + Send>>;
 
 impl Service<Request<Incoming>> for Calls {
-    type Response = Response<Said>;
+    type Response = Response<Saying>;
     type Error = Infallible;
     type Future = Answered;
 
     fn call(&self, mut request: Request<Incoming>) -> Answered {
+        let begun = self.under_way.begin();
+        let saying = move |said| Saying {
+            said,
+            _begun: begun,
+        };
         if let Err(refused) = self.peer.as_ref().map_or(Ok(()), Peer::call) {
-            return Box::pin(ready(Ok(refused.into_http())));
+            return Box::pin(ready(Ok(refused.into_http().map(saying))));
         }
         if let Some(reports) = &self.services.reports
             && ReportDoor::is_for(&request)
@@ -53,7 +100,8 @@ impl Service<Request<Incoming>> for Calls {
             let answer = reports.call(request.into_body(), self.peer.clone());
             return Box::pin(async move {
                 let answer = answer.await;
-                Ok(answer.map_or_else(Status::into_http, Answer::into_http))
+                let answer = answer.map_or_else(Status::into_http, Answer::into_http);
+                Ok(answer.map(saying))
             });
         }
         let known = request.extensions_mut();
@@ -62,13 +110,20 @@ impl Service<Request<Incoming>> for Calls {
             known.insert(peer.clone());
         }
         let answer = self.services.others.clone().call(request);
-        Box::pin(async move { Ok(answer.await?.map(Said::Other)) })
+        Box::pin(async move { Ok(answer.await?.map(|body| saying(Said::Other(body)))) })
     }
+}
+
+/// The body of an answer, whose call is under way until all of it is said.
+#[derive(Debug)]
+pub(super) struct Saying {
+    said: Said,
+    _begun: Begun,
 }
 
 /// The body of an answer.
 #[derive(Debug)]
-pub(super) enum Said {
+enum Said {
     /// To a report.
     Report(Answer),
     /// To something else.
@@ -87,7 +142,7 @@ impl From<Answer> for Said {
     }
 }
 
-impl hyper::body::Body for Said {
+impl hyper::body::Body for Saying {
     type Data = Bytes;
     type Error = Status;
 
@@ -95,25 +150,25 @@ impl hyper::body::Body for Said {
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
-        match self.get_mut() {
-            Self::Report(answer) => Pin::new(answer)
+        match &mut self.get_mut().said {
+            Said::Report(answer) => Pin::new(answer)
                 .poll_frame(context)
                 .map_err(|never| match never {}),
-            Self::Other(body) => Pin::new(body).poll_frame(context),
+            Said::Other(body) => Pin::new(body).poll_frame(context),
         }
     }
 
     fn is_end_stream(&self) -> bool {
-        match self {
-            Self::Report(answer) => answer.is_end_stream(),
-            Self::Other(body) => body.is_end_stream(),
+        match &self.said {
+            Said::Report(answer) => answer.is_end_stream(),
+            Said::Other(body) => body.is_end_stream(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
-        match self {
-            Self::Report(answer) => answer.size_hint(),
-            Self::Other(body) => body.size_hint(),
+        match &self.said {
+            Said::Report(answer) => answer.size_hint(),
+            Said::Other(body) => body.size_hint(),
         }
     }
 }

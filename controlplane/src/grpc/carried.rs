@@ -16,6 +16,7 @@ use super::panics::Panicked;
 use super::pulse::{Part, Pulse};
 use super::{Carrier, Services};
 use crate::ads::AdsLimits;
+use crate::door::Limit;
 use crate::metrics::DoorMetrics;
 
 /// Looks at what was woken in one turn: an answer is made and then written. Others want to be looked at, too.
@@ -30,7 +31,8 @@ pub(super) async fn carry(
 ) {
     let beside = Beside::default();
     let metrics = services.metrics.clone();
-    let calls = Calls::new(services, connection.peer(), beside.clone());
+    let most = limits.calls_per_connection_max;
+    let calls = Calls::new(services, connection.peer(), beside.clone(), most);
     let http2 = limits.http2(beside.clone());
     let mut connection = pin!(http2.serve_connection(TokioIo::new(connection), calls));
     let ends = Arc::new(AtomicBool::new(false));
@@ -57,11 +59,11 @@ pub(super) async fn carry(
             }
             if woken.is(Part::Connection) {
                 let mut context = Context::from_waker(&of_connection);
-                let is_over = connection.as_mut().poll(&mut context).is_ready();
+                let ended = connection.as_mut().poll(&mut context);
                 // Also when it is over: what is begun holds on to where it was begun, and would never go.
                 let is_begun = beside.take(&mut work);
-                if is_over {
-                    // How it ended is its client's affair: it comes back.
+                if let Poll::Ready(ended) = ended {
+                    note(&ended, metrics.as_ref());
                     return Poll::Ready(());
                 }
                 if is_begun {
@@ -77,6 +79,14 @@ pub(super) async fn carry(
         Poll::Pending
     })
     .await;
+}
+
+/// How a connection ended is its client's affair, which comes back; unless it did not say that it is there.
+fn note(ended: &hyper::Result<()>, metrics: Option<&DoorMetrics>) {
+    let is_gone = ended.as_ref().is_err_and(hyper::Error::is_timeout);
+    if let Some(metrics) = metrics.filter(|_| is_gone) {
+        metrics.hit(Limit::KeepAlive);
+    }
 }
 
 /// Does what can be done of `work`, and of what is begun meanwhile.

@@ -17,7 +17,7 @@ use sloop_xds_protos::envoy::envoy::config::core::v3::Node;
 use sloop_xds_protos::envoy::envoy::service::discovery::v3::DeltaDiscoveryRequest;
 use sloop_xds_protos::envoy::envoy::service::discovery::v3::aggregated_discovery_service_client::AggregatedDiscoveryServiceClient;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_stream::wrappers::ReceiverStream;
@@ -96,9 +96,13 @@ const ARGS: [&str; 4] = ["--limit", "stall_ms=2000", "--rollout-first", "0"];
 
 impl Fleet {
     async fn start() -> Self {
+        Self::start_with(&[]).await
+    }
+
+    async fn start_with(more: &[&str]) -> Self {
         let home = Home::new();
         home.write("routes.yaml", &routes(0));
-        let sloop = home.start_with(&ARGS);
+        let sloop = home.start_with(&[&ARGS, more].concat());
         let endpoint = Endpoint::from_shared(format!("http://{}", sloop.grpc)).unwrap();
         Self::of((home, sloop), || endpoint.connect_lazy(), Bytes::new()).await
     }
@@ -208,11 +212,16 @@ enum Flood {
     Resets,
     /// Streams that are never read.
     SlowReads,
+    /// Streams from many addresses, each over as soon as it is answered.
+    Streams,
 }
 
 /// A connection and the task that drives it.
 async fn raw(at: SocketAddr, window: u32) -> Option<h2::client::SendRequest<Bytes>> {
-    let stream = TcpStream::connect(at).await.ok()?;
+    over(TcpStream::connect(at).await.ok()?, window).await
+}
+
+async fn over(stream: TcpStream, window: u32) -> Option<h2::client::SendRequest<Bytes>> {
     let mut builder = h2::client::Builder::new();
     let (sender, connection) = builder
         .initial_window_size(window)
@@ -261,6 +270,7 @@ impl Flood {
                     Self::HalfSecured => half_secured(at, &hello, &done).await,
                     Self::Resets => resets(at, &done).await,
                     Self::SlowReads => slow_reads(at, &done).await,
+                    Self::Streams => streams(at, &stop, &done).await,
                 }
             };
             drop(tokio::time::timeout(Duration::from_secs(10), once).await);
@@ -277,6 +287,7 @@ impl Flood {
             Self::HalfOpen | Self::HalfSecured => &["handshake_time"],
             Self::Resets => &["resets", "calls"],
             Self::SlowReads => &["stall", "calls"],
+            Self::Streams => &["new_streams"],
         }
     }
 }
@@ -402,6 +413,31 @@ async fn slow_reads(at: SocketAddr, done: &AtomicU64) -> Option<()> {
     Some(())
 }
 
+/// From so many addresses at a time.
+const ADDRESSES: u8 = 100;
+
+async fn streams(at: SocketAddr, stop: &Arc<AtomicBool>, done: &Arc<AtomicU64>) -> Option<()> {
+    let mut clients = JoinSet::new();
+    for host in 1..=ADDRESSES {
+        let (stop, done) = (Arc::clone(stop), Arc::clone(done));
+        clients.spawn(async move {
+            let socket = TcpSocket::new_v4().ok()?;
+            socket.bind(([127, 0, 1, host], 0).into()).ok()?;
+            let mut sender = over(socket.connect(at).await.ok()?, 65_535).await?;
+            while !stop.load(Ordering::Relaxed) {
+                sender = sender.ready().await.ok()?;
+                let (answer, mut stream) = sender.send_request(call(ADS), false).ok()?;
+                stream.send_data(message(&asks(host.into())), true).ok()?;
+                drop(answer.await.ok()?);
+                done.fetch_add(1, Ordering::Relaxed);
+            }
+            Some(())
+        });
+    }
+    while clients.join_next().await.is_some() {}
+    Some(())
+}
+
 fn percentile(sorted: &[u64], hundredths: usize) -> u64 {
     sorted[(sorted.len() - 1) * hundredths / 100]
 }
@@ -480,4 +516,15 @@ async fn the_others_are_pushed_to_over_tls_while_one_client_falls_silent() {
         return;
     }
     withstands(Fleet::secured().await, &[Flood::HalfSecured]).await;
+}
+
+/// They may begin less than by default, so that it is soon over also where little is attempted.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_others_are_pushed_to_while_many_addresses_open_streams() {
+    if !is_long() {
+        return;
+    }
+    let less = ["new_streams_burst=400", "new_streams_per_second=200"];
+    let less = less.map(|limit| ["--limit", limit]).concat();
+    withstands(Fleet::start_with(&less).await, &[Flood::Streams]).await;
 }
