@@ -6,110 +6,20 @@
     reason = "tests"
 )]
 
-use std::convert::Infallible;
-use std::net::SocketAddr;
-use std::sync::Arc;
-use std::time::Duration;
+mod hook;
 
-use bytes::Bytes;
-use http::{Request, Response, StatusCode};
-use http_body_util::{BodyExt, Full};
-use hyper::body::Incoming;
-use hyper::service::service_fn;
-use hyper_util::rt::TokioIo;
+use std::sync::Arc;
+
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::{RootCertStore, ServerConfig};
-use serde_json::Value;
 use sloop_controllers::{AlertKind, AlertState, AlertStatus, AlertTarget};
 use sloop_controlplane::alerts::{Deliverer, run};
 use sloop_controlplane::metrics::{AlertMetrics, Telemetry};
 use sloop_model::{ObjectiveId, ServiceName, SloName, WallTime};
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpListener;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
 
-/// Long enough for a busy machine; nothing waits that long when all is well.
-const SOON: Duration = Duration::from_secs(30);
-
-/// What a webhook was sent.
-#[derive(Debug)]
-struct Told {
-    key: String,
-    body: Value,
-}
-
-/// A webhook that answers with `statuses`, one after the other, and then with 200.
-struct Webhook {
-    address: SocketAddr,
-    told: mpsc::UnboundedReceiver<Told>,
-}
-
-impl Webhook {
-    async fn start(statuses: &[u16], tls: Option<TlsAcceptor>) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let (tell, told) = mpsc::unbounded_channel();
-        let statuses: Vec<u16> = statuses.iter().rev().copied().collect();
-        let statuses = Arc::new(std::sync::Mutex::new(statuses));
-        tokio::spawn(async move {
-            loop {
-                let (connection, _) = listener.accept().await.unwrap();
-                let (tell, statuses) = (tell.clone(), Arc::clone(&statuses));
-                let tls = tls.clone();
-                tokio::spawn(async move {
-                    match tls {
-                        None => serve(connection, tell, statuses).await,
-                        // Who does not trust us hangs up.
-                        Some(tls) => {
-                            if let Ok(connection) = tls.accept(connection).await {
-                                serve(connection, tell, statuses).await;
-                            }
-                        }
-                    }
-                });
-            }
-        });
-        Self { address, told }
-    }
-
-    async fn told(&mut self) -> Told {
-        tokio::time::timeout(SOON, self.told.recv())
-            .await
-            .expect("it is told in time")
-            .unwrap()
-    }
-}
-
-type Statuses = Arc<std::sync::Mutex<Vec<u16>>>;
-
-async fn serve(
-    connection: impl AsyncRead + AsyncWrite + Unpin,
-    tell: mpsc::UnboundedSender<Told>,
-    statuses: Statuses,
-) {
-    let answer = |request: Request<Incoming>| {
-        let (tell, statuses) = (tell.clone(), Arc::clone(&statuses));
-        async move {
-            let (head, body) = request.into_parts();
-            let body = body.collect().await.unwrap().to_bytes();
-            tell.send(Told {
-                key: head.headers["idempotency-key"].to_str().unwrap().to_owned(),
-                body: serde_json::from_slice(&body).unwrap(),
-            })
-            .unwrap();
-            let status = statuses.lock().unwrap().pop().unwrap_or(200);
-            let mut response = Response::new(Full::new(Bytes::new()));
-            *response.status_mut() = StatusCode::from_u16(status).unwrap();
-            Ok::<_, Infallible>(response)
-        }
-    };
-    drop(
-        hyper::server::conn::http1::Builder::new()
-            .serve_connection(TokioIo::new(connection), service_fn(answer))
-            .await,
-    );
-}
+use hook::{SOON, Webhook};
 
 fn alert(url: &str, state: AlertState) -> AlertStatus {
     let since = WallTime::from_millis(1_700_000_000_000);

@@ -70,6 +70,27 @@ async fn delta_of(server: &Server, short: &str) -> DeltaClient {
     }
 }
 
+/// A control plane that has this for everybody, in the words of [`publish`].
+async fn serving(resources: &str) -> Server {
+    let server = Server::open().await;
+    publish(&server, resources);
+    server
+}
+
+/// A client of state of the world that has asked for `wanted`.
+async fn asking(server: &Server, short: &str, wanted: &str) -> SotwClient {
+    let client = sotw_of(server, short).await;
+    client.asks(wanted, "").await;
+    client
+}
+
+/// A client of delta that has asked for `wanted`.
+async fn subscribing(server: &Server, short: &str, wanted: &str) -> DeltaClient {
+    let client = delta_of(server, short).await;
+    client.changes(wanted, "").await;
+    client
+}
+
 impl SotwClient {
     /// Asks for `wanted` with a nonce.
     async fn asks(&self, wanted: &str, nonce: &str) {
@@ -166,10 +187,8 @@ async fn accepted(server: &mut Server, count: usize) {
 /// Case 3.
 #[tokio::test]
 async fn a_refusal_in_state_of_the_world_is_remembered_and_not_answered() {
-    let mut server = Server::open().await;
-    publish(&server, "ecds=a:bad");
-    let mut client = sotw_of(&server, "ecds").await;
-    client.asks("a", "").await;
+    let mut server = serving("ecds=a:bad").await;
+    let mut client = asking(&server, "ecds", "a").await;
     assert_eq!(client.hears().await, "1: a:bad");
     client.answers("a", "1", refusal()).await;
     assert_eq!(refused(&mut server).await.1, "cannot");
@@ -187,10 +206,8 @@ async fn a_refusal_in_state_of_the_world_is_remembered_and_not_answered() {
 /// Case 4: in state of the world all of a request with an old nonce is out of date.
 #[tokio::test]
 async fn a_stale_nonce_is_ignored_in_state_of_the_world() {
-    let server = Server::open().await;
-    publish(&server, "ecds=a:1 b:1");
-    let mut client = sotw_of(&server, "ecds").await;
-    client.asks("a", "").await;
+    let server = serving("ecds=a:1 b:1").await;
+    let mut client = asking(&server, "ecds", "a").await;
     assert_eq!(client.hears().await, "1: a:1");
     client.asks("a", "1").await;
     publish(&server, "ecds=a:2 b:1");
@@ -206,10 +223,8 @@ async fn a_stale_nonce_is_ignored_in_state_of_the_world() {
 /// Case 4: in delta it settles nothing, and what it changes holds.
 #[tokio::test]
 async fn a_stale_nonce_changes_a_subscription_in_delta() {
-    let server = Server::open().await;
-    publish(&server, "ecds=a:1 b:1");
-    let mut client = delta_of(&server, "ecds").await;
-    client.changes("a", "").await;
+    let server = serving("ecds=a:1 b:1").await;
+    let mut client = subscribing(&server, "ecds", "a").await;
     assert_eq!(client.hears().await, "1: a:1");
     client.changes("", "1").await;
     publish(&server, "ecds=a:2 b:1");
@@ -223,10 +238,8 @@ async fn a_stale_nonce_changes_a_subscription_in_delta() {
 /// Case 5: gRPC's clients ask for more while the first answer is on its way.
 #[tokio::test]
 async fn an_empty_nonce_after_a_response_changes_the_subscription() {
-    let server = Server::open().await;
-    publish(&server, "cds=ga:1 gb:1");
-    let mut client = sotw_of(&server, "cds").await;
-    client.asks("ga", "").await;
+    let server = serving("cds=ga:1 gb:1").await;
+    let mut client = asking(&server, "cds", "ga").await;
     assert_eq!(client.hears().await, "1: ga:1");
     client.asks("ga gb", "").await;
     client.client.hears_nothing().await;
@@ -243,10 +256,8 @@ async fn an_empty_nonce_after_a_response_changes_the_subscription() {
 /// Case 5, without an answer that would say it again: what was asked with an empty nonce holds by itself.
 #[tokio::test]
 async fn an_empty_nonce_is_honoured_before_anything_is_acknowledged() {
-    let server = Server::open().await;
-    publish(&server, "ecds=");
-    let mut client = sotw_of(&server, "ecds").await;
-    client.asks("a", "").await;
+    let server = serving("ecds=").await;
+    let mut client = asking(&server, "ecds", "a").await;
     client.client.hears_nothing().await;
     client.asks("a b", "").await;
     publish(&server, "ecds=b:1");
@@ -256,10 +267,8 @@ async fn an_empty_nonce_is_honoured_before_anything_is_acknowledged() {
 /// Case 6.
 #[tokio::test]
 async fn a_new_name_is_answered_although_the_version_is_the_same() {
-    let server = Server::open().await;
-    publish(&server, "ecds=a:1 b:1");
-    let mut client = sotw_of(&server, "ecds").await;
-    client.asks("a", "").await;
+    let server = serving("ecds=a:1 b:1").await;
+    let mut client = asking(&server, "ecds", "a").await;
     assert_eq!(client.hears().await, "1: a:1");
     client.asks("a", "1").await;
     client.client.hears_nothing().await;
@@ -270,10 +279,8 @@ async fn a_new_name_is_answered_although_the_version_is_the_same() {
 /// Case 7.
 #[tokio::test]
 async fn a_name_that_was_dropped_is_sent_again_when_it_returns_in_state_of_the_world() {
-    let server = Server::open().await;
-    publish(&server, "ecds=a:1 b:1");
-    let mut client = sotw_of(&server, "ecds").await;
-    client.asks("a b", "").await;
+    let server = serving("ecds=a:1 b:1").await;
+    let mut client = asking(&server, "ecds", "a b").await;
     assert_eq!(client.hears().await, "1: a:1 b:1");
     client.asks("a", "1").await;
     client.client.hears_nothing().await;
@@ -289,10 +296,8 @@ async fn a_name_that_was_dropped_is_sent_again_when_it_returns_in_state_of_the_w
 /// Case 7.
 #[tokio::test]
 async fn a_name_that_is_asked_for_again_is_sent_again_in_delta() {
-    let server = Server::open().await;
-    publish(&server, "ecds=a:1 b:1");
-    let mut client = delta_of(&server, "ecds").await;
-    client.changes("a b", "").await;
+    let server = serving("ecds=a:1 b:1").await;
+    let mut client = subscribing(&server, "ecds", "a b").await;
     assert_eq!(client.hears().await, "1: a:1 b:1");
     client.changes("-b -unknown", "1").await;
     client.client.hears_nothing().await;
@@ -309,10 +314,8 @@ async fn a_name_that_is_asked_for_again_is_sent_again_in_delta() {
 /// Case 8: the steps of the specification.
 #[tokio::test]
 async fn the_wildcard_goes_by_what_was_said_first_in_state_of_the_world() {
-    let server = Server::open().await;
-    publish(&server, "cds=a:1 b:1");
-    let mut client = sotw_of(&server, "cds").await;
-    client.asks("", "").await;
+    let server = serving("cds=a:1 b:1").await;
+    let mut client = asking(&server, "cds", "").await;
     assert_eq!(client.hears().await, "1: a:1 b:1");
     client.asks("* a", "1").await;
     client.client.hears_nothing().await;
@@ -331,10 +334,8 @@ async fn the_wildcard_goes_by_what_was_said_first_in_state_of_the_world() {
 /// Case 8: the wildcard covers a name that was dropped below it, so the client learns what became of it.
 #[tokio::test]
 async fn a_name_that_is_dropped_below_the_wildcard_is_answered_in_delta() {
-    let server = Server::open().await;
-    publish(&server, "cds=a:1 b:1");
-    let mut client = delta_of(&server, "cds").await;
-    client.changes("* a gone", "").await;
+    let server = serving("cds=a:1 b:1").await;
+    let mut client = subscribing(&server, "cds", "* a gone").await;
     assert_eq!(client.hears().await, "1: a:1 b:1 -gone");
     client.changes("-a", "1").await;
     assert_eq!(client.hears().await, "2: a:1");
@@ -350,8 +351,7 @@ async fn a_name_that_is_dropped_below_the_wildcard_is_answered_in_delta() {
 /// Case 8: gRPC's clients say what they want; nothing means nothing.
 #[tokio::test]
 async fn silence_of_a_grpc_client_asks_for_nothing() {
-    let server = Server::open().await;
-    publish(&server, "cds=a:1 b:1");
+    let server = serving("cds=a:1 b:1").await;
     let mut whole = sotw_of(&server, "cds").await;
     whole.agent = "gRPC C-core";
     whole.asks("", "").await;
@@ -369,12 +369,9 @@ async fn silence_of_a_grpc_client_asks_for_nothing() {
 /// Case 9.
 #[tokio::test]
 async fn clusters_come_as_a_full_set_and_vanish_by_omission() {
-    let server = Server::open().await;
-    publish(&server, "cds=a:1 b:1");
-    let mut whole = sotw_of(&server, "cds").await;
-    let mut delta = delta_of(&server, "cds").await;
-    whole.asks("", "").await;
-    delta.changes("", "").await;
+    let server = serving("cds=a:1 b:1").await;
+    let mut whole = asking(&server, "cds", "").await;
+    let mut delta = subscribing(&server, "cds", "").await;
     assert_eq!(whole.hears().await, "1: a:1 b:1");
     assert_eq!(delta.hears().await, "1: a:1 b:1");
     whole.asks("", "1").await;
@@ -397,10 +394,8 @@ async fn clusters_come_as_a_full_set_and_vanish_by_omission() {
 /// Case 9: of other types absence says nothing.
 #[tokio::test]
 async fn extensions_are_never_answered_with_nothing() {
-    let server = Server::open().await;
-    publish(&server, "ecds=a:1");
-    let mut client = sotw_of(&server, "ecds").await;
-    client.asks("a", "").await;
+    let server = serving("ecds=a:1").await;
+    let mut client = asking(&server, "ecds", "a").await;
     assert_eq!(client.hears().await, "1: a:1");
     client.asks("a", "1").await;
     publish(&server, "ecds=");
@@ -412,13 +407,10 @@ async fn extensions_are_never_answered_with_nothing() {
 /// Case 10: nobody has to ask again.
 #[tokio::test]
 async fn what_was_missing_is_sent_when_it_appears() {
-    let server = Server::open().await;
-    publish(&server, "ecds=");
-    let mut whole = sotw_of(&server, "ecds").await;
-    let mut delta = delta_of(&server, "ecds").await;
-    whole.asks("a", "").await;
+    let server = serving("ecds=").await;
+    let mut whole = asking(&server, "ecds", "a").await;
     whole.client.hears_nothing().await;
-    delta.changes("a", "").await;
+    let mut delta = subscribing(&server, "ecds", "a").await;
     assert_eq!(delta.hears().await, "1: -a");
     delta.changes("", "1").await;
     delta.client.hears_nothing().await;
@@ -430,12 +422,9 @@ async fn what_was_missing_is_sent_when_it_appears() {
 /// Case 13: a hundred changes behind one that is refused, in both variants.
 #[tokio::test]
 async fn a_refusal_belongs_to_the_first_of_a_hundred_and_only_the_last_follows() {
-    let mut server = Server::open().await;
-    publish(&server, "ecds=a:0");
-    let mut whole = sotw_of(&server, "ecds").await;
-    let mut delta = delta_of(&server, "ecds").await;
-    whole.asks("a", "").await;
-    delta.changes("a", "").await;
+    let mut server = serving("ecds=a:0").await;
+    let mut whole = asking(&server, "ecds", "a").await;
+    let mut delta = subscribing(&server, "ecds", "a").await;
     assert_eq!(whole.hears().await, "1: a:0");
     assert_eq!(delta.hears().await, "1: a:0");
     let sent = server.hub.nodes();
@@ -461,10 +450,8 @@ async fn a_refusal_belongs_to_the_first_of_a_hundred_and_only_the_last_follows()
 /// Case 22: a nonce says nothing of another type.
 #[tokio::test]
 async fn two_types_on_one_stream_have_nonces_of_their_own() {
-    let mut server = Server::open().await;
-    publish(&server, "rds=r:1; ecds=a:1");
-    let mut client = sotw_of(&server, "rds").await;
-    client.asks("r", "").await;
+    let mut server = serving("rds=r:1; ecds=a:1").await;
+    let mut client = asking(&server, "rds", "r").await;
     assert_eq!(client.hears().await, "1: r:1");
     client.type_url = Kind::EXTENSION;
     client.asks("a", "").await;
@@ -484,13 +471,10 @@ async fn two_types_on_one_stream_have_nonces_of_their_own() {
 /// Case 23.
 #[tokio::test]
 async fn a_name_that_is_asked_for_twice_comes_once() {
-    let server = Server::open().await;
-    publish(&server, "ecds=a:1");
-    let mut whole = sotw_of(&server, "ecds").await;
-    whole.asks("a a", "").await;
+    let server = serving("ecds=a:1").await;
+    let mut whole = asking(&server, "ecds", "a a").await;
     assert_eq!(whole.hears().await, "1: a:1");
-    let mut delta = delta_of(&server, "ecds").await;
-    delta.changes("a a", "").await;
+    let mut delta = subscribing(&server, "ecds", "a a").await;
     assert_eq!(delta.hears().await, "1: a:1");
 }
 

@@ -19,6 +19,8 @@ mod discovery;
 mod flood;
 mod gates;
 mod guarded;
+#[path = "../hook/mod.rs"]
+mod hook;
 mod journeys;
 mod lively;
 mod metrics;

@@ -1,50 +1,16 @@
 //! The real program tells a webhook that is there.
 
-use std::convert::Infallible;
-use std::net::SocketAddr;
-
-use bytes::Bytes;
-use http::{Request, Response};
-use http_body_util::{BodyExt, Empty};
-use hyper::body::Incoming;
-use hyper::service::service_fn;
-use hyper_util::rt::TokioIo;
 use serde_json::Value;
-use tokio::net::TcpListener;
-use tokio::sync::mpsc;
 
 use crate::decisions::outage;
+use crate::hook::Webhook;
 use crate::lively::told;
-use crate::support::{Home, ROUTES, SOON, report, slo};
-
-/// Takes whatever it is told. Where it is, and what it was told.
-async fn webhook() -> (SocketAddr, mpsc::UnboundedReceiver<Value>) {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    let (tell, told) = mpsc::unbounded_channel();
-    tokio::spawn(async move {
-        while let Ok((connection, _)) = listener.accept().await {
-            let tell = tell.clone();
-            let answer = service_fn(move |request: Request<Incoming>| {
-                let tell = tell.clone();
-                async move {
-                    let body = request.into_body().collect().await.unwrap().to_bytes();
-                    tell.send(serde_json::from_slice(&body).unwrap()).ok();
-                    Ok::<_, Infallible>(Response::new(Empty::<Bytes>::new()))
-                }
-            });
-            tokio::spawn(
-                hyper::server::conn::http1::Builder::new()
-                    .serve_connection(TokioIo::new(connection), answer),
-            );
-        }
-    });
-    (address, told)
-}
+use crate::support::{Home, ROUTES, report, slo};
 
 #[tokio::test]
 async fn people_hear_what_burns_and_what_was_done_about_it() {
-    let (address, mut heard) = webhook().await;
+    let mut webhook = Webhook::start(&[], None).await;
+    let address = webhook.address;
     let home = Home::new();
     home.write("routes.yaml", ROUTES);
     home.write("slo.yaml", &slo("pay", "0.99"));
@@ -62,9 +28,8 @@ async fn people_hear_what_burns_and_what_was_done_about_it() {
         }
     };
     let message = tokio::select! {
-        message = heard.recv() => message.unwrap(),
+        told = webhook.told() => told.body,
         () = goes_on => unreachable!(),
-        () = tokio::time::sleep(SOON) => panic!("nobody was told"),
     };
     assert_eq!(message["status"], "firing");
     assert_eq!(message["commonLabels"]["slo"], "pay");
