@@ -493,23 +493,37 @@ fn sources(folder: &std::path::Path) -> String {
     texts.collect()
 }
 
+/// The tests in the last column of a row are there, and there is one.
+fn is_held(row: &str, sources: &str) {
+    let tests = row.rsplit('|').nth(1).unwrap();
+    let mut tests = tests.split('`').skip(1).step_by(2).peekable();
+    assert!(tests.peek().is_some(), "without a test: {row}");
+    for test in tests {
+        let is_there = sources.contains(&format!("fn {test}("));
+        assert!(is_there, "there is no test {test}: {row}");
+    }
+}
+
 #[test]
-fn each_case_of_the_list_has_tests_that_there_are() {
+fn each_case_and_each_departure_has_tests_that_there_are() {
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let readme = std::fs::read_to_string(root.join("core/xds/README.md")).unwrap();
     let folders = ["core/xds/src", "controlplane/tests", "integration/tests"];
     let sources: String = folders.map(|it| sources(&root.join(it))).concat();
+    let mut rows = readme.lines();
     for case in 1..=24 {
-        let row = readme
-            .lines()
-            .find(|line| line.starts_with(&format!("| {case} |")));
+        let is_it = |line: &&str| line.starts_with(&format!("| {case} |"));
+        let row = rows.find(is_it);
         let row = row.unwrap_or_else(|| panic!("case {case} is not in the table"));
-        let tests = row.rsplit('|').nth(1).unwrap();
-        let mut tests = tests.split('`').skip(1).step_by(2).peekable();
-        assert!(tests.peek().is_some(), "case {case} has no test");
-        for test in tests {
-            let is_there = sources.contains(&format!("fn {test}("));
-            assert!(is_there, "case {case}: there is no test {test}");
-        }
+        is_held(row, &sources);
     }
+    let departures = readme.split("| departure |").skip(1);
+    let of_each: Vec<usize> = departures
+        .map(|table| {
+            let rows = table.lines().skip(2);
+            let rows = rows.take_while(|line| line.starts_with("| "));
+            rows.map(|row| is_held(row, &sources)).count()
+        })
+        .collect();
+    assert_eq!(of_each, [15, 5], "go-control-plane and istiod");
 }

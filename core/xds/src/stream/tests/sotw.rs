@@ -118,6 +118,16 @@ fn a_name_that_was_dropped_gets_no_updates_and_is_sent_again_when_it_returns() {
     assert_eq!(client.hears(&snapshot("ecds=a:1 b:2")), "3: b", "unchanged");
 }
 
+/// Case 9: what is partial says nothing of the rest.
+#[test]
+fn only_what_changed_is_sent_of_types_that_come_in_parts() {
+    let mut client = SotwClient::new("ecds");
+    client.ask("a b", "", None);
+    assert_eq!(client.hears(&snapshot("ecds=a:1 b:1")), "1: a b");
+    client.ask("a b", "1", None);
+    assert_eq!(client.hears(&snapshot("ecds=a:1 b:2")), "2: b");
+}
+
 /// Case 8.
 #[test]
 fn silence_asks_for_all_clusters_and_for_no_extension() {
