@@ -4,9 +4,10 @@ use sloop_model::{ObjectiveId, Rule, Side};
 
 use super::acted::Acted;
 use super::composite::composite;
-use super::intent::{BudgetingMethod, SloIntent, SloMode, SloObjective, SloSource, SloWindow};
+use super::intent::{BudgetingMethod, SloIntent, SloMode, SloObjective, SloSource};
 use super::measure::Measured;
 use super::status::{ChangeStatus, ObjectiveStatus, SloStatus};
+use super::window::SloWindow;
 use crate::budget::Slicing;
 use crate::circuit_break::{deadline_status, retry_status, trip_status};
 use crate::words::{Length, Percent};

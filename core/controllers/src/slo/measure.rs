@@ -5,9 +5,10 @@ use core::time::Duration;
 use sloop_model::{ObjectiveId, Target, WallTime};
 
 use super::forecast::{Lately, budget};
-use super::intent::{SloIntent, SloObjective, SloWindow};
+use super::intent::{SloIntent, SloObjective};
 use super::status::{BudgetStatus, BurnStatus, PairStatus};
 use super::tally::Tally;
+use super::window::SloWindow;
 use super::windows::{FAST, Pair, bad_share, pairs};
 use crate::budget::{Fleet, Reading, Series, Slices, Slicing, surely_above};
 use crate::{Counts, Speed, World};

@@ -17,14 +17,14 @@ mod measure;
 mod memory;
 mod status;
 mod tally;
+mod window;
 mod windows;
 
 pub use acted::{Acted, Means, Refusals};
 pub(crate) use composite::cuts;
 pub(crate) use describe::describe;
 pub use intent::{
-    BudgetingMethod, DeadlineChoice, Indicator, SloIntent, SloMode, SloObjective, SloSource,
-    SloWindow, Weight,
+    BudgetingMethod, DeadlineChoice, Indicator, SloIntent, SloMode, SloObjective, SloSource, Weight,
 };
 pub use memory::SloMemory;
 pub use status::{
@@ -32,6 +32,7 @@ pub use status::{
     DeadlineStatus, ObjectiveStatus, PairStatus, RetryStatus, SloStatus, TripStatus,
 };
 pub(crate) use tally::{Tally, share};
+pub use window::SloWindow;
 pub(crate) use windows::bad_share;
 
 use core::fmt::Write as _;
