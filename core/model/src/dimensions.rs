@@ -163,6 +163,9 @@ impl DimensionValue {
     /// A SPIFFE id of Istio with names as long as Kubernetes labels has 160 bytes.
     pub const BYTES_MAX: usize = 256;
 
+    /// What is read of a member of baggage: longer than names that people give, and each is remembered per scope and worker.
+    pub const BAGGAGE_BYTES_MAX: usize = 64;
+
     /// The value as text.
     #[must_use]
     pub fn as_str(&self) -> &str {

@@ -20,6 +20,7 @@ mod matcher;
 mod module;
 mod names;
 mod objective;
+mod only;
 mod outcome;
 mod policy;
 mod retry;
@@ -66,6 +67,7 @@ pub use names::{InvalidName, RouteName, ServiceName, SloName};
 pub use objective::{
     InvalidSelector, Judgement, Objective, ObjectiveId, Selector, StatusRange, slow_us,
 };
+pub use only::Only;
 pub use outcome::{Ended, Outcome, OutcomeClass, OwnVerdict};
 pub use policy::{Mode, Policy, Rule};
 pub use retry::{InvalidRetries, RetryConfig, RetryLimits, RetryRule};

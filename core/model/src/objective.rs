@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Ended, Flags, Mode, Outcome, SloName};
+use crate::{Ended, Flags, Mode, Only, Outcome, SloName};
 
 /// Names one objective of one SLO.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -17,7 +17,7 @@ pub struct ObjectiveId {
 
 /// What the filter counts for one objective.
 ///
-/// A request counts when `total` selects it; without `total`, when its outcome
+/// Of the requests that `only` lets through, one counts when `total` selects it; without `total`, when its outcome
 /// is evidence ([`Outcome::is_evidence`]). Of these it is good when it was
 /// served ([`Outcome::is_served`]), or as `good` or `bad` say, and, where
 /// `within_us` is given, its latency was at most that: a failure is never good,
@@ -29,6 +29,9 @@ pub struct ObjectiveId {
 pub struct Objective {
     /// Whose counts these are.
     pub id: ObjectiveId,
+    /// Whose requests, and which, by what they say of themselves; all when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub only: Option<Box<Only>>,
     /// What it is about; everything that is evidence when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub total: Option<Selector>,
@@ -59,6 +62,27 @@ pub enum Judgement {
 }
 
 impl Objective {
+    /// Checks what selects requests.
+    ///
+    /// # Errors
+    ///
+    /// Names the first field that is wrong, and what is wrong with it.
+    pub fn check(&self) -> Result<(), (&'static str, InvalidSelector)> {
+        if let Some(only) = &self.only {
+            only.check().map_err(|error| ("only", error))?;
+        }
+        for (field, selector) in [
+            ("total", &self.total),
+            ("good", &self.good),
+            ("bad", &self.bad),
+        ] {
+            if let Some(selector) = selector {
+                selector.check().map_err(|error| (field, error))?;
+            }
+        }
+        Ok(())
+    }
+
     /// Whether it selects requests by Envoy's flags.
     #[must_use]
     pub fn asks_flags(&self) -> bool {
@@ -75,7 +99,7 @@ impl Objective {
         slow_us(self.within_us, self.bad.as_ref())
     }
 
-    /// Judges a request that ended as `ended` after `latency_us` whole microseconds.
+    /// Judges a request that it is about, and that ended as `ended` after `latency_us` whole microseconds.
     ///
     /// A number of 64 bits, made once per request: a filter judges several
     /// objectives, and Wasm has no arithmetic of 128 bits as `Duration` uses.
@@ -292,6 +316,7 @@ mod tests {
                 slo: SloName::try_from("a").unwrap(),
                 index: 0,
             },
+            only: None,
             total: None,
             good: None,
             bad: None,

@@ -55,6 +55,7 @@ fn count(index: u32) -> Rule {
         bad: None,
         within_us: None,
         guards: None,
+        only: None,
     }))
 }
 

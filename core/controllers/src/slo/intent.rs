@@ -249,6 +249,7 @@ impl Indicator {
     pub fn objective(&self, id: ObjectiveId) -> Objective {
         Objective {
             id,
+            only: None,
             total: self.total.clone(),
             good: self.good.clone(),
             bad: self.bad.clone(),

@@ -6,7 +6,7 @@
 //! value that is empty, longer than [`Word::BYTES_MAX`], no UTF-8, or has a
 //! control character in it is none: it becomes a name in reports.
 
-use sloop_model::{BaggageSource, DimensionSettings};
+use sloop_model::{BaggageSource, DimensionSettings, DimensionValue};
 
 use super::hex;
 use super::traceparent::trimmed;
@@ -60,8 +60,8 @@ const fn key_of(source: &BaggageSource) -> &[u8] {
 }
 
 impl Word {
-    /// Longer than names that people give; each is remembered per scope and worker.
-    pub const BYTES_MAX: usize = 64;
+    /// As much as is read.
+    pub const BYTES_MAX: usize = DimensionValue::BAGGAGE_BYTES_MAX;
 
     /// The text.
     #[must_use]

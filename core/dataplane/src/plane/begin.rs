@@ -50,6 +50,9 @@ impl Plane {
         let mut exchange = self.enter(side, scope, arrival)?;
         self.draft(&mut exchange, &mut context);
         let caller = self.see(&mut exchange, arrival);
+        if exchange.policy.chooses {
+            self.choose(&mut exchange, arrival, caller);
+        }
         self.limit(&exchange, &mut context, arrival);
         let verdict = self.judge(&mut exchange, &mut context, arrival, caller);
         match verdict {

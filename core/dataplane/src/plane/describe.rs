@@ -1,9 +1,10 @@
 //! By what else than their route requests are told apart.
 
-use sloop_model::{DimensionSettings, Side};
+use sloop_model::{Dimension, DimensionSettings, DimensionValue, Side};
 
-use super::{Exchange, Plane};
-use crate::sli::Seen;
+use super::{Arrival, Exchange, Plane};
+use crate::context::{Baggage, Word};
+use crate::sli::{Said, Seen};
 
 impl Plane {
     /// What the requests of a side are told apart by; [`Seen::read`] needs it. None costs nothing more.
@@ -34,6 +35,40 @@ impl Plane {
             exchange.retries = 1;
         }
     }
+}
+
+impl Plane {
+    /// Finds out which objectives of its scope a request is about. Only where one is about some requests alone.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn choose(
+        &self,
+        exchange: &mut Exchange,
+        arrival: &Arrival<'_>,
+        caller: Option<&[u8]>,
+    ) {
+        let settings = self.dimensions(exchange.side);
+        let baggage = settings.map(|settings| Baggage::read(arrival.request, settings));
+        let origin = baggage.as_ref().and_then(|baggage| baggage.origin.as_ref());
+        let said = Said {
+            method: arrival.request.method,
+            caller: named(settings, Dimension::Caller, caller),
+            origin: named(settings, Dimension::Origin, origin.map(Word::as_bytes)),
+        };
+        exchange.about = said.about(&exchange.policy.objectives);
+    }
+}
+
+/// A value as reports name it: one that does not say is unknown, where anybody asks; elsewhere it is none.
+fn named<'a>(
+    settings: Option<&DimensionSettings>,
+    dimension: Dimension,
+    value: Option<&'a [u8]>,
+) -> Option<&'a [u8]> {
+    let value = value.filter(|value| !value.is_empty());
+    settings
+        .filter(|settings| settings.includes(dimension))
+        .map(|_| value.unwrap_or(DimensionValue::UNKNOWN.as_bytes()))
 }
 
 impl Exchange {

@@ -37,6 +37,7 @@ impl Plane {
         let latency_us = now.micros_since(exchange.began);
         let request = sli::Request {
             objectives: &exchange.policy.objectives,
+            about: exchange.about,
             ended: &ended,
             latency_us,
             place: Place::Rows(&exchange.slots),
@@ -214,7 +215,7 @@ fn teach(
     let policy = &exchange.policy;
     let said = policy
         .has_guards
-        .then(|| proof::said(&policy.objectives, ended, outcome, own));
+        .then(|| proof::said(exchange.about.of(&policy.objectives), ended, outcome, own));
     let proof = |judge| proof::of(outcome, judge, said);
     if let Some(ticket) = exchange.ticket.take() {
         // What was shed after the breaker had let it pass proves nothing, and gives its permission back.

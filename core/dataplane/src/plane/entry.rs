@@ -15,7 +15,7 @@ use crate::fault::{Active, ArmCounts, Faults, Sidecar};
 use crate::report::{RetryDelta, ScopeDelta, ShedDelta};
 use crate::retry::RetryBudget;
 use crate::shed::Shedder;
-use crate::sli::Counts;
+use crate::sli::{About, Counts};
 
 /// What holds on a scope, as its requests carry it with them: what began under
 /// one configuration is judged by it, whatever came in between.
@@ -24,6 +24,10 @@ pub(super) struct Policy {
     /// That of requests that do not say, if the configuration does.
     pub(super) criticality: Option<Criticality>,
     pub(super) objectives: Vec<Objective>,
+    /// All of them.
+    pub(super) about: About,
+    /// Whether any is about some requests only.
+    pub(super) chooses: bool,
     /// Whether any of them selects requests by Envoy's flags.
     pub(super) asks_flags: bool,
     /// The deadline of requests, by the wall clock: it is read for each that has one anyway.
@@ -131,6 +135,8 @@ impl Entry {
             Rc::new(Policy {
                 criticality: config.criticality,
                 objectives: config.objectives.clone(),
+                about: About::all(&config.objectives),
+                chooses: config.objectives.iter().any(|one| one.only.is_some()),
                 asks_flags: config.objectives.iter().any(Objective::asks_flags),
                 deadline: config.deadline,
                 has_guards: config.objectives.iter().any(|one| one.guards.is_some()),

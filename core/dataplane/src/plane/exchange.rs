@@ -14,7 +14,7 @@ use crate::fault::Choice;
 use crate::headers::Request;
 use crate::scope::ScopeId;
 use crate::shed::ShedTicket;
-use crate::sli::Slots;
+use crate::sli::{About, Slots};
 use crate::span::{Reasons, SpanDraft};
 
 /// What is known of a request when its headers are here.
@@ -94,6 +94,8 @@ pub struct ExchangeState {
     pub(super) side: Side,
     pub(super) scope: ScopeId,
     pub(super) policy: Rc<Policy>,
+    /// Which of the policy's objectives it is about.
+    pub(super) about: About,
     /// Where it counts besides its scope, and how many attempts beyond the first it stands for.
     pub(super) slots: Slots,
     pub(super) retries: u32,
@@ -126,6 +128,7 @@ impl ExchangeState {
             side,
             scope,
             policy: Rc::clone(policy),
+            about: policy.about,
             slots: Slots::default(),
             retries: 0,
             is_judged_retry: false,
@@ -156,6 +159,7 @@ impl ExchangeState {
             side,
             scope,
             policy,
+            about,
             slots,
             retries,
             is_judged_retry,
@@ -175,6 +179,7 @@ impl ExchangeState {
         if !Rc::ptr_eq(policy, new_policy) {
             *policy = Rc::clone(new_policy);
         }
+        *about = policy.about;
         *slots = Slots::default();
         (*retries, *is_judged_retry) = (0, false);
         *began = arrival.now;

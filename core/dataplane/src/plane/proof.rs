@@ -18,11 +18,11 @@ use core::time::Duration;
 
 use sloop_model::{Ended, Judge, Judgement, Objective, Outcome};
 
-/// What the objectives that guard say about a request that took `own`, but for its slowness: bad when any does, nothing
+/// What those of `objectives` that guard say about a request that took `own`, but for its slowness: bad when any does, nothing
 /// when none counts it.
 #[cold]
-pub(super) fn said(
-    objectives: &[Objective],
+pub(super) fn said<'a>(
+    objectives: impl Iterator<Item = (usize, &'a Objective)>,
     ended: &Ended,
     outcome: Outcome,
     own: Duration,
@@ -30,7 +30,7 @@ pub(super) fn said(
     let own_us =
         u64::from(own.subsec_micros()).saturating_add(own.as_secs().saturating_mul(1_000_000));
     let mut said = Judgement::NotCounted;
-    for objective in objectives.iter().filter(|one| one.guards.is_some()) {
+    for (_, objective) in objectives.filter(|(_, one)| one.guards.is_some()) {
         let in_time = objective.slow_us().map_or(own_us, |most| own_us.min(most));
         match objective.judge(ended, outcome, in_time) {
             Judgement::NotCounted => {}

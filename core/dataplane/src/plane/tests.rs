@@ -2,6 +2,7 @@
 
 mod answering;
 mod carrying;
+mod choosing;
 mod counting;
 mod deadlines;
 mod describing;

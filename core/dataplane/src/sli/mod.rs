@@ -1,5 +1,6 @@
 //! Counts of one scope since the last report.
 
+mod about;
 pub(crate) mod dimension;
 mod latency;
 mod tally;
@@ -12,6 +13,7 @@ use sloop_model::{
 use crate::report::{DimensionDelta, ObjectiveDelta};
 use crate::sorted::sort_few;
 use crate::stats::{Shown, StatsBook, Values, show_objective};
+pub(crate) use about::{About, Said};
 pub(crate) use dimension::{Cells, Dimensions, Slots, attempt, wanted};
 pub use dimension::{Seen, caller_uri};
 pub use latency::Latency;
@@ -40,9 +42,9 @@ pub(crate) struct Counts {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Judged {
     pub(crate) outcome: Outcome,
-    /// Whether it met every objective of its scope; without objectives, whether it was served.
+    /// Whether it met every objective that it is about; without any, whether it was served.
     pub(crate) is_good: bool,
-    /// Whether it broke an objective of its scope; without objectives, whether the service failed.
+    /// Whether it broke an objective that it is about; without any, whether the service failed.
     pub(crate) is_bad: bool,
     /// Where its values are counted.
     pub(crate) cells: Cells,
@@ -67,8 +69,10 @@ pub(crate) struct CallerCell {
 /// A request that ended, and where it counts.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Request<'a> {
-    /// What it is judged by: what was in force when it began.
+    /// What was in force when it began.
     pub(crate) objectives: &'a [Objective],
+    /// Which of these it is about, and so judged by.
+    pub(crate) about: About,
     pub(crate) ended: &'a Ended,
     /// From its headers to its end, in whole microseconds.
     pub(crate) latency_us: u64,
@@ -112,6 +116,7 @@ impl Counts {
     pub(crate) fn add(&mut self, request: Request<'_>) -> Judged {
         let Request {
             objectives,
+            about,
             ended,
             latency_us,
             place,
@@ -132,13 +137,13 @@ impl Counts {
             }
             (Place::Rows(_), Some(_) | None) => Cells::default(),
         };
-        let mut is_good = if objectives.is_empty() {
+        let mut is_good = if about.is_none() {
             outcome.is_served()
         } else {
             outcome.is_evidence()
         };
-        let mut is_bad = objectives.is_empty() && outcome.is_evidence() && !outcome.is_served();
-        for (position, objective) in objectives.iter().enumerate() {
+        let mut is_bad = about.is_none() && outcome.is_evidence() && !outcome.is_served();
+        for (position, objective) in about.of(objectives) {
             let has_met = match objective.judge(ended, outcome, latency_us) {
                 Judgement::NotCounted => continue,
                 Judgement::Good => true,

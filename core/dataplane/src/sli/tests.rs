@@ -14,6 +14,7 @@ fn objective(slo: &str, within_us: Option<u64>) -> Objective {
         bad: None,
         within_us,
         guards: None,
+        only: None,
     }
 }
 
@@ -31,6 +32,7 @@ const MILLI: u64 = 1_000;
 fn add(counts: &mut Counts, objectives: &[Objective], status: u16, latency_us: u64) -> Judged {
     counts.add(Request {
         objectives,
+        about: About::all(objectives),
         ended: &ended(status),
         latency_us,
         place: Place::Cells(Cells::default()),

@@ -9,7 +9,7 @@ use sloop_model::{
 
 use super::*;
 use crate::report::Trouble;
-use crate::sli::{Cells, Counts, Place, Request};
+use crate::sli::{About, Cells, Counts, Place, Request};
 
 /// Envoy: names by number, and sums by name.
 #[derive(Default)]
@@ -62,6 +62,7 @@ fn objectives() -> [Objective; 1] {
         bad: None,
         within_us: None,
         guards: None,
+        only: None,
     }]
 }
 
@@ -74,6 +75,7 @@ fn book(metrics_max: u32) -> StatsBook {
 fn add(counts: &mut Counts, status: u16, latency_us: u64) {
     counts.add(Request {
         objectives: &objectives(),
+        about: About::all(&objectives()),
         ended: &Ended {
             verdict: OwnVerdict::Passed,
             status: Some(status),

@@ -339,21 +339,14 @@ impl ScopeConfig {
                     objective: objective.id.index,
                 });
             }
-            for (field, selector) in [
-                ("total", &objective.total),
-                ("good", &objective.good),
-                ("bad", &objective.bad),
-            ] {
-                selector
-                    .as_ref()
-                    .map_or(Ok(()), crate::Selector::check)
-                    .map_err(|source| ConfigError::Selector {
-                        scope,
-                        index,
-                        field,
-                        source,
-                    })?;
-            }
+            objective
+                .check()
+                .map_err(|(field, source)| ConfigError::Selector {
+                    scope,
+                    index,
+                    field,
+                    source,
+                })?;
         }
         Ok(())
     }

@@ -101,6 +101,16 @@ fn a_refusal_names_field_value_and_bound() {
             "\"bad\": {}",
             "scopes[0].objectives[0].bad: ",
         ),
+        (
+            "{\"method\": [\"POST\"], \"caller\": [\"shop\"], \"origin\": [\"app\", \"web\"]}",
+            "{\"caller\": []}",
+            "scopes[0].objectives[2].only: the selector has no condition; give at least one",
+        ),
+        (
+            "\"caller\": [\"shop\"], \"origin\"",
+            "\"caller\": [\"shop \"], \"origin\"",
+            "scopes[0].objectives[2].only.caller[0]: it must have 1 to 256 bytes of visible ASCII",
+        ),
     ] {
         let error = refusal(&WHOLE.replace(from, to));
         assert!(error.contains(expected), "{error}");

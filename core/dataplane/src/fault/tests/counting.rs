@@ -1,7 +1,7 @@
 //! Arms are counted apart, and only what can be compared.
 
 use super::*;
-use crate::sli::{Cells, Place, Request};
+use crate::sli::{About, Cells, Place, Request};
 use sloop_model::{Ended, Flags, Objective, Outcome, OwnVerdict};
 
 const SERVED: Ended = Ended {
@@ -20,6 +20,7 @@ fn objectives() -> Vec<Objective> {
 fn request<'a>(objectives: &'a [Objective], ended: &'a Ended, latency_us: u64) -> Request<'a> {
     Request {
         objectives,
+        about: About::all(objectives),
         ended,
         latency_us,
         place: Place::Cells(Cells::default()),

@@ -1,13 +1,14 @@
 //! What is counted, and what of it is good.
 
 use crate::json::{Fields, FromJson, Reader};
-use crate::{Objective, ObjectiveId, Outcome, Selector, StatusRange};
+use crate::{Objective, ObjectiveId, Only, Outcome, Selector, StatusRange};
 
 impl FromJson for Objective {
     fn from_json(reader: Reader<'_>) -> Self {
         let mut fields = Fields::of(reader);
         let objective = Self {
             id: fields.required("id"),
+            only: fields.optional("only").map(Box::new),
             total: fields.optional("total"),
             good: fields.optional("good"),
             bad: fields.optional("bad"),
@@ -28,6 +29,19 @@ impl FromJson for ObjectiveId {
         };
         fields.end();
         id
+    }
+}
+
+impl FromJson for Only {
+    fn from_json(reader: Reader<'_>) -> Self {
+        let mut fields = Fields::of(reader);
+        let only = Self {
+            method: fields.or_default("method"),
+            caller: fields.or_default("caller"),
+            origin: fields.or_default("origin"),
+        };
+        fields.end();
+        only
     }
 }
 
