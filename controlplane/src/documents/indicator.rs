@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use sloop_controllers::{Indicator, RouteSelector, SloSource};
-use sloop_model::{Selector, ServiceName, Side};
+use sloop_model::{Only, Selector, ServiceName, Side};
 
 use super::openslo::{Metric, Objective, Sli, Source};
 use super::reader::{Sink, Spot};
@@ -28,6 +28,7 @@ pub(super) struct Counted {
     service: Option<ServiceName>,
     route: RouteSelector,
     side: Side,
+    only: Option<Box<Only>>,
     total: Option<Selector>,
     good: Good,
 }
@@ -133,6 +134,9 @@ fn same_requests(all: &mut Requests, source: &Source, sink: &Sink) -> Option<Opt
     agree(&mut all.service, part.service, &spot.field("service"), sink);
     agree(&mut all.route, part.route, &spot.field("route"), sink);
     agree(&mut all.side, part.side, &spot.field("side"), sink);
+    agree(&mut all.method, part.method, &spot.field("method"), sink);
+    agree(&mut all.caller, part.caller, &spot.field("caller"), sink);
+    agree(&mut all.origin, part.origin, &spot.field("origin"), sink);
     Some(part.selector)
 }
 
@@ -149,10 +153,16 @@ fn agree<T: PartialEq>(all: &mut Option<T>, part: Option<T>, spot: &Spot, sink: 
 }
 
 fn counted(requests: Requests, good: Good) -> Counted {
+    let only = Only {
+        method: requests.method.unwrap_or_default(),
+        caller: requests.caller.unwrap_or_default(),
+        origin: requests.origin.unwrap_or_default(),
+    };
     Counted {
         service: requests.service,
         route: requests.route.unwrap_or(RouteSelector::Any),
         side: requests.side.unwrap_or(Side::Server),
+        only: (only != Only::default()).then(|| Box::new(only)),
         total: requests.selector,
         good,
     }
@@ -181,6 +191,7 @@ impl Counted {
             route: self.route.clone(),
             side: self.side,
             indicator: Indicator {
+                only: self.only.clone(),
                 total: self.total.clone(),
                 good,
                 bad,

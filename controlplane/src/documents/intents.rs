@@ -58,6 +58,7 @@ pub(super) fn slo(slo: &Slo, context: &Context<'_>, sink: &Sink) -> Option<SloIn
             source,
         });
     }
+    refuse_to_act_on_a_part(slo, &objectives, sink);
     say_what_is_not_done(slo, &objectives, window.as_ref().ok(), sink);
     Some(SloIntent {
         name: SloName::try_from(slo.name.as_str())
@@ -161,6 +162,33 @@ fn target(objective: &Objective, is_counted: bool, sink: &Sink) -> Option<Target
             );
             None
         }
+    }
+}
+
+/// What protects a route does so for all of its requests: an SLO on some of them can neither act nor say what acting would do.
+fn refuse_to_act_on_a_part(slo: &Slo, objectives: &[SloObjective], sink: &Sink) {
+    let mode = match slo.mode {
+        SloMode::Monitored => return,
+        SloMode::Shadow => "shadow",
+        SloMode::Actionable => "actionable",
+    };
+    for (index, objective) in objectives.iter().enumerate() {
+        let source = objective.source.as_ref();
+        let Some(only) = source.and_then(|source| source.indicator.only.as_ref()) else {
+            continue;
+        };
+        let lists = [
+            ("method", &only.method),
+            ("caller", &only.caller),
+            ("origin", &only.origin),
+        ];
+        let given = lists.into_iter().filter(|(_, names)| !names.is_empty());
+        let given: Vec<&str> = given.map(|(name, _)| name).collect();
+        sink.refuse(slo.spot.says(format!(
+            "sloop.dev/mode is {mode}, but the metricSource of objective {index} has {}: breakers, shedding and the like are \
+             for all requests of a route; make it monitored, or give these requests a route of their own in a RouteSet",
+            given.join(" and ")
+        )));
     }
 }
 

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use sloop_controllers::{
     AccessRule, Alert, AlertIntent, Chaos, CircuitBreak, Controller, Deny, FaultInjection,
-    FilterSettings, IntentId, LoadShed, RouteSelector, RouteSet, Slo, SloIntent,
+    FilterSettings, IntentId, LoadShed, RouteSelector, RouteSet, SloIntent,
 };
 use sloop_model::{RouteName, ServiceName, WallTime};
 use sloop_xds::fleet::Declared;
@@ -16,8 +16,10 @@ use super::alerts;
 use super::document::{Body, Document, Parsed};
 use super::indicator;
 use super::intents::{self, Context};
+use super::openslo::Slo;
 use super::reader::{Sink, Spot};
 use super::suggest;
+use settings::Told;
 
 /// What one file contributes, and what is wrong with it beside the others.
 #[derive(Debug, Default)]
@@ -55,11 +57,12 @@ pub(super) fn resolve(files: &[(&str, &Parsed)], now: WallTime) -> Vec<Contribut
     refuse_repeats(files, &all, &contributions);
     let routes = refuse_repeated_routes(files, &all, &contributions);
     settings::refuse_repeats(files, &all, &contributions);
-    settings::note_unknown_callers(&all, &contributions);
+    let told = Told::by(&all);
+    told.note_unknown_callers(&all, &contributions);
     let context = context(&all, now);
     for placed in &all {
         if let Some(contribution) = contributions.get_mut(placed.file) {
-            contribution.add(placed.document, &context, &routes);
+            contribution.add(placed.document, &context, (&routes, &told));
         }
     }
     add_breakers(&all, &mut contributions);
@@ -85,27 +88,16 @@ fn add_breakers(all: &[Placed<'_>], contributions: &mut [Contribution]) {
 }
 
 impl Contribution {
-    fn add(&mut self, document: &Document, context: &Context<'_>, routes: &Routes<'_>) {
+    fn add(
+        &mut self,
+        document: &Document,
+        context: &Context<'_>,
+        (routes, told): (&Routes<'_>, &Told<'_>),
+    ) {
         let sink = &self.sink;
         let spot = &document.spot;
         let intent = match &document.body {
-            Body::Slo(slo) => intents::slo(slo, context, sink).and_then(|intent| {
-                for source in intent
-                    .objectives
-                    .iter()
-                    .filter_map(|one| one.source.as_ref())
-                {
-                    routes.look_up(&source.service, &source.route, spot, sink);
-                }
-                self.intents.extend(
-                    alerts::of(slo, &intent, context, sink)
-                        .iter()
-                        .filter_map(|alert| alert_of(document, alert, sink)),
-                );
-                let id = intent_of::<Slo>(document, &intent, sink);
-                self.slos.push(intent);
-                id
-            }),
+            Body::Slo(slo) => self.add_slo(document, slo, context, (routes, told)),
             Body::CircuitBreaker(declared) => {
                 let intent = declared.intent();
                 routes.look_up(&intent.service, &intent.route, spot, sink);
@@ -157,6 +149,34 @@ impl Contribution {
             | Body::Checked => None,
         };
         self.intents.extend(intent);
+    }
+
+    /// Adds an SLO with its alerts; the answer is its own intent.
+    fn add_slo(
+        &mut self,
+        document: &Document,
+        slo: &Slo,
+        context: &Context<'_>,
+        (routes, told): (&Routes<'_>, &Told<'_>),
+    ) -> Option<(IntentId, &'static str, String)> {
+        let (sink, spot) = (&self.sink, &document.spot);
+        let intent = intents::slo(slo, context, sink)?;
+        for source in intent
+            .objectives
+            .iter()
+            .filter_map(|one| one.source.as_ref())
+        {
+            routes.look_up(&source.service, &source.route, spot, sink);
+            told.look_up(source, spot, sink);
+        }
+        self.intents.extend(
+            alerts::of(slo, &intent, context, sink)
+                .iter()
+                .filter_map(|alert| alert_of(document, alert, sink)),
+        );
+        let id = intent_of::<sloop_controllers::Slo>(document, &intent, sink);
+        self.slos.push(intent);
+        id
     }
 }
 

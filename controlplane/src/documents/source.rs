@@ -1,9 +1,11 @@
 //! `metricSource.spec` of type `sloop`: which requests, and how they ended.
 
+mod names;
+
 use std::collections::BTreeMap;
 
 use sloop_controllers::RouteSelector;
-use sloop_model::{Flags, Outcome, Selector, ServiceName, Side, StatusRange};
+use sloop_model::{DimensionValue, Flags, Outcome, Selector, ServiceName, Side, StatusRange};
 
 use super::openslo::Source;
 use super::reader::{At, Fields, Sink, quoted};
@@ -20,6 +22,10 @@ pub(super) struct Requests {
     pub(super) service: Option<ServiceName>,
     pub(super) route: Option<RouteSelector>,
     pub(super) side: Option<Side>,
+    /// HTTP methods, callers and origins; sorted, no duplicates.
+    pub(super) method: Option<Vec<DimensionValue>>,
+    pub(super) caller: Option<Vec<DimensionValue>>,
+    pub(super) origin: Option<Vec<DimensionValue>>,
     /// How many microseconds the unit of a threshold has.
     pub(super) unit_us: Option<f64>,
     /// How they ended.
@@ -80,6 +86,9 @@ pub(super) fn read(at: &At<'_>) -> Option<Requests> {
         "service",
         "route",
         "side",
+        "method",
+        "caller",
+        "origin",
         "unit",
         "status",
         "grpcStatus",
@@ -90,12 +99,18 @@ pub(super) fn read(at: &At<'_>) -> Option<Requests> {
     let service = fields.get("service").map(|at| at.parse());
     let route = fields.get("route").map(|at| read_route(&at));
     let side = fields.get("side").map(|at| read_side(&at));
+    let method = fields.get("method").map(|at| names::methods(&at));
+    let caller = fields.get("caller").map(|at| names::callers(&at));
+    let origin = fields.get("origin").map(|at| names::origins(&at));
     let unit_us = fields.get("unit").map(|at| read_unit(&at));
     let selector = read_selector(&fields);
     Some(Requests {
         service: service.unwrap_or_default(),
         route: route.unwrap_or_default(),
         side: side.unwrap_or_default(),
+        method: method.unwrap_or_default(),
+        caller: caller.unwrap_or_default(),
+        origin: origin.unwrap_or_default(),
         unit_us: unit_us.unwrap_or_default(),
         selector,
     })

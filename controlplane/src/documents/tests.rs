@@ -1,3 +1,5 @@
+mod only;
+
 use std::fs;
 use std::time::Duration;
 

@@ -3,6 +3,7 @@
 //! - The server side gets the service's own routes and its server-side policies;
 //!   the client side gets the routes of every service, told apart by authority,
 //!   and all client-side policies.
+//! - On the client side an objective that is about some callers only is told to the sidecars of these services alone.
 //! - What holds on the route `*` holds on every route of the service and on
 //!   `other`, where requests go that no route claims.
 //! - A service without a [`RouteSet`]: on the server side Envoy's route names tell
@@ -68,12 +69,13 @@ pub fn filter_config(
             .chain(
                 policies
                     .iter()
-                    .filter(|policy| policy.scope.side == side)
+                    .filter(|policy| policy.scope.side == side && rules::is_for(service, policy))
                     .map(|policy| &policy.scope.service),
             )
             .collect(),
     };
     let mut making = Making {
+        own: service,
         side,
         route_sets,
         policies,
@@ -141,6 +143,8 @@ fn carrying(settings: &TraceSettings, policies: &[Policy]) -> TraceSettings {
 /// A configuration on the way.
 #[derive(Debug)]
 struct Making<'a> {
+    /// The service whose sidecars are told.
+    own: &'a ServiceName,
     side: Side,
     route_sets: &'a [RouteSet],
     policies: &'a [Policy],
@@ -153,7 +157,7 @@ struct Making<'a> {
 impl Making<'_> {
     /// Adds the scopes of one service.
     fn add(&mut self, service: &ServiceName) {
-        let rules = Rules::of(service, self.side, self.policies);
+        let rules = Rules::of(service, (self.own, self.side), self.policies);
         let routes = Routes::of(service, self.side, self.route_sets, &mut self.left_out);
         if self.side == Side::Server {
             self.deny.extend(rules.denied_everywhere());

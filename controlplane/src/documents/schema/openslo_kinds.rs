@@ -1,7 +1,7 @@
 //! The kinds of OpenSLO.
 
 use serde_json::{Value, json};
-use sloop_model::{Flags, Outcome};
+use sloop_model::{DimensionValue, Flags, Outcome, Selector};
 
 use super::super::source;
 use super::{description, insert, list, object, optional, or_null, reference, text};
@@ -157,6 +157,17 @@ pub(super) fn requests() -> Value {
                 })),
             ),
             ("side", optional(json!({"enum": ["server", "client"]}))),
+            ("method", names("HTTP methods, as GET. With case.")),
+            (
+                "caller",
+                names(
+                    "Who sends the requests, as dimensions.caller of FilterSettings says; with side client, the services whose sidecars count.",
+                ),
+            ),
+            (
+                "origin",
+                names("Where traces began, as dimensions.origin of FilterSettings says."),
+            ),
             ("unit", optional(json!({"enum": ["s", "ms", "us"]}))),
             (
                 "status",
@@ -182,6 +193,13 @@ pub(super) fn requests() -> Value {
             ),
         ],
     )
+}
+
+/// A name, or a list of names of which any fits.
+fn names(about: &str) -> Value {
+    let name = || json!({"type": "string", "minLength": 1, "maxLength": DimensionValue::BYTES_MAX});
+    let all = json!({"type": "array", "items": name(), "minItems": 1, "maxItems": Selector::CONDITIONS_MAX});
+    json!({"anyOf": [name(), all, {"type": "null"}], "description": about})
 }
 
 pub(super) fn alert_policy() -> Value {

@@ -90,7 +90,7 @@ use sloop_model::{
 };
 
 use crate::budget::{SIGMAS, surely_above};
-use crate::slo::{Indicator, SloMode, TripStatus};
+use crate::slo::{Indicator, TripStatus};
 use crate::words::{Length, Percent};
 
 /// Judging by more would take longer than a window at any rate; only targets below 1 % need so many.
@@ -150,10 +150,14 @@ pub(crate) fn judged_by(rule: BreakerRule, judge: Judge) -> BreakerRule {
     BreakerRule::try_from(BreakerLimits { manner, ..limits }).unwrap_or(rule)
 }
 
-/// Whether what judges by objectives judges by one with this `target` and `indicator`, in an SLO of `mode`.
-pub(crate) fn guards(mode: SloMode, target: Target, indicator: &Indicator) -> Option<Mode> {
+/// Whether what judges by objectives judges by one with this `target` and `indicator`, in an SLO that may do `protection`.
+pub(crate) fn guards(
+    protection: Option<Mode>,
+    target: Target,
+    indicator: &Indicator,
+) -> Option<Mode> {
     let has_say = indicator.judge().asks_objectives() && trip_level(target).is_some();
-    mode.protection().filter(|_| has_say)
+    protection.filter(|_| has_say)
 }
 
 /// Fewest requests to judge by: so many failures in a row surely exceed `level`.

@@ -9,7 +9,7 @@ use crate::{RouteSelector, SloIntent, SloMode};
 /// What `slos` imply for the breakers of `side` on `route` of `service`: the stricter of all that count there, or on all
 /// routes. Of SLOs that act where there are any, else of those that watch, else of those that are monitored, so that a
 /// document stays whole whatever their mode becomes; nothing where there are none. Monitored ones guard nothing, so
-/// what they imply judges by outcomes.
+/// what they imply judges by outcomes. What counts some requests of a route only implies nothing for all of them.
 #[must_use]
 pub fn implied_breaker(
     slos: &[SloIntent],
@@ -21,7 +21,8 @@ pub fn implied_breaker(
             let slos = slos.iter().filter(|slo| slo.mode == mode);
             let meant = slos.flat_map(SloIntent::counted).filter(|(.., source)| {
                 let is_route = source.route == RouteSelector::Any || source.route == *route;
-                source.service == *service && source.side == side && is_route
+                let is_whole = is_route && source.indicator.only.is_none();
+                source.service == *service && source.side == side && is_whole
             });
             let rules = meant.filter_map(|(_, objective, source)| {
                 let rule = derived::breaker(objective.target, &source.indicator)?;
@@ -57,6 +58,16 @@ mod tests {
         let service = ServiceName::try_from("pay").unwrap();
         let implied = implied_breaker(slos, (&service, &route, Side::Server))?;
         Some(implied.limits().failed_max)
+    }
+
+    #[test]
+    fn what_counts_some_requests_only_implies_nothing_for_all() {
+        let mut some = slo("monitored", "any", 999_000_000);
+        let source = some.objectives[0].source.as_mut().unwrap();
+        source.indicator.only = serde_json::from_str(r#"{"method": ["GET"]}"#).unwrap();
+        assert_eq!(failed_max(std::slice::from_ref(&some)), None);
+        let all = slo("monitored", "any", 500_000_000);
+        assert_eq!(failed_max(&[some, all.clone()]), failed_max(&[all]));
     }
 
     #[test]

@@ -65,9 +65,15 @@ impl Controller for DerivedBreak {
     const STAGE: Stage = Stage::Protect;
 
     fn step(&self, intent: &SloIntent, memory: &mut Orders, world: &World) -> Decision {
-        let Some(mode) = intent.mode.protection() else {
+        let Some(mode) = intent.protection() else {
+            let because = match intent.mode.protection() {
+                None => "monitored: it is counted and shown, nothing acts on it",
+                Some(_) => {
+                    "it counts some requests of a route only, so nothing that is for all of them acts on it"
+                }
+            };
             return Decision {
-                because: "monitored: it is counted and shown, nothing acts on it".to_owned(),
+                because: because.to_owned(),
                 ..Decision::default()
             };
         };

@@ -1,10 +1,11 @@
 //! What a configuration is told beside policies, and what must go so that a filter takes it.
 
 use sloop_model::{
-    Criticality, DenyRule, FilterConfig, Module, ScopeConfig, TraceOwner, TraceResponse,
+    Criticality, DenyRule, Dimension, FilterConfig, Module, ScopeConfig, TraceOwner, TraceResponse,
 };
 
 use super::Configured;
+use super::rules::name_of;
 use crate::{FilterSettings, RouteSet};
 
 impl Configured {
@@ -21,7 +22,34 @@ impl Configured {
         for scope in &mut self.config.scopes {
             scope.criticality = criticality(scope, route_sets);
         }
+        self.without_unasked();
         self
+    }
+
+    /// Leaves out objectives that ask for a dimension by which the filter tells nobody apart: they would count nothing.
+    fn without_unasked(&mut self) {
+        let settings = self.config.dimensions.as_ref();
+        let is_asked = |dimension| settings.is_some_and(|settings| settings.includes(dimension));
+        let has = [Dimension::Caller, Dimension::Origin].map(is_asked);
+        for scope in &mut self.config.scopes {
+            let on = format!("{} {}", scope.service, scope.route);
+            scope.objectives.retain(|objective| {
+                let missing = objective.only.iter().find_map(|only| {
+                    let names = [("caller", &only.caller), ("origin", &only.origin)];
+                    let mut wants = names.into_iter().zip(has);
+                    wants.find_map(|((what, names), has)| {
+                        (!has && !names.is_empty()).then_some(what)
+                    })
+                });
+                if let Some(what) = missing {
+                    self.left_out.push(format!(
+                        "objective {} on {on}: is about some {what}s only, and no FilterSettings have dimensions.{what}",
+                        name_of(objective),
+                    ));
+                }
+                missing.is_none()
+            });
+        }
     }
 
     /// The same without what `module` cannot do, which a filter would refuse as a whole.

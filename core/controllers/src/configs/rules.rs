@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 
 use sloop_model::{
-    BreakerConfig, DeadlineConfig, DenyRule, FaultRule, FilterConfig, Judge, Objective, Policy,
-    RequestMatch, RetryConfig, RouteName, Rule, ScopeConfig, Selector, ServiceName, ShedConfig,
-    Side, Trip,
+    BreakerConfig, DeadlineConfig, DenyRule, FaultRule, FilterConfig, Judge, Objective, Only,
+    Policy, RequestMatch, RetryConfig, RouteName, Rule, ScopeConfig, ServiceName, ShedConfig, Side,
+    Trip,
 };
 
 /// The policies of one service on one side.
@@ -17,15 +17,20 @@ pub(super) struct Rules<'a> {
 }
 
 impl<'a> Rules<'a> {
-    /// Those among `policies` that are about `service` seen from `side`.
-    pub(super) fn of(service: &'a ServiceName, side: Side, policies: &'a [Policy]) -> Self {
+    /// Those among `policies` that are about `service` seen from `side`, and that sidecars of `own` are told.
+    pub(super) fn of(
+        service: &'a ServiceName,
+        (own, side): (&ServiceName, Side),
+        policies: &'a [Policy],
+    ) -> Self {
+        let is_meant = |policy: &&Policy| {
+            let scope = &policy.scope;
+            scope.service == *service && scope.side == side && is_for(own, policy)
+        };
         Self {
             service,
             side,
-            policies: policies
-                .iter()
-                .filter(|policy| policy.scope.service == *service && policy.scope.side == side)
-                .collect(),
+            policies: policies.iter().filter(is_meant).collect(),
         }
     }
 
@@ -85,15 +90,14 @@ impl<'a> Rules<'a> {
             faults: self.faults(route),
         };
         config.objectives.retain(|objective| {
-            let selectors = [&objective.total, &objective.good, &objective.bad];
-            let error = selectors
-                .into_iter()
-                .flatten()
-                .find_map(|selector| Selector::check(selector).err());
-            if let Some(error) = error {
-                left_out.push(format!("objective {}: {error}", name_of(objective)));
+            let checked = objective.check();
+            if let Err((field, error)) = checked {
+                left_out.push(format!(
+                    "objective {}: {field}: {error}",
+                    name_of(objective)
+                ));
             }
-            error.is_none()
+            checked.is_ok()
         });
         guard(&mut config);
         let on = format!("{} {route}", self.service);
@@ -118,7 +122,7 @@ impl<'a> Rules<'a> {
         let mut objectives: Vec<Objective> = self
             .on(route)
             .filter_map(|policy| match &policy.rule {
-                Rule::Count(objective) => Some((**objective).clone()),
+                Rule::Count(objective) => Some(self.told(objective)),
                 Rule::Break { .. }
                 | Rule::Trip(_)
                 | Rule::Fault(_)
@@ -131,6 +135,18 @@ impl<'a> Rules<'a> {
         objectives.sort();
         objectives.dedup_by(|later, first| later.id == first.id);
         objectives
+    }
+
+    /// `objective` as a filter is told it: whose sidecar it is in says who calls, and needs no looking at requests.
+    fn told(&self, objective: &Objective) -> Objective {
+        let mut told = objective.clone();
+        if let (Side::Client, Some(only)) = (self.side, &mut told.only) {
+            only.caller.clear();
+            if **only == Only::default() {
+                told.only = None;
+            }
+        }
+        told
     }
 
     /// The breaker of the route itself if there is one, else that of all routes; with the highest order.
@@ -307,6 +323,31 @@ fn guard(config: &mut ScopeConfig) {
     }
 }
 
+/// Whether sidecars of `own` are told `policy`: outbound they count no objective that is about other callers only.
+pub(super) fn is_for(own: &ServiceName, policy: &Policy) -> bool {
+    match (&policy.rule, policy.scope.side) {
+        (Rule::Count(objective), Side::Client) => {
+            let mut callers = objective
+                .only
+                .iter()
+                .flat_map(|only| &only.caller)
+                .peekable();
+            callers.peek().is_none() || callers.any(|caller| caller.as_str() == own.as_str())
+        }
+        (
+            Rule::Count(_)
+            | Rule::Break { .. }
+            | Rule::Trip(_)
+            | Rule::Fault(_)
+            | Rule::Shed { .. }
+            | Rule::Deny(_)
+            | Rule::RetryBudget { .. }
+            | Rule::Deadline { .. },
+            Side::Server | Side::Client,
+        ) => true,
+    }
+}
+
 fn denied(policy: &Policy) -> Option<DenyRule> {
     match &policy.rule {
         Rule::Deny(rule) => Some(rule.clone()),
@@ -325,6 +366,6 @@ fn surplus<T>(list: &mut Vec<T>, max: usize) -> Vec<T> {
     list.split_off(max.min(list.len()))
 }
 
-fn name_of(objective: &Objective) -> String {
+pub(super) fn name_of(objective: &Objective) -> String {
     format!("{} of SLO {}", objective.id.index, objective.id.slo)
 }

@@ -98,6 +98,92 @@ fn names(made: &Configured) -> Vec<String> {
         .collect()
 }
 
+/// As [`count`], about some requests only.
+fn count_only(index: u32, only: &str) -> Rule {
+    let Rule::Count(mut objective) = count(index) else {
+        panic!("it counts")
+    };
+    objective.only = Some(serde_json::from_str(only).unwrap());
+    Rule::Count(objective)
+}
+
+/// Which objectives are told to sidecars of `payments`, and what is left of their `only`.
+fn told(made: &Configured) -> Vec<(u32, Option<String>)> {
+    let scopes = made.config.scopes.iter();
+    let objectives = scopes.flat_map(|scope| &scope.objectives);
+    let text = |only| serde_json::to_string(only).unwrap();
+    objectives
+        .map(|one| (one.id.index, one.only.as_ref().map(text)))
+        .collect()
+}
+
+#[test]
+fn outbound_a_caller_is_the_service_whose_sidecar_it_is() {
+    let sets = [routes("shop", &[], &["cart"])];
+    let rules = [
+        r#"{"caller": ["payments"]}"#,
+        r#"{"caller": ["web", "payments"], "method": ["GET"]}"#,
+        r#"{"caller": ["web"]}"#,
+        r#"{"method": ["GET"]}"#,
+    ];
+    let rules: Vec<Policy> = (0..)
+        .zip(rules)
+        .map(|(index, only)| policy("shop", "cart", Side::Client, count_only(index, only)))
+        .collect();
+    let get = || Some(r#"{"method":["GET"]}"#.to_owned());
+    assert_eq!(
+        told(&made(Side::Client, &sets, &rules)),
+        [(0, None), (1, get()), (3, get())]
+    );
+    let others = made(Side::Client, &[], &rules[2..3]);
+    assert_eq!(names(&others), [""; 0], "nobody here is asked to count it");
+}
+
+#[test]
+fn what_asks_for_a_dimension_that_is_not_there_is_left_out_and_said() {
+    let sets = [routes("payments", &[], &["charge"])];
+    let rules = [
+        policy(
+            "payments",
+            "charge",
+            Side::Server,
+            count_only(0, r#"{"caller": ["web"]}"#),
+        ),
+        policy(
+            "payments",
+            "charge",
+            Side::Server,
+            count_only(1, r#"{"origin": ["app"]}"#),
+        ),
+        policy(
+            "payments",
+            "charge",
+            Side::Server,
+            count_only(2, r#"{"method": ["GET"]}"#),
+        ),
+    ];
+    let with = |dimensions: &str| {
+        let json = format!(r#"{{"name": "a", "dimensions": {dimensions}}}"#);
+        let settings = serde_json::from_str(&json).unwrap();
+        made(Side::Server, &sets, &rules).with(&[settings], &sets)
+    };
+    let indexes = |made: &Configured| -> Vec<u32> {
+        told(made).into_iter().map(|(index, _)| index).collect()
+    };
+    let callers = with(r#"{"caller": {"xfcc": true}}"#);
+    assert_eq!(indexes(&callers), [0, 2]);
+    assert_eq!(
+        callers.left_out,
+        [
+            "objective 1 of SLO pay on payments charge: is about some origins only, and no FilterSettings have dimensions.origin"
+        ]
+    );
+    let both = with(r#"{"caller": {"xfcc": true}, "origin": {"baggage": "o"}}"#);
+    assert_eq!(indexes(&both), [0, 1, 2]);
+    assert_eq!(both.left_out, [""; 0]);
+    assert_eq!(with("{}").left_out.len(), 2);
+}
+
 #[test]
 fn the_server_side_gets_the_services_own_routes() {
     let sets = [

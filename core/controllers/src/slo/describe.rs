@@ -1,10 +1,10 @@
 //! Puts together all that people see of an SLO.
 
-use sloop_model::{ObjectiveId, Rule, Side};
+use sloop_model::{DimensionValue, ObjectiveId, Only, Rule, Side};
 
 use super::acted::Acted;
 use super::composite::composite;
-use super::intent::{BudgetingMethod, SloIntent, SloMode, SloObjective, SloSource};
+use super::intent::{BudgetingMethod, SloIntent, SloObjective, SloSource};
 use super::measure::Measured;
 use super::status::{ChangeStatus, ObjectiveStatus, SloStatus};
 use super::window::SloWindow;
@@ -73,7 +73,7 @@ fn objective_status(
     let measured = Measured::new(intent, index, objective, world);
     let reading = measured.reading();
     let source = objective.source.as_ref();
-    let protected = source.filter(|_| intent.mode != SloMode::Monitored);
+    let protected = source.filter(|_| intent.protection().is_some());
     let trip = protected.and_then(|source| trip_status(objective.target, &source.indicator));
     let deadline = protected
         .and_then(|source| deadline_status(intent.deadline, objective.target, &source.indicator));
@@ -105,11 +105,31 @@ fn objective_status(
 
 fn in_words(source: &SloSource) -> String {
     let mut text = format!("requests of {}", source.scope());
+    if let Some(only) = &source.indicator.only {
+        add_only(&mut text, only);
+    }
     if let Some(within) = source.indicator.within_us {
         let within = Length(core::time::Duration::from_micros(within));
         text.push_str(&format!(" answered within {within}"));
     }
     text
+}
+
+/// Which of them, as `, only method GET or HEAD, caller shop`.
+fn add_only(text: &mut String, only: &Only) {
+    let Only {
+        method,
+        caller,
+        origin,
+    } = only;
+    let mut before = ", only";
+    for (what, names) in [("method", method), ("caller", caller), ("origin", origin)] {
+        if !names.is_empty() {
+            let names: Vec<&str> = names.iter().map(DimensionValue::as_str).collect();
+            text.push_str(&format!("{before} {what} {}", names.join(" or ")));
+            before = ",";
+        }
+    }
 }
 
 fn slices_in_words(slicing: Slicing) -> String {

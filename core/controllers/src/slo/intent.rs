@@ -4,7 +4,7 @@ use core::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use sloop_model::{
-    DeadlineLimit, Judge, Mode, Objective, ObjectiveId, Scope, Selector, ServiceName, Side,
+    DeadlineLimit, Judge, Mode, Objective, ObjectiveId, Only, Scope, Selector, ServiceName, Side,
     SloName, Target, WallTime, slow_us,
 };
 
@@ -141,6 +141,10 @@ pub struct SloSource {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Indicator {
+    /// Which of these requests, by method, caller and origin; all when absent. On the client's side callers are the services
+    /// whose sidecars count.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub only: Option<Box<Only>>,
     /// What it is about.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub total: Option<Selector>,
@@ -225,6 +229,15 @@ impl SloIntent {
             .zip(&self.objectives)
             .filter_map(|(index, objective)| Some((index, objective, objective.source.as_ref()?)))
     }
+
+    /// What the protection that it implies may do; nothing when it implies none. An SLO on some requests of a route alone
+    /// implies none: what protects is the same for all requests of a route.
+    pub(crate) fn protection(&self) -> Option<Mode> {
+        let is_whole = self
+            .counted()
+            .all(|(.., source)| source.indicator.only.is_none());
+        self.mode.protection().filter(|_| is_whole)
+    }
 }
 
 impl SloSource {
@@ -249,7 +262,7 @@ impl Indicator {
     pub fn objective(&self, id: ObjectiveId) -> Objective {
         Objective {
             id,
-            only: None,
+            only: self.only.clone(),
             total: self.total.clone(),
             good: self.good.clone(),
             bad: self.bad.clone(),

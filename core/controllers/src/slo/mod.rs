@@ -69,7 +69,7 @@ impl Controller for Slo {
             decision.policies.push(Policy {
                 scope: source.scope(),
                 rule: Rule::Count(Box::new(Objective {
-                    guards: guards(intent.mode, objective.target, &source.indicator),
+                    guards: guards(intent.protection(), objective.target, &source.indicator),
                     ..source.indicator.objective(measured.id.clone())
                 })),
             });

@@ -139,7 +139,8 @@ fn two_slos_of_both_kinds_are_judged_by_both() {
 #[test]
 fn only_objectives_that_something_is_derived_from_guard() {
     let target = |fraction| Target::parse(fraction).unwrap();
-    let guard = |mode, fraction| guards(mode, target(fraction), &selecting(None));
+    let guard =
+        |mode: SloMode, fraction| guards(mode.protection(), target(fraction), &selecting(None));
     assert_eq!(guard(SloMode::Monitored, 0.99), None);
     assert_eq!(guard(SloMode::Shadow, 0.99), Some(Mode::Shadow));
     assert_eq!(guard(SloMode::Actionable, 0.99), Some(Mode::Enforce));
@@ -148,8 +149,38 @@ fn only_objectives_that_something_is_derived_from_guard() {
         None,
         "everything may be bad"
     );
-    let plain = guards(SloMode::Actionable, target(0.99), &Indicator::default());
+    let plain = guards(Some(Mode::Enforce), target(0.99), &Indicator::default());
     assert_eq!(plain, None, "outcomes say as much");
+}
+
+#[test]
+fn an_slo_on_some_requests_of_a_route_counts_and_protects_none() {
+    let mut intent = slo(SloMode::Actionable, 0.99);
+    let source = intent.objectives[0].source.as_mut().unwrap();
+    source.indicator = Indicator {
+        only: serde_json::from_str(r#"{"caller": ["web"]}"#).unwrap(),
+        ..selecting(Some(100_000))
+    };
+    let world = of_one_sidecar();
+    let decision = DerivedBreak.step(&intent, &mut Orders::default(), &world);
+    assert_eq!(decision.policies, []);
+    let because = decision.because;
+    assert!(
+        because.contains("some requests of a route only"),
+        "{because}"
+    );
+    let counted = crate::Slo.step(&intent, &mut crate::SloMemory::default(), &world);
+    let [
+        Policy {
+            rule: Rule::Count(objective),
+            ..
+        },
+    ] = counted.policies.as_slice()
+    else {
+        panic!("{:?}", counted.policies);
+    };
+    assert!(objective.only.is_some());
+    assert_eq!(objective.guards, None);
 }
 
 #[test]

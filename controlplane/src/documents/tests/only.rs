@@ -1,0 +1,148 @@
+//! SLOs on some requests of a route only: by method, caller and origin.
+
+use super::*;
+
+/// A monitored SLO on these requests.
+fn on(spec: &str) -> String {
+    slo("a", &threshold(spec), "{op: lte, value: 1, target: 0.9}")
+        .replace("actionable", "monitored")
+}
+
+/// What is left of `metricSource` in the filter's words.
+fn only(text: &str) -> String {
+    let intent: SloIntent = intent(text);
+    let source = intent.objectives[0].source.as_ref().unwrap();
+    serde_json::to_string(&source.indicator.only).unwrap()
+}
+
+#[test]
+fn a_name_is_a_list_of_one_and_order_means_nothing() {
+    for (spec, expected) in [
+        ("{route: x}", "null"),
+        ("{method: null}", "null"),
+        ("{method: GET}", r#"{"method":["GET"]}"#),
+        ("{method: PROPFIND}", r#"{"method":["PROPFIND"]}"#),
+        (
+            "{caller: [web, 'spiffe://a/b', web], origin: unknown}",
+            r#"{"caller":["spiffe://a/b","web"],"origin":["unknown"]}"#,
+        ),
+    ] {
+        assert_eq!(only(&on(spec)), expected, "{spec}");
+    }
+}
+
+#[test]
+fn what_one_part_of_a_ratio_says_holds_for_all() {
+    let text = |total: &str, good: &str| {
+        let ratio = ratio(total, &format!("good {good}"));
+        slo("a", &ratio, "{target: 0.9}").replace("actionable", "monitored")
+    };
+    let same = text("{caller: [a, b]}", "{caller: [b, a], method: GET}");
+    assert_eq!(only(&same), r#"{"method":["GET"],"caller":["a","b"]}"#);
+    let differs = wrong(&text("{caller: a}", "{caller: b}"));
+    assert!(
+        differs.len() == 1
+            && differs[0].contains("good.metricSource.spec.caller: differs from the one in total"),
+        "{differs:?}"
+    );
+}
+
+#[test]
+fn what_is_no_name_is_refused_in_its_place() {
+    let long = "x".repeat(65);
+    for (spec, expected) in [
+        (
+            "{method: get}".to_owned(),
+            r#"spec.method: is "get"; methods are compared with case: did you mean "GET"?"#,
+        ),
+        (
+            "{method: [GET, /pay.Pay/Charge]}".to_owned(),
+            r#"spec.method[1]: is "/pay.Pay/Charge"; it must be a method of HTTP as GET. Those of gRPC are paths: give them a route in a RouteSet"#,
+        ),
+        (
+            "{caller: []}".to_owned(),
+            "spec.caller: is an empty list; leave it out to count all",
+        ),
+        (
+            "{caller: ''}".to_owned(),
+            r#"spec.caller: is ""; it must have 1 to 256 bytes of visible ASCII"#,
+        ),
+        (
+            "{caller: 7}".to_owned(),
+            "spec.caller: is 7; it must be a name or a list of names",
+        ),
+        (
+            "{caller: [a, 7]}".to_owned(),
+            "spec.caller[1]: is 7; it must be a text",
+        ),
+        (
+            "{origin: other}".to_owned(),
+            r#"spec.origin: is "other", which stands for origins that there is no room to tell apart; name the origin itself"#,
+        ),
+        (
+            format!("{{origin: {long}}}"),
+            "spec.origin: has 65 bytes; of baggage at most 64 are read",
+        ),
+        (
+            format!("{{caller: [{}]}}", ["a"; 18].join(", ")),
+            "spec.caller: has 18 items; it may have at most 17",
+        ),
+        (
+            "{calller: a}".to_owned(),
+            r#"spec.calller: unknown field; did you mean "caller"?"#,
+        ),
+    ] {
+        let wrong = wrong(&on(&spec));
+        assert!(
+            wrong.len() == 1 && wrong[0].ends_with(expected),
+            "{spec}: {wrong:?}"
+        );
+    }
+    let loaded = load(&[("a.yaml", &on("{method: PSOT}"))]);
+    assert_eq!(loaded.problems, []);
+    assert!(noted(&loaded, "did you mean \"POST\"?"), "{loaded:?}");
+}
+
+#[test]
+fn nothing_acts_on_a_part_of_a_route() {
+    let acting = on("{caller: web, method: GET}").replace("monitored", "actionable");
+    for (text, mode) in [
+        (acting.clone(), "actionable"),
+        (acting.replace("actionable", "shadow"), "shadow"),
+    ] {
+        let expected = format!(
+            "metadata.name: sloop.dev/mode is {mode}, but the metricSource of objective 0 has method and caller: breakers, \
+             shedding and the like are for all requests of a route; make it monitored, or give these requests a route of \
+             their own in a RouteSet"
+        );
+        assert_eq!(wrong(&text), [expected]);
+    }
+}
+
+const CALLERS: &str = "apiVersion: sloop.dev/v1
+kind: FilterSettings
+metadata: {name: callers}
+spec: {service: SERVICE, SIDE dimensions: {caller: {xfcc: true}}}
+";
+
+#[test]
+fn whom_no_filter_tells_apart_is_noted() {
+    let caller = on("{service: pay, caller: web}");
+    let settings =
+        |service: &str, side: &str| CALLERS.replace("SERVICE", service).replace("SIDE", side);
+    let is_noted = |slo: &str, settings: &str| {
+        let loaded = load(&[("a.yaml", slo), ("b.yaml", settings)]);
+        assert_eq!(loaded.problems, []);
+        noted(&loaded, "counts nothing: its metricSource has")
+    };
+    assert!(is_noted(&caller, &settings("shop", "")));
+    assert!(is_noted(&caller, &settings("pay", "side: client,")));
+    assert!(!is_noted(&caller, &settings("pay", "")));
+    let origin = on("{service: pay, origin: app}");
+    assert!(is_noted(&origin, &settings("pay", "")));
+    let outbound = on("{service: pay, side: client, caller: web}");
+    assert!(!is_noted(&outbound, &settings("shop", "side: server,")));
+    let alone = load(&[("a.yaml", &caller)]);
+    let expected = "counts nothing: its metricSource has caller, and no FilterSettings for pay (server) have dimensions.caller";
+    assert!(noted(&alone, expected), "{alone:?}");
+}
