@@ -112,6 +112,21 @@ fn every_field_that_there_is_is_in_an_example_of_the_readme() {
     assert!(missing.is_empty(), "nobody is shown {missing:?}");
 }
 
+/// A fuzzer without a word does not come to what is behind it.
+#[test]
+fn the_fuzzers_dictionary_has_every_field() {
+    let dictionary = root().join("fuzz/dictionaries/config.dict");
+    let dictionary = fs::read_to_string(dictionary).unwrap();
+    let mut there_are = BTreeSet::new();
+    fields(&SCHEMA, &mut there_are);
+    let is_missing = |field: &String| !dictionary.contains(&format!("\"\\x22{field}\\x22\"\n"));
+    let missing: Vec<String> = there_are.into_iter().filter(is_missing).collect();
+    assert!(
+        missing.is_empty(),
+        "{missing:?} are not in fuzz/dictionaries/config.dict"
+    );
+}
+
 #[test]
 fn every_example_of_the_readme_is_taken() {
     let examples: Vec<Value> = fenced("json").iter().map(|json| parsed(json)).collect();
