@@ -63,7 +63,8 @@ impl Default for AdsLimits {
             streams_per_identity_max: 10_000,
             // All that there may be come back at once when a process begins.
             new_streams_burst: 20_000,
-            // A core begins about 5,000; those that are there keep more than half of it.
+            // Each takes up to 0.2 ms of a core with what Envoy asks first (`bench/README.md`): those that are there keep
+            // more than half of it.
             new_streams_per_second: 2_000,
             // A sidecar needs one for discovery and one per worker for reports.
             calls_per_connection_max: 64,
