@@ -23,7 +23,9 @@ const NODES_MAX: usize = 20_000;
 #[derive(Debug, Default)]
 pub(super) struct Healths {
     /// By group and id: what one may report as is its group, and ids are only what nodes say.
-    nodes: BTreeMap<(String, String), Node>,
+    groups: BTreeMap<String, BTreeMap<String, Node>>,
+    /// How many nodes there are.
+    count: usize,
 }
 
 #[derive(Debug)]
@@ -37,19 +39,7 @@ struct Node {
 impl Healths {
     /// Takes in a report that came at `now` and was not counted before.
     pub(super) fn take(&mut self, report: &Report, now: WallTime) {
-        let key = (report.group.clone(), report.node.clone());
-        if !self.nodes.contains_key(&key) {
-            if NODES_MAX <= self.nodes.len() {
-                return;
-            }
-            let node = Node {
-                health: Health::default(),
-                began: report.from,
-                reported: now,
-            };
-            self.nodes.insert(key.clone(), node);
-        }
-        let Some(node) = self.nodes.get_mut(&key) else {
+        let Some(node) = self.of_report(report) else {
             return;
         };
         node.reported = now;
@@ -61,16 +51,38 @@ impl Healths {
         node.began = node.began.min(report.from);
     }
 
+    /// The node that `report` is from, if there is room for it. Names are copied once, not for each report.
+    fn of_report(&mut self, report: &Report) -> Option<&mut Node> {
+        let known = self.groups.get(&report.group);
+        if !known.is_some_and(|nodes| nodes.contains_key(&report.node)) {
+            if NODES_MAX <= self.count {
+                return None;
+            }
+            self.count += 1;
+            let node = Node {
+                health: Health::default(),
+                began: report.from,
+                reported: WallTime::default(),
+            };
+            let nodes = self.groups.entry(report.group.clone()).or_default();
+            nodes.insert(report.node.clone(), node);
+        }
+        self.groups.get_mut(&report.group)?.get_mut(&report.node)
+    }
+
     /// What the filters of `node` of `group` counted; nothing when they never reported.
     pub(super) fn of(&self, group: &str, node: &str) -> Health {
-        let key = (group.to_owned(), node.to_owned());
-        self.nodes.get(&key).map(|it| it.health).unwrap_or_default()
+        let node = self.groups.get(group).and_then(|nodes| nodes.get(node));
+        node.map(|it| it.health).unwrap_or_default()
     }
 
     /// Drops the nodes that are gone at `now`.
     pub(super) fn forget(&mut self, now: WallTime) {
-        self.nodes
-            .retain(|_, node| now.since(node.reported) < GONE_AFTER);
+        self.groups.retain(|_, nodes| {
+            nodes.retain(|_, node| now.since(node.reported) < GONE_AFTER);
+            !nodes.is_empty()
+        });
+        self.count = self.groups.values().map(BTreeMap::len).sum();
     }
 }
 
