@@ -9,7 +9,7 @@ use sloop_controllers::{Lost, Stage};
 use super::counter::{counter, counter_by};
 use super::effects::EffectMetrics;
 use crate::alerts::Ended;
-use crate::ingest::{Report, Trouble};
+use crate::ingest::{Report, Trouble, Verdict};
 
 /// From a quiet memory operation to a disk that hangs; a factor of about three each.
 const SECONDS: [f64; 10] = [
@@ -75,6 +75,31 @@ impl AlertMetrics {
     }
 }
 
+/// What became of the reports that were taken at one go: they are counted together, as labels are looked for each time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Became {
+    /// Reports that were counted.
+    pub received: u64,
+    /// Reports that came again, and were not counted again.
+    pub repeated: u64,
+    /// Reports, of those that were counted, whose predecessor never came.
+    pub gaps: u64,
+}
+
+impl Became {
+    /// One more.
+    pub const fn note(&mut self, verdict: Verdict) {
+        match verdict {
+            Verdict::Repeated => self.repeated += 1,
+            Verdict::Next => self.received += 1,
+            Verdict::AfterGap => {
+                self.received += 1;
+                self.gaps += 1;
+            }
+        }
+    }
+}
+
 /// What the report service measures.
 #[derive(Clone, Debug)]
 pub struct IngestMetrics {
@@ -137,14 +162,19 @@ impl IngestMetrics {
         }
     }
 
-    /// A report was counted.
-    pub fn report_received(&self) {
-        self.reports.add(1, &[KeyValue::new("result", "received")]);
-    }
-
-    /// A report came again, and was not counted again.
-    pub fn report_repeated(&self) {
-        self.reports.add(1, &[KeyValue::new("result", "repeated")]);
+    /// This became of reports that were taken at one go.
+    pub fn taken(&self, became: Became) {
+        let Became {
+            received,
+            repeated,
+            gaps,
+        } = became;
+        for (count, result) in [(received, "received"), (repeated, "repeated")] {
+            if 0 < count {
+                self.reports.add(count, &[KeyValue::new("result", result)]);
+            }
+        }
+        self.gaps.add(gaps, &[]);
     }
 
     /// A report made no sense.
@@ -165,11 +195,6 @@ impl IngestMetrics {
     /// `count` scopes of a report made no sense or were too many.
     pub fn scopes_dropped(&self, count: u64) {
         self.scopes_dropped.add(count, &[]);
-    }
-
-    /// The report before this one never came.
-    pub fn gap(&self) {
-        self.gaps.add(1, &[]);
     }
 
     /// So many VMs of filters said nothing for too long.
