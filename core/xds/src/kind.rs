@@ -3,10 +3,16 @@
 /// A type of resources and its rules, by its type URL.
 ///
 /// Ordered by when its resources are needed: what others refer to comes first.
+/// One that is known is a number, as it is looked for several times for each push and each answer to one.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Kind {
-    rank: usize,
-    type_url: String,
+pub struct Kind(Which);
+
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+enum Which {
+    /// A place in [`ORDER`].
+    Known(usize),
+    /// The type URL of another one.
+    Other(String),
 }
 
 /// The order in which a client that has nothing needs resources: clusters before the routes to them.
@@ -40,19 +46,17 @@ impl Kind {
     /// The kind with this type URL, known or not.
     #[must_use]
     pub fn of(type_url: &str) -> Self {
-        Self {
-            rank: ORDER
-                .iter()
-                .position(|known| *known == type_url)
-                .unwrap_or(ORDER.len()),
-            type_url: type_url.to_owned(),
-        }
+        let rank = ORDER.iter().position(|known| *known == type_url);
+        Self(rank.map_or_else(|| Which::Other(type_url.to_owned()), Which::Known))
     }
 
     /// The type URL.
     #[must_use]
     pub fn type_url(&self) -> &str {
-        &self.type_url
+        match &self.0 {
+            Which::Known(rank) => ORDER.get(*rank).copied().unwrap_or_default(),
+            Which::Other(type_url) => type_url,
+        }
     }
 
     /// Whether state-of-the-world responses hold all resources, so that absence deletes.
@@ -60,21 +64,21 @@ impl Kind {
     /// Listeners and clusters only; the same two have the legacy wildcard.
     #[must_use]
     pub fn is_full_set(&self) -> bool {
-        matches!(self.type_url.as_str(), Self::CLUSTER | Self::LISTENER)
+        matches!(self.type_url(), Self::CLUSTER | Self::LISTENER)
     }
 
     /// The kind of which the resources must be sent again that belong to a resource of this one.
     ///
     /// Envoy waits up to 15 s for the endpoints of a changed cluster, also when it has them.
     pub(crate) fn repeats_after(&self) -> Option<Self> {
-        (self.type_url == Self::CLUSTER).then(|| Self::of(Self::ENDPOINTS))
+        (self.type_url() == Self::CLUSTER).then(|| Self::of(Self::ENDPOINTS))
     }
 
     /// What must be in force before resources of this kind are sent, as they may refer to it.
     ///
     /// Envoy takes a route to a cluster that it does not have, and answers 503 on it.
     pub(crate) fn follows(&self) -> &'static [&'static str] {
-        match self.type_url.as_str() {
+        match self.type_url() {
             Self::LISTENER | Self::ROUTES => &[Self::CLUSTER],
             _ => &[],
         }
@@ -82,7 +86,7 @@ impl Kind {
 
     /// What must be in force before resources of this kind are taken away, as it may have referred to them.
     pub(crate) fn outlives(&self) -> &'static [&'static str] {
-        match self.type_url.as_str() {
+        match self.type_url() {
             Self::CLUSTER => &[Self::LISTENER, Self::ROUTES, Self::EXTENSION],
             _ => &[],
         }
@@ -98,5 +102,15 @@ mod tests {
         assert!(Kind::of(Kind::CLUSTER) < Kind::of(Kind::ENDPOINTS));
         assert!(Kind::of(Kind::ENDPOINTS) < Kind::of(Kind::ROUTES));
         assert!(Kind::of(Kind::EXTENSION) < Kind::of("a type of tomorrow"));
+    }
+
+    #[test]
+    fn a_kind_has_the_type_url_that_it_was_made_of() {
+        for type_url in ORDER.iter().chain(&["a type of tomorrow", ""]) {
+            let kind = Kind::of(type_url);
+            assert_eq!(kind.type_url(), *type_url);
+            assert_eq!(kind, Kind::of(kind.type_url()));
+        }
+        assert_ne!(Kind::of("a type of tomorrow"), Kind::of("another one"));
     }
 }
