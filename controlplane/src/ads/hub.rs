@@ -47,6 +47,8 @@ struct Shared {
     is_open: watch::Sender<bool>,
     fleet: watch::Sender<Arc<Fleet>>,
     access: watch::Sender<Arc<Access>>,
+    /// Tells all streams that one of the three above has changed.
+    common: watch::Sender<()>,
     offers: Mutex<BTreeMap<Cohort, watch::Sender<Option<Offer>>>>,
     seen: watch::Sender<BTreeSet<Cohort>>,
     stages: Mutex<BTreeMap<Cohort, Stage>>,
@@ -65,6 +67,7 @@ impl Hub {
             is_open: watch::Sender::new(false),
             fleet: watch::Sender::default(),
             access: watch::Sender::default(),
+            common: watch::Sender::default(),
             offers: Mutex::default(),
             seen: watch::Sender::default(),
             stages: Mutex::default(),
@@ -103,6 +106,7 @@ impl Hub {
     /// Begins to answer. Call it when the store is loaded and the known groups are published.
     pub fn open(&self) {
         self.shared.is_open.send_replace(true);
+        self.shared.common.send_replace(());
     }
 
     /// Whether nodes are answered.
@@ -113,20 +117,26 @@ impl Hub {
 
     /// Says anew which nodes are a cohort. Nodes that are in another one then are sent what that is offered.
     pub fn set_fleet(&self, fleet: Arc<Fleet>) {
-        self.shared.fleet.send_if_modified(|current| {
+        let differs = self.shared.fleet.send_if_modified(|current| {
             let differs = *current != fleet;
             *current = fleet;
             differs
         });
+        if differs {
+            self.shared.common.send_replace(());
+        }
     }
 
     /// Says anew who may be whose sidecar. Streams of nodes that may no longer are ended.
     pub fn set_access(&self, access: Arc<Access>) {
-        self.shared.access.send_if_modified(|current| {
+        let differs = self.shared.access.send_if_modified(|current| {
             let differs = *current != access;
             *current = access;
             differs
         });
+        if differs {
+            self.shared.common.send_replace(());
+        }
     }
 
     /// Who may be whose sidecar, and report about what.
@@ -149,8 +159,9 @@ impl Hub {
         (self.shared.clock)()
     }
 
-    pub(super) fn gate(&self) -> watch::Receiver<bool> {
-        self.shared.is_open.subscribe()
+    /// Says that what all streams go by may have changed: whether they are answered, the fleet, or access.
+    pub(super) fn common(&self) -> watch::Receiver<()> {
+        self.shared.common.subscribe()
     }
 
     /// Makes room for a stream; it ends when the answer is dropped.

@@ -8,6 +8,7 @@ use sloop_xds::{Node, Offer, Snapshot};
 use tokio::sync::watch;
 use tonic::Status;
 
+use super::bells::Bells;
 use super::hub::Hub;
 
 /// A node's place in the fleet. It may change while the node is connected.
@@ -61,29 +62,32 @@ impl Place {
         offer.as_ref()?.for_node(&self.node.id).heartbeat_every()
     }
 
-    /// Waits until what the node should have may have changed.
-    pub(super) async fn changed(&mut self) {
-        tokio::select! {
-            Ok(()) = self.fleet.changed() => self.move_over(),
-            Ok(()) = self.offers.changed() => {}
-            // Both senders are gone with the hub.
-            else => std::future::pending().await,
-        }
+    /// What rings when something may have changed for the node, where `common` says so of what all streams go by.
+    pub(super) fn bells(&self, common: watch::Receiver<()>) -> Bells {
+        Bells::of(common, self.offers.clone())
     }
 
-    /// Finds the place anew. Where there are too many cohorts already, the node stays.
-    fn move_over(&mut self) {
+    /// Finds the place anew when the fleet is another one. The answer is what the node's cohort is offered, when that is
+    /// another one, too. Where there are too many cohorts already, the node stays.
+    pub(super) fn find(&mut self) -> Option<watch::Receiver<Option<Offer>>> {
+        if !self.fleet.has_changed().unwrap_or(false) {
+            return None;
+        }
         let cohort = self.fleet.borrow_and_update().cohort(&self.node);
         if cohort == self.cohort {
-            return;
+            return None;
         }
         match self.hub.meet(&cohort) {
             Ok(offers) => {
                 self.offers = offers;
                 self.cohort = cohort;
                 self.has_moved = true;
+                Some(self.offers.clone())
             }
-            Err(error) => tracing::warn!(%cohort, %error, "a node stays where it was"),
+            Err(error) => {
+                tracing::warn!(%cohort, %error, "a node stays where it was");
+                None
+            }
         }
     }
 }

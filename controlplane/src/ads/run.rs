@@ -1,15 +1,17 @@
 //! One stream, from its first request to its end.
 
+use std::pin::pin;
+
 use sloop_xds::{LegacyWildcard, Node, Stream, StreamLimits, Violation};
 use tonic::{Code, Status};
 
 use super::allowance::Allowance;
+use super::bells::Rung;
 use super::grpc::{Requests, ToClient};
 use super::heartbeats::Heartbeats;
 use super::hub::{Connection, Hub};
-use super::limits::AdsLimits;
 use super::talk::Talk;
-use super::unanswered::Unanswered;
+use super::unanswered::Patience;
 use crate::door::Limit;
 
 /// What kind of stream it is.
@@ -43,18 +45,19 @@ pub(super) async fn run<S: Stream>(
     };
     let node = S::node(&first)
         .ok_or_else(|| Status::invalid_argument("node is missing in the first request"))?;
-    // Before anything is checked by it: no change is missed.
-    let mut access = hub.access();
+    // Before anything is checked by what may change: no change is missed.
+    let common = hub.common();
     let place = connection.introduce(node)?;
+    let mut ring = pin!(place.bells(common).ring());
     let stream = (manner.begin)(hub.limits().stream, legacy_wildcard(node));
-    let mut gate = hub.gate();
     let mut allowance =
         Allowance::new(limits.requests_burst, limits.requests_per_second, hub.now());
     let mut talk = Talk::begin(connection, place, stream);
     talk.take(first, manner, hub)?;
     let mut heartbeats = Heartbeats::default();
+    let mut patience = Patience::of(limits.stall_max);
     loop {
-        talk.speak(*gate.borrow(), to_client);
+        talk.speak(hub.is_open(), to_client);
         let every = talk.place.heartbeat_every();
         tokio::select! {
             request = receive(hub, &mut requests) => {
@@ -64,12 +67,20 @@ pub(super) async fn run<S: Stream>(
                 }
                 talk.take(request, manner, hub)?;
             }
-            () = talk.place.changed() => talk.was_moved(),
-            Ok(()) = gate.changed() => talk.may_owe = true,
+            (rung, bells) = &mut ring => {
+                let bells = match rung {
+                    Rung::Offers => bells,
+                    Rung::Common => {
+                        connection.check(talk.place.service())?;
+                        bells.moved(talk.place.find())
+                    }
+                };
+                talk.was_moved();
+                ring.set(bells.ring());
+            }
             () = heartbeats.due(every) => talk.beat(),
-            Ok(()) = access.changed() => connection.check(talk.place.service())?,
             room = to_client.reserve(), if talk.may_owe => if room.is_err() { return Ok(()) },
-            () = stalled(&talk.unanswered, limits) => {
+            () = patience.ends(&talk.unanswered) => {
                 connection.end();
                 return Err(hub.hit(Limit::Stall, "a response is not answered"));
             }
@@ -86,14 +97,6 @@ async fn first<R: prost::Message + Default>(
     first
         .await
         .map_err(|_elapsed| hub.hit(Limit::Stall, "nothing is asked"))?
-}
-
-/// Waits until the client has owed an answer for too long.
-async fn stalled(unanswered: &Unanswered, limits: &AdsLimits) {
-    match unanswered.oldest() {
-        Some(since) => tokio::time::sleep_until(since + limits.stall_max).await,
-        None => std::future::pending().await,
-    }
 }
 
 fn legacy_wildcard(node: &Node) -> LegacyWildcard {

@@ -50,10 +50,15 @@ impl<'a, S: Stream> Talk<'a, S> {
     /// What the node should have may be something else from now on, and it with others.
     pub(super) fn was_moved(&mut self) {
         self.may_owe = true;
-        // What is wanted anew is not in force until somebody looks.
-        self.stands = None;
         self.news.cohort = self.place.take_moved().or(self.news.cohort.take());
         self.news.wanted = self.place.snapshot().map(|it| it.version().clone());
+        let before = self.stands.take().map(|(version, _)| version);
+        if let Some(wanted) = &self.news.wanted
+            && before.as_ref() != Some(wanted)
+        {
+            // That another version is wanted says already that it is not in force.
+            self.stands = Some((wanted.clone(), false));
+        }
     }
 
     /// It is time to say that what the client has still holds.
@@ -79,7 +84,7 @@ impl<'a, S: Stream> Talk<'a, S> {
             return Ok(());
         };
         let (Verdict::Acknowledged(sent) | Verdict::Refused { sent, .. }) = &verdict;
-        self.unanswered.answered(&sent.type_url);
+        self.unanswered.answered(sent);
         // That a client took what it had already says nothing of pushes.
         let is_of_heartbeat = matches!(&verdict, Verdict::Acknowledged(sent) if sent.is_heartbeat);
         if !is_of_heartbeat {
@@ -115,8 +120,7 @@ impl<'a, S: Stream> Talk<'a, S> {
         if !response.sent.is_heartbeat {
             self.news.sent = Some(Arc::clone(&response.sent));
         }
-        self.unanswered
-            .sent(&response.sent.type_url, Instant::now());
+        self.unanswered.sent(&response.sent, Instant::now());
         // Before the client can answer.
         self.note();
         room.send(Ok(Box::new(response)));
