@@ -9,7 +9,7 @@ use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::danger::ClientCertVerifier;
 use rustls::server::{NoServerSessionStorage, VerifierBuilderError, WebPkiClientVerifier};
-use rustls::{RootCertStore, ServerConfig};
+use rustls::{CipherSuite, RootCertStore, ServerConfig, SupportedCipherSuite};
 
 use super::Protocols;
 
@@ -110,7 +110,7 @@ impl TlsFiles {
         contents: &Contents,
         protocols: Protocols,
     ) -> Result<ServerConfig, TlsError> {
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let provider = Arc::new(provider());
         let chain = certificates(&self.cert, &contents.cert)?;
         let key = PrivateKeyDer::from_pem_slice(&contents.key).map_err(|source| TlsError::Pem {
             file: self.key.clone(),
@@ -132,6 +132,7 @@ impl TlsFiles {
             _ => builder.with_no_client_auth(),
         };
         let mut config = builder.with_single_cert(chain, key).map_err(pair)?;
+        config.ignore_client_order = true;
         config.alpn_protocols = protocols.iter().map(|name| name.to_vec()).collect();
         // A resumed session would be let in by roots that are gone.
         config.session_storage = Arc::new(NoServerSessionStorage {});
@@ -166,6 +167,16 @@ impl TlsFiles {
     }
 }
 
+/// The cryptography, with AES-128 and SHA-256 first, as Envoy would have it: processors have instructions for both. With
+/// SHA-384, which `ring` reckons without any and lists first, a handshake takes a fourteenth longer.
+fn provider() -> CryptoProvider {
+    let mut provider = rustls::crypto::ring::default_provider();
+    let comes_later =
+        |it: &SupportedCipherSuite| it.suite() != CipherSuite::TLS13_AES_128_GCM_SHA256;
+    provider.cipher_suites.sort_by_key(comes_later);
+    provider
+}
+
 /// All certificates in a file; at least one.
 pub(crate) fn certificates(
     file: &Path,
@@ -197,4 +208,64 @@ pub(crate) fn read(file: &Path) -> Result<Vec<u8>, TlsError> {
         });
     }
     fs::read(file).map_err(refuse)
+}
+
+#[cfg(test)]
+mod tests {
+    use rustls::pki_types::ServerName;
+    use rustls::{ClientConfig, ClientConnection, ServerConnection};
+
+    use super::super::GRPC;
+    use super::*;
+
+    /// Speaks until nobody has anything to say.
+    fn shake(client: &mut ClientConnection, server: &mut ServerConnection) {
+        while client.wants_write() || server.wants_write() {
+            let mut said = Vec::new();
+            client.write_tls(&mut said).unwrap();
+            server.read_tls(&mut said.as_slice()).unwrap();
+            server.process_new_packets().unwrap();
+            let mut said = Vec::new();
+            server.write_tls(&mut said).unwrap();
+            client.read_tls(&mut said.as_slice()).unwrap();
+            client.process_new_packets().unwrap();
+        }
+    }
+
+    #[test]
+    fn what_is_fast_is_spoken_also_with_a_client_that_would_rather_have_something_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+        let write = |name: &str, content: String| {
+            let path = folder.path().join(name);
+            fs::write(&path, content).unwrap();
+            path
+        };
+        let files = TlsFiles {
+            cert: write("cert.pem", made.cert.pem()),
+            key: write("key.pem", made.signing_key.serialize_pem()),
+            client_ca: None,
+            is_certificate_optional: false,
+        };
+        let config = files.server(&files.read().unwrap(), GRPC).unwrap();
+        let mut server = ServerConnection::new(Arc::new(config)).unwrap();
+
+        let theirs = rustls::crypto::ring::default_provider();
+        let first = theirs.cipher_suites[0].suite();
+        assert_eq!(first, CipherSuite::TLS13_AES_256_GCM_SHA384);
+        let mut roots = RootCertStore::empty();
+        roots.add(made.cert.der().clone()).unwrap();
+        let mut config = ClientConfig::builder_with_provider(Arc::new(theirs))
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        config.alpn_protocols = vec![b"h2".to_vec()];
+        let name = ServerName::try_from("localhost").unwrap();
+        let mut client = ClientConnection::new(Arc::new(config), name).unwrap();
+        shake(&mut client, &mut server);
+        let spoken = server.negotiated_cipher_suite().unwrap().suite();
+        assert_eq!(spoken, CipherSuite::TLS13_AES_128_GCM_SHA256);
+        assert!(!server.is_handshaking());
+    }
 }
