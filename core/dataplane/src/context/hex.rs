@@ -12,6 +12,7 @@ const TO_LETTERS: u64 = (b'a' - b'0' - 10) as u64;
 /// The eight lower-case digits of `number`.
 ///
 /// Halves change places, then bytes, then nibbles: the first digit is in the lowest byte, as Wasm stores it.
+#[inline]
 pub(crate) const fn digits(number: u32) -> [u8; 8] {
     let mut spread = number as u64;
     spread = (spread >> 16 | spread << 32) & 0x0000_ffff_0000_ffff;
@@ -28,6 +29,7 @@ const fn written(nibbles: u64) -> u64 {
 }
 
 /// The sixteen lower-case digits of `number`, as two halves.
+#[inline]
 #[expect(
     clippy::cast_possible_truncation,
     reason = "the halves are what is wanted"
@@ -39,25 +41,33 @@ pub(crate) const fn digits_long(number: u64) -> [[u8; 8]; 2] {
 /// The number that eight lower-case digits mean.
 #[expect(clippy::cast_possible_truncation, reason = "it has 32 bits")]
 pub(crate) const fn number(digits: [u8; 8]) -> Option<u32> {
-    match decoded(digits) {
-        (number, 0) => Some(number as u32),
-        _ => None,
+    let (number, wrong) = decoded(digits);
+    if wrong & WRONG == 0 {
+        Some(number as u32)
+    } else {
+        None
     }
 }
 
-/// The number that eight lower-case digits mean, of 32 bits, and zero if that is what they are.
+/// The number that eight lower-case digits mean, of 32 bits, and what has none of the [`WRONG`] bits if that is what they are.
 ///
-/// Digits are what their number would be written as, so they are read as if they were, and compared with that. Of two
-/// neighbours the first is worth more; a multiplication puts it above the second, and likewise pairs and fours.
+/// What a digit is above `0`, or a letter above ten less than `a`, must be below 16, and ten or more if and only if
+/// it is a letter: six more than that carries into the upper half of the byte. What borrows from its neighbour, or
+/// carries into it, is wrong itself. Of two neighbours the first is worth more; a multiplication puts it above the second,
+/// and likewise pairs and fours.
+#[inline]
 const fn decoded(digits: [u8; 8]) -> (u64, u64) {
     let word = u64::from_le_bytes(digits);
-    let is_letter = word >> 6 & ONES;
-    let nibbles = ((word & (0x0f * ONES)) + is_letter * 9) & (0x0f * ONES);
-    let wrong = word ^ written(nibbles);
+    let letters = word >> 6 & ONES;
+    let nibbles = word.wrapping_sub(letters * TO_LETTERS + b'0' as u64 * ONES);
+    let wrong = nibbles | (nibbles.wrapping_add(6 * ONES) ^ (letters << 4));
     let pairs = nibbles.wrapping_mul(1 << 12 | 1) >> 8 & 0x00ff_00ff_00ff_00ff;
     let fours = pairs.wrapping_mul(1 << 24 | 1) >> 16 & 0x0000_ffff_0000_ffff;
     (fours.wrapping_mul(1 << 48 | 1) >> 32, wrong)
 }
+
+/// The bits of which what is no digit has some.
+pub(crate) const WRONG: u64 = 0xf0 * ONES;
 
 /// The number that lower-case digits mean, one by one; at most 16 of them.
 pub(crate) fn number_of(digits: &[u8]) -> Option<u64> {
@@ -74,17 +84,16 @@ pub(crate) fn lowest(value: u64) -> u8 {
 /// The number that sixteen lower-case digits mean.
 #[inline(never)]
 pub(crate) fn number_long(digits: &[u8; 16]) -> Option<u64> {
-    match decoded_long(digits) {
-        (number, 0) => Some(number),
-        _ => None,
-    }
+    let (number, wrong) = decoded_long(digits);
+    (wrong & WRONG == 0).then_some(number)
 }
 
-/// The number that sixteen lower-case digits mean, and zero if that is what they are: so that several can be asked at once.
+/// The number that sixteen lower-case digits mean, and what has none of the [`WRONG`] bits if that is what they are: so
+/// that several can be asked at once.
 #[inline]
 pub(crate) fn decoded_long(digits: &[u8; 16]) -> (u64, u64) {
     let ([high, low], _) = digits.as_chunks::<8>() else {
-        return (0, 1);
+        return (0, WRONG);
     };
     let (high, low) = (decoded(*high), decoded(*low));
     (high.0 << 32 | low.0, high.1 | low.1)

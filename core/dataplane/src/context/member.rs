@@ -66,6 +66,14 @@ impl Said {
         Some(said)
     }
 
+    /// Nothing.
+    pub(super) const NONE: Self = Self {
+        criticality: None,
+        keep: false,
+        deadline: None,
+        arms: Arms::NONE,
+    };
+
     /// Whether there is nothing to say.
     #[must_use]
     pub const fn is_empty(&self) -> bool {

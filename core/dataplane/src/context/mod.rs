@@ -106,66 +106,26 @@ impl<'a> Context<'a> {
     }
 
     /// Reads the context of `request`. What it was `joined` to counts only if [`Context::may_be_joined`].
-    ///
-    /// Not inlined: it is then made where it stays, in place of being copied there.
     #[must_use]
-    #[inline(never)]
     pub fn read(
         request: &Request<'a>,
         reading: Reading<'_>,
         joined: Option<&Joined>,
         random: &mut Random,
     ) -> Self {
-        if request.traceparent == Incoming::Absent && (request.has_b3 || joined.is_some()) {
-            return Self::read_beside(request, reading, joined, random);
-        }
-        let trace = TraceContext::continue_or_start(request.traceparent, random);
-        let mut context = Self::placed(request, trace, Said::default());
-        // Without a parent that could be continued, it belongs to another trace.
-        if let Incoming::Once(parent) = request.traceparent
-            && !trace.is_origin()
-        {
-            context.parent = parent.try_into().ok();
-            if request.has_tracestate {
-                context.read_state(request, reading.settings.member);
-            }
-        }
-        context.read_deadline(request, reading);
+        let mut context = Self::unread(request);
+        context.fill(request, reading, joined, random);
         context
     }
 
-    /// As [`Self::read`], of a request without a `traceparent` whose trace is known otherwise.
+    /// The context of `request` before [`Self::fill`].
+    ///
+    /// Not inlined: where it is compiled for size it would be filled byte by byte.
     #[inline(never)]
-    fn read_beside(
-        request: &Request<'a>,
-        reading: Reading<'_>,
-        joined: Option<&Joined>,
-        random: &mut Random,
-    ) -> Self {
-        let mut said = Said::default();
-        let trace = match joined {
-            Some(joined) if !request.has_b3 => {
-                said = joined.said;
-                TraceContext::below(joined.parent, random)
-            }
-            Some(_) | None => {
-                let b3 = b3::read(request);
-                // Anybody may say so, as in the member.
-                said.keep = b3.is_debug() && reading.settings.member == MemberTrust::Trust;
-                b3.context(random)
-            }
-        };
-        let mut context = Self::placed(request, trace, said);
-        context.read_deadline(request, reading);
-        context
-    }
-
-    /// The context of a request of which only its place in a trace is known, and what is said about it.
-    #[inline]
-    const fn placed(request: &Request<'a>, trace: TraceContext, said: Said) -> Self {
+    pub(crate) const fn unread(request: &Request<'a>) -> Self {
         Self {
-            trace,
-            said,
+            trace: TraceContext::UNREAD,
+            said: Said::NONE,
             parent: None,
             state: TraceState::EMPTY,
             member: Member::Absent,
@@ -173,6 +133,55 @@ impl<'a> Context<'a> {
             has_tracestate: request.has_tracestate,
             has_b3: request.has_b3,
         }
+    }
+
+    /// As [`Self::read`], where the context stays: one that was returned would be copied there.
+    #[inline(never)]
+    pub(crate) fn fill(
+        &mut self,
+        request: &Request<'a>,
+        reading: Reading<'_>,
+        joined: Option<&Joined>,
+        random: &mut Random,
+    ) {
+        if request.traceparent == Incoming::Absent && (request.has_b3 || joined.is_some()) {
+            self.read_beside(request, reading, joined, random);
+        } else {
+            self.trace = TraceContext::continue_or_start(request.traceparent, random);
+            // Without a parent that could be continued, it belongs to another trace.
+            if let Incoming::Once(parent) = request.traceparent
+                && !self.trace.is_origin()
+            {
+                self.parent = parent.try_into().ok();
+                if request.has_tracestate {
+                    self.read_state(request, reading.settings.member);
+                }
+            }
+        }
+        self.read_deadline(request, reading);
+    }
+
+    /// As [`Self::fill`], of a request without a `traceparent` whose trace is known otherwise.
+    #[inline(never)]
+    fn read_beside(
+        &mut self,
+        request: &Request<'a>,
+        reading: Reading<'_>,
+        joined: Option<&Joined>,
+        random: &mut Random,
+    ) {
+        self.trace = match joined {
+            Some(joined) if !request.has_b3 => {
+                self.said = joined.said;
+                TraceContext::below(joined.parent, random)
+            }
+            Some(_) | None => {
+                let b3 = b3::read(request);
+                // Anybody may say so, as in the member.
+                self.said.keep = b3.is_debug() && reading.settings.member == MemberTrust::Trust;
+                b3.context(random)
+            }
+        };
     }
 
     // Not inlined, like what else few requests need: what a function might do costs, too.
@@ -195,6 +204,7 @@ impl<'a> Context<'a> {
         };
     }
 
+    #[inline]
     fn read_deadline(&mut self, request: &Request<'_>, reading: Reading<'_>) {
         let late = match reading.settings.deadlines {
             DeadlineMode::Ignore => return,

@@ -72,15 +72,18 @@ impl Parent {
             [high, low, ..] => hex::pair([*high, *low])?,
         };
         let may_go_on = version != 0 && rest.first() == Some(&b'-');
-        let dashes = [known[2], known[35], known[52]] == [b'-'; 3];
-        if !dashes || version == 0xff || !(rest.is_empty() || may_go_on) {
+        let is_dashed = (known[2] ^ b'-') | (known[35] ^ b'-') | (known[52] ^ b'-') == 0;
+        if !is_dashed || version == 0xff || !(rest.is_empty() || may_go_on) {
             return None;
         }
         let (high, low, span) = (long::<3>(known), long::<19>(known), long::<36>(known));
-        if high.1 | low.1 | span.1 != 0 {
+        if (high.1 | low.1 | span.1) & hex::WRONG != 0 {
             return None;
         }
-        let flags = hex::pair([known[53], known[54]])?;
+        let flags = match [known[53], known[54]] {
+            [b'0', flags @ b'0'..=b'3'] => flags - b'0',
+            digits => hex::pair(digits)?,
+        };
         Self {
             trace: TraceId {
                 high: high.0,
@@ -101,6 +104,14 @@ impl Parent {
 }
 
 impl TraceContext {
+    /// That of a request that was not read yet.
+    pub(super) const UNREAD: Self = Self {
+        id: TraceId { high: 0, low: 0 },
+        span: 0,
+        parent: 0,
+        flags: 0,
+    };
+
     /// The place of a request that came with `incoming`, as a new span.
     #[must_use]
     pub fn continue_or_start(incoming: Incoming<'_>, random: &mut Random) -> Self {
@@ -123,6 +134,7 @@ impl TraceContext {
 
     /// A new span below `parent`.
     #[must_use]
+    #[inline]
     pub const fn below(parent: Parent, random: &mut Random) -> Self {
         Self {
             id: parent.trace,
@@ -133,6 +145,7 @@ impl TraceContext {
     }
 
     /// A trace of its own, sampled if `sampled` is [`Parent::SAMPLED`] and not if it is zero.
+    #[inline]
     pub(super) const fn start(sampled: u8, random: &mut Random) -> Self {
         let span = random.word_not_zero();
         Self {
@@ -217,12 +230,12 @@ impl TraceContext {
         let [a, b] = hex::digits_long(self.id.high);
         let [c, d] = hex::digits_long(self.id.low);
         let [e, f] = hex::digits_long(self.span);
-        for (at, digits) in [(3, a), (11, b), (19, c), (27, d), (36, e), (44, f)] {
-            let place = header.get_mut(at..).and_then(<[u8]>::first_chunk_mut);
-            if let Some(place) = place {
-                *place = digits;
-            }
-        }
+        put::<3>(&mut header, a);
+        put::<11>(&mut header, b);
+        put::<19>(&mut header, c);
+        put::<27>(&mut header, d);
+        put::<36>(&mut header, e);
+        put::<44>(&mut header, f);
         header[54] = b'0' + self.flags;
         header
     }
@@ -232,12 +245,9 @@ impl TraceContext {
     pub(super) fn header_below(&self, parent: &[u8; TRACEPARENT_BYTES]) -> [u8; TRACEPARENT_BYTES] {
         let mut header = *parent;
         [header[0], header[1]] = *b"00";
-        let span = hex::digits_long(self.span);
-        let place = header.get_mut(36..).and_then(<[u8]>::first_chunk_mut);
-        if let Some(place) = place {
-            let place: &mut [u8; 16] = place;
-            place.copy_from_slice(span.as_flattened());
-        }
+        let [high, low] = hex::digits_long(self.span);
+        put::<36>(&mut header, high);
+        put::<44>(&mut header, low);
         [header[53], header[54]] = [b'0', b'0' + self.flags];
         header
     }
@@ -247,7 +257,15 @@ impl TraceContext {
 #[inline(always)]
 fn long<const FROM: usize>(known: &[u8; TRACEPARENT_BYTES]) -> (u64, u64) {
     let digits = known.get(FROM..).and_then(<[u8]>::first_chunk);
-    digits.map_or((0, 1), hex::decoded_long)
+    digits.map_or((0, hex::WRONG), hex::decoded_long)
+}
+
+/// Writes eight digits, from `AT` on.
+#[inline(always)]
+fn put<const AT: usize>(header: &mut [u8; TRACEPARENT_BYTES], digits: [u8; 8]) {
+    if let Some(place) = header.get_mut(AT..).and_then(<[u8]>::first_chunk_mut) {
+        *place = digits;
+    }
 }
 
 /// What `incoming` can be trusted to say.

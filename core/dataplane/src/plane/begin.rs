@@ -32,33 +32,41 @@ impl Plane {
         arrival: &Arrival<'_>,
         mut write: impl FnMut(HeaderWrite<'_>),
     ) -> Option<Begun> {
-        self.begin_writing(side, scope, arrival, &mut write)
+        let mut context = Context::unread(arrival.request);
+        let place = (side, scope);
+        let (exchange, verdict) = self.begin_writing(place, arrival, &mut context, &mut write)?;
+        Some(Begun {
+            exchange,
+            verdict,
+            trace: context.trace,
+        })
     }
 
     /// [`Self::begin`] as one function of this crate, which is compiled for speed where the filter is compiled for size.
+    /// The `context` is where it stays: what is returned would be copied.
     #[inline(never)]
-    fn begin_writing(
+    fn begin_writing<'a>(
         &mut self,
-        side: Side,
-        scope: ScopeId,
-        arrival: &Arrival<'_>,
+        (side, scope): (Side, ScopeId),
+        arrival: &Arrival<'a>,
+        context: &mut Context<'a>,
         write: &mut dyn FnMut(HeaderWrite<'_>),
-    ) -> Option<Begun> {
+    ) -> Option<(Exchange, Verdict)> {
         let now = arrival.now;
         self.start(now);
-        let mut context = self.read(side, arrival);
+        self.read(side, arrival, context);
         let mut exchange = self.enter(side, scope, arrival)?;
-        self.draft(&mut exchange, &mut context);
+        self.draft(&mut exchange, context);
         let caller = self.see(&mut exchange, arrival);
         if exchange.policy.chooses {
             self.choose(&mut exchange, arrival, caller);
         }
-        self.limit(&exchange, &mut context, arrival);
-        let verdict = self.judge(&mut exchange, &mut context, arrival, caller);
+        self.limit(&exchange, context, arrival);
+        let verdict = self.judge(&mut exchange, context, arrival, caller);
         match verdict {
             Verdict::Pass | Verdict::Hold => {
-                self.send_on(side, &context, &exchange, write);
-                self.remember(side, &context, arrival);
+                self.send_on(side, context, &exchange, write);
+                self.remember(side, context, arrival);
             }
             // The service will not see it, and so causes nothing.
             Verdict::Refuse { .. }
@@ -68,14 +76,10 @@ impl Plane {
             | Verdict::Late
             | Verdict::End(_) => {}
         }
-        Some(Begun {
-            exchange,
-            verdict,
-            trace: context.trace,
-        })
+        Some((exchange, verdict))
     }
 
-    fn read<'a>(&mut self, side: Side, arrival: &Arrival<'a>) -> Context<'a> {
+    fn read<'a>(&mut self, side: Side, arrival: &Arrival<'a>, context: &mut Context<'a>) {
         let settings = match side {
             Side::Server => &self.server.context,
             Side::Client => &self.client.context,
@@ -89,7 +93,7 @@ impl Plane {
             side,
             wall,
         };
-        Context::read(arrival.request, reading, arrival.joined, &mut self.random)
+        context.fill(arrival.request, reading, arrival.joined, &mut self.random);
     }
 
     /// The request, as one that passes.
