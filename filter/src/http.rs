@@ -170,14 +170,18 @@ pub(crate) fn end(callback: &Callback, context: u32) {
                 .and_then(|all| all.try_into().ok());
             exchange.attempted(attempts.unwrap_or(1));
         }
-        if let Some(kept) = vm.plane.end(exchange, ending, now) {
+        let kept = vm.plane.end(exchange, ending, now);
+        let is_kept = kept.is_some();
+        if let Some(kept) = kept {
             keep(vm, callback, kept);
         }
-        let caller = Caller {
-            context,
-            root: underway.root,
-        };
-        vm.aim(caller, now);
+        if vm.plane.take_planned() | is_kept | vm.ticker.is_late(now) {
+            let caller = Caller {
+                context,
+                root: underway.root,
+            };
+            vm.aim(caller, now);
+        }
     });
 }
 

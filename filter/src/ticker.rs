@@ -64,9 +64,14 @@ impl Ticker {
         self.context == Some(context)
     }
 
-    /// Whether the timer fires too late for `wake`, or should have fired long ago.
+    /// Whether the timer fires too late for `wake`, or not at all.
     fn misses(&self, wake: Time, now: Time) -> bool {
-        wake.after(SLACK) < self.due || self.due.after(LATE) < now
+        wake.after(SLACK) < self.due || self.is_late(now)
+    }
+
+    /// Whether the timer should have fired long ago.
+    pub(crate) fn is_late(&self, now: Time) -> bool {
+        self.due.after(LATE) < now
     }
 
     /// Learns that the timer fired at `now`, and which period makes it fire next at

@@ -160,6 +160,12 @@ impl Breaker {
         self.window.seen(now)
     }
 
+    /// Whether [`Breaker::admit`] looks at its draw. It need not be drawn else.
+    #[must_use]
+    pub const fn draws(&self) -> bool {
+        matches!(self.state, State::Ramping { .. })
+    }
+
     /// Decides about a request that arrives at `now`. `draw` is uniform over `0..10_000`.
     pub fn admit(&mut self, draw: u16, now: Time) -> Admit {
         if matches!(self.state, State::Closed) {
@@ -207,6 +213,7 @@ impl Breaker {
         }
     }
 
+    #[inline]
     fn ticket(&mut self, now: Time) -> Ticket {
         Ticket {
             epoch: self.epoch,

@@ -84,11 +84,13 @@ pub(super) struct Below {
 impl Below {
     /// The words whose draw `share` includes: `word * 10_000 / 2^64 < share`, solved for the word.
     pub(super) fn share(share: Share) -> Self {
-        let below = u128::from(u16::from(share)) << 64;
+        // That is `share * 2^64 - 1` by ten thousand, in parts: to divide 128 bits takes more room than all of this file.
+        const PART: u64 = u64::MAX / 10_000;
+        const REST: u64 = u64::MAX % 10_000 + 1;
+        let share = u64::from(u16::from(share));
+        let rest = (share * REST).checked_sub(1);
         Self {
-            last: below
-                .checked_sub(1)
-                .and_then(|last| u64::try_from(last / 10_000).ok()),
+            last: rest.map(|rest| share * PART + rest / 10_000),
         }
     }
 

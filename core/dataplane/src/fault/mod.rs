@@ -179,10 +179,7 @@ impl Faults {
         let mut choice = Choice::default();
         for (position, rule) in self.rules.iter().enumerate() {
             let (word, arm) = rule.arm(facts);
-            if arm == Arm::Untouched || !rule.reaches(facts, word, arm) {
-                continue;
-            }
-            if rule.rule.expires_at() <= wall() {
+            if arm == Arm::Untouched || !rule.holds(facts, (word, arm), &wall) {
                 continue;
             }
             match (arm, rule.does_nothing) {
@@ -311,6 +308,19 @@ impl Compiled {
     }
 
     /// Whether the rule is about a request that it has drawn.
+    /// Whether it reaches a request that was drawn, and is still in force.
+    ///
+    /// Not inlined: it would then be worked out ahead, for requests that are not drawn as well.
+    #[inline(never)]
+    fn holds(
+        &self,
+        facts: &Facts<'_>,
+        (word, arm): (u64, Arm),
+        wall: &impl Fn() -> WallTime,
+    ) -> bool {
+        self.reaches(facts, word, arm) && wall() < self.rule.expires_at()
+    }
+
     fn reaches(&self, facts: &Facts<'_>, word: u64, arm: Arm) -> bool {
         let reach = self.rule.reach();
         let is_named = |names: &[String], name: &[u8]| {

@@ -66,7 +66,7 @@ impl Plane {
         teach(entry, &mut exchange, &ended, (judged, own), now);
         if is_news {
             // The others are told although no other request may come.
-            self.sharing.has_news(now);
+            self.has_planned |= self.sharing.has_news(now);
         }
         if entry.guard.has_changed() {
             if entry.guard.take_recovered()
@@ -74,10 +74,10 @@ impl Plane {
             {
                 shedder.begin_anew(now);
             }
-            self.outbox.hurry(now);
+            self.has_planned |= self.outbox.hurry(now);
         }
         if judged.is_bad {
-            self.outbox.stir(now);
+            self.has_planned |= self.outbox.stir(now);
         }
         let kept = self.kept(&exchange, ended, judged, now);
         self.spare(exchange);

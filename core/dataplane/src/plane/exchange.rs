@@ -242,6 +242,7 @@ impl Exchange {
 
     /// What the filter did to it.
     #[must_use]
+    #[inline]
     pub fn verdict(&self) -> OwnVerdict {
         match &self.decided {
             Decided::Passed if self.has_ended() => OwnVerdict::Faulted,

@@ -6,6 +6,7 @@ use sloop_model::{BreakerConfig, BreakerMode, Judge, Outcome, Time, WallTime};
 
 use super::clock::Clock;
 use crate::breaker::{Admit, Breaker, BreakerState, Ticket};
+use crate::random::Random;
 use crate::report::BreakerDelta;
 
 /// A breaker that may be wanted or not, and that expires by itself.
@@ -90,14 +91,16 @@ impl Guard {
         }
     }
 
-    /// Decides about a request that arrives. `draw` is uniform over `0..10_000`.
-    pub(super) fn admit(&mut self, draw: u16, now: Time, clock: &Clock) -> Admission {
+    /// Decides about a request that arrives.
+    #[inline]
+    pub(super) fn admit(&mut self, random: &mut Random, now: Time, clock: &Clock) -> Admission {
         let Some(mode) = self.mode(now, clock) else {
             return Admission::Pass(None);
         };
         let Some(breaker) = &mut self.breaker else {
             return Admission::Pass(None);
         };
+        let draw = if breaker.draws() { random.draw() } else { 0 };
         match (breaker.admit(draw, now), mode) {
             // Without a ticket: it would not have been there to learn from.
             (Admit::Refuse { .. }, BreakerMode::Shadow) => Admission::Shadow,
@@ -199,6 +202,7 @@ impl Guard {
     }
 
     /// The mode of the breaker, if one is in force. An expired one is dropped.
+    #[inline]
     fn mode(&mut self, now: Time, clock: &Clock) -> Option<BreakerMode> {
         let config = self.config.as_ref()?;
         let mode = config.mode;

@@ -10,7 +10,7 @@ use super::held::Held;
 use super::respond::{self, Struck};
 use super::wait::{Place, UnderFault};
 use crate::context::Context;
-use crate::fault::{Facts, Injection};
+use crate::fault::{Choice, Facts, Injection};
 use crate::span::Reasons;
 
 impl Plane {
@@ -25,24 +25,35 @@ impl Plane {
         arrival: &Arrival<'_>,
         caller: &[u8],
     ) -> Verdict {
-        let policy = Rc::clone(&exchange.policy);
-        if policy.faults.is_empty() {
+        if exchange.policy.faults.is_empty() {
             return Verdict::Pass;
         }
-        let now = arrival.now;
-        let arms = context.said.arms;
         let facts = Facts {
             trace: context.trace.id(),
             request: Some(arrival.request),
             caller,
             criticality: context.said.criticality.unwrap_or_default(),
-            arms: &arms,
+            arms: &context.said.arms,
         };
-        let clock = self.clock;
-        let choice = policy.faults.choose(&facts, || clock.wall(now));
+        let wall = || self.clock.wall(arrival.now);
+        let choice = exchange.policy.faults.choose(&facts, wall);
         if choice.is_untouched() {
             return Verdict::Pass;
         }
+        self.touched(exchange, context, arrival, choice)
+    }
+
+    /// Does what was chosen. Few requests are touched, so that the others do not even step over it.
+    #[inline(never)]
+    fn touched(
+        &mut self,
+        exchange: &mut Exchange,
+        context: &mut Context<'_>,
+        arrival: &Arrival<'_>,
+        choice: Choice,
+    ) -> Verdict {
+        let policy = Rc::clone(&exchange.policy);
+        let now = arrival.now;
         let injection = choice
             .hit()
             .and_then(|hit| policy.faults.injection(hit, Some(arrival.request)));
@@ -53,7 +64,7 @@ impl Plane {
             return Verdict::Pass;
         }
         exchange.choice = choice;
-        context.said.arms = policy.faults.arms(choice, &arms);
+        context.said.arms = policy.faults.arms(choice, &context.said.arms);
         let (Some(hit), Some(injection)) = (choice.hit(), injection) else {
             return Verdict::Pass;
         };

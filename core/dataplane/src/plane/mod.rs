@@ -287,7 +287,6 @@ impl Plane {
     /// When the shell must come back, with [`Plane::release`], [`Plane::report`] and [`Plane::stat_deltas`]; never, before the first request.
     #[must_use]
     pub fn wake_at(&self) -> Option<Time> {
-        // One by one, as this is asked for each request that ends.
         let report =
             (self.has_traffic && self.report_settings().is_some()).then(|| self.outbox.wake_at());
         let wake = sooner(report, self.sharing.due());
@@ -297,8 +296,8 @@ impl Plane {
         sooner(wake, self.spans_due())
     }
 
-    /// Whether requests that began, and are not held back, may have made [`Plane::wake_at`] sooner since this was last asked.
-    /// Few do, and to ask this costs a fifth.
+    /// Whether requests that began, and are not held back, or that ended may have made [`Plane::wake_at`] sooner since this
+    /// was last asked; spans that are kept do, too. Few do, and to ask this costs a fifth.
     pub const fn take_planned(&mut self) -> bool {
         core::mem::replace(&mut self.has_planned, false)
     }

@@ -59,7 +59,7 @@ const BRISK: Duration = Duration::from_millis(100);
 const EARLY_MAX: u32 = 100;
 /// An early report is given back in this time: a service with two failures per second and worker tells of
 /// each at once for good, one with more soon of few.
-const EARLY_BACK: Duration = Duration::from_millis(500);
+const EARLY_BACK_MS: u64 = 500;
 
 /// What is to be done now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -95,24 +95,31 @@ impl Outbox {
         self.until = wall;
     }
 
-    /// Makes the next report soon: something moved.
-    pub(super) fn hurry(&mut self, now: Time) {
-        self.due = self.due.min(now.after(HURRY));
+    /// Makes the next report soon: something moved. Whether it would have come later.
+    pub(super) fn hurry(&mut self, now: Time) -> bool {
+        let soon = now.after(HURRY);
+        let is_sooner = soon < self.due;
+        if is_sooner {
+            self.due = soon;
+        }
+        is_sooner
     }
 
-    /// Makes the next report early, if not too many were: a request was bad.
-    pub(super) fn stir(&mut self, now: Time) {
+    /// Makes the next report early, if not too many were: a request was bad. Whether it would have come later.
+    pub(super) fn stir(&mut self, now: Time) -> bool {
         let soon = now.after(HURRY).max(self.made_at.after(BRISK));
         if soon < self.due && 0 < self.early_left(now) {
             self.due = soon;
             self.is_early = true;
+            return true;
         }
+        false
     }
 
     /// How many early reports may be made at `now`.
     fn early_left(&mut self, now: Time) -> u32 {
         let (left, since) = self.early;
-        let back = now.since(since).as_millis() / EARLY_BACK.as_millis();
+        let back = now.millis_since(since) / EARLY_BACK_MS;
         if back == 0 {
             return left;
         }

@@ -111,13 +111,11 @@ impl Plane {
         if !entry.guard.is_wanted() {
             return Guarded::Passes;
         }
-        let admission = entry.guard.admit(self.random.draw(), now, &self.clock);
-        let has_changed = entry.guard.has_changed();
-        if has_changed {
-            self.outbox.hurry(now);
+        let admission = entry.guard.admit(&mut self.random, now, &self.clock);
+        if entry.guard.has_changed() {
+            self.has_planned |= self.outbox.hurry(now);
         }
-        let is_news = self.sharing.has_news(now);
-        self.has_planned |= has_changed | is_news;
+        self.has_planned |= self.sharing.has_news(now);
         match admission {
             Admission::Pass(ticket) => exchange.ticket = ticket,
             Admission::Probe(ticket, mode) => {

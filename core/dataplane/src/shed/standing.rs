@@ -39,7 +39,7 @@ impl Shedder {
     pub fn can_relieve(&self) -> bool {
         !self.has_expired
             && matches!(self.mode, Mode::Enforce)
-            && self.slow_above.as_nanos() < Duration::MAX.as_nanos()
+            && self.slow_above < Duration::MAX
             && !self.law.has_given_up()
             && !self.law.is_at_its_end()
     }
