@@ -1,6 +1,6 @@
 //! Answers in place of the service's, so that callers, access logs and people can tell who spoke.
 
-use sloop_dataplane::{Verdict, serialised};
+use sloop_dataplane::{RefusalHeaders, Verdict, serialised};
 use sloop_model::{ExchangeSide, FaultEnding, Side};
 
 use crate::host::{self, LocalResponse, StreamType};
@@ -34,13 +34,12 @@ pub(crate) fn give(vm: &mut Vm, verdict: Verdict, (context, side, is_grpc): (u32
 
 /// Answers 503 because the breaker is open.
 fn refuse(vm: &mut Vm, retry_after_seconds: u64, is_grpc: bool) {
-    let seconds = retry_after_seconds.to_string();
-    let headers = serialised(&[("retry-after", seconds.as_bytes()), (VERDICT, b"refused")]);
+    let headers = RefusalHeaders::new(retry_after_seconds);
     vm.count(host::send_local_response(LocalResponse {
         status: 503,
         details: "sloop_breaker_open",
         body: "sloop: the breaker is open",
-        headers: &headers,
+        headers: headers.as_bytes(),
         grpc_status: is_grpc.then_some(UNAVAILABLE),
     }));
 }

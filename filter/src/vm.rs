@@ -36,8 +36,17 @@ thread_local! {
 pub(crate) fn with<T>(use_it: impl FnOnce(&mut Vm) -> T) -> Option<T> {
     VM.with(|vm| {
         let mut vm = vm.try_borrow_mut().ok()?;
-        Some(use_it(vm.get_or_insert_with(Vm::new)))
+        let vm = match &mut *vm {
+            Some(vm) => vm,
+            none @ None => begin(none),
+        };
+        Some(use_it(vm))
     })
+}
+
+#[cold]
+fn begin(memory: &mut Option<Vm>) -> &mut Vm {
+    memory.insert(Vm::new())
 }
 
 impl Vm {

@@ -22,18 +22,17 @@ pub(crate) fn begins_with(text: &[u8], start: &[u8]) -> bool {
         .is_some_and(|beginning| agree(beginning, start))
 }
 
-/// Whether two texts of the same length are the same: eight bytes at a time, then four, then one.
+/// Whether two texts of the same length are the same: eight bytes at a time. The last eight, or four, may have been
+/// looked at before, so that nothing is left over.
 fn agree(one: &[u8], other: &[u8]) -> bool {
-    let (ones, one) = one.as_chunks::<8>();
-    let (others, other) = other.as_chunks::<8>();
-    let is_eight = |(one, other): (&[u8; 8], &[u8; 8])| one == other;
-    if !ones.iter().zip(others).all(is_eight) {
-        return false;
+    if let (Some(last), Some(other_last)) = (one.last_chunk::<8>(), other.last_chunk::<8>()) {
+        let (ones, others) = (one.as_chunks::<8>().0, other.as_chunks::<8>().0);
+        return last == other_last && ones.iter().zip(others).all(|(one, other)| one == other);
     }
-    let (ones, one) = one.as_chunks::<4>();
-    let (others, other) = other.as_chunks::<4>();
-    let is_four = |(one, other): (&[u8; 4], &[u8; 4])| one == other;
-    ones.iter().zip(others).all(is_four) && one.iter().zip(other).all(|(one, other)| one == other)
+    if let (Some(last), Some(other_last)) = (one.last_chunk::<4>(), other.last_chunk::<4>()) {
+        return last == other_last && one.first_chunk::<4>() == other.first_chunk::<4>();
+    }
+    one.iter().zip(other).all(|(one, other)| one == other)
 }
 
 #[cfg(test)]

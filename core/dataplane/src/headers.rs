@@ -245,9 +245,7 @@ impl<'a> Request<'a> {
                 if wanted.lengths >> length & 1 != 0 {
                     found.take(wanted, name, value);
                 }
-                if LENGTHS >> length & 1 != 0 {
-                    self.take(name, value);
-                }
+                self.take(name, value);
             }
         }
         self.found = Some(found);
@@ -327,19 +325,38 @@ const LENGTHS: u64 = 1 << 2 | 1 << 5 | 1 << 7 | 1 << 10 | 1 << 11 | 1 << 12 | 1 
 
 /// `path` up to the first question mark, eight bytes at a time: paths are long.
 fn without_query(path: &[u8]) -> &[u8] {
-    const ONES: u64 = 0x0101_0101_0101_0101;
+    if !may_have_mark(path) {
+        return path;
+    }
     let (words, _) = path.as_chunks::<8>();
-    let has_none = |word: &&[u8; 8]| {
-        // A byte is zero here where it is a question mark there. Taking one from each byte borrows from
-        // the upper bit of those that are zero, and a wrong alarm costs no more than looking closer.
-        let differs = u64::from_le_bytes(**word) ^ (u64::from(b'?') * ONES);
-        differs.wrapping_sub(ONES) & !differs & (ONES << 7) == 0
-    };
-    let before = words.iter().take_while(has_none).count() * 8;
+    let before = words.iter().take_while(|word| !has_mark(**word)).count() * 8;
     let rest = path.get(before..).unwrap_or_default();
     let mark = rest.iter().position(|byte| *byte == b'?');
     mark.and_then(|mark| path.get(..before + mark))
         .unwrap_or(path)
+}
+
+/// Whether a question mark may be in `path`. The last eight bytes, or four, may have been looked at before.
+fn may_have_mark(path: &[u8]) -> bool {
+    if let Some(last) = path.last_chunk::<8>() {
+        let (words, _) = path.as_chunks::<8>();
+        return has_mark(*last) || words.iter().any(|word| has_mark(*word));
+    }
+    match (path.first_chunk::<4>(), path.last_chunk::<4>()) {
+        (Some([a, b, c, d]), Some([e, f, g, h])) => has_mark([*a, *b, *c, *d, *e, *f, *g, *h]),
+        (None, _) | (_, None) => path.contains(&b'?'),
+    }
+}
+
+/// Whether a question mark is among these bytes.
+///
+/// A byte is zero here where it is a question mark there. Taking one from each byte borrows from the upper bit of those
+/// that are zero, and a wrong alarm costs no more than looking closer.
+#[inline]
+fn has_mark(word: [u8; 8]) -> bool {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    let differs = u64::from_le_bytes(word) ^ (u64::from(b'?') * ONES);
+    differs.wrapping_sub(ONES) & !differs & (ONES << 7) != 0
 }
 
 /// Whether a `content-type` is that of gRPC: `application/grpc`, alone or with a suffix such as `+proto`; not

@@ -24,6 +24,7 @@ mod headers;
 mod plane;
 mod protobuf;
 mod random;
+mod refusal;
 pub mod report;
 pub mod retry;
 mod scope;
@@ -41,6 +42,7 @@ pub use plane::{
     HeaderWrite, Heard, Joins, Kept, Plane, Release, Released, Struck, Verdict,
 };
 pub use random::Random;
+pub use refusal::RefusalHeaders;
 pub use scope::ScopeId;
 pub use sli::{Latency, Seen, caller_uri};
 pub use table::Table;

@@ -24,6 +24,7 @@ impl Random {
     }
 
     /// The next number, uniform over all.
+    #[inline]
     pub const fn word(&mut self) -> u64 {
         let [a, b, c, d] = self.state;
         let word = b.wrapping_mul(5).rotate_left(7).wrapping_mul(9);
@@ -33,6 +34,7 @@ impl Random {
     }
 
     /// The next number that is not zero.
+    #[inline]
     pub const fn word_not_zero(&mut self) -> u64 {
         loop {
             let word = self.word();

@@ -43,7 +43,7 @@ impl<T> Table<T> {
     /// Whether there is no room for another value.
     #[must_use]
     pub const fn is_full(&self) -> bool {
-        Self::MAX <= self.taken && self.places.len() * 3 <= self.taken * 4
+        Self::MAX <= self.taken && self.is_crowded()
     }
 
     /// How many places there are; they grow in number, and keep what is in them until then.
@@ -61,6 +61,20 @@ impl<T> Table<T> {
 
     /// Puts `value` at `number`, in place of what was there. False when there is no room: it is dropped.
     pub fn insert(&mut self, number: u32, value: T) -> bool {
+        // Where it belongs there is nearly always room; and then it is nowhere else.
+        let home = self.home(number);
+        if !self.is_crowded()
+            && let Some(place @ None) = self.places.get_mut(home)
+        {
+            *place = Some((number, value));
+            self.taken += 1;
+            return true;
+        }
+        self.insert_elsewhere(number, value)
+    }
+
+    #[inline(never)]
+    fn insert_elsewhere(&mut self, number: u32, value: T) -> bool {
         if let Some(old) = self.get_mut(number) {
             *old = value;
             return true;
@@ -68,7 +82,7 @@ impl<T> Table<T> {
         if self.is_full() {
             return false;
         }
-        if self.places.len() * 3 <= self.taken * 4 {
+        if self.is_crowded() {
             self.grow();
         }
         self.place(number, value);
@@ -98,6 +112,11 @@ impl<T> Table<T> {
             next = self.behind(next);
         }
         Some(value)
+    }
+
+    /// Whether three quarters are taken.
+    const fn is_crowded(&self) -> bool {
+        self.places.len() * 3 <= self.taken * 4
     }
 
     fn find(&self, number: u32) -> Option<usize> {

@@ -221,6 +221,9 @@ impl Outcome {
         if matches!(ended.status, Some(101)) {
             // Whoever closes a WebSocket, Envoy says UC or DC: it has no other end.
             Self::Upgraded
+        } else if let (0, Some(status)) = (flags.0, ended.status) {
+            // What nearly all are: none of the below.
+            Self::of_answer(status, ended.grpc)
         } else if flags.intersects(Flags::CANCELLED) {
             Self::ClientCancel
         } else if flags.intersects(Flags::LATE) {
@@ -234,11 +237,16 @@ impl Outcome {
                 None | Some(500..) if flags.intersects(Flags::BROKEN) => Self::UpstreamReset,
                 Some(_) if flags.intersects(Flags::BROKEN) => Self::Truncated,
                 None => Self::UpstreamReset,
-                Some(status) => match ended.grpc {
-                    Some(grpc) => Self::of_grpc(grpc),
-                    None => Self::of_http(status),
-                },
+                Some(status) => Self::of_answer(status, ended.grpc),
             }
+        }
+    }
+
+    #[inline]
+    const fn of_answer(status: u16, grpc: Option<u8>) -> Self {
+        match grpc {
+            Some(grpc) => Self::of_grpc(grpc),
+            None => Self::of_http(status),
         }
     }
 

@@ -32,6 +32,7 @@ impl Rules {
     }
 
     /// The scope of the first rule that fits.
+    #[inline]
     pub(crate) fn find(&self, request: &Request<'_>) -> Option<ScopeId> {
         let host = if self.asks_host {
             without_port(request.authority)

@@ -31,6 +31,9 @@ impl Tally {
         let good = u64::from(is_good);
         self.delta.total += 1;
         self.delta.good += good;
+        if cells.is_none() {
+            return;
+        }
         for at in cells.iter() {
             if self.cells.len() <= at {
                 self.cells.resize(at + 1, (0, 0));

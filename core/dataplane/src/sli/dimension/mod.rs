@@ -40,6 +40,12 @@ pub(crate) struct Cells {
 }
 
 impl Cells {
+    /// Whether there are none, as where no dimension is configured.
+    #[inline]
+    pub(crate) const fn is_none(self) -> bool {
+        self.count == 0
+    }
+
     /// The positions.
     pub(crate) fn iter(self) -> impl Iterator<Item = usize> {
         let counted = self.positions.into_iter().take(usize::from(self.count));
