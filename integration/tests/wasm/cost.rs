@@ -90,14 +90,14 @@ fn passed() -> Vec<Case> {
             "trace continued",
             plain(),
             traced(),
-            [6, 2, 5, 5_000],
+            [6, 2, 5, 4_350],
             ([3, 1, 1, 0, 1, 0, 0], 353),
         ),
         case(
             "trace begun",
             plain(),
             Request::get("/pay"),
-            [6, 2, 5, 4_650],
+            [6, 2, 5, 4_050],
             ([3, 1, 1, 0, 1, 0, 0], 277),
         ),
         Case {
@@ -106,7 +106,7 @@ fn passed() -> Vec<Case> {
                 "answered without a body",
                 plain(),
                 traced(),
-                [6, 3, 3, 4_900],
+                [6, 3, 3, 4_300],
                 ([2, 1, 1, 1, 1, 0, 0], 375),
             )
         },
@@ -120,21 +120,21 @@ fn ruled() -> Vec<Case> {
             "guarded, two objectives",
             pay(&guarded()),
             traced(),
-            [6, 2, 5, 5_850],
+            [6, 2, 5, 5_150],
             ([3, 1, 1, 0, 1, 0, 0], 353),
         ),
         case(
             "ordinary: guarded, a fault armed",
             pay(&ordinary()),
             traced(),
-            [6, 2, 5, 6_100],
+            [6, 2, 5, 5_300],
             ([3, 1, 1, 0, 1, 0, 0], 353),
         ),
         case(
             "given a deadline",
             pay(&json!({"deadline": {"limit_ms": 3_000, "expires_at_ms": u64::MAX}})),
             traced(),
-            [7, 2, 5, 6_000],
+            [7, 2, 5, 5_550],
             ([3, 1, 1, 0, 2, 0, 0], 384),
         ),
         case(
@@ -169,7 +169,7 @@ fn asked_more() -> Vec<Case> {
                 "gRPC",
                 plain(),
                 traced(),
-                [7, 3, 5, 5_350],
+                [7, 3, 5, 4_650],
                 ([3, 1, 1, 1, 1, 0, 0], 419),
             )
         },
@@ -177,7 +177,7 @@ fn asked_more() -> Vec<Case> {
             "by Envoy's route name",
             named,
             traced().route("pay"),
-            [7, 3, 5, 5_550],
+            [7, 3, 5, 4_900],
             ([3, 1, 1, 1, 1, 0, 0], 370),
         ),
     ]
@@ -192,7 +192,7 @@ fn joined() -> Vec<Case> {
                 "joins, inbound, `worker`",
                 joins("worker"),
                 traced(),
-                [6, 2, 5, 5_700],
+                [6, 2, 5, 5_050],
                 ([3, 1, 1, 0, 1, 0, 0], 353),
             )
         },
@@ -202,7 +202,7 @@ fn joined() -> Vec<Case> {
                 "joins, inbound, `sidecar`",
                 joins("sidecar"),
                 traced(),
-                [7, 2, 5, 6_200],
+                [7, 2, 5, 5_500],
                 ([3, 1, 1, 0, 1, 1, 0], 412),
             )
         },
@@ -213,7 +213,7 @@ fn joined() -> Vec<Case> {
                 "joined, outbound, by this worker",
                 joins("sidecar"),
                 Request::get("/pay"),
-                [6, 2, 5, 5_250],
+                [6, 2, 5, 4_550],
                 ([3, 1, 1, 0, 1, 0, 0], 277),
             )
         },
@@ -224,7 +224,7 @@ fn joined() -> Vec<Case> {
                 "joined, outbound, by another worker",
                 joins("sidecar"),
                 Request::get("/pay"),
-                [7, 3, 5, 5_800],
+                [7, 3, 5, 5_100],
                 ([3, 1, 1, 0, 1, 1, 0], 336),
             )
         },

@@ -30,7 +30,7 @@ pub const EVERYTHING_ON: Counts = Counts {
     calls: 7,
     values: 2,
     entries: 5,
-    fuel: 8_100,
+    fuel: 7_250,
 };
 
 /// A request that a breaker refuses.
@@ -38,7 +38,7 @@ pub const REFUSED: Counts = Counts {
     calls: 4,
     values: 1,
     entries: 3,
-    fuel: 5_800,
+    fuel: 4_200,
 };
 
 /// Some calls of one kind.
