@@ -164,7 +164,7 @@ pub(crate) fn end(callback: &Callback, context: u32) {
         let now = host::now();
         let is_whole = vm.heard.is_whole(context, now);
         let ending = ending_of(callback, &exchange, is_whole);
-        if underway.side == Side::Client && vm.plane.counts_attempts(underway.side) {
+        if vm.plane.asks_attempts(&exchange, &ending) {
             let attempts = callback
                 .number(ATTEMPTS)
                 .and_then(|all| all.try_into().ok());

@@ -17,7 +17,7 @@ const PROFILE: &str = "wasm";
 
 /// The most that a module may have: each sidecar compiles it when it starts. Close above what it has, so that a change
 /// that goes beyond says why.
-const BYTES_MAX: usize = 322_000;
+const BYTES_MAX: usize = 323_000;
 
 /// Which of the modules.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -78,7 +78,7 @@ pub struct ScopeDelta {
 /// What the retry budget of one scope did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RetryDelta {
-    /// Retries refused.
+    /// Retries refused; where requests go out, those that were not tried again.
     pub refused: u64,
     /// Retries that shadow mode would have refused.
     pub shadow_refused: u64,

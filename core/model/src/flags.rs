@@ -13,6 +13,8 @@ impl Flags {
     pub const UNCONNECTED: Self = Self(1 << 5 | 1 << 26);
     /// The connection or stream broke: local reset (LR), remote reset (UR), termination (UC), protocol error (UPE).
     pub const BROKEN: Self = Self(1 << 3 | 1 << 4 | 1 << 6 | 1 << 23);
+    /// Envoy would have tried again, but may not any more (URX).
+    pub const RETRIED_OUT: Self = Self(1 << 15);
     /// The client went away: connection (DC), stream (DR).
     pub const CANCELLED: Self = Self(1 << 14 | 1 << 28);
 

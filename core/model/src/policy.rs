@@ -73,9 +73,9 @@ pub enum Rule {
         /// When the filter drops it.
         expires_at_ms: WallTime,
     },
-    /// Bound retries while they do not help. Holds on the server's side.
+    /// Bound retries while they do not help.
     RetryBudget {
-        /// Whether it refuses or only counts.
+        /// Whether it acts or only counts.
         mode: Mode,
         /// How many.
         limits: RetryRule,

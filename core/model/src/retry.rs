@@ -1,4 +1,4 @@
-//! How many retries a service answers while they do not help it.
+//! How many retries a service answers, or is sent, while they do not help it.
 
 use serde::{Deserialize, Serialize};
 
@@ -9,7 +9,7 @@ use crate::{Mode, Share, WallTime};
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct RetryConfig {
-    /// Whether it refuses or only counts.
+    /// Whether it acts or only counts.
     #[serde(default)]
     pub mode: Mode,
     /// When the filter drops it by itself; never when absent, which suits a file that a person keeps.

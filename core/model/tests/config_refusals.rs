@@ -106,7 +106,7 @@ proptest! {
 }
 
 /// (what stands in the whole configuration, what stands there instead, how the refusal begins)
-const BAD: [(&str, &str, &str); 17] = [
+const BAD: [(&str, &str, &str); 16] = [
     (
         r#""generation": 7"#,
         r#""generation": "7""#,
@@ -166,11 +166,6 @@ const BAD: [(&str, &str, &str); 17] = [
         r#""least": 4"#,
         r#""least": 0"#,
         "scopes[0].retries.limits: least is 0; it must be from 1 to 1000",
-    ),
-    (
-        r#""side": "server""#,
-        r#""side": "client""#,
-        "scopes[0].retries: holds on the side server only",
     ),
     (
         r#""wake": "on_request""#,

@@ -65,6 +65,9 @@ impl Plane {
         let verdict = self.judge(&mut exchange, context, arrival, caller);
         match verdict {
             Verdict::Pass | Verdict::Hold => {
+                if exchange.policy.bounds_retries {
+                    self.bound(&mut exchange, now, write);
+                }
                 self.send_on(side, context, &exchange, write);
                 self.remember(side, context, arrival);
             }

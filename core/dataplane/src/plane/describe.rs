@@ -1,9 +1,10 @@
 //! By what else than their route requests are told apart.
 
-use sloop_model::{Dimension, DimensionSettings, DimensionValue, Side};
+use sloop_model::{Dimension, DimensionSettings, DimensionValue, Flags, OwnVerdict, Side};
 
-use super::{Arrival, Exchange, Plane};
+use super::{Arrival, Ending, Exchange, Plane};
 use crate::context::{Baggage, Word};
+use crate::retry::{Allowance, RetryBudget};
 use crate::sli::{Said, Seen};
 
 impl Plane {
@@ -16,11 +17,29 @@ impl Plane {
         }
     }
 
-    /// Whether Envoy is to be asked how many attempts it made for requests of a side.
-    #[must_use]
-    pub fn counts_attempts(&self, side: Side) -> bool {
-        self.dimensions(side)
-            .is_some_and(|settings| settings.attempts)
+    /// Whether Envoy is to be asked how many attempts it made for a request that is over: where they are counted, and where
+    /// a retry budget may learn from them.
+    pub fn asks_attempts(&mut self, exchange: &Exchange, ending: &Ending) -> bool {
+        if exchange.side == Side::Server {
+            return false;
+        }
+        if self.client.counts_attempts() {
+            return true;
+        }
+        if !exchange.policy.bounds_retries {
+            return false;
+        }
+        match exchange.allowance {
+            Allowance::None => false,
+            Allowance::Taken | Allowance::Shadow => true,
+            Allowance::Free => is_failed(exchange, ending) || self.is_watching(exchange),
+        }
+    }
+
+    fn is_watching(&mut self, exchange: &Exchange) -> bool {
+        let entry = self.client.entry(exchange.scope);
+        let budget = entry.and_then(|entry| entry.retries.as_deref());
+        budget.is_some_and(RetryBudget::is_watching)
     }
 
     /// Says what a request that just began says of itself. Without this it counts for its scope only.
@@ -69,6 +88,14 @@ fn named<'a>(
     settings
         .filter(|settings| settings.includes(dimension))
         .map(|_| value.unwrap_or(DimensionValue::UNKNOWN.as_bytes()))
+}
+
+/// Whether the service may have failed a request. Said of a few more than did: what is asked too much harms nobody.
+fn is_failed(exchange: &Exchange, ending: &Ending) -> bool {
+    exchange.verdict() == OwnVerdict::Passed
+        && (ending.status.is_none_or(|status| 500 <= status)
+            || ending.flags != Flags::default()
+            || ending.grpc.is_some_and(|status| status != 0))
 }
 
 impl Exchange {

@@ -4,13 +4,14 @@ use std::rc::Rc;
 
 use core::time::Duration;
 
-use sloop_model::{Dimension, Ended, Outcome, OwnVerdict, Time};
+use sloop_model::{Dimension, Ended, Flags, Outcome, OwnVerdict, Side, Time};
 
 use super::Plane;
 use super::entry::Entry;
 use super::exchange::{Decided, Ending, Exchange};
 use super::proof;
 use super::spans::Kept;
+use crate::retry::{Allowance, Tried};
 use crate::shed::ShedEnding;
 use crate::sli::{self, Judged, Place};
 use crate::span::{EndedSpan, Reasons};
@@ -29,11 +30,17 @@ impl Plane {
             grpc: ending.grpc.filter(|_| exchange.is_grpc),
         };
         let state = match exchange.side {
-            sloop_model::Side::Server => &mut self.server,
-            sloop_model::Side::Client => &mut self.client,
+            Side::Server => &mut self.server,
+            Side::Client => &mut self.client,
         };
+        let counts_attempts = state.counts_attempts();
         let entry = state.entry(exchange.scope)?;
         entry.in_flight = entry.in_flight.saturating_sub(1);
+        // What a budget alone wanted to know where requests go out is not all that there were.
+        let retries = match exchange.side {
+            Side::Client if !counts_attempts => 0,
+            Side::Server | Side::Client => exchange.retries,
+        };
         let latency_us = now.micros_since(exchange.began);
         let request = sli::Request {
             objectives: &exchange.policy.objectives,
@@ -44,7 +51,7 @@ impl Plane {
             is_in_force: Rc::ptr_eq(&entry.policy, &exchange.policy),
         };
         let judged = entry.counts.add(request);
-        entry.counts.retries += u64::from(exchange.retries);
+        entry.counts.retries += u64::from(retries);
         count_verdict(entry, &exchange, verdict, judged.is_good);
         if !exchange.choice.is_untouched() {
             let request = sli::Request {
@@ -53,7 +60,7 @@ impl Plane {
                 ..request
             };
             for arm in exchange.policy.faults.counted(exchange.choice) {
-                let is_counted = entry.arms.add(arm, request, exchange.retries);
+                let is_counted = entry.arms.add(arm, request, retries);
                 self.trouble.arms_over_cap += u64::from(!is_counted);
             }
         }
@@ -101,8 +108,8 @@ impl Plane {
         let began = exchange.began;
         self.settle(&mut exchange, began);
         let state = match exchange.side {
-            sloop_model::Side::Server => &mut self.server,
-            sloop_model::Side::Client => &mut self.client,
+            Side::Server => &mut self.server,
+            Side::Client => &mut self.client,
         };
         if let Some(entry) = state.entry(exchange.scope) {
             entry.in_flight = entry.in_flight.saturating_sub(1);
@@ -117,6 +124,9 @@ impl Plane {
             if let (Some(shedder), Some(ticket)) = (&mut entry.shedder, exchange.shed_ticket.take())
             {
                 shedder.forget(ticket);
+            }
+            if let Some(budget) = &mut entry.retries {
+                budget.settle(exchange.allowance, 0);
             }
         }
     }
@@ -137,8 +147,8 @@ impl Plane {
         };
         let reasons = exchange.reasons.and(missed);
         let spans = match exchange.side {
-            sloop_model::Side::Server => &mut self.server.spans,
-            sloop_model::Side::Client => &mut self.client.spans,
+            Side::Server => &mut self.server.spans,
+            Side::Client => &mut self.client.spans,
         };
         if !spans.as_mut()?.wants(draft, reasons) {
             return None;
@@ -212,6 +222,9 @@ fn teach(
             budget.learn(is_left || is_bad || !outcome.is_served());
         }
     }
+    if exchange.side == Side::Client && exchange.policy.bounds_retries {
+        settle(entry, exchange, ended, judged);
+    }
     let policy = &exchange.policy;
     let said = policy
         .has_guards
@@ -230,6 +243,33 @@ fn teach(
             is_good,
         };
         shedder.record(ticket, ending, now);
+    }
+}
+
+/// Lets the retry budget learn what came of a request that went out, and counts what it did.
+fn settle(entry: &mut Entry, exchange: &Exchange, ended: &Ended, judged: Judged) {
+    let retries = exchange.retries;
+    let wants_more = ended.flags.intersects(Flags::RETRIED_OUT);
+    let is_good = judged.outcome.is_served() && !judged.is_bad;
+    match exchange.allowance {
+        Allowance::None => entry.retries_refused += u64::from(wants_more),
+        Allowance::Shadow if 0 < retries => {
+            entry.shadow_retries_refused += 1;
+            entry.shadow_retries_refused_good += u64::from(is_good);
+        }
+        Allowance::Free | Allowance::Taken | Allowance::Shadow => {}
+    }
+    let Some(budget) = &mut entry.retries else {
+        return;
+    };
+    budget.settle(exchange.allowance, retries);
+    let is_left = judged.outcome == Outcome::ClientCancel;
+    if exchange.fault.is_none() && (is_left || judged.outcome.is_evidence()) {
+        budget.learn_tried(Tried {
+            retries,
+            wants_more,
+            is_good,
+        });
     }
 }
 

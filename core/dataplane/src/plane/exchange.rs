@@ -12,6 +12,7 @@ use crate::context::Joined;
 use crate::deny::DenyIndex;
 use crate::fault::Choice;
 use crate::headers::Request;
+use crate::retry::Allowance;
 use crate::scope::ScopeId;
 use crate::shed::ShedTicket;
 use crate::sli::{About, Slots};
@@ -101,6 +102,8 @@ pub struct ExchangeState {
     pub(super) retries: u32,
     /// Whether a retry budget learns what comes of it.
     pub(super) is_judged_retry: bool,
+    /// What a retry budget allowed for, where it goes out.
+    pub(super) allowance: Allowance,
     pub(super) began: Time,
     pub(super) is_grpc: bool,
     pub(super) ticket: Option<Ticket>,
@@ -132,6 +135,7 @@ impl ExchangeState {
             slots: Slots::default(),
             retries: 0,
             is_judged_retry: false,
+            allowance: Allowance::Free,
             began: arrival.now,
             is_grpc: arrival.request.is_grpc,
             ticket: None,
@@ -163,6 +167,7 @@ impl ExchangeState {
             slots,
             retries,
             is_judged_retry,
+            allowance,
             began,
             is_grpc,
             ticket,
@@ -182,6 +187,7 @@ impl ExchangeState {
         *about = policy.about;
         *slots = Slots::default();
         (*retries, *is_judged_retry) = (0, false);
+        *allowance = Allowance::Free;
         *began = arrival.now;
         *is_grpc = arrival.request.is_grpc;
         (*ticket, *shed_ticket) = (None, None);

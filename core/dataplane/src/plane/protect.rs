@@ -3,11 +3,11 @@
 use sloop_model::{BreakerMode, Time};
 
 use super::Plane;
-use super::exchange::{Arrival, Decided, Exchange, Verdict};
+use super::exchange::{Arrival, Decided, Exchange, HeaderWrite, Verdict};
 use super::guard::Admission;
 use crate::context::Context;
 use crate::deny::{Asked, DenyIndex, Refusal};
-use crate::retry::{RetryAdmit, Strain};
+use crate::retry::{Allowance, NO_RETRIES, RetryAdmit, RetryBudget, Strain};
 use crate::shed::{self, ShedAdmit, Shedder};
 use crate::sli;
 use crate::span::Reasons;
@@ -57,32 +57,21 @@ impl Plane {
         Some(Verdict::Block { status, rule })
     }
 
-    /// Asks the retry budget. First attempts pass, and add to it.
+    /// Asks the retry budget about a request that came in. First attempts pass, and add to it.
     pub(super) fn retry(
         &mut self,
         exchange: &mut Exchange,
         arrival: &Arrival<'_>,
     ) -> Option<Verdict> {
-        if !exchange.policy.bounds_retries {
+        if !exchange.policy.bounds_retries || exchange.side == Side::Client {
             return None;
         }
-        let clock = self.clock;
-        let entry = self.side(exchange.side).entry(exchange.scope)?;
-        let budget = entry.retries.as_mut()?;
-        if budget.has_expired(clock.wall(arrival.now)) {
-            entry.retries = None;
-            return None;
-        }
+        let (budget, strain) = self.retry_budget(exchange, arrival.now)?;
         if sli::attempt(arrival.request).is_none_or(|attempt| attempt <= 1) {
             budget.first();
             return None;
         }
         exchange.retries = 1;
-        let strain = if entry.shedder.as_deref().is_some_and(Shedder::sheds) {
-            Strain::Sheds
-        } else {
-            Strain::None
-        };
         match budget.admit(strain, arrival.now) {
             RetryAdmit::Pass => exchange.is_judged_retry = true,
             RetryAdmit::Shadow => {
@@ -97,6 +86,43 @@ impl Plane {
             }
         }
         None
+    }
+
+    /// Asks the retry budget about a request that goes out: whether there may be retries of it.
+    pub(super) fn bound(
+        &mut self,
+        exchange: &mut Exchange,
+        now: Time,
+        write: &mut dyn FnMut(HeaderWrite<'_>),
+    ) {
+        if exchange.side == Side::Client
+            && let Some((budget, strain)) = self.retry_budget(exchange, now)
+        {
+            exchange.allowance = budget.allow(strain, now);
+            if exchange.allowance == Allowance::None {
+                let (name, value) = NO_RETRIES;
+                write(HeaderWrite::Set(name, value));
+            }
+        }
+    }
+
+    /// The retry budget of a request's scope, unless it has expired, and whether the scope sheds.
+    fn retry_budget(
+        &mut self,
+        exchange: &Exchange,
+        now: Time,
+    ) -> Option<(&mut RetryBudget, Strain)> {
+        let wall = self.clock.wall(now);
+        let entry = self.side(exchange.side).entry(exchange.scope)?;
+        if entry.retries.as_ref()?.has_expired(wall) {
+            entry.retries = None;
+        }
+        let strain = if entry.shedder.as_deref().is_some_and(Shedder::sheds) {
+            Strain::Sheds
+        } else {
+            Strain::None
+        };
+        Some((entry.retries.as_deref_mut()?, strain))
     }
 
     /// Asks the breaker.

@@ -96,7 +96,8 @@ impl SideState {
         self.context.clone_from(&config.trace.context);
         self.report.clone_from(&config.report);
         self.dimensions.clone_from(&config.dimensions);
-        let bounds_retries = config.scopes.iter().any(|scope| scope.retries.is_some());
+        let bounds_retries =
+            self.side == Side::Server && config.scopes.iter().any(|scope| scope.retries.is_some());
         self.wanted = sli::wanted(config.dimensions.as_ref(), bounds_retries);
         self.stats = config.stats;
         self.expires = rules::expires(config);
@@ -168,6 +169,13 @@ impl SideState {
     pub(super) fn entry(&mut self, id: ScopeId) -> Option<&mut Entry> {
         let at = usize::try_from(id.0).ok()?;
         self.entries.get_mut(at)?.as_mut()
+    }
+
+    /// Whether attempts beyond the first are counted.
+    pub(super) fn counts_attempts(&self) -> bool {
+        self.dimensions
+            .as_ref()
+            .is_some_and(|settings| settings.attempts)
     }
 
     /// Where a request counts besides its scope.

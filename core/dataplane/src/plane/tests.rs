@@ -1,6 +1,7 @@
 //! What the memory of a VM promises.
 
 mod answering;
+mod bounding;
 mod carrying;
 mod choosing;
 mod counting;

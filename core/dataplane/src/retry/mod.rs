@@ -19,8 +19,13 @@
 //!
 //! In any time `t`, at most `share · first attempts + least · t + 11 · least` pass while they do not help.
 //!
-//! First attempts always pass. Time moves with requests, nothing is allocated, and a clock that
+//! First attempts always pass. This is where requests come in; where they go out the same budget is kept
+//! in another way (`outbound.rs`). Time moves with requests, nothing is allocated, and a clock that
 //! stands still or goes backwards adds nothing.
+
+mod outbound;
+
+pub use outbound::{Allowance, NO_RETRIES, Tried};
 
 use sloop_model::{Mode, RetryConfig, RetryRule, Share, Time, WallTime};
 
@@ -57,6 +62,10 @@ pub struct RetryBudget {
     earned: u64,
     /// Retries that were in vain without those that were served well, up to twice [`Self::IN_VAIN`].
     in_vain: u32,
+    /// What requests that went out needed beyond what they took, in billionths of a retry.
+    owed: u64,
+    /// Requests that went out in a row and wanted no retry in vain, up to [`Self::CALM`].
+    calm: u32,
 }
 
 /// A retry, in the unit of the bucket: so each nanosecond adds `least`, without a rest.
@@ -82,6 +91,8 @@ impl RetryBudget {
             filled_at: now,
             earned: 0,
             in_vain: 0,
+            owed: 0,
+            calm: 0,
         };
         budget.timely = budget.timely_max();
         budget
@@ -110,10 +121,7 @@ impl RetryBudget {
 
     /// Decides about a retry that comes at `now`.
     pub fn admit(&mut self, strain: Strain, now: Time) -> RetryAdmit {
-        let nanos = now.as_nanos().saturating_sub(self.filled_at.as_nanos());
-        self.filled_at = self.filled_at.max(now);
-        let added = nanos.saturating_mul(self.rule.limits().least.into());
-        self.timely = self.timely.saturating_add(added).min(self.timely_max());
+        self.fill(now);
         let is_allowed = match strain {
             Strain::Sheds => take(&mut self.timely),
             // What helps is counted, too: when it does not any more, nothing is saved up.
@@ -149,6 +157,14 @@ impl RetryBudget {
     #[must_use]
     pub const fn helps(&self) -> bool {
         self.in_vain <= Self::IN_VAIN
+    }
+
+    /// Adds what the time gives.
+    fn fill(&mut self, now: Time) {
+        let nanos = now.as_nanos().saturating_sub(self.filled_at.as_nanos());
+        self.filled_at = self.filled_at.max(now);
+        let added = nanos.saturating_mul(self.rule.limits().least.into());
+        self.timely = self.timely.saturating_add(added).min(self.timely_max());
     }
 
     fn timely_max(&self) -> u64 {

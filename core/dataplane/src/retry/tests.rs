@@ -1,5 +1,7 @@
 //! What a retry budget promises.
 
+mod outbound;
+
 use proptest::prelude::*;
 use sloop_model::RetryLimits;
 

@@ -33,12 +33,6 @@ pub enum ConfigError {
         /// The bound.
         max: usize,
     },
-    /// A retry budget where requests go out: which attempt one is, is said to whoever receives it.
-    #[error("scopes[{scope}].retries: holds on the side server only; this is the side client")]
-    RetriesOfClient {
-        /// Position of the scope.
-        scope: usize,
-    },
     /// The same scope twice.
     #[error("scopes[{index}]: {service} {route} is there already")]
     Duplicate {

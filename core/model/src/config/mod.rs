@@ -168,7 +168,7 @@ pub struct ScopeConfig {
     /// A deadline for its requests, if they are given one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deadline: Option<DeadlineConfig>,
-    /// The retry budget, if retries are bounded. On the server's side only.
+    /// The retry budget, if retries are bounded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retries: Option<RetryConfig>,
     /// Faults to inject; the first that chooses a request wins.
@@ -291,9 +291,6 @@ impl FilterConfig {
                 }
             }
             scope.check(index)?;
-            if scope.retries.is_some() && self.side == Side::Client {
-                return Err(ConfigError::RetriesOfClient { scope: index });
-            }
         }
         Ok(())
     }

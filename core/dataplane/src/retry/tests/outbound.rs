@@ -1,0 +1,234 @@
+//! What a retry budget promises where requests go out.
+
+use super::*;
+
+/// What Envoy's policy gives each request.
+const RETRIES: u32 = 2;
+
+/// Requests that go out and end at once.
+struct Out {
+    budget: RetryBudget,
+    made: u64,
+    requests: u64,
+}
+
+impl Out {
+    fn new(config: &RetryConfig) -> Self {
+        Self {
+            budget: RetryBudget::new(config, at(0)),
+            made: 0,
+            requests: 0,
+        }
+    }
+
+    /// So many requests at a moment; `answer` says of each attempt, from 1, whether it is good. How many had no retries.
+    fn send(&mut self, count: u32, millis: u64, answer: impl Fn(u32) -> bool) -> u32 {
+        let nanos = millis * 1_000_000;
+        let all = (0..count).map(|_| self.one(Strain::None, nanos, &answer));
+        all.map(|allowance| u32::from(allowance == Allowance::None))
+            .sum()
+    }
+
+    fn one(&mut self, strain: Strain, nanos: u64, answer: impl Fn(u32) -> bool) -> Allowance {
+        let allowance = self.budget.allow(strain, Time::from_nanos(nanos));
+        let most = if allowance == Allowance::None {
+            0
+        } else {
+            RETRIES
+        };
+        let needed = (0..=most).find(|made| answer(made + 1));
+        let (retries, is_good) = (needed.unwrap_or(most), needed.is_some());
+        // Nobody asks of a good answer when nothing is wrong.
+        let is_known = allowance != Allowance::Free || !is_good || self.budget.is_watching();
+        self.budget.settle(allowance, retries);
+        self.budget.learn_tried(Tried {
+            retries: if is_known { retries } else { 0 },
+            wants_more: !is_good,
+            is_good,
+        });
+        self.made += u64::from(retries);
+        self.requests += 1;
+        allowance
+    }
+}
+
+const FAILS: fn(u32) -> bool = |_| false;
+const WELL: fn(u32) -> bool = |_| true;
+
+/// 500 requests per second, all of which fail: the worked example of `sloop_controllers`.
+#[test]
+fn the_worked_example() {
+    let mut out = Out::new(&config(1_440, 3));
+    assert_eq!(out.send(5, 0, FAILS), 0);
+    assert_eq!(out.made, 10);
+    // The sixth is the one after which it is known; three more have what a second gives.
+    for tenth in 0..20 {
+        out.send(50, tenth * 100, FAILS);
+    }
+    let (made, requests) = (out.made, out.requests);
+    for tenth in 20..120 {
+        out.send(50, tenth * 100, FAILS);
+    }
+    let (made, requests) = (out.made - made, out.requests - requests);
+    assert_eq!(requests, 5_000);
+    assert!((745..=755).contains(&made), "75 per second: {made}");
+}
+
+#[test]
+fn it_is_known_after_eleven_in_vain() {
+    let mut out = Out::new(&config(0, 1));
+    assert_eq!(out.send(5, 0, FAILS), 0);
+    assert!(out.budget.helps());
+    assert_eq!(out.send(1, 0, FAILS), 0);
+    assert!(!out.budget.helps());
+    // What a second gives is one, and it owes one.
+    assert_eq!(out.send(10, 0, FAILS), 9);
+    assert_eq!(out.send(10, 1_000, FAILS), 10, "it pays");
+    assert_eq!(out.send(10, 2_000, FAILS), 9);
+}
+
+#[test]
+fn what_was_saved_up_while_nobody_counted_is_no_credit() {
+    let mut out = Out::new(&config(2_000, 10));
+    out.send(10_000, 0, WELL);
+    out.send(6, 0, FAILS);
+    assert!(!out.budget.helps());
+    // Ten that a second gives and twenty that these earn, two for each.
+    assert_eq!(out.send(100, 0, FAILS), 85);
+}
+
+/// One of three hosts is down, and Envoy goes on to the next.
+#[test]
+fn retries_that_help_are_all_made() {
+    let mut out = Out::new(&config(1_000, 1));
+    let mut refused = 0;
+    for request in 0..30_000_u32 {
+        let is_up = move |attempt: u32| !(request + attempt).is_multiple_of(3);
+        refused += out.send(1, 0, is_up);
+    }
+    assert_eq!((refused, out.made), (0, 10_000));
+}
+
+#[test]
+fn ten_retries_that_helped_end_it() {
+    let mut out = Out::new(&config(1_000, 3));
+    out.send(1_000, 0, FAILS);
+    assert!(!out.budget.helps());
+    let second = |attempt| attempt == 2;
+    let needed = (1..).find(|second_of| {
+        out.send(3, second_of * 1_000, second);
+        out.budget.helps()
+    });
+    // Some of the time the debt is paid.
+    assert!(needed.unwrap() <= 14, "{needed:?}");
+    assert_eq!(out.send(1_000, 60_000, second), 0);
+}
+
+#[test]
+fn a_hundred_that_want_none_end_it_and_one_that_does_begins_the_count_anew() {
+    let mut out = Out::new(&config(0, 1));
+    out.send(1_000, 0, FAILS);
+    out.send(RetryBudget::CALM - 1, 0, WELL);
+    out.send(1, 0, FAILS);
+    out.send(RetryBudget::CALM - 1, 0, WELL);
+    assert!(!out.budget.helps() && out.budget.is_watching());
+    out.send(1, 0, WELL);
+    assert!(out.budget.helps() && !out.budget.is_watching());
+}
+
+#[test]
+fn what_fails_and_is_not_tried_again_anyway_says_nothing() {
+    let mut out = Out::new(&config(0, 1));
+    for _ in 0..1_000 {
+        assert_eq!(out.budget.allow(Strain::None, at(0)), Allowance::Free);
+        out.budget.learn_tried(Tried {
+            retries: 0,
+            wants_more: false,
+            is_good: false,
+        });
+    }
+    assert!(out.budget.helps() && !out.budget.is_watching());
+}
+
+#[test]
+fn in_shadow_it_forbids_nothing() {
+    let mut out = Out::new(&RetryConfig {
+        mode: Mode::Shadow,
+        ..config(0, 1)
+    });
+    assert_eq!(out.send(1_000, 0, FAILS), 0);
+    assert_eq!(out.made, 2_000);
+    let would = out.budget.allow(Strain::None, at(0));
+    assert_eq!(would, Allowance::Shadow);
+}
+
+#[test]
+fn while_the_scope_sheds_only_the_least_are_made() {
+    let mut out = Out::new(&config(2_000, 2));
+    out.send(1_000, 0, WELL);
+    let allowed = (0..10).map(|_| out.budget.allow(Strain::Sheds, at(0)));
+    let taken = allowed.filter(|one| *one == Allowance::Taken).count();
+    assert_eq!(taken, 2);
+    for _ in 0..2 {
+        out.budget.settle(Allowance::Taken, 0);
+    }
+    assert_eq!(
+        out.budget.allow(Strain::None, at(0)),
+        Allowance::Free,
+        "they help"
+    );
+}
+
+#[test]
+fn what_needs_none_gives_back_what_it_took() {
+    for share in [0, 1_000] {
+        let mut out = Out::new(&config(share, 1));
+        out.send(6, 0, FAILS);
+        for _ in 0..5 {
+            let allowance = out.budget.allow(Strain::None, at(0));
+            assert_eq!(allowance, Allowance::Taken);
+            out.budget.settle(allowance, 0);
+        }
+    }
+}
+
+/// What comes after so many nanoseconds, and which attempt of it is good.
+fn calls() -> impl Strategy<Value = Vec<(u64, Strain, u32)>> {
+    let strain = prop_oneof![4 => Just(Strain::None), 1 => Just(Strain::Sheds)];
+    prop::collection::vec((0..SECOND / 10, strain, 1..=RETRIES + 2), 0..400)
+}
+
+proptest! {
+    #[test]
+    fn retries_in_vain_are_never_more_than_the_budget(
+        calls in calls(), share in 0..=10_000_u16, least in 1..=20_u32,
+    ) {
+        let mut out = Out { budget: in_vain(share, least), made: 0, requests: 0 };
+        let mut nanos = 0;
+        for (after, strain, _) in calls {
+            nanos += after;
+            out.one(strain, nanos, FAILS);
+        }
+        let earned = u128::from(out.requests) * u128::from(share) / 10_000;
+        let timely = u128::from(nanos) * u128::from(least) / u128::from(SECOND);
+        let bound = earned + timely + u128::from(least) * 11 + u128::from(RETRIES - 1);
+        prop_assert!(u128::from(out.made) <= bound, "{} of {bound}", out.made);
+    }
+
+    #[test]
+    fn whatever_came_before_it_ends_when_all_is_well(
+        calls in calls(), share in 0..=10_000_u16, least in 1..=20_u32,
+    ) {
+        let mut out = Out { budget: in_vain(share, least), made: 0, requests: 0 };
+        let mut nanos = 0;
+        for (after, strain, good) in calls {
+            nanos += after;
+            out.one(strain, nanos, |attempt| good <= attempt);
+        }
+        for _ in 0..RetryBudget::CALM {
+            out.one(Strain::None, nanos, WELL);
+        }
+        prop_assert!(out.budget.helps() && !out.budget.is_watching());
+        prop_assert_eq!(out.budget.allow(Strain::None, Time::from_nanos(nanos)), Allowance::Free);
+    }
+}
