@@ -296,12 +296,25 @@ impl Sidecar {
     /// With what `change` makes of its bootstrap.
     pub async fn start_changed(
         app: SocketAddr,
-        (plane, variant): (SocketAddr, Variant),
+        way: (SocketAddr, Variant),
         change: impl FnOnce(&mut Bootstrap),
+    ) -> Self {
+        Self::start_rewritten(app, way, |mut bootstrap| {
+            change(&mut bootstrap);
+            bootstrap.to_yaml()
+        })
+        .await
+    }
+
+    /// With what `rewrite` makes of its bootstrap, as YAML.
+    pub async fn start_rewritten(
+        app: SocketAddr,
+        (plane, variant): (SocketAddr, Variant),
+        rewrite: impl FnOnce(Bootstrap) -> String,
     ) -> Self {
         let inbound = ports::free_address().unwrap();
         let outbound = ports::free_address().unwrap();
-        let mut bootstrap = Bootstrap {
+        let bootstrap = Bootstrap {
             node: "shop-1".into(),
             service: ServiceName::try_from("shop").unwrap(),
             admin: "127.0.0.1:0".parse().unwrap(),
@@ -320,9 +333,8 @@ impl Sidecar {
                 upstreams: vec![to(app)],
             }),
         };
-        change(&mut bootstrap);
         Self {
-            envoy: Envoy::start(&bootstrap.to_yaml()).await.unwrap(),
+            envoy: Envoy::start(&rewrite(bootstrap)).await.unwrap(),
             inbound: Caller::of(inbound),
             outbound: Caller::of(outbound),
         }

@@ -33,7 +33,7 @@ pub struct ShedTotals {
 /// What retry budgets did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RetryTotals {
-    /// Retries refused.
+    /// Retries refused; where requests go out, requests that were not tried again.
     pub refused: u64,
     /// Retries that shadow mode would have refused.
     pub shadow: u64,

@@ -1,7 +1,7 @@
-//! The kind `LoadShedding`: load is shed, within bounds of one's own or those that SLOs imply.
+//! The kind `LoadShedding`: load is shed, within bounds of one's own or those that SLOs imply; and how many retries go on.
 
 use sloop_controllers::LoadSheddingIntent;
-use sloop_model::{Mode, RetryRule, ShedRule, Side};
+use sloop_model::{Mode, RetryRule, ShedRule};
 
 use super::super::metadata::Metadata;
 use super::super::reader::{At, Fields};
@@ -19,10 +19,6 @@ pub(super) fn read(document: &Fields<'_>, metadata: &Metadata<'_>) -> Option<Loa
     let limits = fields.get("limits").map(|at| read_limits(&at));
     let retries = fields.get("retries").map(|at| read_retries(&at));
     let target = target?;
-    if let (Side::Client, Some(at)) = (target.side, fields.get("retries")) {
-        at.refuse("holds on the side server only: who is asked is told which attempt it is");
-        return None;
-    }
     Some(LoadSheddingIntent {
         name: metadata.name.clone(),
         service: target.service,

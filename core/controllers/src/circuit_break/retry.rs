@@ -42,15 +42,18 @@
 //! thousand retries, `0.144 · 500 + 3 = 75` pass: the service is sent 575. After the outage ten retries
 //! that are served well, a second's worth or less, make all of them pass.
 //!
+//! On the client's side it is the same for each caller: 500 requests per second to a service that fails all, which its Envoy would
+//! try twice more each, are 575 and no more than 75 retries.
+//!
 //! # Limits
 //!
-//! Which attempt a request is, the caller's Envoy says (`include_request_attempt_count`), to whom it sends the request: so it
-//! holds on the server's side. Callers that do not say so, and applications that try again by themselves, make first attempts of all.
-//! Each worker has a budget of its own.
+//! On the server's side the caller's Envoy says which attempt a request is (`include_request_attempt_count`); on the client's, the
+//! same Envoy says how many it made (`sloop_dataplane::retry`, `outbound.rs`). Callers that do not say so, and applications that try again by
+//! themselves, make first attempts of all. Each worker has a budget of its own.
 
 use core::fmt::Write as _;
 
-use sloop_model::{Mode, Policy, RetryLimits, RetryRule, Rule, Share, Side, Target, WallTime};
+use sloop_model::{Mode, Policy, RetryLimits, RetryRule, Rule, Share, Target, WallTime};
 
 use super::derived::AllDerived;
 use super::shed::level;
@@ -87,7 +90,7 @@ pub(crate) fn fewer(one: RetryRule, other: RetryRule) -> RetryRule {
     RetryRule::try_from(limits).unwrap_or(one)
 }
 
-/// Adds the retry budgets that `intent` implies: those on the side of who is asked.
+/// Adds the retry budgets that `intent` implies.
 pub(super) fn with_retry_budgets(
     mut decision: Decision,
     (intent, derived): (&SloIntent, &AllDerived),
@@ -96,15 +99,14 @@ pub(super) fn with_retry_budgets(
 ) -> Decision {
     let sources = intent.counted().zip(derived.iter());
     let rules = sources
-        .filter(|((_, _, source), _)| source.side == Side::Server)
         .filter_map(|((_, _, source), derived)| Some((source.scope(), derived.retries?)))
         .collect();
     let rules: ByScope<RetryRule> = ByScope::new(rules, fewer);
     if let Some(share) = rules.iter().map(|(_, rule)| rule.limits().share).min() {
         let share = Percent(share.as_fraction());
         let acts = match mode {
-            Mode::Enforce => "are refused",
-            Mode::Shadow => "would be refused",
+            Mode::Enforce => "do not go on",
+            Mode::Shadow => "would not go on",
         };
         let because = &mut decision.because;
         write!(

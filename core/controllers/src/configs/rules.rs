@@ -224,28 +224,26 @@ impl<'a> Rules<'a> {
         })
     }
 
-    /// The retry budget of the route itself if there is one, else that of all routes. It is for those who receive requests.
+    /// The retry budget of the route itself if there is one, else that of all routes.
     fn retries(&self, route: &RouteName) -> Option<RetryConfig> {
-        self.on(route)
-            .filter(|_| self.side == Side::Server)
-            .find_map(|policy| match policy.rule {
-                Rule::RetryBudget {
-                    mode,
-                    limits,
-                    expires_at_ms,
-                } => Some(RetryConfig {
-                    mode,
-                    expires_at_ms: Some(expires_at_ms),
-                    limits,
-                }),
-                Rule::Break { .. }
-                | Rule::Count(_)
-                | Rule::Trip(_)
-                | Rule::Fault(_)
-                | Rule::Shed { .. }
-                | Rule::Deny(_)
-                | Rule::Deadline { .. } => None,
-            })
+        self.on(route).find_map(|policy| match policy.rule {
+            Rule::RetryBudget {
+                mode,
+                limits,
+                expires_at_ms,
+            } => Some(RetryConfig {
+                mode,
+                expires_at_ms: Some(expires_at_ms),
+                limits,
+            }),
+            Rule::Break { .. }
+            | Rule::Count(_)
+            | Rule::Trip(_)
+            | Rule::Fault(_)
+            | Rule::Shed { .. }
+            | Rule::Deny(_)
+            | Rule::Deadline { .. } => None,
+        })
     }
 
     /// What is denied on `route`. What is denied on all routes is, on the server side, beside the scopes.

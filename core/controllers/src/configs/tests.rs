@@ -342,7 +342,7 @@ fn budget(least: u32) -> Rule {
 }
 
 #[test]
-fn a_retry_budget_is_for_those_who_are_asked_and_that_of_the_route_comes_first() {
+fn of_retry_budgets_that_of_the_route_comes_first() {
     let sets = [routes("payments", &[], &["charge", "refund"])];
     let rules = |side| {
         [
@@ -356,8 +356,9 @@ fn a_retry_budget_is_for_those_who_are_asked_and_that_of_the_route_comes_first()
         let least = |scope: &ScopeConfig| scope.retries.map(|it| it.limits.limits().least);
         scopes.map(least).collect::<Vec<_>>()
     };
-    assert_eq!(least(Side::Server), [Some(5), Some(7), Some(7)]);
-    assert!(least(Side::Client).iter().all(Option::is_none));
+    for side in [Side::Server, Side::Client] {
+        assert_eq!(least(side), [Some(5), Some(7), Some(7)]);
+    }
 }
 
 fn deny(id: &str) -> Rule {

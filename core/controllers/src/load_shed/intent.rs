@@ -20,10 +20,11 @@ pub struct LoadSheddingIntent {
     /// Whether it sheds or only counts.
     #[serde(default)]
     pub mode: Mode,
-    /// How much, and when; as the SLOs of the scope imply when absent.
+    /// How much, and when; as the SLOs of the scope imply when absent, and then only a document without `retries` says
+    /// whether they act.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limits: Option<ShedRule>,
-    /// The retry budget; as the SLOs of the scope imply when absent. Only of [`Side::Server`].
+    /// The retry budget; as the SLOs of the scope imply when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retries: Option<RetryRule>,
 }

@@ -1,7 +1,7 @@
 //! Carries out explicit `LoadShedding` documents.
 //!
 //! What SLOs imply is derived beside their breakers, and acts where they do. A document
-//! says that it shall act, or only count, or gives bounds of its own. The law that finds the
+//! says that it shall act, or only count, or gives bounds of its own; or a retry budget, alone or beside bounds. The law that finds the
 //! share is in the filter; here are its bounds and its end: the lease of
 //! breakers, so it stops by itself when nobody renews it.
 
@@ -30,35 +30,43 @@ impl Controller for LoadShed {
             route: intent.route.route_name(),
             side: intent.side,
         };
-        let acts = match intent.mode {
-            Mode::Enforce => "is shed, the least critical first",
-            Mode::Shadow => "would be shed and passes all the same",
+        let says = match (intent.limits, intent.retries) {
+            (None, Some(_)) => None,
+            (Some(_), _) => Some("within the bounds of the document"),
+            (None, None) => Some("within the bounds that SLOs imply, and not where none does"),
         };
-        let bounds = if intent.limits.is_some() {
-            "within the bounds of the document"
-        } else {
-            "within the bounds that SLOs imply, and not where none does"
+        let (load, retries) = match intent.mode {
+            Mode::Enforce => ("is shed, the least critical first", "do not go on"),
+            Mode::Shadow => (
+                "would be shed and passes all the same",
+                "go on all the same",
+            ),
+        };
+        let shed = says.map(|_| Policy {
+            scope: scope.clone(),
+            rule: Rule::Shed {
+                mode: intent.mode,
+                limits: intent.limits,
+                expires_at_ms: BREAKERS.ends_at(world.now()),
+            },
+        });
+        let because = match says {
+            Some(bounds) => format!("while {scope} misses its objective, load {load}, {bounds}"),
+            None => format!(
+                "while retries of {scope} are in vain, those beyond the document's budget {retries}"
+            ),
         };
         let budget = intent.retries.map(|limits| Policy {
-            scope: scope.clone(),
+            scope,
             rule: Rule::RetryBudget {
                 mode: intent.mode,
                 limits,
                 expires_at_ms: BREAKERS.ends_at(world.now()),
             },
         });
-        let because = format!("while {scope} misses its objective, load {acts}, {bounds}");
-        let shed = Policy {
-            scope,
-            rule: Rule::Shed {
-                mode: intent.mode,
-                limits: intent.limits,
-                expires_at_ms: BREAKERS.ends_at(world.now()),
-            },
-        };
         Decision {
             because,
-            policies: core::iter::once(shed).chain(budget).collect(),
+            policies: shed.into_iter().chain(budget).collect(),
             wake_at: Some(BREAKERS.renewed_at(world.now())),
             ..Decision::default()
         }
@@ -67,7 +75,7 @@ impl Controller for LoadShed {
 
 #[cfg(test)]
 mod tests {
-    use sloop_model::{RetryLimits, ServiceName, Share, Side, WallTime};
+    use sloop_model::{RetryLimits, ServiceName, Share, Side, Target, WallTime};
 
     use super::*;
     use crate::RouteSelector;
@@ -93,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn a_retry_budget_acts_as_the_document_does() {
+    fn a_retry_budget_acts_as_the_document_does_and_alone_where_it_gives_no_bounds() {
         let limits = RetryLimits {
             share: Share::HUNDREDTH,
             least: 1,
@@ -101,9 +109,12 @@ mod tests {
         let limits = limits.try_into().unwrap();
         let mut intent = intent();
         (intent.mode, intent.retries) = (Mode::Shadow, Some(limits));
-        let [_, budget] = &decide(&intent).policies[..] else {
-            panic!("shedding and a retry budget")
+        let decision = decide(&intent);
+        let [budget] = &decision.policies[..] else {
+            panic!("a retry budget alone: {decision:?}")
         };
+        let because = &decision.because;
+        assert!(because.contains("budget go on all the same"), "{because}");
         assert_eq!(
             budget.rule,
             Rule::RetryBudget {
@@ -111,6 +122,13 @@ mod tests {
                 limits,
                 expires_at_ms: BREAKERS.ends_at(NOW),
             }
+        );
+        intent.limits =
+            crate::circuit_break::derived_shed_limits(Target::parse(0.99).unwrap(), None);
+        let policies = decide(&intent).policies;
+        assert!(
+            matches!(policies[..], [Policy { rule: Rule::Shed { .. }, .. }, ref other] if other == budget),
+            "{policies:?}"
         );
     }
 

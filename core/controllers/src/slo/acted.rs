@@ -15,7 +15,7 @@ use crate::world::Weighed;
 pub enum Means {
     /// Breakers.
     Break,
-    /// Shedding and retry budgets: what they refuse is counted as shed.
+    /// Shedding and retry budgets: what they refuse is counted as shed. Where requests go out, budgets refuse none.
     Shed,
     /// Deny rules.
     Deny,

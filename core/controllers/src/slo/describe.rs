@@ -1,6 +1,6 @@
 //! Puts together all that people see of an SLO.
 
-use sloop_model::{DimensionValue, ObjectiveId, Only, Rule, Side};
+use sloop_model::{DimensionValue, ObjectiveId, Only, Rule};
 
 use super::acted::Acted;
 use super::composite::composite;
@@ -77,9 +77,7 @@ fn objective_status(
     let trip = protected.and_then(|source| trip_status(objective.target, &source.indicator));
     let deadline = protected
         .and_then(|source| deadline_status(intent.deadline, objective.target, &source.indicator));
-    let retries = protected
-        .filter(|source| source.side == Side::Server)
-        .and_then(|_| retry_status(objective.target));
+    let retries = protected.and_then(|_| retry_status(objective.target));
     ObjectiveStatus {
         index,
         display_name: objective.display_name.clone(),

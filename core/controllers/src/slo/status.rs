@@ -71,7 +71,7 @@ pub struct ObjectiveStatus {
     /// How long requests have; nothing when the SLO is only monitored, or gives them no deadline.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deadline: Option<DeadlineStatus>,
-    /// The retry budget; nothing when the SLO is only monitored, or counts on the client's side.
+    /// The retry budget; nothing when the SLO is only monitored, or everything may be bad.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retries: Option<RetryStatus>,
     /// What acting did, over all scopes that the objective counts on, since counting began.
