@@ -15,6 +15,7 @@ use super::{BEGIN, Change, SERVICE};
 /// The control plane.
 #[derive(Debug)]
 pub(super) struct Control {
+    side: Side,
     declared: Vec<(IntentId, String, String)>,
     controllers: Controllers,
     pub(super) world: World,
@@ -31,6 +32,7 @@ pub(super) struct Control {
 impl Default for Control {
     fn default() -> Self {
         Self {
+            side: Side::Server,
             declared: Vec::new(),
             controllers: Controllers::with_all(),
             world: World::default(),
@@ -46,6 +48,18 @@ impl Default for Control {
 }
 
 impl Control {
+    /// One that tells sidecars what they do on this side.
+    pub(super) fn on(side: Side) -> Self {
+        Self {
+            side,
+            ..Self::default()
+        }
+    }
+
+    pub(super) const fn side(&self) -> Side {
+        self.side
+    }
+
     pub(super) fn declare(&mut self, id: &str, kind: &str, body: &str) {
         let id = IntentId(id.to_owned());
         self.controllers
@@ -127,7 +141,7 @@ impl Control {
             trace: TraceSettings::default(),
         };
         let service = ServiceName::try_from(SERVICE).expect("it is a name");
-        let made = filter_config(&service, Side::Server, &[], &self.step.policies, &settings);
+        let made = filter_config(&service, self.side, &[], &self.step.policies, &settings);
         assert!(made.left_out.is_empty(), "{:?}", made.left_out);
         if self.pushed.as_ref() == Some(&made.config) {
             return None;

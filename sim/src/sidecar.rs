@@ -8,6 +8,7 @@ use core::time::Duration;
 use rand::Rng;
 use rand::rngs::SmallRng;
 use sloop_controllers::{BreakerCause, BreakerState, Observation};
+use sloop_dataplane::retry::NO_RETRIES;
 use sloop_dataplane::{
     Arrival, Begun, Claim, Ending, Exchange, HeaderMap, HeaderWrite, Plane, Request, Verdict,
 };
@@ -46,6 +47,7 @@ pub struct Change {
 #[derive(Debug)]
 pub(super) struct Sidecar {
     name: String,
+    side: Side,
     plane: Plane,
     pub(super) rate: f64,
     pub(super) upstream: Upstream,
@@ -55,6 +57,8 @@ pub(super) struct Sidecar {
     arrived: u32,
     /// Whether the newest request has the header over which services stumble.
     stumbles: bool,
+    /// Whether the newest request may not be tried again.
+    pub(super) is_final: bool,
     /// The wake-up that is already on its way.
     wakes_at: Option<Time>,
 }
@@ -85,6 +89,7 @@ impl Sidecar {
     pub(super) fn new(number: u32, rate: f64, seed: [u64; 4]) -> Self {
         Self {
             name: format!("node-{number}"),
+            side: Side::Server,
             plane: Plane::new(seed),
             rate,
             upstream: Upstream {
@@ -96,7 +101,16 @@ impl Sidecar {
             tally: Tally::default(),
             arrived: 0,
             stumbles: false,
+            is_final: false,
             wakes_at: None,
+        }
+    }
+
+    /// The same, where requests go out.
+    pub(super) fn of_caller(self) -> Self {
+        Self {
+            side: Side::Client,
+            ..self
         }
     }
 
@@ -174,15 +188,18 @@ impl Sidecar {
             joined: None,
             now,
         };
-        let Claim::Scope(scope) = self.plane.claim(Side::Server, &request) else {
+        let Claim::Scope(scope) = self.plane.claim(self.side, &request) else {
             return None;
         };
-        let stumbles = &mut self.stumbles;
-        *stumbles = false;
+        let (stumbles, is_final) = (&mut self.stumbles, &mut self.is_final);
+        (*stumbles, *is_final) = (false, false);
         let begun = self
             .plane
-            .begin(Side::Server, scope, &arrival, |write| match write {
-                HeaderWrite::Set(name, _) => *stumbles |= name == STUMBLE,
+            .begin(self.side, scope, &arrival, |write| match write {
+                HeaderWrite::Set(name, _) => {
+                    *stumbles |= name == STUMBLE;
+                    *is_final |= name == NO_RETRIES.0;
+                }
                 HeaderWrite::Remove(_) => {}
             });
         let Begun {
@@ -194,6 +211,23 @@ impl Sidecar {
     /// A request is over, whoever answered it.
     pub(super) fn finish(&mut self, exchange: Exchange, status: u16, now: Time) {
         let _ = self.plane.end(exchange, answered(status), now);
+    }
+
+    /// As [`Self::finish`], after so many attempts that the Envoy of this sidecar made.
+    pub(super) fn finish_tried(
+        &mut self,
+        mut exchange: Exchange,
+        (status, attempts): (u16, u32),
+        now: Time,
+    ) {
+        let mut ending = answered(status);
+        if 500 <= status {
+            ending.flags.0 |= Flags::RETRIED_OUT.0;
+        }
+        if self.plane.asks_attempts(&exchange, &ending) {
+            exchange.attempted(attempts);
+        }
+        let _ = self.plane.end(exchange, ending, now);
     }
 
     pub(super) fn end(&mut self, exchange: Exchange, ending: Ending, now: Time) {

@@ -75,6 +75,45 @@ fn a_storm_of_retries_is_ended() {
 }
 
 #[test]
+fn a_storm_of_retries_behind_the_filter_is_ended_by_a_budget_alone() {
+    // It takes the budget twenty seconds: what waits goes with what the service has left.
+    let story = story("retry storm", 70);
+    let played = |rival| played(&story, rival);
+    let nothing = played(Rival::Nothing);
+    for rival in Rival::CALLERS {
+        let callers = played(rival);
+        assert!(nothing.goodput * 5.0 < callers.goodput, "{}", rival.name());
+        assert!(callers.mitigated.unwrap() < 25.0, "{}", rival.name());
+    }
+}
+
+#[test]
+fn retries_behind_the_filter_that_help_are_made() {
+    for (name, seconds) in [("outage, cold cache", 60), ("flapping", 50)] {
+        let story = story(name, seconds);
+        let nothing = played(&story, Rival::Nothing).of_attainable;
+        let callers = played(&story, Rival::BudgetCallers).of_attainable;
+        assert!(
+            nothing - NOISE <= callers,
+            "{name}: {callers:.3} of {nothing:.3}"
+        );
+    }
+    // A third fails, and callers try again: most of it is made good.
+    let story = Story {
+        attempts: 3,
+        ..story("partial outage", 40)
+    };
+    let (nothing, callers) = (
+        played(&story, Rival::Nothing),
+        played(&story, Rival::BudgetCallers),
+    );
+    assert!(
+        (nothing.of_attainable - callers.of_attainable).abs() < 0.001,
+        "{callers:?}"
+    );
+}
+
+#[test]
 fn a_part_that_fails_whatever_the_load_costs_no_more_than_that_part() {
     compared("partial outage", 40);
 }

@@ -78,6 +78,9 @@ fn filter(rival: Rival) -> anyhow::Result<Option<Value>> {
         })),
         Rival::Sloop | Rival::SloopOutliers => Some(wasm()?),
         Rival::Nothing | Rival::Outliers | Rival::Throttle | Rival::Resilience4j => None,
+        Rival::SloopCallers | Rival::BudgetCallers => {
+            anyhow::bail!("{} is played in virtual time only", rival.name())
+        }
     })
 }
 

@@ -44,10 +44,13 @@ fn main() -> anyhow::Result<()> {
     if let Some(name) = &arguments.story {
         stories.retain(|story| story.name.contains(name.as_str()));
     }
-    let is_wanted = |rival: &Rival| {
-        arguments.rival.is_empty() || arguments.rival.iter().any(|name| name == rival.name())
+    let is_named = |rival: &Rival| arguments.rival.iter().any(|name| name == rival.name());
+    let rivals: Vec<Rival> = if arguments.rival.is_empty() {
+        Rival::ALL.to_vec()
+    } else {
+        let all = Rival::ALL.into_iter().chain(Rival::CALLERS);
+        all.filter(is_named).collect()
     };
-    let rivals: Vec<Rival> = Rival::ALL.into_iter().filter(is_wanted).collect();
     ensure!(!stories.is_empty(), "no story of that name");
     ensure!(!rivals.is_empty(), "no rival of that name");
     let seeds: Vec<u64> = (1..=arguments.seeds).collect();

@@ -53,6 +53,9 @@ pub(super) struct Pass {
     pub(super) exchange: Option<Exchange>,
     /// What a guard that counts by generations knows of it.
     pub(super) generation: u64,
+    /// Attempts that were made behind it, and whether there may be more.
+    pub(super) attempts: u32,
+    pub(super) is_final: bool,
 }
 
 impl Pass {
@@ -61,6 +64,8 @@ impl Pass {
             proxy,
             exchange: None,
             generation: 0,
+            attempts: 0,
+            is_final: false,
         }
     }
 }
@@ -72,6 +77,11 @@ pub(super) trait Guard: Debug {
 
     /// Learns how it ended.
     fn end(&mut self, pass: Pass, ended: Ended, now: Duration);
+
+    /// Whether callers' Envoys try again behind it, so that it meets a request once.
+    fn is_before_retries(&self) -> bool {
+        false
+    }
 
     /// When it has something to do by itself.
     fn wakes_at(&self) -> Option<Duration> {

@@ -123,7 +123,9 @@ fn chart(story: &Told) -> String {
             | Rival::AdaptiveConcurrency
             | Rival::Throttle
             | Rival::Resilience4j
-            | Rival::SloopOutliers => "rest",
+            | Rival::SloopOutliers
+            | Rival::SloopCallers
+            | Rival::BudgetCallers => "rest",
         };
         let Some(row) = story.row(*rival) else {
             continue;

@@ -46,7 +46,8 @@ struct Request {
 #[derive(Debug)]
 enum Event {
     Arrive,
-    Try(Request),
+    /// With what was let through already, where retries are made behind the guard.
+    Try(Request, Option<Pass>),
     End(Box<(Request, Pass, usize, Ended)>),
     EmptyCaches,
 }
@@ -96,20 +97,20 @@ impl Play<'_> {
             Event::Arrive => {
                 let request = self.request(words);
                 self.bins.offered(request.came_at, request.attempt.class);
-                self.attempt(request);
+                self.attempt(request, None);
                 self.await_next();
             }
-            Event::Try(request) => self.attempt(request),
+            Event::Try(request, pass) => self.attempt(request, pass),
             Event::End(ended) => {
                 let (request, pass, host, ended) = *ended;
                 self.balancers[pass.proxy].end(host, ended.is_success(), self.now);
-                self.guard.end(pass, ended, self.now);
                 if ended.is_success() {
                     let latency = self.now - request.came_at;
                     self.bins
                         .answered(request.came_at, request.attempt.class, latency);
+                    self.guard.end(pass, ended, self.now);
                 } else {
-                    self.try_again(request);
+                    self.failed(request, pass, ended);
                 }
             }
             Event::EmptyCaches => self.hosts.iter_mut().for_each(Host::empty_cache),
@@ -129,25 +130,33 @@ impl Play<'_> {
         }
     }
 
-    fn attempt(&mut self, mut request: Request) {
+    fn attempt(&mut self, mut request: Request, passed: Option<Pass>) {
         request.attempt.number += 1;
         let attempt = request.attempt;
-        let pass = match self.guard.admit(&attempt, &mut self.random, self.now) {
+        let admitted = match passed {
+            Some(pass) => Admitted::Passes(pass),
+            None => self.guard.admit(&attempt, &mut self.random, self.now),
+        };
+        let mut pass = match admitted {
             Admitted::Passes(pass) => pass,
+            // Envoy tries nothing again that a filter answered in its place.
+            Admitted::Refused if self.guard.is_before_retries() => {
+                return self.bins.refused(request.came_at);
+            }
             Admitted::Refused => {
                 self.bins.refused(request.came_at);
-                return self.try_again(request);
+                return self.try_again(request, None);
             }
             Admitted::RefusedForGood => return self.bins.refused(request.came_at),
         };
+        pass.attempts += 1;
         let Some(host) = self.balancers[attempt.proxy].pick(self.now) else {
             self.bins.refused(request.came_at);
             let ended = Ended {
                 status: 503,
                 latency: Duration::ZERO,
             };
-            self.guard.end(pass, ended, self.now);
-            return self.try_again(request);
+            return self.failed(request, pass, ended);
         };
         let health = (self.story.health)(host, self.now.as_secs_f64());
         let served = self.hosts[host].serve(&health, &mut self.random, self.now);
@@ -162,10 +171,22 @@ impl Play<'_> {
         self.at(at, Event::End(ended));
     }
 
-    fn try_again(&mut self, request: Request) {
+    /// An attempt failed: the guard learns of it, or of the last one that is made behind it.
+    fn failed(&mut self, request: Request, pass: Pass, ended: Ended) {
+        if !self.guard.is_before_retries() {
+            self.guard.end(pass, ended, self.now);
+            self.try_again(request, None);
+        } else if pass.is_final || self.story.attempts <= request.attempt.number {
+            self.guard.end(pass, ended, self.now);
+        } else {
+            self.try_again(request, Some(pass));
+        }
+    }
+
+    fn try_again(&mut self, request: Request, passed: Option<Pass>) {
         if request.attempt.number < self.story.attempts {
             let wait = BACK_OFF / 2 + BACK_OFF.mul_f64(self.random.random());
-            self.at(self.now + wait, Event::Try(request));
+            self.at(self.now + wait, Event::Try(request, passed));
         }
     }
 

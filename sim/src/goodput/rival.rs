@@ -2,7 +2,8 @@
 
 use super::guard::{Each, Guard, Nothing};
 use super::rivals::{AdmissionControl, Gradient, Resilience, Throttle};
-use super::sloop::Sloop;
+use super::sloop::{Sloop, budget, declared, declared_by};
+use sloop_model::Side;
 
 /// What the proxies do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -23,10 +24,14 @@ pub enum Rival {
     Sloop,
     /// Sloop in an Envoy that has outlier detection and circuit breakers too.
     SloopOutliers,
+    /// Sloop at the callers, whose Envoys try again behind it.
+    SloopCallers,
+    /// A retry budget there, and nothing else.
+    BudgetCallers,
 }
 
 impl Rival {
-    /// All of them, in the order of tables.
+    /// All that stand at the service, in the order of tables.
     pub const ALL: [Self; 8] = [
         Self::Nothing,
         Self::Outliers,
@@ -37,6 +42,9 @@ impl Rival {
         Self::Sloop,
         Self::SloopOutliers,
     ];
+
+    /// Those that stand at the callers. They are played when they are named.
+    pub const CALLERS: [Self; 2] = [Self::SloopCallers, Self::BudgetCallers];
 
     /// For tables.
     #[must_use]
@@ -50,6 +58,8 @@ impl Rival {
             Self::Resilience4j => "r4j",
             Self::Sloop => "sloop",
             Self::SloopOutliers => "sloop+out",
+            Self::SloopCallers => "sloop-callers",
+            Self::BudgetCallers => "budget-callers",
         }
     }
 
@@ -77,6 +87,10 @@ impl Rival {
                 "an SLO that acts, 99 % within 250 ms, and a LoadShedding without bounds; all else is derived"
             }
             Self::SloopOutliers => "the same, in an Envoy that has `outliers` too",
+            Self::SloopCallers => {
+                "the same SLO counted at the callers, whose Envoys try again behind Sloop"
+            }
+            Self::BudgetCallers => "a retry budget at the callers, and nothing else",
         }
     }
 
@@ -88,7 +102,9 @@ impl Rival {
             | Self::AdaptiveConcurrency
             | Self::Throttle
             | Self::Resilience4j
-            | Self::Sloop => false,
+            | Self::Sloop
+            | Self::SloopCallers
+            | Self::BudgetCallers => false,
         }
     }
 
@@ -99,7 +115,9 @@ impl Rival {
             Self::AdaptiveConcurrency => Box::new(Each::<Gradient>(Default::default())),
             Self::Throttle => Box::new(Each::<Throttle>(Default::default())),
             Self::Resilience4j => Box::new(Each::<Resilience>(Default::default())),
-            Self::Sloop | Self::SloopOutliers => Box::new(Sloop::new(seed)),
+            Self::Sloop | Self::SloopOutliers => Box::new(Sloop::new(seed, declared())),
+            Self::SloopCallers => Box::new(Sloop::new(seed, declared_by(Side::Client))),
+            Self::BudgetCallers => Box::new(Sloop::new(seed, budget())),
         }
     }
 }

@@ -12,7 +12,7 @@ use rand::{Rng, SeedableRng};
 use serde_json::json;
 use sloop_controllers::Observation;
 use sloop_dataplane::Verdict;
-use sloop_model::{FilterConfig, Time, WallTime};
+use sloop_model::{FilterConfig, Side, Time, WallTime};
 
 use super::guard::{Admitted, Attempt, Ended, Guard, PROXIES, Pass};
 use crate::control::Control;
@@ -42,15 +42,19 @@ enum Event {
 }
 
 impl Sloop {
-    pub(super) fn new(seed: u64) -> Self {
+    pub(super) fn new(seed: u64, control: Control) -> Self {
         let mut random = SmallRng::seed_from_u64(seed ^ 0x0051_000b);
         let proxies = (0..PROXIES)
             .zip(0..)
             .map(|(_, number)| Sidecar::new(number, 0.0, random.random()))
+            .map(|sidecar| match control.side() {
+                Side::Server => sidecar,
+                Side::Client => sidecar.of_caller(),
+            })
             .collect();
         let mut sloop = Self {
             proxies,
-            control: declared(),
+            control,
             events: BTreeMap::new(),
             scheduled: 0,
             random,
@@ -111,12 +115,12 @@ impl Sloop {
 
 impl Guard for Sloop {
     fn admit(&mut self, attempt: &Attempt, random: &mut SmallRng, now: Duration) -> Admitted {
-        let proxy = &mut self.proxies[attempt.proxy];
-        let ids = (attempt.trace, random.random());
         let said = Said {
             class: Some(attempt.class),
-            attempt: Some(attempt.number),
+            attempt: (!self.is_before_retries()).then_some(attempt.number),
         };
+        let proxy = &mut self.proxies[attempt.proxy];
+        let ids = (attempt.trace, random.random());
         let begun = proxy.begin(ids, said, (time(now), wall(now)));
         let pass = Pass::through(attempt.proxy);
         let Some((exchange, verdict)) = begun else {
@@ -125,6 +129,7 @@ impl Guard for Sloop {
         let admitted = match verdict {
             Verdict::Pass | Verdict::Hold => Admitted::Passes(Pass {
                 exchange: Some(exchange),
+                is_final: proxy.is_final,
                 ..pass
             }),
             Verdict::RefuseRetry => {
@@ -146,9 +151,19 @@ impl Guard for Sloop {
 
     fn end(&mut self, pass: Pass, ended: Ended, now: Duration) {
         if let Some(exchange) = pass.exchange {
-            self.proxies[pass.proxy].finish(exchange, ended.status, time(now));
+            let proxy = &mut self.proxies[pass.proxy];
+            match self.control.side() {
+                Side::Server => proxy.finish(exchange, ended.status, time(now)),
+                Side::Client => {
+                    proxy.finish_tried(exchange, (ended.status, pass.attempts), time(now));
+                }
+            }
             self.wake_in_time(pass.proxy, now);
         }
+    }
+
+    fn is_before_retries(&self) -> bool {
+        self.control.side() == Side::Client
     }
 
     fn wakes_at(&self) -> Option<Duration> {
@@ -173,8 +188,25 @@ pub fn derived(now: WallTime) -> Option<FilterConfig> {
         .map(|config| FilterConfig::clone(&config))
 }
 
-fn declared() -> Control {
-    let mut control = Control::default();
+/// An SLO that acts where requests come in.
+pub(super) fn declared() -> Control {
+    declared_by(Side::Server)
+}
+
+/// A retry budget at the callers, as such an SLO there implies.
+pub(super) fn budget() -> Control {
+    let mut control = Control::on(Side::Client);
+    let document = json!({
+        "name": "pay", "service": SERVICE, "route": "any", "side": "client",
+        "retries": {"share": 1_440, "least": 3},
+    });
+    control.declare("LoadShedding/pay", "load_shed", &document.to_string());
+    control
+}
+
+/// An SLO that acts on this side.
+pub(super) fn declared_by(side: Side) -> Control {
+    let mut control = Control::on(side);
     let slo = json!({
         "name": "pay",
         "service": SERVICE,
@@ -184,7 +216,7 @@ fn declared() -> Control {
         "objectives": [{
             "target": TARGET_BILLIONTHS,
             "source": {
-                "service": SERVICE, "route": "any", "side": "server",
+                "service": SERVICE, "route": "any", "side": side,
                 "indicator": {"within_us": super::OBJECTIVE.as_micros()},
             },
         }],
