@@ -76,10 +76,13 @@ impl Plane {
             self.has_planned |= self.sharing.has_news(now);
         }
         if entry.guard.has_changed() {
-            if entry.guard.take_recovered()
-                && let Some(shedder) = &mut entry.shedder
-            {
-                shedder.begin_anew(now);
+            if entry.guard.take_recovered() {
+                if let Some(shedder) = &mut entry.shedder {
+                    shedder.begin_anew(now);
+                }
+                if let Some(budget) = &mut entry.retries {
+                    budget.forget();
+                }
             }
             self.has_planned |= self.outbox.hurry(now);
         }

@@ -14,7 +14,8 @@
 //!   retries that weigh the same either way: below one half a refusal takes more good answers than it spares.
 //! - *They do not*: then a token bucket decides. Each first attempt adds `share` of a retry, up
 //!   to what `least` gives in ten seconds; each second adds `least` retries, up to one second's worth. What
-//!   passes is enough to find out that retries help again: when as many more were served well, all pass.
+//!   passes is enough to find out that retries help again: when as many more were served well, all pass. When
+//!   the scope's breaker has found out that the service is back, what was in vain before is forgotten.
 //! - *The scope sheds*: then only `least` pass. Whoever tries again is not served before those who come the first time.
 //!
 //! In any time `t`, at most `share · first attempts + least · t + 11 · least` pass while they do not help.
@@ -151,6 +152,11 @@ impl RetryBudget {
             (false, false) if self.in_vain <= most => {}
             (false, false) => self.in_vain = most,
         }
+    }
+
+    /// The service is back, as its breaker found out: what came of retries before says nothing of it.
+    pub const fn forget(&mut self) {
+        self.in_vain = 0;
     }
 
     /// Whether retries are taken to help.

@@ -175,3 +175,16 @@ fn the_budget_of_one_scope_counts_no_retries_of_others() {
     assert_eq!(retries(r#""dimensions": {"version": "v1"}"#), with(0));
     assert_eq!(retries(r#""dimensions": {"attempts": true}"#), with(1));
 }
+
+#[test]
+fn when_the_breaker_finds_the_service_back_what_was_in_vain_is_forgotten() {
+    let breaker = r#", "breaker": {"limits": {"window_ms": 1000, "calls_min": 30, "failed_max": 5000,
+        "open_ms": 1000, "open_max_ms": 10000, "probes": 1}}"#;
+    let json = config(&scope("a", &format!(r#""retries": {{{LIMITS}}}{breaker}"#)));
+    let mut bench = Bench::new(&json);
+    assert_eq!(refused(&mut bench, 40, 500, 0), 29);
+    let firsts = (0..40).map(|_| attempt(&mut bench, "1", 500, 0));
+    assert!(firsts.last().is_some_and(|it| it != Verdict::Pass), "open");
+    assert_eq!(attempt(&mut bench, "1", 200, 1_100), Verdict::Pass);
+    assert_eq!(refused(&mut bench, 10, 200, 1_100), 0);
+}
