@@ -14,6 +14,7 @@ pub mod client_cert;
 pub mod config;
 pub mod discovery;
 pub mod exchange;
+pub mod frames;
 mod input;
 pub mod join_record;
 pub mod latencies;

@@ -19,7 +19,7 @@ const STATUS: HeaderName = HeaderName::from_static("grpc-status");
 
 /// The body of an answer.
 #[derive(Debug)]
-pub(crate) struct Answer {
+pub struct Answer {
     /// `None` when it was sent.
     message: Option<Bytes>,
     is_over: bool,

@@ -218,7 +218,7 @@ impl Hall {
 }
 
 /// The body of a call.
-pub(crate) trait Data:
+pub trait Data:
     Body<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>>> + Send + Unpin + 'static
 {
 }
@@ -246,8 +246,8 @@ impl ReportDoor {
         request.uri().path() == PATH
     }
 
-    /// Answers a call of `peer` with this body.
-    pub(crate) fn call(
+    /// Answers a call of `peer` with this body: one message, whole or in parts.
+    pub fn call(
         &self,
         body: impl Data,
         peer: Option<Peer>,

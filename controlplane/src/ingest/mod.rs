@@ -14,8 +14,8 @@ mod service;
 mod trouble;
 mod weight;
 
-pub(crate) use answer::Answer;
-pub use bounded::{ReportDoor, ReportLimits};
+pub use answer::Answer;
+pub use bounded::{Data, ReportDoor, ReportLimits};
 pub use details::{Details, ValueCounts};
 pub use effects::{Denied, Effects, Retries, Shed};
 pub use ledger::{FORGET_AFTER, INCARNATIONS_MAX, Ledger, Seen, Verdict};
