@@ -54,9 +54,10 @@ impl<'a, S: Stream> Talk<'a, S> {
         self.news.wanted = self.place.snapshot().map(|it| it.version().clone());
         let before = self.stands.take().map(|(version, _)| version);
         if let Some(wanted) = &self.news.wanted
-            && before.as_ref() != Some(wanted)
+            && before.is_some_and(|it| it != *wanted)
         {
-            // That another version is wanted says already that it is not in force.
+            // That another version is wanted says already that it is not in force. Who wanted nothing for a while may
+            // have had this one before.
             self.stands = Some((wanted.clone(), false));
         }
     }
@@ -150,5 +151,82 @@ impl<'a, S: Stream> Talk<'a, S> {
 
     fn note(&mut self) {
         self.connection.note(std::mem::take(&mut self.news));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use sloop_xds::fleet::{Condition, Declared, Fleet, Selector};
+    use sloop_xds::{
+        DeltaDiscoveryRequest, DeltaStream, Kind, LegacyWildcard, Node, Resource, Snapshot,
+        StreamLimits,
+    };
+
+    use super::super::grpc::Responses;
+    use super::super::{AdsLimits, Variant};
+    use super::*;
+    use crate::clock;
+
+    const MANNER: Manner<DeltaStream> = Manner {
+        begin: DeltaStream::new,
+        only: None,
+    };
+
+    fn asks(has: Option<&Version>) -> DeltaDiscoveryRequest {
+        let has = has.map(|version| ("a".to_owned(), version.as_str().to_owned()));
+        DeltaDiscoveryRequest {
+            type_url: Kind::EXTENSION.to_owned(),
+            resource_names_subscribe: vec!["a".to_owned()],
+            initial_resource_versions: has.into_iter().collect(),
+            ..DeltaDiscoveryRequest::default()
+        }
+    }
+
+    /// A fleet in which `shop-1` is a cohort of its own.
+    fn by_id(resource: Resource) -> Fleet {
+        let selector = Selector {
+            all: vec![Condition::Id("shop-1".to_owned())],
+            ..Selector::default()
+        };
+        Fleet::new(vec![Declared {
+            document: "one".to_owned(),
+            selector,
+            resource,
+            references: std::collections::BTreeSet::default(),
+        }])
+    }
+
+    #[test]
+    fn what_a_node_lost_while_it_wanted_nothing_is_not_in_force_when_it_wants_it_again() {
+        let resource = Resource::new(Kind::EXTENSION, "a", b"1".as_slice());
+        let has = resource.version().clone();
+        let snapshot = Snapshot::builder().with(resource.clone()).build();
+        let hub = Hub::new(AdsLimits::default(), clock::wall);
+        hub.publish("shop", Arc::new(snapshot));
+        let connection = hub.admit(Variant::Delta, None).unwrap();
+        let place = connection.introduce(&Node {
+            id: "shop-1".to_owned(),
+            cluster: "shop".to_owned(),
+            ..Node::default()
+        });
+        let stream = DeltaStream::new(StreamLimits::default(), LegacyWildcard::Off);
+        let mut talk = Talk::begin(&connection, place.unwrap(), stream);
+        let (to_client, _answer) = Responses::channel();
+        let is_in_force = || hub.nodes()[0].standing.has().is_some();
+
+        talk.take(asks(Some(&has)), MANNER, &hub).unwrap();
+        talk.speak(true, &to_client);
+        assert!(is_in_force());
+        // It is of a cohort that nothing is known of for a while, and asks anew for what it had.
+        hub.set_fleet(Arc::new(by_id(resource)));
+        assert!(talk.place.find().is_some());
+        talk.was_moved();
+        talk.take(asks(None), MANNER, &hub).unwrap();
+        talk.speak(true, &to_client);
+        hub.set_fleet(Arc::default());
+        assert!(talk.place.find().is_some());
+        talk.was_moved();
+        talk.speak(false, &to_client);
+        assert!(!is_in_force(), "it is to be sent again");
     }
 }
