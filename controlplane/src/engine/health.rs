@@ -164,4 +164,26 @@ mod tests {
         healths.forget(WallTime::from_millis(600_000));
         assert_eq!(healths.of("shop", "shop-1"), Health::default());
     }
+
+    #[test]
+    fn so_many_nodes_are_known_and_who_is_gone_makes_room() {
+        let mut healths = Healths::default();
+        let mut one = report(1, 0, &[0, 1]);
+        let mut take = |healths: &mut Healths, number: usize, at_ms| {
+            one.group = format!("shop-{}", number % 7);
+            one.node = number.to_string();
+            healths.take(&one, WallTime::from_millis(at_ms));
+            healths.of(&one.group, &one.node).requests
+        };
+        for number in 0..NODES_MAX {
+            let at_ms = if number == 0 { 0 } else { 1 };
+            assert_eq!(take(&mut healths, number, at_ms), 1);
+        }
+        let newcomer = NODES_MAX;
+        assert_eq!(take(&mut healths, newcomer, 1), 0, "there is no room");
+        assert_eq!(take(&mut healths, 1, 1), 2, "who is known goes on");
+        healths.forget(WallTime::from_millis(600_000));
+        assert_eq!(take(&mut healths, newcomer, 600_000), 1, "one was gone");
+        assert_eq!(take(&mut healths, newcomer + 1, 600_000), 0);
+    }
 }
