@@ -77,7 +77,7 @@ impl AlertMetrics {
 
 /// What became of the reports that were taken at one go: they are counted together, as labels are looked for each time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Became {
+pub struct Intake {
     /// Reports that were counted.
     pub received: u64,
     /// Reports that came again, and were not counted again.
@@ -86,7 +86,7 @@ pub struct Became {
     pub gaps: u64,
 }
 
-impl Became {
+impl Intake {
     /// One more.
     pub const fn note(&mut self, verdict: Verdict) {
         match verdict {
@@ -163,12 +163,12 @@ impl IngestMetrics {
     }
 
     /// This became of reports that were taken at one go.
-    pub fn taken(&self, became: Became) {
-        let Became {
+    pub fn taken(&self, intake: Intake) {
+        let Intake {
             received,
             repeated,
             gaps,
-        } = became;
+        } = intake;
         for (count, result) in [(received, "received"), (repeated, "repeated")] {
             if 0 < count {
                 self.reports.add(count, &[KeyValue::new("result", result)]);
@@ -344,5 +344,29 @@ impl DocumentMetrics {
             .record(u64::try_from(intents).unwrap_or(u64::MAX), &[]);
         self.refused
             .record(u64::try_from(refused).unwrap_or(u64::MAX), &[]);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_report_after_a_gap_is_received_and_a_gap() {
+        let mut intake = Intake::default();
+        for verdict in [
+            Verdict::Next,
+            Verdict::AfterGap,
+            Verdict::Repeated,
+            Verdict::AfterGap,
+        ] {
+            intake.note(verdict);
+        }
+        let expected = Intake {
+            received: 3,
+            repeated: 1,
+            gaps: 2,
+        };
+        assert_eq!(intake, expected);
     }
 }

@@ -13,7 +13,7 @@ mod observed;
 mod push;
 
 pub use door::DoorMetrics;
-pub use instruments::{AlertMetrics, Became, DocumentMetrics, IngestMetrics, StepMetrics};
+pub use instruments::{AlertMetrics, DocumentMetrics, IngestMetrics, Intake, StepMetrics};
 pub use observed::{observe_nodes, observe_slos, rough_span, span};
 pub use push::PushMetrics;
 

@@ -5,7 +5,7 @@ use std::time::Instant;
 use super::{Actor, After};
 use crate::clock;
 use crate::ingest::{Arrival, Verdict, response};
-use crate::metrics::Became;
+use crate::metrics::Intake;
 use crate::store::Batch;
 
 impl Actor {
@@ -14,13 +14,13 @@ impl Actor {
         self.engine.advance(clock::wall());
         let lost = self.engine.lost();
         let mut answers = Vec::with_capacity(arrivals.len());
-        let mut became = Became::default();
+        let mut intake = Intake::default();
         for Arrival { mut report, answer } in arrivals.drain(..) {
             let span = self.engine.span(&report);
             let left_out = self.counts.check(&mut report, span);
             let taken = self.engine.take(&report);
             let ingest = &self.meters.ingest;
-            became.note(taken.verdict);
+            intake.note(taken.verdict);
             if taken.verdict != Verdict::Repeated {
                 ingest.scopes_dropped(report.scopes_dropped.saturating_add(left_out));
                 self.counts.note(left_out, &report, Instant::now());
@@ -32,7 +32,7 @@ impl Actor {
             }
             answers.push(After::Answer(answer, response(taken.readings)));
         }
-        self.meters.ingest.taken(became);
+        self.meters.ingest.taken(intake);
         self.meters.step.lost(lost, self.engine.lost());
         // What changed is gathered when it is written: more comes until then, and much of it is about the same.
         self.commits.add(Batch::new(), answers, Instant::now());
