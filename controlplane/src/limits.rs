@@ -84,7 +84,7 @@ const GIB: u64 = 1 << 30;
 /// Filters cut reports to [`ReportSettings::BYTES_MAX`], but for a scope more: what they send must be taken.
 const REPORT_BYTES_MIN: u64 = 2 * ReportSettings::BYTES_MAX as u64;
 
-const ALL: [Named; 32] = [
+const ALL: [Named; 34] = [
     named!("connections", (1, MILLION), door.connections_max: count),
     named!("connections_per_identity", (1, MILLION), door.connections_per_identity_max: count),
     named!("handshakes", (1, 100_000), door.handshakes_max: count),
@@ -96,6 +96,8 @@ const ALL: [Named; 32] = [
     named!("streams_per_identity", (1, MILLION), ads.streams_per_identity_max: count),
     named!("new_streams_burst", (1, MILLION), ads.new_streams_burst: count),
     named!("new_streams_per_second", (1, MILLION), ads.new_streams_per_second: count),
+    named!("new_streams_per_identity_burst", (1, MILLION), ads.new_streams_per_identity_burst: count),
+    named!("new_streams_per_identity_per_second", (1, MILLION), ads.new_streams_per_identity_per_second: count),
     named!("calls_per_connection", (1, 10_000), ads.calls_per_connection_max: count),
     named!("resets", (1, 10_000), ads.resets_max: count),
     named!("faulty_calls", (1, MILLION), ads.faulty_calls_max: count),

@@ -117,10 +117,38 @@ impl Served {
         &self,
         requests: Vec<DeltaDiscoveryRequest>,
     ) -> Result<Streaming<impl std::fmt::Debug + use<>>, Status> {
-        let mut client = AggregatedDiscoveryServiceClient::new(self.channel());
+        self.stream_from([127, 0, 0, 1], requests).await
+    }
+
+    /// The same from this address.
+    async fn stream_from(
+        &self,
+        address: [u8; 4],
+        requests: Vec<DeltaDiscoveryRequest>,
+    ) -> Result<Streaming<impl std::fmt::Debug + use<>>, Status> {
+        let endpoint = Endpoint::from_shared(format!("http://{}", self.at)).unwrap();
+        let channel = endpoint.local_address(Some(address.into())).connect_lazy();
+        let mut client = AggregatedDiscoveryServiceClient::new(channel);
         let requests = tokio_stream::iter(requests).chain(tokio_stream::pending());
         let stream = client.delta_aggregated_resources(requests).await?;
         Ok(stream.into_inner())
+    }
+
+    /// How it is refused to begin more than two streams, and one a second.
+    async fn begin_until_refused(&self) -> Status {
+        let first = std::time::Instant::now();
+        let mut begun = Vec::new();
+        loop {
+            match self.stream(vec![asks("shop", "a", &[])]).await {
+                Ok(stream) => begun.push(stream),
+                Err(refused) => {
+                    assert!(2 <= begun.len(), "{}", begun.len());
+                    return refused;
+                }
+            }
+            let allowed = 2 + usize::try_from(first.elapsed().as_secs()).unwrap();
+            assert!(begun.len() <= allowed, "{}", begun.len());
+        }
     }
 
     /// How a stream with these requests ends.
@@ -212,11 +240,9 @@ async fn streams_and_groups_have_a_largest_number() {
 async fn streams_have_a_largest_number_of_beginnings_on_all_connections_together() {
     let served = Served::with(&["new_streams_burst=2", "new_streams_per_second=1"]).await;
     let ask = || vec![asks("shop", "a", &[])];
-    let _first = served.stream(ask()).await.unwrap();
-    let _second = served.stream(ask()).await.unwrap();
-    let third = served.refusal(ask()).await;
-    assert_eq!(third.code(), Code::Unavailable, "it may come again");
-    assert_eq!(third.message(), "too many streams begin; come again");
+    let refused = served.begin_until_refused().await;
+    assert_eq!(refused.code(), Code::Unavailable, "it may come again");
+    assert_eq!(refused.message(), "too many streams begin; come again");
     assert!(1 <= served.hits("new_streams"));
     assert_eq!(served.hits("streams"), 0);
     timeout(SOON, async {
@@ -226,6 +252,22 @@ async fn streams_have_a_largest_number_of_beginnings_on_all_connections_together
     })
     .await
     .expect("a second later there is room for one");
+}
+
+#[tokio::test]
+async fn who_begins_too_many_streams_leaves_some_to_others() {
+    let limits = [
+        "new_streams_per_identity_burst=2",
+        "new_streams_per_identity_per_second=1",
+    ];
+    let served = Served::with(&limits).await;
+    let refused = served.begin_until_refused().await;
+    assert_eq!(refused.code(), Code::Unavailable, "it may come again");
+    assert!(1 <= served.hits("new_streams_per_identity"));
+    let ask = vec![asks("shop", "a", &[])];
+    let other = served.stream_from([127, 0, 1, 1], ask).await;
+    other.expect("somebody from another address has theirs");
+    assert_eq!(served.hits("new_streams"), 0);
 }
 
 /// A report that takes about so many bytes.

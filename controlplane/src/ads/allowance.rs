@@ -1,8 +1,8 @@
-//! How many requests a stream may send.
+//! How many of something may come.
 
 use sloop_model::WallTime;
 
-/// A token bucket. Time that goes backwards adds nothing.
+/// A token bucket of requests, calls or streams. Time that goes backwards adds nothing.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Allowance {
     burst: u64,
@@ -25,12 +25,8 @@ impl Allowance {
 
     /// Whether one more request may come at `now`; if so, it is counted.
     pub(crate) fn take(&mut self, now: WallTime) -> bool {
-        let passed_ms = u64::try_from(now.since(self.at).as_millis()).unwrap_or(u64::MAX);
+        self.left = self.left_at(now);
         self.at = now;
-        self.left = passed_ms
-            .saturating_mul(self.per_second)
-            .saturating_add(self.left)
-            .min(self.burst);
         match self.left.checked_sub(1_000) {
             Some(left) => {
                 self.left = left;
@@ -38,5 +34,18 @@ impl Allowance {
             }
             None => false,
         }
+    }
+
+    /// Whether as many may come at `now` as ever.
+    pub(super) fn is_full(&self, now: WallTime) -> bool {
+        self.left_at(now) == self.burst
+    }
+
+    fn left_at(&self, now: WallTime) -> u64 {
+        let passed_ms = u64::try_from(now.since(self.at).as_millis()).unwrap_or(u64::MAX);
+        passed_ms
+            .saturating_mul(self.per_second)
+            .saturating_add(self.left)
+            .min(self.burst)
     }
 }

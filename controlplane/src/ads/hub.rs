@@ -166,13 +166,15 @@ impl Hub {
 
     /// Makes room for a stream; it ends when the answer is dropped.
     pub(super) fn admit(&self, variant: Variant, peer: Option<Peer>) -> Result<Connection, Status> {
-        let now = self.now();
-        let begun = self
-            .lock_nodes()
-            .begin(&self.shared.limits, peer.as_ref(), now);
+        let begun = {
+            let mut nodes = self.lock_nodes();
+            // Of two that come at once, who is second is not the earlier one.
+            let now = self.now();
+            nodes.begin(&self.shared.limits, peer.as_ref(), now)
+        };
         let stream = begun.map_err(|limit| {
             let full = self.hit(limit, "too many streams");
-            if limit == Limit::NewStreams {
+            if matches!(limit, Limit::NewStreams | Limit::NewStreamsPerIdentity) {
                 Status::unavailable("too many streams begin; come again")
             } else {
                 full

@@ -24,6 +24,10 @@ pub struct AdsLimits {
     pub new_streams_burst: u32,
     /// Streams that may begin per second for long, of all clients.
     pub new_streams_per_second: u32,
+    /// Streams that may begin at once, of all clients with one identity; in the clear, of all from one address.
+    pub new_streams_per_identity_burst: u32,
+    /// The same per second for long.
+    pub new_streams_per_identity_per_second: u32,
     /// Concurrent gRPC calls on one connection, of all services.
     pub calls_per_connection_max: u32,
     /// Groups that clients may name.
@@ -57,7 +61,8 @@ impl Default for AdsLimits {
         Self {
             // Envoy's first request has 61 KB, nearly all of it the list of its extensions.
             request_bytes_max: 256 * 1024,
-            // Twice the fleet that a control plane is made for; what a stream takes is in `bench/README.md`.
+            // Twice the fleet that a control plane is made for, where a sidecar has one; in Istio it has up to three. What a
+            // stream takes is in `bench/README.md`.
             streams_max: 20_000,
             // Whoever has one certificate leaves as many to others.
             streams_per_identity_max: 10_000,
@@ -66,6 +71,9 @@ impl Default for AdsLimits {
             // Each takes up to 0.2 ms of a core with what Envoy asks first (`bench/README.md`): those that are there keep
             // more than half of it.
             new_streams_per_second: 2_000,
+            // Whoever has one certificate or address leaves as many to others.
+            new_streams_per_identity_burst: 10_000,
+            new_streams_per_identity_per_second: 1_000,
             // A sidecar needs one for discovery and one per worker for reports.
             calls_per_connection_max: 64,
             groups_max: 4_096,

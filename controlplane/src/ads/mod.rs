@@ -10,6 +10,7 @@
 //! its store is loaded takes away what it does not know yet.
 
 mod allowance;
+mod beginnings;
 mod bells;
 mod grpc;
 mod heartbeats;

@@ -6,7 +6,7 @@ use sloop_controllers::SpiffeId;
 use sloop_model::WallTime;
 use sloop_xds::fleet::Cohort;
 
-use super::allowance::Allowance;
+use super::beginnings::{Beginnings, Whose};
 use super::limits::AdsLimits;
 use super::status::{NodeStatus, StreamId};
 use crate::door::{Limit, Peer};
@@ -15,8 +15,8 @@ use crate::door::{Limit, Peer};
 #[derive(Debug, Default)]
 pub(super) struct Nodes {
     last: StreamId,
-    /// How many streams may begin; nobody asked for one when absent.
-    allowance: Option<Allowance>,
+    /// How many streams may begin.
+    beginnings: Beginnings,
     /// Streams that have not said yet who they are count, too.
     streams: usize,
     /// Of those of workloads that proved who they are.
@@ -44,10 +44,7 @@ impl Nodes {
                 return Err(Limit::StreamsPerIdentity);
             }
         }
-        let full = || Allowance::new(limits.new_streams_burst, limits.new_streams_per_second, now);
-        if !self.allowance.get_or_insert_with(full).take(now) {
-            return Err(Limit::NewStreams);
-        }
+        self.beginnings.take(limits, peer.map(Whose::of), now)?;
         if let Some(identity) = peer.and_then(Peer::identity) {
             *self.by_identity.entry(identity.clone()).or_default() += 1;
         }
@@ -183,6 +180,21 @@ mod tests {
         assert_eq!(begun(400), refused, "time that goes backwards brings none");
         let seen: Vec<_> = (0..4).map(|_| begun(60_000)).collect();
         assert_eq!(seen, [Ok(()), Ok(()), Ok(()), refused]);
+    }
+
+    #[test]
+    fn a_fleet_of_ten_thousand_comes_back_at_once() {
+        let (limits, mut nodes) = (AdsLimits::default(), Nodes::default());
+        assert!(10_000 <= limits.streams_max);
+        for _ in 0..limits.streams_max {
+            nodes.begin(&limits, None, WallTime::default()).unwrap();
+        }
+        let more = nodes.begin(&limits, None, WallTime::default());
+        assert_eq!(
+            more,
+            Err(Limit::Streams),
+            "beginnings are not what is lacking"
+        );
     }
 
     #[test]

@@ -72,6 +72,8 @@ pub enum Limit {
     KeepAlive,
     /// [`crate::ads::AdsLimits::new_streams_per_second`].
     NewStreams,
+    /// [`crate::ads::AdsLimits::new_streams_per_identity_per_second`].
+    NewStreamsPerIdentity,
     /// [`crate::ads::AdsLimits::streams_max`].
     Streams,
     /// [`crate::ads::AdsLimits::streams_per_identity_max`].
@@ -126,6 +128,7 @@ impl Limit {
             Self::Resets => "resets",
             Self::KeepAlive => "keep_alive",
             Self::NewStreams => "new_streams",
+            Self::NewStreamsPerIdentity => "new_streams_per_identity",
             Self::Streams => "streams",
             Self::StreamsPerIdentity => "streams_per_identity",
             Self::Groups => "groups",

@@ -414,6 +414,44 @@ async fn one_identity_leaves_streams_to_others() {
 }
 
 #[tokio::test]
+async fn one_identity_that_floods_leaves_beginnings_of_streams_to_others() {
+    let limits = [
+        "new_streams_burst=100",
+        "new_streams_per_second=2",
+        "new_streams_per_identity_burst=50",
+        "new_streams_per_identity_per_second=1",
+    ];
+    let secured = Secured::start_with(&limits.map(|limit| ["--limit", limit]).concat());
+    let (authority, folder) = (&secured.authority, secured.path());
+    let checkout = authority.write(folder, "checkout", &[CHECKOUT]);
+    let orders = "spiffe://example.org/ns/shop/sa/orders";
+    secured.home.write("orders.yaml", &access("orders", orders));
+    let orders = authority.write(folder, "orders", &[orders]);
+    let client = |shown: &Issued| {
+        let channel = secured.channel(authority, shown);
+        AggregatedDiscoveryServiceClient::new(channel)
+    };
+    // Each ends at once, and the next begins on one of many connections.
+    let mut flood = tokio::task::JoinSet::new();
+    for mut client in (0..8).map(|_| client(&checkout)) {
+        flood.spawn(async move {
+            loop {
+                drop(stream(&mut client, "checkout").await);
+            }
+        });
+    }
+    eventually("the flood comes up against its share", async || {
+        let hits = secured.limit_hits("new_streams_per_identity").await;
+        (200.0 <= hits).then_some(())
+    })
+    .await;
+    let newcomer = stream(&mut client(&orders), "orders").await;
+    newcomer.expect("a newcomer joins under flood");
+    assert_eq!(secured.limit_hits("new_streams").await, 0.0);
+    flood.shutdown().await;
+}
+
+#[tokio::test]
 async fn one_identity_leaves_connections_to_others() {
     let secured = Secured::start_with(&["--limit", "connections_per_identity=1"]);
     let (authority, folder) = (&secured.authority, secured.path());

@@ -68,6 +68,8 @@ impl Plane {
             .arg(&programs.module)
             // What is measured is how soon all have a change, not how long few try it.
             .args(["--rollout-first", "0"])
+            // All come from one address.
+            .args(["--limit", "new_streams_per_identity_burst=20000"])
             // A few connections carry the reports of a whole fleet.
             .args(["--limit", "calls_per_second=1000000"])
             .args(["--limit", "calls_burst=1000000"])
