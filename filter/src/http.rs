@@ -170,12 +170,10 @@ pub(crate) fn end(callback: &Callback, context: u32) {
                 .and_then(|all| all.try_into().ok());
             exchange.attempted(attempts.unwrap_or(1));
         }
-        let kept = vm.plane.end(exchange, ending, now);
-        let is_kept = kept.is_some();
-        if let Some(kept) = kept {
+        if let Some(kept) = vm.plane.end(exchange, ending, now) {
             keep(vm, callback, kept);
         }
-        if vm.plane.take_planned() | is_kept | vm.ticker.is_late(now) {
+        if vm.plane.take_planned() | vm.ticker.is_late(now) {
             let caller = Caller {
                 context,
                 root: underway.root,

@@ -37,6 +37,10 @@ fn it_refuses_with_503_and_says_when_to_come_back() {
     );
     let seconds: u64 = refused.received("retry-after").unwrap().parse().unwrap();
     assert!((1..=2).contains(&seconds), "{seconds}");
+    assert_eq!(
+        refused.received("x-sloop-verdict").as_deref(),
+        Some("refused")
+    );
 }
 
 #[test]

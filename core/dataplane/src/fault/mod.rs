@@ -307,7 +307,6 @@ impl Compiled {
         (word, came_with.unwrap_or_else(|| self.draw.arm(word)))
     }
 
-    /// Whether the rule is about a request that it has drawn.
     /// Whether it reaches a request that was drawn, and is still in force.
     ///
     /// Not inlined: it would then be worked out ahead, for requests that are not drawn as well.
@@ -321,6 +320,7 @@ impl Compiled {
         self.reaches(facts, word, arm) && wall() < self.rule.expires_at()
     }
 
+    /// Whether the rule is about a request that it has drawn.
     fn reaches(&self, facts: &Facts<'_>, word: u64, arm: Arm) -> bool {
         let reach = self.rule.reach();
         let is_named = |names: &[String], name: &[u8]| {

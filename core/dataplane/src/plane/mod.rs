@@ -296,8 +296,8 @@ impl Plane {
         sooner(wake, self.spans_due())
     }
 
-    /// Whether requests that began, and are not held back, or that ended may have made [`Plane::wake_at`] sooner since this
-    /// was last asked; spans that are kept do, too. Few do, and to ask this costs a fifth.
+    /// Whether requests that began, and are not held back, or that ended, or spans that were kept may have made
+    /// [`Plane::wake_at`] sooner since this was last asked. Few do, and to ask this costs a fifth.
     pub const fn take_planned(&mut self) -> bool {
         core::mem::replace(&mut self.has_planned, false)
     }

@@ -76,6 +76,7 @@ impl Plane {
     /// Keeps the span of a request that is over. `headers` are those of the request as they were sent on, empty
     /// if they cannot be read; `protocol` is Envoy's property `request.protocol`, or empty.
     pub fn keep(&mut self, kept: &Kept, headers: HeaderMap<'_>, protocol: &[u8]) {
+        self.has_planned = true;
         let state = match kept.side {
             Side::Server => &mut self.server,
             Side::Client => &mut self.client,

@@ -84,6 +84,33 @@ fn only_a_request_that_plans_something_moves_the_timer_when_it_begins() {
 }
 
 #[test]
+fn a_request_that_plans_something_moves_the_timer_when_it_ends() {
+    let mut bench = Bench::new(&guarded(""));
+    bench.request("a", 200, 0);
+    assert!(bench.plane.shares(at(5)));
+    let (exchange, _) = bench.begin("a", 6);
+    assert!(bench.plane.take_planned(), "it began");
+    bench.end(exchange, 200, 7);
+    assert!(!bench.plane.take_planned(), "the others know soon anyway");
+    let (exchange, _) = bench.begin("a", 8);
+    assert!(!bench.plane.take_planned());
+    bench.end(exchange, 503, 9);
+    assert!(bench.plane.take_planned(), "a report is due sooner");
+}
+
+/// A tenth passes at first: what a breaker draws is drawn.
+#[test]
+fn a_ramp_lets_pass_a_share() {
+    let mut bench =
+        Bench::new(&guarded("").replace("\"probes\": 1", "\"probes\": 1, \"ramp_ms\": 10000"));
+    fail(&mut bench, 4, 0);
+    assert_eq!(bench.request("a", 200, 1_000), Verdict::Pass, "the probe");
+    let passed = (0..1_000).filter(|_| bench.request("a", 200, 1_010) == Verdict::Pass);
+    let passed = passed.count();
+    assert!((50..=200).contains(&passed), "{passed} of 1,000");
+}
+
+#[test]
 fn shadow_refuses_nobody_and_learns_as_if_it_did() {
     let mut bench = Bench::new(&guarded(r#", "mode": "shadow""#));
     fail(&mut bench, 4, 0);
