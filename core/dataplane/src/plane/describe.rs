@@ -31,12 +31,16 @@ impl Plane {
         }
         match exchange.allowance {
             Allowance::None => false,
-            Allowance::Taken | Allowance::Shadow => true,
-            Allowance::Free => is_failed(exchange, ending) || self.is_watching(exchange),
+            Allowance::Taken(_) | Allowance::Shadow => true,
+            // What was answered here was not tried, and says nothing of the service.
+            Allowance::Free => {
+                exchange.verdict() == OwnVerdict::Passed
+                    && (is_failed(ending) || self.is_watching(exchange))
+            }
         }
     }
 
-    fn is_watching(&mut self, exchange: &Exchange) -> bool {
+    pub(super) fn is_watching(&mut self, exchange: &Exchange) -> bool {
         let entry = self.client.entry(exchange.scope);
         let budget = entry.and_then(|entry| entry.retries.as_deref());
         budget.is_some_and(RetryBudget::is_watching)
@@ -91,11 +95,10 @@ fn named<'a>(
 }
 
 /// Whether the service may have failed a request. Said of a few more than did: what is asked too much harms nobody.
-fn is_failed(exchange: &Exchange, ending: &Ending) -> bool {
-    exchange.verdict() == OwnVerdict::Passed
-        && (ending.status.is_none_or(|status| 500 <= status)
-            || ending.flags != Flags::default()
-            || ending.grpc.is_some_and(|status| status != 0))
+fn is_failed(ending: &Ending) -> bool {
+    ending.status.is_none_or(|status| 500 <= status)
+        || ending.flags != Flags::default()
+        || ending.grpc.is_some_and(|status| status != 0)
 }
 
 impl Exchange {

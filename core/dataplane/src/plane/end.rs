@@ -81,7 +81,7 @@ impl Plane {
                     shedder.begin_anew(now);
                 }
                 if let Some(budget) = &mut entry.retries {
-                    budget.forget();
+                    budget.forget(now);
                 }
             }
             self.has_planned |= self.outbox.hurry(now);
@@ -217,6 +217,7 @@ fn teach(
     if exchange.is_judged_retry
         && exchange.fault.is_none()
         && let Some(budget) = &mut entry.retries
+        && budget.learns_from(exchange.began)
     {
         // Who went away before the answer had no use of it, nor has who got another failure, whatever objectives
         // call bad. What was answered here says nothing, nor what a fault made of it.
@@ -260,14 +261,15 @@ fn settle(entry: &mut Entry, exchange: &Exchange, ended: &Ended, judged: Judged)
             entry.shadow_retries_refused += 1;
             entry.shadow_retries_refused_good += u64::from(is_good);
         }
-        Allowance::Free | Allowance::Taken | Allowance::Shadow => {}
+        Allowance::Free | Allowance::Taken(_) | Allowance::Shadow => {}
     }
     let Some(budget) = &mut entry.retries else {
         return;
     };
     budget.settle(exchange.allowance, retries);
     let is_left = judged.outcome == Outcome::ClientCancel;
-    if exchange.fault.is_none() && (is_left || judged.outcome.is_evidence()) {
+    let is_known = exchange.fault.is_none() && budget.learns_from(exchange.began);
+    if is_known && (is_left || judged.outcome.is_evidence()) {
         budget.learn_tried(Tried {
             retries,
             wants_more,

@@ -15,7 +15,8 @@
 //! - *They do not*: then a token bucket decides. Each first attempt adds `share` of a retry, up
 //!   to what `least` gives in ten seconds; each second adds `least` retries, up to one second's worth. What
 //!   passes is enough to find out that retries help again: when as many more were served well, all pass. When
-//!   the scope's breaker has found out that the service is back, what was in vain before is forgotten.
+//!   the scope's breaker has found out that the service is back, what was in vain before is forgotten, and requests that
+//!   began before say nothing any more.
 //! - *The scope sheds*: then only `least` pass. Whoever tries again is not served before those who come the first time.
 //!
 //! In any time `t`, at most `share · first attempts + least · t + 11 · least` pass while they do not help.
@@ -26,7 +27,7 @@
 
 mod outbound;
 
-pub use outbound::{Allowance, NO_RETRIES, Tried};
+pub use outbound::{Allowance, NO_RETRIES, Pool, Tried};
 
 use sloop_model::{Mode, RetryConfig, RetryRule, Share, Time, WallTime};
 
@@ -67,6 +68,8 @@ pub struct RetryBudget {
     owed: u64,
     /// Requests that went out in a row and wanted no retry in vain, up to [`Self::CALM`].
     calm: u32,
+    /// When it last forgot what it had learnt.
+    forgot_at: Time,
 }
 
 /// A retry, in the unit of the bucket: so each nanosecond adds `least`, without a rest.
@@ -94,6 +97,7 @@ impl RetryBudget {
             in_vain: 0,
             owed: 0,
             calm: 0,
+            forgot_at: Time::default(),
         };
         budget.timely = budget.timely_max();
         budget
@@ -123,16 +127,22 @@ impl RetryBudget {
     /// Decides about a retry that comes at `now`.
     pub fn admit(&mut self, strain: Strain, now: Time) -> RetryAdmit {
         self.fill(now);
-        let is_allowed = match strain {
-            Strain::Sheds => take(&mut self.timely),
-            // What helps is counted, too: when it does not any more, nothing is saved up.
-            Strain::None => take(&mut self.earned) || take(&mut self.timely) || self.helps(),
-        };
+        // What helps is counted, too: when it does not any more, nothing is saved up.
+        let is_taken = self.take(strain).is_some();
+        let is_allowed = is_taken || (strain == Strain::None && self.helps());
         match (is_allowed, self.mode) {
             (true, Mode::Enforce | Mode::Shadow) => RetryAdmit::Pass,
             (false, Mode::Enforce) => RetryAdmit::Refuse,
             (false, Mode::Shadow) => RetryAdmit::Shadow,
         }
+    }
+
+    /// Takes a retry out of what may be used, and says of which.
+    fn take(&mut self, strain: Strain) -> Option<Pool> {
+        if strain == Strain::None && take(&mut self.earned) {
+            return Some(Pool::Earned);
+        }
+        take(&mut self.timely).then_some(Pool::Timely)
     }
 
     /// Learns what came of a retry that had passed.
@@ -154,9 +164,17 @@ impl RetryBudget {
         }
     }
 
-    /// The service is back, as its breaker found out: what came of retries before says nothing of it.
-    pub const fn forget(&mut self) {
-        self.in_vain = 0;
+    /// The service is back, as its breaker found out at `now`: what came of retries before says nothing of it, nor what
+    /// will come of requests that are under way.
+    pub const fn forget(&mut self, now: Time) {
+        (self.in_vain, self.owed) = (0, 0);
+        self.forgot_at = now;
+    }
+
+    /// Whether it may learn from a request that began then.
+    #[must_use]
+    pub fn learns_from(&self, began: Time) -> bool {
+        self.forgot_at <= began
     }
 
     /// Whether retries are taken to help.

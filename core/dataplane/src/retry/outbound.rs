@@ -5,7 +5,7 @@
 //!
 //! - *Retries help*: the route's retry policy decides alone, and nothing is written.
 //! - *They do not, or the scope sheds*: a request that may be tried again takes a retry out of the bucket when it comes. It
-//!   gives it back if it needed none, and owes what it needed besides, which the bucket pays first. Without one
+//!   gives it back where it took it if it needed none, and owes what it needed besides, which the bucket pays first. Without one
 //!   to take it goes out with [`NO_RETRIES`]. What was saved up while nobody counted is no credit.
 //!
 //! What came of retries says whether they help: of those of a request that was served well the last one helped; all others were
@@ -13,6 +13,8 @@
 //!
 //! While there were no more in vain than served well, one that is served well changes nothing, and nobody needs to know of it. So Envoy
 //! is asked for the attempts of what failed alone, and of all answers only after some were in vain ([`RetryBudget::is_watching`]).
+//! So an answer below 500 that objectives call bad, as one that came too late, does not begin it, and counts among the calm ones:
+//! retries that lead to nothing else are bounded where requests come in.
 //!
 //! Who is served at once makes no retries, and so there may be none to tell that they help again. Therefore
 //! [`RetryBudget::CALM`] requests in a row that wanted none, or a good one, end it as well: where less than one in so many wants a
@@ -21,9 +23,9 @@
 //! In any time `t`, at most `share · first attempts + least · t + 11 · least` retries are made while they do not help, and
 //! what requests that are under way make beyond their first.
 
-use sloop_model::Time;
+use sloop_model::{Mode, Time};
 
-use super::{RETRY, RetryAdmit, RetryBudget, Strain};
+use super::{RETRY, RetryBudget, Strain};
 
 /// Takes precedence over the number of retries in the route's policy and in what the application asks for; Envoy takes it out before
 /// it sends the request on. Only none is never more than there would have been.
@@ -36,11 +38,20 @@ pub enum Allowance {
     #[default]
     Free,
     /// The same, and one was taken out of the bucket for it.
-    Taken,
+    Taken(Pool),
     /// The same, but only because of the shadow mode.
     Shadow,
     /// None.
     None,
+}
+
+/// What a retry was taken out of, and goes back to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pool {
+    /// What first attempts allow for.
+    Earned,
+    /// What the passing of time allows for.
+    Timely,
 }
 
 /// What came of a request that went out.
@@ -55,8 +66,9 @@ pub struct Tried {
 }
 
 impl RetryBudget {
-    /// A retry budget is a tenth of first attempts at least (`sloop_controllers`), and each retries ten times at most: with less than one in a
-    /// hundred that want any, they are within it.
+    /// A derived retry budget is a tenth of first attempts at least (`sloop_controllers`): where fewer than one in a hundred want
+    /// any, and each ten at most, they are within it. Of a declared one with less, down to no `share` at all, this is not
+    /// true: there, retries in vain of fewer than one in a hundred may be more than it allows.
     pub const CALM: u32 = 100;
 
     /// Decides, at `now`, about a request that goes out.
@@ -71,10 +83,10 @@ impl RetryBudget {
             *pool -= paid;
             self.owed -= paid;
         }
-        match self.admit(strain, now) {
-            RetryAdmit::Pass => Allowance::Taken,
-            RetryAdmit::Shadow => Allowance::Shadow,
-            RetryAdmit::Refuse => Allowance::None,
+        match (self.take(strain), self.mode) {
+            (Some(pool), Mode::Enforce | Mode::Shadow) => Allowance::Taken(pool),
+            (None, Mode::Shadow) => Allowance::Shadow,
+            (None, Mode::Enforce) => Allowance::None,
         }
     }
 
@@ -82,17 +94,13 @@ impl RetryBudget {
     pub fn settle(&mut self, allowance: Allowance, retries: u32) {
         match (allowance, retries.checked_sub(1)) {
             (Allowance::Free | Allowance::Shadow | Allowance::None, _) => {}
-            (Allowance::Taken, None) => {
-                let (pool, most) = match self.earned_max() {
-                    0 => (
-                        &mut self.timely,
-                        u64::from(self.rule.limits().least) * RETRY,
-                    ),
-                    most => (&mut self.earned, most),
-                };
-                *pool = (*pool + RETRY).min(most);
+            (Allowance::Taken(Pool::Earned), None) => {
+                self.earned = (self.earned + RETRY).min(self.earned_max());
             }
-            (Allowance::Taken, Some(more)) => {
+            (Allowance::Taken(Pool::Timely), None) => {
+                self.timely = (self.timely + RETRY).min(self.timely_max());
+            }
+            (Allowance::Taken(_), Some(more)) => {
                 self.owed = self.owed.saturating_add(u64::from(more) * RETRY);
             }
         }

@@ -82,6 +82,46 @@ fn nobody_asks_for_attempts_while_all_is_well() {
     assert!(!asked(&mut bench, Some(2)), "as many helped");
 }
 
+const BREAKER: &str = r#", "breaker": {"limits": {"window_ms": 10000, "calls_min": 4, "failed_max": 5000,
+    "open_ms": 1000, "open_max_ms": 10000, "probes": 1}}"#;
+
+#[test]
+fn what_was_refused_here_is_not_asked_of() {
+    let mut bench = Bench::new(&bounded(BREAKER));
+    made(&mut bench, 4, None, 0);
+    let begun = bench.begin_with(Side::Client, "a", &[], 0);
+    assert!(matches!(begun.verdict, Verdict::Refuse { .. }), "open");
+    let ending = Ending {
+        status: Some(503),
+        flags: Flags::default(),
+        grpc: None,
+    };
+    assert!(
+        bench.plane.is_watching(&begun.exchange),
+        "some were in vain"
+    );
+    assert!(!bench.plane.asks_attempts(&begun.exchange, &ending));
+    bench.end(begun.exchange, 503, 0);
+}
+
+#[test]
+fn what_began_before_the_service_was_back_says_nothing_of_it() {
+    let mut bench = Bench::new(&bounded(BREAKER));
+    let old = (0..20).map(|_| bench.begin_with(Side::Client, "a", &[], 0).exchange);
+    let old: Vec<_> = old.collect();
+    made(&mut bench, 4, None, 0);
+    assert_eq!(send(&mut bench, Some(1), 1_100).retries, 0, "it is back");
+    for mut exchange in old {
+        exchange.attempted(RETRIES + 1);
+        bench.end(exchange, 504, 1_200);
+    }
+    let begun = bench.begin_with(Side::Client, "a", &[], 1_300);
+    assert_eq!(begun.verdict, Verdict::Pass);
+    assert_eq!(bench.wrote(HEADER), None);
+    assert!(!bench.plane.is_watching(&begun.exchange));
+    bench.end(begun.exchange, 200, 1_300);
+}
+
 #[test]
 fn what_has_no_retries_is_not_asked_of() {
     let mut bench = Bench::new(&bounded(""));

@@ -188,3 +188,20 @@ fn when_the_breaker_finds_the_service_back_what_was_in_vain_is_forgotten() {
     assert_eq!(attempt(&mut bench, "1", 200, 1_100), Verdict::Pass);
     assert_eq!(refused(&mut bench, 10, 200, 1_100), 0);
 }
+
+#[test]
+fn retries_that_came_before_the_service_was_back_say_nothing_of_it() {
+    let breaker = r#", "breaker": {"limits": {"window_ms": 10000, "calls_min": 4, "failed_max": 5000,
+        "open_ms": 1000, "open_max_ms": 10000, "probes": 1}}"#;
+    let json = config(&scope("a", &format!(r#""retries": {{{LIMITS}}}{breaker}"#)));
+    let mut bench = Bench::new(&json);
+    let old = (0..20).map(|_| bench.begin_with(Side::Server, "a", &[(ATTEMPT, b"2")], 0));
+    let old: Vec<_> = old.map(|begun| begun.exchange).collect();
+    let firsts = (0..5).map(|_| attempt(&mut bench, "1", 500, 0));
+    assert!(firsts.last().is_some_and(|it| it != Verdict::Pass), "open");
+    assert_eq!(attempt(&mut bench, "1", 200, 1_100), Verdict::Pass);
+    for exchange in old {
+        bench.end(exchange, 504, 1_200);
+    }
+    assert_eq!(refused(&mut bench, 10, 200, 1_200), 0);
+}

@@ -166,17 +166,39 @@ fn in_shadow_it_forbids_nothing() {
 fn while_the_scope_sheds_only_the_least_are_made() {
     let mut out = Out::new(&config(2_000, 2));
     out.send(1_000, 0, WELL);
-    let allowed = (0..10).map(|_| out.budget.allow(Strain::Sheds, at(0)));
-    let taken = allowed.filter(|one| *one == Allowance::Taken).count();
-    assert_eq!(taken, 2);
-    for _ in 0..2 {
-        out.budget.settle(Allowance::Taken, 0);
+    let taken = |out: &mut Out| {
+        let allowed = (0..10).map(|_| out.budget.allow(Strain::Sheds, at(0)));
+        let taken = allowed.filter(|one| *one != Allowance::None);
+        taken.collect::<Vec<_>>()
+    };
+    for _ in 0..100 {
+        let all = taken(&mut out);
+        assert_eq!(all, [Allowance::Taken(Pool::Timely); 2]);
+        // They needed none, and so the next ones may.
+        all.into_iter().for_each(|one| out.budget.settle(one, 0));
     }
+    assert_eq!(taken(&mut out).len(), 2);
     assert_eq!(
         out.budget.allow(Strain::None, at(0)),
         Allowance::Free,
         "they help"
     );
+}
+
+#[test]
+fn what_is_owed_is_forgotten_when_the_service_is_back() {
+    let mut out = Out::new(&config(0, 1));
+    out.send(7, 0, FAILS);
+    assert_eq!(
+        out.budget.allow(Strain::Sheds, at(1_000)),
+        Allowance::None,
+        "it pays"
+    );
+    out.send(1, 2_000, FAILS);
+    out.budget.forget(at(2_000));
+    let taken = Allowance::Taken(Pool::Timely);
+    assert_eq!(out.budget.allow(Strain::Sheds, at(3_000)), taken);
+    assert!(!out.budget.learns_from(at(1_999)) && out.budget.learns_from(at(2_000)));
 }
 
 #[test]
@@ -186,7 +208,7 @@ fn what_needs_none_gives_back_what_it_took() {
         out.send(6, 0, FAILS);
         for _ in 0..5 {
             let allowance = out.budget.allow(Strain::None, at(0));
-            assert_eq!(allowance, Allowance::Taken);
+            assert!(matches!(allowance, Allowance::Taken(_)), "{allowance:?}");
             out.budget.settle(allowance, 0);
         }
     }
@@ -198,21 +220,48 @@ fn calls() -> impl Strategy<Value = Vec<(u64, Strain, u32)>> {
     prop::collection::vec((0..SECOND / 10, strain, 1..=RETRIES + 2), 0..400)
 }
 
+/// What comes after so many nanoseconds, whether it fails, and how many begin before it ends.
+fn slow_calls() -> impl Strategy<Value = Vec<(u64, Strain, bool, usize)>> {
+    let strain = prop_oneof![4 => Just(Strain::None), 1 => Just(Strain::Sheds)];
+    prop::collection::vec(
+        (0..SECOND / 10, strain, any::<bool>(), 0..=UNDER_WAY),
+        0..400,
+    )
+}
+
+/// Requests that begin before an earlier one ends, at most.
+const UNDER_WAY: usize = 5;
+
 proptest! {
     #[test]
     fn retries_in_vain_are_never_more_than_the_budget(
-        calls in calls(), share in 0..=10_000_u16, least in 1..=20_u32,
+        calls in slow_calls(), share in 0..=10_000_u16, least in 1..=20_u32,
     ) {
-        let mut out = Out { budget: in_vain(share, least), made: 0, requests: 0 };
-        let mut nanos = 0;
-        for (after, strain, _) in calls {
+        let mut budget = in_vain(share, least);
+        let (mut nanos, mut made) = (0, 0_u32);
+        let mut under_way = Vec::new();
+        for (index, (after, strain, fails, others)) in calls.iter().copied().enumerate() {
             nanos += after;
-            out.one(strain, nanos, FAILS);
+            let allowance = budget.allow(strain, Time::from_nanos(nanos));
+            under_way.push((index + others, allowance, fails));
+            let (ended, rest) = under_way.into_iter().partition(|(end, ..)| *end <= index);
+            under_way = rest;
+            let ended: Vec<(usize, Allowance, bool)> = ended;
+            for (_, allowance, fails) in ended {
+                let may = fails && allowance != Allowance::None;
+                let retries = if may { RETRIES } else { 0 };
+                budget.settle(allowance, retries);
+                let is_good = !fails;
+                budget.learn_tried(Tried { retries, wants_more: fails, is_good });
+                made += retries;
+            }
         }
-        let earned = u128::from(out.requests) * u128::from(share) / 10_000;
+        let earned = calls.len() as u128 * u128::from(share) / 10_000;
         let timely = u128::from(nanos) * u128::from(least) / u128::from(SECOND);
-        let bound = earned + timely + u128::from(least) * 11 + u128::from(RETRIES - 1);
-        prop_assert!(u128::from(out.made) <= bound, "{} of {bound}", out.made);
+        let beyond = u128::from(RETRIES - 1) * (UNDER_WAY as u128 + 1);
+        let bound = earned + timely + u128::from(least) * 11 + beyond;
+        prop_assert!(!budget.helps());
+        prop_assert!(u128::from(made) <= bound, "{made} of {bound}");
     }
 
     #[test]
