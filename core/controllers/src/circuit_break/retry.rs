@@ -42,8 +42,8 @@
 //! thousand retries, `0.144 · 500 + 3 = 75` pass: the service is sent 575. After the outage ten retries
 //! that are served well, a second's worth or less, make all of them pass.
 //!
-//! On the client's side it is the same for each caller: 500 requests per second to a service that fails all, which its Envoy would
-//! try twice more each, are 575 and no more than 75 retries.
+//! On the client's side it is the same for each worker of a caller: of 500 requests per second to a service that fails all, which its
+//! Envoy would try twice more each, 575 attempts are made, 75 of them retries.
 //!
 //! # Limits
 //!

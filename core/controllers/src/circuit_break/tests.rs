@@ -11,9 +11,9 @@ use sloop_model::{
 
 use super::*;
 use crate::{
-    BreakerCause, BreakerChange, BreakerReading, BudgetingMethod, DeadlineChoice, Indicator,
-    ObjectiveCounts, Observation, RouteSelector, ScopeCounts, SloMode, SloObjective, SloSource,
-    SloWindow,
+    BreakerCause, BreakerChange, BreakerReading, BudgetingMethod, Controllers, DeadlineChoice,
+    Indicator, IntentId, ObjectiveCounts, Observation, RouteSelector, ScopeCounts, Slo, SloMode,
+    SloObjective, SloSource, SloWindow,
 };
 
 /// A quarter of an hour after a renewal of leases.
@@ -272,6 +272,44 @@ fn no_order_when_all_breakers_are_open() {
         "{}",
         decision.because
     );
+}
+
+#[test]
+fn where_callers_are_judged_it_is_their_retries_that_are_bounded() {
+    for (mode, expected) in [
+        (SloMode::Shadow, Mode::Shadow),
+        (SloMode::Actionable, Mode::Enforce),
+    ] {
+        let mut intent = slo(mode, 0.99);
+        for objective in &mut intent.objectives {
+            objective.source.as_mut().unwrap().side = Side::Client;
+        }
+        let mut controllers = Controllers::with_all();
+        let body = serde_json::to_string(&intent).unwrap();
+        let id = IntentId("SLO/pay".into());
+        controllers.put(&id, Slo::KIND, &body).unwrap();
+        let mut world = World::default();
+        world.begin_step(at(1));
+        let step = controllers.step(&mut world);
+        let budgets = step.policies.iter().filter_map(|policy| match policy.rule {
+            Rule::RetryBudget { mode, limits, .. } => Some((policy.scope.side, mode, limits)),
+            Rule::Break { .. }
+            | Rule::Trip(_)
+            | Rule::Count(_)
+            | Rule::Fault(_)
+            | Rule::Shed { .. }
+            | Rule::Deny(_)
+            | Rule::Deadline { .. } => None,
+        });
+        let limits = retry::retry_limits(Target::parse(0.99).unwrap()).unwrap();
+        assert_eq!(
+            budgets.collect::<Vec<_>>(),
+            [(Side::Client, expected, limits)]
+        );
+        let status = &controllers.slo_statuses(&world, &step)[0].objectives[0];
+        let share = status.retries.as_ref().unwrap().share;
+        assert!((share - 0.144).abs() < 1e-9, "{share}");
+    }
 }
 
 #[test]

@@ -169,7 +169,7 @@ fn an_slo_on_some_requests_of_a_route_counts_and_protects_none() {
         because.contains("some requests of a route only"),
         "{because}"
     );
-    let counted = crate::Slo.step(&intent, &mut crate::SloMemory::default(), &world);
+    let counted = Slo.step(&intent, &mut crate::SloMemory::default(), &world);
     let [
         Policy {
             rule: Rule::Count(objective),
