@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 
 use http::Uri;
+use sloop_model::Side;
 
 use super::table::{Table, ago, latency, percent};
 use super::{CliError, client, get};
@@ -64,14 +65,20 @@ fn describe(scope: &ScopeStatus, at_ms: u64, out: &mut dyn Write) -> io::Result<
     writeln!(out)
 }
 
-/// As `7; 5 refused, 2 in shadow, of which 1 would have been good`.
+/// As `7; 5 refused, 2 in shadow, of which 1 would have been good`. Where requests go out, a budget refuses none, and
+/// retries are counted with `attempts` only: `5 not tried again, ...`.
 fn retries(scope: &ScopeStatus) -> String {
     let Some(budget) = scope.retry_budget else {
         return scope.retries.to_string();
     };
+    let (made, what) = match (scope.side, scope.retries) {
+        (Side::Client, 0) => (String::new(), "not tried again"),
+        (Side::Client, made) => (format!("{made}; "), "not tried again"),
+        (Side::Server, made) => (format!("{made}; "), "refused"),
+    };
     format!(
-        "{}; {} refused, {} in shadow, of which {} would have been good",
-        scope.retries, budget.refused, budget.shadow, budget.shadow_good
+        "{made}{} {what}, {} in shadow, of which {} would have been good",
+        budget.refused, budget.shadow, budget.shadow_good
     )
 }
 
@@ -197,6 +204,27 @@ mod tests {
             "slow         fault   4          300.0ms   310.0ms",
         ] {
             assert!(text.contains(part), "{part}: {text}");
+        }
+    }
+
+    #[test]
+    fn where_requests_go_out_retries_are_shown_where_they_are_counted() {
+        for (side, made, expected) in [
+            ("client", 0, "  300 not tried again, 0 in shadow"),
+            ("client", 7, "  7; 300 not tried again, 0 in shadow"),
+            ("server", 0, "  0; 300 refused, 0 in shadow"),
+        ] {
+            let scope = format!(
+                r#"{{"service": "checkout", "route": "pay", "side": "{side}", "requests": 30, "outcomes": {{}},
+                    "refused": 0, "shadow_refused": 0, "shadow_refused_good": 0, "breakers": [],
+                    "retries": {made}, "faults": {{"delayed": 0, "aborted": 0}},
+                    "retry_budget": {{"refused": 300, "shadow": 0, "shadow_good": 0}}, "reported_ms": 1000}}"#
+            );
+            let scope: ScopeStatus = serde_json::from_str(&scope).unwrap();
+            let mut out = Vec::new();
+            describe(&scope, 3_000, &mut out).unwrap();
+            let text = String::from_utf8(out).unwrap();
+            assert!(text.contains(expected), "{expected}: {text}");
         }
     }
 }
