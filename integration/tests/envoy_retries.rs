@@ -199,25 +199,17 @@ impl Outbound {
         }
     }
 
-    /// Calls with a header, or without. Nothing that says how often to try reaches the service.
-    async fn call(&self, calls: usize, header: Option<(&str, &[u8])>) -> Came {
-        sent(&self.outbound, &self.app, calls, header).await
+    /// Calls with these headers. Nothing that says how often to try reaches the service.
+    async fn call(&self, calls: usize, headers: &[(&str, &[u8])]) -> Came {
+        sent(&self.outbound, &self.app, calls, headers).await
     }
 }
 
-async fn sent(
-    outbound: &Caller,
-    app: &Upstream,
-    calls: usize,
-    header: Option<(&str, &[u8])>,
-) -> Came {
+async fn sent(outbound: &Caller, app: &Upstream, calls: usize, headers: &[(&str, &[u8])]) -> Came {
     let began = Instant::now();
     let mut came = Came::default();
     for _ in 0..calls {
-        let answer = match header {
-            Some((name, value)) => outbound.get_with("/", name, value).await.unwrap(),
-            None => outbound.get("/").await.unwrap(),
-        };
+        let answer = outbound.get_with_all("/", headers).await.unwrap();
         came.good += u64::from(answer.status() == StatusCode::OK);
     }
     let arrived = app.take();
@@ -251,9 +243,9 @@ async fn a_callers_budget_comes_before_the_retries_of_its_route_and_they_come_ba
     const CALLS: u64 = 300;
     let hop = Outbound::start(&budget(), &policy()).await;
     hop.app.answer(StatusCode::INTERNAL_SERVER_ERROR);
-    let learning = hop.call(100, None).await;
+    let learning = hop.call(100, &[]).await;
     assert!(100 + LEARNING <= learning.attempts, "{learning:?}");
-    let came = hop.call(300, None).await;
+    let came = hop.call(300, &[]).await;
     let most = attempts_most(&came, CALLS);
     assert!((CALLS..=most).contains(&came.attempts), "{most}: {came:?}");
     let calls = CALLS + 100;
@@ -278,9 +270,9 @@ async fn a_callers_budget_comes_before_the_retries_of_its_route_and_they_come_ba
     );
 
     hop.app.answer(StatusCode::OK);
-    hop.call(CALM, None).await;
+    hop.call(CALM, &[]).await;
     hop.app.fail(Share::try_from(2_500).unwrap());
-    let came = hop.call(200, None).await;
+    let came = hop.call(200, &[]).await;
     assert!(30 < came.attempts - 200, "more than the budget: {came:?}");
     assert!(190 < came.good, "{came:?}");
     hop.caller.is_whole().await;
@@ -289,11 +281,16 @@ async fn a_callers_budget_comes_before_the_retries_of_its_route_and_they_come_ba
 #[tokio::test]
 async fn a_callers_budget_comes_before_what_the_application_asks_for() {
     const CALLS: u64 = 200;
-    // How often, it does not say: Envoy's default is once.
-    let asks = Some(("x-envoy-retry-on", &b"5xx"[..]));
+    let on = ("x-envoy-retry-on", &b"5xx"[..]);
+    let asks = &[on, ("x-envoy-max-retries", b"2")];
     let without = Outbound::start(&json!({}), &json!({})).await;
     without.app.answer(StatusCode::INTERNAL_SERVER_ERROR);
-    assert_eq!(without.call(20, asks).await.attempts, 40);
+    assert_eq!(
+        without.call(20, &[on]).await.attempts,
+        40,
+        "Envoy's default"
+    );
+    assert_eq!(without.call(20, asks).await.attempts, 60);
     let hop = Outbound::start(&budget(), &json!({})).await;
     hop.app.answer(StatusCode::INTERNAL_SERVER_ERROR);
     hop.call(100, asks).await;
@@ -301,7 +298,7 @@ async fn a_callers_budget_comes_before_what_the_application_asks_for() {
     let most = attempts_most(&came, CALLS);
     assert!((CALLS..=most).contains(&came.attempts), "{most}: {came:?}");
     // Where nobody tries again there is nothing to refuse, and the header does not go on either.
-    assert_eq!(hop.call(20, None).await.attempts, 20);
+    assert_eq!(hop.call(20, &[]).await.attempts, 20);
 }
 
 const DOCUMENTS: &str = "
@@ -332,7 +329,7 @@ async fn a_document_bounds_the_retries_of_callers_while_the_service_fails() {
         bootstrap.to_yaml().replace(route, &retried)
     })
     .await;
-    let call = async |calls| sent(&sidecar.outbound, &app, calls, None).await;
+    let call = async |calls| sent(&sidecar.outbound, &app, calls, &[]).await;
     app.answer(StatusCode::INTERNAL_SERVER_ERROR);
     assert_eq!(call(20).await.attempts, 60, "nothing is declared");
     control.declare(DOCUMENTS);

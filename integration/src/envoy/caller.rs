@@ -57,8 +57,24 @@ impl Caller {
         name: &str,
         value: &[u8],
     ) -> anyhow::Result<Response<Bytes>> {
-        self.send(Request::get(self.uri(path)).header(name, value))
-            .await
+        self.get_with_all(path, &[(name, value)]).await
+    }
+
+    /// `GET path` with these headers, whose values may be any bytes.
+    ///
+    /// # Errors
+    ///
+    /// When there is no answer.
+    pub async fn get_with_all(
+        &self,
+        path: &str,
+        headers: &[(&str, &[u8])],
+    ) -> anyhow::Result<Response<Bytes>> {
+        let request = Request::get(self.uri(path));
+        let add = |request: http::request::Builder, (name, value): &(&str, &[u8])| {
+            request.header(*name, *value)
+        };
+        self.send(headers.iter().fold(request, add)).await
     }
 
     /// The statuses of `count` requests for `path`, one after the other.
