@@ -38,6 +38,23 @@ pub struct Only {
 }
 
 impl Only {
+    /// Its lists with the names of their fields, in the order of the fields.
+    #[must_use]
+    pub fn lists(&self) -> [(&'static str, &[DimensionValue]); 3] {
+        let Self {
+            method,
+            caller,
+            origin,
+        } = self;
+        [("method", method), ("caller", caller), ("origin", origin)]
+    }
+
+    /// Whether sidecars of `service` count it outbound, where a caller is the service whose sidecar it is.
+    #[must_use]
+    pub fn is_for_calls_of(&self, service: &str) -> bool {
+        self.caller.is_empty() || self.caller.iter().any(|caller| caller.as_str() == service)
+    }
+
     /// Checks the lists.
     ///
     /// # Errors
@@ -47,8 +64,8 @@ impl Only {
         if *self == Self::default() {
             return Err(InvalidSelector::Empty);
         }
-        let lists = [&self.method, &self.caller, &self.origin];
-        let longest = lists.map(Vec::len).into_iter().max().unwrap_or_default();
+        let lengths = self.lists().map(|(_, names)| names.len());
+        let longest = lengths.into_iter().max().unwrap_or_default();
         if Selector::CONDITIONS_MAX < longest {
             return Err(InvalidSelector::TooMany { given: longest });
         }

@@ -115,13 +115,8 @@ fn in_words(source: &SloSource) -> String {
 
 /// Which of them, as `, only method GET or HEAD, caller shop`.
 fn add_only(text: &mut String, only: &Only) {
-    let Only {
-        method,
-        caller,
-        origin,
-    } = only;
     let mut before = ", only";
-    for (what, names) in [("method", method), ("caller", caller), ("origin", origin)] {
+    for (what, names) in only.lists() {
         if !names.is_empty() {
             let names: Vec<&str> = names.iter().map(DimensionValue::as_str).collect();
             text.push_str(&format!("{before} {what} {}", names.join(" or ")));
