@@ -13,9 +13,9 @@
 //! - While a deadline is given anywhere, all filters pass on what is left of one,
 //!   as it would end at the first hop otherwise; but for what settings say.
 //!
-//! The same arguments give the same configuration byte for byte, and it always
+//! The same arguments give the same configuration byte for byte, and with [`Configured::with`] it always
 //! passes [`FilterConfig::check`] as far as routes and policies are concerned:
-//! whatever does not fit is left out and said.
+//! whatever does not fit is left out and said. What would count nothing is left out before what is too much.
 
 mod fit;
 mod routes;
@@ -52,7 +52,8 @@ pub struct Configured {
     pub left_out: Vec<String>,
 }
 
-/// What the filter of `service` on `side` must know.
+/// What the filter of `service` on `side` must know, but for what [`Configured::with`] adds. Only with that it has no more
+/// objectives on a scope than a filter takes.
 #[must_use]
 pub fn filter_config(
     service: &ServiceName,
@@ -157,7 +158,7 @@ struct Making<'a> {
 impl Making<'_> {
     /// Adds the scopes of one service.
     fn add(&mut self, service: &ServiceName) {
-        let rules = Rules::of(service, (self.own, self.side), self.policies);
+        let rules = Rules::of(service, self.own, self.side, self.policies);
         let routes = Routes::of(service, self.side, self.route_sets, &mut self.left_out);
         if self.side == Side::Server {
             self.deny.extend(rules.denied_everywhere());

@@ -1,15 +1,17 @@
 //! What a configuration is told beside policies, and what must go so that a filter takes it.
 
 use sloop_model::{
-    Criticality, DenyRule, Dimension, FilterConfig, Module, ScopeConfig, TraceOwner, TraceResponse,
+    Criticality, DenyRule, Dimension, FilterConfig, Module, Objective, ScopeConfig, TraceOwner,
+    TraceResponse,
 };
 
 use super::Configured;
-use super::rules::name_of;
+use super::rules::{name_of, surplus};
 use crate::{FilterSettings, RouteSet};
 
 impl Configured {
-    /// The same with what `settings` say about the filter, and with the criticality of routes.
+    /// The same with what `settings` say about the filter, with the criticality of routes, and without the objectives that
+    /// would count nothing by these settings or are too many for a scope.
     #[must_use]
     pub fn with(mut self, settings: &[FilterSettings], route_sets: &[RouteSet]) -> Self {
         FilterSettings::apply(settings, &mut self.config);
@@ -23,6 +25,7 @@ impl Configured {
             scope.criticality = criticality(scope, route_sets);
         }
         self.without_unasked();
+        self.without_surplus();
         self
     }
 
@@ -30,25 +33,45 @@ impl Configured {
     fn without_unasked(&mut self) {
         let settings = self.config.dimensions.as_ref();
         let is_asked = |dimension| settings.is_some_and(|settings| settings.includes(dimension));
-        let has = [Dimension::Caller, Dimension::Origin].map(is_asked);
+        let mut missing = vec![Dimension::Caller, Dimension::Origin];
+        missing.retain(|dimension| !is_asked(*dimension));
         for scope in &mut self.config.scopes {
             let on = format!("{} {}", scope.service, scope.route);
             scope.objectives.retain(|objective| {
-                let missing = objective.only.iter().find_map(|only| {
-                    let names = [("caller", &only.caller), ("origin", &only.origin)];
-                    let mut wants = names.into_iter().zip(has);
-                    wants.find_map(|((what, names), has)| {
-                        (!has && !names.is_empty()).then_some(what)
-                    })
-                });
-                if let Some(what) = missing {
-                    self.left_out.push(format!(
-                        "objective {} on {on}: is about some {what}s only, and no FilterSettings have dimensions.{what}",
-                        name_of(objective),
-                    ));
-                }
-                missing.is_none()
+                let lists = objective.only.iter().flat_map(|only| only.lists());
+                let mut named = lists.filter(|(_, names)| !names.is_empty());
+                let lacks = |(what, _): &(&str, _)| missing.iter().any(|it| it.name() == *what);
+                let Some((what, _)) = named.find(lacks) else {
+                    return true;
+                };
+                self.left_out.push(format!(
+                    "objective {} on {on}: is about some {what}s only, and the FilterSettings that hold here have no dimensions.{what}",
+                    name_of(objective),
+                ));
+                false
             });
+        }
+    }
+
+    /// Leaves out the objectives that are too many for one scope. First those stay that guard, then those about all requests,
+    /// which something may be derived from, then the others, each in the order of their ids.
+    fn without_surplus(&mut self) {
+        for scope in &mut self.config.scopes {
+            if scope.objectives.len() <= FilterConfig::OBJECTIVES_MAX {
+                continue;
+            }
+            let later = |one: &Objective| (one.guards.is_none(), one.only.is_some());
+            scope.objectives.sort_by_key(later);
+            for objective in surplus(&mut scope.objectives, FilterConfig::OBJECTIVES_MAX) {
+                self.left_out.push(format!(
+                    "objective {} on {} {}: a scope may have {}",
+                    name_of(&objective),
+                    scope.service,
+                    scope.route,
+                    FilterConfig::OBJECTIVES_MAX
+                ));
+            }
+            scope.objectives.sort();
         }
     }
 

@@ -20,7 +20,8 @@ impl<'a> Rules<'a> {
     /// Those among `policies` that are about `service` seen from `side`, and that sidecars of `own` are told.
     pub(super) fn of(
         service: &'a ServiceName,
-        (own, side): (&ServiceName, Side),
+        own: &ServiceName,
+        side: Side,
         policies: &'a [Policy],
     ) -> Self {
         let is_meant = |policy: &&Policy| {
@@ -69,7 +70,8 @@ impl<'a> Rules<'a> {
             .collect()
     }
 
-    /// What holds on `route`. Adds to `left_out` what is too much for one scope.
+    /// What holds on `route`. Adds to `left_out` what is too much for one scope, but for objectives: of those it is known
+    /// later which count anything.
     pub(super) fn scope_config(
         &self,
         route: &RouteName,
@@ -101,13 +103,6 @@ impl<'a> Rules<'a> {
         });
         guard(&mut config);
         let on = format!("{} {route}", self.service);
-        for objective in surplus(&mut config.objectives, FilterConfig::OBJECTIVES_MAX) {
-            left_out.push(format!(
-                "objective {} on {on}: a scope may have {}",
-                name_of(&objective),
-                FilterConfig::OBJECTIVES_MAX
-            ));
-        }
         for fault in surplus(&mut config.faults, FilterConfig::FAULTS_MAX) {
             left_out.push(format!(
                 "fault {} on {on}: a scope may have {}",
@@ -325,12 +320,8 @@ fn guard(config: &mut ScopeConfig) {
 pub(super) fn is_for(own: &ServiceName, policy: &Policy) -> bool {
     match (&policy.rule, policy.scope.side) {
         (Rule::Count(objective), Side::Client) => {
-            let mut callers = objective
-                .only
-                .iter()
-                .flat_map(|only| &only.caller)
-                .peekable();
-            callers.peek().is_none() || callers.any(|caller| caller.as_str() == own.as_str())
+            let only = objective.only.as_ref();
+            only.is_none_or(|only| only.is_for_calls_of(own.as_str()))
         }
         (
             Rule::Count(_)
@@ -360,7 +351,7 @@ fn denied(policy: &Policy) -> Option<DenyRule> {
 }
 
 /// Takes what is beyond `max` out of `list`.
-fn surplus<T>(list: &mut Vec<T>, max: usize) -> Vec<T> {
+pub(super) fn surplus<T>(list: &mut Vec<T>, max: usize) -> Vec<T> {
     list.split_off(max.min(list.len()))
 }
 

@@ -78,12 +78,17 @@ fn trip(id: u64) -> Rule {
     })
 }
 
-fn made(side: Side, sets: &[RouteSet], policies: &[Policy]) -> Configured {
+/// Without what settings say.
+fn bare(side: Side, sets: &[RouteSet], policies: &[Policy]) -> Configured {
     let settings = ConfigSettings {
         report: None,
         trace: TraceSettings::default(),
     };
-    let made = filter_config(&service("payments"), side, sets, policies, &settings);
+    filter_config(&service("payments"), side, sets, policies, &settings)
+}
+
+fn made(side: Side, sets: &[RouteSet], policies: &[Policy]) -> Configured {
+    let made = bare(side, sets, policies).with(&[], sets);
     made.config.check().unwrap();
     let json = serde_json::to_vec(&made.config).unwrap();
     assert_eq!(FilterConfig::parse(&json).unwrap(), made.config);
@@ -165,7 +170,7 @@ fn what_asks_for_a_dimension_that_is_not_there_is_left_out_and_said() {
     let with = |dimensions: &str| {
         let json = format!(r#"{{"name": "a", "dimensions": {dimensions}}}"#);
         let settings = serde_json::from_str(&json).unwrap();
-        made(Side::Server, &sets, &rules).with(&[settings], &sets)
+        bare(Side::Server, &sets, &rules).with(&[settings], &sets)
     };
     let indexes = |made: &Configured| -> Vec<u32> {
         told(made).into_iter().map(|(index, _)| index).collect()
@@ -175,7 +180,7 @@ fn what_asks_for_a_dimension_that_is_not_there_is_left_out_and_said() {
     assert_eq!(
         callers.left_out,
         [
-            "objective 1 of SLO pay on payments charge: is about some origins only, and no FilterSettings have dimensions.origin"
+            "objective 1 of SLO pay on payments charge: is about some origins only, and the FilterSettings that hold here have no dimensions.origin"
         ]
     );
     let both = with(r#"{"caller": {"xfcc": true}, "origin": {"baggage": "o"}}"#);
@@ -297,6 +302,38 @@ fn what_is_too_much_is_said() {
         made.left_out,
         ["objective 32 of SLO pay on payments charge: a scope may have 32"]
     );
+}
+
+#[test]
+fn what_counts_nothing_or_only_counts_takes_no_room_of_what_guards() {
+    let guards = |judge: Judge, only: &str, dimensions: &str| {
+        let (breaker, mut last) = (judging(judge), guarding(32, Mode::Enforce));
+        if let Rule::Count(objective) = &mut last {
+            objective.id.slo = SloName::try_from("shop").unwrap();
+        }
+        let some = (0..32).map(|index| count_only(index, only));
+        let rules = some.chain([last, count(33), breaker]);
+        let rules: Vec<Policy> = rules
+            .map(|rule| policy("payments", "charge", Side::Server, rule))
+            .collect();
+        let json = format!(r#"{{"name": "a", "dimensions": {dimensions}}}"#);
+        let settings = serde_json::from_str(&json).unwrap();
+        let made = bare(Side::Server, &[], &rules).with(&[settings], &[]);
+        made.config.check().unwrap();
+        let objectives = &made.config.scopes[0].objectives;
+        assert!(objectives.is_sorted());
+        assert_eq!(objectives.len() + made.left_out.len(), 34);
+        let guard = objectives.iter().filter(|one| one.guards.is_some());
+        let guard: Vec<u32> = guard.map(|one| one.id.index).collect();
+        assert!(objectives.iter().any(|one| one.id.index == 33), "about all");
+        (objectives.len(), guard)
+    };
+    let caller = r#"{"caller": ["web"]}"#;
+    let judge = Judge::Objectives;
+    assert_eq!(guards(judge, caller, "{}"), (2, vec![32]));
+    let all = r#"{"caller": {"xfcc": true}}"#;
+    assert_eq!(guards(judge, caller, all), (32, vec![32]));
+    assert_eq!(guards(Judge::Outcomes, caller, all), (32, vec![]));
 }
 
 #[test]
@@ -535,18 +572,22 @@ fn guarding(index: u32, mode: Mode) -> Rule {
     Rule::Count(objective)
 }
 
-/// The objectives that guard, when a breaker judges by `judge`.
-fn guards(judge: Judge, rules: &[Rule]) -> Vec<u32> {
+/// A breaker that judges by `judge`.
+fn judging(judge: Judge) -> Rule {
     let mut limits = *limits(0.99).limits();
     limits.manner.judge = judge;
-    let breaker = Rule::Break {
+    Rule::Break {
         mode: BreakerMode::Enforce,
         limits: limits.try_into().unwrap(),
         expires_at_ms: WallTime::from_millis(9),
-    };
+    }
+}
+
+/// The objectives that guard, when a breaker judges by `judge`.
+fn guards(judge: Judge, rules: &[Rule]) -> Vec<u32> {
     let policies: Vec<Policy> = rules
         .iter()
-        .chain([&breaker])
+        .chain([&judging(judge)])
         .map(|rule| policy("payments", "charge", Side::Server, rule.clone()))
         .collect();
     let made = made(Side::Server, &[], &policies);
