@@ -58,9 +58,7 @@ impl Plane {
             exchange.retries = 1;
         }
     }
-}
 
-impl Plane {
     /// Finds out which objectives of its scope a request is about. Only where one is about some requests alone.
     #[cold]
     #[inline(never)]
@@ -71,7 +69,11 @@ impl Plane {
         caller: Option<&[u8]>,
     ) {
         let settings = self.dimensions(exchange.side);
-        let baggage = settings.map(|settings| Baggage::read(arrival.request, settings));
+        let mut only = exchange.policy.objectives.iter().flat_map(|it| &it.only);
+        let asks = only.any(|only| !only.origin.is_empty());
+        let baggage = settings
+            .filter(|_| asks)
+            .map(|settings| Baggage::read(arrival.request, settings));
         let origin = baggage.as_ref().and_then(|baggage| baggage.origin.as_ref());
         let said = Said {
             method: arrival.request.method,

@@ -211,7 +211,7 @@ fn teach(
     let Judged {
         outcome,
         is_good,
-        is_bad,
+        is_bad_for_all,
         ..
     } = judged;
     if exchange.is_judged_retry
@@ -220,10 +220,11 @@ fn teach(
         && budget.learns_from(exchange.began)
     {
         // Who went away before the answer had no use of it, nor has who got another failure, whatever objectives
-        // call bad. What was answered here says nothing, nor what a fault made of it.
+        // call bad. Those about some requests only have no say: the budget is everybody's. What was answered here says
+        // nothing, nor what a fault made of it.
         let is_left = outcome == Outcome::ClientCancel;
         if is_left || outcome.is_evidence() {
-            budget.learn(is_left || is_bad || !outcome.is_served());
+            budget.learn(is_left || is_bad_for_all || !outcome.is_served());
         }
     }
     if exchange.side == Side::Client && exchange.policy.bounds_retries {
@@ -254,7 +255,8 @@ fn teach(
 fn settle(entry: &mut Entry, exchange: &Exchange, ended: &Ended, judged: Judged) {
     let retries = exchange.retries;
     let wants_more = ended.flags.intersects(Flags::RETRIED_OUT);
-    let is_good = judged.outcome.is_served() && !judged.is_bad;
+    // As inbound: objectives about some requests only have no say.
+    let is_good = judged.outcome.is_served() && !judged.is_bad_for_all;
     match exchange.allowance {
         Allowance::None => entry.retries_refused += u64::from(wants_more),
         Allowance::Shadow if 0 < retries => {

@@ -46,6 +46,8 @@ pub(crate) struct Judged {
     pub(crate) is_good: bool,
     /// Whether it broke an objective that it is about; without any, whether the service failed.
     pub(crate) is_bad: bool,
+    /// Whether it broke one that is about all requests.
+    pub(crate) is_bad_for_all: bool,
     /// Where its values are counted.
     pub(crate) cells: Cells,
 }
@@ -143,14 +145,18 @@ impl Counts {
             outcome.is_evidence()
         };
         let mut is_bad = about.is_none() && outcome.is_evidence() && !outcome.is_served();
+        let mut is_bad_for_all = false;
         for (position, objective) in about.of(objectives) {
             let has_met = match objective.judge(ended, outcome, latency_us) {
                 Judgement::NotCounted => continue,
                 Judgement::Good => true,
                 Judgement::Bad => false,
             };
-            is_good &= has_met;
-            is_bad |= !has_met;
+            if !has_met {
+                is_good = false;
+                is_bad = true;
+                is_bad_for_all |= objective.only.is_none();
+            }
             let tally = if is_in_force {
                 self.objectives.get_mut(position)
             } else {
@@ -164,6 +170,7 @@ impl Counts {
             outcome,
             is_good,
             is_bad,
+            is_bad_for_all,
             cells,
         }
     }

@@ -82,6 +82,22 @@ fn nobody_asks_for_attempts_while_all_is_well() {
     assert!(!asked(&mut bench, Some(2)), "as many helped");
 }
 
+#[test]
+fn an_objective_about_some_requests_has_no_say_in_what_helps() {
+    let origin = r#""dimensions": {"origin": {"baggage": "o"}}"#;
+    let helped = |only: &str| {
+        let objective = format!(
+            r#", "objectives": [{{"id": {{"slo": "s", "index": 0}}, "bad": {{"status": [[200, 200]]}}{only}}}]"#
+        );
+        let mut bench = Bench::new(&and(&bounded(&objective), origin));
+        // Answers are asked of from here on.
+        send(&mut bench, None, 0);
+        made(&mut bench, 40, Some(2), 0)
+    };
+    assert!(helped("") < 40, "all of them break it");
+    assert_eq!(helped(r#", "only": {"origin": ["unknown"]}"#), 40);
+}
+
 const BREAKER: &str = r#", "breaker": {"limits": {"window_ms": 10000, "calls_min": 4, "failed_max": 5000,
     "open_ms": 1000, "open_max_ms": 10000, "probes": 1}}"#;
 

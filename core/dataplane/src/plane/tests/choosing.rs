@@ -138,6 +138,31 @@ fn one_that_only_counts_has_no_say_in_what_a_breaker_does() {
     assert!(!opens(&mut choosing(&[&counts, bad], BREAKER), "shop"));
 }
 
+/// How many of 40 retries of `shop` pass that are served well, but break an objective about requests `only` of some.
+fn retries_passed(only: &str) -> usize {
+    let more = r#", "retries": {"limits": {"share": 1000, "least": 2}}"#;
+    let slow = format!(r#", "bad": {{"status": [[200, 200]]}}{only}"#);
+    let mut bench = choosing(&[&slow], more);
+    let retry: [(&str, &[u8]); 3] = [
+        (":method", b"GET"),
+        ("x-caller", b"shop"),
+        ("x-envoy-attempt-count", b"2"),
+    ];
+    let passed = (0..40).filter(|_| {
+        let begun = bench.begin_with(Side::Server, "a", &retry, 0);
+        bench.end(begun.exchange, 200, 0);
+        begun.verdict == Verdict::Pass
+    });
+    passed.count()
+}
+
+#[test]
+fn one_about_some_requests_has_no_say_in_which_retries_pass() {
+    assert_eq!(retries_passed(""), 11, "all of them break it");
+    assert_eq!(retries_passed(&only(r#""caller": ["shop"]"#)), 40);
+    assert_eq!(retries_passed(&only(r#""method": ["GET"]"#)), 40);
+}
+
 #[test]
 fn a_request_that_none_is_about_is_kept_when_the_service_failed() {
     let spans = r#""spans": {"cluster": "o", "sampling": 0}"#;
