@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use sloop_controllers::{SpentBy, World};
+use sloop_controllers::{Counted, ObjectiveCounts, SpentBy, World};
 use sloop_model::Dimension;
 
 use super::Engine;
@@ -10,8 +10,13 @@ use crate::admin::api::SpendingStatus;
 use crate::ingest::Report;
 
 /// Adds to `world` whom `report`'s bad requests are due to, as far as an observation does not say.
-pub(super) fn attribute(world: &mut World, report: &Report) {
+pub(super) fn attribute<'a>(world: &mut World, report: &'a Report) {
     for (counts, details) in report.scopes.iter().zip(&report.details) {
+        let counted = |objective: &'a ObjectiveCounts| Counted {
+            objective: &objective.id,
+            scope: &counts.scope,
+            service: &report.group,
+        };
         let mut applied = report.filters.iter();
         let side = counts.scope.side;
         let applied = applied.find(|applied| applied.side == side);
@@ -19,14 +24,14 @@ pub(super) fn attribute(world: &mut World, report: &Report) {
             for objective in &counts.objectives {
                 let bad = objective.total.saturating_sub(objective.good);
                 let spender = (SpentBy::Version, version.as_str());
-                world.attribute((&objective.id, &counts.scope), spender, bad, report.to);
+                world.attribute(counted(objective), spender, bad, report.to);
             }
         }
         for value in &details.values {
             for objective in &value.objectives {
                 let bad = objective.total.saturating_sub(objective.good);
                 let spender = (spent_by(value.dimension), value.value.as_str());
-                world.attribute((&objective.id, &counts.scope), spender, bad, report.to);
+                world.attribute(counted(objective), spender, bad, report.to);
             }
         }
     }
@@ -62,7 +67,7 @@ impl Engine {
 
 #[cfg(test)]
 mod tests {
-    use sloop_controllers::{ObjectiveCounts, ScopeCounts, Spent};
+    use sloop_controllers::{ScopeCounts, Spent};
     use sloop_model::{
         DimensionValue, ObjectiveId, OutcomeClass, RouteName, Scope, ServiceName, Side, SloName,
         WallTime,

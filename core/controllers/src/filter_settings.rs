@@ -47,13 +47,34 @@ impl FilterSettings {
             && self.side.is_none_or(|own| own == side)
     }
 
+    /// By what the filter of `service` on `side` is to tell requests apart, as `all` say; nothing where none says it.
+    pub fn dimensions<'a>(
+        all: impl IntoIterator<Item = &'a Self>,
+        service: &ServiceName,
+        side: Side,
+    ) -> Option<&'a DimensionSettings> {
+        let holding = Self::holding(all, service, side);
+        let mut parts = holding.into_iter().rev();
+        parts.find_map(|settings| settings.dimensions.as_ref())
+    }
+
     /// Writes into `config` what `all` say about it: of each part what is about the fewest. A service
     /// counts before a side.
     pub(crate) fn apply(all: &[Self], config: &mut FilterConfig) {
-        let covering = all
-            .iter()
-            .filter(|settings| settings.covers(&config.service, config.side));
-        let mut covering: Vec<&Self> = covering.collect();
+        let unsaid = config.trace.context.deadlines;
+        for settings in Self::holding(all, &config.service, config.side) {
+            settings.write(config, unsaid);
+        }
+    }
+
+    /// Those among `all` that are about the filter of `service` on `side`; of each part what the last of them says holds.
+    fn holding<'a>(
+        all: impl IntoIterator<Item = &'a Self>,
+        service: &ServiceName,
+        side: Side,
+    ) -> Vec<&'a Self> {
+        let all = all.into_iter();
+        let mut covering: Vec<&Self> = all.filter(|it| it.covers(service, side)).collect();
         // The order of documents means nothing; names are unique.
         covering.sort_by_key(|settings| {
             (
@@ -62,10 +83,7 @@ impl FilterSettings {
                 &settings.name,
             )
         });
-        let unsaid = config.trace.context.deadlines;
-        for settings in covering {
-            settings.write(config, unsaid);
-        }
+        covering
     }
 
     /// `unsaid` is what is done about deadlines where nothing is said about them.

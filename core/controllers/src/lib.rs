@@ -64,7 +64,7 @@ pub use slo::{
     Refusals, RetryStatus, Slo, SloIntent, SloMemory, SloMode, SloObjective, SloSource, SloStatus,
     SloWindow, TripStatus, Weight,
 };
-pub use world::{ArmBlock, Lost, ScopeTotals, Signal, Speed, Weighed, World};
+pub use world::{ArmBlock, Counted, Lost, ScopeTotals, Signal, Speed, Weighed, World};
 
 use core::fmt::Debug;
 

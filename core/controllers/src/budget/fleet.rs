@@ -35,6 +35,8 @@ struct Node {
 pub(crate) struct SeenBy<'a> {
     /// The sidecar.
     pub(crate) node: &'a str,
+    /// The service that it belongs to; empty when it does not say.
+    pub(crate) service: &'a str,
     /// Since when.
     pub(crate) from: WallTime,
     /// Until when.

@@ -267,6 +267,7 @@ fn the_worst_sidecar_is_left_out_only_where_there_are_others() {
     let mut see = |node, seen| {
         let seen_by = SeenBy {
             node,
+            service: "a",
             from: at(999),
             to: at(1_000),
             heard: at(1_000),

@@ -254,6 +254,12 @@ impl SloSource {
     pub(crate) fn covers(&self, scope: &Scope) -> bool {
         self.service == scope.service && self.side == scope.side && self.route.covers(&scope.route)
     }
+
+    /// Whether sidecars of `service` count it on its scopes: outbound those of the callers that it names, if it names any.
+    pub(crate) fn is_counted_by(&self, service: &str) -> bool {
+        let only = self.indicator.only.as_ref();
+        self.side == Side::Server || only.is_none_or(|only| only.is_for_calls_of(service))
+    }
 }
 
 impl Indicator {

@@ -54,7 +54,7 @@ const KEPT: Duration = Duration::from_secs(60);
 
 impl Blocks {
     /// Adds what a VM saw. Of an arm that is there twice the first counts.
-    pub(super) fn add(&mut self, seen_by: SeenBy<'_>, service: &str, counts: &ScopeCounts) {
+    pub(super) fn add(&mut self, seen_by: SeenBy<'_>, counts: &ScopeCounts) {
         let mut pairs: BTreeMap<ExperimentKey, [Option<&ArmCounts>; 2]> = BTreeMap::new();
         for arm in counts.arms.iter().take(ScopeCounts::ARMS_MAX) {
             let [fault, control] = pairs.entry(arm.experiment).or_default();
@@ -78,7 +78,7 @@ impl Blocks {
                 number: series.count,
                 at: seen_by.to,
                 node: seen_by.node.to_owned(),
-                service: service.to_owned(),
+                service: seen_by.service.to_owned(),
                 scope: counts.scope.clone(),
                 fault: fault.cloned(),
                 control: control.cloned(),
@@ -154,12 +154,13 @@ mod tests {
         let to = WallTime::from_millis(second * 1_000);
         let seen_by = SeenBy {
             node: "n",
+            service: "a",
             from: to.before(Duration::from_secs(1)),
             to,
             heard: to,
             others_by: to,
         };
-        blocks.add(seen_by, "a", &counts(arms));
+        blocks.add(seen_by, &counts(arms));
     }
 
     #[test]

@@ -21,6 +21,7 @@ pub use lost::Lost;
 pub use scopes::{ScopeTotals, Weighed};
 pub use signal::{Signal, Speed};
 pub(crate) use sliced::Cut;
+pub use sources::Counted;
 
 use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet};
@@ -131,6 +132,7 @@ impl World {
         let ahead = observation.at.since(self.now);
         let seen_by = SeenBy {
             node: observation.node,
+            service: &observation.sidecar.service,
             from: observation.from.min(observation.at).before(ahead),
             to: observation.at.before(ahead),
             heard: self.now,
@@ -140,7 +142,7 @@ impl World {
         let mut vm = self.vms.remove(&name).unwrap_or_default();
         for counts in observation.scopes {
             self.observe_scope(seen_by, counts);
-            self.arms.add(seen_by, &observation.sidecar.service, counts);
+            self.arms.add(seen_by, counts);
             vm.see(&counts.scope);
             for objective in &counts.objectives {
                 let seen = Counts {
@@ -151,14 +153,14 @@ impl World {
                     let at = seen_by.to;
                     let bad = seen.held().bad();
                     let route = counts.scope.route.as_str();
-                    self.attribute(
-                        (&objective.id, &counts.scope),
-                        (SpentBy::Route, route),
-                        bad,
-                        at,
-                    );
-                    let sidecar = (SpentBy::Sidecar, seen_by.node);
-                    self.attribute((&objective.id, &counts.scope), sidecar, bad, at);
+                    let counted = Counted {
+                        objective: &objective.id,
+                        scope: &counts.scope,
+                        service: seen_by.service,
+                    };
+                    for spender in [(SpentBy::Route, route), (SpentBy::Sidecar, seen_by.node)] {
+                        self.attribute(counted, spender, bad, at);
+                    }
                     vm.count(&objective.id);
                 }
             }
@@ -316,7 +318,12 @@ impl World {
         seen_by: SeenBy<'_>,
         seen: Counts,
     ) -> bool {
-        if !self.sources.may_count(id, scope) {
+        let counted = Counted {
+            objective: id,
+            scope,
+            service: seen_by.service,
+        };
+        if !self.sources.may_count(counted) {
             self.lost.elsewhere = self.lost.elsewhere.saturating_add(seen.total);
             self.sources.note(id, scope, seen.total, seen_by.to);
             return false;

@@ -306,6 +306,7 @@ mod tests {
             let to = WallTime::from_millis(1_700_000_000_000 + second * 1_000);
             let seen_by = SeenBy {
                 node: "n",
+                service: "a",
                 from: to.before(Duration::from_secs(1)),
                 to,
                 heard: to,
@@ -347,6 +348,7 @@ mod tests {
         let to = WallTime::from_millis(1_700_000_000_000);
         let seen_by = SeenBy {
             node: "n",
+            service: "a",
             from: to.before(Duration::from_secs(1)),
             to,
             heard: to,

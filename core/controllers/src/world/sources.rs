@@ -1,7 +1,8 @@
 //! Where each objective counts.
 //!
 //! A report names objectives, and a sidecar that may report on one service could name those of any.
-//! So an objective that is wanted counts only where its own source says. One that nobody wants
+//! So an objective that is wanted counts only where its own source says, and outbound, where that names callers, only
+//! what their sidecars report. One that nobody wants
 //! counts anywhere: its document may only be away for a moment.
 
 use std::collections::BTreeMap;
@@ -32,18 +33,31 @@ pub(crate) struct Elsewhere {
     pub(crate) at: WallTime,
 }
 
+/// Requests that a sidecar counted for an objective.
+#[derive(Clone, Copy, Debug)]
+pub struct Counted<'a> {
+    /// What they were counted for.
+    pub objective: &'a ObjectiveId,
+    /// Where they were.
+    pub scope: &'a Scope,
+    /// The service whose sidecar it is; empty when it does not say.
+    pub service: &'a str,
+}
+
 impl Sources {
     /// Whether a document wants it.
     pub(super) fn is_wanted(&self, id: &ObjectiveId) -> bool {
         self.sources.contains_key(id)
     }
 
-    /// Whether requests of `scope` may count for `id`.
-    pub(super) fn may_count(&self, id: &ObjectiveId, scope: &Scope) -> bool {
-        match self.sources.get(id) {
+    /// Whether what was counted so may count.
+    pub(super) fn may_count(&self, counted: Counted<'_>) -> bool {
+        match self.sources.get(counted.objective) {
             None => true,
             Some(None) => false,
-            Some(Some(source)) => source.covers(scope),
+            Some(Some(source)) => {
+                source.covers(counted.scope) && source.is_counted_by(counted.service)
+            }
         }
     }
 
@@ -121,7 +135,17 @@ mod tests {
             slo: SloName::try_from("pay").unwrap(),
             index,
         };
-        world.sources.may_count(&id, &scope((service, route, side)))
+        counts_of(world, &id, &scope((service, route, side)), "payments")
+    }
+
+    /// Whether what a sidecar of `service` saw on a scope counts for an objective.
+    fn counts_of(world: &World, objective: &ObjectiveId, scope: &Scope, service: &str) -> bool {
+        let counted = Counted {
+            objective,
+            scope,
+            service,
+        };
+        world.sources.may_count(counted)
     }
 
     const HOME: (&str, &str, Side) = ("payments", "charge", Side::Server);
@@ -173,6 +197,34 @@ mod tests {
     }
 
     #[test]
+    fn outbound_a_caller_that_is_named_counts_by_its_own_sidecars_only() {
+        let mut controllers = Controllers::with_all();
+        let mut world = World::default();
+        let id = IntentId("SLO/pay".to_owned());
+        let body = |side: &str, only: &str| {
+            let indicator = format!(r#""side": "{side}", "indicator": {{"only": {only}}}"#);
+            BODY.replace("actionable", "monitored")
+                .replace(r#""side": "server", "indicator": {}"#, &indicator)
+        };
+        let mut counts = |side: Side, only: &str, service: &str| {
+            let body = body(&side.to_string(), only);
+            controllers.put(&id, "slo", &body).unwrap();
+            controllers.step(&mut world);
+            let id = ObjectiveId {
+                slo: SloName::try_from("pay").unwrap(),
+                index: 0,
+            };
+            counts_of(&world, &id, &scope(("payments", "charge", side)), service)
+        };
+        let named = r#"{"caller": ["mail", "shop"]}"#;
+        assert!(counts(Side::Client, named, "shop"));
+        assert!(!counts(Side::Client, named, "cart"), "it lags");
+        assert!(!counts(Side::Client, named, ""), "it does not say");
+        assert!(counts(Side::Client, r#"{"method": ["GET"]}"#, "cart"));
+        assert!(counts(Side::Server, named, "payments"));
+    }
+
+    #[test]
     fn what_nobody_wants_leaves_room_for_what_somebody_does() {
         let mut world = World::default();
         world.begin_step(WallTime::from_millis(2_000));
@@ -207,12 +259,12 @@ mod tests {
                 slo: SloName::try_from("pay").unwrap(),
                 index: 0,
             };
-            world.attribute(
-                (&pay, &scope(place)),
-                (SpentBy::Caller, caller),
-                1,
-                world.now(),
-            );
+            let counted = Counted {
+                objective: &pay,
+                scope: &scope(place),
+                service: "payments",
+            };
+            world.attribute(counted, (SpentBy::Caller, caller), 1, world.now());
             let spent = world.spent(&pay, Duration::from_secs(60));
             spent.iter().any(|spent| spent.name == caller)
         };

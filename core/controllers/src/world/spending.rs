@@ -3,27 +3,27 @@
 use core::time::Duration;
 use std::collections::BTreeMap;
 
-use sloop_model::{ObjectiveId, Scope, WallTime};
+use sloop_model::{ObjectiveId, WallTime};
 
-use super::World;
+use super::{Counted, World};
 use crate::budget::{Spending, Spent, SpentBy};
 
 /// The spending of every objective that had a bad request.
 pub(super) type AllSpending = BTreeMap<ObjectiveId, Spending>;
 
 impl World {
-    /// Adds `bad` requests that `spender` caused up to `at` on the scope of an objective, unless it does not count there.
+    /// Adds `bad` requests that `spender` caused up to `at` among those `counted`, unless these do not count.
     /// Who the route and the sidecar was, observations say; this is for what they do not.
     pub fn attribute(
         &mut self,
-        (objective, scope): (&ObjectiveId, &Scope),
+        counted: Counted<'_>,
         spender: (SpentBy, &str),
         bad: u64,
         at: WallTime,
     ) {
         // Every objective that was observed has a series, and these are bounded.
-        let counts =
-            || self.series.contains_key(objective) && self.sources.may_count(objective, scope);
+        let objective = counted.objective;
+        let counts = || self.series.contains_key(objective) && self.sources.may_count(counted);
         if bad != 0 && counts() {
             let at = at.min(self.now);
             let bad = bad.min(Self::COUNT_MAX);
