@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use sloop_controllers::{Indicator, RouteSelector, SloSource};
-use sloop_model::{Only, Selector, ServiceName, Side};
+use sloop_model::{DimensionValue, Only, Selector, ServiceName, Side};
 
 use super::openslo::{Metric, Objective, Sli, Source};
-use super::reader::{Sink, Spot};
+use super::reader::{Sink, Spot, quoted};
 use super::source::{self, Owner, Requests};
 
 /// The longest threshold: a request that takes longer is no request.
@@ -87,7 +87,7 @@ fn threshold(source: &Source, sink: &Sink) -> Option<Counted> {
     let good = Good::InTime {
         unit_us: requests.unit_us.unwrap_or(1e6),
     };
-    Some(counted(requests, good))
+    Some(counted(requests, good, source, sink))
 }
 
 fn ratio(
@@ -113,7 +113,8 @@ fn ratio(
         }
         None => None,
     };
-    Some(counted(all, Good::Selected { good, bad }))
+    let good = Good::Selected { good, bad };
+    Some(counted(all, good, total, sink))
 }
 
 fn read_ratio_part(source: &Source, sink: &Sink) -> Option<Requests> {
@@ -152,19 +153,42 @@ fn agree<T: PartialEq>(all: &mut Option<T>, part: Option<T>, spot: &Spot, sink: 
     }
 }
 
-fn counted(requests: Requests, good: Good) -> Counted {
+fn counted(requests: Requests, good: Good, source: &Source, sink: &Sink) -> Counted {
     let only = Only {
         method: requests.method.unwrap_or_default(),
         caller: requests.caller.unwrap_or_default(),
         origin: requests.origin.unwrap_or_default(),
     };
+    let side = requests.side.unwrap_or(Side::Server);
+    if side == Side::Client {
+        let spot = source.spot.field("spec").field("caller");
+        check_outbound(&only.caller, &spot, sink);
+    }
     Counted {
         service: requests.service,
         route: requests.route.unwrap_or(RouteSelector::Any),
-        side: requests.side.unwrap_or(Side::Server),
+        side,
         only: (only != Only::default()).then(|| Box::new(only)),
         total: requests.selector,
         good,
+    }
+}
+
+/// Outbound a caller is the service whose sidecar counts: it has a name, and not that of a certificate.
+fn check_outbound(callers: &[DimensionValue], spot: &Spot, sink: &Sink) {
+    for caller in callers {
+        if caller.as_str() == DimensionValue::UNKNOWN {
+            sink.refuse(spot.says(
+                "is \"unknown\", but side is client: there callers are the services whose sidecars count, and each knows \
+                 its own; name services, or leave it out to count all",
+            ));
+        } else if caller.as_str().starts_with("spiffe://") {
+            sink.note(spot.says(format!(
+                "is {}, but side is client: there callers are the services whose sidecars count, by Envoy's node cluster, \
+                 and hardly one is named so",
+                quoted(caller.as_str())
+            )));
+        }
     }
 }
 

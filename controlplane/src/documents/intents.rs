@@ -172,22 +172,24 @@ fn refuse_to_act_on_a_part(slo: &Slo, objectives: &[SloObjective], sink: &Sink) 
         SloMode::Shadow => "shadow",
         SloMode::Actionable => "actionable",
     };
+    let mut alike: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for (index, objective) in objectives.iter().enumerate() {
         let source = objective.source.as_ref();
         let Some(only) = source.and_then(|source| source.indicator.only.as_ref()) else {
             continue;
         };
-        let lists = [
-            ("method", &only.method),
-            ("caller", &only.caller),
-            ("origin", &only.origin),
-        ];
-        let given = lists.into_iter().filter(|(_, names)| !names.is_empty());
+        let given = only.lists().into_iter();
+        let given = given.filter(|(_, names)| !names.is_empty());
         let given: Vec<&str> = given.map(|(name, _)| name).collect();
-        sink.refuse(slo.spot.says(format!(
-            "sloop.dev/mode is {mode}, but the metricSource of objective {index} has {}: breakers, shedding and the like are \
-             for all requests of a route; make it monitored, or give these requests a route of their own in a RouteSet",
-            given.join(" and ")
+        let indexes = alike.entry(given.join(" and ")).or_default();
+        indexes.push(index.to_string());
+    }
+    for (given, indexes) in alike {
+        let plural = if indexes.len() == 1 { "" } else { "s" };
+        sink.refuse(slo.mode_spot.says(format!(
+            "is {mode}, but the metricSource of objective{plural} {} has {given}: breakers, shedding and the like are for all \
+             requests of a route; make it monitored, or give these requests a route of their own in a RouteSet",
+            indexes.join(", "),
         )));
     }
 }

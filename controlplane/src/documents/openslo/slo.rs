@@ -19,6 +19,8 @@ pub(in crate::documents) struct Slo {
     pub(in crate::documents) name: String,
     pub(in crate::documents) display_name: Option<String>,
     pub(in crate::documents) mode: SloMode,
+    /// Where `mode` is given; the name's where it is not.
+    pub(in crate::documents) mode_spot: Spot,
     pub(in crate::documents) deadline: DeadlineChoice,
     pub(in crate::documents) service: ServiceName,
     pub(in crate::documents) window: Window,
@@ -68,7 +70,9 @@ pub(super) fn read(document: &Fields<'_>, metadata: Metadata<'_>) -> Option<Slo>
     let alert_policies = alert::read_policies(&fields);
     let objectives = objective::read_all(&fields, budgeting, inline(indicator.as_ref()));
     check_indicators(&fields);
+    let mode_spot = metadata.mode.as_ref().map(|mode| mode.spot().clone());
     Some(Slo {
+        mode_spot: mode_spot.unwrap_or_else(|| metadata.name_spot.clone()),
         spot: metadata.name_spot,
         name: metadata.name,
         display_name: metadata.display_name,

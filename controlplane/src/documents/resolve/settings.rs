@@ -89,45 +89,73 @@ impl<'a> Told<'a> {
                 | Body::AccessRule(_)
                 | Body::Checked => continue,
             };
-            if !self.includes(Dimension::Caller, (service, side)) {
+            if !self.includes_where_counted(Dimension::Caller, (service, side)) {
                 let why = format!(
-                    "fits nobody: no FilterSettings for {service} ({side}) have dimensions.caller"
+                    "fits nobody: what FilterSettings say for {service} ({side}) has no dimensions.caller"
                 );
                 note(contributions, *placed, &why);
             }
         }
     }
 
-    /// Notes that an objective with this `source` counts nothing, where nobody is told to tell apart what it names.
+    /// Notes what an objective with this `source` does not count, since the filters that count are not told to tell it apart.
     pub(super) fn look_up(&self, source: &SloSource, spot: &Spot, sink: &Sink) {
+        let Some(only) = &source.indicator.only else {
+            return;
+        };
         let (service, side) = (&source.service, source.side);
-        if let Some(only) = &source.indicator.only {
-            // Outbound the caller is whose sidecar it is.
-            let names_callers = !only.caller.is_empty() && side == Side::Server;
-            for (dimension, is_named) in [
-                (Dimension::Caller, names_callers),
-                (Dimension::Origin, !only.origin.is_empty()),
-            ] {
-                if is_named && !self.includes(dimension, (service, side)) {
-                    let name = dimension.name();
-                    sink.note(spot.says(format!(
-                        "counts nothing: its metricSource has {name}, and no FilterSettings for {service} ({side}) have dimensions.{name}"
-                    )));
+        let note = |dimension: Dimension, of: &str, service: &str| {
+            let name = dimension.name();
+            sink.note(spot.says(format!(
+                "counts nothing{of}: its metricSource has {name}, and what FilterSettings say for {service} ({side}) has no dimensions.{name}"
+            )));
+        };
+        // Outbound the caller is whose sidecar it is.
+        if side == Side::Client && !only.origin.is_empty() && !only.caller.is_empty() {
+            for caller in &only.caller {
+                let own = ServiceName::try_from(caller.as_str());
+                if own.is_ok_and(|own| !self.includes(Dimension::Origin, &own, side)) {
+                    note(
+                        Dimension::Origin,
+                        &format!(" of {}", caller.as_str()),
+                        caller.as_str(),
+                    );
                 }
+            }
+            return;
+        }
+        let asks_callers = !only.caller.is_empty() && side == Side::Server;
+        for (dimension, is_named) in [
+            (Dimension::Caller, asks_callers),
+            (Dimension::Origin, !only.origin.is_empty()),
+        ] {
+            if is_named && !self.includes_where_counted(dimension, (service, side)) {
+                note(dimension, "", service.as_str());
             }
         }
     }
 
-    /// Whether the filters that see requests to `service` from `side` are told to tell them apart by `dimension`.
-    fn includes(&self, dimension: Dimension, (service, side): (&ServiceName, Side)) -> bool {
-        self.0.iter().any(|settings| {
-            let dimensions = settings.dimensions.as_ref();
-            // Whose sidecar asks, a client's filter knows without the service that is asked.
-            let is_about = match side {
-                Side::Server => settings.covers(service, side),
-                Side::Client => settings.side != Some(Side::Server),
-            };
-            is_about && dimensions.is_some_and(|dimensions| dimensions.includes(dimension))
-        })
+    /// Whether filters that see requests to `service` from `side` are told to tell them apart by `dimension`: its own, or
+    /// those of anybody who may call it.
+    fn includes_where_counted(
+        &self,
+        dimension: Dimension,
+        (service, side): (&ServiceName, Side),
+    ) -> bool {
+        match side {
+            Side::Server => self.includes(dimension, service, side),
+            // Who calls, nobody says, and one that is told is enough.
+            Side::Client => self.0.iter().any(|settings| {
+                let nobody = ServiceName::unknown();
+                let caller = settings.service.as_ref().unwrap_or(&nobody);
+                self.includes(dimension, caller, side)
+            }),
+        }
+    }
+
+    /// Whether the filter of `service` on `side` is told to tell requests apart by `dimension`.
+    fn includes(&self, dimension: Dimension, service: &ServiceName, side: Side) -> bool {
+        FilterSettings::dimensions(self.0.iter().copied(), service, side)
+            .is_some_and(|dimensions| dimensions.includes(dimension))
     }
 }

@@ -111,11 +111,15 @@ fn nothing_acts_on_a_part_of_a_route() {
         (acting.replace("actionable", "shadow"), "shadow"),
     ] {
         let expected = format!(
-            "metadata.name: sloop.dev/mode is {mode}, but the metricSource of objective 0 has method and caller: breakers, \
-             shedding and the like are for all requests of a route; make it monitored, or give these requests a route of \
-             their own in a RouteSet"
+            "metadata.annotations['sloop.dev/mode']: is {mode}, but the metricSource of objective 0 has method and caller: \
+             breakers, shedding and the like are for all requests of a route; make it monitored, or give these requests a \
+             route of their own in a RouteSet"
         );
-        assert_eq!(wrong(&text), [expected]);
+        assert_eq!(wrong(&text), std::slice::from_ref(&expected));
+        let one = "{op: lte, value: 1, target: 0.9}";
+        let both = text.replace(one, &format!("{one}, {}", one.replace("0.9", "0.99")));
+        let expected = expected.replace("objective 0 has", "objectives 0, 1 has");
+        assert_eq!(wrong(&both), [expected]);
     }
 }
 
@@ -143,6 +147,67 @@ fn whom_no_filter_tells_apart_is_noted() {
     let outbound = on("{service: pay, side: client, caller: web}");
     assert!(!is_noted(&outbound, &settings("shop", "side: server,")));
     let alone = load(&[("a.yaml", &caller)]);
-    let expected = "counts nothing: its metricSource has caller, and no FilterSettings for pay (server) have dimensions.caller";
+    let expected = "counts nothing: its metricSource has caller, and what FilterSettings say for pay (server) has no dimensions.caller";
     assert!(noted(&alone, expected), "{alone:?}");
+}
+
+/// `FilterSettings` with these `dimensions`; `about` is empty for all sidecars.
+fn settings(name: &str, about: &str, dimensions: &str) -> String {
+    format!(
+        "---\napiVersion: sloop.dev/v1\nkind: FilterSettings\nmetadata: {{name: {name}}}\nspec: {{{about}dimensions: {dimensions}}}\n"
+    )
+}
+
+#[test]
+fn of_two_settings_those_about_the_fewest_say_who_is_told_apart() {
+    let notes = |slo: &str, documents: &[String]| {
+        let loaded = load(&[("a.yaml", slo), ("b.yaml", &documents.concat())]);
+        assert_eq!(loaded.problems, []);
+        let notes = loaded.notes.iter().map(|note| note.message.clone());
+        let notes = notes.filter(|note| note.starts_with("counts nothing"));
+        notes.collect::<Vec<_>>()
+    };
+    let all = settings("all", "", "{caller: {xfcc: true}}");
+    let pay = settings("pay", "service: pay, ", "{origin: {baggage: origin}}");
+    let caller = on("{service: pay, caller: web}");
+    assert_eq!(notes(&caller, std::slice::from_ref(&all)), [""; 0]);
+    assert_eq!(
+        notes(&caller, &[all.clone(), pay.clone()]),
+        [
+            "counts nothing: its metricSource has caller, and what FilterSettings say for pay (server) has no dimensions.caller"
+        ]
+    );
+    let of_shop = [
+        "counts nothing of shop: its metricSource has origin, and what FilterSettings say for shop (client) has no dimensions.origin",
+    ];
+    let outbound = on("{service: x, side: client, origin: app, caller: [pay, shop]}");
+    assert_eq!(notes(&outbound, &[all.clone(), pay.clone()]), of_shop);
+    let shop = settings(
+        "shop",
+        "service: shop, side: client, ",
+        "{origin: {baggage: o}}",
+    );
+    assert_eq!(notes(&outbound, &[all.clone(), pay.clone(), shop]), [""; 0]);
+    let of_anybody = on("{service: x, side: client, origin: app}");
+    assert_eq!(notes(&of_anybody, &[all.clone(), pay]), [""; 0]);
+    assert_eq!(notes(&of_anybody, &[all]).len(), 1);
+}
+
+#[test]
+fn outbound_a_caller_is_a_service_with_a_name() {
+    let outbound = |callers: &str| on(&format!("{{side: client, caller: {callers}}}"));
+    let refused = wrong(&outbound("[shop, unknown]"));
+    let expected = r#"metricSource.spec.caller: is "unknown", but side is client: there callers are the services whose sidecars count"#;
+    assert!(
+        refused.len() == 1 && refused[0].contains(expected),
+        "{refused:?}"
+    );
+    let is_noted = |text: &str| {
+        let loaded = load(&[("a.yaml", text)]);
+        assert_eq!(loaded.problems, []);
+        noted(&loaded, "hardly one is named so")
+    };
+    assert!(is_noted(&outbound("'spiffe://a/b'")));
+    assert!(!is_noted(&outbound("shop")));
+    assert!(!is_noted(&on("{caller: [unknown, 'spiffe://a/b']}")));
 }
