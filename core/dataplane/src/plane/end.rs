@@ -129,7 +129,7 @@ impl Plane {
                 shedder.forget(ticket);
             }
             if let Some(budget) = &mut entry.retries {
-                budget.settle(exchange.allowance, 0);
+                budget.settle(exchange.allowance, 0, began);
             }
         }
     }
@@ -268,7 +268,7 @@ fn settle(entry: &mut Entry, exchange: &Exchange, ended: &Ended, judged: Judged)
     let Some(budget) = &mut entry.retries else {
         return;
     };
-    budget.settle(exchange.allowance, retries);
+    budget.settle(exchange.allowance, retries, exchange.began);
     let is_left = judged.outcome == Outcome::ClientCancel;
     let is_known = exchange.fault.is_none() && budget.learns_from(exchange.began);
     if is_known && (is_left || judged.outcome.is_evidence()) {

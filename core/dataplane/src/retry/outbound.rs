@@ -90,19 +90,21 @@ impl RetryBudget {
         }
     }
 
-    /// Settles what a request took, when it is known how many retries were made for it.
-    pub fn settle(&mut self, allowance: Allowance, retries: u32) {
+    /// Settles what a request that began at `began` took, when it is known how many retries were made for it. From before
+    /// [`RetryBudget::forget`] nothing is owed any more.
+    pub fn settle(&mut self, allowance: Allowance, retries: u32, began: Time) {
         match (allowance, retries.checked_sub(1)) {
-            (Allowance::Free | Allowance::Shadow | Allowance::None, _) => {}
             (Allowance::Taken(Pool::Earned), None) => {
                 self.earned = (self.earned + RETRY).min(self.earned_max());
             }
             (Allowance::Taken(Pool::Timely), None) => {
                 self.timely = (self.timely + RETRY).min(self.timely_max());
             }
-            (Allowance::Taken(_), Some(more)) => {
+            (Allowance::Taken(_), Some(more)) if self.learns_from(began) => {
                 self.owed = self.owed.saturating_add(u64::from(more) * RETRY);
             }
+            (Allowance::Taken(_), Some(_))
+            | (Allowance::Free | Allowance::Shadow | Allowance::None, _) => {}
         }
     }
 

@@ -40,7 +40,8 @@ impl Out {
         let (retries, is_good) = (needed.unwrap_or(most), needed.is_some());
         // Nobody asks of a good answer when nothing is wrong.
         let is_known = allowance != Allowance::Free || !is_good || self.budget.is_watching();
-        self.budget.settle(allowance, retries);
+        self.budget
+            .settle(allowance, retries, Time::from_nanos(nanos));
         self.budget.learn_tried(Tried {
             retries: if is_known { retries } else { 0 },
             wants_more: !is_good,
@@ -175,7 +176,8 @@ fn while_the_scope_sheds_only_the_least_are_made() {
         let all = taken(&mut out);
         assert_eq!(all, [Allowance::Taken(Pool::Timely); 2]);
         // They needed none, and so the next ones may.
-        all.into_iter().for_each(|one| out.budget.settle(one, 0));
+        all.into_iter()
+            .for_each(|one| out.budget.settle(one, 0, at(0)));
     }
     assert_eq!(taken(&mut out).len(), 2);
     assert_eq!(
@@ -196,6 +198,11 @@ fn what_is_owed_is_forgotten_when_the_service_is_back() {
     );
     out.send(1, 2_000, FAILS);
     out.budget.forget(at(2_000));
+    // What took one before, and made more, ends late.
+    for _ in 0..100 {
+        out.budget
+            .settle(Allowance::Taken(Pool::Timely), RETRIES, at(1_999));
+    }
     let taken = Allowance::Taken(Pool::Timely);
     assert_eq!(out.budget.allow(Strain::Sheds, at(3_000)), taken);
     assert!(!out.budget.learns_from(at(1_999)) && out.budget.learns_from(at(2_000)));
@@ -209,7 +216,7 @@ fn what_needs_none_gives_back_what_it_took() {
         for _ in 0..5 {
             let allowance = out.budget.allow(Strain::None, at(0));
             assert!(matches!(allowance, Allowance::Taken(_)), "{allowance:?}");
-            out.budget.settle(allowance, 0);
+            out.budget.settle(allowance, 0, at(0));
         }
     }
 }
@@ -243,14 +250,14 @@ proptest! {
         for (index, (after, strain, fails, others)) in calls.iter().copied().enumerate() {
             nanos += after;
             let allowance = budget.allow(strain, Time::from_nanos(nanos));
-            under_way.push((index + others, allowance, fails));
+            under_way.push((index + others, allowance, fails, Time::from_nanos(nanos)));
             let (ended, rest) = under_way.into_iter().partition(|(end, ..)| *end <= index);
             under_way = rest;
-            let ended: Vec<(usize, Allowance, bool)> = ended;
-            for (_, allowance, fails) in ended {
+            let ended: Vec<(usize, Allowance, bool, Time)> = ended;
+            for (_, allowance, fails, began) in ended {
                 let may = fails && allowance != Allowance::None;
                 let retries = if may { RETRIES } else { 0 };
-                budget.settle(allowance, retries);
+                budget.settle(allowance, retries, began);
                 let is_good = !fails;
                 budget.learn_tried(Tried { retries, wants_more: fails, is_good });
                 made += retries;
