@@ -98,7 +98,8 @@ fn retries_behind_the_filter_that_help_are_made() {
             "{name}: {callers:.3} of {nothing:.3}"
         );
     }
-    // A third fails, and callers try again: most of it is made good.
+    // A third fails, and callers try again: most of it is made good. Now and then so many are in vain by chance that
+    // the budget binds for a moment.
     let story = Story {
         attempts: 3,
         ..story("partial outage", 40)
@@ -108,7 +109,7 @@ fn retries_behind_the_filter_that_help_are_made() {
         played(&story, Rival::BudgetCallers),
     );
     assert!(
-        (nothing.of_attainable - callers.of_attainable).abs() < 0.001,
+        (nothing.of_attainable - callers.of_attainable).abs() < 0.002,
         "{callers:?}"
     );
 }
