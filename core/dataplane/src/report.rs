@@ -78,9 +78,9 @@ pub struct ScopeDelta {
 /// What the retry budget of one scope did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RetryDelta {
-    /// Retries refused; where requests go out, those that were not tried again.
+    /// Retries refused; where requests go out, requests that were not tried again.
     pub refused: u64,
-    /// Retries that shadow mode would have refused.
+    /// Retries that shadow mode would have refused; where requests go out, requests that were tried again.
     pub shadow_refused: u64,
     /// Of these, those that were good all the same.
     pub shadow_refused_good: u64,

@@ -34,16 +34,17 @@ impl Plane {
             Allowance::Taken(_) | Allowance::Shadow => true,
             // What was answered here was not tried, and says nothing of the service.
             Allowance::Free => {
+                // It has ended when it is not there.
+                let budget = self.budget_of(exchange);
                 exchange.verdict() == OwnVerdict::Passed
-                    && (is_failed(ending) || self.is_watching(exchange))
+                    && budget.is_some_and(|budget| is_failed(ending) || budget.is_watching())
             }
         }
     }
 
-    pub(super) fn is_watching(&mut self, exchange: &Exchange) -> bool {
-        let entry = self.client.entry(exchange.scope);
-        let budget = entry.and_then(|entry| entry.retries.as_deref());
-        budget.is_some_and(RetryBudget::is_watching)
+    /// The retry budget where a request went out, if there is one.
+    pub(super) fn budget_of(&mut self, exchange: &Exchange) -> Option<&RetryBudget> {
+        self.client.entry(exchange.scope)?.retries.as_deref()
     }
 
     /// Says what a request that just began says of itself. Without this it counts for its scope only.

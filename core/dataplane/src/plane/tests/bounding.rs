@@ -70,6 +70,15 @@ fn retries_in_vain_are_ruled_out_beyond_the_budget() {
 }
 
 #[test]
+fn nobody_asks_for_attempts_when_the_budget_has_ended() {
+    let until = WALL + 1_000;
+    let mut bench =
+        Bench::new(&bounded("").replace(LIMITS, &format!(r#"{LIMITS}, "expires_at_ms": {until}"#)));
+    assert!(send(&mut bench, None, 999).is_asked);
+    assert!(!send(&mut bench, None, 1_000).is_asked);
+}
+
+#[test]
 fn nobody_asks_for_attempts_while_all_is_well() {
     let mut bench = Bench::new(&bounded(""));
     let asked = |bench: &mut Bench, good| send(bench, good, 0).is_asked;
@@ -101,6 +110,11 @@ fn an_objective_about_some_requests_has_no_say_in_what_helps() {
 const BREAKER: &str = r#", "breaker": {"limits": {"window_ms": 10000, "calls_min": 4, "failed_max": 5000,
     "open_ms": 1000, "open_max_ms": 10000, "probes": 1}}"#;
 
+fn is_watching(bench: &mut Bench, exchange: &Exchange) -> bool {
+    let budget = bench.plane.budget_of(exchange);
+    budget.unwrap().is_watching()
+}
+
 #[test]
 fn what_was_refused_here_is_not_asked_of() {
     let mut bench = Bench::new(&bounded(BREAKER));
@@ -113,7 +127,7 @@ fn what_was_refused_here_is_not_asked_of() {
         grpc: None,
     };
     assert!(
-        bench.plane.is_watching(&begun.exchange),
+        is_watching(&mut bench, &begun.exchange),
         "some were in vain"
     );
     assert!(!bench.plane.asks_attempts(&begun.exchange, &ending));
@@ -134,7 +148,7 @@ fn what_began_before_the_service_was_back_says_nothing_of_it() {
     let begun = bench.begin_with(Side::Client, "a", &[], 1_300);
     assert_eq!(begun.verdict, Verdict::Pass);
     assert_eq!(bench.wrote(HEADER), None);
-    assert!(!bench.plane.is_watching(&begun.exchange));
+    assert!(!is_watching(&mut bench, &begun.exchange));
     bench.end(begun.exchange, 200, 1_300);
 }
 
