@@ -68,7 +68,7 @@ pub(super) struct Standing {
     id: u64,
     /// All its policies but for their leases.
     policies: Vec<Policy>,
-    /// Why; stores of before have it in the history alone.
+    /// Why; stores of before have it in the history alone, or no more.
     #[serde(default)]
     because: String,
 }
@@ -106,6 +106,12 @@ impl Decisions {
             because,
         } in standing
         {
+            let because = if because.is_empty() {
+                let decided = all.history.get(id);
+                decided.map_or(because, |one| one.decision.because.clone())
+            } else {
+                because
+            };
             all.hold(stage, intent, (id, policies, because));
         }
         all
@@ -144,6 +150,10 @@ impl Decisions {
                 && is_held(&held.policies, &one.decision.policies)
             {
                 held.step = self.steps;
+                if held.because.is_empty() {
+                    held.because.clone_from(&one.decision.because);
+                    self.changed_held.insert((one.stage, one.intent.clone()));
+                }
                 continue;
             }
             let before = held.remove(&one.intent);

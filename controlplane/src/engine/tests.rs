@@ -588,6 +588,49 @@ fn what_holds_by_a_store_of_before_is_no_new_decision() {
 }
 
 #[test]
+fn why_something_holds_is_known_by_a_store_of_before_that_does_not_say_it() {
+    let mut process = Process::begin();
+    let slos = [slo("pay", SloMode::Actionable, 0.9)];
+    process.declare(&slos);
+    process.engine.step(NOW);
+    process.store.commit(&process.engine.changes()).unwrap();
+    let why = |process: &Process| {
+        let intent = IntentId("SLO/pay".to_owned());
+        let (_, because) = process.engine.decisions.in_force(Stage::Protect, &intent)?;
+        Some(because.to_owned())
+    };
+    let said = why(&process);
+    assert!(said.as_ref().is_some_and(|because| !because.is_empty()));
+    let forget = |process: &mut Process, histories: &[&str]| {
+        let mut batch = Batch::new();
+        for (key, standing) in process.store.list(b"standing\n").unwrap() {
+            let mut standing: serde_json::Value = serde_json::from_slice(&standing).unwrap();
+            standing.as_object_mut().unwrap().remove("because").unwrap();
+            batch.put(key, standing.to_string());
+        }
+        for history in histories {
+            for (key, _) in process.store.list(history.as_bytes()).unwrap() {
+                batch.delete(key);
+            }
+        }
+        process.store.commit(&batch).unwrap();
+    };
+    forget(&mut process, &[]);
+    process.restart();
+    assert_eq!(why(&process), said, "by the history");
+    // Where it was decided too long ago, the next step says it, and keeps it.
+    forget(&mut process, &["decision\n"]);
+    process.restart();
+    assert_eq!(why(&process).as_deref(), Some(""));
+    process.declare(&slos);
+    process.engine.step(NOW.after(SECOND));
+    assert_eq!(why(&process), said);
+    process.store.commit(&process.engine.changes()).unwrap();
+    process.restart();
+    assert_eq!(why(&process), said);
+}
+
+#[test]
 fn renewing_a_fault_is_no_decision() {
     let mut process = Process::begin();
     let fault = format!(
