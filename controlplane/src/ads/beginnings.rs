@@ -23,7 +23,7 @@ const SWEEP_GAP: Duration = Duration::from_secs(1);
 pub(super) enum Whose {
     /// Of all that show certificates with this name.
     Identity(SpiffeId),
-    /// Of all that come from this address in the clear.
+    /// Of all that come from this address in the clear; of IPv6 the first half counts, as a machine may have all of the other.
     Address(IpAddr),
 }
 
@@ -32,8 +32,16 @@ impl Whose {
     pub(super) fn of(peer: &Peer) -> Self {
         match peer.identity() {
             Some(identity) => Self::Identity(identity.clone()),
-            None => Self::Address(peer.address().ip().to_canonical()),
+            None => Self::at(peer.address().ip()),
         }
+    }
+
+    /// The share of whoever comes from `address`.
+    fn at(address: IpAddr) -> Self {
+        Self::Address(match address.to_canonical() {
+            IpAddr::V6(address) => IpAddr::V6((address.to_bits() & !u128::from(u64::MAX)).into()),
+            address @ IpAddr::V4(_) => address,
+        })
     }
 }
 
@@ -139,6 +147,23 @@ mod tests {
         }
         let mut begins = |at_ms| beginnings.take(&limits, Some(client(1)), at(at_ms));
         assert_eq!([begins(999), begins(1_000)], [refused, Ok(())]);
+    }
+
+    #[test]
+    fn a_machine_with_many_addresses_of_one_network_has_one_share() {
+        let at = |text: &str| Whose::at(text.parse().unwrap());
+        assert_eq!(at("2001:db8::1"), at("2001:db8::ffff:1"));
+        assert_ne!(at("2001:db8::1"), at("2001:db8:0:1::1"));
+        assert_eq!(at("::ffff:192.0.2.1"), at("192.0.2.1"));
+        assert_ne!(at("192.0.2.1"), at("192.0.2.2"));
+    }
+
+    #[test]
+    fn by_default_a_fleet_of_ten_thousand_at_one_address_comes_back_at_once() {
+        let (limits, mut beginnings) = (AdsLimits::default(), Beginnings::default());
+        for _ in 0..10_000 {
+            assert_eq!(beginnings.take(&limits, Some(client(1)), at(0)), Ok(()));
+        }
     }
 
     #[test]
