@@ -97,13 +97,19 @@ fn ratio(
     sink: &Sink,
 ) -> Option<Counted> {
     let mut all = read_ratio_part(total, sink)?;
+    let mut names_callers = all.caller.as_ref().map(|_| total);
     let good = match good {
-        Some(source) => same_requests(&mut all, source, sink)?,
+        Some(source) => {
+            let selector = same_requests(&mut all, source, sink)?;
+            names_callers = names_callers.or(all.caller.as_ref().map(|_| source));
+            selector
+        }
         None => None,
     };
     let bad = match bad {
         Some(source) => {
             let selector = same_requests(&mut all, source, sink)?;
+            names_callers = names_callers.or(all.caller.as_ref().map(|_| source));
             if selector.is_none() {
                 let why = "says nothing about which requests are bad; give status, grpcStatus, \
                            flags, outcome or slowerThan";
@@ -114,7 +120,7 @@ fn ratio(
         None => None,
     };
     let good = Good::Selected { good, bad };
-    Some(counted(all, good, total, sink))
+    Some(counted(all, good, names_callers.unwrap_or(total), sink))
 }
 
 fn read_ratio_part(source: &Source, sink: &Sink) -> Option<Requests> {
@@ -153,6 +159,7 @@ fn agree<T: PartialEq>(all: &mut Option<T>, part: Option<T>, spot: &Spot, sink: 
     }
 }
 
+/// What `requests` say; if they name callers, `source` does.
 fn counted(requests: Requests, good: Good, source: &Source, sink: &Sink) -> Counted {
     let only = Only {
         method: requests.method.unwrap_or_default(),

@@ -202,6 +202,13 @@ fn outbound_a_caller_is_a_service_with_a_name() {
         refused.len() == 1 && refused[0].contains(expected),
         "{refused:?}"
     );
+    let ratio = ratio("{side: client}", "good {caller: unknown}");
+    let refused = wrong(&slo("a", &ratio, "{target: 0.9}").replace("actionable", "monitored"));
+    let expected = r#"good.metricSource.spec.caller: is "unknown""#;
+    assert!(
+        refused.len() == 1 && refused[0].contains(expected),
+        "{refused:?}"
+    );
     let is_noted = |text: &str| {
         let loaded = load(&[("a.yaml", text)]);
         assert_eq!(loaded.problems, []);
