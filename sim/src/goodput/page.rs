@@ -8,8 +8,8 @@ use super::table::{NOISE, failures};
 
 const STYLE: &str = ".best { font-weight: 650; } path.sloop { stroke-width: 3; } path.rest { stroke-width: 1.2; opacity: 0.75; }";
 
-/// Colours, in the order of [`Rival::ALL`].
-const CLASSES: [&str; 8] = ["s7", "s1", "s2", "s3", "s5", "s6", "s0", "s4"];
+/// Colours, in the order of [`Rival::everybody`].
+const CLASSES: [&str; 10] = ["s7", "s1", "s2", "s3", "s5", "s6", "s0", "s4", "s8", "s9"];
 
 /// The whole page.
 #[must_use]
@@ -28,14 +28,11 @@ pub fn html(report: &Report) -> String {
     for story in &report.stories {
         body += &section(&story.name, &story.about, &(chart(story) + &details(story)));
     }
-    let is_there = |rival: &&Rival| {
-        report
-            .stories
-            .iter()
-            .any(|story| story.row(**rival).is_some())
+    let is_there = |rival: &Rival| {
+        let mut stories = report.stories.iter();
+        stories.any(|story| story.row(*rival).is_some())
     };
-    let about: Vec<String> = Rival::ALL
-        .iter()
+    let about: Vec<String> = Rival::everybody()
         .filter(is_there)
         .map(|rival| format!("{}: {}.", rival.name(), rival.about()))
         .collect();
@@ -114,7 +111,7 @@ fn chart(story: &Told) -> String {
         .map(|tick| (*tick, format!("{tick}/s")))
         .collect();
     chart.grid(values.iter().map(|(at, name)| (*at, name.as_str())));
-    for (rival, class) in Rival::ALL.iter().zip(CLASSES) {
+    for (rival, class) in Rival::everybody().zip(CLASSES) {
         let weight = match rival {
             Rival::Sloop => "sloop",
             Rival::Nothing
@@ -127,15 +124,15 @@ fn chart(story: &Told) -> String {
             | Rival::SloopCallers
             | Rival::BudgetCallers => "rest",
         };
-        let Some(row) = story.row(*rival) else {
+        let Some(row) = story.row(rival) else {
             continue;
         };
         let points = row.per_second.iter().enumerate();
         let points = points.map(|(second, good)| (second as f64 + 0.5, Some(*good)));
         chart.line(&format!("{class} {weight}"), points);
     }
-    let shown = Rival::ALL.iter().zip(CLASSES);
-    let shown = shown.filter(|(rival, _)| story.row(**rival).is_some());
+    let shown = Rival::everybody().zip(CLASSES);
+    let shown = shown.filter(|(rival, _)| story.row(*rival).is_some());
     chart.finish() + &legend(shown.map(|(rival, class)| (class, rival.name())))
 }
 

@@ -46,6 +46,11 @@ impl Rival {
     /// Those that stand at the callers. They are played when they are named.
     pub const CALLERS: [Self; 2] = [Self::SloopCallers, Self::BudgetCallers];
 
+    /// All, those at the service first.
+    pub fn everybody() -> impl Iterator<Item = Self> {
+        Self::ALL.into_iter().chain(Self::CALLERS)
+    }
+
     /// For tables.
     #[must_use]
     pub const fn name(self) -> &'static str {
@@ -83,9 +88,7 @@ impl Rival {
             Self::Resilience4j => {
                 "resilience4j's circuit breaker with its defaults (its documentation)"
             }
-            Self::Sloop => {
-                "an SLO that acts, 99 % within 250 ms, and a LoadShedding without bounds; all else is derived"
-            }
+            Self::Sloop => "an SLO that acts, 99 % within 250 ms; all else is derived",
             Self::SloopOutliers => "the same, in an Envoy that has `outliers` too",
             Self::SloopCallers => {
                 "the same SLO counted at the callers, whose Envoys try again behind Sloop"
