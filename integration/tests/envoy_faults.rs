@@ -317,18 +317,18 @@ async fn a_request_that_asks_for_a_fault_gets_what_envoys_own_filter_gives() {
     bench.is_sound().await;
 }
 
-/// The most that a delay may be longer than asked for, of all but one in a hundred.
+/// The most that a delay may be later than one of Envoy's own filter, of all but one in a hundred.
 const LATE_MAX: Duration = Duration::from_millis(10);
 const DELAY: Duration = Duration::from_millis(50);
 /// A machine with other work delays everything by more than that now and then, so Envoy's own filter is asked in turn, and the
-/// quietest round counts: what the filter itself adds is in all of them.
+/// quietest round of each counts: what a filter itself adds is in all of them.
 const ROUNDS: usize = 6;
 
 #[tokio::test]
-async fn delays_are_at_most_ten_milliseconds_late() {
+async fn delays_are_at_most_ten_milliseconds_later_than_envoys_own() {
     let scopes = json!([scope("delay", &fault("delay", &json!({"delay_ms": 50})))]);
     let bench = Bench::start(&envoy::module().unwrap(), &scopes).await;
-    let mut least = Duration::MAX;
+    let mut least = [Duration::MAX; 2];
     for round in 0..ROUNDS {
         let (mut ours, mut theirs) = (Vec::new(), Vec::new());
         for _ in 0..12 {
@@ -349,13 +349,13 @@ async fn delays_are_at_most_ten_milliseconds_late() {
         }
         let [ours, theirs] = [ours, theirs].map(percentiles);
         println!("round {round}: late by {ours:?} (p50, p99), Envoy's own filter by {theirs:?}");
-        // As late as Envoy's own is what the machine makes of any timer.
-        least = least.min(ours.1.saturating_sub(theirs.1));
-        if least <= LATE_MAX {
-            break;
-        }
+        least = [least[0].min(ours.1), least[1].min(theirs.1)];
     }
-    assert!(least <= LATE_MAX, "p99 {least:?} later than Envoy's own");
+    let [ours, theirs] = least;
+    assert!(
+        ours <= theirs + LATE_MAX,
+        "p99 {ours:?}, Envoy's own {theirs:?}"
+    );
 }
 
 /// How much later than asked for; none if earlier.

@@ -46,6 +46,22 @@ struct Came {
     took: Duration,
 }
 
+/// What is reported of so many requests: retries that the budget refused, and requests that were shed.
+async fn told(plane: &Plane, requests: u64) -> (u64, u64) {
+    let told = eventually(SOON, "all is reported", async || {
+        let reports = plane.reports.all();
+        let scopes = reports.iter().flat_map(|report| &report.scopes);
+        let (mut counted, mut refused, mut shed) = (0, 0, 0);
+        for scope in scopes.filter(|scope| scope.route == "all") {
+            counted += scope.requests;
+            refused += scope.retries_refused;
+            shed += scope.outcomes.get(Outcome::Shed as usize).unwrap_or(&0);
+        }
+        (counted == requests).then_some((refused, shed))
+    });
+    told.await.unwrap()
+}
+
 impl Hop {
     async fn start(retries: &Value) -> Self {
         let app = Upstream::start().await.unwrap();
@@ -58,9 +74,8 @@ impl Hop {
             ..Fixed::of(app.address())
         };
         let service = service.start().await;
-        let policy = json!({"retry_on": "5xx", "num_retries": RETRIES,
-                            "retry_back_off": {"base_interval": "0.001s", "max_interval": "0.002s"}});
-        let route = json!({"cluster": "callee", "timeout": "0s", "retry_policy": policy});
+        let route =
+            json!({"cluster": "callee", "timeout": "0s", "retry_policy": policy()["retry_policy"]});
         let manager = json!({"route_config": {"virtual_hosts": [{
             "name": "callee", "domains": ["*"], "include_request_attempt_count": true,
             "routes": [{"name": "callee", "match": {"prefix": "/"}, "route": route}],
@@ -130,18 +145,8 @@ async fn retries_of_a_service_that_fails_stay_within_their_budget_and_are_not_re
     assert!(0 < came.refused, "{came:?}");
     // A refused one is the last of its call: Envoy retries nothing with `x-envoy-ratelimited`.
     assert_eq!(hop.retried().await, passed + came.refused, "{came:?}");
-    let told = eventually(SOON, "all is reported", async || {
-        let reports = hop.plane.reports.all();
-        let scopes = reports.iter().flat_map(|report| &report.scopes);
-        let (mut requests, mut refused, mut shed) = (0, 0, 0);
-        for scope in scopes.filter(|scope| scope.route == "all") {
-            requests += scope.requests;
-            refused += scope.retries_refused;
-            shed += scope.outcomes.get(Outcome::Shed as usize).unwrap_or(&0);
-        }
-        (requests == came.attempts + came.refused).then_some((refused, shed))
-    });
-    assert_eq!(told.await.unwrap(), (came.refused, came.refused));
+    let told = told(&hop.plane, came.attempts + came.refused).await;
+    assert_eq!(told, (came.refused, came.refused));
     hop.service.is_whole().await;
 }
 
@@ -249,18 +254,7 @@ async fn a_callers_budget_comes_before_the_retries_of_its_route_and_they_come_ba
     let most = attempts_most(&came, CALLS);
     assert!((CALLS..=most).contains(&came.attempts), "{most}: {came:?}");
     let calls = CALLS + 100;
-    let told = eventually(SOON, "all is reported", async || {
-        let reports = hop.plane.reports.all();
-        let scopes = reports.iter().flat_map(|report| &report.scopes);
-        let (mut requests, mut refused, mut shed) = (0, 0, 0);
-        for scope in scopes.filter(|scope| scope.route == "all") {
-            requests += scope.requests;
-            refused += scope.retries_refused;
-            shed += scope.outcomes.get(Outcome::Shed as usize).unwrap_or(&0);
-        }
-        (requests == calls).then_some((refused, shed))
-    });
-    let (refused, shed) = told.await.unwrap();
+    let (refused, shed) = told(&hop.plane, calls).await;
     // Whatever was not tried again would have been; what was made three attempts.
     let tried_again = (learning.attempts + came.attempts - calls) / 2;
     assert_eq!(

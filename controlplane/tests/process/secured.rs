@@ -57,6 +57,14 @@ impl Secured {
         Self::start_with(&[])
     }
 
+    /// What checkout shows, and what orders does: another identity that may ask and report.
+    fn two(&self) -> [Issued; 2] {
+        const ORDERS: &str = "spiffe://example.org/ns/shop/sa/orders";
+        self.home.write("orders.yaml", &access("orders", ORDERS));
+        [("checkout", CHECKOUT), ("orders", ORDERS)]
+            .map(|(name, identity)| self.authority.write(self.path(), name, &[identity]))
+    }
+
     /// With more arguments.
     pub(crate) fn start_with(args: &[&str]) -> Self {
         let files = tempfile::tempdir().unwrap();
@@ -392,13 +400,9 @@ async fn a_stream_lasts_for_as_long_as_its_name_may_have_it() {
 #[tokio::test]
 async fn one_identity_leaves_streams_to_others() {
     let secured = Secured::start_with(&["--limit", "streams_per_identity=1"]);
-    let (authority, folder) = (&secured.authority, secured.path());
-    let checkout = authority.write(folder, "checkout", &[CHECKOUT]);
-    let orders = "spiffe://example.org/ns/shop/sa/orders";
-    secured.home.write("orders.yaml", &access("orders", orders));
-    let orders = authority.write(folder, "orders", &[orders]);
+    let [checkout, orders] = secured.two();
     let client = |shown: &Issued| {
-        let channel = secured.channel(authority, shown);
+        let channel = secured.channel(&secured.authority, shown);
         AggregatedDiscoveryServiceClient::new(channel)
     };
     let first = stream(&mut client(&checkout), "checkout").await.unwrap();
@@ -422,13 +426,9 @@ async fn one_identity_that_floods_leaves_beginnings_of_streams_to_others() {
         "new_streams_per_identity_per_second=1",
     ];
     let secured = Secured::start_with(&limits.map(|limit| ["--limit", limit]).concat());
-    let (authority, folder) = (&secured.authority, secured.path());
-    let checkout = authority.write(folder, "checkout", &[CHECKOUT]);
-    let orders = "spiffe://example.org/ns/shop/sa/orders";
-    secured.home.write("orders.yaml", &access("orders", orders));
-    let orders = authority.write(folder, "orders", &[orders]);
+    let [checkout, orders] = secured.two();
     let client = |shown: &Issued| {
-        let channel = secured.channel(authority, shown);
+        let channel = secured.channel(&secured.authority, shown);
         AggregatedDiscoveryServiceClient::new(channel)
     };
     // Each ends at once, and the next begins on one of many connections.
@@ -454,11 +454,8 @@ async fn one_identity_that_floods_leaves_beginnings_of_streams_to_others() {
 #[tokio::test]
 async fn one_identity_leaves_connections_to_others() {
     let secured = Secured::start_with(&["--limit", "connections_per_identity=1"]);
-    let (authority, folder) = (&secured.authority, secured.path());
-    let checkout = authority.write(folder, "checkout", &[CHECKOUT]);
-    let orders = "spiffe://example.org/ns/shop/sa/orders";
-    secured.home.write("orders.yaml", &access("orders", orders));
-    let orders = authority.write(folder, "orders", &[orders]);
+    let authority = &secured.authority;
+    let [checkout, orders] = secured.two();
     let mut first = secured.client(authority, Some(&checkout));
     first.report(report(1, 1, 1, 0)).await.unwrap();
     assert!(secured.lets_in(authority, Some(&checkout)).await.is_err());
