@@ -175,7 +175,8 @@ const FIRST: [CipherSuite; 3] = [
 ];
 
 /// The cryptography, with AES-128 and SHA-256 first, as Envoy would have it: processors have instructions for both. With
-/// SHA-384, which `ring` reckons without any and lists first, a handshake takes a fourteenth longer.
+/// SHA-384, which `ring` reckons without any and lists first, to connect takes 7 to 8 % longer
+/// (`bench/README.md`).
 fn provider() -> CryptoProvider {
     let mut provider = rustls::crypto::ring::default_provider();
     let comes_later = |it: &SupportedCipherSuite| !FIRST.contains(&it.suite());

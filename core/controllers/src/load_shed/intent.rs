@@ -5,7 +5,8 @@ use sloop_model::{Mode, RetryRule, ServiceName, ShedRule, Side};
 
 use crate::RouteSelector;
 
-/// Shedding on purpose. On its scopes it replaces what SLOs imply.
+/// Shedding, or a retry budget, on purpose. On its scopes it replaces what SLOs imply of what it says: with `retries`
+/// alone, of retries alone.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LoadSheddingIntent {
