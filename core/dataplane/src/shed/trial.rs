@@ -90,6 +90,8 @@ pub(super) struct Trial {
     lately: Harvest,
     reaping: Reaping,
     turns: Turns,
+    /// When it was last known whether the objective is met.
+    last: Time,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -144,6 +146,7 @@ impl Trial {
             lately: Harvest::default(),
             reaping: Reaping::default(),
             turns: Turns::default(),
+            last: now,
         }
     }
 
@@ -170,12 +173,12 @@ impl Trial {
 
     /// Whether it was tried in vain, and the pause is not over; not while it is tried for another strain.
     pub(super) fn has_given_up(&self) -> bool {
-        matches!(self.state, State::GivenUp { .. }) && !self.turns.tries_any()
+        matches!(self.state, State::GivenUp { .. }) && !self.turns.is_one_tried(self.last)
     }
 
     /// Whether it is being tried because of slowness, or was not in vain a moment ago.
     pub(super) fn is_against_a_queue(&self) -> bool {
-        if self.turns.tries(Strain::Slowness) {
+        if self.turns.tries(Strain::Slowness, self.last) {
             return true;
         }
         match &self.state {
@@ -193,6 +196,7 @@ impl Trial {
 
     /// The objective is met: whatever is shed is not in vain.
     pub(super) fn met(&mut self, now: Time) {
+        self.last = now;
         self.turns.met(now);
         match self.state {
             State::Content { since, .. } => {
@@ -246,6 +250,7 @@ impl Trial {
         wait: Duration,
         now: Time,
     ) -> bool {
+        self.last = now;
         self.turn(strain, now);
         match &mut self.state {
             State::Trying {

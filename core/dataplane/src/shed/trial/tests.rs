@@ -238,3 +238,36 @@ fn a_trial_that_is_not_heard_of_any_more_does_not_go_on_by_another() {
     assert_eq!(shed(0, 25), 25);
     assert_eq!(shed(25, 125), 8, "and then there is a pause");
 }
+
+#[test]
+fn it_has_given_up_when_what_else_was_tried_is_not_heard_of_any_more() {
+    let mut trial = Trial::new(at(0));
+    let mut step = |tenth: u64| {
+        let strain = match tenth {
+            ..8 => Strain::Failures,
+            8..16 => Strain::InFlight,
+            16.. => Strain::Failures,
+        };
+        trial.may_shed(strain, strength(100), Duration::ZERO, at(tenth * 100));
+        trial.has_given_up()
+    };
+    let given_up: Vec<u64> = (0..60).filter(|tenth| step(*tenth)).collect();
+    // Failures are given up with their second window; the other trial was there until 1.5 s.
+    assert_eq!(given_up, (23..60).collect::<Vec<_>>());
+}
+
+#[test]
+fn no_queue_is_drained_by_a_trial_that_is_not_heard_of_any_more() {
+    let mut trial = Trial::new(at(0));
+    let mut step = |tenth: u64| {
+        let strain = match tenth {
+            ..3 => Strain::Slowness,
+            3.. => Strain::Fleet,
+        };
+        trial.may_shed(strain, strength(100), Duration::ZERO, at(tenth * 100));
+        trial.is_against_a_queue()
+    };
+    let against: Vec<u64> = (0..60).filter(|tenth| step(*tenth)).collect();
+    // It is parked at 0.3 s, when it was last the present one.
+    assert_eq!(against, (0..11).collect::<Vec<_>>());
+}

@@ -33,25 +33,22 @@ impl Turns {
         });
     }
 
-    /// Whether `strain` is being tried besides the present one.
-    pub(super) fn tries(&self, strain: Strain) -> bool {
-        let is_tried = |(other, state, _): &(Strain, State, Time)| {
-            *other == strain && matches!(state, State::Trying { .. })
-        };
-        self.others.iter().any(is_tried)
+    /// Whether `strain` is being tried besides the present one, and was there a moment ago.
+    pub(super) fn tries(&self, strain: Strain, now: Time) -> bool {
+        let mut tried = self.tried(now);
+        tried.any(|other| other == strain)
     }
 
-    /// Whether any is.
-    pub(super) fn tries_any(&self) -> bool {
-        let is_tried = |(_, state, _): &_| matches!(state, State::Trying { .. });
-        self.others.iter().any(is_tried)
-    }
-
-    /// Whether another strain is being tried that was there a moment ago.
+    /// Whether any is that was there a moment ago.
     pub(super) fn is_one_tried(&self, now: Time) -> bool {
-        self.others.iter().any(|(_, state, last)| match state {
-            State::Trying { .. } => now.since(*last) < Trial::WINDOW_MIN,
-            State::GivenUp { .. } | State::Content { .. } => false,
+        self.tried(now).next().is_some()
+    }
+
+    fn tried(&self, now: Time) -> impl Iterator<Item = Strain> {
+        let others = self.others.iter();
+        others.filter_map(move |(strain, state, last)| match state {
+            State::Trying { .. } => (now.since(*last) < Trial::WINDOW_MIN).then_some(*strain),
+            State::GivenUp { .. } | State::Content { .. } => None,
         })
     }
 }
