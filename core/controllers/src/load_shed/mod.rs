@@ -50,12 +50,14 @@ impl Controller for LoadShed {
                 expires_at_ms: BREAKERS.ends_at(world.now()),
             },
         });
-        let because = match says {
-            Some(bounds) => format!("while {scope} misses its objective, load {load}, {bounds}"),
-            None => format!(
+        let shedding =
+            says.map(|bounds| format!("while {scope} misses its objective, load {load}, {bounds}"));
+        let budgeted = intent.retries.map(|_| {
+            format!(
                 "while retries of {scope} are in vain, those beyond the document's budget {retries}"
-            ),
-        };
+            )
+        });
+        let because: Vec<_> = shedding.into_iter().chain(budgeted).collect();
         let budget = intent.retries.map(|limits| Policy {
             scope,
             rule: Rule::RetryBudget {
@@ -65,7 +67,7 @@ impl Controller for LoadShed {
             },
         });
         Decision {
-            because,
+            because: because.join("; "),
             policies: shed.into_iter().chain(budget).collect(),
             wake_at: Some(BREAKERS.renewed_at(world.now())),
             ..Decision::default()
@@ -125,7 +127,11 @@ mod tests {
         );
         intent.limits =
             crate::circuit_break::derived_shed_limits(Target::parse(0.99).unwrap(), None);
-        let policies = decide(&intent).policies;
+        let Decision {
+            policies, because, ..
+        } = decide(&intent);
+        assert!(because.contains("within the bounds"), "{because}");
+        assert!(because.contains("; while retries of"), "{because}");
         assert!(
             matches!(policies[..], [Policy { rule: Rule::Shed { .. }, .. }, ref other] if other == budget),
             "{policies:?}"
