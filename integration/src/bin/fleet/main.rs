@@ -42,8 +42,8 @@ struct Arguments {
     /// How long reports of each kind are measured, in seconds; 0 leaves them out
     #[arg(long, value_name = "SECONDS", default_value_t = 5)]
     reports: u64,
-    /// Real Envoys among the first fleet
-    #[arg(long, value_name = "N", default_value_t = 2)]
+    /// Real Envoys among the first fleet; of fewer the first of everything is most of what they take
+    #[arg(long, value_name = "N", default_value_t = 8)]
     envoys: usize,
     /// Connections are TLS 1.3 with client certificates, without real Envoys
     #[arg(long)]

@@ -73,7 +73,7 @@ fn large(run: &Run) -> Option<&Run> {
 }
 
 /// In the order of the table.
-pub(super) const AIMS: [Aim; 11] = [
+pub(super) const AIMS: [Aim; 12] = [
     most("all streams connected", 4.0, "s", |run| {
         small(run).map(|run| run.connect.all_ms / 1e3)
     }),
@@ -95,6 +95,9 @@ pub(super) const AIMS: [Aim; 11] = [
         "KiB",
         |run| large(run).map(|run| run.memory.pushed_bytes / 1_024.0),
     ),
+    most("memory per real Envoy", 110.0, "KiB", |run| {
+        run.envoys.map(|envoys| envoys.bytes / 1_024.0)
+    }),
     least("reports a second and core, dense", 100_000.0, "", |run| {
         reports(run, "dense")
     }),
