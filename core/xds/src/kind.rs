@@ -59,6 +59,19 @@ impl Kind {
         }
     }
 
+    /// The words for all kinds: those that are known, and one for all others.
+    pub const WORDS: [&str; 8] = ["rtds", "cds", "eds", "lds", "rds", "ecds", "sds", "other"];
+
+    /// The word for it: how Envoy calls its discovery.
+    #[must_use]
+    pub fn word(&self) -> &'static str {
+        let [known @ .., other] = &Self::WORDS;
+        match self.0 {
+            Which::Known(rank) => known.get(rank).unwrap_or(other),
+            Which::Other(_) => other,
+        }
+    }
+
     /// Whether state-of-the-world responses hold all resources, so that absence deletes.
     ///
     /// Listeners and clusters only; the same two have the legacy wildcard.
@@ -112,5 +125,22 @@ mod tests {
             assert_eq!(kind, Kind::of(kind.type_url()));
         }
         assert_ne!(Kind::of("a type of tomorrow"), Kind::of("another one"));
+    }
+
+    #[test]
+    fn each_kind_has_a_word_of_its_own() {
+        for (type_url, word) in [
+            (Kind::RUNTIME, "rtds"),
+            (Kind::CLUSTER, "cds"),
+            (Kind::ENDPOINTS, "eds"),
+            (Kind::LISTENER, "lds"),
+            (Kind::ROUTES, "rds"),
+            (Kind::EXTENSION, "ecds"),
+            (Kind::SECRET, "sds"),
+            ("a type of tomorrow", "other"),
+        ] {
+            assert_eq!(Kind::of(type_url).word(), word);
+        }
+        assert_eq!(Kind::WORDS.len(), ORDER.len() + 1);
     }
 }
