@@ -15,6 +15,7 @@ pub mod door;
 pub mod engine;
 pub mod grpc;
 pub mod ingest;
+mod labels;
 pub mod limits;
 pub mod metrics;
 pub mod publish;

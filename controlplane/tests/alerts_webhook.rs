@@ -8,6 +8,7 @@
 
 mod hook;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
@@ -30,6 +31,7 @@ fn alert(url: &str, state: AlertState) -> AlertStatus {
             index: 0,
         },
         service: ServiceName::try_from("payments").unwrap(),
+        labels: BTreeMap::new(),
         severity: "page".to_owned(),
         kind: AlertKind::Breaching,
         state,

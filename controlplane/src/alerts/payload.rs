@@ -4,35 +4,37 @@
 //! Each delivery is about one alert, so a group has one member. Labels say which
 //! alert it is and never change while it lasts; annotations say what is known.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
-use sloop_controllers::{AlertKind, AlertReason, AlertState, AlertStatus};
+use sloop_controllers::{AlertKind, AlertReason, AlertState, AlertStatus, objective_name};
 use sloop_model::WallTime;
+
+use crate::labels::sanitized;
 
 /// How Alertmanager writes that there is no time.
 const NEVER: &str = "0001-01-01T00:00:00Z";
 
-#[derive(Serialize)]
-struct Labels<'a> {
-    alertname: &'a str,
-    kind: AlertKind,
-    objective: String,
-    service: &'a str,
-    severity: &'a str,
-    slo: &'a str,
-}
-
-fn labels(alert: &AlertStatus) -> Labels<'_> {
-    Labels {
-        alertname: &alert.policy,
-        kind: alert.kind,
-        objective: alert.objective.index.to_string(),
-        service: alert.service.as_str(),
-        severity: &alert.severity,
-        slo: alert.objective.slo.as_str(),
-    }
+/// The labels of an alert: those of its SLO, and ours, which win where both have one.
+fn labels(alert: &AlertStatus) -> BTreeMap<String, String> {
+    let mut labels = sanitized(&alert.labels);
+    let kind = match alert.kind {
+        AlertKind::Breaching => "breaching",
+        AlertKind::NoData => "no_data",
+    };
+    let ours = [
+        ("alertname", alert.policy.clone()),
+        ("kind", kind.to_owned()),
+        ("objective", objective_name(alert.objective.index)),
+        ("service", alert.service.as_str().to_owned()),
+        ("severity", alert.severity.clone()),
+        ("slo", alert.objective.slo.as_str().to_owned()),
+    ];
+    labels.extend(ours.map(|(name, value)| (name.to_owned(), value)));
+    labels
 }
 
 /// What is known, in words.
@@ -60,8 +62,11 @@ fn annotations(alert: &AlertStatus) -> Annotations<'_> {
 
 /// Names an alert as long as it has the same labels: 16 hexadecimal digits.
 pub(super) fn fingerprint(alert: &AlertStatus) -> String {
-    let labels = serde_json::to_vec(&labels(alert)).unwrap_or_default();
-    hex(&Sha256::digest(&labels)).chars().take(16).collect()
+    let labels = json!(labels(alert)).to_string();
+    hex(&Sha256::digest(labels.as_bytes()))
+        .chars()
+        .take(16)
+        .collect()
 }
 
 /// The same for every attempt to tell `receiver` this, and for nothing else: 64 hexadecimal digits.
@@ -167,6 +172,42 @@ mod tests {
             key(&acted_on),
             key(&alert(AlertState::Firing)),
             "no news by itself"
+        );
+    }
+
+    #[test]
+    fn labels_of_the_slo_come_along_and_never_take_the_place_of_ours() {
+        let mut labelled = alert(AlertState::Firing);
+        let without = fingerprint(&labelled);
+        let given = [
+            ("team", "payments"),
+            ("my-tier", "1"),
+            ("severity", "none"),
+            ("slo", "x"),
+        ];
+        labelled.labels = given
+            .map(|(key, value)| (key.to_owned(), value.to_owned()))
+            .into();
+        let body = payload(&labelled, "phone");
+        let labels = json!({
+            "alertname": "wake", "kind": "breaching", "my_tier": "1", "objective": "0",
+            "service": "payments", "severity": "page", "slo": "pay", "team": "payments",
+        });
+        assert_eq!(body["alerts"][0]["labels"], labels);
+        assert_eq!(body["commonLabels"], labels);
+        assert_ne!(fingerprint(&labelled), without);
+        labelled.objective.index = sloop_controllers::SloIntent::COMPOSITE;
+        let body = payload(&labelled, "phone");
+        assert_eq!(body["commonLabels"]["objective"], "composite");
+    }
+
+    #[test]
+    fn an_alert_without_labels_is_the_same_as_it_was_for_those_before() {
+        let named = r#"{"alertname":"wake","kind":"breaching","objective":"0","service":"payments","severity":"page","slo":"pay"}"#;
+        let known: String = hex(&Sha256::digest(named.as_bytes()));
+        assert_eq!(
+            known.get(..16),
+            Some(&*fingerprint(&alert(AlertState::Firing)))
         );
     }
 

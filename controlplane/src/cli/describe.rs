@@ -71,6 +71,13 @@ fn describe(slo: &SloStatus, out: &mut dyn Write) -> io::Result<()> {
     if let Some(display_name) = &slo.display_name {
         line("Display name", display_name.clone());
     }
+    if !slo.labels.is_empty() {
+        let labels = slo
+            .labels
+            .iter()
+            .map(|(key, value)| format!("{key}={value}"));
+        line("Labels", labels.collect::<Vec<_>>().join(", "));
+    }
     line("Service", slo.service.to_string());
     line("Mode", format!("{:?}", slo.mode).to_lowercase());
     line("Window", slo.window.clone());
@@ -175,6 +182,9 @@ fn describe_composite(composite: &CompositeStatus, out: &mut dyn Write) -> io::R
         if let Some(rate) = burn.burn {
             writeln!(out, "  burn over {}: {rate:.2}", span(burn.window_ms))?;
         }
+    }
+    for pair in &composite.pairs {
+        writeln!(out, "  {}", pair_line(pair))?;
     }
     Ok(())
 }

@@ -16,6 +16,7 @@ mod explain;
 mod get;
 mod istio;
 mod journey;
+mod lines;
 mod node;
 mod output;
 mod policy;

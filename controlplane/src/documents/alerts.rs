@@ -22,6 +22,9 @@ pub(super) fn of(
         .zip(&intent.objectives)
         .filter_map(|(index, objective)| Some((index, objective.slicing?)))
         .collect();
+    let composite = intent
+        .is_evaluated_together()
+        .then(|| Box::new(intent.clone()));
     if objectives.is_empty() {
         return Vec::new();
     }
@@ -43,8 +46,10 @@ pub(super) fn of(
                 policy: policy.to_owned(),
                 slo: intent.name.clone(),
                 service: intent.service.clone(),
+                labels: intent.labels.clone(),
                 objectives: objectives.clone(),
                 slices: slices.clone(),
+                composite: composite.clone(),
                 severity: condition.severity.clone(),
                 op: condition.op,
                 threshold: condition.threshold,

@@ -65,6 +65,7 @@ pub(super) fn slo(slo: &Slo, context: &Context<'_>, sink: &Sink) -> Option<SloIn
             .map_err(|error| sink.refuse(slo.spot.says(error)))
             .ok()?,
         display_name: slo.display_name.clone(),
+        labels: slo.labels.clone(),
         service: slo.service.clone(),
         mode: slo.mode,
         deadline: slo.deadline,

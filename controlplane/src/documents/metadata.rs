@@ -1,5 +1,7 @@
 //! `metadata`, which all kinds share, and our annotations in it.
 
+use std::collections::BTreeMap;
+
 use super::reader::{At, Fields, Spot, quoted};
 use super::suggest;
 use super::tree::Value;
@@ -16,6 +18,10 @@ const OURS: [&str; 2] = [MODE, DEADLINE];
 const DISPLAY_NAME_CHARS_MAX: usize = 63;
 /// The longest name in bytes, by RFC 1123.
 const NAME_BYTES_MAX: usize = 63;
+/// Labels of one SLO that are kept: whoever routes alerts has a few, and each is sent with each alert.
+const LABELS_MAX: usize = 32;
+/// The longest value of a label that is kept, in bytes: four times as long as its key may be.
+const LABEL_BYTES_MAX: usize = 256;
 /// The longest prefix of an annotation's key in characters, by OpenSLO's specification.
 const PREFIX_CHARS_MAX: usize = 253;
 
@@ -25,10 +31,21 @@ pub(super) struct Metadata<'a> {
     pub(super) name: String,
     pub(super) name_spot: Spot,
     pub(super) display_name: Option<String>,
+    /// All labels, in the order of the document.
+    pub(super) labels: Vec<Label<'a>>,
     /// The value of [`MODE`], where it is given.
     pub(super) mode: Option<At<'a>>,
     /// The value of [`DEADLINE`], where it is given.
     pub(super) deadline: Option<At<'a>>,
+}
+
+/// A label as it is written.
+#[derive(Clone, Debug)]
+pub(super) struct Label<'a> {
+    key: &'a str,
+    /// Of a list all of them, with commas between.
+    value: String,
+    at: At<'a>,
 }
 
 /// Reads `metadata` of the document or inlined object `parent`.
@@ -45,13 +62,14 @@ pub(super) fn read<'a>(parent: &Fields<'a>) -> Option<Metadata<'a>> {
             "has {given} characters; it may have at most {DISPLAY_NAME_CHARS_MAX}"
         ));
     }
-    check_labels(&fields);
+    let labels = read_labels(&fields);
     let [mode, deadline] = read_annotations(&fields);
     let name = fields.required("name")?;
     Some(Metadata {
         name: read_name(&name)?,
         name_spot: name.spot().clone(),
         display_name: (!display_name.is_empty()).then(|| display_name.to_owned()),
+        labels,
         mode,
         deadline,
     })
@@ -63,6 +81,7 @@ pub(super) fn nameless<'a>(spot: &Spot) -> Metadata<'a> {
         name: "nameless".to_owned(),
         name_spot: spot.clone(),
         display_name: None,
+        labels: Vec::new(),
         mode: None,
         deadline: None,
     }
@@ -96,7 +115,28 @@ pub(super) fn read_name(at: &At<'_>) -> Option<String> {
     is_label.then(|| name.to_owned())
 }
 
-fn check_labels(metadata: &Fields<'_>) {
+/// The labels that an SLO keeps, by key: the first [`LABELS_MAX`] of those whose values are not too long. Notes say which are
+/// not kept.
+pub(super) fn kept(mut labels: Vec<Label<'_>>) -> BTreeMap<String, String> {
+    labels.sort_by_key(|label| label.key);
+    let mut kept = BTreeMap::new();
+    for Label { key, value, at } in labels {
+        let given = value.len();
+        let why = if LABEL_BYTES_MAX < given {
+            format!("is not kept: it has {given} bytes; labels of at most {LABEL_BYTES_MAX} are")
+        } else if LABELS_MAX <= kept.len() {
+            format!("is not kept: the first {LABELS_MAX} labels of an SLO are, by key")
+        } else {
+            kept.insert(key.to_owned(), value);
+            continue;
+        };
+        at.sink().note(at.spot().says(why));
+    }
+    kept
+}
+
+fn read_labels<'a>(metadata: &Fields<'a>) -> Vec<Label<'a>> {
+    let mut all = Vec::new();
     let labels = metadata
         .get("labels")
         .and_then(|labels| labels.any_fields());
@@ -110,12 +150,16 @@ fn check_labels(metadata: &Fields<'_>) {
         let texts = if matches!(value.node().value, Value::List(_)) {
             value.items(usize::MAX).unwrap_or_default()
         } else {
-            vec![value]
+            vec![value.clone()]
         };
-        for text in texts {
-            text.text();
-        }
+        let texts: Vec<&str> = texts.iter().filter_map(At::text).collect();
+        all.push(Label {
+            key,
+            value: texts.join(","),
+            at: value,
+        });
     }
+    all
 }
 
 /// The values of [`OURS`].

@@ -109,6 +109,45 @@ fn of_windows_longer_than_counts_are_kept_that_is_noted() {
 }
 
 #[test]
+fn labels_are_kept_and_of_too_many_and_too_long_ones_that_is_noted() {
+    let base = slo(
+        "a",
+        &ratio("{service: pay}", "bad {status: [5xx]}"),
+        "{target: 0.99}",
+    );
+    let with = |labels: &str| {
+        base.replace(
+            "annotations:",
+            &format!("labels: {{{labels}}}, annotations:"),
+        )
+    };
+    let labels = |text: &str| {
+        intent::<SloIntent>(text)
+            .labels
+            .into_iter()
+            .collect::<Vec<_>>()
+    };
+    let expected = [("none", ""), ("team", "x"), ("tiers", "a,b")];
+    let expected = expected.map(|(key, value)| (key.to_owned(), value.to_owned()));
+    assert_eq!(
+        labels(&with("tiers: [a, b], team: x, none: null")),
+        expected
+    );
+    assert_eq!(labels(&base), []);
+    let numbered = |last: u32| {
+        let all = (10..=last).map(|number| format!("l{number}: x"));
+        with(&all.collect::<Vec<_>>().join(", "))
+    };
+    let is_noted = |text: &str| noted(&load(&[("a.yaml", text)]), "is not kept");
+    assert!(!is_noted(&numbered(41)) && is_noted(&numbered(42)));
+    let kept = labels(&numbered(99));
+    assert_eq!((kept.len(), kept[31].0.as_str()), (32, "l41"));
+    let long = |bytes: usize| with(&format!("team: {}", "x".repeat(bytes)));
+    assert!(!is_noted(&long(256)) && is_noted(&long(257)));
+    assert_eq!(labels(&long(257)), []);
+}
+
+#[test]
 fn a_ratio_becomes_selectors() {
     let text = slo(
         "a",

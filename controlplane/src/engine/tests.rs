@@ -98,6 +98,7 @@ fn slo(name: &str, mode: SloMode, target: f64) -> SloIntent {
     SloIntent {
         name: SloName::try_from(name).unwrap(),
         display_name: None,
+        labels: BTreeMap::new(),
         service: service.clone(),
         mode,
         window: SloWindow::Rolling(3_600_000),

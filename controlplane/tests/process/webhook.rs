@@ -18,7 +18,9 @@ async fn people_hear_what_burns_and_what_was_done_about_it() {
     let ordered = outage(&sloop, 7, 0).await;
 
     // Somebody is told from here on, while it goes on.
-    let document = told("0.99").replace("127.0.0.1:1/", &format!("{address}/"));
+    let document = told("0.99")
+        .replace("127.0.0.1:1/", &format!("{address}/"))
+        .replace("annotations:", "labels: {team: payments}, annotations:");
     home.write("slo.yaml", &document);
     let mut client = sloop.reports();
     let goes_on = async {
@@ -33,6 +35,7 @@ async fn people_hear_what_burns_and_what_was_done_about_it() {
     };
     assert_eq!(message["status"], "firing");
     assert_eq!(message["commonLabels"]["slo"], "pay");
+    assert_eq!(message["commonLabels"]["team"], "payments");
     let annotations = &message["alerts"][0]["annotations"];
     assert!(
         annotations["summary"].as_str().unwrap().contains("bad"),

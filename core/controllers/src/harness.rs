@@ -87,6 +87,11 @@ impl Controllers {
         self
     }
 
+    /// The stage of each controller and the kind of intents that it takes, which together name it, in the order of stages.
+    pub fn names(&self) -> impl Iterator<Item = (Stage, &'static str)> {
+        self.loops.keys().copied()
+    }
+
     /// Accepts or replaces an intent, for every controller that takes its kind.
     /// What was remembered of it is kept.
     ///

@@ -62,7 +62,7 @@ pub use slo::{
     Acted, BudgetStatus, BudgetUnit, BudgetingMethod, BurnStatus, ChangeStatus, CompositeBurn,
     CompositeStatus, DeadlineChoice, DeadlineStatus, Indicator, Means, ObjectiveStatus, PairStatus,
     Refusals, RetryStatus, Slo, SloIntent, SloMemory, SloMode, SloObjective, SloSource, SloStatus,
-    SloWindow, TripStatus, Weight,
+    SloWindow, TripStatus, Weight, objective_name,
 };
 pub use world::{ArmBlock, Counted, Lost, ScopeTotals, Signal, Speed, Weighed, World};
 

@@ -15,6 +15,7 @@ pub(in super::super) fn alert(state: AlertState) -> AlertStatus {
             index: 0,
         },
         service: ServiceName::try_from("payments").unwrap(),
+        labels: BTreeMap::new(),
         severity: "page".to_owned(),
         kind: AlertKind::Breaching,
         state,

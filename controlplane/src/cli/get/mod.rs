@@ -7,11 +7,12 @@ use std::io::Write;
 use clap::{Args, ValueEnum};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use sloop_controllers::objective_name;
 
 use super::{AdminArgs, CliError, client, yaml};
 use crate::admin::api::List;
 
-pub(super) use tables::{breakers, burn, counts, faults, share};
+pub(super) use tables::{breakers, counts, faults, share};
 
 const EXAMPLE: &str = "Example:
   sloop get slo
@@ -110,15 +111,24 @@ fn names(args: &GetArgs, out: &mut dyn Write) -> Result<(), CliError> {
     let (kind, fields) = naming(args.kind);
     let list: List<Value> = client::get(&args.admin.admin, path(args.kind))?;
     for item in &list.items {
-        let parts = fields.iter().filter_map(|field| item.pointer(field));
-        let parts = parts.map(|part| {
-            part.as_str()
-                .map_or_else(|| part.to_string(), str::to_owned)
-        });
-        let name: Vec<String> = parts.collect();
+        let parts = fields.iter();
+        let name: Vec<String> = parts
+            .filter_map(|field| Some(part(field, item.pointer(field)?)))
+            .collect();
         writeln!(out, "{kind}/{}", name.join("/"))?;
     }
     Ok(())
+}
+
+/// What is at `field` of a thing, as a part of its name.
+fn part(field: &str, value: &Value) -> String {
+    let index = value.as_u64().filter(|_| field.ends_with("/index"));
+    match index.map(u32::try_from) {
+        Some(Ok(index)) => objective_name(index),
+        Some(Err(_)) | None => value
+            .as_str()
+            .map_or_else(|| value.to_string(), str::to_owned),
+    }
 }
 
 /// The kind in the singular, and where in a thing its name is.

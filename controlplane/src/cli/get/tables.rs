@@ -2,14 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use sloop_controllers::{AlertStatus, SloStatus};
+use sloop_controllers::{AlertStatus, SloStatus, objective_name};
 
+use super::super::lines::{Line, lines};
 use super::super::table::{Table, ago, latency, percent};
 use crate::admin::api::{
     BreakerStatus, DecisionTaken, DenialStatus, DocumentFile, FaultTotals, List, NodeStatus,
     ScopeStatus,
 };
-use crate::metrics::span;
 
 pub(super) fn slos(list: &List<SloStatus>, wide: bool) -> Table {
     let mut headings = vec![
@@ -26,29 +26,27 @@ pub(super) fn slos(list: &List<SloStatus>, wide: bool) -> Table {
     }
     let mut table = Table::of(&headings);
     for slo in &list.items {
-        for objective in &slo.objectives {
-            let counts = objective.counts;
+        for line in lines(slo) {
             let mut row = vec![
                 slo.name.to_string(),
                 slo.service.to_string(),
                 format!("{:?}", slo.mode).to_lowercase(),
-                percent(Some(objective.target)),
-                percent(
-                    counts
-                        .filter(|it| it.total > 0)
-                        .map(|it| share(it.good, it.total)),
-                ),
-                percent(objective.budget.map(|budget| budget.left_share)),
-                burn(objective),
+                line.target(),
+                line.good(),
+                line.left(),
+                line.burn(),
             ];
             if wide {
+                let counts = match line {
+                    Line::Objective(objective) => objective.counts,
+                    Line::Composite(_) => None,
+                };
+                let count =
+                    |count: Option<u64>| count.map_or_else(|| "-".to_owned(), |it| it.to_string());
                 row.extend([
-                    objective.index.to_string(),
-                    counts.map_or_else(|| "-".to_owned(), |it| it.total.to_string()),
-                    counts.map_or_else(
-                        || "-".to_owned(),
-                        |it| it.total.saturating_sub(it.good).to_string(),
-                    ),
+                    line.name(),
+                    count(counts.map(|it| it.total)),
+                    count(counts.map(|it| it.bad())),
                     slo.window.clone(),
                     slo.policies.len().to_string(),
                 ]);
@@ -57,23 +55,6 @@ pub(super) fn slos(list: &List<SloStatus>, wide: bool) -> Table {
         }
     }
     table
-}
-
-/// The fastest burn and the shortest window that it is seen in.
-pub(in crate::cli) fn burn(objective: &sloop_controllers::ObjectiveStatus) -> String {
-    if objective.source.is_none() {
-        return "not evaluated here".to_owned();
-    }
-    let burns = objective.burn.iter();
-    // Of equal ones the last is taken.
-    let fastest = burns
-        .rev()
-        .filter_map(|burn| Some((burn.burn?, burn.window_ms)))
-        .max_by(|a, b| a.0.total_cmp(&b.0));
-    fastest.map_or_else(
-        || "-".to_owned(),
-        |(burn, window)| format!("{burn:.1} ({})", span(window)),
-    )
 }
 
 /// Good to about 15 digits.
@@ -259,7 +240,11 @@ pub(super) fn alerts(list: &List<AlertStatus>) -> Table {
             format!("{:?}", alert.state).to_lowercase(),
             ago(list.at_ms, Some(alert.since_ms.as_millis())),
             alert.policy.clone(),
-            format!("{}/{}", alert.objective.slo, alert.objective.index),
+            format!(
+                "{}/{}",
+                alert.objective.slo,
+                objective_name(alert.objective.index)
+            ),
             alert.severity.clone(),
             told.join(","),
             alert.summary.clone(),

@@ -3,8 +3,11 @@
 use std::collections::BTreeMap;
 
 use http::Uri;
-use sloop_controllers::{ExperimentStatus, ObjectiveStatus, SloStatus};
+use sloop_controllers::{
+    CompositeStatus, ExperimentStatus, ObjectiveStatus, PairStatus, SloStatus,
+};
 
+use super::super::lines::{Line, lines};
 use super::super::{CliError, client};
 use crate::admin::api::{DecisionTaken, List, ScopeStatus};
 
@@ -70,10 +73,10 @@ impl Shown {
         }
     }
 
-    /// Rows of objectives.
+    /// Rows of objectives and composites.
     pub(super) fn rows(&self) -> usize {
         let slos = self.look.iter().flat_map(|look| &look.slos);
-        slos.map(|slo| slo.objectives.len()).sum()
+        slos.map(|slo| lines(slo).count()).sum()
     }
 }
 
@@ -111,15 +114,28 @@ pub(super) enum State {
 }
 
 impl State {
-    /// How `objective` stands.
-    pub(super) fn of(objective: &ObjectiveStatus) -> Self {
+    /// How what `line` is about stands.
+    pub(super) fn of(line: Line<'_>) -> Self {
+        match line {
+            Line::Objective(objective) => Self::of_objective(objective),
+            Line::Composite(composite) => Self::of_composite(composite),
+        }
+    }
+
+    fn of_composite(composite: &CompositeStatus) -> Self {
+        match composite.left_share {
+            Some(..=0.0) => Self::Gone,
+            Some(_) | None if is_burning(&composite.pairs) => Self::Burning,
+            Some(_) if composite.is_complete => Self::Well,
+            Some(_) | None => Self::Unknown,
+        }
+    }
+
+    fn of_objective(objective: &ObjectiveStatus) -> Self {
         if objective.source.is_none() {
             return Self::Elsewhere;
         }
-        let is_burning = objective
-            .pairs
-            .iter()
-            .any(|pair| pair.burning == Some(true));
+        let is_burning = is_burning(&objective.pairs);
         match objective.budget {
             Some(budget) if budget.left_share <= 0.0 && 0 < budget.spent => Self::Gone,
             Some(_) if is_burning || objective.change.is_some() => Self::Burning,
@@ -138,4 +154,8 @@ impl State {
             Self::Gone => "gone",
         }
     }
+}
+
+fn is_burning(pairs: &[PairStatus]) -> bool {
+    pairs.iter().any(|pair| pair.burning == Some(true))
 }

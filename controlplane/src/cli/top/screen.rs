@@ -5,12 +5,11 @@ use ratatui::layout::{Constraint, Layout};
 use ratatui::style::{Color, Modifier, Style};
 use ratatui::text::Line;
 use ratatui::widgets::{Block, Borders, Cell, Paragraph, Row, Table};
-use sloop_controllers::{
-    BreakerState, ExperimentStatus, ExperimentVerdict, ObjectiveStatus, SloStatus,
-};
+use sloop_controllers::{BreakerState, ExperimentStatus, ExperimentVerdict, SloStatus};
 
-use super::super::get::{self, breakers, burn, faults};
-use super::super::table::{ago, latency, percent};
+use super::super::get::{breakers, faults};
+use super::super::lines::{Line as About, lines};
+use super::super::table::{ago, latency};
 use super::look::{Look, Shown, State};
 use crate::admin::api::ScopeStatus;
 
@@ -91,8 +90,8 @@ const fn style(state: State) -> Style {
 }
 
 fn headline(shown: &Shown, look: &Look) -> Line<'static> {
-    let all = || look.slos.iter().flat_map(|slo| &slo.objectives);
-    let count = |state: State| all().filter(|it| State::of(it) == state).count();
+    let all = || look.slos.iter().flat_map(lines);
+    let count = |state: State| all().filter(|it| State::of(*it) == state).count();
     let of_scopes = look.scopes.iter().flat_map(|scope| &scope.breakers);
     let open = of_scopes.filter(|breaker| breaker.state != BreakerState::Closed);
     let text = format!(
@@ -106,18 +105,18 @@ fn headline(shown: &Shown, look: &Look) -> Line<'static> {
     Line::styled(text, Style::new().add_modifier(Modifier::BOLD))
 }
 
-/// One row per objective.
+/// One row per objective, and one per composite.
 fn objectives(look: &Look, choice: &Choice) -> Table<'static> {
-    let mut all: Vec<(&SloStatus, &ObjectiveStatus)> = look
+    let mut all: Vec<(&SloStatus, About<'_>)> = look
         .slos
         .iter()
-        .flat_map(|slo| slo.objectives.iter().map(move |objective| (slo, objective)))
+        .flat_map(|slo| lines(slo).map(move |line| (slo, line)))
         .collect();
     match choice.order {
         Order::Worst => all.sort_by(|(_, a), (_, b)| {
-            let left = |it: &ObjectiveStatus| it.budget.map_or(f64::INFINITY, |it| it.left_share);
+            let left = |it: &About<'_>| it.left_share().unwrap_or(f64::INFINITY);
             let by_left = left(a).total_cmp(&left(b));
-            State::of(b).cmp(&State::of(a)).then(by_left)
+            State::of(*b).cmp(&State::of(*a)).then(by_left)
         }),
         Order::Name => {}
     }
@@ -132,40 +131,38 @@ fn objectives(look: &Look, choice: &Choice) -> Table<'static> {
         Constraint::Length(20),
         Constraint::Length(9),
     ];
-    Table::new(
-        rows.map(|(slo, objective)| objective_row(slo, objective)),
-        widths,
-    )
-    .header(headings([
-        "SLO",
-        "SERVICE",
-        "MODE",
-        "TARGET",
-        "GOOD",
-        "BUDGET LEFT",
-        "BURN",
-        "STATE",
-    ]))
-    .block(titled(" Objectives "))
+    Table::new(rows.map(|(slo, line)| objective_row(slo, line)), widths)
+        .header(headings([
+            "SLO",
+            "SERVICE",
+            "MODE",
+            "TARGET",
+            "GOOD",
+            "BUDGET LEFT",
+            "BURN",
+            "STATE",
+        ]))
+        .block(titled(" Objectives "))
 }
 
-fn objective_row(slo: &SloStatus, objective: &ObjectiveStatus) -> Row<'static> {
+fn objective_row(slo: &SloStatus, line: About<'_>) -> Row<'static> {
     let name = if slo.objectives.len() == 1 {
         slo.name.to_string()
     } else {
-        format!("{}/{}", slo.name, objective.index)
+        format!("{}/{}", slo.name, line.name())
     };
-    let counts = objective.counts.filter(|it| 0 < it.total);
-    let left = objective.budget.map(|budget| budget.left_share);
-    let state = State::of(objective);
+    let state = State::of(line);
     Row::new([
         Cell::new(name),
         Cell::new(slo.service.to_string()),
         Cell::new(format!("{:?}", slo.mode).to_lowercase()),
-        Cell::new(percent(Some(objective.target))),
-        Cell::new(percent(counts.map(|it| get::share(it.good, it.total)))),
-        Cell::new(format!("{} {}", bar(left), percent(left))),
-        Cell::new(burn(objective)),
+        Cell::new(match line {
+            About::Objective(_) => line.target(),
+            About::Composite(_) => "-".to_owned(),
+        }),
+        Cell::new(line.good()),
+        Cell::new(format!("{} {}", bar(line.left_share()), line.left())),
+        Cell::new(line.burn()),
         Cell::new(state.word()).style(style(state)),
     ])
 }

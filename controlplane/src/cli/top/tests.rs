@@ -46,6 +46,44 @@ fn look() -> Look {
     }
 }
 
+/// Makes a composite of the last SLO, of two objectives.
+fn composite(look: &mut Look, left: Option<f64>, (burning, is_complete): (Option<bool>, bool)) {
+    let slo = &mut look.slos[2];
+    let mut second = slo.objectives[0].clone();
+    second.index = 1;
+    slo.objectives.truncate(1);
+    slo.objectives.push(second);
+    slo.composite = serde_json::from_value(json!({
+        "left_share": left, "burn": [{"window_ms": 300_000, "burn": 2.0}], "is_complete": is_complete,
+        "pairs": [{"factor": 14.4, "long_ms": 1, "short_ms": 1, "burning": burning}]
+    }))
+    .unwrap();
+}
+
+#[test]
+fn a_composite_has_a_line_of_its_own() {
+    let line = |left, pair| {
+        let mut look = look();
+        composite(&mut look, left, pair);
+        let mut shown = Shown::of(&Uri::from_static("http://127.0.0.1:9902"));
+        shown.take(Ok(look));
+        assert_eq!(shown.rows(), 5);
+        let lines = drawn(&shown, Choice::default(), 120, 30);
+        lines[place(&lines, "c-burning/composite")].clone()
+    };
+    for (left, pair, shows, state) in [
+        (Some(0.4), (Some(false), true), "████░░░░░░ 40%", "well"),
+        (Some(0.4), (Some(true), true), "████░░░░░░ 40%", "burning"),
+        (Some(-0.5), (Some(true), true), "░░░░░░░░░░ -50%", "gone"),
+        (Some(0.4), (None, false), "████░░░░░░ ≤40%", "not known"),
+        (None, (None, false), "░░░░░░░░░░ -", "not known"),
+    ] {
+        let line = line(left, pair);
+        assert!(line.contains(shows) && line.contains("2.0 (5m)"), "{line}");
+        assert!(line.ends_with(state), "{line}");
+    }
+}
+
 fn shown() -> Shown {
     let mut shown = Shown::of(&Uri::from_static("http://127.0.0.1:9902"));
     shown.take(Ok(look()));

@@ -1,5 +1,7 @@
 //! The kind SLO.
 
+use std::collections::BTreeMap;
+
 use sloop_controllers::{BudgetingMethod, DeadlineChoice, SloMode};
 use sloop_model::ServiceName;
 
@@ -18,6 +20,7 @@ pub(in crate::documents) struct Slo {
     pub(in crate::documents) spot: Spot,
     pub(in crate::documents) name: String,
     pub(in crate::documents) display_name: Option<String>,
+    pub(in crate::documents) labels: BTreeMap<String, String>,
     pub(in crate::documents) mode: SloMode,
     /// Where `mode` is given; the name's where it is not.
     pub(in crate::documents) mode_spot: Spot,
@@ -76,6 +79,7 @@ pub(super) fn read(document: &Fields<'_>, metadata: Metadata<'_>) -> Option<Slo>
         spot: metadata.name_spot,
         name: metadata.name,
         display_name: metadata.display_name,
+        labels: metadata::kept(metadata.labels),
         mode: mode.unwrap_or(Some(SloMode::Monitored))?,
         deadline: deadline.unwrap_or(Some(DeadlineChoice::Derived))?,
         service: service?,

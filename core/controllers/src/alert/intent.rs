@@ -1,8 +1,11 @@
 //! What an operator declares with an `AlertPolicy` on an SLO.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use sloop_model::{ServiceName, SloName, Target};
 
+use crate::SloIntent;
 use crate::budget::Slicing;
 
 /// One alert policy of one SLO.
@@ -15,11 +18,17 @@ pub struct AlertIntent {
     pub slo: SloName,
     /// The service that the SLO belongs to.
     pub service: ServiceName,
+    /// The labels of the SLO, by key.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub labels: BTreeMap<String, String>,
     /// Its objectives that are counted here: position and target.
     pub objectives: Vec<(u32, Target)>,
     /// Those among them that are budgeted by slices: position, and how they are cut. Their targets are about slices.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub slices: Vec<(u32, Slicing)>,
+    /// The SLO, where it is a composite that is watched as well.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub composite: Option<Box<SloIntent>>,
     /// How bad it is, in the operator's words.
     pub severity: String,
     /// How the burn rate is compared with `threshold`.

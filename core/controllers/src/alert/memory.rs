@@ -20,6 +20,9 @@ use crate::world::Told;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AlertMemory {
     pub(super) objectives: Vec<Watched>,
+    /// Of all of them together; nothing where they are no composite.
+    #[serde(default)]
+    pub(super) composite: Option<Watched>,
 }
 
 /// Both things that one objective may be told for.

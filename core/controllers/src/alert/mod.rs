@@ -1,6 +1,6 @@
 //! Tells people: evaluates OpenSLO's alert policies.
 //!
-//! A policy compares the burn rate of an SLO's objectives over one window with a
+//! A policy compares the burn rate of an SLO's objectives, and of their composite where there is one, over one window with a
 //! threshold. As everywhere, "above" means *surely* above (Wilson's interval at
 //! three standard deviations), so one error in a quiet night wakes nobody, and
 //! "below" surely below; in between nothing begins and nothing ends. A threshold
@@ -15,6 +15,7 @@
 //! delivers them finds out what of it is news. It never acts on the mesh.
 //! Of one that is not there any more because it was withdrawn while it fired, [`World::withdrawn_alerts`] says that it is over.
 
+mod composite;
 mod intent;
 mod memory;
 mod telling;
@@ -25,6 +26,7 @@ pub(crate) use memory::RESOLVED_KEPT;
 pub use telling::{AlertReason, AlertTelling};
 
 use core::time::Duration;
+use std::collections::BTreeMap;
 
 use memory::{State, Watched};
 use serde::{Deserialize, Serialize};
@@ -45,10 +47,13 @@ pub struct Alert;
 pub struct AlertStatus {
     /// The policy.
     pub policy: String,
-    /// The objective.
+    /// The objective; of all objectives of a composite together the index is 4294967295.
     pub objective: ObjectiveId,
     /// The service that the SLO belongs to.
     pub service: ServiceName,
+    /// The labels of the SLO, by key.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub labels: BTreeMap<String, String>,
     /// How bad it is, in the operator's words.
     pub severity: String,
     /// What it is about.
@@ -118,7 +123,7 @@ impl Controller for Alert {
     fn step(&self, intent: &AlertIntent, memory: &mut AlertMemory, world: &World) -> Decision {
         let now = world.now();
         let lookback = Duration::from_millis(intent.lookback_ms);
-        let after = Duration::from_millis(intent.after_ms);
+        let after = intent.after();
         intent.remember(memory, world);
         let mut decision = Decision::default();
         let mut because = Vec::new();
@@ -142,6 +147,9 @@ impl Controller for Alert {
                 }
             }
             because.push(format!("objective {index}: {summary}"));
+        }
+        if let Some(summary) = intent.step_composite(memory, &mut decision, world) {
+            because.push(summary);
         }
         if because.is_empty() {
             because.push("not evaluated here: no objective has a source of ours".to_owned());
@@ -177,7 +185,16 @@ impl AlertIntent {
         let is_above = counted.surely_exceeds(level);
         // No slice is over yet, while requests come: that says nothing of how they end.
         let is_idle = tally.units().total == 0 && tally.requests.total == 0;
-        let is_below = tally.stays_below(level) || is_idle;
+        self.compared(is_above, tally.stays_below(level) || is_idle)
+    }
+
+    /// For how long the condition must hold before anybody is told.
+    const fn after(&self) -> Duration {
+        Duration::from_millis(self.after_ms)
+    }
+
+    /// Whether the condition surely holds where the burn rate surely is above, or below, the threshold.
+    const fn compared(&self, is_above: bool, is_below: bool) -> Option<bool> {
         let (holds, fails) = match self.op {
             Comparison::Gt | Comparison::Gte => (is_above, is_below),
             Comparison::Lt | Comparison::Lte => (is_below, is_above),
@@ -237,6 +254,7 @@ impl AlertIntent {
             policy: self.policy.clone(),
             objective: objective.clone(),
             service: self.service.clone(),
+            labels: self.labels.clone(),
             severity: self.severity.clone(),
             kind,
             state,

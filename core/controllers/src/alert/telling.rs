@@ -1,5 +1,7 @@
 //! How people are told of an alert, kept beside it, so that they are told of its end also when nobody declares it any more.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use sloop_model::{ObjectiveId, ServiceName, WallTime};
 
@@ -10,6 +12,9 @@ use super::{AlertKind, AlertState, AlertStatus, AlertTarget};
 pub struct AlertTelling {
     /// The service that the SLO belongs to.
     pub service: ServiceName,
+    /// The labels of the SLO, by key.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub labels: BTreeMap<String, String>,
     /// How bad it is, in the operator's words.
     pub severity: String,
     /// Who is told.
@@ -42,6 +47,7 @@ impl AlertTelling {
     pub(crate) fn of(alert: &AlertStatus) -> Self {
         Self {
             service: alert.service.clone(),
+            labels: alert.labels.clone(),
             severity: alert.severity.clone(),
             targets: alert.targets.clone(),
             tells_end: alert.tells_end,
@@ -50,7 +56,10 @@ impl AlertTelling {
 
     /// Those of its targets that are not told of the same alert, with the same labels, as `other` says.
     pub(crate) fn targets_without(&self, other: Option<&Self>) -> Vec<AlertTarget> {
-        let same = other.filter(|it| it.service == self.service && it.severity == self.severity);
+        let is_same = |it: &&Self| {
+            (&it.service, &it.severity, &it.labels) == (&self.service, &self.severity, &self.labels)
+        };
+        let same = other.filter(is_same);
         let told = same.map_or(&[][..], |it| &it.targets);
         let targets = self.targets.iter();
         targets.filter(|it| !told.contains(it)).cloned().collect()
@@ -66,6 +75,7 @@ impl AlertTelling {
             policy,
             objective,
             service: self.service.clone(),
+            labels: self.labels.clone(),
             severity: self.severity.clone(),
             kind,
             state: AlertState::Resolved,

@@ -4,7 +4,10 @@ use sloop_model::{RouteName, Scope, Side, SloName};
 
 use super::*;
 use crate::world::Cut;
-use crate::{ObjectiveCounts, Observation, ScopeCounts};
+use crate::{
+    BudgetingMethod, DeadlineChoice, Indicator, ObjectiveCounts, Observation, RouteSelector,
+    ScopeCounts, SloIntent, SloMode, SloObjective, SloSource, SloWindow, Weight, objective_name,
+};
 
 /// Slices of one and of five minutes begin then.
 const BEGIN: u64 = 1_700_000_100;
@@ -18,8 +21,10 @@ fn intent() -> AlertIntent {
         policy: "wake".to_owned(),
         slo: SloName::try_from("pay").unwrap(),
         service: ServiceName::try_from("payments").unwrap(),
+        labels: BTreeMap::new(),
         objectives: vec![(0, Target::parse(0.99).unwrap())],
         slices: Vec::new(),
+        composite: None,
         severity: "page".to_owned(),
         op: Comparison::Gt,
         threshold: 2.0,
@@ -335,4 +340,161 @@ fn people_read_of_slices_where_the_budget_is_of_slices() {
         decision.because,
         "objective 0: 1 of 10 slices (10 %) were bad in the last 10 min: 10.0 times what a target of 99 % allows, against 2 in the policy"
     );
+}
+
+/// The alert on both objectives of a composite, like that of [`intent`], which weigh the same.
+fn on_both(budgeting: BudgetingMethod) -> AlertIntent {
+    let slicing = match budgeting {
+        BudgetingMethod::Occurrences => None,
+        BudgetingMethod::Timeslices => {
+            Some(crate::Slicing::whole(Duration::from_secs(60), 0.9).unwrap())
+        }
+        BudgetingMethod::RatioTimeslices => {
+            Some(crate::Slicing::ratio(Duration::from_secs(60)).unwrap())
+        }
+    };
+    let alone = intent();
+    let (_, target) = alone.objectives[0];
+    let objective = SloObjective {
+        display_name: None,
+        target,
+        slicing,
+        weight: Some(Weight::ONE),
+        source: Some(SloSource {
+            service: alone.service.clone(),
+            route: RouteSelector::Any,
+            side: Side::Server,
+            indicator: Indicator::default(),
+        }),
+    };
+    let slo = SloIntent {
+        name: alone.slo.clone(),
+        display_name: None,
+        labels: BTreeMap::new(),
+        service: alone.service.clone(),
+        mode: SloMode::Monitored,
+        deadline: DeadlineChoice::Derived,
+        window: SloWindow::Rolling(30 * 86_400_000),
+        budgeting,
+        objectives: vec![objective.clone(), objective],
+    };
+    assert!(slo.is_evaluated_together());
+    AlertIntent {
+        objectives: vec![(0, target), (1, target)],
+        slices: slicing
+            .into_iter()
+            .flat_map(|it| [(0, it), (1, it)])
+            .collect(),
+        composite: Some(Box::new(slo)),
+        ..alone
+    }
+}
+
+/// As [`changes`], where each objective is reported on by another sidecar: the second, the objective and the state.
+fn of_each(
+    intent: &AlertIntent,
+    seen: impl IntoIterator<Item = [Option<(u64, u64)>; 2]>,
+) -> Vec<(u64, String, AlertState)> {
+    let mut world = World::default();
+    let mut memory = AlertMemory::default();
+    let mut last = Vec::new();
+    let mut changes = Vec::new();
+    for (second, seen) in (1..).zip(seen) {
+        world.begin_step(at(second));
+        world.cut(&crate::slo::cuts(intent.composite.as_deref().into_iter()));
+        for (index, seen) in (0..).zip(seen) {
+            let Some(seen) = seen else { continue };
+            let mut report = saw(second, seen);
+            report.node = format!("node-{index}");
+            report.incarnation = index;
+            report.scopes[0].objectives[0].id.index = u32::try_from(index).unwrap();
+            world.observe(report);
+        }
+        let alerts = alerts(&Alert.step(intent, &mut memory, &world));
+        let now: Vec<(String, AlertState)> = alerts
+            .iter()
+            .map(|alert| (objective_name(alert.objective.index), alert.state))
+            .collect();
+        for one in &now {
+            if !last.contains(one) {
+                changes.push((second, one.0.clone(), one.1));
+            }
+        }
+        last = now;
+    }
+    changes
+}
+
+/// 1.5 times what a target of 99 % allows.
+const A_LITTLE: Option<(u64, u64)> = Some((1_000, 15));
+
+#[test]
+fn objectives_that_burn_a_little_each_fire_together() {
+    let seen = core::iter::repeat_n([A_LITTLE; 2], 60).chain([[GOOD; 2]; 300]);
+    let given = of_each(&on_both(BudgetingMethod::Occurrences), seen);
+    assert!(
+        matches!(&given[..], [(fired, one, Firing), (ended, other, Resolved)]
+            if *fired < 40 && (110..200).contains(ended) && one == "composite" && one == other),
+        "{given:?}"
+    );
+}
+
+#[test]
+fn what_is_not_known_of_one_objective_ends_nothing_and_may_begin_nothing() {
+    let both = core::iter::repeat_n([A_LITTLE; 2], 60);
+    let gone = core::iter::repeat_n([GOOD, None], 600);
+    let given = of_each(&on_both(BudgetingMethod::Occurrences), both.chain(gone));
+    assert!(matches!(&given[..], [(_, _, Firing)]), "{given:?}");
+    let alone = core::iter::repeat_n([A_LITTLE, None], 600);
+    let given = of_each(&on_both(BudgetingMethod::Occurrences), alone);
+    assert_eq!(given, [], "1.5 times is not above 2");
+}
+
+#[test]
+fn slices_that_are_bad_for_any_objective_fire_together() {
+    // After six good minutes each has one of three that is bad, by little traffic: two of three for both.
+    let minute = |minute: u64| {
+        let bad = |objective: u64| 6 <= minute && minute % 3 == objective;
+        let second = [bad(0), bad(1)].map(|is_bad| Some(if is_bad { (4, 4) } else { (100, 0) }));
+        core::iter::repeat_n(second, 60)
+    };
+    let mut intent = on_both(BudgetingMethod::Timeslices);
+    intent.lookback_ms = 3_600_000;
+    intent.threshold = 35.0;
+    let given = of_each(&intent, (0..76).flat_map(minute));
+    assert!(
+        matches!(&given[..], [(fired, one, Firing)] if 600 < *fired && one == "composite"),
+        "{given:?}"
+    );
+    let mut ratio = on_both(BudgetingMethod::RatioTimeslices);
+    ratio.lookback_ms = 600_000;
+    let seen = core::iter::repeat_n([A_LITTLE; 2], 700);
+    let given = of_each(&ratio, seen);
+    assert!(
+        matches!(&given[..], [(fired, one, Firing)] if 60 <= *fired && one == "composite"),
+        "{given:?}"
+    );
+}
+
+#[test]
+fn people_read_of_all_objectives_together() {
+    let intent = on_both(BudgetingMethod::Occurrences);
+    let mut world = World::default();
+    let said = |world: &World| {
+        Alert
+            .step(&intent, &mut AlertMemory::default(), world)
+            .because
+    };
+    world.begin_step(at(1));
+    let nobody = "; nobody reported on any objective in the last 1 min";
+    assert!(said(&world).ends_with(nobody), "{}", said(&world));
+    let mut report = saw(1, (10_000, 200));
+    world.observe(report.clone());
+    let half = "all objectives together burned 2.0 times what their budget allows in the last 1 min (surely at least 1.6, not all objectives are known), against 2 in the policy";
+    assert!(said(&world).ends_with(half), "{}", said(&world));
+    report.incarnation = 2;
+    report.scopes[0].objectives[0].id.index = 1;
+    world.observe(report);
+    let whole = "burned 4.0 times what their budget allows in the last 1 min (surely at least 3.2, at most 4.9), against 2 in the policy";
+    assert!(said(&world).ends_with(whole), "{}", said(&world));
 }

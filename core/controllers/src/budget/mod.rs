@@ -39,7 +39,7 @@ pub(crate) use slices::Slices;
 pub use slicing::{InvalidSlicing, Slicing};
 pub(crate) use spending::Spending;
 pub use spending::{Level, Spent, SpentBy};
-pub(crate) use wilson::{SIGMAS, bounds, surely_above, surely_below};
+pub(crate) use wilson::{SIGMAS, bounds, surely_above, surely_below, surely_least};
 
 #[cfg(test)]
 mod tests;

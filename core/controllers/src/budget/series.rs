@@ -19,6 +19,8 @@ pub(crate) struct Series {
     changed: BTreeSet<(Resolution, u64)>,
     /// Until when the newest report counted, and for how long. Not stored: after a restart the next one tells.
     reported: Option<(WallTime, Duration)>,
+    /// All that was added since the process began. Not stored.
+    entered: Counts,
     /// Which sidecars saw what on which scope just now.
     pub(crate) fleets: BTreeMap<Scope, Fleet>,
 }
@@ -41,6 +43,7 @@ impl Default for Series {
             days: Ring::new(Resolution::Day.cells()),
             changed: BTreeSet::new(),
             reported: None,
+            entered: Counts::default(),
             fleets: BTreeMap::new(),
         }
     }
@@ -66,7 +69,15 @@ impl Series {
                 }
             }
         }
+        if kept {
+            self.entered = self.entered.plus(counts);
+        }
         kept || counts.total == 0
+    }
+
+    /// All that was added since the process began: it never falls, and what was stored before is not in it.
+    pub(crate) const fn entered(&self) -> Counts {
+        self.entered
     }
 
     /// Adds what a VM saw on `scope`. Beyond the scopes that a filter can have it counts in all only.

@@ -305,6 +305,24 @@ fn bounds_hold_for_few_requests() {
     assert!(!surely_above(1, 1, 0.001), "one alone is never sure");
     assert!(surely_above(100, 1_000, 0.0144));
     assert!(!surely_above(0, 10, 0.0) && surely_above(10, 10, 0.0));
+    for (part, whole) in [(0, 0), (0, 10), (1, 1), (1, 1_000)] {
+        assert_eq!(surely_least(part, whole), 0.0, "{part} of {whole}");
+    }
+    for (part, whole) in [
+        (2, 2),
+        (2, 3),
+        (3, 1_000_000),
+        (29, 29),
+        (30, 60),
+        (1_000, 1_000),
+    ] {
+        let least = surely_least(part, whole);
+        assert!(0.0 < least, "{part} of {whole}");
+        assert!(
+            surely_above(part, whole, 0.999 * least),
+            "{part} of {whole}"
+        );
+    }
 }
 
 #[derive(Clone, Debug)]

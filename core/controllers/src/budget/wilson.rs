@@ -30,6 +30,21 @@ pub(crate) fn surely_below(part: u64, whole: u64, level: f64) -> bool {
     bounds(part, whole).is_some_and(|bounds| bounds.high < level)
 }
 
+/// The share of `whole` that `part` surely is at least: a level that it is surely above, the highest to an eighth. Zero when
+/// nothing is sure.
+pub(crate) fn surely_least(part: u64, whole: u64) -> f64 {
+    let low = bounds(part, whole).map_or(0.0, |bounds| bounds.low);
+    if part <= 1 {
+        return 0.0;
+    }
+    let is_sure = |level: &f64| FEW <= part || chance_of(part, whole, *level) <= CHANCE_MAX;
+    let levels = core::iter::successors(Some(low), |level| Some(level * 0.875));
+    let mut levels = levels.take(LEVELS_MAX);
+    levels.find(is_sure).unwrap_or(0.0)
+}
+
+/// Levels that are looked at: the fewest cases need fifteen of them.
+const LEVELS_MAX: usize = 24;
 /// From so many cases on the normal approximation behind Wilson's interval is good.
 const FEW: u64 = 30;
 /// The chance to be three standard deviations above the mean of a normal distribution.

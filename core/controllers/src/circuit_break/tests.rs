@@ -3,6 +3,7 @@ mod judging;
 mod quorum;
 
 use core::time::Duration;
+use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 use sloop_model::{
@@ -35,6 +36,7 @@ fn slo(mode: SloMode, target: f64) -> SloIntent {
     SloIntent {
         name: SloName::try_from("pay").unwrap(),
         display_name: None,
+        labels: BTreeMap::new(),
         service: scope().service,
         mode,
         window: SloWindow::Rolling(2_592_000_000),

@@ -19,6 +19,7 @@ pub(crate) fn describe(intent: &SloIntent, world: &World, decisions: &[&Decided]
     SloStatus {
         name: intent.name.clone(),
         display_name: intent.display_name.clone(),
+        labels: intent.labels.clone(),
         service: intent.service.clone(),
         mode: intent.mode,
         window: intent.window.to_string(),

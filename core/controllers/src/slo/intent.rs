@@ -1,6 +1,7 @@
 //! What an operator declares with an SLO.
 
 use core::time::Duration;
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use sloop_model::{
@@ -21,6 +22,9 @@ pub struct SloIntent {
     /// Its name for people.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub display_name: Option<String>,
+    /// What people tell it from others by, by key: at most 32, of at most 256 bytes each.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub labels: BTreeMap<String, String>,
     /// The service that it belongs to in the document. What is counted is in each objective's source.
     pub service: ServiceName,
     /// Whether Sloop acts on it.
@@ -159,6 +163,15 @@ pub struct Indicator {
     pub within_us: Option<u64>,
 }
 
+/// What people call the objective at `index`: its position, or `composite` for all of them together.
+#[must_use]
+pub fn objective_name(index: u32) -> String {
+    match index {
+        SloIntent::COMPOSITE => "composite".to_owned(),
+        _ => index.to_string(),
+    }
+}
+
 impl Weight {
     /// What OpenSLO takes when none is given.
     pub const ONE: Self = match core::num::NonZeroU64::new(1_000_000) {
@@ -200,7 +213,7 @@ impl SloIntent {
     }
 
     /// Stands for the composite of all objectives where an index of one is asked for.
-    const COMPOSITE: u32 = u32::MAX;
+    pub const COMPOSITE: u32 = u32::MAX;
 
     /// The name under which the slices of its composite are kept.
     pub(crate) fn composite_id(&self) -> ObjectiveId {

@@ -182,7 +182,7 @@ impl<'a> Measured<'a> {
     }
 
     /// What was counted in the last `length`, in the unit of the budget; nothing when not known.
-    fn last(&self, length: Duration) -> Option<Tally> {
+    pub(super) fn last(&self, length: Duration) -> Option<Tally> {
         Some(self.tally(self.now.before(length))?.0)
     }
 

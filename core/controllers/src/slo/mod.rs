@@ -21,10 +21,11 @@ mod window;
 mod windows;
 
 pub use acted::{Acted, Means, Refusals};
-pub(crate) use composite::cuts;
+pub(crate) use composite::{Composite, Rate, cuts};
 pub(crate) use describe::describe;
 pub use intent::{
-    BudgetingMethod, DeadlineChoice, Indicator, SloIntent, SloMode, SloObjective, SloSource, Weight,
+    BudgetingMethod, DeadlineChoice, Indicator, SloIntent, SloMode, SloObjective, SloSource,
+    Weight, objective_name,
 };
 pub use memory::SloMemory;
 pub use status::{

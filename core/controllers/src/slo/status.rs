@@ -1,5 +1,7 @@
 //! All that people see of an SLO.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use sloop_model::{Policy, ServiceName, SloName, WallTime};
 
@@ -15,6 +17,9 @@ pub struct SloStatus {
     pub name: SloName,
     /// Its name for people.
     pub display_name: Option<String>,
+    /// The labels of its document, by key.
+    #[serde(default)]
+    pub labels: BTreeMap<String, String>,
     /// The service that it belongs to.
     pub service: ServiceName,
     /// Whether Sloop acts on it.
@@ -135,6 +140,9 @@ pub struct CompositeStatus {
     pub left_share: Option<f64>,
     /// Burn rates, shortest window first.
     pub burn: Vec<CompositeBurn>,
+    /// The pairs of windows that people are woken by.
+    #[serde(default)]
+    pub pairs: Vec<PairStatus>,
     /// Whether all of its objectives are known. When not, rates are lower bounds and
     /// `left_share` is an upper one: what is not known is not good.
     pub is_complete: bool,
@@ -148,6 +156,12 @@ pub struct CompositeBurn {
     pub window_ms: u64,
     /// The rate; nothing when not known or nothing was counted.
     pub burn: Option<f64>,
+    /// Lower end of what it may be: what its objectives surely burn adds up to it.
+    #[serde(default)]
+    pub low: Option<f64>,
+    /// Upper end; nothing while an objective is not known.
+    #[serde(default)]
+    pub high: Option<f64>,
 }
 
 /// How fast the budget is spent: 1 is exactly as fast as allowed.

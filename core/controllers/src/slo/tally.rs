@@ -4,7 +4,7 @@ use sloop_model::ShareBounds;
 
 use super::status::BudgetUnit;
 use crate::Counts;
-use crate::budget::{Slicing, bounds, surely_above, surely_below};
+use crate::budget::{Slicing, bounds, surely_above, surely_below, surely_least};
 
 /// What was counted in a window.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,6 +74,30 @@ impl Tally {
             self.requests
         };
         self.exceeds(limit) && surely_above(cases.bad(), cases.total, limit)
+    }
+
+    /// The share that surely was bad at least. Shares of slices are as sure as the requests behind them.
+    pub(crate) fn surely_least(&self) -> f64 {
+        let cases = if self.worth() == 1 {
+            self.units
+        } else {
+            self.requests
+        };
+        let least = surely_least(cases.bad(), cases.total);
+        self.bad_share().map_or(0.0, |bad| bad.min(least))
+    }
+
+    /// The share that surely was bad at most: nothing where nothing was counted, and everything where it is in slices that
+    /// are not over yet. Of slices it is what was bad, as no window has enough of them to be surer.
+    pub(crate) fn surely_most(&self) -> f64 {
+        if self.requests.total == 0 && self.units.total == 0 {
+            return 0.0;
+        }
+        let most = match self.slice {
+            Some(_) => self.bad_share(),
+            None => self.bounds().map(|bounds| bounds.high),
+        };
+        most.unwrap_or(1.0)
     }
 
     /// Whether less than `limit` was bad: of requests surely, of slices by their number, as no window has enough of

@@ -1,4 +1,5 @@
 use core::time::Duration;
+use std::collections::BTreeMap;
 
 use serde_json::Value;
 use sloop_model::{RouteName, Scope, ServiceName, Side, SloName, Target, WallTime};
@@ -37,6 +38,7 @@ fn slo(percent: f64, window: SloWindow) -> SloIntent {
     SloIntent {
         name: SloName::try_from("pay").unwrap(),
         display_name: None,
+        labels: BTreeMap::new(),
         service: service.clone(),
         mode: SloMode::Actionable,
         window,
@@ -373,6 +375,29 @@ fn what_was_spent_early_in_a_year_is_spent_at_its_end() {
     let status = &statuses(&intent, &world(&seen))[0].objectives[0];
     assert_eq!(status.counts.unwrap().bad(), 42);
     assert_eq!(status.budget.unwrap().spent, 42);
+}
+
+#[test]
+fn what_entered_a_budget_only_grows_and_what_came_too_late_did_not() {
+    let begin = 500 * DAY;
+    let mut world = world(&[(begin, begin + 10, 100, 1), (begin + 10, begin + 20, 50, 2)]);
+    // Nobody keeps counts for so long.
+    world.observe(saw(0, 10, (7, 7)));
+    let id = month(99.9).objective_id(0);
+    let all = Counts {
+        total: 150,
+        good: 147,
+    };
+    assert_eq!(world.entered(&id), all);
+    assert_eq!(world.lost().too_late, 7);
+    world.begin_step(at(begin + 40 * DAY));
+    assert_eq!(
+        world.counts(&id, seconds(30 * DAY)),
+        None,
+        "the window is over"
+    );
+    assert_eq!(world.entered(&id), all);
+    assert_eq!(World::default().entered(&id), Counts::default());
 }
 
 fn statuses(intent: &SloIntent, world: &World) -> Vec<SloStatus> {

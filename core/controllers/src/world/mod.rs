@@ -227,6 +227,13 @@ impl World {
         Some(self.reading(objective, self.now.before(length))?.counts)
     }
 
+    /// What entered the budget of an objective since the process began: it only grows.
+    #[must_use]
+    pub fn entered(&self, objective: &ObjectiveId) -> Counts {
+        let series = self.series.get(objective);
+        series.map_or_else(Counts::default, Series::entered)
+    }
+
     /// Learns to the sidecars of which services a change of what is declared is on its way, until it is told again.
     pub fn set_changing(&mut self, services: BTreeSet<ServiceName>) {
         self.changing = services;

@@ -212,6 +212,24 @@ fn objectives_burn_the_budget_of_their_composite_by_weight() {
     assert!(close(hour.unwrap().burn.unwrap(), 2.0), "{composite:?}");
     assert!(close(composite.left_share.unwrap(), -1.0), "{composite:?}");
     assert!(composite.is_complete);
+    let (low, high) = (hour.unwrap().low.unwrap(), hour.unwrap().high.unwrap());
+    assert!((1.6..2.0).contains(&low) && (2.0..2.4).contains(&high));
+    assert_eq!(burning(&composite), [false, false, false, true].map(Some));
+}
+
+/// Which pairs of windows burn, fastest first.
+fn burning(composite: &CompositeStatus) -> Vec<Option<bool>> {
+    composite.pairs.iter().map(|pair| pair.burning).collect()
+}
+
+#[test]
+fn a_composite_burns_in_a_total_outage_however_low_its_targets_are() {
+    // It cannot burn faster than four times: twice for each objective.
+    let intent = composite(&month(50.0), &[1.0, 1.0]);
+    let of = |bad| burning(&hour(&intent, |_, _| Some(bad)).composite.unwrap());
+    assert_eq!(of(100), [Some(true); 4]);
+    assert_eq!(of(80), [false, false, true, true].map(Some), "3.2 times");
+    assert_eq!(of(0), [Some(false); 4]);
 }
 
 #[test]
@@ -248,6 +266,11 @@ fn a_composite_of_which_not_all_is_known_says_so() {
     let composite = status.composite.unwrap();
     assert!(!composite.is_complete);
     assert!(close(composite.left_share.unwrap(), 0.0), "at most");
+    assert_eq!(burning(&composite), [None; 4]);
+    assert!(composite.burn.iter().all(|burn| burn.high.is_none()));
+    let status = hour(&intent, |_, index| (index == 0).then_some(20));
+    let surely = burning(&status.composite.unwrap());
+    assert_eq!(surely, [Some(true); 4], "one of them is enough");
     let intent = self::composite(&whole(90.0), &[1.0, 1.0]);
     let status = hour(&intent, |minute, index| {
         (index == 0).then_some(if minute < 3 { 6 } else { 0 })

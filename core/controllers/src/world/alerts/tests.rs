@@ -22,6 +22,7 @@ fn status(state: AlertState, targets: &[&str]) -> AlertStatus {
             index: 0,
         },
         service: ServiceName::try_from("payments").unwrap(),
+        labels: BTreeMap::new(),
         severity: "page".to_owned(),
         kind: AlertKind::Breaching,
         state,
@@ -202,6 +203,21 @@ fn an_alert_with_another_severity_is_another_one() {
         ..status(AlertState::Firing, &["phone"])
     };
     assert_eq!(process.step(2, Some(louder)), told(&["phone"], 1, 2));
+}
+
+#[test]
+fn an_alert_with_another_label_is_another_one_and_each_ends_with_its_own() {
+    let mut process = Process::default();
+    let of = |team: &str| AlertStatus {
+        labels: BTreeMap::from([("team".to_owned(), team.to_owned())]),
+        ..status(AlertState::Firing, &["phone"])
+    };
+    process.step(1, Some(of("payments")));
+    process.restart();
+    assert_eq!(process.step(2, Some(of("payments"))), [], "the same");
+    assert_eq!(process.step(3, Some(of("shop"))), told(&["phone"], 1, 3));
+    let over = process.world.withdrawn_alerts().next().unwrap();
+    assert_eq!(over.labels, of("payments").labels);
 }
 
 #[test]
