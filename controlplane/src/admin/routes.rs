@@ -28,7 +28,7 @@ use super::pushes::pushes;
 use crate::ads::Hub;
 use crate::clock;
 use crate::documents::Plan;
-use crate::engine::Engine;
+use crate::engine::{Engine, Shown};
 use crate::metrics::Telemetry;
 use crate::serve::{Change, DocumentChange, DocumentOrder, View};
 
@@ -41,13 +41,13 @@ pub struct Admin {
     running: Arc<OnceLock<Loop>>,
 }
 
-/// The loop that knows, and where it shows SLOs to metrics.
+/// The loop that knows, and where it shows metrics what they show.
 #[derive(Debug)]
 struct Loop {
     views: mpsc::Sender<View>,
     changes: mpsc::Sender<Change>,
     documents: mpsc::Sender<DocumentOrder>,
-    slos: watch::Sender<Arc<[SloStatus]>>,
+    shown: watch::Sender<Shown>,
 }
 
 impl Admin {
@@ -61,7 +61,7 @@ impl Admin {
         }
     }
 
-    /// From now on asks the loop behind `views` and `changes`, whose metrics show what is in `slos`,
+    /// From now on asks the loop behind `views` and `changes`, whose metrics show what is in `shown`,
     /// and whoever reads documents.
     pub fn ready(
         &self,
@@ -70,14 +70,14 @@ impl Admin {
             mpsc::Sender<Change>,
             mpsc::Sender<DocumentOrder>,
         ),
-        slos: watch::Sender<Arc<[SloStatus]>>,
+        shown: watch::Sender<Shown>,
     ) {
         // A second call would mean two loops; the first one stays.
         drop(self.running.set(Loop {
             views,
             changes,
             documents,
-            slos,
+            shown,
         }));
     }
 
@@ -193,10 +193,11 @@ async fn ready(State(admin): State<Admin>) -> Result<&'static str, Refusal> {
 }
 
 async fn metrics(State(admin): State<Admin>) -> Result<Response, Refusal> {
-    // While it loads there are metrics, too, but none of SLOs.
+    // While it loads there are metrics, too, but none of SLOs and breakers.
     if let Some(running) = admin.running.get() {
-        let slos = admin.view(|engine| Arc::clone(engine.slos())).await?;
-        running.slos.send_replace(slos);
+        let accepted = admin.hub.accepted();
+        let shown = admin.view(move |engine| engine.shown(&accepted)).await?;
+        running.shown.send_replace(shown);
     }
     let text = admin
         .telemetry

@@ -32,8 +32,8 @@ pub(super) struct Decisions {
     changed: Vec<u64>,
     /// The same of what holds.
     changed_held: BTreeSet<(Stage, IntentId)>,
-    /// Of those that nobody has counted yet.
-    stages: Vec<Stage>,
+    /// The controllers of those that nobody has counted yet, as [`Decided`] names them.
+    uncounted: Vec<(Stage, &'static str)>,
 }
 
 /// A decision in force.
@@ -86,7 +86,7 @@ impl Decisions {
             steps: 0,
             changed: Vec::new(),
             changed_held: BTreeSet::new(),
-            stages: Vec::new(),
+            uncounted: Vec::new(),
         };
         for Stored { explained, held } in stored {
             let DecisionTaken { id, stage, .. } = explained.decision;
@@ -271,9 +271,9 @@ impl Decisions {
         changed.into_iter().map(place).collect()
     }
 
-    /// Takes the stage of each that was added since the last call; of the first [`MAX`].
-    pub(super) fn take_stages(&mut self) -> Vec<Stage> {
-        std::mem::take(&mut self.stages)
+    /// Takes the controller of each that was added since the last call, its stage and kind; of the first [`MAX`].
+    pub(super) fn take_uncounted(&mut self) -> Vec<(Stage, &'static str)> {
+        std::mem::take(&mut self.uncounted)
     }
 
     fn add(
@@ -302,8 +302,8 @@ impl Decisions {
         };
         let id = self.history.add(make);
         self.changed.push(id);
-        if self.stages.len() < MAX {
-            self.stages.push(decided.stage);
+        if self.uncounted.len() < MAX {
+            self.uncounted.push((decided.stage, decided.kind));
         }
         id
     }

@@ -3,9 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use sloop_controllers::BreakerState;
+use sloop_controllers::{BreakerChange, BreakerReading, BreakerState};
 use sloop_model::{FilterConfig, Module, Scope, Share, Side, WallTime};
 
+use super::breakers::Breakers;
 use crate::admin::api::{BreakerStatus, FilterInForce, Happened, ShedLevel};
 use crate::ads::AcceptedBy;
 use crate::ingest::{Applied, Report};
@@ -31,6 +32,8 @@ const SCOPES_MAX: usize = 8 * FilterConfig::SCOPES_MAX;
 #[derive(Clone, Debug, Default)]
 pub struct Fleet {
     vms: BTreeMap<u64, Vm>,
+    /// The breakers of all of them, in numbers.
+    counted: Breakers,
 }
 
 #[derive(Clone, Debug)]
@@ -87,12 +90,16 @@ impl Fleet {
         let mut told = vm.take_filters(report);
         vm.take_levels(report);
         for counts in &report.scopes {
-            if let Some(reading) = &counts.breaker {
-                told.extend(vm.take_breaker(report.incarnation, &counts.scope, reading));
+            let scope = &counts.scope;
+            let (before, after) = if let Some(reading) = &counts.breaker {
+                told.extend(vm.changes(report.incarnation, scope, reading));
+                vm.take_breaker(scope, reading)
             } else {
                 // A breaker is mentioned whenever its scope is: this one was withdrawn.
-                vm.breakers.remove(&counts.scope);
-            }
+                let guard = vm.breakers.remove(scope);
+                (guard.map(|guard| guard.state), None)
+            };
+            self.counted.change(scope, before, after);
         }
         told
     }
@@ -103,11 +110,23 @@ impl Fleet {
     /// each took along what it had counted since.
     pub fn forget(&mut self, now: WallTime) -> usize {
         let before = self.vms.len();
-        self.vms.retain(|_, vm| now.since(vm.reported) < GONE_AFTER);
+        let counted = &mut self.counted;
+        self.vms.retain(|_, vm| {
+            let is_here = now.since(vm.reported) < GONE_AFTER;
+            if !is_here {
+                vm.leave(counted);
+            }
+            is_here
+        });
         let gone = before - self.vms.len();
         for vm in self.vms.values_mut() {
-            vm.breakers
-                .retain(|_, guard| now.since(guard.mentioned) < BREAKER_KEPT);
+            vm.breakers.retain(|scope, guard| {
+                let is_kept = now.since(guard.mentioned) < BREAKER_KEPT;
+                if !is_kept {
+                    self.counted.change(scope, Some(guard.state), None);
+                }
+                is_kept
+            });
             vm.levels
                 .retain(|_, (_, said)| now.since(*said) < BREAKER_KEPT);
         }
@@ -132,6 +151,11 @@ impl Fleet {
             breakers.sort_by(|a, b| (&a.node, &a.vm).cmp(&(&b.node, &b.vm)));
         }
         all
+    }
+
+    /// How many breakers are in each state on each scope.
+    pub(super) const fn counted(&self) -> &Breakers {
+        &self.counted
     }
 
     /// What is being shed on each scope by the last word of each VM, sorted by node; VMs that shed nothing are left out.
@@ -196,10 +220,10 @@ impl Fleet {
         all
     }
 
-    /// How many nodes have a filter that runs at `now` with another configuration than its Envoy accepted last, as
-    /// `accepted` says; of who accepted none it is not known.
+    /// How many nodes of each group that reports at `now` have a filter that runs with another configuration than its Envoy
+    /// accepted last, as `accepted` says; of who accepted none it is not known.
     #[must_use]
-    pub fn drifting(&self, accepted: &AcceptedBy, now: WallTime) -> usize {
+    pub fn drifting(&self, accepted: &AcceptedBy, now: WallTime) -> BTreeMap<String, usize> {
         let drifts = |vm: &&Vm| {
             let of_group = accepted.get(&vm.group);
             let accepted = of_group.and_then(|nodes| nodes.get(&vm.node));
@@ -210,8 +234,17 @@ impl Fleet {
         };
         let vms = self.vms.values();
         let vms = vms.filter(|vm| now.since(vm.reported) < RUNS_MAX);
-        let nodes = vms.filter(drifts).map(Vm::name);
-        nodes.collect::<BTreeSet<_>>().len()
+        let mut groups: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+        for vm in vms {
+            let nodes = groups.entry(&vm.group).or_default();
+            if drifts(&vm) {
+                nodes.insert(&vm.node);
+            }
+        }
+        let groups = groups.into_iter();
+        groups
+            .map(|(group, nodes)| (group.to_owned(), nodes.len()))
+            .collect()
     }
 
     fn forget_quietest(&mut self) {
@@ -220,8 +253,8 @@ impl Fleet {
             .iter()
             .min_by_key(|(_, vm)| vm.reported)
             .map(|(incarnation, _)| *incarnation);
-        if let Some(incarnation) = quietest {
-            self.vms.remove(&incarnation);
+        if let Some(vm) = quietest.and_then(|incarnation| self.vms.remove(&incarnation)) {
+            vm.leave(&mut self.counted);
         }
     }
 }
@@ -261,24 +294,37 @@ impl Vm {
         }
     }
 
+    /// Takes in the state of a breaker, if there is room. The answer is its state before and after.
     fn take_breaker(
         &mut self,
-        incarnation: u64,
         scope: &Scope,
-        reading: &sloop_controllers::BreakerReading,
-    ) -> Vec<Told> {
-        let since = reading
-            .changes
-            .last()
-            .map(|change| change.at)
-            .or_else(|| self.breakers.get(scope).and_then(|guard| guard.since));
+        reading: &BreakerReading,
+    ) -> (Option<BreakerState>, Option<BreakerState>) {
+        let changed = reading.changes.last().map(|change| change.at);
+        let known = self.breakers.get(scope);
+        if known.is_none() && SCOPES_MAX <= self.breakers.len() {
+            return (None, None);
+        }
+        let (before, since) = known.map_or((None, None), |it| (Some(it.state), it.since));
         let guard = Guard {
             state: reading.state,
-            since,
+            since: changed.or(since),
             mentioned: self.reported,
         };
         put(&mut self.breakers, scope, guard);
-        let told = |change: &sloop_controllers::BreakerChange| Told {
+        (before, Some(reading.state))
+    }
+
+    /// Takes its breakers out of those that are `counted`: it is gone.
+    fn leave(&self, counted: &mut Breakers) {
+        for (scope, guard) in &self.breakers {
+            counted.change(scope, Some(guard.state), None);
+        }
+    }
+
+    /// What a breaker did, as its VM tells.
+    fn changes(&self, incarnation: u64, scope: &Scope, reading: &BreakerReading) -> Vec<Told> {
+        let told = |change: &BreakerChange| Told {
             at: change.at,
             happened: Happened::Breaker {
                 node: self.node.clone(),
@@ -310,11 +356,13 @@ fn name(incarnation: u64) -> String {
 
 #[cfg(test)]
 mod tests {
+    use sloop_controllers::ScopeCounts;
     use sloop_model::{RouteName, ServiceName};
 
     use sloop_xds_protos::report::v1 as wire;
 
     use super::*;
+    use crate::ingest::Details;
 
     /// A report at `second` of a VM of `shop-1` in `group` that runs with `generation`.
     fn report(fleet: &mut Fleet, incarnation: u64, group: &str, generation: u64, second: u64) {
@@ -352,7 +400,7 @@ mod tests {
         let mut fleet = Fleet::default();
         report(&mut fleet, 1, "shop", 6, 100);
         let drifting =
-            |fleet: &Fleet, second| fleet.drifting(&accepted(&[("shop", 7)]), at(second));
+            |fleet: &Fleet, second| fleet.drifting(&accepted(&[("shop", 7)]), at(second))["shop"];
         assert_eq!(drifting(&fleet, 100), 1);
         // Its Envoy crashed; another took its place and name.
         report(&mut fleet, 2, "shop", 7, 102);
@@ -386,21 +434,122 @@ mod tests {
         let mut fleet = Fleet::default();
         report(&mut fleet, 1, "shop", 7, 1);
         report(&mut fleet, 2, "cart", 3, 1);
-        let drifting = |all: &[(&str, u64)]| fleet.drifting(&accepted(all), at(1));
-        assert_eq!(drifting(&[("shop", 7), ("cart", 3)]), 0);
-        assert_eq!(drifting(&[("shop", 7)]), 0, "of the other it is not known");
-        assert_eq!(drifting(&[("shop", 3), ("cart", 7)]), 2);
+        let drifting = |all: &[(&str, u64)]| {
+            let drifting = fleet.drifting(&accepted(all), at(1));
+            assert_eq!(drifting.len(), 2);
+            ["shop", "cart"].map(|group| drifting[group])
+        };
+        assert_eq!(drifting(&[("shop", 7), ("cart", 3)]), [0, 0]);
+        assert_eq!(
+            drifting(&[("shop", 3)]),
+            [1, 0],
+            "of the other it is not known"
+        );
+        assert_eq!(drifting(&[("shop", 3), ("cart", 7)]), [1, 1]);
+        assert_eq!(
+            fleet.drifting(&accepted(&[]), at(100)),
+            BTreeMap::new(),
+            "they are gone"
+        );
         let names: Vec<_> = fleet.reporters().into_keys().collect();
         assert_eq!(names, [("cart", "shop-1"), ("shop", "shop-1")]);
     }
 
+    fn scope(route: &str) -> Scope {
+        Scope {
+            service: ServiceName::try_from("payments").unwrap(),
+            route: RouteName::try_from(route).unwrap(),
+            side: Side::Server,
+        }
+    }
+
+    /// A report at `second` of a VM with a breaker on each of these routes; nothing where one was withdrawn.
+    fn guards(
+        fleet: &mut Fleet,
+        incarnation: u64,
+        breakers: &[(&str, Option<BreakerState>)],
+        second: u64,
+    ) {
+        let scopes = breakers.iter().map(|(route, state)| ScopeCounts {
+            breaker: state.map(|state| BreakerReading {
+                state,
+                changes: Vec::new(),
+            }),
+            ..ScopeCounts::nothing(scope(route))
+        });
+        let request = wire::ReportRequest {
+            incarnation,
+            sequence: 1,
+            ..wire::ReportRequest::default()
+        };
+        let mut report = Report::try_from(request).unwrap();
+        report.scopes = scopes.collect();
+        report.details = vec![Details::default(); report.scopes.len()];
+        fleet.take(&report, at(second));
+    }
+
+    /// The same as is kept, counted anew.
+    fn counted_anew(fleet: &Fleet) -> Breakers {
+        let mut counted = Breakers::default();
+        for (scope, guard) in fleet.vms.values().flat_map(|vm| &vm.breakers) {
+            counted.change(scope, None, Some(guard.state));
+        }
+        counted
+    }
+
+    #[test]
+    fn breakers_are_counted_by_state_whatever_becomes_of_them_and_of_their_vms() {
+        use BreakerState::{Closed, Open, Probing};
+        let mut fleet = Fleet::default();
+        let of = |fleet: &Fleet, route: &str| {
+            let wanted = scope(route);
+            let mut all = fleet.counted().all();
+            let found = all.find(|(scope, _)| **scope == wanted);
+            found.map(|(_, states)| states.map(|(_, count)| count))
+        };
+        guards(
+            &mut fleet,
+            1,
+            &[("pay", Some(Closed)), ("cart", Some(Closed))],
+            0,
+        );
+        guards(&mut fleet, 2, &[("pay", Some(Closed))], 1);
+        assert_eq!(of(&fleet, "pay"), Some([2, 0, 0, 0]));
+        guards(&mut fleet, 2, &[("pay", Some(Open))], 2);
+        guards(&mut fleet, 2, &[("pay", Some(Open))], 3);
+        assert_eq!(
+            of(&fleet, "pay"),
+            Some([1, 1, 0, 0]),
+            "once, however often it is said"
+        );
+        guards(&mut fleet, 2, &[("pay", Some(Probing))], 4);
+        assert_eq!(of(&fleet, "pay"), Some([1, 0, 1, 0]));
+        guards(&mut fleet, 2, &[("pay", None)], 5);
+        assert_eq!(of(&fleet, "pay"), Some([1, 0, 0, 0]), "withdrawn");
+        assert_eq!(fleet.counted, counted_anew(&fleet));
+        // The second goes on without the first.
+        guards(&mut fleet, 2, &[("pay", Some(Open))], 599);
+        fleet.forget(at(600));
+        assert_eq!(of(&fleet, "pay"), Some([0, 1, 0, 0]));
+        assert_eq!(of(&fleet, "cart"), None, "nobody has one there");
+        assert_eq!(fleet.counted, counted_anew(&fleet));
+        for second in (1_100..5_000).step_by(500) {
+            guards(&mut fleet, 2, &[], second);
+            fleet.forget(at(second));
+        }
+        assert_eq!(
+            fleet.counted,
+            Breakers::default(),
+            "not mentioned for an hour"
+        );
+        guards(&mut fleet, 2, &[("pay", Some(Open))], 5_000);
+        fleet.forget_quietest();
+        assert_eq!(fleet.counted, Breakers::default());
+    }
+
     #[test]
     fn what_is_kept_of_a_vm_is_bounded_and_stays_current() {
-        let scope = |route: usize| Scope {
-            service: ServiceName::try_from("payments").unwrap(),
-            route: RouteName::try_from(format!("r{route}").as_str()).unwrap(),
-            side: Side::Server,
-        };
+        let scope = |route: usize| scope(&format!("r{route}"));
         let mut all = BTreeMap::new();
         for route in 0..SCOPES_MAX + 5 {
             put(&mut all, &scope(route), 1);

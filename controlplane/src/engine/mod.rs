@@ -6,6 +6,7 @@
 //! together.
 
 mod acted;
+mod breakers;
 mod decisions;
 mod denials;
 mod effects;
@@ -18,10 +19,12 @@ mod noted;
 mod pace;
 mod recent;
 mod restore;
+mod shown;
 mod spending;
 mod values;
 mod views;
 
+pub use breakers::BreakerCounts;
 pub use experiments::{NotAsked, Order};
 pub use fleet::{Fleet, Reporter, Told};
 pub use history::History;
@@ -29,6 +32,7 @@ pub use pace::Pace;
 pub use recent::{Reading, Recent};
 pub use restore::RestoreError;
 pub(crate) use restore::{put, read};
+pub use shown::Shown;
 
 use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};

@@ -14,7 +14,6 @@ use super::{Engine, Reporter};
 use crate::admin::api::{
     DecisionExplained, DecisionTaken, DenialStatus, DocumentFile, Event, ScopeStatus,
 };
-use crate::ads::AcceptedBy;
 
 impl Engine {
     /// The moment of the last step or report.
@@ -115,12 +114,6 @@ impl Engine {
         self.fleet.reporters()
     }
 
-    /// How many nodes run with another configuration than they accepted last, as `accepted` says.
-    #[must_use]
-    pub fn drifting(&self, accepted: &AcceptedBy) -> usize {
-        self.fleet.drifting(accepted, self.world.now())
-    }
-
     /// What the filters of `node` of `group` counted since the process began.
     #[must_use]
     pub fn health(&self, group: &str, node: &str) -> Health {
@@ -139,10 +132,10 @@ impl Engine {
         self.decisions.all()
     }
 
-    /// Takes the stage of each decision since the last call; of the first thousand.
+    /// Takes the stage and the kind of who made each decision since the last call; of the first thousand.
     #[must_use]
-    pub fn take_decided(&mut self) -> Vec<Stage> {
-        self.decisions.take_stages()
+    pub fn take_decided(&mut self) -> Vec<(Stage, &'static str)> {
+        self.decisions.take_uncounted()
     }
 
     /// All about the decision with this number; nothing when it is not kept.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::{Counter, Gauge, Histogram, Meter};
-use sloop_controllers::{Lost, Stage};
+use sloop_controllers::{Controllers, Lost, Stage};
 
 use super::counter::{counter, counter_by};
 use super::effects::EffectMetrics;
@@ -256,15 +256,7 @@ impl StepMetrics {
                 "reason",
                 ["over_cap", "too_late", "elsewhere", "too_late_for_slices"],
             ),
-            decisions: counter_by(
-                meter,
-                (
-                    "decisions",
-                    "Times that a controller changed its mind, by its stage.",
-                ),
-                "stage",
-                ["measure", "protect", "change", "advise"],
-            ),
+            decisions: decisions(meter),
         }
     }
 
@@ -290,22 +282,36 @@ impl StepMetrics {
         }
     }
 
-    /// A controller of this stage changed its mind.
-    fn decided(&self, stage: Stage) {
-        let word = match stage {
-            Stage::Measure => "measure",
-            Stage::Protect => "protect",
-            Stage::Change => "change",
-            Stage::Advise => "advise",
-        };
-        self.decisions.add(1, &[KeyValue::new("stage", word)]);
-    }
-
-    /// A step took `took`, in which controllers of these stages changed their minds.
-    pub fn stepped(&self, took: Duration, decided: &[Stage]) {
-        decided.iter().for_each(|stage| self.decided(*stage));
+    /// A step took `took`, in which these controllers changed their minds, each time with its stage and its kind.
+    pub fn stepped(&self, took: Duration, decided: &[(Stage, &'static str)]) {
+        for controller in decided {
+            self.decisions.add(1, &named(*controller));
+        }
         self.step.record(took.as_secs_f64(), &[]);
     }
+}
+
+/// Counts decisions by who made them: there from the beginning for each controller that there is.
+fn decisions(meter: &Meter) -> Counter<u64> {
+    let counter = meter
+        .u64_counter("decisions")
+        .with_description("Times that a controller changed its mind, by its stage and the kind of what it decides about.")
+        .build();
+    for controller in Controllers::with_all().names() {
+        counter.add(0, &named(controller));
+    }
+    counter
+}
+
+/// The labels that tell a controller from others.
+fn named((stage, kind): (Stage, &'static str)) -> [KeyValue; 2] {
+    let stage = match stage {
+        Stage::Measure => "measure",
+        Stage::Protect => "protect",
+        Stage::Change => "change",
+        Stage::Advise => "advise",
+    };
+    [KeyValue::new("stage", stage), KeyValue::new("kind", kind)]
 }
 
 /// What reading documents measures.

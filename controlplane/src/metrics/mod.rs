@@ -2,19 +2,23 @@
 //! over OTLP where somebody collects it.
 //!
 //! Each component owns a struct of instruments that [`Telemetry`] hands it;
-//! nothing is global. Labels are words of an enum or names from documents,
-//! never nodes or anything from traffic.
+//! nothing is global. Labels are words of an enum, names from documents, or services
+//! and routes, of which there is a maximum; never nodes or anything from traffic.
 
+mod breakers;
 mod counter;
 mod door;
 mod effects;
 mod instruments;
+mod nodes;
 mod observed;
 mod push;
 
+pub use breakers::observe_breakers;
 pub use door::DoorMetrics;
 pub use instruments::{AlertMetrics, DocumentMetrics, IngestMetrics, Intake, StepMetrics};
-pub use observed::{observe_nodes, observe_slos, rough_span, span};
+pub use nodes::observe_nodes;
+pub use observed::{observe_slos, rough_span, span};
 pub use push::PushMetrics;
 
 use std::time::Duration;

@@ -1,85 +1,32 @@
-//! What is read only when somebody asks for metrics: how SLOs stand, who is connected.
+//! What is read of SLOs only when somebody asks for metrics: how they stand.
 
 use std::sync::Arc;
 
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::{AsyncInstrument, Meter};
-use sloop_controllers::{ObjectiveStatus, SloStatus};
-use sloop_xds::rollout::Stage;
+use sloop_controllers::{
+    Counts, ObjectiveStatus, PairStatus, SloIntent, SloStatus, objective_name,
+};
 use tokio::sync::watch;
 
-use crate::ads::Hub;
-
-/// How SLOs stood at the last step.
-type Slos = watch::Receiver<Arc<[SloStatus]>>;
-
-/// Shows how many nodes hold a stream, how they stand with what they should have, and what is tried.
-pub fn observe_nodes(meter: &Meter, hub: &Hub) {
-    type Gauge = (&'static str, &'static str, fn(&Hub) -> usize);
-    let gauges: [Gauge; 5] = [
-        (
-            "nodes_connected",
-            "Nodes that hold a stream of discovery.",
-            Hub::count_nodes,
-        ),
-        (
-            "nodes_behind",
-            "Nodes on which not all that they should have is in force.",
-            |hub| hub.count_nodes_that(|node| node.standing.behind_since().is_some()),
-        ),
-        (
-            "nodes_refusing",
-            "Nodes that refuse something that they were sent.",
-            |hub| hub.count_nodes_that(|node| node.types.values().any(|it| it.is_refusing)),
-        ),
-        (
-            "rollouts_under_way",
-            "Groups of nodes some of which try a change.",
-            |hub| count(hub, |stage| matches!(stage, Stage::Trying { .. })),
-        ),
-        (
-            "rollouts_taken_back",
-            "Groups of nodes for which what is declared was tried and taken back.",
-            |hub| count(hub, |stage| matches!(stage, Stage::RolledBack(_))),
-        ),
-    ];
-    for (gauge, description, read) in gauges {
-        let hub = hub.clone();
-        meter
-            .u64_observable_gauge(gauge)
-            .with_description(description)
-            .with_callback(move |observer| {
-                observer.observe(u64::try_from(read(&hub)).unwrap_or(u64::MAX), &[]);
-            })
-            .build();
-    }
-}
-
-fn count(hub: &Hub, is_it: fn(&Stage) -> bool) -> usize {
-    hub.stages().values().filter(|stage| is_it(stage)).count()
-}
+use crate::engine::Shown;
+use crate::labels::sanitized;
 
 /// Shows how each SLO stands. An SLO that is withdrawn is not shown any more.
-pub fn observe_slos(meter: &Meter, slos: &Slos) {
+pub fn observe_slos(meter: &Meter, shown: &watch::Receiver<Shown>) {
     type Observer<'a> = &'a dyn AsyncInstrument<f64>;
     type Gauge = (&'static str, &'static str, fn(Observer<'_>, &SloStatus));
-    let gauges: [Gauge; 5] = [
+    let gauges: [Gauge; 8] = [
         (
-            "slo_mode",
-            "1 for the mode that the SLO is in.",
-            |observer, slo| {
-                let mode = KeyValue::new("mode", word(&slo.mode));
-                observer.observe(1.0, &[name(slo), mode]);
-            },
+            "slo_info",
+            "Labels of the SLO's document, with the prefix label_; always 1.",
+            info,
         ),
+        ("slo_mode", "1 for the mode that the SLO is in.", mode),
         (
             "slo_target",
             "The share of requests that must be good.",
-            |observer, slo| {
-                for objective in &slo.objectives {
-                    observer.observe(objective.target, &labels(slo, objective));
-                }
-            },
+            target,
         ),
         (
             "slo_window_requests",
@@ -89,30 +36,71 @@ pub fn observe_slos(meter: &Meter, slos: &Slos) {
         (
             "slo_budget_left",
             "The share of the error budget that is left, at most 1; negative when overspent.",
-            |observer, slo| {
-                for objective in &slo.objectives {
-                    if let Some(budget) = &objective.budget {
-                        observer.observe(budget.left_share, &labels(slo, objective));
-                    }
-                }
-            },
+            budget_left,
         ),
         (
             "slo_burn_rate",
             "How fast the error budget is spent: 1 is exactly as fast as allowed.",
             burn,
         ),
+        (
+            "slo_pair_burn_rate",
+            "How fast the error budget is spent over both windows of a pair: the lower of the two.",
+            pair_burn,
+        ),
+        (
+            "slo_pair_burning",
+            "1 where both windows of a pair surely burn faster than the SRE workbook allows, 0 where not both do.",
+            pair_burning,
+        ),
     ];
     for (gauge, description, observe) in gauges {
-        let slos = slos.clone();
+        let shown = shown.clone();
         meter
             .f64_observable_gauge(gauge)
             .with_description(description)
             .with_callback(move |observer| {
-                let slos = Arc::clone(&slos.borrow());
+                let slos = Arc::clone(&shown.borrow().slos);
                 slos.iter().for_each(|slo| observe(observer, slo));
             })
             .build();
+    }
+    observe_requests(meter, shown.clone());
+}
+
+/// Counts what entered the budgets. It is there, at zero, as soon as the SLO is, so that the first request is seen.
+fn observe_requests(meter: &Meter, shown: watch::Receiver<Shown>) {
+    meter
+        .u64_observable_counter("slo_requests")
+        .with_description(
+            "Requests that entered an objective's budget since the process began, by whether they met it.",
+        )
+        .with_callback(move |observer| {
+            let (slos, entered) = {
+                let shown = shown.borrow();
+                (Arc::clone(&shown.slos), Arc::clone(&shown.entered))
+            };
+            let slos = slos.iter();
+            let all = slos.flat_map(|slo| slo.objectives.iter().map(move |it| (slo, it)));
+            for ((slo, objective), entered) in all.zip(&*entered) {
+                if objective.source.is_some() {
+                    observe_entered(observer, (slo, objective), *entered);
+                }
+            }
+        })
+        .build();
+}
+
+fn observe_entered(
+    observer: &dyn AsyncInstrument<u64>,
+    (slo, objective): (&SloStatus, &ObjectiveStatus),
+    entered: Counts,
+) {
+    for (result, count) in by_result(entered) {
+        let mut labels = labels(slo, objective);
+        labels.push(KeyValue::new("service", slo.service.as_str().to_owned()));
+        labels.push(KeyValue::new("result", result));
+        observer.observe(count, &labels);
     }
 }
 
@@ -121,8 +109,7 @@ fn requests(observer: &dyn AsyncInstrument<f64>, slo: &SloStatus) {
         let Some(counts) = objective.counts else {
             continue;
         };
-        let bad = counts.total.saturating_sub(counts.good);
-        for (result, count) in [("good", counts.good), ("bad", bad)] {
+        for (result, count) in by_result(counts) {
             let mut labels = labels(slo, objective);
             labels.push(KeyValue::new("result", result));
             observer.observe(float(count), &labels);
@@ -130,16 +117,109 @@ fn requests(observer: &dyn AsyncInstrument<f64>, slo: &SloStatus) {
     }
 }
 
-fn burn(observer: &dyn AsyncInstrument<f64>, slo: &SloStatus) {
+const fn by_result(counts: Counts) -> [(&'static str, u64); 2] {
+    [("good", counts.good), ("bad", counts.bad())]
+}
+
+fn info(observer: &dyn AsyncInstrument<f64>, slo: &SloStatus) {
+    let service = KeyValue::new("service", slo.service.as_str().to_owned());
+    let labels = sanitized(&slo.labels).into_iter();
+    let labels = labels.map(|(label, value)| KeyValue::new(format!("label_{label}"), value));
+    let labels: Vec<KeyValue> = [name(slo), service].into_iter().chain(labels).collect();
+    observer.observe(1.0, &labels);
+}
+
+fn mode(observer: &dyn AsyncInstrument<f64>, slo: &SloStatus) {
+    let mode = KeyValue::new("mode", word(&slo.mode));
+    observer.observe(1.0, &[name(slo), mode]);
+}
+
+fn target(observer: &dyn AsyncInstrument<f64>, slo: &SloStatus) {
     for objective in &slo.objectives {
-        for burn in &objective.burn {
-            if let Some(rate) = burn.burn {
-                let mut labels = labels(slo, objective);
-                labels.push(KeyValue::new("window", span(burn.window_ms)));
-                observer.observe(rate, &labels);
+        observer.observe(objective.target, &labels(slo, objective));
+    }
+}
+
+fn budget_left(observer: &dyn AsyncInstrument<f64>, slo: &SloStatus) {
+    for objective in &slo.objectives {
+        if let Some(budget) = &objective.budget {
+            observer.observe(budget.left_share, &labels(slo, objective));
+        }
+    }
+    let composite = slo.composite.as_ref();
+    if let Some(left) = composite.and_then(|composite| composite.left_share) {
+        observer.observe(left, &labels_of_all(slo));
+    }
+}
+
+/// The burn rate of a window of so many milliseconds.
+type Burn = (u64, Option<f64>);
+
+/// Of each objective, and of the composite, its labels, burn rates and pairs of windows.
+fn burns(slo: &SloStatus) -> Vec<(Vec<KeyValue>, Vec<Burn>, &[PairStatus])> {
+    let objectives = slo.objectives.iter().map(|objective| {
+        let burns = objective.burn.iter().map(|it| (it.window_ms, it.burn));
+        (
+            labels(slo, objective),
+            burns.collect::<Vec<Burn>>(),
+            &objective.pairs[..],
+        )
+    });
+    let composite = slo.composite.iter().map(|composite| {
+        let burns = composite.burn.iter().map(|it| (it.window_ms, it.burn));
+        (
+            labels_of_all(slo),
+            burns.collect::<Vec<Burn>>(),
+            &composite.pairs[..],
+        )
+    });
+    objectives.chain(composite).collect()
+}
+
+fn burn(observer: &dyn AsyncInstrument<f64>, slo: &SloStatus) {
+    for (labels, burns, _) in burns(slo) {
+        for (window_ms, burn) in burns {
+            if let Some(rate) = burn {
+                let window = KeyValue::new("window", span(window_ms));
+                observer.observe(rate, &with(&labels, window));
             }
         }
     }
+}
+
+/// What pairs of windows are called, fastest first: the same whatever the SLO's window is, which says how long they are.
+const PAIRS: [&str; 4] = ["fastest", "fast", "slow", "slowest"];
+
+fn pair_burn(observer: &dyn AsyncInstrument<f64>, slo: &SloStatus) {
+    for (labels, burns, pairs) in burns(slo) {
+        let rate = |window_ms: u64| {
+            let mut burns = burns.iter();
+            burns.find(|(known, _)| *known == window_ms)?.1
+        };
+        for (pair, name) in pairs.iter().zip(PAIRS) {
+            if let Some((long, short)) = rate(pair.long_ms).zip(rate(pair.short_ms)) {
+                let labels = with(&labels, KeyValue::new("pair", name));
+                observer.observe(long.min(short), &labels);
+            }
+        }
+    }
+}
+
+fn pair_burning(observer: &dyn AsyncInstrument<f64>, slo: &SloStatus) {
+    for (labels, _, pairs) in burns(slo) {
+        for (pair, name) in pairs.iter().zip(PAIRS) {
+            if let Some(burning) = pair.burning {
+                let labels = with(&labels, KeyValue::new("pair", name));
+                observer.observe(f64::from(u8::from(burning)), &labels);
+            }
+        }
+    }
+}
+
+fn with(labels: &[KeyValue], more: KeyValue) -> Vec<KeyValue> {
+    let mut labels = labels.to_vec();
+    labels.push(more);
+    labels
 }
 
 fn name(slo: &SloStatus) -> KeyValue {
@@ -149,7 +229,15 @@ fn name(slo: &SloStatus) -> KeyValue {
 fn labels(slo: &SloStatus, objective: &ObjectiveStatus) -> Vec<KeyValue> {
     vec![
         name(slo),
-        KeyValue::new("objective", objective.index.to_string()),
+        KeyValue::new("objective", objective_name(objective.index)),
+    ]
+}
+
+/// The labels of the composite: all objectives together.
+fn labels_of_all(slo: &SloStatus) -> Vec<KeyValue> {
+    vec![
+        name(slo),
+        KeyValue::new("objective", objective_name(SloIntent::COMPOSITE)),
     ]
 }
 

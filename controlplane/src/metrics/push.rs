@@ -3,9 +3,11 @@
 use std::time::Duration;
 
 use opentelemetry::KeyValue;
-use opentelemetry::metrics::{Counter, Gauge, Histogram, Meter};
+use opentelemetry::metrics::{Counter, Histogram, Meter};
+use sloop_model::Side;
+use sloop_xds::Kind;
 
-use super::counter::{counter, counter_by};
+use super::counter::counter_by;
 use super::instruments::seconds;
 
 /// What publishing measures.
@@ -18,7 +20,6 @@ pub struct PushMetrics {
     acknowledge: Histogram<f64>,
     effect: Histogram<f64>,
     rollouts: Counter<u64>,
-    drifting: Gauge<u64>,
 }
 
 impl PushMetrics {
@@ -26,25 +27,41 @@ impl PushMetrics {
     #[must_use]
     pub fn register(meter: &Meter) -> Self {
         Self {
-            pushes: counter(
+            pushes: counter_by(
                 meter,
-                "pushes",
-                "Configurations handed to the sidecars of a group.",
+                (
+                    "pushes",
+                    "Configurations of filters handed to the sidecars of a group.",
+                ),
+                "side",
+                SIDES,
             ),
-            withheld: counter(
+            withheld: counter_by(
                 meter,
-                "pushes_withheld",
-                "Configurations that the own check refused, so they did not leave.",
+                (
+                    "pushes_withheld",
+                    "Configurations that the own check refused, so they did not leave, by what they are.",
+                ),
+                "what",
+                SIDES.into_iter().chain([DECLARED]),
             ),
-            acknowledged: counter(
+            acknowledged: counter_by(
                 meter,
-                "pushes_acknowledged",
-                "Configurations that an Envoy accepted.",
+                (
+                    "pushes_acknowledged",
+                    "Configurations of filters that an Envoy accepted.",
+                ),
+                "side",
+                SIDES,
             ),
-            refused: counter(
+            refused: counter_by(
                 meter,
-                "pushes_refused",
-                "Configurations that an Envoy refused.",
+                (
+                    "pushes_refused",
+                    "Responses that an Envoy refused, by the type of what was in them.",
+                ),
+                "type",
+                Kind::WORDS,
             ),
             acknowledge: seconds(
                 meter,
@@ -65,34 +82,24 @@ impl PushMetrics {
                 "result",
                 ["trying", "finished", "rolled_back"],
             ),
-            drifting: meter
-                .u64_gauge("nodes_drifting")
-                .with_description(
-                    "Nodes that report another configuration than they accepted last.",
-                )
-                .build(),
         }
     }
 
-    /// So many nodes run with something else than they accepted.
-    pub fn drift(&self, nodes: usize) {
-        self.drifting
-            .record(u64::try_from(nodes).unwrap_or(u64::MAX), &[]);
+    /// A configuration of the filters of `side` was handed on.
+    pub fn pushed(&self, side: Side) {
+        self.pushes.add(1, &[KeyValue::new("side", word(side))]);
     }
 
-    /// A configuration was handed on.
-    pub fn pushed(&self) {
-        self.pushes.add(1, &[]);
+    /// A configuration of the filters of `side` did not pass the own check; what is declared for a fleet where there is none.
+    pub fn withheld(&self, side: Option<Side>) {
+        let what = side.map_or(DECLARED, word);
+        self.withheld.add(1, &[KeyValue::new("what", what)]);
     }
 
-    /// A configuration did not pass the own check.
-    pub fn withheld(&self) {
-        self.withheld.add(1, &[]);
-    }
-
-    /// An Envoy accepted a configuration that was pushed `took` ago, if that is known.
-    pub fn acknowledged(&self, took: Option<Duration>) {
-        self.acknowledged.add(1, &[]);
+    /// An Envoy accepted a configuration of the filters of `side` that was pushed `took` ago, if that is known.
+    pub fn acknowledged(&self, side: Side, took: Option<Duration>) {
+        self.acknowledged
+            .add(1, &[KeyValue::new("side", word(side))]);
         if let Some(took) = took {
             self.acknowledge.record(took.as_secs_f64(), &[]);
         }
@@ -108,8 +115,21 @@ impl PushMetrics {
         self.rollouts.add(1, &[KeyValue::new("result", result)]);
     }
 
-    /// An Envoy refused a configuration.
-    pub fn refused(&self) {
-        self.refused.add(1, &[]);
+    /// An Envoy refused a response with resources of this type.
+    pub fn refused(&self, kind: &Kind) {
+        self.refused.add(1, &[KeyValue::new("type", kind.word())]);
+    }
+}
+
+/// The filters that are told, in words.
+const SIDES: [&str; 2] = [word(Side::Server), word(Side::Client)];
+
+/// What is declared for a fleet, in a word.
+const DECLARED: &str = "declared";
+
+const fn word(side: Side) -> &'static str {
+    match side {
+        Side::Server => "server",
+        Side::Client => "client",
     }
 }

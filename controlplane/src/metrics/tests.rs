@@ -6,6 +6,7 @@ use tokio::sync::watch;
 
 use super::*;
 use crate::ads::{AdsLimits, Hub};
+use crate::engine::Shown;
 
 /// The names of all metrics that the components register, as Prometheus has them, without the prefix.
 fn registered() -> BTreeSet<String> {
@@ -39,8 +40,10 @@ fn registered() -> BTreeSet<String> {
     drop(IngestMetrics::register(&meter));
     drop(PushMetrics::register(&meter));
     drop(StepMetrics::register(&meter));
-    observe_nodes(&meter, &hub);
-    observe_slos(&meter, &watch::channel(Arc::from([])).1);
+    let shown = watch::Sender::<Shown>::default();
+    observe_nodes(&meter, &hub, shown.subscribe());
+    observe_slos(&meter, &shown.subscribe());
+    observe_breakers(&meter, shown.subscribe());
     let names = names.lock().unwrap();
     names.clone()
 }

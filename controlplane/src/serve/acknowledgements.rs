@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use sloop_model::WallTime;
-use sloop_xds::Sent;
+use sloop_xds::{Kind, Sent};
 
 use crate::admin::api::Happened;
 use crate::ads::{Event, NodeStatus, StreamId, What};
@@ -64,7 +64,7 @@ impl Acknowledgements {
                 let began = self.began.get(&event.stream).copied();
                 let pushes = pushes(sent, publisher);
                 let heard = pushes.map(|pushed| {
-                    metrics.acknowledged(took(began, pushed, event.at));
+                    metrics.acknowledged(pushed.side, took(began, pushed, event.at));
                     Happened::Acknowledged {
                         node: node(),
                         side: pushed.side,
@@ -74,7 +74,7 @@ impl Acknowledgements {
                 heard.collect()
             }
             What::Refused { sent, message } => {
-                metrics.refused();
+                metrics.refused(&Kind::of(&sent.type_url));
                 let (id, group) = (&*event.node, &*event.group);
                 tracing::warn!(node = id, group, message, "a node refused a configuration");
                 let heard = pushes(sent, publisher).map(|pushed| Happened::Refused {

@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use sloop_controllers::{AlertStatus, SloStatus, Step};
+use sloop_controllers::{AlertStatus, Step};
 use sloop_model::{Module, Policy, WallTime};
 use sloop_xds::fleet::{Cohort, Fleet};
 use sloop_xds::rollout::{RolloutPace, Wanted as Rollout};
@@ -27,7 +27,7 @@ use super::commits::{Commits, Ended};
 use super::watch::Update;
 use crate::ads::Hub;
 use crate::clock;
-use crate::engine::{Documents, Engine, Pace};
+use crate::engine::{Documents, Engine, Pace, Shown};
 use crate::ingest::ReportLimits;
 use crate::metrics::DoorMetrics;
 use crate::publish::{Publisher, Pushed};
@@ -44,9 +44,9 @@ const STEP_GAP: Duration = Duration::from_millis(100);
 /// Steps are at most this far apart, however little happens: windows move on.
 const STEP_LATEST: Duration = Duration::from_secs(1);
 
-/// How often metrics are shown how SLOs stand when nobody asks: as often as exporters look that
+/// How often metrics are shown how SLOs and breakers stand when nobody asks: as often as exporters look that
 /// do not ask. For thousands of SLOs it costs as much as a step.
-const SLOS_SHOWN_EVERY: Duration = Duration::from_secs(10);
+const SHOWN_EVERY: Duration = Duration::from_secs(10);
 
 /// Reports taken at one go.
 const ARRIVALS_MAX: usize = 256;
@@ -78,12 +78,12 @@ pub(super) struct Actor {
     commits: Commits<After>,
     acknowledgements: Acknowledgements,
     meters: Meters,
-    slos: watch::Sender<Arc<[SloStatus]>>,
+    shown: watch::Sender<Shown>,
     alerts: watch::Sender<Arc<[AlertStatus]>>,
     steps: Pace,
     stepped: Instant,
-    /// When SLOs were last shown to metrics.
-    shown: Instant,
+    /// When metrics were last shown it.
+    shown_at: Instant,
     wake_at: Option<WallTime>,
     policies: Vec<Policy>,
     fleet: Arc<Fleet>,
@@ -120,11 +120,11 @@ impl Actor {
             commits: Commits::to(store),
             acknowledgements: Acknowledgements::default(),
             meters,
-            slos: watch::Sender::new(Arc::from([])),
+            shown: watch::Sender::default(),
             alerts: watch::Sender::new(Arc::from([])),
             steps: Pace::of(STEP_GAP),
             stepped: now,
-            shown: now,
+            shown_at: now,
             wake_at: None,
             policies: Vec::new(),
             fleet: Arc::default(),
@@ -150,9 +150,9 @@ impl Actor {
         self.recorder = recorder;
     }
 
-    /// How SLOs stood lately, for metrics. Whoever asks for metrics renews it before.
-    pub(super) fn slos(&self) -> watch::Sender<Arc<[SloStatus]>> {
-        self.slos.clone()
+    /// How SLOs and breakers stood lately, for metrics. Whoever asks for metrics renews it before.
+    pub(super) fn shown(&self) -> watch::Sender<Shown> {
+        self.shown.clone()
     }
 
     /// Which alerts there were at the last step.
@@ -289,11 +289,10 @@ impl Actor {
                 self.want_pushes();
             }
         }
-        if SLOS_SHOWN_EVERY <= now.duration_since(self.shown) {
-            self.slos.send_replace(Arc::clone(self.engine.slos()));
-            let drifting = self.engine.drifting(&self.hub.accepted());
-            self.meters.push.drift(drifting);
-            self.shown = now;
+        if SHOWN_EVERY <= now.duration_since(self.shown_at) {
+            let shown = self.engine.shown(&self.hub.accepted());
+            self.shown.send_replace(shown);
+            self.shown_at = now;
         }
         let modules = self.engine.modules();
         if modules != self.modules {

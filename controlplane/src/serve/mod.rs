@@ -41,7 +41,7 @@ use crate::ingest::{Reports, WAITING_MAX};
 use crate::limits::Limits;
 use crate::metrics::{
     AlertMetrics, DocumentMetrics, IngestMetrics, OtlpSettings, PushMetrics, StepMetrics,
-    Telemetry, TelemetryError, observe_nodes, observe_slos,
+    Telemetry, TelemetryError, observe_breakers, observe_nodes, observe_slos,
 };
 use crate::publish::{PublishSettings, Publisher};
 use crate::record::Recorder;
@@ -261,9 +261,10 @@ impl Begun {
         actor.pace(settings.rollout);
         actor.bound(settings.limits.reports, door.metrics.clone());
         actor.begin(loaded.documents);
-        observe_nodes(&meter, &hub);
-        let slos = actor.slos();
-        observe_slos(&meter, &slos.subscribe());
+        let shown = actor.shown();
+        observe_nodes(&meter, &hub, shown.subscribe());
+        observe_slos(&meter, &shown.subscribe());
+        observe_breakers(&meter, shown.subscribe());
         let told = AlertMetrics::register(&meter);
         parts.alerting = tokio::spawn(alerts::run(actor.alerts(), self.deliverer, told)).into();
 
@@ -289,7 +290,7 @@ impl Begun {
         let reports = Reports::service(arrivals, hub.access(), ingest, counted);
         let services = (hub, reports);
         parts.grpc = tokio::spawn(grpc::serve(door, settings.limits.ads, services, stopped)).into();
-        self.admin.ready((views, orders, documents), slos);
+        self.admin.ready((views, orders, documents), shown);
         tracing::info!(
             grpc = %grpc_at, http = %self.http_at, store = %settings.store.display(),
             took_ms = self.since.elapsed().as_millis(), "ready"

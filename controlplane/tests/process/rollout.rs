@@ -3,6 +3,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use sloop_controlplane::clock;
+use sloop_xds_protos::report::v1 as wire;
 
 use crate::discovery::{Sidecar, Versions};
 use crate::support::{Home, ROUTES, Sloop, eventually, report};
@@ -69,7 +70,7 @@ async fn a_change_that_is_refused_stops_at_the_first_and_a_good_one_reaches_all(
             .then_some(())
     })
     .await;
-    let gauge = "sloop_controlplane_rollouts_taken_back";
+    let gauge = r#"sloop_controlplane_rollouts_taken_back{group="checkout"}"#;
     assert_eq!(sloop.metric(gauge).await, Some(1.0));
 
     sloop.kill();
@@ -93,6 +94,80 @@ async fn a_change_that_is_refused_stops_at_the_first_and_a_good_one_reaches_all(
     .await;
     let count = r#"sloop_controlplane_rollouts_total{result="finished"}"#;
     assert_eq!(sloop.metric(count).await, Some(1.0));
+}
+
+/// What metrics say of the nodes of `checkout`: how many are behind, refuse a configuration of a filter, and drift; and how
+/// often all that a node should have came to be in force.
+async fn standing(sloop: &Sloop) -> [Option<f64>; 4] {
+    let names = [
+        r#"nodes_behind{group="checkout"}"#,
+        r#"nodes_refusing{group="checkout",type="ecds"}"#,
+        r#"nodes_drifting{group="checkout"}"#,
+        "push_effect_duration_seconds_count",
+    ];
+    let mut values = [None; 4];
+    for (value, name) in values.iter_mut().zip(names) {
+        *value = sloop.metric(&format!("sloop_controlplane_{name}")).await;
+    }
+    values
+}
+
+#[tokio::test]
+async fn metrics_say_how_the_nodes_of_a_group_stand() {
+    let home = Home::new();
+    home.write("routes.yaml", ROUTES);
+    let sloop = home.start_with(&["--rollout-quiet", "1"]);
+    let [mut first, mut second, mut third] = three(&sloop).await;
+    let stand = async |what: &str, expected: [Option<f64>; 4]| {
+        eventually(what, async || {
+            (standing(&sloop).await == expected).then_some(())
+        })
+        .await;
+    };
+    // Nobody has reported yet: what runs is not known.
+    let [none, one] = [Some(0.0), Some(1.0)];
+    stand("all have it", [none, none, None, Some(3.0)]).await;
+
+    home.write("routes.yaml", &routes("/bad"));
+    first.refuses("an old filter").await;
+    eventually("it refuses", async || {
+        (standing(&sloop).await[1] == one).then_some(())
+    })
+    .await;
+    let refused = r#"sloop_controlplane_pushes_refused_total{type="ecds"}"#;
+    assert_eq!(sloop.metric(refused).await, one);
+    first.hears().await;
+    eventually("it has what it had", async || {
+        (standing(&sloop).await[..2] == [none, none]).then_some(())
+    })
+    .await;
+
+    let [_, _, _, before] = standing(&sloop).await;
+    home.write("routes.yaml", &routes("/good"));
+    eventually("the first should have it", async || {
+        (standing(&sloop).await[0] == one).then_some(())
+    })
+    .await;
+    for sidecar in [&mut first, &mut second, &mut third] {
+        sidecar.hears().await;
+    }
+    let after = before.map(|count| count + 3.0);
+    stand("all have it", [none, none, None, after]).await;
+
+    let mut client = sloop.reports();
+    for (sequence, drifts) in [(1, one), (2, none)] {
+        let nodes = sloop.items("/v1/nodes").await;
+        let runs = nodes.iter().find(|node| node["node"] == "checkout-1");
+        let accepted = runs.and_then(|node| node["filters"][0]["accepted"].as_u64());
+        let mut report = report(7, sequence, 1, 0);
+        report.filters = vec![wire::FilterStatus {
+            side: wire::Side::Server.into(),
+            generation: accepted.unwrap_or(9_999),
+            ..wire::FilterStatus::default()
+        }];
+        client.report(report).await.unwrap();
+        assert_eq!(standing(&sloop).await[2], drifts);
+    }
 }
 
 #[tokio::test]

@@ -23,11 +23,9 @@ impl Hub {
         self.lock_nodes().len()
     }
 
-    /// How many connected nodes are so.
-    #[must_use]
-    pub fn count_nodes_that(&self, is_so: fn(&NodeStatus) -> bool) -> usize {
-        let nodes = self.lock_nodes();
-        nodes.all().filter(|it| is_so(it)).count()
+    /// Looks at each node that is connected. Meanwhile nothing is noted of any.
+    pub fn look_at_nodes(&self, look: impl FnMut(&NodeStatus)) {
+        self.lock_nodes().all().for_each(look);
     }
 
     /// How the nodes of `cohort` stand with what they should have, by id.

@@ -106,14 +106,14 @@ impl Actor {
         };
         for reason in prepared.troubles {
             tracing::error!(%cohort, reason, "what is declared is not pushed");
-            self.meters.push.withheld();
+            self.meters.push.withheld(None);
             let group = cohort.to_string();
             self.engine
                 .tell(at, at, Happened::HeldBack { group, reason });
         }
         for (side, reason) in prepared.withheld {
             tracing::error!(%cohort, %side, reason, "a configuration is not pushed");
-            self.meters.push.withheld();
+            self.meters.push.withheld(Some(side));
             let group = cohort.service.clone();
             self.engine.tell(
                 at,
@@ -149,7 +149,7 @@ impl Actor {
         let now = clock::wall();
         self.go(cohort, step, now);
         for pushed in changed {
-            self.meters.push.pushed();
+            self.meters.push.pushed(pushed.side);
             let happened = Happened::Push {
                 group: cohort.service.clone(),
                 side: pushed.side,
