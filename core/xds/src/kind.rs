@@ -1,5 +1,7 @@
 //! What differs between types of resources.
 
+use crate::Resource;
+
 /// A type of resources and its rules, by its type URL.
 ///
 /// Ordered by when its resources are needed: what others refer to comes first.
@@ -85,6 +87,14 @@ impl Kind {
     /// Envoy waits up to 15 s for the endpoints of a changed cluster, also when it has them.
     pub(crate) fn repeats_after(&self) -> Option<Self> {
         (self.type_url() == Self::CLUSTER).then(|| Self::of(Self::ENDPOINTS))
+    }
+
+    /// What a client of state of the world is told that begins with nothing and asks for `name`, which is not there.
+    ///
+    /// Most types have no word for that. Envoy starts to serve when it has its runtime layers, or after a time that it
+    /// waits for them; one without numbers ends the wait.
+    pub(crate) fn in_place_of(&self, name: &str) -> Option<Resource> {
+        (self.type_url() == Self::RUNTIME).then(|| Resource::empty_layer(name))
     }
 
     /// What must be in force before resources of this kind are sent, as they may refer to it.

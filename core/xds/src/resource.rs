@@ -10,6 +10,8 @@ use bytes::{BufMut, Bytes, BytesMut};
 use prost::encoding::{WireType, encode_key, encode_varint, encoded_len_varint, key_len};
 use sha2::{Digest, Sha256};
 
+use crate::Kind;
+
 /// Bytes of the hash that a version keeps. 128 bits: nobody meets a collision by chance.
 const HASH_BYTES: usize = 16;
 
@@ -146,6 +148,18 @@ impl Resource {
         }
     }
 
+    /// A runtime layer without numbers: what clients have that had one, or wait for one, of which there is none.
+    ///
+    /// Envoy takes the numbers of before back. In both variants there is a version to be acknowledged, and state of the
+    /// world has no other word for a layer that is gone.
+    #[must_use]
+    pub fn empty_layer(name: &str) -> Self {
+        // `Runtime { name = 1 }`
+        let mut value = BytesMut::with_capacity(field_len(1, name.len()));
+        put_field(1, name.as_bytes(), &mut value);
+        Self::new(Kind::RUNTIME, name, &value)
+    }
+
     /// The same, which a client of the delta variant drops when it does not hear of it for `ttl`. Another version: a client
     /// that has it without one does not wait for the end of it.
     ///
@@ -276,6 +290,14 @@ mod tests {
             (&one.value()[..], &other.value()[..]),
             (&b"xy"[..], &b"yx"[..])
         );
+    }
+
+    #[test]
+    fn an_empty_layer_has_a_name_and_nothing_else() {
+        let layer = Resource::empty_layer("fleet");
+        // Field 1 of Envoy's `Runtime`.
+        assert_eq!(&layer.value()[..], b"\x0a\x05fleet");
+        assert_eq!((layer.type_url(), layer.name()), (Kind::RUNTIME, "fleet"));
     }
 
     /// Case 24.

@@ -45,6 +45,11 @@ impl Subscription {
         self.wildcard
     }
 
+    /// The names that are asked for one by one.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        self.names.iter().map(String::as_str)
+    }
+
     /// How many names it holds.
     pub(crate) fn len(&self) -> usize {
         self.names.len()

@@ -45,6 +45,8 @@ struct TypeState {
     brought: String,
     /// Whether a full set was ever sent.
     has_set: bool,
+    /// Whether the client began with nothing: it waits for what it asks for, there or not.
+    waits: bool,
     is_refusing: bool,
     nonce: String,
     in_flight: Option<Arc<Sent>>,
@@ -122,6 +124,9 @@ impl Stream for SotwStream {
         let settled = state
             .in_flight
             .take_if(|_| !request.response_nonce.is_empty());
+        if is_new {
+            state.waits = request.version_info.is_empty();
+        }
         if is_new && kind.is_full_set() {
             state.brought = request.version_info;
         }
@@ -227,7 +232,7 @@ impl TypeState {
         if kind.is_full_set() {
             self.full_set(of_type, may_remove)
         } else {
-            self.changed(of_type)
+            self.changed(kind, of_type)
         }
     }
 
@@ -252,12 +257,16 @@ impl TypeState {
     }
 
     /// What is wanted and not known, if anything.
-    fn changed(&self, of_type: &TypeSnapshot) -> Option<News> {
-        let with: Vec<Resource> = self
+    fn changed(&self, kind: &Kind, of_type: &TypeSnapshot) -> Option<News> {
+        let mut with: Vec<Resource> = self
             .wanted(of_type)
             .filter(|resource| self.is_due(resource))
             .cloned()
             .collect();
+        if self.waits {
+            with.extend(self.in_vain(kind, of_type));
+            with.sort_by(|one, other| one.name().cmp(other.name()));
+        }
         (!with.is_empty()).then(|| News {
             version: of_type.version().clone(),
             with,
@@ -268,6 +277,14 @@ impl TypeState {
         of_type
             .resources()
             .filter(|resource| self.subscription.covers(resource.name()))
+    }
+
+    /// What ends the wait for what is not there and never was, as far as anything does.
+    fn in_vain(&self, kind: &Kind, of_type: &TypeSnapshot) -> impl Iterator<Item = Resource> {
+        let names = self.subscription.names();
+        names
+            .filter(|name| of_type.get(name).is_none() && !self.sent.contains_key(*name))
+            .filter_map(|name| kind.in_place_of(name))
     }
 
     /// What the client was sent and the snapshot does not have.

@@ -37,6 +37,7 @@ fn snapshot(text: &str) -> Snapshot {
 
 fn url(short: &str) -> &'static str {
     match short {
+        "rtds" => Kind::RUNTIME,
         "cds" => Kind::CLUSTER,
         "eds" => Kind::ENDPOINTS,
         "lds" => Kind::LISTENER,

@@ -178,6 +178,32 @@ fn a_missing_resource_is_sent_when_it_appears() {
     assert_eq!(client.hears(&snapshot("ecds=a:1")), "1: a");
 }
 
+/// Case 10: Envoy serves nobody before it has its layers or has waited for them.
+#[test]
+fn who_begins_with_nothing_is_told_that_a_layer_is_empty_which_is_not_there() {
+    let nothing = snapshot("rtds=");
+    let mut client = SotwClient::new("rtds");
+    client.ask("fleet", "", None);
+    let response = client.stream.next(&nothing).unwrap();
+    let empty = Resource::empty_layer("fleet").version().clone();
+    assert_eq!(response.sent.resources, [("fleet".to_owned(), empty)]);
+    client.ask("fleet", "1", None);
+    assert_eq!(client.hears(&nothing), "", "it was told");
+    client.ask("fleet more", "1", None);
+    assert_eq!(client.hears(&snapshot("rtds=fleet:1")), "2: fleet more");
+    client.ask("fleet more", "2", None);
+    assert_eq!(client.hears(&nothing), "", "nobody deleted it");
+}
+
+/// Case 15: its version says that it has layers, not which.
+#[test]
+fn who_brings_a_version_keeps_its_layers_until_there_are_others() {
+    let mut client = SotwClient::new("rtds");
+    client.come_back("fleet", &snapshot("rtds=fleet:1"));
+    assert_eq!(client.hears(&snapshot("rtds=")), "");
+    assert_eq!(client.hears(&snapshot("rtds=fleet:2")), "1: fleet");
+}
+
 /// Case 11: Envoy waits 15 s for the endpoints of a changed cluster.
 #[test]
 fn the_endpoints_of_a_changed_cluster_are_sent_again_after_it() {
