@@ -88,8 +88,11 @@ async fn configuration(envoy: &Envoy) -> serde_json::Value {
         items.for_each(without_times);
     }
     let text = envoy.get("/config_dump?include_eds").await.unwrap();
-    let mut dump = serde_json::from_str(&text).unwrap();
+    let mut dump: serde_json::Value = serde_json::from_str(&text).unwrap();
     without_times(&mut dump);
+    // Which is no part of it.
+    let runtime = envoy.get("/runtime").await.unwrap();
+    dump["runtime"] = serde_json::from_str(&runtime).unwrap();
     dump
 }
 
@@ -264,6 +267,8 @@ async fn an_empty_one_takes_over(variant: Variant) {
     has_all_of_it(&plane).await;
     let load = Load::start(caller.clone(), "/");
     let had = configuration(&envoy).await;
+    let number = &had["runtime"]["entries"]["circuit_breakers.beta.default.max_requests"];
+    assert_eq!(number["final_value"], "55");
     // What is made anew of documents is in force when the Envoy has said so; without them there is nothing to wait for.
     for (lost, is_pushed) in [(&["store"][..], true), (&["store", "documents"], false)] {
         plane.replace_without(lost).await;

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use sloop_controllers::{Configured, FilterSettings, RouteSet, filter_config};
 use sloop_model::{FilterConfig, Policy, Rule, ServiceName, Side, WallTime};
 use sloop_xds::rollout::Rejected;
-use sloop_xds::{Resource, Version};
+use sloop_xds::{Kind, Resource, Version};
 
 use super::{PublishSettings, declared::Declared, digest};
 use crate::bootstrap::plugin;
@@ -160,6 +160,7 @@ pub(super) struct StoredCohort {
     pub(super) basis: String,
     revision: String,
     declared: Option<Vec<StoredResource>>,
+    /// Runtime layers that were there, as earlier versions stored them. Empty.
     gone: BTreeSet<String>,
     rejected: Option<StoredRejected>,
     /// Since when no node of it is known to be connected; `None` when there was one at last.
@@ -198,7 +199,7 @@ impl StoredCohort {
             basis,
             revision: revision.to_string(),
             declared: declared.is_there().then_some(resources),
-            gone: declared.gone().clone(),
+            gone: BTreeSet::new(),
             rejected: rejected.map(|it| StoredRejected {
                 revision: it.revision.to_string(),
                 because: it.because.clone(),
@@ -219,7 +220,15 @@ impl StoredCohort {
     pub(super) fn declared(&self) -> Declared {
         let resources = self.declared.as_ref();
         let resources = resources.map(|all| all.iter().map(StoredResource::resource).collect());
-        Declared::restored(resources, self.gone.clone())
+        Declared::restored(resources)
+    }
+
+    /// Names of runtime layers that its nodes have, or had by what an earlier version stored.
+    pub(super) fn layers(&self) -> impl Iterator<Item = &str> {
+        let declared = self.declared.iter().flatten();
+        let declared = declared.filter(|one| one.type_url == Kind::RUNTIME);
+        let gone = self.gone.iter().map(String::as_str);
+        declared.map(|one| one.name.as_str()).chain(gone)
     }
 
     pub(super) fn rejected(&self) -> Option<Rejected> {

@@ -106,9 +106,12 @@ impl CohortState {
         self.rejected = None;
     }
 
-    /// What is handed on when `step` is wanted; nothing when it was already, or is empty.
+    /// What is handed on when `step` is wanted; nothing when it was already, or has no resources.
     pub(super) fn hand_on(&mut self, step: Step) -> Option<Step> {
-        let is_empty = |it: &Arc<Snapshot>| it.types().next().is_none();
+        let is_empty = |it: &Arc<Snapshot>| {
+            let mut resources = it.types().flat_map(|(_, of_type)| of_type.resources());
+            resources.next().is_none()
+        };
         let is_nothing = is_empty(&step.at_once) && is_empty(&step.whole);
         if is_nothing || self.handed.as_ref() == Some(&step) {
             return None;

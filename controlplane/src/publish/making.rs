@@ -44,13 +44,18 @@ impl Publisher {
                     .clear(cohort, side, Lane::Trial, &mut prepared.batch);
             }
         }
-        let mut builder = state.filters(Lane::All);
-        if let Some(change) = &trial {
-            builder = stable.declared.without(&change.declared, builder);
-        }
-        let at_once = Arc::new(stable.declared.add_to(builder).build());
+        let snapshot = |based: &Based, lane| {
+            let builder = state.filters(lane);
+            let builder = match making.wanted.fleet {
+                Some(_) => self.layers.add_to(builder),
+                // Which of them are gone is not known.
+                None => builder,
+            };
+            Arc::new(based.declared.add_to(builder).build())
+        };
+        let at_once = snapshot(&stable, Lane::All);
         let whole = match is_tried {
-            Some(change) => Arc::new(change.declared.add_to(state.filters(Lane::Trial)).build()),
+            Some(change) => snapshot(change, Lane::Trial),
             None => Arc::clone(&at_once),
         };
         let begins = |change: &&Based| change.basis.module() != stable.basis.module();

@@ -15,6 +15,7 @@ mod away;
 mod basis;
 mod cohort;
 mod declared;
+mod layers;
 mod making;
 mod numbers;
 
@@ -35,6 +36,7 @@ use crate::engine::RestoreError;
 use crate::store::{Batch, Store};
 use basis::{Basis, StoredCohort};
 use cohort::{Based, CohortState};
+use layers::Layers;
 use making::Making;
 use numbers::{Lane, Numbers};
 
@@ -61,6 +63,7 @@ pub struct PublishSettings {
 pub struct Publisher {
     settings: PublishSettings,
     numbers: Numbers,
+    layers: Layers,
     /// What is declared.
     basis: Arc<Basis>,
     cohorts: BTreeMap<Cohort, CohortState>,
@@ -106,8 +109,8 @@ pub struct Prepared {
 pub struct Wanted<'a> {
     /// Merged policies.
     pub policies: &'a [Policy],
-    /// What is declared for fleets.
-    pub fleet: &'a Fleet,
+    /// What is declared for fleets; `None` while that is not known, and everything stays as it is.
+    pub fleet: Option<&'a Fleet>,
     /// What the sidecars of the group run.
     pub module: Module,
 }
@@ -125,6 +128,7 @@ impl Publisher {
             basis: Arc::new(Basis::new(&settings, &[], &[], &[])),
             settings,
             numbers: Numbers::restore(store)?,
+            layers: Layers::restore(store, &stored)?,
             cohorts: BTreeMap::new(),
             stored: stored
                 .into_iter()
@@ -173,7 +177,10 @@ impl Publisher {
             Some(state) => state,
             None => self.restored(cohort, &mut prepared.batch),
         };
-        prepared.troubles = state.declared.take(wanted.fleet.resources(cohort));
+        if let Some(fleet) = wanted.fleet {
+            self.layers.take(fleet, &mut prepared.batch);
+            prepared.troubles = state.declared.take(fleet.resources(cohort));
+        }
         let trial = self.trial(&service, &mut state, cohort, &mut prepared.batch);
         let making = Making {
             cohort: cohort.to_string(),

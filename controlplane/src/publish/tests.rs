@@ -41,7 +41,7 @@ fn nothing_more() -> Wanted<'static> {
     static NO_FLEET: LazyLock<Fleet> = LazyLock::new(Fleet::default);
     Wanted {
         policies: &[],
-        fleet: &NO_FLEET,
+        fleet: Some(&*NO_FLEET),
         module: Module::Requests,
     }
 }
@@ -136,7 +136,7 @@ fn a_group_that_no_service_can_be_is_refused() {
     let mut publisher = Publisher::restore(settings(), &InMemory::default()).unwrap();
     let wanted = Wanted {
         policies: &[],
-        fleet: &Fleet::default(),
+        fleet: Some(&Fleet::default()),
         module: Module::Requests,
     };
     assert!(
@@ -175,11 +175,12 @@ fn in_zone(zone: &str) -> Cohort {
     }
 }
 
-/// What the nodes of `edge` in `zone` get: `type/name`, only for what is declared; `-` when nothing changed.
+/// What the nodes of `edge` in `zone` get: `type/name`, and `no type/name` of a layer without numbers; only for what is
+/// declared; `-` when nothing changed.
 fn get(publisher: &mut Publisher, zone: &str, fleet: &Fleet) -> String {
     let wanted = Wanted {
         policies: &[],
-        fleet,
+        fleet: Some(fleet),
         module: Module::Requests,
     };
     let prepared = publisher.prepare(&in_zone(zone), wanted, WallTime::default());
@@ -195,7 +196,10 @@ fn get(publisher: &mut Publisher, zone: &str, fleet: &Fleet) -> String {
         let short = url.rsplit('.').next().unwrap();
         let names: Vec<_> = of_type
             .resources()
-            .map(|it| format!("{short}/{}", it.name()))
+            .map(|it| {
+                let is_empty = *it == Resource::empty_layer(it.name());
+                format!("{}{short}/{}", if is_empty { "no " } else { "" }, it.name())
+            })
             .collect();
         if names.is_empty() {
             vec![format!("no {short}")]
@@ -215,7 +219,7 @@ fn what_is_declared_reaches_the_cohorts_that_it_is_for() {
     ]);
     assert_eq!(
         get(&mut publisher, "a", &fleet),
-        "Cluster/one no Listener no Runtime"
+        "Cluster/one no Listener no Runtime/layer"
     );
     assert_eq!(get(&mut publisher, "a", &fleet), "-", "nothing new");
     assert_eq!(
@@ -223,7 +227,11 @@ fn what_is_declared_reaches_the_cohorts_that_it_is_for() {
         "Runtime/layer",
         "numbers only: clusters may come from elsewhere"
     );
-    assert_eq!(get(&mut publisher, "c", &fleet), "", "filters only");
+    assert_eq!(
+        get(&mut publisher, "c", &fleet),
+        "no Runtime/layer",
+        "filters, and no numbers"
+    );
 }
 
 #[test]
@@ -238,7 +246,7 @@ fn cohorts_share_the_bytes_of_what_they_have_alike() {
     let fleet = Fleet::new(vec![everywhere, declared(Kind::RUNTIME, "layer", "b")]);
     let wanted = Wanted {
         policies: &[],
-        fleet: &fleet,
+        fleet: Some(&fleet),
         module: Module::Requests,
     };
     let snapshots = ["a", "b"].map(|zone| {
@@ -283,24 +291,66 @@ fn what_does_not_fit_together_changes_nothing_and_is_said_once() {
 }
 
 #[test]
-fn a_layer_that_is_gone_is_taken_away_and_clusters_are_left_alone() {
+fn a_layer_that_is_gone_is_empty_for_whoever_may_have_it_and_clusters_are_left_alone() {
     let mut publisher = Publisher::restore(settings(), &InMemory::default()).unwrap();
     let fleet = Fleet::new(vec![
         declared(Kind::CLUSTER, "one", "a"),
         declared(Kind::RUNTIME, "layer", "a"),
     ]);
     get(&mut publisher, "a", &fleet);
-    assert_eq!(get(&mut publisher, "a", &Fleet::default()), "no Runtime");
-    let state = publisher.cohorts[&in_zone("a")]
-        .handed
-        .clone()
-        .unwrap()
-        .whole;
-    assert!(state.of_type(Kind::RUNTIME).unwrap().is_deleted("layer"));
+    // Without a selector that asks for zones its nodes are of another cohort.
+    for zone in ["a", "elsewhere"] {
+        let got = get(&mut publisher, zone, &Fleet::default());
+        assert_eq!(got, "no Runtime/layer", "{zone}");
+    }
+    let state = publisher.cohorts[&in_zone("a")].handed.clone();
     assert!(
-        state.of_type(Kind::CLUSTER).is_none(),
+        state.unwrap().whole.of_type(Kind::CLUSTER).is_none(),
         "not managed any more"
     );
+}
+
+#[test]
+fn layers_that_an_earlier_version_knew_by_cohort_are_known_to_all() {
+    let store = InMemory::default();
+    let mut batch = Batch::default();
+    let stored = format!(
+        r#"{{"cohort": "edge{{zone=a}}", "basis": "b", "revision": "r", "gone": ["left"], "rejected": null,
+            "declared": [{{"type_url": "{}", "name": "had", "version": "1", "value": []}}]}}"#,
+        Kind::RUNTIME
+    );
+    batch.put("rollout\nedge{zone=a}", stored);
+    store.commit(&batch).unwrap();
+    let mut publisher = Publisher::restore(settings(), &store).unwrap();
+    let prepared = prepare(&mut publisher, &store, "edge", &[]);
+    let whole = step(prepared).whole;
+    let layers = whole.of_type(Kind::RUNTIME).unwrap().resources();
+    let empty = ["had", "left"].map(Resource::empty_layer);
+    assert!(layers.eq(&empty));
+    assert_eq!(keys(&store, "layer\n"), ["layer\nhad", "layer\nleft"]);
+}
+
+#[test]
+fn what_is_not_known_is_not_gone() {
+    let store = InMemory::default();
+    let mut publisher = Publisher::restore(settings(), &store).unwrap();
+    let fleet = Fleet::new(vec![declared(Kind::RUNTIME, "layer", "a")]);
+    let wanted = |fleet| Wanted {
+        fleet,
+        ..nothing_more()
+    };
+    let prepared = publisher.prepare(&in_zone("a"), wanted(Some(&fleet)), WallTime::default());
+    let prepared = prepared.unwrap();
+    store.commit(&prepared.batch).unwrap();
+    let first = step(prepared);
+    // Files that cannot be read, and nothing earlier to fall back on.
+    let mut after = Publisher::restore(settings(), &store).unwrap();
+    let again = after.prepare(&in_zone("a"), wanted(None), WallTime::default());
+    assert_eq!(step(again.unwrap()), first);
+    let other = after.prepare(&in_zone("b"), wanted(None), WallTime::default());
+    let other = step(other.unwrap()).whole;
+    let layers = other.of_type(Kind::RUNTIME).unwrap();
+    assert!(layers.resources().next().is_none(), "it keeps what it has");
 }
 
 #[test]
@@ -317,7 +367,7 @@ fn what_the_sidecars_cannot_do_is_left_out_and_said_once() {
         let wanted = Wanted {
             policies: std::slice::from_ref(&policy),
             module,
-            fleet: &fleet,
+            fleet: Some(&fleet),
         };
         publisher
             .prepare(&Cohort::of_service("checkout"), wanted, WallTime::default())
@@ -461,7 +511,7 @@ fn declared_resources_are_tried_and_what_all_nodes_have_survives_a_restart() {
     };
     let prepare = |publisher: &mut Publisher, fleet: &Fleet| {
         let wanted = Wanted {
-            fleet,
+            fleet: Some(fleet),
             ..nothing_more()
         };
         let prepared = publisher.prepare(&in_zone("a"), wanted, WallTime::default());
@@ -471,9 +521,14 @@ fn declared_resources_are_tried_and_what_all_nodes_have_survives_a_restart() {
     };
     let first = prepare(&mut publisher, &fleet(&["one"]));
     let tried = prepare(&mut publisher, &fleet(&["one", "two"]));
-    assert_eq!(tried.at_once.version(), first.at_once.version());
-    let layers = tried.at_once.of_type(Kind::RUNTIME).unwrap();
-    assert!(layers.is_deleted("two"), "who tried it must let go of it");
+    let [had, has] = [&first, &tried].map(|it| it.at_once.of_type(Kind::RUNTIME).unwrap());
+    assert_eq!(has.get("one"), had.get("one"));
+    let empty = Resource::empty_layer("two");
+    assert_eq!(
+        has.get("two"),
+        Some(&empty),
+        "who tried it must let go of it"
+    );
     let mut after = Publisher::restore(settings(), &store).unwrap();
     assert_eq!(prepare(&mut after, &fleet(&["one", "two"])), tried);
 }

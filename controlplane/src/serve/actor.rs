@@ -86,7 +86,8 @@ pub(super) struct Actor {
     shown_at: Instant,
     wake_at: Option<WallTime>,
     policies: Vec<Policy>,
-    fleet: Arc<Fleet>,
+    /// What is declared for fleets; `None` until that is known.
+    fleet: Option<Arc<Fleet>>,
     cohorts: BTreeMap<Cohort, Course>,
     /// How carefully changes go out.
     rollout: RolloutPace,
@@ -127,7 +128,7 @@ impl Actor {
             shown_at: now,
             wake_at: None,
             policies: Vec::new(),
-            fleet: Arc::default(),
+            fleet: None,
             cohorts: BTreeMap::new(),
             rollout: RolloutPace::default(),
             looked: now,
@@ -256,7 +257,7 @@ impl Actor {
             .loaded(documents.intents.len(), refused_files);
         self.hub.set_access(Arc::clone(&documents.access));
         if let Some(fleet) = &documents.fleet {
-            self.fleet = Arc::clone(fleet);
+            self.fleet = Some(Arc::clone(fleet));
             self.hub.set_fleet(Arc::clone(fleet));
         }
         for refused in self.engine.set_documents(documents, clock::wall()) {

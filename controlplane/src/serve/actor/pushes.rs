@@ -89,7 +89,7 @@ impl Actor {
     fn prepare(&mut self, cohort: &Cohort, now: Instant) -> bool {
         let wanted = Wanted {
             policies: &self.policies,
-            fleet: &self.fleet,
+            fleet: self.fleet.as_deref(),
             module: self
                 .modules
                 .get(&cohort.service)
