@@ -355,6 +355,12 @@ async fn istios_sidecars_take_runtime_numbers_beside_their_filter() {
     shows("72").await;
     control.declare(&declared(None, ""));
     shows("1024").await;
+    control.declare(&declared(Some(74), ""));
+    shows("74").await;
+    // The document is for others, which is the same as gone.
+    let elsewhere = declared(Some(74), "").replace(SERVICE, "ledger.shop");
+    control.declare(&elsewhere);
+    shows("1024").await;
     assert_eq!(made().await, before, "nothing was made anew");
 
     control.declare(&declared(Some(73), &refusing()));

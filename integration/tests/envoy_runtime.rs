@@ -15,8 +15,9 @@ use sloop_controlplane::ads::Variant;
 use sloop_integration::envoy::{Caller, Envoy, Upstream};
 use sloop_integration::eventually::eventually;
 use sloop_integration::ports;
-use support::SOON;
+use support::control::Control;
 use support::fleet::{Plane, edge, endpoints, typed};
+use support::{SOON, Sidecar, module};
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::{TcpListener, TcpStream};
 
@@ -72,6 +73,25 @@ fn runtime(numbers: &str) -> String {
     )
 }
 
+/// Waits until the admin interface shows this of clusters.
+async fn shows(envoy: &Envoy, wanted: &str) {
+    let mut text = String::new();
+    let shown = eventually(SOON, wanted, async || {
+        text = envoy.get("/clusters").await.ok()?;
+        text.contains(wanted).then_some(())
+    });
+    let shown = shown.await;
+    assert!(shown.is_ok(), "{wanted}:\n{text}");
+}
+
+/// What each runtime layer says of `key`, as `/runtime` shows it; null when none says anything.
+async fn said(envoy: &Envoy, key: &str) -> serde_json::Value {
+    let text = envoy.get("/runtime").await.unwrap();
+    let runtime: serde_json::Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(runtime["layers"], serde_json::json!(["fleet", "admin"]));
+    runtime["entries"][key]["layer_values"].clone()
+}
+
 /// A fleet of one Envoy in front of `upstream`.
 struct Fleet {
     plane: Plane,
@@ -82,12 +102,12 @@ struct Fleet {
 }
 
 impl Fleet {
-    async fn before(upstream: SocketAddr) -> Self {
+    async fn before(upstream: SocketAddr, variant: Variant) -> Self {
         let plane = Plane::start().await;
         let web = ports::free_address().unwrap();
         let resources = vec![listener(web), cluster(), endpoints("alpha", upstream)];
         plane.declare(&resources);
-        let envoy = edge(&plane, Variant::Delta).await;
+        let envoy = edge(&plane, variant).await;
         let fleet = Self {
             plane,
             envoy,
@@ -116,13 +136,7 @@ impl Fleet {
 
     /// Waits until the admin interface shows this of clusters.
     async fn shows(&self, wanted: &str) {
-        let mut text = String::new();
-        let shown = eventually(SOON, wanted, async || {
-            text = self.envoy.get("/clusters").await.ok()?;
-            text.contains(wanted).then_some(())
-        });
-        let shown = shown.await;
-        assert!(shown.is_ok(), "{wanted}:\n{text}");
+        shows(&self.envoy, wanted).await;
     }
 
     /// Waits until requests are answered with `status`.
@@ -150,7 +164,7 @@ impl Fleet {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn thresholds_of_clusters_are_looked_up_at_run_time() {
     let upstream = Upstream::start().await.unwrap();
-    let fleet = Fleet::before(upstream.address()).await;
+    let fleet = Fleet::before(upstream.address(), Variant::Delta).await;
     let made = fleet.made().await;
     for (number, key) in [
         "max_connections",
@@ -175,7 +189,7 @@ async fn thresholds_of_clusters_are_looked_up_at_run_time() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_retry_budget_comes_and_changes_at_run_time() {
     let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let fleet = Fleet::before(silent.local_addr().unwrap()).await;
+    let fleet = Fleet::before(silent.local_addr().unwrap(), Variant::Delta).await;
     let made = fleet.made().await;
     fleet.shows("alpha::default_priority::max_retries::3").await;
     let budget = "circuit_breakers.alpha.default.retry_budget";
@@ -213,7 +227,7 @@ async fn a_retry_budget_comes_and_changes_at_run_time() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn shares_of_faults_and_admission_control_are_looked_up_at_run_time() {
     let upstream = Upstream::start().await.unwrap();
-    let fleet = Fleet::before(upstream.address()).await;
+    let fleet = Fleet::before(upstream.address(), Variant::Delta).await;
     fleet.answers(200).await;
     let made = fleet.made().await;
     fleet.declare("fault.http.abort.abort_percent: 100");
@@ -270,4 +284,102 @@ async fn shares_of_faults_and_admission_control_are_looked_up_at_run_time() {
     fleet.declare("");
     fleet.answers(200).await;
     assert_eq!(fleet.made().await, made, "nothing was made anew");
+}
+
+/// What the document of a number says goes with it, also when it is deleted while nobody is there to say so.
+async fn a_number_goes_with_its_document(variant: Variant) {
+    const KEY: &str = "circuit_breakers.alpha.default.max_requests";
+    let upstream = Upstream::start().await.unwrap();
+    let mut fleet = Fleet::before(upstream.address(), variant).await;
+    let made = fleet.made().await;
+    assert!(said(&fleet.envoy, KEY).await.is_null());
+    fleet.declare(&format!("{KEY}: 71"));
+    fleet
+        .shows("alpha::default_priority::max_requests::71")
+        .await;
+    let both = serde_json::json!(["71", ""]);
+    assert_eq!(said(&fleet.envoy, KEY).await, both);
+    fleet.plane.declare(&fleet.resources);
+    fleet
+        .shows("alpha::default_priority::max_requests::1024")
+        .await;
+    assert!(said(&fleet.envoy, KEY).await.is_null());
+    assert_eq!(fleet.made().await, made, "nothing was made anew");
+
+    fleet.declare(&format!("{KEY}: 72"));
+    fleet
+        .shows("alpha::default_priority::max_requests::72")
+        .await;
+    // All documents are gone: what makes up the Envoy stays, what it looks up does not.
+    fleet.plane.replace_without(&["documents"]).await;
+    fleet
+        .shows("alpha::default_priority::max_requests::1024")
+        .await;
+    assert!(said(&fleet.envoy, KEY).await.is_null());
+    fleet.answers(200).await;
+    assert_eq!(fleet.made().await, made, "nothing was made anew");
+    assert_eq!(fleet.stat("runtime.update_rejected").await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_number_goes_with_its_document_over_delta() {
+    a_number_goes_with_its_document(Variant::Delta).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_number_goes_with_its_document_over_state_of_the_world() {
+    a_number_goes_with_its_document(Variant::Sotw).await;
+}
+
+/// A document for the sidecars of `service`.
+fn numbers(service: &str, numbers: &str) -> String {
+    let resource = runtime(numbers);
+    format!(
+        "apiVersion: sloop.dev/v1\nkind: EnvoyResource\nmetadata: {{name: numbers}}\nspec:\n  \
+         selector: {{clusters: [{service}]}}\n  resource: {resource}\n"
+    )
+}
+
+/// The sidecar of `sloop bootstrap` asks for numbers, is answered when there are none, and takes them when there are some.
+async fn a_sidecar_takes_numbers(variant: Variant) {
+    const KEY: &str = "circuit_breakers.to_payments.default.max_requests";
+    let app = Upstream::start().await.unwrap();
+    let control = Control::start(module()).await;
+    let sidecar = Sidecar::start(app.address(), control.grpc, variant).await;
+    let stat = async |name: &str| sidecar.envoy.stat(name).await.unwrap().unwrap_or(0);
+    eventually(SOON, "it is told that there are none", async || {
+        (0 < stat("runtime.update_success").await).then_some(())
+    })
+    .await
+    .unwrap();
+    assert!(said(&sidecar.envoy, KEY).await.is_null());
+    let outbound = sidecar.outbound.get("/").await.unwrap();
+    assert_eq!(outbound.status(), 200);
+
+    control.declare(&numbers("shop", &format!("{KEY}: 71")));
+    shows(
+        &sidecar.envoy,
+        "to_payments::default_priority::max_requests::71",
+    )
+    .await;
+    let both = serde_json::json!(["71", ""]);
+    assert_eq!(said(&sidecar.envoy, KEY).await, both);
+    control.declare(&numbers("another", &format!("{KEY}: 71")));
+    shows(
+        &sidecar.envoy,
+        "to_payments::default_priority::max_requests::1024",
+    )
+    .await;
+    assert!(said(&sidecar.envoy, KEY).await.is_null());
+    assert_eq!(stat("runtime.update_rejected").await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_sidecar_takes_numbers_over_delta() {
+    a_sidecar_takes_numbers(Variant::Delta).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_sidecar_takes_numbers_over_state_of_the_world() {
+    a_sidecar_takes_numbers(Variant::Sotw).await;
 }

@@ -6,11 +6,8 @@ use std::net::SocketAddr;
 use sloop_model::ServiceName;
 
 use super::text::{indented, quoted, socket_address};
-use super::{Address, ClientTls, GENERAL, clusters, discovery};
+use super::{Address, ClientTls, GENERAL, clusters, discovery, layers};
 use crate::ads::Variant;
-
-/// The runtime layer that documents of the type `Runtime` fill.
-pub const FLEET_LAYER: &str = "fleet";
 
 /// An Envoy that begins with nothing but the way to the control plane.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -85,25 +82,6 @@ const EVERYTHING: &str = "  cds_config:
     resource_api_version: V3
     ads: {}
 ";
-
-fn layers() -> String {
-    format!(
-        "layered_runtime:
-  layers:
-  - name: {FLEET_LAYER}
-    rtds_layer:
-      name: {FLEET_LAYER}
-      rtds_config:
-        resource_api_version: V3
-        ads: {{}}
-        # There may be none.
-        initial_fetch_timeout: 2s
-  # What a person says to this Envoy itself goes first.
-  - name: admin
-    admin_layer: {{}}
-"
-    )
-}
 
 #[cfg(test)]
 mod tests {

@@ -13,6 +13,7 @@ mod address;
 mod clusters;
 mod fleet;
 mod istio;
+mod layers;
 mod listeners;
 pub mod plugin;
 mod text;
@@ -23,11 +24,13 @@ use std::net::SocketAddr;
 use sloop_model::{ReportSettings, ServiceName};
 
 pub use address::{Address, InvalidAddress};
-pub use fleet::{FLEET_LAYER, FleetBootstrap};
+pub use fleet::FleetBootstrap;
 pub use istio::{InvalidLabel, IstioManifests, Label, RuntimeLayer};
+pub use layers::FLEET_LAYER;
 pub use tls::ClientTls;
 
 use crate::ads::Variant;
+use layers::layers;
 use text::quoted;
 
 /// The Envoy cluster of the control plane, in every bootstrap.
@@ -111,6 +114,7 @@ impl Bootstrap {
             node,
             admin,
             discovery(self.variant),
+            layers(),
             GENERAL.to_owned(),
             "static_resources:\n".to_owned(),
             text::indented(2, &self.listeners()),

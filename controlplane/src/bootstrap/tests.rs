@@ -100,6 +100,15 @@ fn traffic_is_served_before_the_control_plane_answers() {
 }
 
 #[test]
+fn numbers_of_documents_are_waited_for_no_longer_than_callers_would() {
+    let yaml = example().to_yaml();
+    assert_eq!(lines_of(&yaml, "- name: fleet"), 1);
+    assert_eq!(lines_of(&yaml, "initial_fetch_timeout: 0.5s"), 1);
+    let (ours, persons) = (yaml.find("- name: fleet"), yaml.find("- name: admin"));
+    assert!(ours < persons, "what a person says goes first");
+}
+
+#[test]
 fn the_variant_is_what_was_asked_for() {
     assert_eq!(lines_of(&example().to_yaml(), "api_type: DELTA_GRPC"), 1);
     let sotw = Bootstrap {

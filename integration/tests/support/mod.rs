@@ -91,9 +91,10 @@ impl Plane {
     pub fn push_with(&self, module: &str, configs: &[FilterConfig]) -> String {
         let snapshot = configs
             .iter()
-            .fold(Snapshot::builder(), |builder, config| {
-                builder.with(plugin::resource(module, config))
-            })
+            .fold(
+                Snapshot::builder().manage(Kind::RUNTIME),
+                |builder, config| builder.with(plugin::resource(module, config)),
+            )
             .build();
         let filters = snapshot.of_type(Kind::EXTENSION);
         let version = filters.map_or_else(String::new, |it| it.version().to_string());
