@@ -40,6 +40,8 @@ struct TypeState {
     /// brings it may not have said, but will have before its first answer.
     is_arriving: bool,
     is_refusing: bool,
+    /// What it refused, by name, and was not sent again since.
+    refused: BTreeMap<String, Version>,
     in_flight: Option<Arc<Sent>>,
     /// Whether it is time for a heartbeat.
     beats: bool,
@@ -99,7 +101,7 @@ impl DeltaStream {
             }
             let with: Vec<&Resource> = state
                 .wanted(of_type)
-                .filter(|it| it.ttl().is_some() && !state.is_news(it))
+                .filter(|it| it.ttl().is_some() && !state.is_news(it) && !state.is_refused(it))
                 .collect();
             if with.is_empty() || state.is_refusing {
                 return None;
@@ -150,9 +152,12 @@ impl Stream for DeltaStream {
         let settled = state
             .in_flight
             .take_if(|sent| sent.nonce == request.response_nonce);
-        if settled.is_some() {
+        if let Some(sent) = &settled {
             state.is_refusing = request.error_detail.is_some();
             state.is_arriving = false;
+            if state.is_refusing && !sent.is_heartbeat {
+                state.refused.extend(sent.resources.iter().cloned());
+            }
         }
         if is_new {
             state.begin(&request, &kind, self.legacy);
@@ -226,6 +231,7 @@ impl TypeState {
         let wanted = &self.subscription;
         self.has.retain(|name, _| wanted.covers(name));
         self.due.retain(|name| wanted.covers(name));
+        self.refused.retain(|name, _| wanted.covers(name));
     }
 
     fn send(&mut self, kind: &Kind, version: &Version, news: News<'_>, nonce: String) -> Response {
@@ -233,11 +239,13 @@ impl TypeState {
         self.is_refusing = false;
         for resource in &news.with {
             self.due.remove(resource.name());
+            self.refused.remove(resource.name());
             self.has
                 .insert(resource.name().to_owned(), resource.version().clone());
         }
         for name in &news.removed {
             self.due.remove(name);
+            self.refused.remove(name);
             self.has.remove(name);
         }
         let response = Response::delta(kind.type_url(), version, nonce, &news.with, news.removed);
@@ -255,7 +263,7 @@ impl TypeState {
         if self.in_flight.is_some() {
             return None;
         }
-        let with: Vec<&Resource> = self.wanted(of_type).filter(|it| self.is_news(it)).collect();
+        let mut with: Vec<&Resource> = self.wanted(of_type).filter(|it| self.is_news(it)).collect();
         let mut removed: BTreeSet<&String> = self.missing(of_type).collect();
         let has_surplus = self.has_surplus(kind, of_type);
         if has_surplus && !self.is_arriving && may_remove() {
@@ -265,6 +273,11 @@ impl TypeState {
         let asks = self.owes_answer || (has_surplus && self.is_arriving);
         if with.is_empty() && removed.is_empty() && !asks {
             return None;
+        }
+        if kind.is_waited_for() && !self.refused.is_empty() {
+            // Of what came in one response with something bad it is not known whether the client has it.
+            let goes = |it: &&Resource| self.is_news(it) || self.is_refused(it);
+            with = self.wanted(of_type).filter(goes).collect();
         }
         Some(News {
             with,
@@ -281,6 +294,11 @@ impl TypeState {
     fn is_news(&self, resource: &Resource) -> bool {
         self.has.get(resource.name()) != Some(resource.version())
             || self.due.contains(resource.name())
+    }
+
+    /// Whether the client refused it and was sent nothing else by its name since.
+    fn is_refused(&self, resource: &Resource) -> bool {
+        self.refused.get(resource.name()) == Some(resource.version())
     }
 
     /// What the client asked for in vain.
@@ -312,7 +330,9 @@ impl Standing for TypeState {
         self.in_flight.as_deref().is_some_and(is_awaited)
             || self.is_refusing
             || self.owes_answer
-            || self.wanted(of_type).any(|resource| self.is_news(resource))
+            || self
+                .wanted(of_type)
+                .any(|resource| self.is_news(resource) || self.is_refused(resource))
     }
 
     fn has_surplus(&self, kind: &Kind, of_type: &TypeSnapshot) -> bool {

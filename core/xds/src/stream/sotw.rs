@@ -48,6 +48,8 @@ struct TypeState {
     /// Whether the client began with nothing: it waits for what it asks for, there or not.
     waits: bool,
     is_refusing: bool,
+    /// What it refused, by name, and was not sent again since.
+    refused: BTreeMap<String, Version>,
     nonce: String,
     in_flight: Option<Arc<Sent>>,
 }
@@ -130,8 +132,11 @@ impl Stream for SotwStream {
         if is_new && kind.is_full_set() {
             state.brought = request.version_info;
         }
-        if settled.is_some() {
+        if let Some(sent) = &settled {
             state.is_refusing = request.error_detail.is_some();
+            if state.is_refusing {
+                state.refused.extend(sent.resources.iter().cloned());
+            }
         }
         state
             .subscription
@@ -174,6 +179,7 @@ impl TypeState {
         self.sent.retain(|name, _| wanted.covers(name));
         self.kept.retain(|name, _| wanted.covers(name));
         self.due.retain(|name| wanted.covers(name));
+        self.refused.retain(|name, _| wanted.covers(name));
         self.has_set &= !wanted.is_empty();
     }
 
@@ -201,9 +207,11 @@ impl TypeState {
             self.has_set = true;
             self.sent.clear();
             self.kept.clear();
+            self.refused.clear();
         }
         for resource in &news.with {
             self.due.remove(resource.name());
+            self.refused.remove(resource.name());
             if kind.is_full_set() {
                 self.note(resource);
             } else {
@@ -301,6 +309,11 @@ impl TypeState {
     fn is_due(&self, resource: &Resource) -> bool {
         !self.has(resource) || self.due.contains(resource.name())
     }
+
+    /// Whether the client refused it and was sent nothing else by its name since.
+    fn is_refused(&self, resource: &Resource) -> bool {
+        self.refused.get(resource.name()) == Some(resource.version())
+    }
 }
 
 impl Standing for TypeState {
@@ -311,7 +324,9 @@ impl Standing for TypeState {
         self.in_flight.is_some()
             || self.is_refusing
             || (kind.is_full_set() && !self.has_set)
-            || self.wanted(of_type).any(|resource| self.is_due(resource))
+            || self
+                .wanted(of_type)
+                .any(|resource| self.is_due(resource) || self.is_refused(resource))
     }
 
     fn has_surplus(&self, _: &Kind, of_type: &TypeSnapshot) -> bool {

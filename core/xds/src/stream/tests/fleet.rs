@@ -4,17 +4,17 @@ use proptest::prelude::*;
 
 use super::*;
 
-/// What happens next to three clusters, the endpoints of each, and one table of routes.
+/// What happens next to three clusters, the endpoints of each, and two tables of routes.
 #[derive(Clone, Debug)]
 enum Event {
-    /// The operator wants these clusters (bits), and routes to the `n`th of them.
-    Want(u8, usize),
+    /// The operator wants these clusters (bits), and the tables lead to the `n`th of them.
+    Want(u8, [usize; 2]),
     /// Cluster `n` gets another content.
     Touch(usize),
     /// The connection has room for a response.
     Flush,
-    /// The client takes over the response in flight of type `n`, and says so.
-    Settle(usize),
+    /// The client takes over the response in flight of type `n`, or refuses it, and says so.
+    Settle(usize, bool),
     /// The client comes back on a new stream, with what it has. In state of the world it cannot say
     /// what that is, so there it begins anew.
     Reconnect,
@@ -24,10 +24,10 @@ enum Event {
 
 fn event() -> impl Strategy<Value = Event> {
     prop_oneof![
-        2 => (1..8_u8, 0..3_usize).prop_map(|(clusters, to)| Event::Want(clusters, to)),
+        2 => (1..8_u8, [0..3_usize, 0..3]).prop_map(|(clusters, to)| Event::Want(clusters, to)),
         1 => (0..3_usize).prop_map(Event::Touch),
         4 => Just(Event::Flush),
-        4 => (0..3_usize).prop_map(Event::Settle),
+        4 => (0..3_usize, prop::bool::weighted(0.8)).prop_map(|(n, ok)| Event::Settle(n, ok)),
         1 => Just(Event::Reconnect),
         2 => Just(Event::Ask),
     ]
@@ -35,19 +35,20 @@ fn event() -> impl Strategy<Value = Event> {
 
 const TYPES: [&str; 3] = [Kind::CLUSTER, Kind::ENDPOINTS, Kind::ROUTES];
 const CLUSTERS: [&str; 3] = ["a", "b", "c"];
+const TABLES: [&str; 2] = ["r", "s"];
 
-/// A client that speaks one variant: wants all clusters, their endpoints and the routes `r`.
+/// A client that speaks one variant: wants all clusters, their endpoints and both tables of routes.
 trait Client: Stream + Default {
     const IS_DELTA: bool;
     fn begin(type_url: &str, has: &BTreeMap<String, String>) -> Self::Request;
-    fn acknowledge(type_url: &str, nonce: &str) -> Self::Request;
+    fn answer(type_url: &str, nonce: &str, error: Option<Status>) -> Self::Request;
 }
 
 /// What it names of a type; silence asks for all clusters.
 fn named(type_url: &str) -> Vec<String> {
     match type_url {
         Kind::ENDPOINTS => CLUSTERS.map(str::to_owned).to_vec(),
-        Kind::ROUTES => names("r"),
+        Kind::ROUTES => TABLES.map(str::to_owned).to_vec(),
         _ => Vec::new(),
     }
 }
@@ -56,14 +57,15 @@ impl Client for SotwStream {
     const IS_DELTA: bool = false;
 
     fn begin(type_url: &str, _: &BTreeMap<String, String>) -> DiscoveryRequest {
-        Self::acknowledge(type_url, "")
+        Self::answer(type_url, "", None)
     }
 
-    fn acknowledge(type_url: &str, nonce: &str) -> DiscoveryRequest {
+    fn answer(type_url: &str, nonce: &str, error: Option<Status>) -> DiscoveryRequest {
         DiscoveryRequest {
             type_url: type_url.to_owned(),
             resource_names: named(type_url),
             response_nonce: nonce.to_owned(),
+            error_detail: error,
             ..DiscoveryRequest::default()
         }
     }
@@ -76,14 +78,15 @@ impl Client for DeltaStream {
         DeltaDiscoveryRequest {
             resource_names_subscribe: named(type_url),
             initial_resource_versions: has.clone(),
-            ..Self::acknowledge(type_url, "")
+            ..Self::answer(type_url, "", None)
         }
     }
 
-    fn acknowledge(type_url: &str, nonce: &str) -> DeltaDiscoveryRequest {
+    fn answer(type_url: &str, nonce: &str, error: Option<Status>) -> DeltaDiscoveryRequest {
         DeltaDiscoveryRequest {
             type_url: type_url.to_owned(),
             response_nonce: nonce.to_owned(),
+            error_detail: error,
             ..DeltaDiscoveryRequest::default()
         }
     }
@@ -91,10 +94,13 @@ impl Client for DeltaStream {
 
 struct Run<C> {
     stream: C,
-    /// What the operator wants: the content of each cluster, and where routes lead.
+    /// What the operator wants: the content of each cluster, and where each table leads.
     clusters: BTreeMap<&'static str, u32>,
-    route: &'static str,
+    routes: [&'static str; 2],
     contents: u32,
+    /// What else is in everything: another content than that which was refused.
+    edition: u8,
+    has_refused: bool,
     /// Where the routes of each version that there ever was lead.
     leads: BTreeMap<String, &'static str>,
     /// What the client has, by type: versions by name.
@@ -111,8 +117,10 @@ impl<C: Client> Run<C> {
         let mut run = Self {
             stream: C::default(),
             clusters: BTreeMap::from([("a", 0)]),
-            route: "a",
+            routes: ["a"; 2],
             contents: 0,
+            edition: 0,
+            has_refused: false,
             leads: BTreeMap::new(),
             has: TYPES.map(|it| (it, BTreeMap::new())).into(),
             in_flight: BTreeMap::new(),
@@ -124,17 +132,22 @@ impl<C: Client> Run<C> {
     }
 
     fn present(&mut self) -> Snapshot {
-        let route = Resource::new(Kind::ROUTES, "r", self.route.as_bytes());
-        self.leads.insert(route.version().to_string(), self.route);
-        let start = Snapshot::builder().manage(Kind::CLUSTER).with(route);
-        let clusters = self.clusters.iter();
-        clusters
-            .fold(start, |builder, (name, content)| {
-                builder
-                    .with(Resource::new(Kind::CLUSTER, name, &content.to_be_bytes()))
-                    .with(Resource::new(Kind::ENDPOINTS, name, name.as_bytes()))
-            })
-            .build()
+        let mut builder = Snapshot::builder().manage(Kind::CLUSTER);
+        for (table, to) in TABLES.into_iter().zip(self.routes) {
+            let content = [to.as_bytes(), &[self.edition]].concat();
+            let routes = Resource::new(Kind::ROUTES, table, &content);
+            self.leads.insert(routes.version().to_string(), to);
+            builder = builder.with(routes);
+        }
+        let with_edition = |content: &[u8]| [content, &[self.edition]].concat();
+        for (name, content) in &self.clusters {
+            let cluster = with_edition(&content.to_be_bytes());
+            let endpoints = with_edition(name.as_bytes());
+            builder = builder
+                .with(Resource::new(Kind::CLUSTER, name, &cluster))
+                .with(Resource::new(Kind::ENDPOINTS, name, &endpoints));
+        }
+        builder.build()
     }
 
     fn take(&mut self, event: &Event) {
@@ -144,7 +157,7 @@ impl<C: Client> Run<C> {
                 let wanted: Vec<_> = wanted.filter(|(n, _)| bits >> n & 1 == 1).collect();
                 let old = std::mem::take(&mut self.clusters);
                 let content = |name| old.get(name).copied().unwrap_or_default();
-                self.route = wanted[to % wanted.len()].1;
+                self.routes = to.map(|to| wanted[to % wanted.len()].1);
                 self.clusters = wanted
                     .into_iter()
                     .map(|(_, name)| (name, content(name)))
@@ -157,7 +170,7 @@ impl<C: Client> Run<C> {
                 }
             }
             Event::Flush => self.flush(),
-            Event::Settle(n) => self.settle(TYPES[*n]),
+            Event::Settle(n, ok) => self.settle(TYPES[*n], *ok),
             Event::Reconnect => {
                 self.stream = C::default();
                 self.in_flight.clear();
@@ -201,28 +214,40 @@ impl<C: Client> Run<C> {
         }
     }
 
-    fn settle(&mut self, type_url: &'static str) {
+    fn settle(&mut self, type_url: &'static str, ok: bool) {
         let Some(response) = self.in_flight.remove(type_url) else {
             return;
         };
         self.ask(TYPES.len());
         let has = self.has.get_mut(type_url).unwrap();
+        let resources: BTreeMap<String, String> = response
+            .sent
+            .resources
+            .iter()
+            .map(|(name, version)| (name.clone(), version.to_string()))
+            .collect();
+        // Who refuses some of it lets go of what is not there any more all the same, as Envoy does.
         if type_url == Kind::CLUSTER && !C::IS_DELTA {
-            has.clear();
+            has.retain(|name, _| resources.contains_key(name));
         }
-        let resources = response.sent.resources.iter();
-        has.extend(resources.map(|(name, version)| (name.clone(), version.to_string())));
         for name in &response.sent.removed {
             has.remove(name);
         }
+        let error = if ok {
+            has.extend(resources);
+            None
+        } else {
+            self.has_refused = true;
+            refusal("no")
+        };
         self.leads_somewhere();
-        let request = C::acknowledge(type_url, &response.sent.nonce);
+        let request = C::answer(type_url, &response.sent.nonce, error);
         assert!(self.stream.take(request).unwrap().is_some());
     }
 
     /// The promise.
     fn leads_somewhere(&self) {
-        if let Some(version) = self.has[Kind::ROUTES].get("r") {
+        for version in self.has[Kind::ROUTES].values() {
             let cluster = self.leads[version];
             let clusters = &self.has[Kind::CLUSTER];
             assert!(clusters.contains_key(cluster), "no cluster {cluster}");
@@ -230,10 +255,12 @@ impl<C: Client> Run<C> {
     }
 
     fn converges(&mut self) {
+        // What was refused does not come again before it is something else.
+        self.edition = self.has_refused.into();
         self.ask(TYPES.len());
         for _ in 0..20 {
             self.flush();
-            TYPES.into_iter().for_each(|it| self.settle(it));
+            TYPES.into_iter().for_each(|it| self.settle(it, true));
         }
         let now = self.present();
         assert_eq!(self.stream.next(&now), None, "it never falls silent");

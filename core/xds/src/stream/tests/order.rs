@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// A client of both variants that asks for clusters, listeners and the routes `r`.
+/// A client of both variants that asks for clusters, listeners and the routes `r` and `s`.
 trait Asks {
     fn ask(&mut self, short: &str, wanted: &str);
     fn answer(&mut self, short: &str, nonce: &str, error: Option<Status>);
@@ -15,7 +15,7 @@ trait Asks {
         let mut client = Self::default();
         client.ask("cds", "");
         client.ask("lds", "");
-        client.ask("rds", "r");
+        client.ask("rds", "r s");
         client
     }
 
@@ -32,7 +32,7 @@ impl Asks for SotwClient {
 
     fn answer(&mut self, short: &str, nonce: &str, error: Option<Status>) {
         self.type_url = url(short);
-        let wanted = if short == "rds" { "r" } else { "" };
+        let wanted = if short == "rds" { "r s" } else { "" };
         assert!(Self::ask(self, wanted, nonce, error).is_some());
     }
 
@@ -166,6 +166,54 @@ fn a_refusal_holds_up_what_depends_on_it<C: Asks + Default>(mended: &str, gone: 
 fn a_refusal_holds_up_what_depends_on_it_in_both_variants() {
     a_refusal_holds_up_what_depends_on_it::<SotwClient>("a b", "b");
     a_refusal_holds_up_what_depends_on_it::<DeltaClient>("b", "-a");
+}
+
+/// That another change of clusters is accepted says nothing of the one that was refused before.
+fn a_route_waits_for_a_cluster_that_was_refused<C: Asks + Default>(first: &str) {
+    let mut client: C = settled(&snapshot("cds=a:1; lds=l:1; rds=r:a"));
+    let now = snapshot("cds=a:1 b:bad; lds=l:1; rds=r:b");
+    assert_eq!(client.hears(&now), format!("4: {first}"));
+    client.answer("cds", "4", refusal("no"));
+    let now = snapshot("cds=a:2 b:bad; lds=l:1; rds=r:b");
+    assert_eq!(client.hears(&now), "5: a b", "it may have either or not");
+    client.answer("cds", "5", refusal("no"));
+    assert_eq!(client.hears(&now), "", "it has no cluster b");
+    let now = snapshot("cds=a:3 b:bad; lds=l:1; rds=r:b");
+    assert_eq!(client.hears(&now), "6: a b");
+    client.acknowledge("cds", "6");
+    assert_eq!(
+        client.hears(&now),
+        "7: r",
+        "what was bad is good for it now"
+    );
+}
+
+#[test]
+fn a_route_waits_for_a_cluster_that_was_refused_in_both_variants() {
+    a_route_waits_for_a_cluster_that_was_refused::<SotwClient>("a b");
+    a_route_waits_for_a_cluster_that_was_refused::<DeltaClient>("b");
+}
+
+/// Nor does that other routes are accepted.
+fn a_cluster_outlives_routes_that_were_refused<C: Asks + Default>(gone: &str) {
+    let mut client: C = settled(&snapshot("cds=a:1 b:1; lds=l:1; rds=r:a s:a"));
+    let now = snapshot("cds=b:1; lds=l:1; rds=r:bad s:a");
+    assert_eq!(client.hears(&now), "4: r");
+    client.answer("rds", "4", refusal("no"));
+    let now = snapshot("cds=b:1; lds=l:1; rds=r:bad s:b");
+    assert_eq!(client.hears(&now), "5: s");
+    client.acknowledge("rds", "5");
+    assert_eq!(client.hears(&now), "", "r still leads to a");
+    let now = snapshot("cds=b:1; lds=l:1; rds=r:b s:b");
+    assert_eq!(client.hears(&now), "6: r");
+    client.acknowledge("rds", "6");
+    assert_eq!(client.hears(&now), format!("7: {gone}"));
+}
+
+#[test]
+fn a_cluster_outlives_routes_that_were_refused_in_both_variants() {
+    a_cluster_outlives_routes_that_were_refused::<SotwClient>("b");
+    a_cluster_outlives_routes_that_were_refused::<DeltaClient>("-a");
 }
 
 /// Beside another control plane, extensions are all that is managed.
