@@ -195,9 +195,12 @@ pub struct ResourceStatus {
     /// The version that Envoy accepted last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub acknowledged: Option<String>,
-    /// When that was sent.
+    /// When the version in `sent` was sent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sent_ms: Option<u64>,
+    /// When Envoy accepted something last, also while it has not answered what was sent since, or refused it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub acknowledged_ms: Option<u64>,
     /// How long Envoy took to accept what was sent last; absent while it has not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub took_ms: Option<u64>,

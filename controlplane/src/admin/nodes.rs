@@ -62,14 +62,14 @@ pub(super) fn nodes(engine: &Engine, streams: Vec<ads::NodeStatus>) -> Vec<NodeS
 
 fn resource((kind, status): (String, Box<TypeStatus>)) -> ResourceStatus {
     let status = *status;
-    let took = status.acknowledged_at.zip(status.sent_at);
-    let took = took.map(|(acknowledged, sent)| acknowledged.since(sent).as_millis());
+    let took = status.took.map(|took| took.as_millis());
     let refused = status.refused;
     ResourceStatus {
         kind,
         sent: status.sent.map(|version| version.to_string()),
         acknowledged: status.acknowledged.map(|version| version.to_string()),
         sent_ms: status.sent_at.map(WallTime::as_millis),
+        acknowledged_ms: status.acknowledged_at.map(WallTime::as_millis),
         took_ms: took.and_then(|took| u64::try_from(took).ok()),
         refusal: refused
             .as_ref()

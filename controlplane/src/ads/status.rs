@@ -60,10 +60,12 @@ pub struct TypeStatus {
     pub sent: Option<Version>,
     /// When that was handed to the connection.
     pub sent_at: Option<WallTime>,
-    /// When the node took over what was sent to it last; `None` before, and while it has not answered.
-    pub acknowledged_at: Option<WallTime>,
     /// The last version that the node took over; `None` before the first.
     pub acknowledged: Option<Version>,
+    /// When it did; a later version that it has not answered, or refused, changes nothing about that.
+    pub acknowledged_at: Option<WallTime>,
+    /// How long it took the node to take over what was sent last; `None` while it has not.
+    pub took: Option<Duration>,
     /// Names and versions of the resources that the node took over since it connected.
     pub resources: BTreeMap<String, Version>,
     /// The last refusal. It stays after a later version was taken over.
@@ -130,25 +132,14 @@ pub enum What {
 impl NodeStatus {
     /// Notes what was handed to the connection.
     pub(super) fn was_sent(&mut self, sent: &Sent, now: WallTime) {
-        let of_type = self.of_type(sent);
-        of_type.sent = Some(sent.version.clone());
-        of_type.sent_at = Some(now);
-        of_type.acknowledged_at = None;
+        self.of_type(sent).was_sent(sent, now);
     }
 
     /// Notes what the node said about a response.
     pub(super) fn has_settled(&mut self, verdict: &Verdict, now: WallTime) {
         match verdict {
             Verdict::Acknowledged(sent) => self.of_type(sent).take_over(sent, now),
-            Verdict::Refused { sent, message } => {
-                let of_type = self.of_type(sent);
-                of_type.is_refusing = true;
-                of_type.refused = Some(Refusal {
-                    version: sent.version.clone(),
-                    message: message.clone(),
-                    at: now,
-                });
-            }
+            Verdict::Refused { sent, message } => self.of_type(sent).refuse(sent, message, now),
         }
     }
 
@@ -158,9 +149,25 @@ impl NodeStatus {
 }
 
 impl TypeStatus {
+    fn was_sent(&mut self, sent: &Sent, now: WallTime) {
+        self.sent = Some(sent.version.clone());
+        self.sent_at = Some(now);
+        self.took = None;
+    }
+
+    fn refuse(&mut self, sent: &Sent, message: &str, now: WallTime) {
+        self.is_refusing = true;
+        self.refused = Some(Refusal {
+            version: sent.version.clone(),
+            message: message.to_owned(),
+            at: now,
+        });
+    }
+
     fn take_over(&mut self, sent: &Sent, now: WallTime) {
         self.acknowledged = Some(sent.version.clone());
         self.acknowledged_at = Some(now);
+        self.took = self.sent_at.map(|sent_at| now.since(sent_at));
         self.is_refusing = false;
         for (name, version) in &sent.resources {
             match self.resources.get_mut(name) {
@@ -171,5 +178,48 @@ impl TypeStatus {
         for name in &sent.removed {
             self.resources.remove(name);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use sloop_xds::Kind;
+
+    use super::*;
+
+    fn at(seconds: u64) -> WallTime {
+        WallTime::from_millis(seconds * 1_000)
+    }
+
+    fn sent(version: &str) -> Arc<Sent> {
+        Arc::new(Sent {
+            type_url: Kind::EXTENSION.to_owned(),
+            version: Version::claimed(version),
+            nonce: version.to_owned(),
+            resources: Vec::new(),
+            removed: Vec::new(),
+            is_heartbeat: false,
+        })
+    }
+
+    #[test]
+    fn when_a_version_was_taken_over_is_known_whatever_becomes_of_the_next() {
+        let mut node = TypeStatus::default();
+        let seen = |node: &TypeStatus| (node.acknowledged_at, node.took);
+        assert_eq!(seen(&node), (None, None));
+        node.was_sent(&sent("1"), at(1));
+        node.take_over(&sent("1"), at(3));
+        let took = Some(Duration::from_secs(2));
+        assert_eq!(seen(&node), (Some(at(3)), took));
+        node.was_sent(&sent("2"), at(7));
+        assert_eq!(seen(&node), (Some(at(3)), None));
+        node.refuse(&sent("2"), "no", at(8));
+        assert_eq!(seen(&node), (Some(at(3)), None));
+        assert_eq!(node.acknowledged, Some(Version::claimed("1")));
+        assert!(node.is_refusing);
+        // A clock that was set back meanwhile.
+        node.was_sent(&sent("3"), at(9));
+        node.take_over(&sent("3"), at(5));
+        assert_eq!(seen(&node), (Some(at(5)), Some(Duration::ZERO)));
     }
 }

@@ -91,7 +91,7 @@ fn head(node: &NodeStatus, now: u64) -> Table {
 }
 
 fn resources(node: &NodeStatus, now: u64) -> Table {
-    let mut table = Table::of(&["  TYPE", "SENT", "AGO", "ACCEPTED", "TOOK", "DRIFT"]);
+    let mut table = Table::of(&["  TYPE", "SENT", "AGO", "ACCEPTED", "AGO", "TOOK", "DRIFT"]);
     for resource in &node.resources {
         let text = |it: &Option<String>| it.clone().unwrap_or_else(|| "-".to_owned());
         table.row(vec![
@@ -99,6 +99,7 @@ fn resources(node: &NodeStatus, now: u64) -> Table {
             text(&resource.sent),
             ago(now, resource.sent_ms),
             text(&resource.acknowledged),
+            ago(now, resource.acknowledged_ms),
             resource
                 .took_ms
                 .map_or_else(|| "-".to_owned(), |took| format!("{took}ms")),
