@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io;
+use std::net::SocketAddr;
 use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -23,6 +24,7 @@ use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
+use tokio::task::JoinSet;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use tokio_stream::wrappers::ReceiverStream;
@@ -153,7 +155,7 @@ fn config(server: &Authority, shown: Option<&Issued>) -> ClientConfig {
 
 #[derive(Clone)]
 struct Connect {
-    at: std::net::SocketAddr,
+    at: SocketAddr,
     config: Arc<ClientConfig>,
 }
 
@@ -432,7 +434,7 @@ async fn one_identity_that_floods_leaves_beginnings_of_streams_to_others() {
         AggregatedDiscoveryServiceClient::new(channel)
     };
     // Each ends at once, and the next begins on one of many connections.
-    let mut flood = tokio::task::JoinSet::new();
+    let mut flood = JoinSet::new();
     for mut client in (0..8).map(|_| client(&checkout)) {
         flood.spawn(async move {
             loop {
@@ -485,7 +487,7 @@ async fn one_identity_leaves_room_for_reports_to_others() {
         ..report(9, 1, 1, 0)
     };
     // Each is on a connection of its own, and they are there at the same time.
-    let mut reports = tokio::task::JoinSet::new();
+    let mut reports = JoinSet::new();
     for _ in 0..24 {
         let mut client = secured.client(authority, Some(&checkout));
         reports.spawn(async move { client.report(large()).await });
@@ -544,6 +546,40 @@ async fn who_falls_silent_in_a_handshake_keeps_nobody_out() {
         others.expect("it is served beside them").unwrap();
     }
     assert_eq!(secured.limit_hits("handshakes").await, 0.0);
+}
+
+/// A crowd of which each says its first word and is served, or turned away.
+async fn crowd(at: SocketAddr, hello: &Arc<[u8]>) {
+    let mut crowd = JoinSet::new();
+    for _ in 0..400 {
+        let hello = Arc::clone(hello);
+        crowd.spawn(async move {
+            let mut stream = TcpStream::connect(at).await?;
+            stream.write_all(&hello).await?;
+            stream.read_to_end(&mut Vec::new()).await
+        });
+    }
+    // How each ends does not matter.
+    while crowd.join_next().await.is_some() {}
+}
+
+#[tokio::test]
+async fn who_has_no_turn_in_time_when_many_come_at_once_is_turned_away_and_the_next_is_let_in() {
+    // One at a time, and less time for each than it takes to reckon all of them.
+    let limits = ["--limit", "handshakes=1", "--limit", "handshake_ms=100"];
+    let secured = Secured::start_with(&limits);
+    let (authority, folder) = (&secured.authority, secured.path());
+    let checkout = authority.write(folder, "checkout", &[CHECKOUT]);
+    let hello: Arc<[u8]> = hello(authority).into();
+    eventually("somebody waited in vain for a turn", async || {
+        crowd(secured.sloop.grpc, &hello).await;
+        (0.0 < secured.limit_hits("handshakes").await).then_some(())
+    })
+    .await;
+    eventually("the next is let in", async || {
+        secured.lets_in(authority, Some(&checkout)).await.ok()
+    })
+    .await;
 }
 
 #[tokio::test]
