@@ -15,8 +15,9 @@ use sloop_controlplane::ads::Variant;
 use sloop_integration::envoy::{Caller, Envoy, Upstream};
 use sloop_integration::eventually::eventually;
 use sloop_integration::ports;
+use sloop_xds::Locality;
 use support::control::Control;
-use support::fleet::{Plane, edge, endpoints, typed};
+use support::fleet::{Plane, edge, edge_that, endpoints, typed};
 use support::{SOON, Sidecar, module};
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::{TcpListener, TcpStream};
@@ -329,6 +330,63 @@ async fn a_number_goes_with_its_document_over_delta() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_number_goes_with_its_document_over_state_of_the_world() {
     a_number_goes_with_its_document(Variant::Sotw).await;
+}
+
+/// What an Envoy says of itself decides which numbers it has, in all that a selector can ask for.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_envoy_is_chosen_by_its_metadata_and_by_where_it_runs() {
+    const KEY: &str = "some.number";
+    let plane = Plane::start().await;
+    // An Envoy without clusters and listeners waits for them before it is ready.
+    let upstream = Upstream::start().await.unwrap();
+    let made = [
+        listener(ports::free_address().unwrap()),
+        cluster(),
+        endpoints("alpha", upstream.address()),
+    ];
+    plane.declare(&made);
+    let made = made.each_ref().map(|it| ("clusters: [edge]", it.as_str()));
+    let declare = |numbers: &[(&str, &str)]| plane.declare_for(&[&made, numbers].concat());
+    let envoy = edge_that(&plane, Variant::Delta, |bootstrap| {
+        bootstrap.metadata = [("tier".to_owned(), "gold".to_owned())].into();
+        bootstrap.locality = Locality {
+            region: "eu".to_owned(),
+            zone: "eu-1".to_owned(),
+            sub_zone: "rack-7".to_owned(),
+        };
+    })
+    .await;
+    let (ours, others) = (runtime(&format!("{KEY}: 1")), runtime(&format!("{KEY}: 2")));
+    // Of two each the Envoy is one of the first.
+    for (one, other) in [
+        ("metadata: {tier: gold}", "metadata: {tier: silver}"),
+        ("locality: {region: eu}", "locality: {region: us}"),
+        ("locality: {zone: eu-1}", "locality: {zone: eu-2}"),
+        (
+            "locality: {sub_zone: rack-7}",
+            "locality: {sub_zone: rack-8}",
+        ),
+        (
+            "metadata: {tier: gold}, locality: {region: eu, zone: eu-1, sub_zone: rack-7}",
+            "metadata: {tier: gold}, locality: {region: eu, zone: eu-1, sub_zone: rack-8}",
+        ),
+    ] {
+        declare(&[(one, &ours), (other, &others)]);
+        has_number(&envoy, KEY, Some("1")).await;
+        declare(&[(other, &ours)]);
+        has_number(&envoy, KEY, None).await;
+    }
+}
+
+/// Waits until the layer of documents says this of `key`.
+async fn has_number(envoy: &Envoy, key: &str, wanted: Option<&str>) {
+    let what = format!("{key} is {wanted:?}");
+    eventually(SOON, &what, async || {
+        let layers = said(envoy, key).await;
+        (layers[0].as_str() == wanted).then_some(())
+    })
+    .await
+    .unwrap();
 }
 
 /// A document for the sidecars of `service`.

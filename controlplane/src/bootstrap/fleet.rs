@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use sloop_model::ServiceName;
+use sloop_xds::Locality;
 
 use super::text::{indented, quoted, socket_address};
 use super::{Address, ClientTls, GENERAL, clusters, discovery, layers};
@@ -16,8 +17,8 @@ pub struct FleetBootstrap {
     pub node: String,
     /// The service that it belongs to; Envoy's node cluster.
     pub service: ServiceName,
-    /// Where it runs: region and zone, each empty when not said.
-    pub locality: (String, String),
+    /// Where it runs, each part empty when not said.
+    pub locality: Locality,
     /// What selectors may ask for beside that.
     pub metadata: BTreeMap<String, String>,
     /// Where Envoy's admin interface listens. Keep it on the loopback interface.
@@ -57,12 +58,18 @@ impl FleetBootstrap {
             quoted(&self.node),
             quoted(self.service.as_str()),
         );
-        let (region, zone) = &self.locality;
-        if !(region.is_empty() && zone.is_empty()) {
-            let (region, zone) = (quoted(region), quoted(zone));
-            text.push_str(&format!(
-                "  locality:\n    region: {region}\n    zone: {zone}\n"
-            ));
+        let Locality {
+            region,
+            zone,
+            sub_zone,
+        } = &self.locality;
+        let parts = [("region", region), ("zone", zone), ("sub_zone", sub_zone)];
+        let parts = parts.into_iter().filter(|(_, value)| !value.is_empty());
+        let parts = parts.map(|(name, value)| format!("    {name}: {}\n", quoted(value)));
+        let parts: String = parts.collect();
+        if !parts.is_empty() {
+            text.push_str("  locality:\n");
+            text.push_str(&parts);
         }
         if !self.metadata.is_empty() {
             text.push_str("  metadata:\n");
@@ -92,7 +99,11 @@ mod tests {
         let yaml = FleetBootstrap {
             node: "edge-1".to_owned(),
             service: ServiceName::try_from("edge").unwrap(),
-            locality: ("eu".to_owned(), String::new()),
+            locality: Locality {
+                region: "eu".to_owned(),
+                zone: String::new(),
+                sub_zone: "rack-7".to_owned(),
+            },
             metadata: BTreeMap::from([("tier".to_owned(), "a: \"b\"".to_owned())]),
             admin: "127.0.0.1:9901".parse().unwrap(),
             control_plane: "127.0.0.1:18000".parse().unwrap(),
@@ -101,7 +112,7 @@ mod tests {
         }
         .to_yaml();
         for part in [
-            "  id: \"edge-1\"\n  cluster: \"edge\"\n  locality:\n    region: \"eu\"\n",
+            "  id: \"edge-1\"\n  cluster: \"edge\"\n  locality:\n    region: \"eu\"\n    sub_zone: \"rack-7\"\n",
             "  metadata:\n    \"tier\": \"a: \\\"b\\\"\"\n",
             "  cds_config:\n    resource_api_version: V3\n    ads: {}\n",
             "      name: fleet\n",

@@ -6,6 +6,7 @@ use std::str::FromStr;
 
 use clap::Args;
 use sloop_model::ServiceName;
+use sloop_xds::Locality;
 
 use super::output::CliError;
 use crate::ads::Variant;
@@ -43,6 +44,9 @@ pub(super) struct BootstrapArgs {
     /// With --fleet: where it runs, for selectors.
     #[arg(long, value_name = "NAME", requires = "fleet", default_value = "")]
     zone: String,
+    /// With --fleet: where it runs, for selectors.
+    #[arg(long, value_name = "NAME", requires = "fleet", default_value = "")]
+    sub_zone: String,
     /// With --fleet: what else selectors may ask for. May be repeated.
     #[arg(long, value_name = "NAME=VALUE", requires = "fleet", value_parser = pair)]
     metadata: Vec<(String, String)>,
@@ -174,7 +178,11 @@ impl From<BootstrapArgs> for FleetBootstrap {
             variant: args.variant(),
             node: args.node,
             service: args.service,
-            locality: (args.region, args.zone),
+            locality: Locality {
+                region: args.region,
+                zone: args.zone,
+                sub_zone: args.sub_zone,
+            },
             metadata: args.metadata.into_iter().collect(),
             admin: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), args.admin_port),
             tls: args.tls.of(&args.control_plane),

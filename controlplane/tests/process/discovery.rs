@@ -32,7 +32,6 @@ impl Sidecar {
 
     /// The same for the sidecar with this id.
     pub(crate) async fn connect_as(id: &str, sloop: &Sloop, has: &Versions) -> Self {
-        let (requests, requested) = mpsc::channel(16);
         let initial: HashMap<_, _> = has.clone().into_iter().collect();
         let first = DeltaDiscoveryRequest {
             node: Some(Node {
@@ -45,6 +44,12 @@ impl Sidecar {
             initial_resource_versions: initial,
             ..DeltaDiscoveryRequest::default()
         };
+        Self::open(sloop, first).await
+    }
+
+    /// A stream that begins with this.
+    pub(crate) async fn open(sloop: &Sloop, first: DeltaDiscoveryRequest) -> Self {
+        let (requests, requested) = mpsc::channel(16);
         requests.send(first).await.unwrap();
         let address = format!("http://{}", sloop.grpc);
         let mut client = AggregatedDiscoveryServiceClient::connect(address)
@@ -59,18 +64,18 @@ impl Sidecar {
 
     /// The versions in the next response, which it accepts.
     pub(crate) async fn hears(&mut self) -> Versions {
-        self.answers(None).await
+        versions(self.answers(None).await)
     }
 
     /// The versions in the next response, which it refuses.
     pub(crate) async fn refuses(&mut self, why: &str) -> Versions {
         let message = why.to_owned();
-        self.answers(Some(rpc::Status {
+        let refusal = rpc::Status {
             code: 13,
             message,
             ..rpc::Status::default()
-        }))
-        .await
+        };
+        versions(self.answers(Some(refusal)).await)
     }
 
     /// The versions in the next response, if one comes within `patience`.
@@ -78,19 +83,27 @@ impl Sidecar {
         tokio::time::timeout(patience, self.hears()).await.ok()
     }
 
-    async fn answers(&mut self, error_detail: Option<rpc::Status>) -> Versions {
+    /// The next response, which it accepts, or refuses for this.
+    pub(crate) async fn answers(
+        &mut self,
+        error_detail: Option<rpc::Status>,
+    ) -> DeltaDiscoveryResponse {
         let message = tokio::time::timeout(SOON, self.responses.message()).await;
         let response = message.expect("it is sent something").unwrap().unwrap();
         let answer = DeltaDiscoveryRequest {
-            type_url: response.type_url,
-            response_nonce: response.nonce,
+            type_url: response.type_url.clone(),
+            response_nonce: response.nonce.clone(),
             error_detail,
             ..DeltaDiscoveryRequest::default()
         };
         self.requests.send(answer).await.unwrap();
-        let resources = response.resources.into_iter();
-        resources.map(|it| (it.name, it.version)).collect()
+        response
     }
+}
+
+fn versions(response: DeltaDiscoveryResponse) -> Versions {
+    let resources = response.resources.into_iter();
+    resources.map(|it| (it.name, it.version)).collect()
 }
 
 /// The number of the newest configuration that was pushed for `side`.

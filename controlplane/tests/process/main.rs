@@ -29,6 +29,7 @@ mod reports;
 mod rollout;
 mod scale;
 mod secured;
+mod selecting;
 mod serve;
 mod support;
 mod webhook;

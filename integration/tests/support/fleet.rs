@@ -13,6 +13,7 @@ use sloop_integration::eventually::eventually;
 use sloop_integration::ports;
 use sloop_integration::process::{Guarded, Program};
 use sloop_model::ServiceName;
+use sloop_xds::Locality;
 
 use super::SOON;
 
@@ -111,13 +112,19 @@ impl Plane {
 
     /// Writes resources as one file, which takes effect as a whole.
     pub fn declare(&self, resources: &[String]) {
+        let chosen = resources.iter().map(|it| ("clusters: [edge]", it.as_str()));
+        self.declare_for(&chosen.collect::<Vec<_>>());
+    }
+
+    /// The same, each with whom it is for.
+    pub fn declare_for(&self, resources: &[(&str, &str)]) {
         let documents: Vec<String> = resources
             .iter()
             .enumerate()
-            .map(|(n, resource)| {
+            .map(|(n, (selector, resource))| {
                 format!(
                     "apiVersion: sloop.dev/v1\nkind: EnvoyResource\nmetadata: {{name: r{n}}}\nspec:\n  \
-                     selector: {{clusters: [edge]}}\n  resource: {resource}\n"
+                     selector: {{{selector}}}\n  resource: {resource}\n"
                 )
             })
             .collect();
@@ -158,16 +165,31 @@ pub async fn edge(plane: &Plane, variant: Variant) -> Envoy {
 
 /// The same, by another name.
 pub async fn edge_called(node: &str, plane: &Plane, variant: Variant) -> Envoy {
-    let yaml = FleetBootstrap {
-        node: node.to_owned(),
+    edge_that(plane, variant, |bootstrap| {
+        node.clone_into(&mut bootstrap.node);
+    })
+    .await
+}
+
+/// With what `change` makes of its bootstrap.
+pub async fn edge_that(
+    plane: &Plane,
+    variant: Variant,
+    change: impl FnOnce(&mut FleetBootstrap),
+) -> Envoy {
+    let mut bootstrap = FleetBootstrap {
+        node: "edge-1".to_owned(),
         service: ServiceName::try_from("edge").unwrap(),
-        locality: (String::new(), "a".to_owned()),
+        locality: Locality {
+            zone: "a".to_owned(),
+            ..Locality::default()
+        },
         metadata: BTreeMap::new(),
         admin: "127.0.0.1:0".parse().unwrap(),
         control_plane: plane.listen.into(),
         tls: None,
         variant,
-    }
-    .to_yaml();
-    Envoy::start(&yaml).await.unwrap()
+    };
+    change(&mut bootstrap);
+    Envoy::start(&bootstrap.to_yaml()).await.unwrap()
 }
