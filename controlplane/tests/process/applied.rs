@@ -85,15 +85,25 @@ async fn what_is_wrong_is_said_with_its_place_and_nothing_is_changed() {
     assert!(kind.err.contains("did you mean \"SLO\"?"), "{kind:?}");
 }
 
-/// The status and the problem that `method path` with `body` is answered with.
-async fn problem(sloop: &Sloop, method: &str, path: &str, body: &str) -> (u16, Value) {
+/// What `method path` with `body` is answered with.
+pub(crate) async fn ask(
+    sloop: &Sloop,
+    method: &str,
+    path: &str,
+    body: &str,
+) -> http::Response<hyper::body::Incoming> {
     let client = Client::builder(TokioExecutor::new()).build_http::<Full<bytes::Bytes>>();
     let request = http::Request::builder()
         .method(method)
         .uri(format!("http://{}{path}", sloop.http))
         .body(Full::from(body.to_owned()))
         .unwrap();
-    let response = client.request(request).await.unwrap();
+    client.request(request).await.unwrap()
+}
+
+/// The status and the problem that `method path` with `body` is answered with.
+async fn problem(sloop: &Sloop, method: &str, path: &str, body: &str) -> (u16, Value) {
+    let response = ask(sloop, method, path, body).await;
     let status = response.status().as_u16();
     let kind = response.headers()["content-type"].to_str().unwrap();
     assert_eq!(kind, "application/problem+json", "{method} {path}");

@@ -25,6 +25,7 @@ mod journeys;
 mod lively;
 mod metrics;
 mod openapi;
+mod pace;
 mod reports;
 mod rollout;
 mod scale;

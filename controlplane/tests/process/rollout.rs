@@ -1,12 +1,15 @@
 //! A change goes to one sidecar first, and to all or none then.
+use std::collections::BTreeSet;
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sloop_controlplane::clock;
 use sloop_xds_protos::report::v1 as wire;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
 
 use crate::discovery::{Sidecar, Versions};
-use crate::support::{Home, ROUTES, Sloop, eventually, report};
+use crate::support::{Home, ROUTES, SOON, Sloop, eventually, report};
 
 /// Longer than the control plane takes to send something to everybody.
 const SILENCE: Duration = Duration::from_millis(300);
@@ -168,6 +171,73 @@ async fn metrics_say_how_the_nodes_of_a_group_stand() {
         client.report(report).await.unwrap();
         assert_eq!(standing(&sloop).await[2], drifts);
     }
+}
+
+/// How many nodes try a change.
+async fn trying(sloop: &Sloop) -> usize {
+    let groups = sloop.items("/v1/pushes").await;
+    groups[0]["trying"].as_array().map_or(0, Vec::len)
+}
+
+/// The number of the next node that hears of a change, and when it did.
+async fn next(arrivals: &mut mpsc::UnboundedReceiver<(u32, Instant)>) -> (u32, Instant) {
+    let arrival = tokio::time::timeout(SOON, arrivals.recv()).await;
+    arrival.expect("somebody hears of it").unwrap()
+}
+
+/// A tenth of twenty is two, of which one is who tried it first.
+#[tokio::test]
+async fn a_change_reaches_one_of_twenty_then_a_tenth_and_then_all() {
+    let home = Home::new();
+    home.write("routes.yaml", ROUTES);
+    let sloop = home.start_with(&["--rollout-quiet", "1"]);
+    let (arrived, mut arrivals) = mpsc::unbounded_channel();
+    let mut hearing = JoinSet::new();
+    for number in 1..=20 {
+        let id = format!("checkout-{number:02}");
+        let mut sidecar = Sidecar::connect_as(&id, &sloop, &Versions::new()).await;
+        sidecar.hears().await;
+        let arrived = arrived.clone();
+        hearing.spawn(async move {
+            sidecar.hears().await;
+            arrived.send((number, Instant::now())).unwrap();
+            // It stays.
+            std::future::pending::<()>().await;
+        });
+    }
+    eventually("all is in force on all", async || {
+        let groups = sloop.items("/v1/pushes").await;
+        (groups.first()?["in_force"] == 20).then_some(())
+    })
+    .await;
+
+    home.write("routes.yaml", &routes("/good"));
+    let (first, at) = next(&mut arrivals).await;
+    assert_eq!(first, 1);
+    eventually("one tries it", async || {
+        (trying(&sloop).await == 1).then_some(())
+    })
+    .await;
+    let (second, then) = next(&mut arrivals).await;
+    assert_eq!(second, 2);
+    // Half of what it must be quiet for: who hears of something may be late to say so.
+    let quiet = Duration::from_millis(500);
+    assert!(quiet <= then - at, "{:?}", then - at);
+    eventually("two try it", async || {
+        (trying(&sloop).await == 2).then_some(())
+    })
+    .await;
+    let mut others = BTreeSet::new();
+    for _ in 3..=20 {
+        let (number, at) = next(&mut arrivals).await;
+        assert!(quiet <= at - then, "{number} after {:?}", at - then);
+        others.insert(number);
+    }
+    assert_eq!(others, (3..=20).collect());
+    eventually("it is over", async || {
+        (stage(&sloop).await == "settled").then_some(())
+    })
+    .await;
 }
 
 #[tokio::test]
