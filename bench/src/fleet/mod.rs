@@ -31,6 +31,7 @@ pub use plan::{Losses, Plan, Variant};
 pub use report::{Pace, Reported, Reporting};
 pub use seen::now;
 pub use tls::{NotSecured, Secured, Tls};
+pub use turn::{BACKOFF, BACKOFF_MAX};
 
 use connection::Connection;
 use message::{Has, Wants};

@@ -16,10 +16,12 @@ use super::seen::{Age, Versions, now};
 use super::session::{self, Session};
 use super::{Fleet, id};
 
-/// Envoy's own backoff for its stream of discovery: 500 ms, doubled each time, at most 30 s, and any part of that
-/// (`envoy_grpc.retry_policy`, fully jittered).
-const BACKOFF: Duration = Duration::from_millis(500);
-const BACKOFF_MAX: Duration = Duration::from_secs(30);
+/// How long a node waits at first that lost its stream of discovery, as `sloop bootstrap` has it (`retry_back_off`): as
+/// Envoy reckons, it is doubled each time, and any part of it is taken.
+pub const BACKOFF: Duration = Duration::from_millis(100);
+
+/// How long it waits at most.
+pub const BACKOFF_MAX: Duration = Duration::from_secs(2);
 
 impl Fleet {
     /// Does what there is to do, and waits for more for at most `within`.

@@ -172,3 +172,32 @@ impl Stage {
         Pushed::of(ms.collect()).context("nobody had the push")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use sloop_bench::fleet::{BACKOFF, BACKOFF_MAX};
+    use sloop_controlplane::ads;
+    use sloop_controlplane::bootstrap::FleetBootstrap;
+
+    use super::*;
+
+    #[test]
+    fn nodes_come_back_as_the_bootstrap_says() {
+        let here: std::net::SocketAddr = "127.0.0.1:1".parse().unwrap();
+        let bootstrap = FleetBootstrap {
+            node: "a".to_owned(),
+            service: SERVICE.try_into().unwrap(),
+            locality: sloop_xds::Locality::default(),
+            metadata: std::collections::BTreeMap::new(),
+            admin: here,
+            control_plane: here.into(),
+            tls: None,
+            variant: ads::Variant::Delta,
+        };
+        let yaml = bootstrap.to_yaml();
+        for (field, backoff) in [("base_interval", BACKOFF), ("max_interval", BACKOFF_MAX)] {
+            let line = format!(" {field}: {}s\n", backoff.as_secs_f64());
+            assert!(yaml.contains(&line), "{line} in {yaml}");
+        }
+    }
+}
