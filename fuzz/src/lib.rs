@@ -15,6 +15,7 @@ pub mod config;
 pub mod discovery;
 pub mod exchange;
 pub mod frames;
+pub mod identity;
 mod input;
 pub mod join_record;
 pub mod latencies;
