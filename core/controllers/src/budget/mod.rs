@@ -24,6 +24,7 @@
 //! [`Spending`].
 
 mod cell;
+mod cells;
 mod fleet;
 mod ring;
 mod series;

@@ -1,18 +1,14 @@
 //! A ring of running sums over equal cells of time.
 
-use std::collections::VecDeque;
-
 use super::Counts;
+use super::cells::Cells;
 
 /// The newest cells of a series, without gaps.
 #[derive(Clone, Debug)]
 pub(super) struct Ring {
     /// At most this many cells.
     cells_max: u64,
-    /// Sums up to and including each cell, oldest first.
-    sums: VecDeque<Sum>,
-    /// The sum before the oldest cell.
-    base: Sum,
+    cells: Cells,
     /// The number of the newest cell. Means nothing while there is none.
     head: u64,
 }
@@ -27,18 +23,39 @@ pub(super) struct Sum {
 }
 
 impl Sum {
-    const fn plus(self, other: Self) -> Self {
+    pub(super) const fn new(total: u64, good: u64, known_s: u64) -> Self {
+        Self {
+            counts: Counts { total, good },
+            known_s,
+        }
+    }
+
+    pub(super) const fn plus(self, other: Self) -> Self {
         Self {
             counts: self.counts.plus(other.counts),
             known_s: self.known_s.saturating_add(other.known_s),
         }
     }
 
-    const fn minus(self, other: Self) -> Self {
+    pub(super) const fn minus(self, other: Self) -> Self {
         Self {
             counts: self.counts.minus(other.counts),
             known_s: self.known_s.saturating_sub(other.known_s),
         }
+    }
+
+    /// Whether all of it is below 2³².
+    pub(super) const fn is_low(self) -> bool {
+        (self.counts.total | self.counts.good | self.known_s) >> 32 == 0
+    }
+
+    /// The lesser of each.
+    fn min(self, other: Self) -> Self {
+        Self::new(
+            self.counts.total.min(other.counts.total),
+            self.counts.good.min(other.counts.good),
+            self.known_s.min(other.known_s),
+        )
     }
 }
 
@@ -47,11 +64,7 @@ impl Ring {
     pub(super) const fn new(cells_max: u64) -> Self {
         Self {
             cells_max,
-            sums: VecDeque::new(),
-            base: Sum {
-                counts: Counts { total: 0, good: 0 },
-                known_s: 0,
-            },
+            cells: Cells::new(),
             head: 0,
         }
     }
@@ -63,8 +76,8 @@ impl Ring {
 
     /// Puts `after` in the place of `before`, which is part of the cell `number`. False when the ring does not reach back to it.
     pub(super) fn change(&mut self, number: u64, before: Sum, after: Sum) -> bool {
-        if self.sums.is_empty() {
-            self.sums.push_back(self.base);
+        if self.cells.is_empty() {
+            self.push_back(1);
             self.head = number;
         }
         self.reach_forward(number);
@@ -73,10 +86,10 @@ impl Ring {
             return false;
         }
         self.reach_back(age);
-        let first = self.sums.len().saturating_sub(to_usize(age) + 1);
-        for cell in self.sums.range_mut(first..) {
-            *cell = cell.plus(after).minus(before);
-        }
+        let first = self.cells.len().saturating_sub(to_usize(age) + 1);
+        // No more can be taken from a cell than there is.
+        let before = before.min(self.between(number, number).plus(after));
+        self.cells.change(first, before, after);
         true
     }
 
@@ -87,44 +100,39 @@ impl Ring {
         }
         let before = from
             .checked_sub(1)
-            .map_or(self.base, |last| self.up_to(last));
+            .map_or(self.cells.base(), |last| self.up_to(last));
         self.up_to(to).minus(before)
     }
 
     /// The numbers of the cells, oldest first.
     pub(super) fn numbers(&self) -> core::ops::Range<u64> {
-        let end = if self.sums.is_empty() {
+        let end = if self.cells.is_empty() {
             0
         } else {
             self.head + 1
         };
-        end.saturating_sub(self.sums.len() as u64)..end
+        end.saturating_sub(self.cells.len() as u64)..end
     }
 
     /// Moves what lies after the cell `number` into it. Returns the numbers of the cells that are gone.
     pub(super) fn fold(&mut self, number: u64) -> core::ops::Range<u64> {
-        let newest = self.newest();
+        let newest = self.cells.newest();
         let gone = self.forget_after(number);
         if !gone.is_empty() {
-            if let Some(last) = self.sums.back_mut() {
-                *last = newest;
-            } else {
-                let all = newest.minus(self.base);
-                self.add(number, all);
-            }
+            self.add(number, newest.minus(self.cells.newest()));
         }
         gone
     }
 
     /// Forgets what lies after the cell `number`. Returns the numbers of the cells that are gone.
     pub(super) fn forget_after(&mut self, number: u64) -> core::ops::Range<u64> {
-        if self.sums.is_empty() || self.head <= number {
+        if self.cells.is_empty() || self.head <= number {
             return 0..0;
         }
         let ahead = self.head - number;
-        let kept = self.sums.len().saturating_sub(to_usize(ahead));
-        let gone = self.sums.len() - kept;
-        self.sums.truncate(kept);
+        let kept = self.cells.len().saturating_sub(to_usize(ahead));
+        let gone = self.cells.len() - kept;
+        self.cells.truncate(kept);
         let end = self.head + 1;
         self.head = number;
         end - gone as u64..end
@@ -135,60 +143,156 @@ impl Ring {
         let Some(ahead) = number.checked_sub(self.head).filter(|ahead| 0 < *ahead) else {
             return;
         };
-        let newest = self.newest();
         if self.cells_max <= ahead {
-            self.sums.clear();
-            self.base = newest;
-            self.sums.push_back(newest);
+            self.cells.clear();
+            self.push_back(1);
         } else {
             let ahead = to_usize(ahead);
-            let surplus = (self.sums.len() + ahead).saturating_sub(to_usize(self.cells_max));
-            let surplus = surplus.min(self.sums.len());
-            if let Some(oldest) = self.sums.drain(..surplus).next_back() {
-                self.base = oldest;
-            }
-            self.make_room(ahead);
-            self.sums.extend(core::iter::repeat_n(newest, ahead));
+            let surplus = (self.cells.len() + ahead).saturating_sub(to_usize(self.cells_max));
+            self.cells.forget_oldest(surplus.min(self.cells.len()));
+            self.push_back(ahead);
         }
         self.head = number;
     }
 
-    /// Makes room for so many more cells: doubled as lists are, but never for more than there may be, which
-    /// would be nearly half in vain for most of the memory that budgets take.
-    fn make_room(&mut self, more: usize) {
-        let length = self.sums.len();
-        let wanted = length + more;
-        if self.sums.capacity() < wanted {
-            let room = wanted.max((2 * length).min(to_usize(self.cells_max)));
-            self.sums.reserve_exact(room - length);
-        }
+    fn push_back(&mut self, count: usize) {
+        self.cells.push_back(count, to_usize(self.cells_max));
     }
 
     /// Makes sure that there is a cell `age` cells before the newest.
     fn reach_back(&mut self, age: u64) {
-        while self.sums.len() <= to_usize(age) {
-            self.sums.push_front(self.base);
+        while self.cells.len() <= to_usize(age) {
+            self.cells.push_front();
         }
-    }
-
-    fn newest(&self) -> Sum {
-        self.sums.back().copied().unwrap_or(self.base)
     }
 
     fn up_to(&self, number: u64) -> Sum {
         let Some(age) = self.head.checked_sub(number) else {
-            return self.newest();
+            return self.cells.newest();
         };
-        self.sums
+        self.cells
             .len()
             .checked_sub(to_usize(age) + 1)
-            .and_then(|position| self.sums.get(position))
-            .copied()
-            .unwrap_or(self.base)
+            .and_then(|position| self.cells.get(position))
+            .unwrap_or(self.cells.base())
     }
 }
 
 /// Lengths of rings are far below any `usize`; what is not is further back than every ring.
 fn to_usize(cells: u64) -> usize {
     usize::try_from(cells).unwrap_or(usize::MAX - 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const CELLS: u64 = 7;
+
+    /// What a ring does, in the plainest words there are.
+    #[derive(Default)]
+    struct Model {
+        cells: BTreeMap<u64, Sum>,
+        head: u64,
+    }
+
+    impl Model {
+        fn cell(&self, number: u64) -> Sum {
+            self.cells.get(&number).copied().unwrap_or_default()
+        }
+
+        fn change(&mut self, number: u64, before: Sum, after: Sum) -> bool {
+            self.head = match self.cells.is_empty() {
+                true => number,
+                false => self.head.max(number),
+            };
+            if self.head - number < CELLS {
+                let sum = self.cell(number).plus(after);
+                self.cells.insert(number, sum.minus(before));
+            }
+            let oldest = (self.head + 1).saturating_sub(CELLS);
+            self.cells = self.cells.split_off(&oldest);
+            // Cells without gaps.
+            let first = self.cells.keys().next().map_or(self.head, |first| *first);
+            for number in first..=self.head {
+                self.cells.entry(number).or_default();
+            }
+            oldest <= number
+        }
+
+        fn cut(&mut self, number: u64, is_kept: bool) {
+            if self.cells.is_empty() || self.head <= number {
+                return;
+            }
+            let after = self.cells.split_off(&(number + 1));
+            self.head = number;
+            if is_kept {
+                let all = after.values().copied().fold(Sum::default(), Sum::plus);
+                let sum = self.cell(number).plus(all);
+                self.cells.insert(number, sum);
+            }
+        }
+
+        fn between(&self, from: u64, to: u64) -> Sum {
+            (from..=to)
+                .map(|number| self.cell(number))
+                .fold(Sum::default(), Sum::plus)
+        }
+    }
+
+    proptest! {
+        /// What is far apart is told as exactly as what is near, and so is the way from one to the other.
+        #[test]
+        fn a_ring_is_a_list_of_cells(
+            steps in prop::collection::vec((0_u64..12, 0_u8..8, 0_u32..35, 0_u64..100), 1..60)
+        ) {
+            let (mut ring, mut model, mut now) = (Ring::new(CELLS), Model::default(), 20);
+            for (ahead, kind, power, more) in steps {
+                let number = (now + ahead).saturating_sub(8);
+                let sum = Sum::new((1 << power) + more, more, more / 2);
+                match kind {
+                    0 => {
+                        ring.fold(number);
+                        model.cut(number, true);
+                        now = now.min(number);
+                    }
+                    1 => {
+                        ring.forget_after(number);
+                        model.cut(number, false);
+                        now = now.min(number);
+                    }
+                    2 if now < number + CELLS => {
+                        let before = model.cell(number);
+                        prop_assert_eq!(ring.change(number, before, sum), model.change(number, before, sum));
+                        now = now.max(number);
+                    }
+                    _ => {
+                        prop_assert_eq!(ring.add(number, sum), model.change(number, Sum::default(), sum));
+                        now = now.max(number);
+                    }
+                }
+                // What was cut off and is reached again is empty, and what is further back is not told.
+                let from = (model.head + 1).saturating_sub(CELLS);
+                for first in from..=model.head {
+                    for last in first..=model.head {
+                        prop_assert_eq!(ring.between(first, last), model.between(first, last));
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn no_more_is_taken_from_a_cell_than_there_is() {
+        let mut ring = Ring::new(CELLS);
+        ring.add(3, Sum::new(10, 8, 1));
+        ring.add(4, Sum::new(5, 5, 1));
+        ring.change(4, Sum::new(7, 1, 1), Sum::new(1, 1, 0));
+        assert_eq!(ring.between(4, 4), Sum::new(0, 5, 0));
+        assert_eq!(ring.between(3, 4), Sum::new(10, 13, 1));
+    }
 }
