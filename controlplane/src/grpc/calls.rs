@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
+use futures_util::{FutureExt as _, TryFutureExt as _};
 use http::{Request, Response};
 use hyper::body::{Frame, Incoming, SizeHint};
 use hyper::service::Service;
@@ -98,11 +99,10 @@ impl Service<Request<Incoming>> for Calls {
             && ReportDoor::is_for(&request)
         {
             let answer = reports.call(request.into_body(), self.peer.clone());
-            return Box::pin(async move {
-                let answer = answer.await;
+            return Box::pin(answer.map(|answer| {
                 let answer = answer.map_or_else(Status::into_http, Answer::into_http);
                 Ok(answer.map(saying))
-            });
+            }));
         }
         let known = request.extensions_mut();
         known.insert(self.beside.clone());
@@ -110,7 +110,7 @@ impl Service<Request<Incoming>> for Calls {
             known.insert(peer.clone());
         }
         let answer = self.services.others.clone().call(request);
-        Box::pin(async move { Ok(answer.await?.map(|body| saying(Said::Other(body)))) })
+        Box::pin(answer.map_ok(|answer| answer.map(|body| saying(Said::Other(body)))))
     }
 }
 

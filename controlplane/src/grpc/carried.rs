@@ -1,7 +1,7 @@
 //! One connection, from its first byte to its last.
 
-use std::future::poll_fn;
-use std::pin::{Pin, pin};
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
@@ -23,18 +23,20 @@ use crate::metrics::DoorMetrics;
 const LOOKS_MAX: usize = 4;
 
 /// Serves a connection until it ends. When `stopped` says so its client is told that no more calls are taken.
-pub(super) async fn carry(
-    connection: impl Carrier,
+///
+/// What the connection is made of is moved once, into a place of its own: a future would hold each place that it was moved through.
+pub(super) fn carry<C: Carrier>(
+    connection: C,
     services: Services,
     limits: AdsLimits,
     mut stopped: watch::Receiver<bool>,
-) {
+) -> impl Future<Output = ()> + Send + use<C> {
     let beside = Beside::default();
     let metrics = services.metrics.clone();
     let most = limits.calls_per_connection_max;
     let calls = Calls::new(services, connection.peer(), beside.clone(), most);
     let http2 = limits.http2(beside.clone());
-    let mut connection = pin!(http2.serve_connection(TokioIo::new(connection), calls));
+    let mut connection = Box::pin(http2.serve_connection(TokioIo::new(connection), calls));
     let ends = Arc::new(AtomicBool::new(false));
     let says_so = Arc::clone(&ends);
     beside.run(async move {
@@ -45,7 +47,7 @@ pub(super) async fn carry(
     let mut work = FuturesUnordered::new();
     let pulse = Pulse::new();
     let (of_connection, of_work) = (pulse.waker(Part::Connection), pulse.waker(Part::Work));
-    poll_fn(|context| {
+    poll_fn(move |context| {
         pulse.begin(context.waker());
         for _ in 0..LOOKS_MAX {
             let woken = pulse.take();
@@ -78,7 +80,6 @@ pub(super) async fn carry(
         pulse.yields();
         Poll::Pending
     })
-    .await;
 }
 
 /// How a connection ended is its client's affair, which comes back; unless it did not say that it is there.

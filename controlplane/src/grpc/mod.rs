@@ -124,11 +124,11 @@ impl Services {
                         // It is over, and what it shares it shares with other tasks.
                         let carried = AssertUnwindSafe(carried).catch_unwind();
                         let metrics = self.metrics.clone();
-                        tokio::spawn(async move {
-                            if let Err(panic) = carried.await {
+                        tokio::spawn(carried.map(move |ended| {
+                            if let Err(panic) = ended {
                                 Panicked::Connection.note(&panic, metrics.as_ref());
                             }
-                        });
+                        }));
                     }
                     // Who was not let in was counted at the door.
                     Some(Err(_)) => {}
