@@ -252,8 +252,8 @@ fn it_has_given_up_when_what_else_was_tried_is_not_heard_of_any_more() {
         trial.has_given_up()
     };
     let given_up: Vec<u64> = (0..60).filter(|tenth| step(*tenth)).collect();
-    // Failures are given up with their second window; the other trial was there until 1.5 s.
-    assert_eq!(given_up, (23..60).collect::<Vec<_>>());
+    // Failures are given up with their second window; the other trial was the present one until 1.6 s.
+    assert_eq!(given_up, (24..60).collect::<Vec<_>>());
 }
 
 #[test]
