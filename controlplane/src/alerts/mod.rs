@@ -1,7 +1,7 @@
 //! Delivers alerts: who is told what, as webhooks.
 //!
 //! Controllers say at each step which alerts there are
-//! (`sloop_controllers::Alert`). [`Outbox`] finds out what of it is news to whom,
+//! (`sloop_controllers::Alert`), with what is done about each. [`Outbox`] finds out what of it is news to whom,
 //! and when to try again; [`run`] carries that out. A delivery is a `POST` with
 //! the payload of Prometheus's Alertmanager (version 4 of its webhook), so what
 //! understands that understands this. It is sent until it is answered with

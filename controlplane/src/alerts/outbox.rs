@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use sloop_controllers::{AlertState, AlertStatus, AlertTarget};
+use sloop_model::WallTime;
 
 use super::payload::{fingerprint, idempotency_key, payload};
 
@@ -17,6 +18,10 @@ pub struct Outbox {
 /// An alert and who is told of it.
 type Key = (AlertTarget, String);
 
+/// How an alert stands: its state, since when and until when. Another standing is told at once; what is done about the
+/// alert meanwhile is told once in [`DOING_EVERY`].
+type Standing = (AlertState, WallTime, Option<WallTime>);
+
 #[derive(Debug)]
 struct Item {
     alert: AlertStatus,
@@ -25,6 +30,10 @@ struct Item {
     sending: Sending,
     /// Whether the alert is still there.
     is_there: bool,
+    /// Whether they know how it stands. Then what is to be told is what is done about it.
+    is_known: bool,
+    /// Until when they are not told of that again.
+    quiet_until: Option<Instant>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,6 +60,7 @@ pub struct Delivery {
     /// The body, as JSON.
     pub body: Vec<u8>,
     fingerprint: String,
+    standing: Standing,
 }
 
 #[cfg(test)]
@@ -65,6 +75,7 @@ impl Delivery {
             idempotency_key: idempotency_key.to_owned(),
             body: Vec::new(),
             fingerprint: String::new(),
+            standing: (AlertState::Firing, WallTime::default(), None),
         }
     }
 }
@@ -88,6 +99,9 @@ const AGAIN: Duration = Duration::from_secs(1);
 const AGAIN_MAX: Duration = Duration::from_secs(300);
 /// A webhook that was away for a day gets the next alert.
 const PATIENCE: Duration = Duration::from_secs(24 * 60 * 60);
+/// What is done about an alert is told at once when it first changes, and then so often at most: in a long outage there is
+/// an order a minute.
+const DOING_EVERY: Duration = Duration::from_secs(300);
 
 impl Outbox {
     /// Takes in which alerts there are at `now`. Only what changed is told.
@@ -105,7 +119,7 @@ impl Outbox {
             }
         }
         self.items
-            .retain(|_, item| item.is_there || item.sending != Sending::Over);
+            .retain(|_, item| item.is_there || !item.is_settled());
     }
 
     /// Takes what is to be sent at `now`.
@@ -122,6 +136,7 @@ impl Outbox {
                     idempotency_key: item.idempotency_key.clone(),
                     body: payload(&item.alert, &target.name).to_string().into_bytes(),
                     fingerprint: fingerprint.clone(),
+                    standing: standing(&item.alert),
                 });
             }
         }
@@ -147,13 +162,9 @@ impl Outbox {
         let Sending::UnderWay { failed, first } = item.sending else {
             return false;
         };
-        if item.idempotency_key != delivery.idempotency_key {
+        if delivery.standing != standing(&item.alert) {
             // There is news meanwhile, and that is to be told.
-            item.sending = Sending::Waits {
-                at: now,
-                failed: 0,
-                first: now,
-            };
+            item.sending = Sending::waits(now);
             return false;
         }
         let is_too_late = PATIENCE <= now.duration_since(first);
@@ -165,11 +176,14 @@ impl Outbox {
             },
             Ended::Told | Ended::Refused | Ended::Again(_) => Sending::Over,
         };
-        let is_given_up = item.sending == Sending::Over && ended != Ended::Told;
-        if item.sending == Sending::Over && !item.is_there {
+        let is_over = item.sending == Sending::Over;
+        if is_over {
+            item.concluded(delivery, ended, now);
+        }
+        if !item.is_there && item.is_settled() {
             self.items.remove(&key);
         }
-        is_given_up
+        is_over && ended != Ended::Told
     }
 
     /// How many were not kept, because there were too many.
@@ -180,33 +194,85 @@ impl Outbox {
 
     fn add(&mut self, key: Key, alert: &AlertStatus, now: Instant) {
         let idempotency_key = idempotency_key(alert, &key.0.name);
-        let waits = Sending::Waits {
-            at: now,
-            failed: 0,
-            first: now,
-        };
         if let Some(item) = self.items.get_mut(&key) {
             item.is_there = true;
             if item.idempotency_key != idempotency_key {
-                item.alert = alert.clone();
-                item.idempotency_key = idempotency_key;
-                // What is on its way is waited for: what is older must not come later.
-                if !matches!(item.sending, Sending::UnderWay { .. }) {
-                    item.sending = waits;
-                }
+                item.news(alert, idempotency_key, now);
             }
         } else if self.items.len() < ITEMS_MAX {
             let item = Item {
                 alert: alert.clone(),
                 idempotency_key,
-                sending: waits,
+                sending: Sending::waits(now),
                 is_there: true,
+                is_known: false,
+                quiet_until: None,
             };
             self.items.insert(key, item);
         } else {
             self.dropped += 1;
         }
     }
+}
+
+impl Item {
+    /// Takes in at `now` that there is something else to be told.
+    fn news(&mut self, alert: &AlertStatus, idempotency_key: String, now: Instant) {
+        let is_same = standing(&self.alert) == standing(alert);
+        self.alert = alert.clone();
+        self.idempotency_key = idempotency_key;
+        self.is_known &= is_same;
+        self.sending = match self.sending {
+            // What is on its way is waited for: what is older must not come later.
+            Sending::UnderWay { .. } => self.sending,
+            // Who cannot be reached is told all of it at the next attempt.
+            Sending::Waits { .. } if is_same => self.sending,
+            // Who did not take the alert is not told what is done about it.
+            Sending::Over if is_same && !self.is_known => self.sending,
+            Sending::Over if is_same => self.waits_its_turn(now),
+            Sending::Waits { .. } | Sending::Over => Sending::waits(now),
+        };
+    }
+
+    /// Learns at `now` that there is no further attempt to tell what `delivery` says.
+    fn concluded(&mut self, delivery: &Delivery, ended: Ended, now: Instant) {
+        if self.is_known {
+            self.quiet_until = Some(now + DOING_EVERY);
+        }
+        self.is_known |= ended == Ended::Told;
+        if self.is_known && self.idempotency_key != delivery.idempotency_key {
+            self.sending = self.waits_its_turn(now);
+        }
+    }
+
+    /// To be told what is done, when that may be told again.
+    fn waits_its_turn(&self, now: Instant) -> Sending {
+        Sending::waits(self.quiet_until.map_or(now, |until| until.max(now)))
+    }
+
+    /// Whether nothing is to be told if the alert is gone.
+    fn is_settled(&self) -> bool {
+        match self.sending {
+            Sending::Over => true,
+            Sending::Waits { .. } => self.is_known,
+            Sending::UnderWay { .. } => false,
+        }
+    }
+}
+
+impl Sending {
+    /// To be told first at `at`.
+    const fn waits(at: Instant) -> Self {
+        Self::Waits {
+            at,
+            failed: 0,
+            first: at,
+        }
+    }
+}
+
+fn standing(alert: &AlertStatus) -> Standing {
+    (alert.state, alert.since_ms, alert.until_ms)
 }
 
 /// How long to wait after so many failed attempts and one more.

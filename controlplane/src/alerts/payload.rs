@@ -71,13 +71,21 @@ pub(super) fn fingerprint(alert: &AlertStatus) -> String {
 
 /// The same for every attempt to tell `receiver` this, and for nothing else: 64 hexadecimal digits.
 pub(super) fn idempotency_key(alert: &AlertStatus, receiver: &str) -> String {
-    let told = json!([
-        receiver,
-        fingerprint(alert),
-        alert.state,
-        alert.since_ms,
-        alert.until_ms
-    ]);
+    let mut told = vec![
+        json!(receiver),
+        json!(fingerprint(alert)),
+        json!(alert.state),
+        json!(alert.since_ms),
+        json!(alert.until_ms),
+    ];
+    // Of what is over it is no news what was done about it.
+    let acting = alert.acting.as_ref();
+    told.extend(
+        acting
+            .filter(|_| alert.state != AlertState::Resolved)
+            .map(|acting| json!(acting)),
+    );
+    let told = Value::from(told);
     hex(&Sha256::digest(told.to_string().as_bytes()))
 }
 
@@ -167,12 +175,6 @@ mod tests {
             json!({"summary": "it burns", "acting": "ordered to open", "decision": "12"});
         assert_eq!(told["commonAnnotations"], annotations);
         assert_eq!(told["alerts"][0]["annotations"], annotations);
-        let key = |alert| idempotency_key(alert, "phone");
-        assert_eq!(
-            key(&acted_on),
-            key(&alert(AlertState::Firing)),
-            "no news by itself"
-        );
     }
 
     #[test]
@@ -221,5 +223,26 @@ mod tests {
         assert_eq!(key(&firing), key(&louder), "what is known changes");
         assert_ne!(key(&firing), key(&over));
         assert_ne!(key(&firing), idempotency_key(&firing, "mail"));
+        let acting = |decision, because: &str| {
+            Some(Acting {
+                decision,
+                because: because.to_owned(),
+            })
+        };
+        let doing = |acting| AlertStatus {
+            acting,
+            ..firing.clone()
+        };
+        let ordered = doing(acting(12, "ordered to open"));
+        assert_ne!(key(&ordered), key(&firing));
+        let another = doing(acting(13, "ordered to open"));
+        assert_ne!(key(&ordered), key(&another));
+        let ended = doing(acting(12, "ordered to open; that order is over"));
+        assert_ne!(key(&ordered), key(&ended));
+        let over_after_it = AlertStatus {
+            acting: ordered.acting.clone(),
+            ..over.clone()
+        };
+        assert_eq!(key(&over), key(&over_after_it), "it is over all the same");
     }
 }

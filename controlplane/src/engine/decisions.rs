@@ -198,10 +198,14 @@ impl Decisions {
         kept.map(|one| one.decision.clone()).collect()
     }
 
-    /// The number of what holds for `intent` by `stage`, and why.
-    pub(super) fn in_force(&self, stage: Stage, intent: &IntentId) -> Option<(u64, &str)> {
+    /// The number of what holds for `intent` by `stage`, why, and its policies but for their leases.
+    pub(super) fn in_force(
+        &self,
+        stage: Stage,
+        intent: &IntentId,
+    ) -> Option<(u64, &str, &[Policy])> {
         let held = self.current.get(&stage)?.get(intent)?;
-        Some((held.id, &held.because))
+        Some((held.id, &held.because, &held.policies))
     }
 
     /// All about the decision with this number, as it stands in `world`.

@@ -532,7 +532,7 @@ fn what_holds_is_no_new_decision_after_a_restart_however_long_ago_it_was_decided
     let slos = [changing(decisions::MAX), lasting];
     let why = |process: &Process| {
         let intent = IntentId("SLO/buy".to_owned());
-        let (id, because) = process.engine.decisions.in_force(Stage::Protect, &intent)?;
+        let (id, because, _) = process.engine.decisions.in_force(Stage::Protect, &intent)?;
         Some((id, because.to_owned()))
     };
     let said = why(&process);
@@ -597,7 +597,7 @@ fn why_something_holds_is_known_by_a_store_of_before_that_does_not_say_it() {
     process.store.commit(&process.engine.changes()).unwrap();
     let why = |process: &Process| {
         let intent = IntentId("SLO/pay".to_owned());
-        let (_, because) = process.engine.decisions.in_force(Stage::Protect, &intent)?;
+        let (_, because, _) = process.engine.decisions.in_force(Stage::Protect, &intent)?;
         Some(because.to_owned())
     };
     let said = why(&process);

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use sloop_controllers::{
     Acting, AlertStatus, IntentId, Lost, ScopeTotals, Signal, SloStatus, Stage,
 };
-use sloop_model::{Module, Outcome, WallTime};
+use sloop_model::{Module, Outcome, Policy, Rule, WallTime};
 use sloop_xds::rollout::Health;
 
 use super::effects::Effected;
@@ -53,11 +53,13 @@ impl Engine {
 
     /// What is done to protect the SLO of this intent.
     fn acting(&self, slo: &IntentId) -> Option<Acting> {
-        let (decision, because) = self.decisions.in_force(Stage::Protect, slo)?;
-        Some(Acting {
-            decision,
-            because: because.to_owned(),
-        })
+        let (decision, because, policies) = self.decisions.in_force(Stage::Protect, slo)?;
+        let mut because = because.to_owned();
+        // It stays in the policies until their lease is renewed, as to take it away would change nothing.
+        if are_orders_over(policies, self.world.now()) {
+            because.push_str("; that order is over");
+        }
+        Some(Acting { decision, because })
     }
 
     /// What happened on each scope, in the order of scopes.
@@ -158,4 +160,19 @@ fn outcomes(totals: &ScopeTotals) -> BTreeMap<String, u64> {
         .filter(|(_, count)| *count > 0)
         .map(|(outcome, count)| (outcome.name().to_owned(), count))
         .collect()
+}
+
+/// Whether all orders to breakers among `policies` have run out at `now`; not where there are none.
+fn are_orders_over(policies: &[Policy], now: WallTime) -> bool {
+    let ends = policies.iter().filter_map(|policy| match &policy.rule {
+        Rule::Trip(trip) => Some(trip.until_ms),
+        Rule::Count(_)
+        | Rule::Break { .. }
+        | Rule::Shed { .. }
+        | Rule::Deny(_)
+        | Rule::RetryBudget { .. }
+        | Rule::Deadline { .. }
+        | Rule::Fault(_) => None,
+    });
+    ends.max().is_some_and(|until| until <= now)
 }

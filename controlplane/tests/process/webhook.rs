@@ -1,11 +1,28 @@
 //! The real program tells a webhook that is there.
 
+use std::time::Duration;
+
 use serde_json::Value;
 
 use crate::decisions::outage;
-use crate::hook::Webhook;
+use crate::hook::{Told, Webhook};
 use crate::lively::told;
-use crate::support::{Home, ROUTES, report, slo};
+use crate::support::{Home, ROUTES, Sloop, report, slo};
+
+/// What `webhook` is told next, while a VM of a sidecar goes on to report that so many of a hundred requests were bad.
+async fn told_while(webhook: &mut Webhook, sloop: &Sloop, (vm, bad): (u64, u64)) -> Told {
+    let mut client = sloop.reports();
+    let goes_on = async {
+        for sequence in 1.. {
+            client.report(report(vm, sequence, 100, bad)).await.unwrap();
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    tokio::select! {
+        told = webhook.told() => told,
+        () = goes_on => unreachable!(),
+    }
+}
 
 #[tokio::test]
 async fn people_hear_what_burns_and_what_was_done_about_it() {
@@ -22,17 +39,7 @@ async fn people_hear_what_burns_and_what_was_done_about_it() {
         .replace("127.0.0.1:1/", &format!("{address}/"))
         .replace("annotations:", "labels: {team: payments}, annotations:");
     home.write("slo.yaml", &document);
-    let mut client = sloop.reports();
-    let goes_on = async {
-        for sequence in 1.. {
-            client.report(report(8, sequence, 100, 90)).await.unwrap();
-            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-        }
-    };
-    let message = tokio::select! {
-        told = webhook.told() => told.body,
-        () = goes_on => unreachable!(),
-    };
+    let message = told_while(&mut webhook, &sloop, (8, 90)).await.body;
     assert_eq!(message["status"], "firing");
     assert_eq!(message["commonLabels"]["slo"], "pay");
     assert_eq!(message["commonLabels"]["team"], "payments");
@@ -49,4 +56,32 @@ async fn people_hear_what_burns_and_what_was_done_about_it() {
     assert_eq!(decision["intent"], "SLO/pay");
     assert_eq!(decision["stage"], "protect");
     assert_eq!(decision["because"], annotations["acting"]);
+}
+
+#[tokio::test]
+async fn people_who_were_told_hear_what_is_done_after_that() {
+    let mut webhook = Webhook::start(&[], None).await;
+    let address = webhook.address;
+    let home = Home::new();
+    home.write("routes.yaml", ROUTES);
+    let document = told("0.99").replace("127.0.0.1:1/", &format!("{address}/"));
+    home.write("slo.yaml", &document);
+    let sloop = home.start();
+    // Far more than the policy allows, and far less than a breaker opens for.
+    let first = told_while(&mut webhook, &sloop, (7, 20)).await;
+    let second = told_while(&mut webhook, &sloop, (8, 95)).await;
+    let annotation = |told: &Told, name: &str| {
+        assert_eq!(told.body["status"], "firing");
+        let text = told.body["commonAnnotations"][name].as_str();
+        text.unwrap().to_owned()
+    };
+    let acting = annotation(&first, "acting");
+    assert!(acting.starts_with("breakers are in force"), "{acting}");
+    let acting = annotation(&second, "acting");
+    assert!(acting.contains("ordered to open"), "{acting}");
+    let number = |told: &Told| annotation(told, "decision").parse::<u64>().unwrap();
+    assert!(number(&first) < number(&second));
+    assert_ne!(first.key, second.key);
+    let fingerprint = |told: &Told| told.body["alerts"][0]["fingerprint"].clone();
+    assert_eq!(fingerprint(&first), fingerprint(&second), "one alert");
 }

@@ -1,4 +1,4 @@
-use sloop_controllers::AlertKind;
+use sloop_controllers::{Acting, AlertKind};
 use sloop_model::{ObjectiveId, ServiceName, SloName, WallTime};
 
 use super::*;
@@ -141,4 +141,128 @@ fn there_is_a_bound() {
         .collect();
     outbox.take(&many, now);
     assert_eq!((outbox.due(now).len(), outbox.dropped()), (1_000, 1));
+}
+
+/// It fires, and this is done about it.
+fn acted_on(decision: u64) -> AlertStatus {
+    AlertStatus {
+        acting: Some(Acting {
+            decision,
+            because: format!("for reason {decision}"),
+        }),
+        ..alert(AlertState::Firing)
+    }
+}
+
+/// The numbers of the decisions that are told at `now`, and taken.
+fn told(outbox: &mut Outbox, now: Instant) -> Vec<String> {
+    let due = outbox.due(now);
+    let numbers = due.iter().map(|delivery| {
+        assert!(!outbox.ended(delivery, Ended::Told, now));
+        let body: serde_json::Value = serde_json::from_slice(&delivery.body).unwrap();
+        let decision = &body["commonAnnotations"]["decision"];
+        decision.as_str().unwrap_or("none").to_owned()
+    });
+    numbers.collect()
+}
+
+#[test]
+fn what_is_done_while_it_fires_is_told_at_once_and_then_now_and_then() {
+    let (mut outbox, begin) = (Outbox::default(), Instant::now());
+    let at = |second| begin + seconds(second);
+    outbox.take(&[acted_on(1)], begin);
+    assert_eq!(told(&mut outbox, begin), ["1"]);
+    outbox.take(&[acted_on(2)], at(3));
+    assert_eq!(told(&mut outbox, at(3)), ["2"]);
+    for second in 4..300 {
+        outbox.take(&[acted_on(second)], at(second));
+        assert_eq!(outbox.wake_at(), Some(at(3) + DOING_EVERY));
+    }
+    assert_eq!(told(&mut outbox, at(302)), [""; 0]);
+    assert_eq!(told(&mut outbox, at(303)), ["299"], "the last alone");
+    outbox.take(&[acted_on(300)], at(700));
+    assert_eq!(told(&mut outbox, at(700)), ["300"], "after a pause");
+    outbox.take(&[acted_on(301)], at(701));
+    outbox.take(&[alert(AlertState::Resolved)], at(702));
+    assert_eq!(
+        told(&mut outbox, at(702)),
+        ["none"],
+        "its end does not wait"
+    );
+    assert_eq!(outbox.wake_at(), None);
+}
+
+#[test]
+fn each_thing_that_is_done_has_a_key_of_its_own() {
+    let (mut outbox, now) = (Outbox::default(), Instant::now());
+    let mut keys = Vec::new();
+    for decision in [1, 2] {
+        outbox.take(&[acted_on(decision)], now);
+        let due = outbox.due(now);
+        keys.push(due[0].idempotency_key.clone());
+        outbox.ended(&due[0], Ended::Told, now);
+    }
+    assert_ne!(keys[0], keys[1]);
+}
+
+#[test]
+fn what_is_done_meanwhile_does_not_hurry_who_cannot_be_reached() {
+    let (mut outbox, begin) = (Outbox::default(), Instant::now());
+    let mut now = begin;
+    let mut waits = Vec::new();
+    for decision in 1..6 {
+        outbox.take(&[acted_on(decision)], now);
+        let due = outbox.due(now);
+        assert_eq!(due.len(), 1);
+        outbox.take(&[acted_on(10 + decision)], now);
+        outbox.ended(&due[0], Ended::Again(None), now);
+        outbox.take(&[acted_on(20 + decision)], now);
+        let next = outbox.wake_at().unwrap();
+        waits.push((next - now).as_secs());
+        now = next;
+    }
+    assert_eq!(waits, [1, 2, 4, 8, 16]);
+    assert_eq!(
+        told(&mut outbox, now),
+        ["25"],
+        "once, with all that is known"
+    );
+    assert_eq!(outbox.wake_at(), None);
+}
+
+#[test]
+fn what_is_done_while_the_alert_is_on_its_way_comes_after_it() {
+    let (mut outbox, now) = (Outbox::default(), Instant::now());
+    outbox.take(&[acted_on(1)], now);
+    let first = outbox.due(now);
+    outbox.take(&[acted_on(2)], now);
+    assert!(outbox.due(now).is_empty());
+    outbox.ended(&first[0], Ended::Told, now);
+    assert_eq!(told(&mut outbox, now), ["2"]);
+}
+
+#[test]
+fn who_refused_the_alert_is_not_told_what_is_done_about_it() {
+    let (mut outbox, now) = (Outbox::default(), Instant::now());
+    outbox.take(&[acted_on(1)], now);
+    let due = outbox.due(now);
+    outbox.take(&[acted_on(2)], now);
+    assert!(outbox.ended(&due[0], Ended::Refused, now));
+    outbox.take(&[acted_on(3)], now);
+    assert_eq!(outbox.wake_at(), None);
+}
+
+#[test]
+fn who_does_not_want_the_end_is_not_told_after_it_what_was_done() {
+    let (mut outbox, now) = (Outbox::default(), Instant::now());
+    for decision in 1..4 {
+        outbox.take(&[acted_on(decision)], now);
+        let due = outbox.due(now);
+        for delivery in &due {
+            outbox.ended(delivery, Ended::Told, now);
+        }
+    }
+    assert!(outbox.wake_at().is_some(), "it waits for its turn");
+    outbox.take(&[], now);
+    assert!(outbox.items.is_empty());
 }

@@ -1,4 +1,6 @@
-//! Who was told of an alert is told of its end, also by a process that began in between.
+//! Who was told of an alert is told of its end, also by a process that began in between, and of what is done about it meanwhile.
+
+use std::time::Instant;
 
 use sloop_controllers::{
     Alert, AlertIntent, AlertKind, AlertReason, AlertState, AlertTarget, AlertWhen, Brain,
@@ -6,6 +8,7 @@ use sloop_controllers::{
 };
 
 use super::*;
+use crate::alerts::{Ended, Outbox};
 
 /// Fires when in the last minute surely more than two tenths of what may be bad was, at a target of 90 %.
 fn policy() -> AlertIntent {
@@ -34,10 +37,15 @@ fn policy() -> AlertIntent {
     }
 }
 
-/// A process with an SLO and an alert on it.
+/// A process with an SLO that nothing acts on, and an alert on it.
 fn alerting() -> Process {
+    alerting_on(SloMode::Monitored)
+}
+
+/// The same with an SLO in this mode.
+fn alerting_on(mode: SloMode) -> Process {
     let mut process = Process::begin();
-    let mut documents = documents(&[slo("pay", SloMode::Monitored, 0.9)]);
+    let mut documents = documents(&[slo("pay", mode, 0.9)]);
     let body = serde_json::to_string(&policy()).unwrap();
     let id = IntentId("SLO/pay/alert/wake".to_owned());
     documents.intents.insert(id, (Alert::KIND, body));
@@ -139,6 +147,42 @@ fn also_when_its_document_went_while_nothing_ran() {
     withdraw(&mut process);
     let over = Some((AlertState::Resolved, 1, 2_000, Some(60_000)));
     assert_eq!(told(&mut process, 60, None), over);
+}
+
+#[test]
+fn an_order_that_is_given_after_people_were_told_is_told_too() {
+    let mut process = alerting_on(SloMode::Actionable);
+    let (mut outbox, begin) = (Outbox::default(), Instant::now());
+    let mut heard = Vec::new();
+    for second in 1..=30 {
+        // More than the policy allows and less than opens a breaker, then nearly all, then none.
+        let bad = match second {
+            ..6 => 30,
+            6..9 => 95,
+            _ => 0,
+        };
+        told(&mut process, second, Some(bad));
+        let now = begin + Duration::from_secs(second);
+        outbox.take(&process.engine.alerts(), now);
+        for delivery in outbox.due(now) {
+            outbox.ended(&delivery, Ended::Told, now);
+            let body: serde_json::Value = serde_json::from_slice(&delivery.body).unwrap();
+            assert_eq!(body["status"], "firing");
+            let acting = body["commonAnnotations"]["acting"].as_str().unwrap();
+            heard.push((second, acting.contains("ordered to open")));
+        }
+    }
+    assert!(
+        matches!(heard[..], [(told, false), (ordered, true)] if told < 6 && (6..9).contains(&ordered)),
+        "{heard:?}"
+    );
+    // It lasts ten seconds, and is told to be over when there is time for that again.
+    let acting = process.engine.alerts().remove(0).acting.unwrap();
+    assert!(
+        acting.because.ends_with("; that order is over"),
+        "{acting:?}"
+    );
+    assert!(outbox.wake_at().is_some());
 }
 
 #[test]
