@@ -10,7 +10,7 @@
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
-use sloop_controlplane::documents::{Loaded, read_texts};
+use sloop_controlplane::documents::{Loaded, Remark, read_texts};
 use sloop_model::WallTime;
 
 /// 2026-01-01: documents say the same at any time, but calendar windows are listed from some moment on.
@@ -137,6 +137,18 @@ fn documents_of_any_version_are_survived_and_answered() {
         if case.objects.iter().any(is_other) {
             assert!(!loaded.problems.is_empty(), "{} is taken", case.id);
             assert!(loaded.intents.is_empty(), "{} has an effect", case.id);
+        }
+        for version in ["openslo/v1alpha", "openslo.com/v2alpha"] {
+            let is_of = |object: &&String| {
+                let kind = object.strip_prefix(version);
+                kind.is_some_and(|kind| kind.starts_with('/'))
+            };
+            let how = format!("{version} is not read; write openslo/v1: ");
+            let says = |problem: &&Remark| problem.message.starts_with(&how);
+            let said = loaded.problems.iter().filter(says).count();
+            // Of each document, but not of more than are said of a file.
+            let due = case.objects.iter().filter(is_of).count().min(99);
+            assert_eq!(said, due, "{} of {version}", case.id);
         }
     }
 }

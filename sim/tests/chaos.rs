@@ -1,5 +1,5 @@
 //! How often experiments err, and how soon they are right: many of them through the real controllers and the real data plane, in virtual
-//! time, with effects that are known. A few by default; with `SLOOP_LONG=1`, best with `--release`, as many as the numbers in the
+//! time, with effects that are known. A few by default; with `SLOOP_LONG` of 1 and more, best with `--release`, as many as the numbers in the
 //! README of the control plane are from.
 #![allow(missing_docs, reason = "tests")]
 #![allow(
@@ -113,7 +113,8 @@ impl Trial {
 }
 
 fn is_long() -> bool {
-    std::env::var_os("SLOOP_LONG").is_some_and(|long| long == "1")
+    let is_long = |long: String| long.parse::<u64>().is_ok_and(|long| 1 <= long);
+    std::env::var("SLOOP_LONG").is_ok_and(is_long)
 }
 
 /// How many runs `fit`.

@@ -163,13 +163,15 @@ fn read_version(fields: &Fields<'_>) -> Option<Version> {
         "sloop.dev/v1" => return Some(Version::Sloop),
         "openslo/v1alpha" => at.refuse(
             "openslo/v1alpha is not read; write openslo/v1: timeWindows becomes timeWindow with \
-             one duration as \"28d\", and ratioMetrics of objectives become indicator.spec.ratioMetric \
-             with a metricSource",
+             one duration as \"28d\", ratioMetrics of objectives becomes indicator.spec.ratioMetric, \
+             indicator.thresholdMetric becomes indicator.spec.thresholdMetric, incremental becomes \
+             counter, and source, queryType and query become a metricSource with type and spec",
         ),
         "openslo.com/v2alpha" => at.refuse(
-            "openslo.com/v2alpha is not read; write openslo/v1: sli and sliRef become indicator and \
-             indicatorRef, dataSourceRef becomes metricSource.metricSourceRef, dataSourceSpec \
-             becomes metricSource.spec",
+            "openslo.com/v2alpha is not read; write openslo/v1: serviceRef becomes service, sli and \
+             sliRef become indicator and indicatorRef, dataSourceRef becomes \
+             metricSource.metricSourceRef, dataSourceSpec becomes metricSource with type and spec, \
+             and spec of a metric becomes metricSource.spec",
         ),
         other => {
             let hint = suggest::hint(other, VERSIONS);

@@ -634,6 +634,48 @@ fn routes_have_a_name_once_in_a_service() {
 }
 
 #[test]
+fn of_a_version_that_is_not_read_it_is_said_how_to_convert_it() {
+    let said = |version: &str| {
+        let text = slo("a", &ratio("{service: pay}", "good {route: order}"), "{target: 0.999}");
+        let wrong = wrong(&text.replace("openslo/v1", version));
+        let [only] = wrong.as_slice() else {
+            panic!("{wrong:?}");
+        };
+        only.strip_prefix("apiVersion: ").unwrap().to_owned()
+    };
+    for (version, becomes) in [
+        (
+            "openslo/v1alpha",
+            &[
+                "timeWindows becomes timeWindow",
+                "ratioMetrics of objectives becomes indicator.spec.ratioMetric",
+                "indicator.thresholdMetric becomes indicator.spec.thresholdMetric",
+                "incremental becomes counter",
+                "source, queryType and query become a metricSource",
+            ][..],
+        ),
+        (
+            "openslo.com/v2alpha",
+            &[
+                "serviceRef becomes service",
+                "sli and sliRef become indicator and indicatorRef",
+                "dataSourceRef becomes metricSource.metricSourceRef",
+                "dataSourceSpec becomes metricSource with type and spec",
+                "spec of a metric becomes metricSource.spec",
+            ],
+        ),
+    ] {
+        let text = said(version);
+        let start = format!("{version} is not read; write openslo/v1: ");
+        assert!(text.starts_with(&start), "{text}");
+        for part in becomes {
+            assert!(text.contains(part), "{part}: {text}");
+        }
+    }
+    assert_eq!(said("openslo/v3"), "is \"openslo/v3\"; did you mean \"openslo/v1\"?");
+}
+
+#[test]
 fn a_hundred_findings_of_a_file_are_enough() {
     let text = "{apiVersion: openslo/v1, kind: Service, metadata: {name: A}}\n---\n".repeat(200);
     let loaded = load(&[("a.yaml", &text)]);

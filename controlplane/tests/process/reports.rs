@@ -1,11 +1,13 @@
 //! Reports to the real program: nothing acknowledged is lost, nothing is counted twice.
 use std::cell::Cell;
+use std::collections::BTreeMap;
+use std::process::Command;
 use std::rc::Rc;
 use std::time::Instant;
 
-use crate::support::{Home, ROUTES, Sloop, eventually, report, slo};
+use crate::support::{Home, ROUTES, Sloop, eventually, program, report, slo};
 use sloop_xds_protos::report::v1::report_service_client::ReportServiceClient;
-use sloop_xds_protos::report::v1::{Histogram, Trouble};
+use sloop_xds_protos::report::v1::{self as wire, Histogram, Trouble};
 use tokio::sync::watch;
 use tokio::task::LocalSet;
 use tonic::transport::{Channel, Endpoint};
@@ -13,10 +15,14 @@ use tonic::transport::{Channel, Endpoint};
 /// VMs that report at the same time.
 const VMS: u64 = 4;
 
-/// How often the process is killed while they report: five times, or a hundred with `SLOOP_LONG=1`.
+/// How often the process is killed while they report: five times, or a hundred with `SLOOP_LONG` of 1 and more.
 fn kills() -> u64 {
-    let is_long = std::env::var_os("SLOOP_LONG").is_some_and(|long| long == "1");
-    if is_long { 100 } else { 5 }
+    let is_long = |long: String| long.parse::<u64>().is_ok_and(|long| 1 <= long);
+    if std::env::var("SLOOP_LONG").is_ok_and(is_long) {
+        100
+    } else {
+        5
+    }
 }
 
 /// What a report says was asked; differs, so that a loss cannot hide a repeat.
@@ -251,6 +257,108 @@ async fn counts_are_exact_however_often_it_is_killed() {
     assert_eq!(bad("sidecar"), Some((VMS * reports).into()), "{spent:?}");
     let scopes = again.items("/v1/scopes").await;
     assert_eq!(scopes[0]["outcomes"]["server_error"], VMS * reports);
+}
+
+/// Ten requests of which so many failed, seen by the sidecar `node` of the version `version`; all were sent by `caller` in
+/// traces that began at `origin`.
+fn attributed(
+    vm: u64,
+    (node, version): (&str, &str),
+    (caller, origin): (&str, &str),
+    bad: u64,
+) -> wire::ReportRequest {
+    let mut request = report(vm, 1, 10, bad);
+    request.node = node.to_owned();
+    request.filters = vec![wire::FilterStatus {
+        side: wire::Side::Server.into(),
+        generation: 1,
+        applied_at_ms: request.from_ms,
+        version: version.to_owned(),
+        module: wire::Module::Requests.into(),
+    }];
+    let by = |dimension: wire::Dimension, value: &str| wire::DimensionDelta {
+        dimension: dimension.into(),
+        value: value.to_owned(),
+        classes: vec![10 - bad, 0, bad],
+        objectives: vec![10, 10 - bad],
+    };
+    request.scopes[0].dimensions = vec![
+        by(wire::Dimension::Caller, caller),
+        by(wire::Dimension::Origin, origin),
+    ];
+    request
+}
+
+/// Bad requests of the last hour by who spent them, as `caller shop`.
+async fn spent(sloop: &Sloop) -> BTreeMap<String, u64> {
+    let objectives = sloop.items("/v1/slos/pay/spending?window_s=3600").await;
+    let spent = objectives[0]["spent"].as_array().unwrap();
+    let text = |value: &serde_json::Value| value.as_str().unwrap().to_owned();
+    let spent = spent.iter().map(|it| {
+        let who = format!("{} {}", text(&it["by"]), text(&it["name"]));
+        (who, it["bad"].as_u64().unwrap())
+    });
+    spent.collect()
+}
+
+#[tokio::test]
+async fn who_spent_a_budget_is_known_by_caller_origin_and_version_also_after_a_kill() {
+    let home = home();
+    let sloop = home.start();
+    let mut client = sloop.reports();
+    for report in [
+        attributed(1, ("checkout-1", "v7"), ("shop", "web"), 4),
+        attributed(2, ("checkout-1", "v7"), ("batch", "cron"), 1),
+        attributed(3, ("checkout-2", "v8"), ("shop", "app"), 5),
+        // Of these two nobody says who it was.
+        report(4, 1, 10, 2),
+        attributed(5, ("checkout-2", "v8"), ("quiet", "web"), 0),
+    ] {
+        // What is sent again is not spent again.
+        client.report(report.clone()).await.unwrap();
+        client.report(report).await.unwrap();
+    }
+    let expected = [
+        ("caller batch", 1),
+        ("caller shop", 9),
+        ("origin app", 5),
+        ("origin cron", 1),
+        ("origin web", 4),
+        ("route pay", 12),
+        ("sidecar checkout-1", 7),
+        ("sidecar checkout-2", 5),
+        ("version v7", 5),
+        ("version v8", 5),
+    ];
+    let expected: BTreeMap<String, u64> = expected
+        .into_iter()
+        .map(|(who, bad)| (who.to_owned(), bad))
+        .collect();
+    assert_eq!(spent(&sloop).await, expected);
+
+    let described = Command::new(program())
+        .args(["describe", "slo", "pay", "--window", "1h", "--admin"])
+        .arg(sloop.http.to_string())
+        .output()
+        .unwrap();
+    let text = String::from_utf8(described.stdout).unwrap();
+    let rows: Vec<String> = text
+        .lines()
+        .map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "))
+        .collect();
+    for row in [
+        "caller shop 9 75%",
+        "caller (not known) 2 16.7%",
+        "origin app 5 41.7%",
+        "version v8 5 41.7%",
+        "version (not known) 2 16.7%",
+    ] {
+        assert!(rows.iter().any(|line| line == row), "{row}: {text}");
+    }
+
+    sloop.kill();
+    let again = home.start();
+    assert_eq!(spent(&again).await, expected);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
