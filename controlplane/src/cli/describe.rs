@@ -147,16 +147,8 @@ pub(super) fn describe_objective(
     } else if objective.source.is_some() {
         line("Budget", "not known".to_owned());
     }
-    if let Some(trip) = &objective.trip {
-        line("Trips above", percent(Some(trip.level)));
-        line("Derived", trip.derivation.clone());
-    }
-    if let Some(deadline) = &objective.deadline {
-        line("Deadline", span(deadline.limit_ms.into()));
-        line("Derived", deadline.derivation.clone());
-    }
-    if let Some(retries) = &objective.retries {
-        line("Retries", retries.derivation.clone());
+    for (name, value) in derived(objective) {
+        line(name, value);
     }
     line("Acting", balance(objective.acted));
     if let Some(change) = &objective.change {
@@ -164,6 +156,30 @@ pub(super) fn describe_objective(
     }
     table.print(out)?;
     print_burn(objective, out)
+}
+
+/// What follows from the objective, each with where it comes from.
+fn derived(objective: &ObjectiveStatus) -> Vec<(&'static str, String)> {
+    let mut lines = Vec::new();
+    if let Some(detection) = &objective.detection {
+        lines.push(("Notices", detection.derivation.clone()));
+    }
+    if let Some(trip) = &objective.trip {
+        lines.push(("Trips above", percent(Some(trip.level))));
+        lines.push(("Derived", trip.derivation.clone()));
+    }
+    if let Some(shed) = &objective.shed {
+        lines.push(("Sheds above", percent(Some(shed.level))));
+        lines.push(("Derived", shed.derivation.clone()));
+    }
+    if let Some(deadline) = &objective.deadline {
+        lines.push(("Deadline", span(deadline.limit_ms.into())));
+        lines.push(("Derived", deadline.derivation.clone()));
+    }
+    if let Some(retries) = &objective.retries {
+        lines.push(("Retries", retries.derivation.clone()));
+    }
+    lines
 }
 
 fn describe_composite(composite: &CompositeStatus, out: &mut dyn Write) -> io::Result<()> {

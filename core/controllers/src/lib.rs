@@ -60,9 +60,9 @@ pub use replay::{Brain, Input};
 pub use route_set::{NamedRoute, RouteSelector, RouteSet};
 pub use slo::{
     Acted, BudgetStatus, BudgetUnit, BudgetingMethod, BurnStatus, ChangeStatus, CompositeBurn,
-    CompositeStatus, DeadlineChoice, DeadlineStatus, Indicator, Means, ObjectiveStatus, PairStatus,
-    Refusals, RetryStatus, Slo, SloIntent, SloMemory, SloMode, SloObjective, SloSource, SloStatus,
-    SloWindow, TripStatus, Weight, objective_name,
+    CompositeStatus, DeadlineChoice, DeadlineStatus, DetectionStatus, Indicator, Means,
+    ObjectiveStatus, PairStatus, Refusals, RetryStatus, ShedStatus, Slo, SloIntent, SloMemory,
+    SloMode, SloObjective, SloSource, SloStatus, SloWindow, TripStatus, Weight, objective_name,
 };
 pub use world::{ArmBlock, Counted, Lost, ScopeTotals, Signal, Speed, Weighed, World};
 

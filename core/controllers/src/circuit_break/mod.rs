@@ -29,7 +29,7 @@ pub use orders::Orders;
 #[cfg(test)]
 pub(crate) use retry::retry_limits as derived_retry_limits;
 pub(crate) use retry::{fewer, retry_status};
-pub(crate) use shed::earlier;
+pub(crate) use shed::{earlier, shed_status};
 #[cfg(test)]
 pub(crate) use shed::shed_limits as derived_shed_limits;
 

@@ -16,14 +16,10 @@
 //! - **14.4 b** is the burn rate at which the SRE workbook (chapter 5) wakes a person.
 //! - **Half the trip level**: where a breaker guards the scope too, shedding has
 //!   room to work before the breaker opens.
-//! - **At least b**: what the budget allows is no reason to refuse anything.
+//! - **At least b**: what the budget allows is no reason to refuse anything. So the level is rounded up to a whole
+//!   ten-thousandth, the unit of the filter's shares, and never down to nothing.
 //!
-//! | target | 14.4 b | trip level | level |
-//! |---|---|---|---|
-//! | 99.9 % | 1.44 % | 50.05 % | 1.44 % |
-//! | 99 % | 14.4 % | 50.5 % | 14.4 % |
-//! | 95 % | 72 % | 52.5 % | 26.25 % |
-//! | 50 % | more than all | 75 % | 50 % |
+//! Numbers and worked examples, from 50 % to 99.999 %: `controlplane/DERIVATION.md`, which a test compares with this.
 //!
 //! # Bounds
 //!
@@ -42,12 +38,20 @@
 //! fails for reasons of its own, the filter gives it up within seconds. A `LoadShedding` on the scope replaces
 //! it: with `mode: enforce` it acts without a threshold, too, with `mode: shadow` nothing is shed, and with bounds of its own these hold.
 
+use core::time::Duration;
+
 use sloop_model::{ClassShares, Judge, Mode, Share, ShedLimits, ShedRule, Target};
 
 use super::derive::trip_level;
+use crate::slo::{Indicator, ShedStatus};
+use crate::words::{Length, Percent};
 
 /// The workbook's fastest burn rate.
 const BURN_MAX: f64 = 14.4;
+/// The same in tenths.
+const BURN_MAX_TENTHS: u128 = 144;
+/// A ten-thousandth in the billionths that targets are in.
+const SHARE_UNIT: u128 = Target::WHOLE as u128 / 10_000;
 /// The most that derived shedding refuses; a breaker does the rest.
 const SHARE_MAX: f64 = 0.9;
 /// The share of each class that passes, to measure.
@@ -114,11 +118,53 @@ pub(crate) fn earlier(one: ShedRule, other: ShedRule) -> ShedRule {
 
 /// The share of bad requests from which an objective is taken as missed; nothing when everything may be bad.
 pub(super) fn level(target: Target) -> Option<Share> {
-    let trip = trip_level(target)?.as_fraction();
-    let budget = target.budget_fraction();
-    let level = (BURN_MAX * budget).min(trip / 2.0).max(budget);
-    let level = Share::nearest(level);
+    let trip = u128::from(u16::from(trip_level(target)?));
+    // In billionths.
+    let budget = target.allowed_bad_billionths(1);
+    let burning = (budget * BURN_MAX_TENTHS).div_ceil(10 * SHARE_UNIT);
+    let level = burning
+        .min(trip.div_ceil(2))
+        .max(budget.div_ceil(SHARE_UNIT));
+    let level = Share::try_from(u16::try_from(level).ok()?).ok()?;
     (level != Share::WHOLE).then_some(level)
+}
+
+/// The level for people, where what is derived may do what is `given`; nothing when everything may be bad.
+pub(crate) fn shed_status(
+    given: Mode,
+    target: Target,
+    indicator: &Indicator,
+) -> Option<ShedStatus> {
+    let rule = shed_limits(target, indicator.slow_us())?;
+    let level = level(target)?;
+    let budget = target.budget_fraction();
+    let burning = Percent(budget * BURN_MAX);
+    let half = Percent(trip_level(target)?.as_fraction() / 2.0);
+    let slow = rule.limits().slow_us.map_or_else(String::new, |slow_us| {
+        format!(
+            "take longer than {} or ",
+            Length(Duration::from_micros(slow_us))
+        )
+    });
+    let (does, why) = match mode(given, &rule) {
+        Mode::Enforce => ("load is shed", ""),
+        Mode::Shadow if rule.limits().slow_us.is_none() => (
+            "it is only counted what would be shed",
+            ", as failures alone do not tell whether fewer requests would help",
+        ),
+        Mode::Shadow => ("it is only counted what would be shed", ""),
+    };
+    Some(ShedStatus {
+        level: level.as_fraction(),
+        derivation: format!(
+            "target {} leaves {} to be bad; 14.4 times that is {burning}, half of what opens a breaker is {half}, and of what may be bad nothing is shed; \
+             so {does} while surely more than {} {slow}fail, {} of all at most, the least critical first{why}",
+            Percent(target.as_fraction()),
+            Percent(budget),
+            Percent(level.as_fraction()),
+            Percent(SHARE_MAX),
+        ),
+    })
 }
 
 #[cfg(test)]
@@ -129,16 +175,35 @@ mod tests {
         Target::parse(fraction).unwrap()
     }
 
-    /// The table in the module's documentation.
     #[test]
-    fn levels_are_those_of_the_table() {
-        for (fraction, expected) in [(0.999, 144), (0.99, 1_440), (0.95, 2_625), (0.5, 5_000)] {
+    fn a_level_is_rounded_up_and_never_to_nothing() {
+        for (fraction, expected) in [
+            (0.999_999_999, 1),
+            (0.999_999, 1),
+            (0.999_99, 2),
+            (0.999_9, 15),
+            (0.999, 144),
+            (0.99, 1_440),
+            (0.95, 2_625),
+            (0.5, 5_000),
+        ] {
             let rule = shed_limits(target(fraction), Some(250_000)).unwrap();
             let expected = Share::try_from(expected).ok();
             assert_eq!(rule.limits().slow_max, expected, "{fraction}");
             assert_eq!(rule.limits().failed_max, expected, "{fraction}");
         }
         assert_eq!(shed_limits(target(0.0), None), None);
+    }
+
+    #[test]
+    fn what_the_budget_allows_is_never_shed() {
+        let near = (1..2_000).map(|budget| Target::WHOLE - budget);
+        let far = (1..1_000).map(|number| number * 1_000_000);
+        for billionths in near.chain(far) {
+            let target = Target::try_from(billionths).unwrap();
+            let level = level(target).map_or(1.0, Share::as_fraction);
+            assert!(target.budget_fraction() <= level, "{billionths}");
+        }
     }
 
     #[test]
@@ -168,5 +233,31 @@ mod tests {
         assert_eq!(both.limits().failed_max, Share::try_from(144).ok());
         assert_eq!(both.limits().slow_us, Some(100_000));
         assert_eq!(earlier(available, quick), both);
+    }
+
+    #[test]
+    fn people_read_where_the_level_comes_from() {
+        let says = |given, within_us| {
+            let indicator = Indicator {
+                within_us,
+                ..Indicator::default()
+            };
+            shed_status(given, target(0.999), &indicator)
+                .unwrap()
+                .derivation
+        };
+        let quick = says(Mode::Enforce, Some(250_000));
+        let part = "so load is shed while surely more than 1.44 % take longer than 250 ms or fail, 90 % of all";
+        assert!(quick.contains(part), "{quick}");
+        let failures = says(Mode::Enforce, None);
+        let part = "only counted what would be shed while surely more than 1.44 % fail,";
+        assert!(failures.contains(part), "{failures}");
+        assert!(
+            failures.contains("failures alone do not tell"),
+            "{failures}"
+        );
+        let watched = says(Mode::Shadow, Some(250_000));
+        assert!(watched.contains("only counted"), "{watched}");
+        assert!(!watched.contains("failures alone"), "{watched}");
     }
 }

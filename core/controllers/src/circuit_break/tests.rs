@@ -1,4 +1,5 @@
 mod alone;
+mod derivation;
 mod judging;
 mod quorum;
 

@@ -2,7 +2,7 @@
 
 use sloop_model::{Share, Target};
 
-use super::{ALTERNATIVES, SUSPICION};
+use super::{ALTERNATIVES, SUSPICION, THRESHOLD};
 use crate::Counts;
 
 /// Evidence is counted in millionths of a nat (the unit of a natural logarithm), so
@@ -31,17 +31,27 @@ impl Hypotheses {
     /// The budget of `target` against burning it at 14.4 times the rate, or half way to
     /// everything where that is less, and more. Nothing when everything may be bad.
     pub(crate) fn of(target: Target) -> Option<Self> {
-        let budget = target.budget_fraction();
-        (budget < 1.0).then(|| {
-            let least = (BURN_MIN * budget).min(f64::midpoint(1.0, budget));
-            Self::between(budget, least)
-        })
+        Some(Self::between(target.budget_fraction(), least(target)?))
     }
 
     /// An eighth of `level` against `level` and more, for a breaker that knows of no objective.
     pub(crate) fn below(level: Share) -> Self {
         let level = level.as_fraction();
         Self::between(level / 8.0, level)
+    }
+
+    /// How many requests it takes on average until there is evidence enough, where the share `bad` of them is bad; nothing where
+    /// it is never enough.
+    #[expect(
+        clippy::cast_precision_loss,
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "weights are small, and what is rounded is positive"
+    )]
+    pub(crate) fn needed(&self, bad: f64) -> Option<u64> {
+        let gain = |weight: &Weight| bad * weight.bad as f64 + (1.0 - bad) * weight.good as f64;
+        let most = self.weights.iter().map(gain).fold(0.0, f64::max);
+        (0.0 < most).then(|| (THRESHOLD as f64 / most).ceil() as u64)
     }
 
     /// Whether `seen`, taken by itself, makes a change as likely as one that is suspected.
@@ -78,6 +88,12 @@ impl Hypotheses {
             i64::try_from(gain).unwrap_or(if gain < 0 { i64::MIN } else { i64::MAX })
         })
     }
+}
+
+/// The least share of bad requests that is looked for; nothing when everything may be bad.
+pub(super) fn least(target: Target) -> Option<f64> {
+    let budget = target.budget_fraction();
+    (budget < 1.0).then(|| (BURN_MIN * budget).min(f64::midpoint(1.0, budget)))
 }
 
 fn odds(share: f64) -> f64 {

@@ -46,7 +46,8 @@
 //! `p0 = 0.001`, the alternatives are 1.44 %, 10.3 %, 47.2 % and 87.5 %. When 10 % fail, the
 //! second one gains `0.1 ln(0.1026/0.001) + 0.9 ln(0.8974/0.999) = 0.3665` per request:
 //! `22.11 / 0.3665 = 60.3`, so 61 requests. The least that any test needs at this rate of
-//! false alarms is `ln(10^9)` over the divergence of the two rates, 57.
+//! false alarms is `ln(10^9)` over the divergence of the two rates, 57. Other targets: `controlplane/DERIVATION.md`, which a test
+//! compares with this.
 
 mod hypotheses;
 
@@ -54,10 +55,14 @@ pub(crate) use hypotheses::Hypotheses;
 
 use core::time::Duration;
 
+use hypotheses::least;
 use serde::{Deserialize, Serialize};
-use sloop_model::WallTime;
+use sloop_model::{Target, WallTime};
 
 use crate::Counts;
+use crate::budget::Slicing;
+use crate::slo::DetectionStatus;
+use crate::words::Percent;
 
 /// How many rates of failure are tested for.
 pub(crate) const ALTERNATIVES: usize = 4;
@@ -204,6 +209,33 @@ impl Track {
             self.since.counts.plus(new)
         };
     }
+}
+
+/// What is looked for, for people; nothing when everything may be bad.
+pub(crate) fn detection_status(
+    target: Target,
+    slicing: Option<Slicing>,
+) -> Option<DetectionStatus> {
+    let least = least(target)?;
+    if slicing.is_some() {
+        return Some(DetectionStatus {
+            least: None,
+            derivation: "no sudden change is looked for, windows alone say whether it burns: one failure may make a slice bad, \
+                         so the rate of failures says too little of slices"
+                .to_owned(),
+        });
+    }
+    let hypotheses = Hypotheses::of(target)?;
+    let (at_least, at_most) = (hypotheses.needed(least)?, hypotheses.needed(1.0)?);
+    Some(DetectionStatus {
+        least: Some(least),
+        derivation: format!(
+            "a sudden change from {} to {} bad or more is seen after {at_least} requests on average, and after {at_most} where all are bad, \
+             when it has lasted for two tenths of a second",
+            Percent(target.budget_fraction()),
+            Percent(least),
+        ),
+    })
 }
 
 #[cfg(test)]

@@ -36,43 +36,33 @@ fn first(target: f64, look: (u64, u64)) -> Option<usize> {
     given.iter().position(|is| *is).map(|place| place + 1)
 }
 
-/// How many requests, one after the other, it takes until the evidence alone would do.
-fn requests_needed(target: f64, share: f64) -> u64 {
-    let hypotheses = hypotheses(target);
-    let mut evidence = [0_f64; ALTERNATIVES];
-    // The expected change per request: of many, what the law of large numbers leaves.
-    let many = 1_000_000_u64;
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        clippy::cast_precision_loss,
-        reason = "a share of a million"
-    )]
-    let bad = (share * many as f64) as u64;
-    for (sum, gain) in evidence.iter_mut().zip(hypotheses.gains(counts(many, bad))) {
-        #[expect(clippy::cast_precision_loss, reason = "for a comparison")]
-        let each = gain as f64 / many as f64;
-        *sum = each;
-    }
-    let most = evidence.into_iter().fold(0.0, f64::max);
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        clippy::cast_precision_loss,
-        reason = "a few hundred"
-    )]
-    let needed = (THRESHOLD as f64 / most).ceil() as u64;
-    needed
-}
-
 /// The worked example in the module's documentation.
 #[test]
 fn ten_percent_against_a_thousandth_take_sixty_requests() {
-    assert_eq!(requests_needed(0.999, 0.1), 61);
+    let hypotheses = hypotheses(0.999);
+    assert_eq!(hypotheses.needed(0.1), Some(61));
     for (share, most) in [(0.0144, 900), (0.05, 175), (0.5, 9), (1.0, 4)] {
-        let needed = requests_needed(0.999, share);
+        let needed = hypotheses.needed(share).unwrap();
         assert!(needed <= most, "{share}: {needed}");
     }
+    assert_eq!(hypotheses.needed(0.001), None, "it is the budget");
+}
+
+#[test]
+fn people_read_what_is_looked_for_and_that_nothing_is_where_slices_are_counted() {
+    let target = Target::parse(0.999).unwrap();
+    let status = detection_status(target, None).unwrap();
+    let part = "from 0.1 % to 1.44 % bad or more is seen after 881 requests on average, and after 4 where all are bad";
+    assert!(status.derivation.contains(part), "{}", status.derivation);
+    let slicing = Slicing::ratio(Duration::from_secs(60)).unwrap();
+    let sliced = detection_status(target, Some(slicing)).unwrap();
+    assert_eq!(sliced.least, None);
+    assert!(
+        sliced.derivation.contains("windows alone"),
+        "{}",
+        sliced.derivation
+    );
+    assert_eq!(detection_status(Target::parse(0.0).unwrap(), None), None);
 }
 
 #[test]

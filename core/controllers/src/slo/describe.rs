@@ -9,7 +9,8 @@ use super::measure::Measured;
 use super::status::{ChangeStatus, ObjectiveStatus, SloStatus};
 use super::window::SloWindow;
 use crate::budget::Slicing;
-use crate::circuit_break::{deadline_status, retry_status, trip_status};
+use crate::circuit_break::{deadline_status, retry_status, shed_status, trip_status};
+use crate::detect::detection_status;
 use crate::words::{Length, Percent};
 use crate::{Decided, Signal, World};
 
@@ -74,10 +75,14 @@ fn objective_status(
     let measured = Measured::new(intent, index, objective, world);
     let reading = measured.reading();
     let source = objective.source.as_ref();
-    let protected = source.filter(|_| intent.protection().is_some());
-    let trip = protected.and_then(|source| trip_status(objective.target, &source.indicator));
-    let deadline = protected
-        .and_then(|source| deadline_status(intent.deadline, objective.target, &source.indicator));
+    let detection = source.and_then(|_| detection_status(objective.target, objective.slicing));
+    let protected = source.zip(intent.protection());
+    let trip = protected.and_then(|(source, _)| trip_status(objective.target, &source.indicator));
+    let shed =
+        protected.and_then(|(source, mode)| shed_status(mode, objective.target, &source.indicator));
+    let deadline = protected.and_then(|(source, _)| {
+        deadline_status(intent.deadline, objective.target, &source.indicator)
+    });
     let retries = protected.and_then(|_| retry_status(objective.target));
     ObjectiveStatus {
         index,
@@ -95,7 +100,9 @@ fn objective_status(
             .iter()
             .map(|pair| measured.pair_status(pair))
             .collect(),
+        detection,
         trip,
+        shed,
         deadline,
         retries,
         acted: source.map_or_else(Acted::default, |source| acted(source, world)),

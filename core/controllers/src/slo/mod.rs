@@ -6,7 +6,8 @@
 //! known is neither good nor bad. Until when it is known says [`crate::Signal::Watched`].
 //!
 //! Beside the windows a detector ([`crate::detect`]) sees within tens of requests
-//! that the rate of failures changed ([`crate::Signal::Changed`]); then the objective burns, too.
+//! that the rate of failures changed ([`crate::Signal::Changed`]); then the objective burns, too. Not so where slices are
+//! counted: one failure may make a slice bad, so of the share of bad slices the rate of failures says too little.
 
 mod acted;
 mod composite;
@@ -30,11 +31,14 @@ pub use intent::{
 pub use memory::SloMemory;
 pub use status::{
     BudgetStatus, BudgetUnit, BurnStatus, ChangeStatus, CompositeBurn, CompositeStatus,
-    DeadlineStatus, ObjectiveStatus, PairStatus, RetryStatus, SloStatus, TripStatus,
+    DeadlineStatus, DetectionStatus, ObjectiveStatus, PairStatus, RetryStatus, ShedStatus,
+    SloStatus, TripStatus,
 };
 pub(crate) use tally::{Tally, share};
 pub use window::SloWindow;
 pub(crate) use windows::bad_share;
+#[cfg(test)]
+pub(crate) use windows::pairs;
 
 use core::fmt::Write as _;
 use core::time::Duration;

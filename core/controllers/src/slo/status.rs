@@ -71,8 +71,14 @@ pub struct ObjectiveStatus {
     pub burn: Vec<BurnStatus>,
     /// The pairs of windows that people are woken by.
     pub pairs: Vec<PairStatus>,
+    /// How soon a change for the worse is seen; nothing when it is not evaluated here, or everything may be bad.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detection: Option<DetectionStatus>,
     /// The level at which breakers open; nothing when the SLO is only monitored.
     pub trip: Option<TripStatus>,
+    /// From where on load is shed; nothing when the SLO is only monitored, or everything may be bad.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shed: Option<ShedStatus>,
     /// How long requests have; nothing when the SLO is only monitored, or gives them no deadline.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deadline: Option<DeadlineStatus>,
@@ -213,6 +219,26 @@ pub struct PairStatus {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct TripStatus {
+    /// The share of bad requests, `0.0..1.0`.
+    pub level: f64,
+    /// The derivation in words, with the numbers.
+    pub derivation: String,
+}
+
+/// What change of the rate of failures is looked for, and how soon it is seen.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct DetectionStatus {
+    /// The least share of bad requests that is looked for, `0.0..1.0`; nothing where none is, because slices are counted.
+    pub least: Option<f64>,
+    /// The derivation in words, with the numbers.
+    pub derivation: String,
+}
+
+/// From which share of bad requests on load is shed, and where that comes from.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct ShedStatus {
     /// The share of bad requests, `0.0..1.0`.
     pub level: f64,
     /// The derivation in words, with the numbers.
