@@ -146,9 +146,11 @@ async fn show(story: StoryArgs, recording: Option<Replay>) -> anyhow::Result<boo
             promise.what, promise.measured
         ))?;
     }
+    print(&format!("\n{}", demo::decided(&told.report.enforced)))?;
     print(&format!("\n  report: {}\n", told.page.display()))?;
     if story.keep {
-        print(&demo::hints(&told.stage, &programs))?;
+        let run = &told.report.enforced;
+        print(&demo::hints(&told.stage, &programs, run))?;
         tokio::select! {
             stopped = tokio::signal::ctrl_c() => stopped?,
             ended = demo::keep(&told.stage) => ended?,

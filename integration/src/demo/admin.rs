@@ -9,8 +9,10 @@ use http::{HeaderValue, Method, Request};
 use http_body_util::Full;
 use serde::de::DeserializeOwned;
 use sloop_bench::Pool;
-use sloop_controllers::{ExperimentStatus, SloStatus};
-use sloop_controlplane::admin::api::{Event, List, NodeStatus, ScopeStatus};
+use sloop_controllers::{ExperimentStatus, SloStatus, Spent};
+use sloop_controlplane::admin::api::{
+    DecisionExplained, DecisionTaken, Event, List, NodeStatus, ScopeStatus, SpendingStatus,
+};
 
 /// It answers from memory, on a machine that may be busy.
 const ANSWER_WITHIN: Duration = Duration::from_secs(5);
@@ -116,6 +118,38 @@ impl Admin {
     pub async fn scopes(&self) -> anyhow::Result<Vec<ScopeStatus>> {
         let list: List<ScopeStatus> = self.0.get("/v1/scopes").await?;
         Ok(list.items)
+    }
+
+    /// What was decided lately.
+    ///
+    /// # Errors
+    ///
+    /// When it does not answer.
+    pub async fn decisions(&self) -> anyhow::Result<Vec<DecisionTaken>> {
+        let list: List<DecisionTaken> = self.0.get("/v1/decisions").await?;
+        Ok(list.items)
+    }
+
+    /// All about the decision with this number.
+    ///
+    /// # Errors
+    ///
+    /// When it does not answer, or there is none.
+    pub async fn decision(&self, number: u64) -> anyhow::Result<DecisionExplained> {
+        self.0.get(&format!("/v1/decisions/{number}")).await
+    }
+
+    /// Who spent the budget of the first objective of `slo` in the last `window`.
+    ///
+    /// # Errors
+    ///
+    /// When it does not answer, or there is no such SLO.
+    pub async fn spent(&self, slo: &str, window: Duration) -> anyhow::Result<Vec<Spent>> {
+        let seconds = window.as_secs();
+        let path = format!("/v1/slos/{slo}/spending?window_s={seconds}");
+        let list: List<SpendingStatus> = self.0.get(&path).await?;
+        let first = list.items.into_iter().next();
+        Ok(first.map_or_else(Vec::new, |objective| objective.spent))
     }
 
     /// The newest run of the experiment `name`.

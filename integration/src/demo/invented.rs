@@ -1,7 +1,9 @@
 //! An invented run, for tests: simple enough to know what must come out.
 
 use sloop_bench::{Arrivals, Ending, Lateness};
+use sloop_controllers::{Spent, SpentBy};
 
+use super::decided::Ordered;
 use super::observed::{
     BreakerCause, BreakerState, Burn, Change, Counted, Effect, Enforcement, Observed, Seen,
 };
@@ -50,6 +52,21 @@ pub(super) fn run(enforcement: Enforcement) -> Observed {
             total: 1_000,
             bad: 240,
         }],
+        ordered: vec![Ordered {
+            decision: 7,
+            at_ms: 5_900,
+            intent: "SLO/payments-availability".to_owned(),
+            because: "too much is bad".to_owned(),
+            refused: 40,
+            refused_bad: 38,
+        }],
+        spent: [("checkout-1", 180), ("edge-1", 60)]
+            .map(|(name, bad)| Spent {
+                by: SpentBy::Sidecar,
+                name: name.to_owned(),
+                bad,
+            })
+            .to_vec(),
         orders: CheckoutStatus {
             accepted: 10,
             charged_later: 10,

@@ -3,17 +3,19 @@
 use std::time::Instant;
 
 use super::plan::Plan;
+use super::result::Run;
 use super::stage::{Programs, Stage};
 use super::story;
 
 /// How much of the story's load goes on.
 const SHARE: f64 = 0.5;
 
-/// Says what is running and what to try.
+/// Says what is running on `stage` after `run`, and what to try.
 #[must_use]
-pub fn hints(stage: &Stage, programs: &Programs) -> String {
+pub fn hints(stage: &Stage, programs: &Programs, run: &Run) -> String {
     let sloop = programs.sloop.display();
     let api = stage.api;
+    let decision = run.ordered.last().map_or(1, |ordered| ordered.decision);
     format!(
         "
   Everything with enforcement is still running, with half of the load. Ctrl-C ends it.
@@ -22,10 +24,13 @@ pub fn hints(stage: &Stage, programs: &Programs) -> String {
     control plane       http://{api}/v1/slos, /v1/scopes, /v1/events, /metrics
     documents           {documents} (edit them: one sidecar of a service tries a change, all have it 10 s later)
 
-  Three commands to try:
+  Some commands to try: how objectives stand, what was decided, why and what came of it, and who spent a budget.
 
-    {sloop} get slo --admin http://{api}
-    {sloop} describe slo payments-availability --admin http://{api}
+    export SLOOP_ADMIN=http://{api}
+    {sloop} get slo
+    {sloop} get decisions
+    {sloop} explain {decision}
+    {sloop} describe slo payments-availability --window 5m
     curl -i -X POST -H 'host: payments' http://{outbound}/charge     # through checkout's sidecar
 
   Break payments and heal it again:

@@ -50,6 +50,8 @@ pub(super) fn measure(observed: &Observed) -> Run {
         troubles: mitigations(observed),
         push_to_effect: spread(observed),
         counted: observed.counted.clone(),
+        ordered: observed.ordered.clone(),
+        spent: observed.spent.clone(),
         orders: observed.orders,
         failed_by_sloop: failed_by_sloop(observed, &bands),
         lateness: observed.lateness,

@@ -4,10 +4,11 @@
 //! have the same machine under the same conditions. `plan` is the story,
 //! `stage` where it is told, `story` and `watch` tell it and write down
 //! what is seen (`observed`); `measure` says what that means, `promise`
-//! what should have come out, `report` and `table` show it.
+//! what should have come out, `report` and `table` show it, `decided` what the control plane says of its own orders.
 
 pub mod admin;
 pub mod chaos;
+mod decided;
 mod documents;
 mod keep;
 pub mod live;
@@ -31,6 +32,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use anyhow::Context;
 
 pub use admin::{Admin, Client};
+pub use decided::{Ordered, decided};
 pub use keep::{hints, keep};
 pub use live::Screen;
 pub use result::{Promise, Report};

@@ -2,8 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 use sloop_bench::{Ending, Lateness};
+use sloop_controllers::Spent;
 pub use sloop_controllers::{BreakerCause, BreakerState};
 
+use super::decided::Ordered;
 use super::plan::Phase;
 use crate::shop::{CheckoutStatus, Episode};
 
@@ -125,6 +127,10 @@ pub struct Observed {
     pub burns: Vec<Burn>,
     /// What SLOs counted.
     pub counted: Vec<Counted>,
+    /// Orders to open breakers, as the control plane explains them.
+    pub ordered: Vec<Ordered>,
+    /// What each sidecar spent of the budget of `payments`.
+    pub spent: Vec<Spent>,
     /// What became of orders without a charge.
     pub orders: CheckoutStatus,
     /// How late the generator was.

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 use sloop_bench::Lateness;
+use sloop_controllers::Spent;
 
+use super::decided::Ordered;
 use super::observed::{BreakerCause, BreakerState, Counted, Enforcement};
 use super::plan::Phase;
 use crate::shop::CheckoutStatus;
@@ -53,6 +55,10 @@ pub struct Run {
     pub push_to_effect: Spread,
     /// What SLOs counted.
     pub counted: Vec<Counted>,
+    /// Orders to open breakers, as the control plane explains them.
+    pub ordered: Vec<Ordered>,
+    /// What each sidecar spent of the budget of `payments`, the most first.
+    pub spent: Vec<Spent>,
     /// What became of orders without a charge.
     pub orders: CheckoutStatus,
     /// Requests that Sloop failed although it had no reason to refuse.

@@ -10,6 +10,7 @@ use http::{HeaderMap, HeaderValue};
 use sloop_bench::{Arrivals, Call, Ending, Exchange, Lateness, Load};
 use sloop_model::Side;
 
+use super::decided;
 use super::live::Live;
 use super::observed::{Counted, Enforcement, Observed, Seen};
 use super::plan::{OBJECTIVE, Plan, USERS_DO};
@@ -72,6 +73,8 @@ pub(super) async fn tell(
         sent_requests: u64::try_from(sent)?,
         episodes: stage.episodes().await?,
         counted: difference(&counted_before, counted(stage).await?),
+        ordered: decided::ordered(&stage.admin, began_ms).await?,
+        spent: decided::spent(&stage.admin).await?,
         orders: stage.orders().await?,
         lateness,
         changes: watcher.changes,
