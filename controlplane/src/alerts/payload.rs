@@ -24,6 +24,7 @@ fn labels(alert: &AlertStatus) -> BTreeMap<String, String> {
     let kind = match alert.kind {
         AlertKind::Breaching => "breaching",
         AlertKind::NoData => "no_data",
+        AlertKind::Acting => "acting",
     };
     let ours = [
         ("alertname", alert.policy.clone()),

@@ -56,6 +56,7 @@ pub(super) fn of(
                 lookback_ms: millis(lookback),
                 after_ms: after,
                 when: read.when,
+                acting: read.acting,
                 targets: targets(read, context, sink),
             })
         })

@@ -12,8 +12,10 @@ const PREFIX: &str = "sloop.dev/";
 pub(super) const MODE: &str = "sloop.dev/mode";
 /// The annotation that says how long the requests of an SLO have.
 pub(super) const DEADLINE: &str = "sloop.dev/deadline";
+/// The annotation that says whether an alert policy tells of orders to breakers, too.
+pub(super) const ACTING: &str = "sloop.dev/alert-when-acting";
 /// All that are ours.
-const OURS: [&str; 2] = [MODE, DEADLINE];
+const OURS: [&str; 3] = [MODE, DEADLINE, ACTING];
 /// The longest display name in characters, by OpenSLO's specification.
 const DISPLAY_NAME_CHARS_MAX: usize = 63;
 /// The longest name in bytes, by RFC 1123.
@@ -37,6 +39,8 @@ pub(super) struct Metadata<'a> {
     pub(super) mode: Option<At<'a>>,
     /// The value of [`DEADLINE`], where it is given.
     pub(super) deadline: Option<At<'a>>,
+    /// The value of [`ACTING`], where it is given.
+    pub(super) acting: Option<At<'a>>,
 }
 
 /// A label as it is written.
@@ -63,7 +67,7 @@ pub(super) fn read<'a>(parent: &Fields<'a>) -> Option<Metadata<'a>> {
         ));
     }
     let labels = read_labels(&fields);
-    let [mode, deadline] = read_annotations(&fields);
+    let [mode, deadline, acting] = read_annotations(&fields);
     let name = fields.required("name")?;
     Some(Metadata {
         name: read_name(&name)?,
@@ -72,6 +76,7 @@ pub(super) fn read<'a>(parent: &Fields<'a>) -> Option<Metadata<'a>> {
         labels,
         mode,
         deadline,
+        acting,
     })
 }
 
@@ -84,13 +89,27 @@ pub(super) fn nameless<'a>(spot: &Spot) -> Metadata<'a> {
         labels: Vec::new(),
         mode: None,
         deadline: None,
+        acting: None,
     }
 }
 
-/// Complains about our annotations where they mean nothing.
+/// Complains about our annotations where none of them means anything.
 pub(super) fn refuse_ours(metadata: &Metadata<'_>) {
+    refuse_of_slos(metadata);
+    refuse_of_policies(metadata);
+}
+
+/// Complains about those that are for SLOs.
+pub(super) fn refuse_of_slos(metadata: &Metadata<'_>) {
     for ours in [&metadata.mode, &metadata.deadline].into_iter().flatten() {
         ours.refuse("means something on an SLO only");
+    }
+}
+
+/// Complains about those that are for alert policies.
+pub(super) fn refuse_of_policies(metadata: &Metadata<'_>) {
+    if let Some(ours) = &metadata.acting {
+        ours.refuse("means something on an AlertPolicy only");
     }
 }
 
@@ -163,8 +182,8 @@ fn read_labels<'a>(metadata: &Fields<'a>) -> Vec<Label<'a>> {
 }
 
 /// The values of [`OURS`].
-fn read_annotations<'a>(metadata: &Fields<'a>) -> [Option<At<'a>>; 2] {
-    let mut ours = [None, None];
+fn read_annotations<'a>(metadata: &Fields<'a>) -> [Option<At<'a>>; 3] {
+    let mut ours = [None, None, None];
     let annotations = metadata.get("annotations").and_then(|at| at.any_fields());
     for (key, value) in annotations.iter().flat_map(Fields::all) {
         if !is_annotation_key(key) {

@@ -12,7 +12,7 @@ mod own_kinds;
 use serde_json::{Map, Value, json};
 
 use super::document::VERSIONS;
-use super::metadata::{DEADLINE, MODE};
+use super::metadata::{ACTING, DEADLINE, MODE};
 use super::openslo::{self, DESCRIPTION_CHARS_MAX};
 use super::sloop;
 use experiment::experiment;
@@ -157,9 +157,13 @@ fn metadata() -> Value {
         "type": "string", "pattern": "^(off|[0-9]+(ms|s|m))$",
         "description": "How long the requests of the SLO have: off, or 1ms to 10m. As its objectives imply when absent.",
     });
+    let acting = json!({
+        "enum": ["true", "false"],
+        "description": "Whether the AlertPolicy tells that breakers are ordered to open to protect the SLO, too.",
+    });
     let annotations = json!({
         "type": ["object", "null"],
-        "properties": {MODE: modes, DEADLINE: deadline},
+        "properties": {MODE: modes, DEADLINE: deadline, ACTING: acting},
         "additionalProperties": {"type": ["string", "null"]},
     });
     let labels = json!({

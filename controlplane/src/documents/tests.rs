@@ -636,7 +636,11 @@ fn routes_have_a_name_once_in_a_service() {
 #[test]
 fn of_a_version_that_is_not_read_it_is_said_how_to_convert_it() {
     let said = |version: &str| {
-        let text = slo("a", &ratio("{service: pay}", "good {route: order}"), "{target: 0.999}");
+        let text = slo(
+            "a",
+            &ratio("{service: pay}", "good {route: order}"),
+            "{target: 0.999}",
+        );
         let wrong = wrong(&text.replace("openslo/v1", version));
         let [only] = wrong.as_slice() else {
             panic!("{wrong:?}");
@@ -672,7 +676,10 @@ fn of_a_version_that_is_not_read_it_is_said_how_to_convert_it() {
             assert!(text.contains(part), "{part}: {text}");
         }
     }
-    assert_eq!(said("openslo/v3"), "is \"openslo/v3\"; did you mean \"openslo/v1\"?");
+    assert_eq!(
+        said("openslo/v3"),
+        "is \"openslo/v3\"; did you mean \"openslo/v1\"?"
+    );
 }
 
 #[test]
@@ -773,5 +780,56 @@ fn an_alert_policy_that_nobody_declares_is_noted() {
         noted(&loaded, "there is no AlertPolicy wake"),
         "{:?}",
         loaded.notes
+    );
+}
+
+#[test]
+fn alert_policies_may_ask_for_orders_to_breakers_too() {
+    let asking = |value: &str| {
+        let annotations = format!("annotations: {{\"sloop.dev/alert-when-acting\": {value}}}");
+        ALERTS.replacen("{name: wake}", &format!("{{name: wake, {annotations}}}"), 1)
+    };
+    let acting = |alerts: &str| {
+        let slo = alerting("[{alertPolicyRef: wake}]");
+        let loaded = load(&[("a.yaml", &slo), ("b.yaml", alerts)]);
+        assert_eq!(loaded.problems, []);
+        let mut intents = loaded.intents.iter();
+        let (.., body) = intents.find(|(_, kind, _)| *kind == "alert").unwrap();
+        serde_json::from_str::<AlertIntent>(body).unwrap().acting
+    };
+    assert!(acting(&asking("\"true\"")));
+    assert!(!acting(&asking("\"false\"")));
+    assert!(!acting(ALERTS));
+    let wrong = wrong(&asking("\"yes\""));
+    assert_eq!(wrong.len(), 1, "{wrong:?}");
+    assert!(
+        wrong[0].starts_with("metadata.annotations['sloop.dev/alert-when-acting']: is \"yes\""),
+        "{wrong:?}"
+    );
+}
+
+#[test]
+fn what_alert_policies_may_ask_for_means_nothing_elsewhere() {
+    let ours = "\"sloop.dev/alert-when-acting\": \"true\"";
+    let slo = slo(
+        "a",
+        &ratio("{service: pay}", "good {route: order}"),
+        "{target: 0.999}",
+    );
+    let slo = slo.replace("\"sloop.dev/mode\": actionable", ours);
+    let said = wrong(&slo);
+    assert!(
+        said[0].ends_with("means something on an AlertPolicy only"),
+        "{said:?}"
+    );
+    let policy = ALERTS.replacen(
+        "{name: wake}",
+        "{name: wake, annotations: {\"sloop.dev/mode\": shadow}}",
+        1,
+    );
+    let said = wrong(&policy);
+    assert!(
+        said[0].ends_with("means something on an SLO only"),
+        "{said:?}"
     );
 }

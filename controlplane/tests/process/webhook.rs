@@ -85,3 +85,30 @@ async fn people_who_were_told_hear_what_is_done_after_that() {
     let fingerprint = |told: &Told| told.body["alerts"][0]["fingerprint"].clone();
     assert_eq!(fingerprint(&first), fingerprint(&second), "one alert");
 }
+
+#[tokio::test]
+async fn who_asks_for_what_is_done_alone_hears_of_orders_alone() {
+    let mut webhook = Webhook::start(&[], None).await;
+    let address = webhook.address;
+    let home = Home::new();
+    home.write("routes.yaml", ROUTES);
+    let asking = "{name: wake, annotations: {sloop.dev/alert-when-acting: 'true'}}";
+    let document = told("0.99")
+        .replace("127.0.0.1:1/", &format!("{address}/"))
+        .replace("{name: wake}", asking)
+        .replace(
+            "      conditions:",
+            "      alertWhenBreaching: false\n      conditions:",
+        );
+    home.write("slo.yaml", &document);
+    let sloop = home.start();
+    let mut client = sloop.reports();
+    for sequence in 1..=20 {
+        client.report(report(7, sequence, 100, 20)).await.unwrap();
+    }
+    let message = told_while(&mut webhook, &sloop, (8, 95)).await.body;
+    assert_eq!(message["status"], "firing");
+    assert_eq!(message["commonLabels"]["kind"], "acting");
+    let acting = message["commonAnnotations"]["acting"].as_str().unwrap();
+    assert!(acting.contains("ordered to open"), "{acting}");
+}

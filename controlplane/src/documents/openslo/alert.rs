@@ -2,7 +2,7 @@
 
 use sloop_controllers::{AlertWhen, Comparison};
 
-use super::super::metadata;
+use super::super::metadata::{self, Metadata};
 use super::super::reader::{At, Fields, Spot};
 use super::duration::{self, Shorthand};
 use super::{DESCRIPTION, check_description};
@@ -20,6 +20,7 @@ pub(in crate::documents) enum Named<T> {
 #[derive(Clone, Debug)]
 pub(in crate::documents) struct AlertPolicy {
     pub(in crate::documents) when: AlertWhen,
+    pub(in crate::documents) acting: bool,
     pub(in crate::documents) condition: Named<AlertCondition>,
     pub(in crate::documents) targets: Vec<Named<NotificationTarget>>,
 }
@@ -54,8 +55,13 @@ pub(super) fn read_policies(spec: &Fields<'_>) -> Vec<Named<AlertPolicy>> {
         .collect()
 }
 
-/// Reads `spec` of an `AlertPolicy`.
-pub(super) fn read_policy(parent: &Fields<'_>) -> Option<AlertPolicy> {
+/// Reads `spec` of an `AlertPolicy`, and what its metadata say of it.
+pub(super) fn read_policy(
+    parent: &Fields<'_>,
+    metadata: Option<&Metadata<'_>>,
+) -> Option<AlertPolicy> {
+    let acting = metadata.and_then(|metadata| metadata.acting.as_ref());
+    let acting = acting.map(|at| at.word(&[("true", true), ("false", false)]));
     let Some(spec) = parent.get("spec") else {
         parent.required("spec");
         return None;
@@ -88,7 +94,7 @@ pub(super) fn read_policy(parent: &Fields<'_>) -> Option<AlertPolicy> {
     }
     let conditions: Vec<_> = conditions
         .iter()
-        .map(|at| read_item(at, CONDITION, read_condition))
+        .map(|at| read_item(at, CONDITION, |fields, _| read_condition(fields)))
         .collect();
     let targets = items("notificationTargets").unwrap_or_default();
     if targets.is_empty() {
@@ -98,10 +104,11 @@ pub(super) fn read_policy(parent: &Fields<'_>) -> Option<AlertPolicy> {
     }
     let targets = targets
         .iter()
-        .filter_map(|at| read_item(at, TARGET, read_target))
+        .filter_map(|at| read_item(at, TARGET, |fields, _| read_target(fields)))
         .collect();
     Some(AlertPolicy {
         when,
+        acting: acting.unwrap_or(Some(false))?,
         condition: conditions.into_iter().next()??,
         targets,
     })
@@ -167,28 +174,33 @@ struct Item {
     kind: &'static str,
     /// All fields of both.
     fields: &'static [&'static str],
+    /// Complains about annotations of ours that mean nothing on it.
+    refuse: fn(&Metadata<'_>),
 }
 
 const POLICY: Item = Item {
     reference: "alertPolicyRef",
     kind: "AlertPolicy",
     fields: &["alertPolicyRef", "kind", "metadata", "spec"],
+    refuse: metadata::refuse_of_slos,
 };
 const CONDITION: Item = Item {
     reference: "conditionRef",
     kind: "AlertCondition",
     fields: &["conditionRef", "kind", "metadata", "spec"],
+    refuse: metadata::refuse_ours,
 };
 const TARGET: Item = Item {
     reference: "targetRef",
     kind: "AlertNotificationTarget",
     fields: &["targetRef", "kind", "metadata", "spec"],
+    refuse: metadata::refuse_ours,
 };
 
 fn read_item<T>(
     at: &At<'_>,
     item: Item,
-    read: impl Fn(&Fields<'_>) -> Option<T>,
+    read: impl Fn(&Fields<'_>, Option<&Metadata<'_>>) -> Option<T>,
 ) -> Option<Named<T>> {
     let fields = at.fields(item.fields)?;
     let is_inline = ["kind", "metadata", "spec"]
@@ -212,9 +224,9 @@ fn read_item<T>(
     }
     let metadata = metadata::read(&fields);
     if let Some(metadata) = &metadata {
-        metadata::refuse_ours(metadata);
+        (item.refuse)(metadata);
     }
-    let value = read(&fields);
+    let value = read(&fields, metadata.as_ref());
     Some(Named::Inline {
         name: metadata?.name,
         value: value?,

@@ -46,8 +46,10 @@ pub(super) struct DataSource {
 
 /// Reads what follows the metadata of a document of `kind`.
 pub(super) fn read(kind: &str, document: &Fields<'_>, metadata: Metadata<'_>) -> Option<Body> {
-    if kind != "SLO" {
-        metadata::refuse_ours(&metadata);
+    match kind {
+        "SLO" => metadata::refuse_of_policies(&metadata),
+        "AlertPolicy" => metadata::refuse_of_slos(&metadata),
+        _ => metadata::refuse_ours(&metadata),
     }
     match kind {
         "SLO" => slo::read(document, metadata).map(|slo| Body::Slo(Box::new(slo))),
@@ -60,7 +62,8 @@ pub(super) fn read(kind: &str, document: &Fields<'_>, metadata: Metadata<'_>) ->
             spec.iter().for_each(check_description);
             Some(Body::Checked)
         }
-        "AlertPolicy" => alert::read_policy(document).map(|it| Body::AlertPolicy(Box::new(it))),
+        "AlertPolicy" => alert::read_policy(document, Some(&metadata))
+            .map(|policy| Body::AlertPolicy(Box::new(policy))),
         "AlertCondition" => alert::read_condition(document).map(Body::AlertCondition),
         _ => alert::read_target(document).map(Body::NotificationTarget),
     }

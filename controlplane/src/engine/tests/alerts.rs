@@ -30,6 +30,7 @@ fn policy() -> AlertIntent {
             resolved: true,
             no_data: false,
         },
+        acting: false,
         targets: vec![AlertTarget {
             name: "phone".to_owned(),
             url: "http://127.0.0.1:1/".to_owned(),

@@ -41,6 +41,9 @@ pub struct AlertIntent {
     pub after_ms: u64,
     /// What people are told about.
     pub when: AlertWhen,
+    /// Whether they are told that breakers are ordered to open, too, whatever the burn rate is.
+    #[serde(default, skip_serializing_if = "is_not")]
+    pub acting: bool,
     /// Who is told.
     pub targets: Vec<AlertTarget>,
 }
@@ -80,4 +83,9 @@ pub struct AlertTarget {
     pub name: String,
     /// Where to deliver, as `https://host/path`.
     pub url: String,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for it")]
+const fn is_not(flag: &bool) -> bool {
+    !*flag
 }

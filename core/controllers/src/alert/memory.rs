@@ -25,13 +25,16 @@ pub struct AlertMemory {
     pub(super) composite: Option<Watched>,
 }
 
-/// Both things that one objective may be told for.
+/// All that one objective may be told for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Watched {
     /// Since when. It is not known of earlier whether anybody reported.
     since: WallTime,
     pub(super) breaching: State,
     pub(super) no_data: State,
+    /// Of the first objective for all of the SLO, calm of the others.
+    #[serde(default)]
+    pub(super) acting: State,
 }
 
 /// How an alert stands.
@@ -119,12 +122,13 @@ impl State {
 }
 
 impl Watched {
-    /// Both, as people were `told` of them before the process began.
+    /// All, as people were `told` of them before the process began.
     pub(super) fn restored(told: impl Fn(AlertKind) -> Option<Told>, now: WallTime) -> Self {
         Self {
             since: now,
             breaching: State::restored(told(AlertKind::Breaching), now),
             no_data: State::restored(told(AlertKind::NoData), now),
+            acting: State::restored(told(AlertKind::Acting), now),
         }
     }
 
@@ -135,11 +139,12 @@ impl Watched {
         length <= now.since(self.since)
     }
 
-    /// Both, each with its kind.
-    pub(super) fn states(&self) -> [(AlertKind, State); 2] {
+    /// All, each with its kind.
+    pub(super) fn states(&self) -> [(AlertKind, State); 3] {
         [
             (AlertKind::Breaching, self.breaching),
             (AlertKind::NoData, self.no_data),
+            (AlertKind::Acting, self.acting),
         ]
     }
 }

@@ -11,6 +11,9 @@
 //! where the window is shorter than a slice, it is as long as one. Slices that are good or bad as a whole surely burn
 //! when they are enough to be sure of, or when the window's requests surely have more bad ones than a good slice may.
 //!
+//! Who wants to hear of it is told that Sloop acts, too: that breakers are ordered to open to protect the SLO, whatever it burns.
+//! That is about the SLO, so it is said once, with its first objective.
+//!
 //! It says at each step which alerts there are ([`Signal::Alert`]); whoever
 //! delivers them finds out what of it is news. It never acts on the mesh.
 //! Of one that is not there any more because it was withdrawn while it fired, [`World::withdrawn_alerts`] says that it is over.
@@ -99,6 +102,8 @@ pub enum AlertKind {
     Breaching,
     /// Nobody reports.
     NoData,
+    /// Breakers are ordered to open to protect the SLO.
+    Acting,
 }
 
 /// How an alert stands.
@@ -125,6 +130,7 @@ impl Controller for Alert {
         let lookback = Duration::from_millis(intent.lookback_ms);
         let after = intent.after();
         intent.remember(memory, world);
+        let mut is_ordered = intent.acting && world.is_ordered(&intent.slo);
         let mut decision = Decision::default();
         let mut because = Vec::new();
         for ((index, target), watched) in intent.objectives.iter().zip(&mut memory.objectives) {
@@ -140,6 +146,9 @@ impl Controller for Alert {
                 None => watched.is_watched_for(lookback, now).then_some(true),
             };
             watched.no_data = watched.no_data.next(is_silent, after, now);
+            // An order is over in ten seconds: nobody is to wait for it to go on.
+            let is_ordered = core::mem::take(&mut is_ordered);
+            watched.acting = watched.acting.next(Some(is_ordered), Duration::ZERO, now);
             let summary = intent.summary(counted.filter(|_| known.is_some()), *target);
             for (kind, state) in watched.states() {
                 if let Some(alert) = intent.alert(&objective, (kind, state), &summary) {
@@ -238,6 +247,7 @@ impl AlertIntent {
         let is_wanted = match kind {
             AlertKind::Breaching => self.when.breaching,
             AlertKind::NoData => self.when.no_data,
+            AlertKind::Acting => self.acting,
         };
         let (state, since, until) = match state {
             State::Calm => return None,

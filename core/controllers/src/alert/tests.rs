@@ -35,6 +35,7 @@ fn intent() -> AlertIntent {
             resolved: true,
             no_data: false,
         },
+        acting: false,
         targets: vec![AlertTarget {
             name: "phone".to_owned(),
             url: "http://127.0.0.1:1/".to_owned(),
@@ -215,6 +216,58 @@ fn only_who_wants_to_hear_is_told() {
     let mut below = intent();
     below.op = Comparison::Lt;
     assert_eq!(told(&below), 0, "it is above");
+}
+
+/// Whether breakers are ordered to open, from the second 1 on.
+fn told_of_orders(
+    wanted: &AlertIntent,
+    ordered: impl IntoIterator<Item = bool>,
+) -> Vec<(u64, AlertState)> {
+    let (mut world, mut memory) = (World::default(), AlertMemory::default());
+    let (mut last, mut told) = (None, Vec::new());
+    for (second, is_ordered) in (1..).zip(ordered) {
+        world.begin_step(at(second));
+        world.observe(saw(second, (100, 0)));
+        let slo = |name: &str| Signal::Ordered {
+            slo: SloName::try_from(name).unwrap(),
+        };
+        world.add_signals([slo("other")]);
+        world.add_signals(is_ordered.then(|| slo("pay")));
+        let alerts = alerts(&Alert.step(wanted, &mut memory, &world));
+        assert!(alerts.len() <= 1, "once for the SLO: {alerts:?}");
+        let now = alerts.first().map(|alert| {
+            assert_eq!((alert.kind, alert.objective.index), (AlertKind::Acting, 0));
+            assert_eq!(alert.targets.len(), 1);
+            alert.state
+        });
+        if now != last {
+            told.extend(now.map(|state| (second, state)));
+        }
+        last = now;
+    }
+    told
+}
+
+#[test]
+fn who_wants_to_hear_of_it_is_told_of_orders_whatever_burns() {
+    let target = Target::parse(0.99).unwrap();
+    let wanted = AlertIntent {
+        acting: true,
+        after_ms: 120_000,
+        objectives: vec![(0, target), (1, target)],
+        ..intent()
+    };
+    let orders = || {
+        let off = core::iter::repeat_n(false, 5);
+        let on = core::iter::repeat_n(true, 10);
+        off.chain(on).chain(core::iter::repeat_n(false, 70))
+    };
+    // A minute after the last second in which there was an order.
+    assert_eq!(
+        told_of_orders(&wanted, orders()),
+        [(6, Firing), (75, Resolved)]
+    );
+    assert_eq!(told_of_orders(&intent(), orders()), []);
 }
 
 #[test]

@@ -135,6 +135,7 @@ pub(super) fn objective(hypothesis: &Hypothesis, world: &World) -> Result<Known,
         | Signal::Alert(_)
         | Signal::Watched { .. }
         | Signal::Experimenting { .. }
+        | Signal::Ordered { .. }
         | Signal::BudgetLeft { .. } => None,
     });
     let (scope, target, left) =

@@ -29,9 +29,9 @@ pub use orders::Orders;
 #[cfg(test)]
 pub(crate) use retry::retry_limits as derived_retry_limits;
 pub(crate) use retry::{fewer, retry_status};
-pub(crate) use shed::{earlier, shed_status};
 #[cfg(test)]
 pub(crate) use shed::shed_limits as derived_shed_limits;
+pub(crate) use shed::{earlier, shed_status};
 
 use core::fmt::Write as _;
 use core::time::Duration;
@@ -48,7 +48,7 @@ use crate::detect::Hypotheses;
 use crate::lease;
 use crate::slo::share;
 use crate::words::{Length, Percent, joined};
-use crate::{BreakerState, Controller, Decision, SloIntent, Stage, World};
+use crate::{BreakerState, Controller, Decision, Signal, SloIntent, Stage, World};
 
 /// Derives breakers, shedding, deadlines and retry budgets from SLOs that are actionable, or in shadow mode.
 #[derive(Clone, Copy, Debug)]
@@ -103,8 +103,13 @@ impl Controller for DerivedBreak {
         let decision = guard.decide(ByScope::new(rules, stricter));
         let decision = with_shedding(decision, (intent, &derived), mode, world.now());
         let decision = deadline::added(decision, (intent, &derived), mode, world.now());
-        let decision = retry::with_retry_budgets(decision, (intent, &derived), mode, world.now());
+        let mut decision =
+            retry::with_retry_budgets(decision, (intent, &derived), mode, world.now());
         memory.derived = derived;
+        if mode == Mode::Enforce && memory.ends_at(world.now()).is_some() {
+            let slo = intent.name.clone();
+            decision.signals.push(Signal::Ordered { slo });
+        }
         decision
     }
 }

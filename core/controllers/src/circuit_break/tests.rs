@@ -628,3 +628,29 @@ proptest! {
         prop_assert_eq!(DerivedBreak.step(&intent, &mut memory, &world).policies, first);
     }
 }
+
+#[test]
+fn an_order_is_said_as_long_as_it_holds_where_breakers_obey() {
+    let said = |mode: SloMode| -> Vec<u64> {
+        let (mut world, mut memory) = (World::default(), Orders::default());
+        let intent = slo(mode, 0.999);
+        let mut is_said = |second: u64| {
+            world.begin_step(at(second));
+            let bad = if (5..9).contains(&second) { 100 } else { 0 };
+            world.observe(saw("a", second, (100, bad)));
+            let decision = DerivedBreak.step(&intent, &mut memory, &world);
+            let is_order = Signal::Ordered {
+                slo: intent.name.clone(),
+            };
+            decision.signals.contains(&is_order)
+        };
+        (1..=40).filter(|second| is_said(*second)).collect()
+    };
+    let acting = said(SloMode::Actionable);
+    let first = acting.first().copied().unwrap();
+    assert!((5..9).contains(&first), "{first}");
+    // An order lasts ten seconds.
+    assert_eq!(acting, Vec::from_iter(first..first + 10));
+    assert_eq!(said(SloMode::Shadow), [0; 0]);
+    assert_eq!(said(SloMode::Monitored), [0; 0]);
+}

@@ -61,6 +61,7 @@ fn changed(decisions: &[&Decided], id: &ObjectiveId) -> Option<ChangeStatus> {
         | Signal::Watched { .. }
         | Signal::Objective { .. }
         | Signal::Experimenting { .. }
+        | Signal::Ordered { .. }
         | Signal::BudgetLeft { .. } => None,
     });
     changes.next()

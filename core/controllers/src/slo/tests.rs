@@ -114,6 +114,7 @@ fn speed(intent: &SloIntent, world: &World) -> Option<Speed> {
         | Signal::Watched { .. }
         | Signal::Objective { .. }
         | Signal::Experimenting { .. }
+        | Signal::Ordered { .. }
         | Signal::BudgetLeft { .. } => None,
     })
 }

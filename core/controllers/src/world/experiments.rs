@@ -28,6 +28,7 @@ impl Experiments {
                 | Signal::Alert(_)
                 | Signal::Watched { .. }
                 | Signal::Objective { .. }
+                | Signal::Ordered { .. }
                 | Signal::BudgetLeft { .. } => {}
             }
         }

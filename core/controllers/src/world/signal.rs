@@ -1,7 +1,7 @@
 //! Facts that one stage derives for the later ones.
 
 use serde::{Deserialize, Serialize};
-use sloop_model::{ObjectiveId, Scope, ServiceName, Target, WallTime};
+use sloop_model::{ObjectiveId, Scope, ServiceName, SloName, Target, WallTime};
 
 use crate::{AlertStatus, ChangeStatus, World};
 
@@ -50,6 +50,11 @@ pub enum Signal {
         /// Requests that may still be bad; nothing when not known, negative when overspent.
         left: Option<f64>,
     },
+    /// Breakers are ordered to open to protect the SLO, and they obey.
+    Ordered {
+        /// Which SLO.
+        slo: SloName,
+    },
     /// An experiment injects faults.
     Experimenting {
         /// Its name.
@@ -78,6 +83,7 @@ impl Signal {
             | Self::Changed { .. }
             | Self::Watched { .. }
             | Self::Objective { .. }
+            | Self::Ordered { .. }
             | Self::Experimenting { .. }
             | Self::BudgetLeft { .. } => None,
         }
@@ -91,6 +97,7 @@ impl Signal {
             | Self::Changed { .. }
             | Self::Watched { .. }
             | Self::Objective { .. }
+            | Self::Ordered { .. }
             | Self::BudgetLeft { .. } => false,
         }
     }
@@ -126,6 +133,7 @@ impl World {
             | Signal::Alert(_)
             | Signal::Watched { .. }
             | Signal::Objective { .. }
+            | Signal::Ordered { .. }
             | Signal::Experimenting { .. }
             | Signal::BudgetLeft { .. } => None,
         };
@@ -150,9 +158,16 @@ impl World {
             | Signal::Alert(_)
             | Signal::Watched { .. }
             | Signal::Objective { .. }
+            | Signal::Ordered { .. }
             | Signal::Experimenting { .. }
             | Signal::BudgetLeft { .. } => None,
         };
         self.signals.iter().filter_map(until).max()
+    }
+
+    /// Whether breakers are ordered to open to protect `slo`.
+    pub(crate) fn is_ordered(&self, slo: &SloName) -> bool {
+        let is_order = |signal: &Signal| matches!(signal, Signal::Ordered { slo: of } if of == slo);
+        self.signals.iter().any(is_order)
     }
 }
