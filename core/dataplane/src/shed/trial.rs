@@ -173,12 +173,12 @@ impl Trial {
 
     /// Whether it was tried in vain, and the pause is not over; not while it is tried for another strain.
     pub(super) fn has_given_up(&self) -> bool {
-        matches!(self.state, State::GivenUp { .. }) && !self.turns.is_one_tried(self.last)
+        matches!(self.state, State::GivenUp { .. }) && !self.turns.tries(None, self.last)
     }
 
     /// Whether it is being tried because of slowness, or was not in vain a moment ago.
     pub(super) fn is_against_a_queue(&self) -> bool {
-        if self.turns.tries(Strain::Slowness, self.last) {
+        if self.turns.tries(Some(Strain::Slowness), self.last) {
             return true;
         }
         match &self.state {
@@ -283,7 +283,7 @@ impl Trial {
                 };
                 self.pause = (self.pause * 2).min(Self::PAUSE_MAX);
                 self.given_up = self.given_up.saturating_add(1);
-                self.turns.is_one_tried(now)
+                self.turns.tries(None, now)
             }
             State::GivenUp {
                 strain: tried,
@@ -293,7 +293,7 @@ impl Trial {
                 since,
             } if now < *until && *tried == strain && strength.lately < lately.saturating_mul(2) => {
                 if now.since(*since) < (Self::WINDOW_MIN + wait).min(Self::WINDOW_MAX) {
-                    return self.turns.is_one_tried(now);
+                    return self.turns.tries(None, now);
                 }
                 *since = now;
                 let (without, time) = core::mem::take(&mut self.reaping).finish();
@@ -302,7 +302,7 @@ impl Trial {
                     self.pause = Self::PAUSE_MIN;
                     self.begin(strain, Window::new(strength, without, now));
                 }
-                did_help || self.turns.is_one_tried(now)
+                did_help || self.turns.tries(None, now)
             }
             state @ (State::Content { .. } | State::Trying { .. } | State::GivenUp { .. }) => {
                 let window = match state.remembers(strain, now) {

@@ -33,22 +33,13 @@ impl Turns {
         });
     }
 
-    /// Whether `strain` is being tried besides the present one, and was there a moment ago.
-    pub(super) fn tries(&self, strain: Strain, now: Time) -> bool {
-        let mut tried = self.tried(now);
-        tried.any(|other| other == strain)
-    }
-
-    /// Whether any is that was there a moment ago.
-    pub(super) fn is_one_tried(&self, now: Time) -> bool {
-        self.tried(now).next().is_some()
-    }
-
-    fn tried(&self, now: Time) -> impl Iterator<Item = Strain> {
-        let others = self.others.iter();
-        others.filter_map(move |(strain, state, last)| match state {
-            State::Trying { .. } => (now.since(*last) < Trial::WINDOW_MIN).then_some(*strain),
-            State::GivenUp { .. } | State::Content { .. } => None,
+    /// Whether `strain`, or any if that is none, is being tried besides the present one, and was there a moment ago.
+    #[inline(never)]
+    pub(super) fn tries(&self, strain: Option<Strain>, now: Time) -> bool {
+        self.others.iter().any(|(other, state, last)| {
+            matches!(state, State::Trying { .. })
+                && now.since(*last) < Trial::WINDOW_MIN
+                && strain.is_none_or(|strain| strain == *other)
         })
     }
 }
