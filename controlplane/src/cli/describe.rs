@@ -169,8 +169,7 @@ fn derived(objective: &ObjectiveStatus) -> Vec<(&'static str, String)> {
         lines.push(("Derived", trip.derivation.clone()));
     }
     if let Some(shed) = &objective.shed {
-        lines.push(("Sheds above", percent(Some(shed.level))));
-        lines.push(("Derived", shed.derivation.clone()));
+        lines.push(("Sheds", shed.derivation.clone()));
     }
     if let Some(deadline) = &objective.deadline {
         lines.push(("Deadline", span(deadline.limit_ms.into())));

@@ -31,6 +31,8 @@ pub struct Ordered {
     pub refused: u64,
     /// Those among them that would have failed, by what passed meanwhile.
     pub refused_bad: u64,
+    /// Those of which that is not known.
+    pub refused_unknown: u64,
 }
 
 impl Ordered {
@@ -41,9 +43,14 @@ impl Ordered {
             return None;
         }
         let breakers = explained.effects.iter().map(|effect| effect.acted.breakers);
-        let (refused, refused_bad) = breakers.fold((0, 0), |(refused, bad), one| {
-            (refused + one.refused, bad + one.refused_bad)
-        });
+        let (refused, refused_bad, refused_unknown) =
+            breakers.fold((0, 0, 0), |(refused, bad, unknown), one| {
+                (
+                    refused + one.refused,
+                    bad + one.refused_bad,
+                    unknown + one.refused_unknown,
+                )
+            });
         let decision = explained.decision;
         // What follows says what else protects the SLO all the time.
         let because = decision.because.split("; ").next().unwrap_or_default();
@@ -54,6 +61,7 @@ impl Ordered {
             intent: decision.intent,
             refused,
             refused_bad,
+            refused_unknown,
         })
     }
 }
@@ -99,13 +107,14 @@ pub fn decided(run: &Run) -> String {
         // Writing into a string cannot fail.
         writeln!(
             text,
-            "    {name} +{:.1} s, decision {}, {}: {}\n      refused {} requests while it held, of which about {} would have failed",
+            "    {name} +{:.1} s, decision {}, {}: {}\n      refused {} requests while it held, of which about {} would have failed, {} not known",
             Duration::from_millis(after_ms).as_secs_f64(),
             one.decision,
             one.intent,
             one.because,
             one.refused,
             one.refused_bad,
+            one.refused_unknown,
         )
         .ok();
     }
@@ -138,7 +147,7 @@ mod tests {
         let text = decided(&run);
         for part in [
             "    errors +0.9 s, decision 7, SLO/payments-availability: too much is bad\n",
-            "      refused 40 requests while it held, of which about 38 would have failed\n",
+            "      refused 40 requests while it held, of which about 38 would have failed, 2 not known\n",
             "payments-availability: checkout-1 75 %, edge-1 25 %\n",
         ] {
             assert!(text.contains(part), "{part}: {text}");

@@ -59,6 +59,7 @@ pub(super) fn run(enforcement: Enforcement) -> Observed {
             because: "too much is bad".to_owned(),
             refused: 40,
             refused_bad: 38,
+            refused_unknown: 2,
         }],
         spent: [("checkout-1", 180), ("edge-1", 60)]
             .map(|(name, bad)| Spent {
