@@ -129,7 +129,8 @@ const OF_EACH_KIND: &str = r#"
 - {apiVersion: sloop.dev/v1, kind: FilterSettings, metadata: {name: e}, spec: {stats: {enabled: true}}}
 - {apiVersion: sloop.dev/v1, kind: FilterSettings, metadata: {name: f}, spec: {service: s, side: server, respond: always,
    context: {deadlines: enforce, join: {entries: 1024}}, spans: {cluster: c, sampling: 12.5%},
-   dimensions: {caller: {xfcc: true}, origin: {baggage: o}, values_max: 16}, stats: {enabled: true, metrics_max: null}}}
+   dimensions: {caller: {xfcc: true}, origin: {baggage: o}, values_max: 16}, stats: {enabled: true, metrics_max: null},
+   health_checks: [{headers: [{name: user-agent, prefix: kube-probe/}]}, {path: {exact: /healthz}, headers: null}]}}
 - {apiVersion: sloop.dev/v1, kind: FaultInjection, metadata: {name: g}, spec: {service: s, fault: {share: 5%, control: 5%,
    delay: {quantiles: [["50%", 10], [9900, 200]]}, criticality: [sheddable], expires_at: "2026-12-01T12:00:00Z"}}}
 - {apiVersion: sloop.dev/v1, kind: CircuitBreaker, metadata: {name: h}, spec: {service: s, mode: metrics_only, limits: {window_calls: 100,

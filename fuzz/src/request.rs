@@ -25,6 +25,7 @@ const CONFIG: &[u8] = br#"{
            {"id": "wild", "mode": "shadow", "caller": "spiffe://a/b", "expires_at_ms": 1700000000000},
            {"id": "bot", "match": {"headers": [{"name": "user-agent", "exact": "bot"}]}, "expires_at_ms": 1700000000000}],
   "scopes": [
+    {"service": "shop", "route": "health-checks", "spared": true, "match": [{"headers": [{"name": "user-agent", "prefix": "kube-"}]}]},
     {"service": "shop", "route": "charge", "match": [
       {"authority": ["shop", "shop:8080"], "method": ["POST"], "path": {"exact": "/charge"}},
       {"path": {"template": "/users/{id}/items/{item}"}, "headers": [{"name": "x-tenant", "exact": "a"}]}]},

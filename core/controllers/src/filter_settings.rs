@@ -1,9 +1,9 @@
-//! What filters of a service are told beside policies: what to tell apart, trace and show.
+//! What filters of a service are told beside policies: what to tell apart, trace and show, and what is a health check.
 
 use serde::{Deserialize, Serialize};
 use sloop_model::{
-    ContextSettings, DeadlineMode, DimensionSettings, FilterConfig, ServiceName, Side,
-    SpanSettings, StatsSettings, TraceResponse,
+    ContextSettings, DeadlineMode, DimensionSettings, FilterConfig, RequestMatch, ServiceName,
+    Side, SpanSettings, StatsSettings, TraceResponse,
 };
 
 /// Settings for the filters of one service, or of all. What is absent is left to settings that are about
@@ -37,6 +37,9 @@ pub struct FilterSettings {
     /// Whether counts become statistics of Envoy.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stats: Option<StatsSettings>,
+    /// Which requests only ask whether a service is there; any of them fits. They are set apart from all routes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub health_checks: Option<Vec<RequestMatch>>,
 }
 
 impl FilterSettings {
@@ -58,7 +61,19 @@ impl FilterSettings {
         parts.find_map(|settings| settings.dimensions.as_ref())
     }
 
-    /// Writes into `config` what `all` say about it: of each part what is about the fewest. A service
+    /// Which requests at the filter of `service` on `side` are health checks, as `all` say; none where nobody says it.
+    pub(crate) fn health_checks<'a>(
+        all: &'a [Self],
+        service: &ServiceName,
+        side: Side,
+    ) -> &'a [RequestMatch] {
+        let holding = Self::holding(all, service, side);
+        let mut parts = holding.into_iter().rev();
+        let said = parts.find_map(|settings| settings.health_checks.as_deref());
+        said.unwrap_or_default()
+    }
+
+    /// Writes into `config` what `all` say about it, but for scopes: of each part what is about the fewest. A service
     /// counts before a side.
     pub(crate) fn apply(all: &[Self], config: &mut FilterConfig) {
         let unsaid = config.trace.context.deadlines;

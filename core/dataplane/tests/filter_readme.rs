@@ -15,7 +15,7 @@ fn every_example_is_taken() {
         .skip(1)
         .filter_map(|rest| rest.split("```").next())
         .collect();
-    assert_eq!(examples.len(), 25, "at least one per feature");
+    assert_eq!(examples.len(), 26, "at least one per feature");
     for example in examples {
         match FilterConfig::parse(example.as_bytes()) {
             Ok(config) => Plane::new([1; 4]).configure(&config, Time::from_nanos(0)),

@@ -67,10 +67,14 @@ pub struct HeaderMatch {
     #[cfg_attr(feature = "schema", schemars(length(min = 1, max = RequestMatch::TEXT_BYTES_MAX)))]
     #[cfg_attr(feature = "schema", schemars(regex(pattern = "^[^A-Z]+$")))]
     pub name: String,
-    /// The value, exactly; any value when absent.
+    /// The value, exactly. Any value where `prefix` is absent, too.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "schema", schemars(length(max = RequestMatch::TEXT_BYTES_MAX)))]
     pub exact: Option<String>,
+    /// The beginning of the value, byte by byte; instead of `exact`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(length(max = RequestMatch::TEXT_BYTES_MAX)))]
+    pub prefix: Option<String>,
 }
 
 /// Why a match cannot be.
@@ -103,6 +107,9 @@ pub enum InvalidMatch {
         /// As given.
         given: String,
     },
+    /// Which of them was meant?
+    #[error("a header has exact and prefix; it may have one of them")]
+    HeaderValue,
 }
 
 impl RequestMatch {
@@ -111,48 +118,81 @@ impl RequestMatch {
     /// Bytes of one text: longer than any path that a person writes.
     pub const TEXT_BYTES_MAX: usize = 1_024;
 
+    /// Whether there is no condition.
+    const fn is_empty(&self) -> bool {
+        // To compare with the default would take the filter a comparison of every part.
+        let Self {
+            authority,
+            method,
+            path,
+            headers,
+        } = self;
+        authority.is_empty() && method.is_empty() && path.is_none() && headers.is_empty()
+    }
+
     /// Checks the conditions.
     ///
     /// # Errors
     ///
     /// When there is none, one can never hold, or a list or text is too long.
     pub fn check(&self) -> Result<(), InvalidMatch> {
-        if *self == Self::default() {
+        if self.is_empty() {
             return Err(InvalidMatch::Empty);
         }
-        for given in [self.authority.len(), self.method.len(), self.headers.len()] {
-            if Self::VALUES_MAX < given {
-                return Err(InvalidMatch::TooMany { given });
+        let mut longest = 0;
+        for texts in [&self.authority, &self.method] {
+            fits(texts)?;
+            for text in texts {
+                longest = text.len().max(longest);
             }
         }
+        fits(&self.headers)?;
         for header in &self.headers {
-            if header.name.is_empty() || header.name.chars().any(|c| c.is_ascii_uppercase()) {
-                return Err(InvalidMatch::HeaderName {
-                    given: header.name.clone(),
+            header.check()?;
+            longest = header.name.len().max(header.value().len()).max(longest);
+        }
+        if let Some(path) = self.path.as_ref().map(PathMatch::text) {
+            if path.as_bytes().first() != Some(&b'/') {
+                return Err(InvalidMatch::Path {
+                    given: path.to_owned(),
                 });
             }
+            longest = path.len().max(longest);
         }
-        let path = self.path.as_ref().map(PathMatch::text);
-        if let Some(path) = path.filter(|path| !path.starts_with('/')) {
-            return Err(InvalidMatch::Path {
-                given: path.to_owned(),
+        if Self::TEXT_BYTES_MAX < longest {
+            return Err(InvalidMatch::TooLong { given: longest });
+        }
+        Ok(())
+    }
+}
+
+/// Whether `list` is not too long.
+const fn fits<T>(list: &[T]) -> Result<(), InvalidMatch> {
+    if RequestMatch::VALUES_MAX < list.len() {
+        return Err(InvalidMatch::TooMany { given: list.len() });
+    }
+    Ok(())
+}
+
+impl HeaderMatch {
+    /// Whether its name can be one, and no more than one thing is said of its value.
+    fn check(&self) -> Result<(), InvalidMatch> {
+        if self.name.is_empty() || self.name.bytes().any(|byte| byte.is_ascii_uppercase()) {
+            return Err(InvalidMatch::HeaderName {
+                given: self.name.clone(),
             });
         }
-        let texts = self.authority.iter().chain(&self.method);
-        let headers = self
-            .headers
-            .iter()
-            .flat_map(|header| [Some(&header.name), header.exact.as_ref()])
-            .flatten();
-        match texts
-            .chain(headers)
-            .map(String::len)
-            .chain(path.map(str::len))
-            .find(|length| Self::TEXT_BYTES_MAX < *length)
-        {
-            Some(given) => Err(InvalidMatch::TooLong { given }),
-            None => Ok(()),
+        if self.exact.is_some() && self.prefix.is_some() {
+            return Err(InvalidMatch::HeaderValue);
         }
+        Ok(())
+    }
+
+    /// What the value is, or begins with; empty when any will do.
+    #[must_use]
+    pub fn value(&self) -> &str {
+        let value = self.exact.as_ref().or(self.prefix.as_ref());
+        value.map_or("", String::as_str)
     }
 }
 
@@ -180,13 +220,27 @@ mod tests {
         assert!(path("/a").check().is_ok());
         assert!(path("a").check().is_err());
         assert!(path(&format!("/{}", "a".repeat(1_024))).check().is_err());
-        let header = RequestMatch {
-            headers: vec![HeaderMatch {
-                name: "X-A".into(),
-                exact: None,
-            }],
-            ..RequestMatch::default()
-        };
-        assert!(header.check().is_err());
+        let text = |length: usize| Some("a".repeat(length));
+        for (name, exact, prefix, is_fine) in [
+            ("x-a", None, None, true),
+            ("X-A", None, None, false),
+            ("", None, None, false),
+            ("x-a", text(1_024), None, true),
+            ("x-a", text(1_025), None, false),
+            ("x-a", None, text(1_024), true),
+            ("x-a", None, text(1_025), false),
+            ("x-a", text(1), text(1), false),
+        ] {
+            let header = HeaderMatch {
+                name: name.into(),
+                exact,
+                prefix,
+            };
+            let headers = RequestMatch {
+                headers: vec![header],
+                ..RequestMatch::default()
+            };
+            assert_eq!(headers.check().is_ok(), is_fine, "{headers:?}");
+        }
     }
 }

@@ -120,6 +120,12 @@ impl RouteName {
         Self("other".into())
     }
 
+    /// The route of requests that only ask whether a service is there, where they are set apart.
+    #[must_use]
+    pub fn health_checks() -> Self {
+        Self("health-checks".into())
+    }
+
     /// Stands for every route of a service, in policies: a filter's configuration names each.
     #[must_use]
     pub fn any() -> Self {

@@ -238,13 +238,26 @@ impl Selector {
                 && self.slower_than_us.is_some_and(|limit| limit < latency_us))
     }
 
+    /// Whether there is no condition.
+    const fn is_empty(&self) -> bool {
+        let Self {
+            status,
+            grpc_status,
+            outcome,
+            flags,
+            slower_than_us,
+        } = self;
+        let selects_codes = !status.is_empty() || !grpc_status.is_empty() || !outcome.is_empty();
+        !selects_codes && *flags == 0 && slower_than_us.is_none()
+    }
+
     /// Checks the conditions.
     ///
     /// # Errors
     ///
     /// When there is none, too many, or one can never hold.
     pub fn check(&self) -> Result<(), InvalidSelector> {
-        if *self == Self::default() {
+        if self.is_empty() {
             return Err(InvalidSelector::Empty);
         }
         for given in [

@@ -61,11 +61,11 @@ impl Only {
     ///
     /// When there is no name, or one list has too many.
     pub fn check(&self) -> Result<(), InvalidSelector> {
-        if *self == Self::default() {
-            return Err(InvalidSelector::Empty);
-        }
         let lengths = self.lists().map(|(_, names)| names.len());
         let longest = lengths.into_iter().max().unwrap_or_default();
+        if longest == 0 {
+            return Err(InvalidSelector::Empty);
+        }
         if Selector::CONDITIONS_MAX < longest {
             return Err(InvalidSelector::TooMany { given: longest });
         }

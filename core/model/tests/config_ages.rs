@@ -59,7 +59,7 @@ fn in_todays_words(mut config: Value) -> Value {
     let scopes = &mut config["scopes"];
     say(
         scopes,
-        &json!({"criticality": null, "deny": [], "shed": null, "deadline": null, "retries": null}),
+        &json!({"criticality": null, "spared": false, "deny": [], "shed": null, "deadline": null, "retries": null}),
     );
     for scope in scopes.as_array_mut().unwrap() {
         if let Some(breaker) = scope.get_mut("breaker") {

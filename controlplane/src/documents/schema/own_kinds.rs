@@ -6,8 +6,13 @@ use super::super::sloop::envoy_resource;
 use super::filter_parts::{Parts, moment, part};
 use super::{list, object, optional, or_null, text};
 
-pub(super) fn route_set() -> Value {
-    let texts = || list(json!({"type": ["string", "null"]}));
+/// Texts, which may be left out.
+fn texts() -> Value {
+    list(json!({"type": ["string", "null"]}))
+}
+
+/// Conditions on requests.
+fn request_match() -> Value {
     let path = object(
         &[],
         &[
@@ -21,8 +26,15 @@ pub(super) fn route_set() -> Value {
             ),
         ],
     );
-    let header = object(&["name"], &[("name", text()), ("exact", optional(text()))]);
-    let matches = object(
+    let header = object(
+        &["name"],
+        &[
+            ("name", text()),
+            ("exact", optional(text())),
+            ("prefix", optional(text())),
+        ],
+    );
+    object(
         &[],
         &[
             ("authority", texts()),
@@ -30,14 +42,17 @@ pub(super) fn route_set() -> Value {
             ("path", or_null(path)),
             ("headers", list(header)),
         ],
-    );
+    )
+}
+
+pub(super) fn route_set() -> Value {
     let route = object(
         &["name", "match"],
         &[
             ("name", text()),
             (
                 "match",
-                json!({"type": "array", "minItems": 1, "items": matches}),
+                json!({"type": "array", "minItems": 1, "items": request_match()}),
             ),
             (
                 "criticality",
@@ -108,6 +123,7 @@ pub(super) fn filter_settings() -> Value {
             ("spans", or_null(part("SpanSettings"))),
             ("dimensions", or_null(part("DimensionSettings"))),
             ("stats", or_null(part("StatsSettings"))),
+            ("health_checks", list(request_match())),
         ],
     )
 }

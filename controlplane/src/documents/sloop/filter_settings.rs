@@ -1,4 +1,4 @@
-//! The kind `FilterSettings`: what filters tell apart, trace and show, by service and side.
+//! The kind `FilterSettings`: what filters tell apart, trace, show and take for health checks, by service and side.
 
 use sloop_controllers::FilterSettings;
 use sloop_model::{FilterConfig, TraceOwner, TraceResponse};
@@ -6,6 +6,7 @@ use sloop_model::{FilterConfig, TraceOwner, TraceResponse};
 use super::super::metadata::Metadata;
 use super::super::reader::Fields;
 use super::part::{self, Part};
+use super::route_set;
 use super::target::read_side;
 
 /// Reads settings of filters.
@@ -19,6 +20,7 @@ pub(super) fn read(document: &Fields<'_>, metadata: &Metadata<'_>) -> Option<Fil
         "spans",
         "dimensions",
         "stats",
+        "health_checks",
     ])?;
     let service = fields.get("service").map(|at| at.parse());
     let side = fields.get("side").map(|at| read_side(&at));
@@ -33,6 +35,9 @@ pub(super) fn read(document: &Fields<'_>, metadata: &Metadata<'_>) -> Option<Fil
     let spans = read_part(&fields, "spans", Part::Spans);
     let dimensions = read_part(&fields, "dimensions", Part::Dimensions);
     let stats = read_part(&fields, "stats", Part::Stats);
+    let health_checks = fields
+        .get("health_checks")
+        .map(|at| route_set::read_matches(&at));
     let context = context?;
     let settings = FilterSettings {
         name: metadata.name.clone(),
@@ -44,6 +49,7 @@ pub(super) fn read(document: &Fields<'_>, metadata: &Metadata<'_>) -> Option<Fil
         spans: spans?.and_then(|config| config.spans),
         dimensions: dimensions?.and_then(|config| config.dimensions),
         stats: stats?.map(|config| config.stats),
+        health_checks: health_checks.map_or(Some(None), |read| read.map(Some))?,
     };
     let owner = settings.context.as_ref().map(|context| context.owner);
     if let (Some(TraceOwner::Envoy), Some(at)) = (owner, fields.get("spans")) {

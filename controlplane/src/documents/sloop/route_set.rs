@@ -39,7 +39,9 @@ fn read_routes(at: &At<'_>) -> Option<Vec<NamedRoute>> {
             continue;
         };
         let name = fields.required("name").and_then(|at| read_name(&at));
-        let matches = fields.required("match").and_then(|at| read_matches(&at));
+        let matches = fields
+            .required("match")
+            .and_then(|at| read_some_matches(&at));
         let Some(name) = name else {
             continue;
         };
@@ -72,11 +74,17 @@ fn read_name(at: &At<'_>) -> Option<RouteName> {
     at.parse()
 }
 
-fn read_matches(at: &At<'_>) -> Option<Vec<RequestMatch>> {
-    let items = at.items(FilterConfig::MATCHES_MAX)?;
-    if items.is_empty() {
+/// As [`read_matches`], of which there must be one.
+fn read_some_matches(at: &At<'_>) -> Option<Vec<RequestMatch>> {
+    if at.items(usize::MAX)?.is_empty() {
         at.refuse("has 0 items; it must have at least 1");
     }
+    read_matches(at)
+}
+
+/// Reads conditions on requests, any of which fits; those that are wrong are complained about and left out.
+pub(super) fn read_matches(at: &At<'_>) -> Option<Vec<RequestMatch>> {
+    let items = at.items(FilterConfig::MATCHES_MAX)?;
     Some(items.iter().filter_map(read_match).collect())
 }
 
@@ -114,11 +122,15 @@ fn read_path(at: &At<'_>) -> Option<PathMatch> {
 fn read_headers(at: &At<'_>) -> Option<Vec<HeaderMatch>> {
     let items = at.items(RequestMatch::VALUES_MAX)?;
     let read = |at: &At<'_>| {
-        let fields = at.fields(&["name", "exact"])?;
-        let exact = fields.get("exact").map(|at| at.text());
+        let fields = at.fields(&["name", "exact", "prefix"])?;
+        let [exact, prefix] = ["exact", "prefix"].map(|name| {
+            let text = fields.get(name).map(|at| at.text().map(str::to_owned));
+            text.map_or(Some(None), |read| read.map(Some))
+        });
         Some(HeaderMatch {
             name: fields.required_text("name")?.to_owned(),
-            exact: exact.map_or(Some(None), |read| read.map(|text| Some(text.to_owned())))?,
+            exact: exact?,
+            prefix: prefix?,
         })
     };
     items.iter().map(read).collect()

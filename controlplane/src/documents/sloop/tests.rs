@@ -260,7 +260,8 @@ fn settings_of_filters_are_read_and_the_same_ones_refused() {
         &[
             settings(
                 "a",
-                "service: s, spans: {cluster: otel, sampling: 1%}, respond: always",
+                "service: s, spans: {cluster: otel, sampling: 1%}, respond: always, health_checks: \
+                 [{headers: [{name: user-agent, prefix: kube-probe/}]}, {path: {exact: /healthz}}]",
             ),
             settings(
                 "b",
@@ -275,6 +276,10 @@ fn settings_of_filters_are_read_and_the_same_ones_refused() {
     };
     assert_eq!(a.spans.as_ref().unwrap().sampling.as_fraction(), 0.01);
     assert!(b.context.as_ref().unwrap().join.is_some());
+    let checks = a.health_checks.as_deref().unwrap();
+    assert_eq!(checks.len(), 2);
+    assert_eq!(checks[0].headers[0].prefix.as_deref(), Some("kube-probe/"));
+    assert_eq!(b.health_checks, None);
     let twice = [settings("a", "service: s"), settings("b", "service: s")];
     let loaded = read_texts(&twice, NOW);
     assert_eq!(
@@ -297,6 +302,14 @@ fn settings_of_filters_are_read_and_the_same_ones_refused() {
         (
             "context: {join: {entries: 1}}",
             "spec.context.join: entries is 1; it must be from 4 to 65536",
+        ),
+        (
+            "health_checks: [{headers: [{name: user-agent, exact: a, prefix: b}]}]",
+            "spec.health_checks[0]: a header has exact and prefix; it may have one of them",
+        ),
+        (
+            "health_checks: [{}]",
+            "spec.health_checks[0]: the match has no condition; give at least one",
         ),
     ] {
         assert_eq!(wrong("FilterSettings", spec), [said]);

@@ -1,8 +1,8 @@
 //! What a configuration is told beside policies, and what must go so that a filter takes it.
 
 use sloop_model::{
-    Criticality, DenyRule, Dimension, FilterConfig, Module, Objective, ScopeConfig, TraceOwner,
-    TraceResponse,
+    Criticality, DenyRule, Dimension, FilterConfig, Module, Objective, RequestMatch, RouteName,
+    ScopeConfig, ServiceName, Side, TraceOwner, TraceResponse,
 };
 
 use super::Configured;
@@ -24,9 +24,44 @@ impl Configured {
         for scope in &mut self.config.scopes {
             scope.criticality = criticality(scope, route_sets);
         }
+        self.set_health_checks_apart(settings);
         self.without_unasked();
         self.without_surplus();
         self
+    }
+
+    /// Puts a scope for health checks before all others, on which nothing holds: also what holds on all routes does not.
+    fn set_health_checks_apart(&mut self, settings: &[FilterSettings]) {
+        let FilterConfig {
+            service,
+            side,
+            scopes,
+            ..
+        } = &mut self.config;
+        let matches = FilterSettings::health_checks(settings, service, *side);
+        if matches.is_empty() {
+            return;
+        }
+        let apart = health_checks(service, *side, matches);
+        scopes.retain(|scope| {
+            let is_other = (&scope.service, &scope.route) != (&apart.service, &apart.route);
+            if !is_other {
+                self.left_out.push(format!(
+                    "{} {} ({side}): the FilterSettings that hold here keep this name for health checks",
+                    scope.service, scope.route,
+                ));
+            }
+            is_other
+        });
+        for scope in surplus(scopes, FilterConfig::SCOPES_MAX - 1) {
+            self.left_out.push(format!(
+                "{} {} ({side}): a filter may have {} scopes, and one is for health checks",
+                scope.service,
+                scope.route,
+                FilterConfig::SCOPES_MAX
+            ));
+        }
+        scopes.insert(0, apart);
     }
 
     /// Leaves out objectives that ask for a dimension by which the filter tells nobody apart: they would count nothing.
@@ -102,6 +137,27 @@ impl Configured {
             });
         }
         self
+    }
+}
+
+/// The scope of health checks at sidecars of `service`. Of those that go out nobody says whom they ask.
+fn health_checks(service: &ServiceName, side: Side, matches: &[RequestMatch]) -> ScopeConfig {
+    ScopeConfig {
+        service: match side {
+            Side::Server => service.clone(),
+            Side::Client => ServiceName::unknown(),
+        },
+        route: RouteName::health_checks(),
+        matches: matches.to_vec(),
+        objectives: Vec::new(),
+        criticality: None,
+        spared: true,
+        deny: Vec::new(),
+        breaker: None,
+        shed: None,
+        deadline: None,
+        retries: None,
+        faults: Vec::new(),
     }
 }
 

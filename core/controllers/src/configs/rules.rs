@@ -84,6 +84,7 @@ impl<'a> Rules<'a> {
             matches,
             objectives: self.objectives(route),
             criticality: None,
+            spared: false,
             deny: self.denials(route),
             breaker: self.breaker(route),
             shed: self.shed(route),

@@ -564,6 +564,96 @@ fn routes_have_their_criticality_and_filters_their_settings() {
 }
 
 /// An objective of an SLO of `mode` that selects what it counts.
+fn checks(json: &str) -> FilterSettings {
+    serde_json::from_str(json).unwrap()
+}
+
+/// Whatever holds on all routes does not hold on health checks.
+#[test]
+fn health_checks_are_set_apart_and_nothing_holds_on_them() {
+    let all = checks(
+        r#"{"name": "all", "health_checks": [
+            {"headers": [{"name": "user-agent", "prefix": "kube-probe/"}]}, {"path": {"exact": "/healthz"}}]}"#,
+    );
+    let sets = [routes("payments", &[], &["charge", "refund"])];
+    let mut policies = Vec::new();
+    for side in [Side::Server, Side::Client] {
+        let rules = [
+            count(0),
+            breaks(0.99),
+            deny("d"),
+            budget(1),
+            deadline(Mode::Enforce, 9),
+        ];
+        policies.extend(rules.map(|rule| policy("payments", "*", side, rule)));
+    }
+    for (side, own) in [(Side::Server, "payments"), (Side::Client, "unknown")] {
+        let made = bare(side, &sets, &policies).with(core::slice::from_ref(&all), &sets);
+        made.config.check().unwrap();
+        assert_eq!(made.left_out, [""; 0]);
+        let expected = ["health-checks", "charge", "refund", "other"];
+        let routes = made.config.scopes.iter().map(|scope| scope.route.as_str());
+        assert_eq!(routes.collect::<Vec<_>>(), expected, "before all others");
+        let apart = &made.config.scopes[0];
+        assert_eq!(apart.service.as_str(), own);
+        assert_eq!(Some(&apart.matches), all.health_checks.as_ref());
+        let written = serde_json::to_value(apart).unwrap();
+        let mut fields: Vec<&String> = written.as_object().unwrap().keys().collect();
+        fields.sort();
+        assert_eq!(fields, ["match", "route", "service", "spared"]);
+        for scope in &made.config.scopes[1..] {
+            assert!(!scope.spared && scope.breaker.is_some(), "{}", scope.route);
+        }
+    }
+}
+
+#[test]
+fn a_service_may_say_that_it_has_no_health_checks() {
+    let all = checks(r#"{"name": "all", "health_checks": [{"path": {"exact": "/healthz"}}]}"#);
+    let none = checks(r#"{"name": "none", "service": "payments", "health_checks": []}"#);
+    let other = checks(r#"{"name": "other", "service": "shop", "health_checks": []}"#);
+    for (settings, expected) in [
+        (vec![], 0),
+        (vec![all.clone()], 1),
+        (vec![all.clone(), other], 1),
+        (vec![all, none], 0),
+    ] {
+        let made = bare(Side::Server, &[], &[]).with(&settings, &[]);
+        assert_eq!(made.config.scopes.len(), expected, "{settings:?}");
+    }
+}
+
+#[test]
+fn what_health_checks_leave_no_room_for_is_said() {
+    let all = checks(r#"{"name": "all", "health_checks": [{"path": {"exact": "/healthz"}}]}"#);
+    let named: Vec<String> = (1..FilterConfig::SCOPES_MAX)
+        .map(|number| format!("r{number}"))
+        .chain(["health-checks".to_owned()])
+        .collect();
+    let named: Vec<&str> = named.iter().map(String::as_str).collect();
+    let sets = [routes("payments", &[], &named)];
+    let settings = core::slice::from_ref(&all);
+    let made = bare(Side::Server, &sets, &[]).with(settings, &sets);
+    made.config.check().unwrap();
+    assert_eq!(made.config.scopes.len(), FilterConfig::SCOPES_MAX);
+    assert_eq!(
+        made.left_out,
+        [
+            "payments health-checks (server): the FilterSettings that hold here keep this name for health checks"
+        ]
+    );
+    let sets = [
+        routes("payments", &[], &named[..named.len() - 1]),
+        routes("payments", &[], &["z"]),
+    ];
+    let made = bare(Side::Server, &sets, &[]).with(settings, &sets);
+    made.config.check().unwrap();
+    assert_eq!(
+        made.left_out,
+        ["payments z (server): a filter may have 1024 scopes, and one is for health checks"]
+    );
+}
+
 fn guarding(index: u32, mode: Mode) -> Rule {
     let Rule::Count(mut objective) = count(index) else {
         unreachable!()

@@ -94,6 +94,7 @@ fn all_conditions_must_hold() {
             headers: vec![HeaderMatch {
                 name: "x-key".into(),
                 exact: Some("stolen".into()),
+                prefix: None,
             }],
             ..RequestMatch::default()
         }),

@@ -37,6 +37,8 @@ pub(super) struct Policy {
     pub(super) faults: Faults,
     /// Whether there is a retry budget, unless it has expired.
     pub(super) bounds_retries: bool,
+    /// Whether deny rules leave its requests alone.
+    pub(super) is_spared: bool,
 }
 
 /// When and where a configuration is put in force.
@@ -142,6 +144,7 @@ impl Entry {
                 has_guards: config.objectives.iter().any(|one| one.guards.is_some()),
                 faults: Faults::new(&config.faults, sidecar),
                 bounds_retries: config.retries.is_some(),
+                is_spared: config.spared,
             })
         });
         self.counts.adopt(&self.policy.objectives);

@@ -8,7 +8,7 @@ mod path;
 
 use sloop_model::{HeaderMatch, RequestMatch};
 
-use crate::bytes::{is_same, is_same_in_any_case};
+use crate::bytes::{begins_with, is_same, is_same_in_any_case};
 use crate::headers::Request;
 use path::Path;
 
@@ -55,11 +55,14 @@ pub(crate) struct Compiled {
     headers: Vec<Header>,
 }
 
-/// A header that must be there, with this value if one is given.
+/// A header that must be there, with a value that begins so.
 #[derive(Debug)]
 struct Header {
     name: Box<[u8]>,
-    exact: Option<Box<[u8]>>,
+    /// Empty when any value will do.
+    value: Box<[u8]>,
+    /// Whether nothing may be behind that.
+    is_whole: bool,
 }
 
 #[derive(Debug)]
@@ -72,7 +75,8 @@ impl Compiled {
     pub(crate) fn new(rule: &RequestMatch) -> Self {
         let header = |header: &HeaderMatch| Header {
             name: boxed(&header.name),
-            exact: header.exact.as_deref().map(boxed),
+            value: boxed(header.value()),
+            is_whole: header.exact.is_some(),
         };
         Self {
             authorities: rule
@@ -117,10 +121,8 @@ impl Header {
     fn fits(&self, request: &Request<'_>) -> bool {
         request.headers.iter().any(|(name, value)| {
             is_same(&self.name, name)
-                && self
-                    .exact
-                    .as_ref()
-                    .is_none_or(|exact| is_same(exact, value))
+                && begins_with(value, &self.value)
+                && (!self.is_whole || self.value.len() == value.len())
         })
     }
 }

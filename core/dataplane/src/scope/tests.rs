@@ -90,10 +90,12 @@ fn all_conditions_must_hold_and_each_list_needs_one() {
             HeaderMatch {
                 name: "x-a".into(),
                 exact: Some("1".into()),
+                prefix: None,
             },
             HeaderMatch {
                 name: "x-b".into(),
                 exact: None,
+                prefix: None,
             },
         ],
         ..RequestMatch::default()
@@ -111,6 +113,39 @@ fn all_conditions_must_hold_and_each_list_needs_one() {
         &[(":method", "GET"), ("x-a", "0"), ("x-b", "")]
     ));
     assert!(!claims(&rule, &[(":method", "GET"), ("x-a", "1")]));
+}
+
+#[test]
+fn a_header_is_what_it_must_be_or_begins_so() {
+    let text = |text: &str| Some(text.to_owned());
+    for (exact, prefix, given, expected) in [
+        (None, None, "", true),
+        (None, None, "kube-probe/1.34", true),
+        (text("kube-probe/"), None, "kube-probe/", true),
+        (text("kube-probe/"), None, "kube-probe/1.34", false),
+        (text("kube-probe/"), None, "kube-probe", false),
+        (text(""), None, "", true),
+        (text(""), None, "a", false),
+        (None, text("kube-probe/"), "kube-probe/1.34", true),
+        (None, text("kube-probe/"), "kube-probe/", true),
+        (None, text("kube-probe/"), "kube-probe", false),
+        (None, text("kube-probe/"), "Kube-Probe/1.34", false),
+        (None, text("kube-probe/"), "a kube-probe/1.34", false),
+        (None, text(""), "a", true),
+    ] {
+        let header = HeaderMatch {
+            name: "user-agent".into(),
+            exact,
+            prefix,
+        };
+        let rule = RequestMatch {
+            headers: vec![header],
+            ..RequestMatch::default()
+        };
+        let agent = [(":path", "/"), ("user-agent", given)];
+        assert_eq!(claims(&rule, &agent), expected, "{rule:?} {given}");
+        assert!(!claims(&rule, &[("x-user-agent", given)]));
+    }
 }
 
 #[test]

@@ -155,6 +155,9 @@ pub struct ScopeConfig {
     /// When absent they count as `critical`, and carry nothing on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub criticality: Option<Criticality>,
+    /// Whether no deny rule looks at its requests, also none beside the scopes: they only ask whether anybody is there.
+    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+    pub spared: bool,
     /// Requests that are refused because of what they are.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[cfg_attr(feature = "schema", schemars(length(max = DenyRule::MAX)))]

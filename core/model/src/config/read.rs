@@ -97,6 +97,7 @@ impl FromJson for ScopeConfig {
             matches: fields.or_default("match"),
             objectives: fields.or_default("objectives"),
             criticality: fields.optional("criticality"),
+            spared: fields.or_default("spared"),
             deny: fields.or_default("deny"),
             breaker: fields.optional("breaker"),
             shed: fields.optional("shed"),

@@ -91,6 +91,11 @@ fn a_refusal_names_field_value_and_bound() {
             "scopes[0].match[0]: path \"charge\"",
         ),
         (
+            "\"name\": \"user-agent\", \"prefix\"",
+            "\"name\": \"user-agent\", \"exact\": \"shop\", \"prefix\"",
+            "scopes[0].match[0]: a header has exact and prefix; it may have one of them",
+        ),
+        (
             "\"limit_ms\": 3000",
             "\"limit_ms\": 600001",
             "scopes[0].deadline.limit_ms: limit_ms is 600001; it must be from 1 to 600000",

@@ -43,6 +43,25 @@ fn no_rule_takes_more_than_its_share() {
     assert_eq!((denial.counts.refused, denial.counts.over_share), (50, 50));
 }
 
+/// Two scopes beside a rule that denies everything everywhere.
+#[test]
+fn no_rule_looks_at_a_scope_that_is_spared() {
+    let everything = r#""deny": [{"id": "d", "match": {"path": {"prefix": "/"}}, "share_max": 10000,
+                                  "expires_at_ms": 4102444800000}]"#;
+    let spared = [r#""spared": true"#, everything].join(", ");
+    let scopes = [scope("a", &spared), scope("b", "")].join(", ");
+    let mut bench = Bench::new(&and(&config(&scopes), everything));
+    for _ in 0..10 {
+        assert_eq!(ask(&mut bench, 200, 0), Verdict::Pass);
+        let begun = bench.begin_with(Side::Server, "b", &[(":path", b"/b")], 0);
+        assert!(is_blocked(begun.verdict));
+        bench.end(begun.exchange, 200, 0);
+    }
+    let report = bench.report(1_000).unwrap();
+    assert_eq!(report.denials[0].counts.refused, 10);
+    assert_eq!(outcome(&report.scopes[0], Outcome::Success), 10);
+}
+
 #[test]
 fn a_shadow_blocks_nobody_and_says_what_it_would_have_cost() {
     let mut bench = Bench::new(&denying(r#", "mode": "shadow", "share_max": 10000"#, 60));

@@ -36,6 +36,7 @@ impl FromJson for HeaderMatch {
         let rule = Self {
             name: fields.required("name"),
             exact: fields.optional("exact"),
+            prefix: fields.optional("prefix"),
         };
         fields.end();
         rule
