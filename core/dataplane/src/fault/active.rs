@@ -1,8 +1,11 @@
 //! How many requests faults touch at a time.
 //!
 //! A request is touched from the moment at which a fault is injected until it
-//! ends, as in `max_active_faults` of Envoy's own fault filter. What a cap keeps
-//! out passes, is counted, and belongs to no arm.
+//! ends, as for `max_active_faults` of Envoy's own fault filter. That cap is for
+//! the requests of all workers together, which Envoy counts in one gauge per
+//! filter; these are for one VM, which is one worker: to know of the others
+//! would take a call for each request that is touched. What a cap keeps out
+//! passes, is counted, and belongs to no arm.
 
 use sloop_model::{ExperimentKey, FaultRule};
 
