@@ -51,7 +51,7 @@ const KINDS: [(&str, &[&str]); 7] = [
 
 // Compilers differ in their instructions, so that bound has a tenth to spare. The others are exact.
 fn cases() -> Vec<Case> {
-    let groups = [passed(), ruled(), asked_more(), joined()];
+    let groups = [passed(), ruled(), asked_more(), joined(), sent_out()];
     groups.into_iter().flatten().collect()
 }
 
@@ -131,6 +131,13 @@ fn ruled() -> Vec<Case> {
             ([3, 1, 1, 0, 1, 0, 0], 353),
         ),
         case(
+            "ordinary, health checks set apart",
+            probed(),
+            traced(),
+            [6, 2, 5, 7_450],
+            ([3, 1, 1, 0, 1, 0, 0], 353),
+        ),
+        case(
             "given a deadline",
             pay(&json!({"deadline": {"limit_ms": 3_000, "expires_at_ms": u64::MAX}})),
             traced(),
@@ -143,6 +150,13 @@ fn ruled() -> Vec<Case> {
             traced(),
             EVERYTHING_ON.most(),
             ([3, 1, 1, 0, 2, 0, 0], 373),
+        ),
+        case(
+            "everything on, with retries, B3 and joining",
+            more_on(),
+            traced(),
+            [11, 2, 5, 8_650],
+            ([3, 1, 1, 0, 6, 0, 0], 490),
         ),
         Case {
             // The filter answers, and nobody else is asked.
@@ -231,6 +245,35 @@ fn joined() -> Vec<Case> {
     ]
 }
 
+/// To a service that is called, which this Envoy tries again.
+fn sent_out() -> Vec<Case> {
+    let bounded = || {
+        outbound(&pay(
+            &json!({"retries": {"limits": {"share": 1_000, "least": 3}}}),
+        ))
+    };
+    let mut counted = bounded();
+    counted["dimensions"] = json!({"attempts": true});
+    let out = |name, configuration, most, (kinds, bytes)| Case {
+        answer: ask_outbound,
+        ..case(name, configuration, traced(), most, (kinds, bytes))
+    };
+    vec![
+        out(
+            "outbound, retries bounded",
+            bounded(),
+            [6, 2, 5, 4_700],
+            ([3, 1, 1, 0, 1, 0, 0], 353),
+        ),
+        out(
+            "outbound, retries bounded, attempts counted",
+            counted,
+            [7, 3, 5, 5_000],
+            ([3, 1, 1, 1, 1, 0, 0], 391),
+        ),
+    ]
+}
+
 /// What SLOs bring to a route: objectives, and a breaker that is closed.
 fn guarded() -> Value {
     json!({
@@ -251,6 +294,33 @@ fn ordinary() -> Value {
     scope["faults"] =
         json!([{"id": "none", "share": 0, "abort_status": 503, "expires_at_ms": u64::MAX}]);
     scope
+}
+
+/// As [`ordinary`], behind a scope for health checks of four kinds: of the request's headers one is compared by each.
+fn probed() -> Value {
+    let mut configuration = pay(&ordinary());
+    let by = |agent: Value| {
+        let mut header = json!({"name": "user-agent"});
+        header
+            .as_object_mut()
+            .unwrap()
+            .extend(agent.as_object().unwrap().clone());
+        json!({"headers": [header]})
+    };
+    let apart = json!({
+        "service": "shop", "route": "health-checks", "spared": true,
+        "match": [
+            {"path": {"exact": "/grpc.health.v1.Health/Check"}},
+            by(json!({"exact": "Envoy/HC"})),
+            by(json!({"prefix": "kube-probe/"})),
+            by(json!({"prefix": "ELB-HealthChecker/"})),
+        ],
+    });
+    configuration["scopes"]
+        .as_array_mut()
+        .unwrap()
+        .insert(0, apart);
+    configuration
 }
 
 /// Requests are joined by their `x-request-id`, within `reach`.
@@ -318,6 +388,15 @@ fn all_on() -> Value {
     configuration["dimensions"] = json!({"caller": {"header": "x-caller"}});
     configuration["stats"] = json!({"enabled": true});
     configuration["spans"] = json!({"cluster": "otel", "sampling": 0});
+    configuration
+}
+
+/// As [`all_on`], and what is left: retries that are bounded, B3 in four headers, and joining.
+fn more_on() -> Value {
+    let mut configuration = all_on();
+    configuration["scopes"][0]["retries"] = json!({"limits": {"share": 1_000, "least": 3}});
+    configuration["trace"]["context"]["b3"] = json!("multi");
+    configuration["trace"]["context"]["join"] = json!({"expires_ms": 60_000});
     configuration
 }
 
