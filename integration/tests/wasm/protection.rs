@@ -64,6 +64,102 @@ fn what_was_denied_is_reported_whatever_was_pushed() {
     assert_eq!(counted.outcomes.get(Outcome::Blocked.index()), Some(&1));
 }
 
+/// The largest share that rules may refuse, and which of ten requests within a second are refused (`x`).
+#[test]
+fn a_rule_refuses_no_more_than_its_share() {
+    for (share, expected) in [
+        (10_000, "xxxxxxxxxx"),
+        (5_000, ".x.x.x.x.x"),
+        (2_500, "...x...x.."),
+        (1_000, ".........x"),
+        (999, ".........."),
+    ] {
+        let mut vm = denying(&json!({"share_max": share}));
+        for second in 0..3 {
+            let fates = (0..10).map(|_| match paid(&mut vm, 200).times_sent() {
+                0 => 'x',
+                _ => '.',
+            });
+            assert_eq!(fates.collect::<String>(), expected, "{share} in {second}");
+            vm.advance(millis(1_000));
+        }
+        let refused = 3 * expected.matches('x').count();
+        let mut counts = [0; 2];
+        for _ in 0..2 {
+            for denial in reported(&mut vm).denials {
+                counts[0] += usize::try_from(denial.refused).unwrap();
+                counts[1] += usize::try_from(denial.over_share).unwrap();
+            }
+        }
+        assert_eq!(counts, [refused, 30 - refused], "{share}");
+    }
+}
+
+/// The share is that of the route as a whole, so two rules refuse no more than one, and a route is not another's.
+#[test]
+fn rules_together_refuse_no_more_than_a_share_of_a_route() {
+    let mut vm = bare();
+    let rule = |id: &str, vm: &Vm| {
+        json!({
+            "id": id, "match": {"path": {"prefix": "/"}}, "share_max": 2_500, "expires_at_ms": vm.wall_ms() + 60_000,
+        })
+    };
+    let mut configuration = pay(&json!({}));
+    configuration["deny"] = json!([rule("one", &vm), rule("other", &vm)]);
+    push(&mut vm, &configuration);
+    for path in ["/pay", "/else"] {
+        let fates = (0..8).map(|_| ask(&mut vm, Request::get(path), Response::status(200)));
+        let passed: u32 = fates.map(|fate| fate.times_sent()).sum();
+        assert_eq!(passed, 6, "{path}");
+    }
+}
+
+/// Health checks have a scope of their own, which nothing else that holds is about.
+#[test]
+fn health_checks_are_counted_apart_and_nothing_meets_them() {
+    let mut vm = bare();
+    let expires_at_ms = vm.wall_ms() + 60_000;
+    let mut configuration = pay(&json!({
+        "objectives": [{"id": {"slo": "served", "index": 0}}],
+        "breaker": {"mode": "forced_open", "expires_at_ms": expires_at_ms, "limits": {
+            "window_ms": 1_000, "calls_min": 5, "failed_max": 5_000,
+            "open_ms": 1_000, "open_max_ms": 10_000, "probes": 1,
+        }},
+    }));
+    let apart = json!({
+        "service": "shop", "route": "health-checks", "spared": true,
+        "match": [{"path": {"exact": "/pay/healthz"}, "headers": [{"name": "user-agent", "prefix": "kube-probe/"}]},
+                  {"headers": [{"name": "user-agent", "exact": "Envoy/HC"}]}],
+    });
+    configuration["scopes"]
+        .as_array_mut()
+        .unwrap()
+        .insert(0, apart);
+    configuration["deny"] = json!([
+        {"id": "all", "match": {"path": {"prefix": "/"}}, "share_max": 10_000, "expires_at_ms": expires_at_ms},
+    ]);
+    push(&mut vm, &configuration);
+    for (path, agent, is_spared) in [
+        ("/pay/healthz", "kube-probe/1.34", true),
+        ("/pay", "kube-probe/1.34", false),
+        ("/pay/healthz", "curl/8", false),
+        ("/pay", "Envoy/HC", true),
+        ("/pay", "Envoy/HC2", false),
+    ] {
+        let request = Request::get(path).header("user-agent", agent);
+        let ended = ask(&mut vm, request, Response::status(503));
+        assert_eq!(ended.times_sent(), u32::from(is_spared), "{path} {agent}");
+        assert_eq!(ended.sent("traceparent").is_some(), is_spared);
+    }
+    let report = reported(&mut vm);
+    let apart = scope(&report, "health-checks").unwrap();
+    assert_eq!(apart.outcomes.get(Outcome::ServerError.index()), Some(&2));
+    assert!(apart.objectives.is_empty());
+    let pay = scope(&report, "pay").unwrap();
+    assert_eq!(pay.requests, 3);
+    assert_eq!(pay.outcomes.get(Outcome::Blocked.index()), Some(&3));
+}
+
 #[test]
 fn a_rule_ends_by_itself() {
     let mut vm = bare();
