@@ -17,6 +17,8 @@ pub struct Fixed {
     pub callee: SocketAddr,
     /// What both of them speak.
     pub protocol: Value,
+    /// Fields of how Envoy speaks with both of them.
+    pub upstream: Value,
     /// Who takes reports, and who takes spans (the cluster `otel`).
     pub control_plane: Option<SocketAddr>,
     pub collector: Option<SocketAddr>,
@@ -46,6 +48,7 @@ impl Fixed {
             app,
             callee: app,
             protocol: json!({"http_protocol_options": {}}),
+            upstream: json!({}),
             control_plane: None,
             collector: None,
             manager: json!({}),
@@ -73,9 +76,9 @@ impl Fixed {
     fn bootstrap(&self, inbound: SocketAddr, outbound: SocketAddr) -> Value {
         let more = [("sloop_xds", self.control_plane), ("otel", self.collector)];
         let grpc = more.into_iter().filter_map(|(name, at)| {
-            at.map(|at| cluster(name, at, &json!({"http2_protocol_options": {}})))
+            at.map(|at| cluster(name, at, &json!({"http2_protocol_options": {}}), &json!({})))
         });
-        let same = |name, at| cluster(name, at, &self.protocol);
+        let same = |name, at| cluster(name, at, &self.protocol, &self.upstream);
         let clusters: Vec<Value> = [same("app", self.app), same("callee", self.callee)]
             .into_iter()
             .chain(grpc)
@@ -185,16 +188,17 @@ pub fn with(mut value: Value, more: &Value) -> Value {
     }
 }
 
-fn cluster(name: &str, at: SocketAddr, protocol: &Value) -> Value {
+fn cluster(name: &str, at: SocketAddr, protocol: &Value, more: &Value) -> Value {
+    let protocol = json!({
+        "@type": "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
+        "explicit_http_config": protocol,
+    });
     json!({
         "name": name,
         "type": "STATIC",
         "connect_timeout": "1s",
         "typed_extension_protocol_options": {
-            "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
-                "@type": "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
-                "explicit_http_config": protocol,
-            },
+            "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": with(protocol, more),
         },
         "load_assignment": {
             "cluster_name": name,
