@@ -9,12 +9,15 @@
 
 mod support;
 
+use http::StatusCode;
+use sloop_controllers::{Counts, SloStatus};
 use sloop_controlplane::admin::api::{DenialStatus, Event, Happened, ScopeStatus};
 use sloop_controlplane::ads::Variant;
-use sloop_integration::envoy::Upstream;
+use sloop_integration::envoy::{Caller, Upstream};
 use sloop_integration::eventually::eventually;
+use sloop_model::Side;
 use support::control::{Control, expiry};
-use support::{SOON, Sidecar};
+use support::{SOON, Sidecar, raw};
 
 const DOCUMENTS: &str = "
 apiVersion: sloop.dev/v1
@@ -81,6 +84,87 @@ async fn settings_deny_rules_and_shedding_reach_the_filter_and_what_they_did_com
         let stats = sidecar.envoy.stats("sloop_requests").await.ok()?;
         let is_shed = |(name, _): &(String, u64)| name.contains("sloop_outcome=.=shed");
         stats.iter().any(is_shed).then_some(())
+    })
+    .await
+    .unwrap();
+}
+
+const HEALTH_CHECKS: &str = "
+apiVersion: sloop.dev/v1
+kind: FilterSettings
+metadata: {name: everybody}
+spec: {health_checks: [{headers: [{name: user-agent, prefix: kube-probe/}]}]}
+---
+apiVersion: openslo/v1
+kind: SLO
+metadata: {name: served, annotations: {sloop.dev/mode: actionable}}
+spec:
+  service: shop
+  indicator:
+    metadata: {name: served}
+    spec:
+      ratioMetric:
+        counter: true
+        good: {metricSource: {type: sloop, spec: {service: shop}}}
+        total: {metricSource: {type: sloop, spec: {service: shop}}}
+  timeWindow: [{duration: 28d, isRolling: true}]
+  budgetingMethod: Occurrences
+  objectives: [{target: 0.9}]
+";
+
+/// The service fails them all, which would open the breaker that the SLO implies, and spend its budget.
+#[tokio::test]
+async fn health_checks_are_counted_apart_and_in_no_slo() {
+    let app = Upstream::start().await.unwrap();
+    let control = Control::start(support::module()).await;
+    control.declare(HEALTH_CHECKS);
+    let sidecar = Sidecar::start(app.address(), control.grpc, Variant::Delta).await;
+    let agent = ("user-agent", "kube-probe/1.34");
+    let probe = |caller: &Caller| {
+        let lines: [(&str, &[u8]); 1] = [(agent.0, agent.1.as_bytes())];
+        let address = caller.address();
+        async move { raw::status(&raw::ask(address, &raw::get(b"/pay", &lines)).await) }
+    };
+    eventually(SOON, "all workers run with it", async || {
+        // Nothing else is asked for, so that nothing else can have been counted.
+        probe(&sidecar.inbound).await;
+        probe(&sidecar.outbound).await;
+        let slos: Vec<SloStatus> = control.list("/v1/slos").await?;
+        (slos.len() == 1 && control.is_everywhere().await).then_some(())
+    })
+    .await
+    .unwrap();
+    app.answer(StatusCode::SERVICE_UNAVAILABLE);
+    for _ in 0..100 {
+        assert_eq!(probe(&sidecar.inbound).await, Some(503));
+    }
+    app.answer(StatusCode::OK);
+    let statuses = sidecar.inbound.statuses("/pay", 10).await.unwrap();
+    assert_eq!(statuses, [200; 10], "no breaker has opened");
+    let counts = eventually(SOON, "the budget has counted them", async || {
+        let slos: Vec<SloStatus> = control.list("/v1/slos").await?;
+        slos[0].objectives[0]
+            .counts
+            .filter(|counts| 10 <= counts.total)
+    });
+    let counts = counts.await.unwrap();
+    assert_eq!(
+        counts,
+        Counts {
+            total: 10,
+            good: 10
+        }
+    );
+    eventually(SOON, "they are shown by themselves", async || {
+        let scopes: Vec<ScopeStatus> = control.list("/v1/scopes").await?;
+        let has = |service: &str, side: Side, least: u64| {
+            let apart = scopes.iter().find(|it| {
+                (it.service.as_str(), it.route.as_str(), it.side)
+                    == (service, "health-checks", side)
+            });
+            apart.is_some_and(|it| least <= it.requests)
+        };
+        (has("shop", Side::Server, 100) && has("unknown", Side::Client, 1)).then_some(())
     })
     .await
     .unwrap();
