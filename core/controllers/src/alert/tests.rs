@@ -69,39 +69,56 @@ fn saw(second: u64, (total, bad): (u64, u64)) -> Observation {
     }
 }
 
-/// Plays what was seen in each second, from 1 on (nothing: nobody reported), and returns all changes of
-/// state: the second, the kind and the state.
-fn changes(
+/// Plays what the sidecar of each objective saw in each second, from 1 on (nothing: it did not report), and returns what `told`
+/// says of alerts whenever that is new: the second, and that.
+fn walk<const OBJECTIVES: usize, T: PartialEq>(
     intent: &AlertIntent,
-    seen: impl IntoIterator<Item = Option<(u64, u64)>>,
-) -> Vec<(u64, AlertKind, AlertState)> {
+    seen: impl IntoIterator<Item = [Option<(u64, u64)>; OBJECTIVES]>,
+    told: impl Fn(&AlertStatus) -> T,
+) -> Vec<(u64, T)> {
     let mut world = World::default();
     let mut memory = AlertMemory::default();
-    let mut last = Vec::new();
-    let mut changes = Vec::new();
+    let mut changes: Vec<(u64, T)> = Vec::new();
+    let mut last: Vec<T> = Vec::new();
     for (second, seen) in (1..).zip(seen) {
         world.begin_step(at(second));
         world.cut(&cuts(intent));
-        if let Some(seen) = seen {
-            world.observe(saw(second, seen));
+        for (index, seen) in (0..).zip(seen) {
+            let Some(seen) = seen else { continue };
+            let mut report = saw(second, seen);
+            report.node = format!("node-{index}");
+            report.incarnation = index;
+            report.scopes[0].objectives[0].id.index = u32::try_from(index).unwrap();
+            world.observe(report);
         }
-        let decision = Alert.step(intent, &mut memory, &world);
-        let now: Vec<(AlertKind, AlertState)> = alerts(&decision)
-            .iter()
-            .map(|alert| (alert.kind, alert.state))
-            .collect();
-        for one in &now {
-            if !last.contains(one) {
-                changes.push((second, one.0, one.1));
+        let alerts = alerts(&Alert.step(intent, &mut memory, &world));
+        for one in alerts.iter().map(&told) {
+            if !last.contains(&one) {
+                changes.push((second, one));
             }
         }
-        last = now;
+        last = alerts.iter().map(&told).collect();
     }
     changes
 }
 
-/// The slices that the objectives of `intent` are cut into.
+/// What [`walk`] sees of one objective: all changes of state, with the second and the kind.
+fn changes(
+    intent: &AlertIntent,
+    seen: impl IntoIterator<Item = Option<(u64, u64)>>,
+) -> Vec<(u64, AlertKind, AlertState)> {
+    let seen = seen.into_iter().map(|seen| [seen]);
+    walk(intent, seen, |alert| (alert.kind, alert.state))
+        .into_iter()
+        .map(|(second, (kind, state))| (second, kind, state))
+        .collect()
+}
+
+/// The slices that the objectives of `intent` are cut into, and the whole where it is on a composite.
 fn cuts(intent: &AlertIntent) -> BTreeMap<ObjectiveId, Cut> {
+    if let Some(slo) = &intent.composite {
+        return crate::slo::cuts(core::iter::once(&**slo));
+    }
     let slices = intent.slices.iter();
     let cut = slices.map(|(index, slicing)| {
         let id = ObjectiveId {
@@ -443,39 +460,16 @@ fn on_both(budgeting: BudgetingMethod) -> AlertIntent {
     }
 }
 
-/// As [`changes`], where each objective is reported on by another sidecar: the second, the objective and the state.
+/// What [`walk`] sees of two objectives: all changes of state, with the second and the objective.
 fn of_each(
     intent: &AlertIntent,
     seen: impl IntoIterator<Item = [Option<(u64, u64)>; 2]>,
 ) -> Vec<(u64, String, AlertState)> {
-    let mut world = World::default();
-    let mut memory = AlertMemory::default();
-    let mut last = Vec::new();
-    let mut changes = Vec::new();
-    for (second, seen) in (1..).zip(seen) {
-        world.begin_step(at(second));
-        world.cut(&crate::slo::cuts(intent.composite.as_deref().into_iter()));
-        for (index, seen) in (0..).zip(seen) {
-            let Some(seen) = seen else { continue };
-            let mut report = saw(second, seen);
-            report.node = format!("node-{index}");
-            report.incarnation = index;
-            report.scopes[0].objectives[0].id.index = u32::try_from(index).unwrap();
-            world.observe(report);
-        }
-        let alerts = alerts(&Alert.step(intent, &mut memory, &world));
-        let now: Vec<(String, AlertState)> = alerts
-            .iter()
-            .map(|alert| (objective_name(alert.objective.index), alert.state))
-            .collect();
-        for one in &now {
-            if !last.contains(one) {
-                changes.push((second, one.0.clone(), one.1));
-            }
-        }
-        last = now;
-    }
-    changes
+    let told = |alert: &AlertStatus| (objective_name(alert.objective.index), alert.state);
+    walk(intent, seen, told)
+        .into_iter()
+        .map(|(second, (objective, state))| (second, objective, state))
+        .collect()
 }
 
 /// 1.5 times what a target of 99 % allows.
