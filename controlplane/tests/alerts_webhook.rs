@@ -32,6 +32,7 @@ fn alert(url: &str, state: AlertState) -> AlertStatus {
         },
         service: ServiceName::try_from("payments").unwrap(),
         labels: BTreeMap::new(),
+        annotations: BTreeMap::new(),
         severity: "page".to_owned(),
         kind: AlertKind::Breaching,
         state,

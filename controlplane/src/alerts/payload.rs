@@ -7,10 +7,9 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use serde::Serialize;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
-use sloop_controllers::{AlertKind, AlertReason, AlertState, AlertStatus, objective_name};
+use sloop_controllers::{AlertKind, AlertState, AlertStatus, objective_name};
 use sloop_model::WallTime;
 
 use crate::labels::sanitized;
@@ -38,27 +37,24 @@ fn labels(alert: &AlertStatus) -> BTreeMap<String, String> {
     labels
 }
 
-/// What is known, in words.
-#[derive(Serialize)]
-struct Annotations<'a> {
-    summary: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    reason: Option<&'static str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    acting: Option<&'a str>,
-    /// A number, but annotations are texts.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    decision: Option<String>,
-}
-
-fn annotations(alert: &AlertStatus) -> Annotations<'_> {
+/// What is known, in words: what documents say for people, and ours. Those by names of ours are ours alone, also where we have
+/// nothing to say.
+fn annotations(alert: &AlertStatus) -> BTreeMap<String, String> {
+    let mut annotations = sanitized(&alert.annotations);
     let acting = alert.acting.as_ref();
-    Annotations {
-        summary: &alert.summary,
-        reason: alert.reason.map(AlertReason::word),
-        acting: acting.map(|acting| acting.because.as_str()),
-        decision: acting.map(|acting| acting.decision.to_string()),
+    let ours = [
+        ("summary", Some(alert.summary.clone())),
+        ("reason", alert.reason.map(|it| it.word().to_owned())),
+        ("acting", acting.map(|acting| acting.because.clone())),
+        ("decision", acting.map(|acting| acting.decision.to_string())),
+    ];
+    for (name, value) in ours {
+        match value {
+            Some(value) => annotations.insert(name.to_owned(), value),
+            None => annotations.remove(name),
+        };
     }
+    annotations
 }
 
 /// Names an alert as long as it has the same labels: 16 hexadecimal digits.
@@ -134,7 +130,7 @@ fn hex(bytes: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use sloop_controllers::Acting;
+    use sloop_controllers::{Acting, AlertReason};
 
     use super::super::outbox::tests::alert;
     use super::*;
@@ -202,6 +198,28 @@ mod tests {
         labelled.objective.index = sloop_controllers::SloIntent::COMPOSITE;
         let body = payload(&labelled, "phone");
         assert_eq!(body["commonLabels"]["objective"], "composite");
+    }
+
+    #[test]
+    fn annotations_of_documents_come_along_and_never_say_what_ours_do() {
+        let mut annotated = alert(AlertState::Firing);
+        let without = fingerprint(&annotated);
+        let given = [
+            ("runbook_url", "https://runbooks.example.com/pay"),
+            ("example.com/owner", "payments"),
+            ("summary", "nothing"),
+            ("reason", "withdrawn"),
+        ];
+        annotated.annotations = given
+            .map(|(key, value)| (key.to_owned(), value.to_owned()))
+            .into();
+        let body = payload(&annotated, "phone");
+        let annotations = json!({
+            "runbook_url": "https://runbooks.example.com/pay", "example_com_owner": "payments", "summary": "it burns",
+        });
+        assert_eq!(body["alerts"][0]["annotations"], annotations);
+        assert_eq!(body["commonAnnotations"], annotations);
+        assert_eq!(fingerprint(&annotated), without, "it is the same alert");
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! Turns the alert policies of an SLO into what controllers work with.
 
+use std::collections::BTreeMap;
+
 use sloop_controllers::{AlertIntent, AlertTarget, SloIntent};
 
 use super::intents::Context;
@@ -47,6 +49,7 @@ pub(super) fn of(
                 slo: intent.name.clone(),
                 service: intent.service.clone(),
                 labels: intent.labels.clone(),
+                annotations: annotations(slo, read),
                 objectives: objectives.clone(),
                 slices: slices.clone(),
                 composite: composite.clone(),
@@ -61,6 +64,13 @@ pub(super) fn of(
             })
         })
         .collect()
+}
+
+/// What comes with the alerts of a policy on `slo`: what both say, and of one key what the policy does.
+fn annotations(slo: &Slo, policy: &AlertPolicy) -> BTreeMap<String, String> {
+    let mut annotations = slo.annotations.clone();
+    annotations.extend(policy.annotations.clone());
+    annotations
 }
 
 /// Who of a policy's targets can be told.

@@ -20,10 +20,13 @@ const OURS: [&str; 3] = [MODE, DEADLINE, ACTING];
 const DISPLAY_NAME_CHARS_MAX: usize = 63;
 /// The longest name in bytes, by RFC 1123.
 const NAME_BYTES_MAX: usize = 63;
-/// Labels of one SLO that are kept: whoever routes alerts has a few, and each is sent with each alert.
-const LABELS_MAX: usize = 32;
+/// Labels, and as many annotations, of one document that are kept: whoever routes alerts has a few, and each is sent with
+/// each alert.
+const KEPT_MAX: usize = 32;
 /// The longest value of a label that is kept, in bytes: four times as long as its key may be.
 const LABEL_BYTES_MAX: usize = 256;
+/// The longest value of an annotation that is kept, in bytes: a paragraph, or the address of a runbook.
+const ANNOTATION_BYTES_MAX: usize = 1_024;
 /// The longest prefix of an annotation's key in characters, by OpenSLO's specification.
 const PREFIX_CHARS_MAX: usize = 253;
 
@@ -34,7 +37,9 @@ pub(super) struct Metadata<'a> {
     pub(super) name_spot: Spot,
     pub(super) display_name: Option<String>,
     /// All labels, in the order of the document.
-    pub(super) labels: Vec<Label<'a>>,
+    pub(super) labels: Vec<Pair<'a>>,
+    /// All annotations that are not ours, in the order of the document.
+    pub(super) annotations: Vec<Pair<'a>>,
     /// The value of [`MODE`], where it is given.
     pub(super) mode: Option<At<'a>>,
     /// The value of [`DEADLINE`], where it is given.
@@ -43,9 +48,9 @@ pub(super) struct Metadata<'a> {
     pub(super) acting: Option<At<'a>>,
 }
 
-/// A label as it is written.
+/// A label or an annotation as it is written.
 #[derive(Clone, Debug)]
-pub(super) struct Label<'a> {
+pub(super) struct Pair<'a> {
     key: &'a str,
     /// Of a list all of them, with commas between.
     value: String,
@@ -67,13 +72,15 @@ pub(super) fn read<'a>(parent: &Fields<'a>) -> Option<Metadata<'a>> {
         ));
     }
     let labels = read_labels(&fields);
-    let [mode, deadline, acting] = read_annotations(&fields);
+    let (ours, annotations) = read_annotations(&fields);
+    let [mode, deadline, acting] = ours;
     let name = fields.required("name")?;
     Some(Metadata {
         name: read_name(&name)?,
         name_spot: name.spot().clone(),
         display_name: (!display_name.is_empty()).then(|| display_name.to_owned()),
         labels,
+        annotations,
         mode,
         deadline,
         acting,
@@ -87,6 +94,7 @@ pub(super) fn nameless<'a>(spot: &Spot) -> Metadata<'a> {
         name_spot: spot.clone(),
         display_name: None,
         labels: Vec::new(),
+        annotations: Vec::new(),
         mode: None,
         deadline: None,
         acting: None,
@@ -134,17 +142,26 @@ pub(super) fn read_name(at: &At<'_>) -> Option<String> {
     is_label.then(|| name.to_owned())
 }
 
-/// The labels that an SLO keeps, by key: the first [`LABELS_MAX`] of those whose values are not too long. Notes say which are
-/// not kept.
-pub(super) fn kept(mut labels: Vec<Label<'_>>) -> BTreeMap<String, String> {
-    labels.sort_by_key(|label| label.key);
+/// The labels that an SLO keeps, by key. Notes say which it does not.
+pub(super) fn kept_labels(labels: Vec<Pair<'_>>) -> BTreeMap<String, String> {
+    kept(labels, "labels", LABEL_BYTES_MAX)
+}
+
+/// The annotations that come with the alerts of an SLO or of a policy, by key. Notes say which do not.
+pub(super) fn kept_annotations(annotations: Vec<Pair<'_>>) -> BTreeMap<String, String> {
+    kept(annotations, "annotations", ANNOTATION_BYTES_MAX)
+}
+
+/// The first [`KEPT_MAX`] by key of those whose values have at most `bytes_max`.
+fn kept(mut pairs: Vec<Pair<'_>>, what: &str, bytes_max: usize) -> BTreeMap<String, String> {
+    pairs.sort_by_key(|pair| pair.key);
     let mut kept = BTreeMap::new();
-    for Label { key, value, at } in labels {
+    for Pair { key, value, at } in pairs {
         let given = value.len();
-        let why = if LABEL_BYTES_MAX < given {
-            format!("is not kept: it has {given} bytes; labels of at most {LABEL_BYTES_MAX} are")
-        } else if LABELS_MAX <= kept.len() {
-            format!("is not kept: the first {LABELS_MAX} labels of an SLO are, by key")
+        let why = if bytes_max < given {
+            format!("is not kept: it has {given} bytes; {what} of at most {bytes_max} are")
+        } else if KEPT_MAX <= kept.len() {
+            format!("is not kept: the first {KEPT_MAX} {what} are, by key")
         } else {
             kept.insert(key.to_owned(), value);
             continue;
@@ -154,7 +171,7 @@ pub(super) fn kept(mut labels: Vec<Label<'_>>) -> BTreeMap<String, String> {
     kept
 }
 
-fn read_labels<'a>(metadata: &Fields<'a>) -> Vec<Label<'a>> {
+fn read_labels<'a>(metadata: &Fields<'a>) -> Vec<Pair<'a>> {
     let mut all = Vec::new();
     let labels = metadata
         .get("labels")
@@ -172,7 +189,7 @@ fn read_labels<'a>(metadata: &Fields<'a>) -> Vec<Label<'a>> {
             vec![value.clone()]
         };
         let texts: Vec<&str> = texts.iter().filter_map(At::text).collect();
-        all.push(Label {
+        all.push(Pair {
             key,
             value: texts.join(","),
             at: value,
@@ -181,9 +198,10 @@ fn read_labels<'a>(metadata: &Fields<'a>) -> Vec<Label<'a>> {
     all
 }
 
-/// The values of [`OURS`].
-fn read_annotations<'a>(metadata: &Fields<'a>) -> [Option<At<'a>>; 3] {
+/// The values of [`OURS`], and all others.
+fn read_annotations<'a>(metadata: &Fields<'a>) -> ([Option<At<'a>>; 3], Vec<Pair<'a>>) {
     let mut ours = [None, None, None];
+    let mut others = Vec::new();
     let annotations = metadata.get("annotations").and_then(|at| at.any_fields());
     for (key, value) in annotations.iter().flat_map(Fields::all) {
         if !is_annotation_key(key) {
@@ -192,7 +210,7 @@ fn read_annotations<'a>(metadata: &Fields<'a>) -> [Option<At<'a>>; 3] {
                  at most 63 characters after and 253 before the slash",
             );
         }
-        value.text();
+        let text = value.text().unwrap_or_default();
         let mut known = OURS.into_iter().zip(&mut ours);
         if let Some((_, slot)) = known.find(|(own, _)| *own == key) {
             *slot = Some(value);
@@ -200,9 +218,15 @@ fn read_annotations<'a>(metadata: &Fields<'a>) -> [Option<At<'a>>; 3] {
             value.refuse(format!("unknown annotation; {}", suggest::hint(key, &OURS)));
         } else if let Some(meant) = meant(key) {
             value.refuse(format!("did you mean {meant:?}?"));
+        } else {
+            others.push(Pair {
+                key,
+                value: text.to_owned(),
+                at: value,
+            });
         }
     }
-    ours
+    (ours, others)
 }
 
 /// Which of [`OURS`] somebody else's key was probably meant to be. Others may say `deadline` as well, so all of their

@@ -809,6 +809,42 @@ fn alert_policies_may_ask_for_orders_to_breakers_too() {
 }
 
 #[test]
+fn annotations_of_slo_and_policy_come_with_alerts_and_the_policys_count() {
+    let text = |of_slo: &str, of_policy: &str| {
+        let slo = alerting("[{alertPolicyRef: wake}]");
+        let slo = slo.replacen("annotations: {", &format!("annotations: {{{of_slo}"), 1);
+        let annotated = format!("{{name: wake, annotations: {{{of_policy}}}}}");
+        let policy = ALERTS.replacen("{name: wake}", &annotated, 1);
+        format!("{slo}---\n{policy}")
+    };
+    let annotations = |text: &str| {
+        let loaded = load(&[("a.yaml", text)]);
+        assert_eq!(loaded.problems, []);
+        let mut intents = loaded.intents.iter();
+        let (.., body) = intents.find(|(_, kind, _)| *kind == "alert").unwrap();
+        let alert: AlertIntent = serde_json::from_str(body).unwrap();
+        alert.annotations.into_iter().collect::<Vec<_>>()
+    };
+    let both = text(
+        "owner: payments, runbook_url: general, ",
+        "runbook_url: special, \"sloop.dev/alert-when-acting\": \"true\"",
+    );
+    let expected = [("owner", "payments"), ("runbook_url", "special")];
+    let expected = expected.map(|(key, value)| (key.to_owned(), value.to_owned()));
+    assert_eq!(annotations(&both), expected);
+    let long = |bytes: usize| text("", &format!("a: {}", "x".repeat(bytes)));
+    let is_noted = |text: &str| noted(&load(&[("a.yaml", text)]), "is not kept");
+    assert!(!is_noted(&long(1_024)) && is_noted(&long(1_025)));
+    assert_eq!(annotations(&long(1_025)), []);
+    let many = |last: u32| {
+        let all = (10..=last).map(|number| format!("a{number}: x"));
+        text("", &all.collect::<Vec<_>>().join(", "))
+    };
+    assert!(!is_noted(&many(41)) && is_noted(&many(42)));
+    assert_eq!(annotations(&many(99)).len(), 32);
+}
+
+#[test]
 fn what_alert_policies_may_ask_for_means_nothing_elsewhere() {
     let ours = "\"sloop.dev/alert-when-acting\": \"true\"";
     let slo = slo(

@@ -16,6 +16,7 @@ pub(in super::super) fn alert(state: AlertState) -> AlertStatus {
         },
         service: ServiceName::try_from("payments").unwrap(),
         labels: BTreeMap::new(),
+        annotations: BTreeMap::new(),
         severity: "page".to_owned(),
         kind: AlertKind::Breaching,
         state,

@@ -1,5 +1,7 @@
 //! The kinds about alerts.
 
+use std::collections::BTreeMap;
+
 use sloop_controllers::{AlertWhen, Comparison};
 
 use super::super::metadata::{self, Metadata};
@@ -19,6 +21,8 @@ pub(in crate::documents) enum Named<T> {
 /// An `AlertPolicy`.
 #[derive(Clone, Debug)]
 pub(in crate::documents) struct AlertPolicy {
+    /// Those that are not ours, by key.
+    pub(in crate::documents) annotations: BTreeMap<String, String>,
     pub(in crate::documents) when: AlertWhen,
     pub(in crate::documents) acting: bool,
     pub(in crate::documents) condition: Named<AlertCondition>,
@@ -106,7 +110,9 @@ pub(super) fn read_policy(
         .iter()
         .filter_map(|at| read_item(at, TARGET, |fields, _| read_target(fields)))
         .collect();
+    let annotations = metadata.map(|metadata| metadata.annotations.clone());
     Some(AlertPolicy {
+        annotations: metadata::kept_annotations(annotations.unwrap_or_default()),
         when,
         acting: acting.unwrap_or(Some(false))?,
         condition: conditions.into_iter().next()??,

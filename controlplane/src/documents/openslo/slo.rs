@@ -21,6 +21,8 @@ pub(in crate::documents) struct Slo {
     pub(in crate::documents) name: String,
     pub(in crate::documents) display_name: Option<String>,
     pub(in crate::documents) labels: BTreeMap<String, String>,
+    /// Those that are not ours; they come with alerts.
+    pub(in crate::documents) annotations: BTreeMap<String, String>,
     pub(in crate::documents) mode: SloMode,
     /// Where `mode` is given; the name's where it is not.
     pub(in crate::documents) mode_spot: Spot,
@@ -79,7 +81,8 @@ pub(super) fn read(document: &Fields<'_>, metadata: Metadata<'_>) -> Option<Slo>
         spot: metadata.name_spot,
         name: metadata.name,
         display_name: metadata.display_name,
-        labels: metadata::kept(metadata.labels),
+        labels: metadata::kept_labels(metadata.labels),
+        annotations: metadata::kept_annotations(metadata.annotations),
         mode: mode.unwrap_or(Some(SloMode::Monitored))?,
         deadline: deadline.unwrap_or(Some(DeadlineChoice::Derived))?,
         service: service?,

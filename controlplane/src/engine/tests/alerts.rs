@@ -17,6 +17,7 @@ fn policy() -> AlertIntent {
         slo: SloName::try_from("pay").unwrap(),
         service: ServiceName::try_from("checkout").unwrap(),
         labels: BTreeMap::new(),
+        annotations: BTreeMap::new(),
         objectives: vec![(0, Target::parse(0.9).unwrap())],
         slices: Vec::new(),
         composite: None,

@@ -1,7 +1,8 @@
 //! A composite SLO, as a policy sees it: all of its objectives together.
 //!
 //! Its burn rate is that of [`crate::CompositeStatus`], and what of it is sure follows from what is sure of the objectives: they
-//! surely burn it at least as fast as what each surely burns adds up to. That nobody reports is told of each objective.
+//! surely burn it at least as fast as what each surely burns adds up to. That nobody reports is told of each objective, which says
+//! which of them it is; of all together it would be the same news once more.
 
 use core::time::Duration;
 

@@ -21,6 +21,9 @@ pub struct AlertIntent {
     /// The labels of the SLO, by key.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub labels: BTreeMap<String, String>,
+    /// What its document and the SLO's say beside that for people, by key.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub annotations: BTreeMap<String, String>,
     /// Its objectives that are counted here: position and target.
     pub objectives: Vec<(u32, Target)>,
     /// Those among them that are budgeted by slices: position, and how they are cut. Their targets are about slices.

@@ -57,6 +57,9 @@ pub struct AlertStatus {
     /// The labels of the SLO, by key.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub labels: BTreeMap<String, String>,
+    /// What the documents of the SLO and of the policy say beside that for people, by key.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub annotations: BTreeMap<String, String>,
     /// How bad it is, in the operator's words.
     pub severity: String,
     /// What it is about.
@@ -265,6 +268,7 @@ impl AlertIntent {
             objective: objective.clone(),
             service: self.service.clone(),
             labels: self.labels.clone(),
+            annotations: self.annotations.clone(),
             severity: self.severity.clone(),
             kind,
             state,

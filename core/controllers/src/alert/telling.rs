@@ -15,6 +15,9 @@ pub struct AlertTelling {
     /// The labels of the SLO, by key.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub labels: BTreeMap<String, String>,
+    /// What is said beside that for people, by key.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub annotations: BTreeMap<String, String>,
     /// How bad it is, in the operator's words.
     pub severity: String,
     /// Who is told.
@@ -48,6 +51,7 @@ impl AlertTelling {
         Self {
             service: alert.service.clone(),
             labels: alert.labels.clone(),
+            annotations: alert.annotations.clone(),
             severity: alert.severity.clone(),
             targets: alert.targets.clone(),
             tells_end: alert.tells_end,
@@ -76,6 +80,7 @@ impl AlertTelling {
             objective,
             service: self.service.clone(),
             labels: self.labels.clone(),
+            annotations: self.annotations.clone(),
             severity: self.severity.clone(),
             kind,
             state: AlertState::Resolved,

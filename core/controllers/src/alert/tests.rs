@@ -22,6 +22,7 @@ fn intent() -> AlertIntent {
         slo: SloName::try_from("pay").unwrap(),
         service: ServiceName::try_from("payments").unwrap(),
         labels: BTreeMap::new(),
+        annotations: BTreeMap::new(),
         objectives: vec![(0, Target::parse(0.99).unwrap())],
         slices: Vec::new(),
         composite: None,

@@ -23,6 +23,7 @@ fn status(state: AlertState, targets: &[&str]) -> AlertStatus {
         },
         service: ServiceName::try_from("payments").unwrap(),
         labels: BTreeMap::new(),
+        annotations: BTreeMap::new(),
         severity: "page".to_owned(),
         kind: AlertKind::Breaching,
         state,
