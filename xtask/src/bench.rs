@@ -98,23 +98,29 @@ fn goodput(arguments: &[OsString]) -> Result<()> {
     run::become_(Command::new(program).args(arguments))
 }
 
-/// Becomes what plays the stories on real Envoys.
+/// Becomes what plays the stories on real Envoys; the control plane as the demo has it, as one sidecar asks little of it.
 fn goodput_envoy(arguments: &[OsString]) -> Result<()> {
     let envoy = setup::envoy()?;
     let module = wasm::build(wasm::Variant::Requests)?;
     let mut build = run::cargo();
     build.current_dir(workspace::root()).args([
         "build",
+        "-p=sloop-controlplane",
         "-p=sloop-integration",
+        "--bin=sloop",
         "--bin=goodput_envoy",
     ]);
-    let program = artifact::build(&mut build)?.program("goodput_envoy");
-    let program = program.context("the workspace builds no program `goodput_envoy`")?;
+    let built = artifact::build(&mut build)?;
+    let find = |name| {
+        let program = built.program(name);
+        program.with_context(|| format!("the workspace builds no program `{name}`"))
+    };
     run::become_(
-        Command::new(program)
+        Command::new(find("goodput_envoy")?)
             .args(arguments)
             .env("ENVOY", envoy)
-            .env("SLOOP_MODULE", module),
+            .env("SLOOP_MODULE", module)
+            .env("SLOOP", find("sloop")?),
     )
 }
 

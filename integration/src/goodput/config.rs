@@ -5,7 +5,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::Context as _;
 use serde_json::{Value, json};
-use sloop_model::WallTime;
+use sloop_controlplane::bootstrap::{CONTROL_PLANE_CLUSTER, plugin};
+use sloop_model::{Side, WallTime};
 use sloop_sim::goodput::{Rival, derived};
 
 use crate::envoy;
@@ -13,12 +14,14 @@ use crate::envoy;
 /// Where nobody listens: the port of `tcpmux` (RFC 1078), below those that are given out.
 const NOBODY: u16 = 1;
 
+/// Where the Envoy listens, its hosts, and the control plane, if there is one.
+type Place<'a> = (SocketAddr, &'a [SocketAddr], Option<SocketAddr>);
+
 /// The configuration: a listener with what `rival` has, and the service behind it.
 pub(super) fn config(
     rival: Rival,
     timeout: Duration,
-    listener: SocketAddr,
-    hosts: &[SocketAddr],
+    (listener, hosts, control): Place<'_>,
 ) -> anyhow::Result<String> {
     let mut filters: Vec<Value> = filter(rival)?.into_iter().collect();
     filters.push(json!({
@@ -35,10 +38,11 @@ pub(super) fn config(
         }]},
         "http_filters": filters,
     });
-    let config = json!({
+    let mut config = json!({
         "admin": {"address": address(([127, 0, 0, 1], 0).into())},
+        "node": {"id": "payments-1", "cluster": "payments"},
         "static_resources": {
-            "clusters": [service(rival, hosts), sloop()],
+            "clusters": [service(rival, hosts), sloop(control)],
             "listeners": [{
                 "name": "goodput",
                 "traffic_direction": "INBOUND",
@@ -50,6 +54,15 @@ pub(super) fn config(
             }],
         },
     });
+    if control.is_some()
+        && let Some(config) = config.as_object_mut()
+    {
+        let asked = json!({"ads_config": {
+            "api_type": "DELTA_GRPC", "transport_api_version": "V3",
+            "grpc_services": [{"envoy_grpc": {"cluster_name": CONTROL_PLANE_CLUSTER}}],
+        }});
+        config.insert("dynamic_resources".to_owned(), asked);
+    }
     Ok(config.to_string())
 }
 
@@ -77,6 +90,13 @@ fn filter(rival: Rival) -> anyhow::Result<Option<Value>> {
             },
         })),
         Rival::Sloop | Rival::SloopOutliers => Some(wasm()?),
+        Rival::SloopControlled => Some(json!({
+            "name": plugin::name(Side::Server),
+            "config_discovery": {
+                "config_source": {"ads": {}, "resource_api_version": "V3"},
+                "type_urls": [plugin::WASM_TYPE_URL],
+            },
+        })),
         Rival::Nothing | Rival::Outliers | Rival::Throttle | Rival::Resilience4j => None,
         Rival::SloopCallers | Rival::BudgetCallers => {
             anyhow::bail!("{} is played in virtual time only", rival.name())
@@ -136,14 +156,18 @@ fn service(rival: Rival, hosts: &[SocketAddr]) -> Value {
 /// More than callers have patience for: only who has `outliers` has Envoy's default of 1,024.
 const LIMIT: u32 = 100_000;
 
-/// The cluster that reports go to.
-fn sloop() -> Value {
+/// The cluster that reports go to, and that says what the filter obeys, at `control`.
+fn sloop(control: Option<SocketAddr>) -> Value {
+    let (name, control) = match control {
+        Some(control) => (CONTROL_PLANE_CLUSTER, control),
+        None => ("sloop", ([127, 0, 0, 1], NOBODY).into()),
+    };
     json!({
-        "name": "sloop",
+        "name": name,
         "type": "STATIC",
         "connect_timeout": "1s",
-        "load_assignment": {"cluster_name": "sloop", "endpoints": [{"lb_endpoints": [
-            {"endpoint": {"address": address(([127, 0, 0, 1], NOBODY).into())}},
+        "load_assignment": {"cluster_name": name, "endpoints": [{"lb_endpoints": [
+            {"endpoint": {"address": address(control)}},
         ]}]},
         "typed_extension_protocol_options": {
             "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {

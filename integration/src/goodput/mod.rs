@@ -6,6 +6,7 @@
 //! so that a small machine is no part of the story.
 
 mod config;
+mod control;
 mod hosts;
 mod live;
 
@@ -23,17 +24,19 @@ use sloop_sim::goodput::{Bins, Played, Report, Rival, Story, arrivals, class, to
 
 use crate::envoy::{Envoy, Options};
 use crate::ports::free_address;
+use control::Control;
 use hosts::Hosts;
 pub use live::stories;
 
 /// Whom a real Envoy can be set up as.
-pub const RIVALS: [Rival; 6] = [
+pub const RIVALS: [Rival; 7] = [
     Rival::Nothing,
     Rival::Outliers,
     Rival::AdmissionControl,
     Rival::AdaptiveConcurrency,
     Rival::Sloop,
     Rival::SloopOutliers,
+    Rival::SloopControlled,
 ];
 
 /// What only the service says in its answers.
@@ -71,7 +74,22 @@ pub async fn play(
 async fn run(story: &Story, rival: Rival, seed: u64) -> anyhow::Result<Bins> {
     let hosts = Hosts::start(story, seed).await?;
     let listener = free_address()?;
-    let config = config::config(rival, story.timeout, listener, hosts.addresses())?;
+    let control = match rival {
+        Rival::SloopControlled => Some(Control::start().await?),
+        Rival::Nothing
+        | Rival::Outliers
+        | Rival::AdmissionControl
+        | Rival::AdaptiveConcurrency
+        | Rival::Throttle
+        | Rival::Resilience4j
+        | Rival::Sloop
+        | Rival::SloopOutliers
+        | Rival::SloopCallers
+        | Rival::BudgetCallers => None,
+    };
+    let discovery = control.as_ref().map(Control::discovery);
+    let place = (listener, hosts.addresses(), discovery);
+    let config = config::config(rival, story.timeout, place)?;
     let options = Options {
         name: format!("the Envoy of {}", rival.name()),
         concurrency: 1,
@@ -79,6 +97,9 @@ async fn run(story: &Story, rival: Rival, seed: u64) -> anyhow::Result<Bins> {
         ..Options::default()
     };
     let _envoy = Envoy::start_with(&config, options).await?;
+    if let Some(control) = &control {
+        control.is_obeyed().await?;
+    }
     let moments = arrivals(story, seed);
     let (calls, classes) = calls(moments.len(), seed);
     let load = Load {

@@ -8,8 +8,10 @@ use super::table::{NOISE, failures};
 
 const STYLE: &str = ".best { font-weight: 650; } path.sloop { stroke-width: 3; } path.rest { stroke-width: 1.2; opacity: 0.75; }";
 
-/// Colours, in the order of [`Rival::everybody`].
-const CLASSES: [&str; 10] = ["s7", "s1", "s2", "s3", "s5", "s6", "s0", "s4", "s8", "s9"];
+/// Colours, in the order of [`Rival::everybody`]: the last, who is on real Envoys alone, has that of one who never is.
+const CLASSES: [&str; 11] = [
+    "s7", "s1", "s2", "s3", "s5", "s6", "s0", "s4", "s8", "s9", "s8",
+];
 
 /// The whole page.
 #[must_use]
@@ -121,6 +123,7 @@ fn chart(story: &Told) -> String {
             | Rival::Throttle
             | Rival::Resilience4j
             | Rival::SloopOutliers
+            | Rival::SloopControlled
             | Rival::SloopCallers
             | Rival::BudgetCallers => "rest",
         };

@@ -24,6 +24,8 @@ pub enum Rival {
     Sloop,
     /// Sloop in an Envoy that has outlier detection and circuit breakers too.
     SloopOutliers,
+    /// Sloop with its control plane, as a process. In virtual time its controllers are always beside it.
+    SloopControlled,
     /// Sloop at the callers, whose Envoys try again behind it.
     SloopCallers,
     /// A retry budget there, and nothing else.
@@ -46,9 +48,10 @@ impl Rival {
     /// Those that stand at the callers. They are played when they are named.
     pub const CALLERS: [Self; 2] = [Self::SloopCallers, Self::BudgetCallers];
 
-    /// All, those at the service first.
+    /// All, those at the service first, and those last that there are on real Envoys alone.
     pub fn everybody() -> impl Iterator<Item = Self> {
-        Self::ALL.into_iter().chain(Self::CALLERS)
+        let virtually = Self::ALL.into_iter().chain(Self::CALLERS);
+        virtually.chain([Self::SloopControlled])
     }
 
     /// For tables.
@@ -63,6 +66,7 @@ impl Rival {
             Self::Resilience4j => "r4j",
             Self::Sloop => "sloop",
             Self::SloopOutliers => "sloop+out",
+            Self::SloopControlled => "sloop+cp",
             Self::SloopCallers => "sloop-callers",
             Self::BudgetCallers => "budget-callers",
         }
@@ -90,6 +94,9 @@ impl Rival {
             }
             Self::Sloop => "an SLO that acts, 99 % within 250 ms; all else is derived",
             Self::SloopOutliers => "the same, in an Envoy that has `outliers` too",
+            Self::SloopControlled => {
+                "the same SLO as a document of the control plane, which derives, hears and orders"
+            }
             Self::SloopCallers => {
                 "the same SLO counted at the callers, whose Envoys try again behind Sloop"
             }
@@ -106,6 +113,7 @@ impl Rival {
             | Self::Throttle
             | Self::Resilience4j
             | Self::Sloop
+            | Self::SloopControlled
             | Self::SloopCallers
             | Self::BudgetCallers => false,
         }
@@ -118,7 +126,9 @@ impl Rival {
             Self::AdaptiveConcurrency => Box::new(Each::<Gradient>(Default::default())),
             Self::Throttle => Box::new(Each::<Throttle>(Default::default())),
             Self::Resilience4j => Box::new(Each::<Resilience>(Default::default())),
-            Self::Sloop | Self::SloopOutliers => Box::new(Sloop::new(seed, declared())),
+            Self::Sloop | Self::SloopOutliers | Self::SloopControlled => {
+                Box::new(Sloop::new(seed, declared()))
+            }
             Self::SloopCallers => Box::new(Sloop::new(seed, declared_by(Side::Client))),
             Self::BudgetCallers => Box::new(Sloop::new(seed, budget())),
         }

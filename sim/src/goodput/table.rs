@@ -70,7 +70,8 @@ fn behind(story: &Told) -> Vec<String> {
         return Vec::new();
     };
     let better = story.rows.iter().filter(|row| {
-        let is_ours = row.name == Rival::SloopOutliers.name();
+        let ours = [Rival::SloopOutliers, Rival::SloopControlled];
+        let is_ours = ours.iter().any(|ours| row.name == ours.name());
         !is_ours && sloop.of_attainable.mean + NOISE < row.of_attainable.mean
     });
     better
