@@ -135,7 +135,13 @@ async fn show(story: StoryArgs, recording: Option<Replay>) -> anyhow::Result<boo
         return Ok(done.truths.iter().all(demo::chaos::Truth::is_contained));
     }
     screen.say("two shops behind real Envoys with the same load: one is watched, one is guarded");
-    let told = demo::tell(story.seed, &programs, &folder, &mut screen).await?;
+    let told = demo::tell(
+        &demo::Plan::story(story.seed),
+        &programs,
+        &folder,
+        &mut screen,
+    )
+    .await?;
     print(&format!("\n{}\n", demo::table(&told.report)))?;
     let mut kept = true;
     for promise in &told.report.promises {
@@ -147,13 +153,14 @@ async fn show(story: StoryArgs, recording: Option<Replay>) -> anyhow::Result<boo
         ))?;
     }
     print(&format!("\n{}", demo::decided(&told.report.enforced)))?;
+    print(&format!("\n{}", demo::told(&told.report.enforced)))?;
     print(&format!("\n  report: {}\n", told.page.display()))?;
     if story.keep {
         let run = &told.report.enforced;
         print(&demo::hints(&told.stage, &programs, run))?;
         tokio::select! {
             stopped = tokio::signal::ctrl_c() => stopped?,
-            ended = demo::keep(&told.stage) => ended?,
+            ended = demo::keep(&told.stage, &told.ear) => ended?,
         }
     }
     Ok(kept)

@@ -9,6 +9,7 @@ use sloop_controlplane::admin::api::DecisionExplained;
 use sloop_model::Rule;
 
 use super::admin::Admin;
+use super::heard::during;
 use super::result::Run;
 
 /// The SLO whose spending is shown.
@@ -99,11 +100,7 @@ pub(super) async fn spent(admin: &Admin) -> anyhow::Result<Vec<Spent>> {
 pub fn decided(run: &Run) -> String {
     let mut text = "  What Sloop ordered, why, and what came of it:\n".to_owned();
     for one in &run.ordered {
-        let phases = run.phases.iter();
-        let phase = phases.rev().find(|phase| phase.from_ms <= one.at_ms);
-        let (name, after_ms) = phase.map_or(("", one.at_ms), |phase| {
-            (phase.name.as_str(), one.at_ms - phase.from_ms)
-        });
+        let (name, after_ms) = during(run, one.at_ms);
         // Writing into a string cannot fail.
         writeln!(
             text,

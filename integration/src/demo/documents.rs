@@ -6,17 +6,24 @@ use crate::shop::{SECOND_CHECKOUT, Service};
 /// The one route of `payments`.
 pub(super) const PAYMENTS_ROUTE: &str = "api";
 
-/// The documents of the shop: routes and SLOs.
+/// By which people are told.
+const POLICY: &str = "payments-burns";
+
+/// The documents of the shop: routes, SLOs and an alert policy.
 ///
 /// All of `payments` is one route: its callers use different parts of it, and
 /// what one of them finds out is to protect the others.
 ///
 /// The SLOs of `payments` are counted by the sidecars of its callers, because
 /// that is where a breaker can spare it requests; those of `edge` are what users
-/// get and are only monitored.
+/// get and are only monitored. People are told of `payments` alone, at `hook`, where that is given.
 #[must_use]
-pub(super) fn documents(enforcement: Enforcement) -> String {
+pub(super) fn documents(enforcement: Enforcement, hook: Option<&str>) -> String {
     let mode = enforcement.annotation();
+    let told = |document: String| match hook {
+        Some(_) => format!("{document}  alertPolicies:\n    - alertPolicyRef: {POLICY}\n"),
+        None => document,
+    };
     let mut documents = vec![
         routes("payments", &[(PAYMENTS_ROUTE, "path: {prefix: /}")]),
         routes(
@@ -34,14 +41,42 @@ pub(super) fn documents(enforcement: Enforcement) -> String {
                 ("wallet", "path: {exact: /wallet}"),
             ],
         ),
-        availability("payments", "client", mode),
-        latency("payments", "client", mode, "0.25"),
+        told(availability("payments", "client", mode)),
+        told(latency("payments", "client", mode, "0.25")),
     ];
     for service in ["edge", "checkout"] {
         documents.push(availability(service, "server", "monitored"));
         documents.push(latency(service, "server", "monitored", "1"));
     }
+    documents.extend(hook.map(policy));
     documents.join("---\n")
+}
+
+/// Whoever listens at `hook` is told when a budget burns, and when it does not any more. The story is short, and so is the
+/// condition: a minute in which it surely burns twice as fast as it may. Whoever is on call asks for more.
+fn policy(hook: &str) -> String {
+    format!(
+        "apiVersion: openslo/v1
+kind: AlertPolicy
+metadata:
+  name: {POLICY}
+spec:
+  alertWhenResolved: true
+  conditions:
+    - kind: AlertCondition
+      metadata:
+        name: burns
+      spec:
+        severity: page
+        condition: {{kind: burnrate, op: gt, threshold: 2, lookbackWindow: 1m}}
+  notificationTargets:
+    - kind: AlertNotificationTarget
+      metadata:
+        name: demo
+      spec:
+        target: {hook}
+"
+    )
 }
 
 fn routes(service: &str, routes: &[(&str, &str)]) -> String {

@@ -4,6 +4,7 @@ use sloop_bench::{Arrivals, Ending, Lateness};
 use sloop_controllers::{Spent, SpentBy};
 
 use super::decided::Ordered;
+use super::heard::Heard;
 use super::observed::{
     BreakerCause, BreakerState, Burn, Change, Counted, Effect, Enforcement, Observed, Seen,
 };
@@ -68,6 +69,19 @@ pub(super) fn run(enforcement: Enforcement) -> Observed {
                 bad,
             })
             .to_vec(),
+        heard: [
+            ("payments-availability", 6_300, Some(62_300)),
+            ("payments-latency", 24_300, None),
+        ]
+        .map(|(slo, at_ms, over_ms)| Heard {
+            slo: slo.to_owned(),
+            at_ms,
+            summary: "it burns".to_owned(),
+            acting: over_ms.map(|_| "ordered to open".to_owned()),
+            over_ms,
+            reason: over_ms.map(|_| "withdrawn".to_owned()),
+        })
+        .to_vec(),
         orders: CheckoutStatus {
             accepted: 10,
             charged_later: 10,

@@ -2,6 +2,9 @@
 
 use std::time::Instant;
 
+use super::documents::documents;
+use super::heard::Ear;
+use super::observed::Enforcement;
 use super::plan::Plan;
 use super::result::Run;
 use super::stage::{Programs, Stage};
@@ -45,12 +48,14 @@ pub fn hints(stage: &Stage, programs: &Programs, run: &Run) -> String {
     )
 }
 
-/// Sends users to `stage` until the future is dropped.
+/// Sends users to `stage`, which tells `ear` of alerts again, until the future is dropped.
 ///
 /// # Errors
 ///
-/// When the load cannot be drawn.
-pub async fn keep(stage: &Stage) -> anyhow::Result<()> {
+/// When the load cannot be drawn, or the documents cannot be written.
+pub async fn keep(stage: &Stage, ear: &Ear) -> anyhow::Result<()> {
+    let documents = documents(Enforcement::Enforced, Some(&ear.url()));
+    stage.declare(&documents)?;
     let mut plan = Plan::story(0);
     plan.rate *= SHARE;
     loop {

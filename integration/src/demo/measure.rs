@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use sloop_bench::{Cell, Ending, Quantile};
 
+use super::heard::known_after;
 use super::observed::{BreakerState, Change, Enforcement, Observed, Seen};
 use super::plan::OBJECTIVE;
 use super::result::{Band, Kinds, Mitigation, Opened, Run, Slice, Spread, Summary};
@@ -52,6 +53,7 @@ pub(super) fn measure(observed: &Observed) -> Run {
         counted: observed.counted.clone(),
         ordered: observed.ordered.clone(),
         spent: observed.spent.clone(),
+        heard: observed.heard.clone(),
         orders: observed.orders,
         failed_by_sloop: failed_by_sloop(observed, &bands),
         lateness: observed.lateness,
@@ -224,6 +226,8 @@ fn mitigation(
         local_ms: opened.first().map(|one| one.after_ms),
         fleet_ms: fleet.map(|one| one.after_ms),
         relaxed_ms: all_closed(observed, healed, until).map(|at| at - healed),
+        heard_ms: first_bad
+            .and_then(|bad| known_after(&observed.heard, since_began(bad), since_began(healed))),
         opened,
     }
 }

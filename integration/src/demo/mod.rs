@@ -4,12 +4,14 @@
 //! have the same machine under the same conditions. `plan` is the story,
 //! `stage` where it is told, `story` and `watch` tell it and write down
 //! what is seen (`observed`); `measure` says what that means, `promise`
-//! what should have come out, `report` and `table` show it, `decided` what the control plane says of its own orders.
+//! what should have come out, `report` and `table` show it, `decided` what the control plane says of its own orders,
+//! `heard` what people are told.
 
 pub mod admin;
 pub mod chaos;
 mod decided;
 mod documents;
+mod heard;
 mod keep;
 pub mod live;
 mod measure;
@@ -33,15 +35,17 @@ use anyhow::Context;
 
 pub use admin::{Admin, Client};
 pub use decided::{Ordered, decided};
+pub use heard::{Ear, Heard, told};
 pub use keep::{hints, keep};
 pub use live::Screen;
+pub use plan::{Phase, Plan};
 pub use result::{Promise, Report};
 pub use stage::{Programs, Stage};
 pub use table::table;
 
 use live::Live;
 use observed::{Enforcement, Observed};
-use plan::{OBJECTIVE, Plan};
+use plan::OBJECTIVE;
 
 /// Between two drawings of the screen: fast enough to look alive.
 const DRAW_EVERY: Duration = Duration::from_millis(250);
@@ -55,28 +59,30 @@ pub struct Told {
     pub page: PathBuf,
     /// The guarded mesh, still running.
     pub stage: Stage,
+    /// Whom it tells of alerts.
+    pub ear: Ear,
 }
 
-/// Tells the story, writes the report into `folder` and leaves the guarded mesh running.
+/// Tells the story of `plan`, writes the report into `folder` and leaves the guarded mesh running.
 ///
 /// # Errors
 ///
 /// When something does not start or stops answering. A broken promise is a result.
 pub async fn tell(
-    seed: u64,
+    plan: &Plan,
     programs: &Programs,
     folder: &Path,
     screen: &mut Screen,
 ) -> anyhow::Result<Told> {
-    let plan = Plan::story(seed);
     let lives = [Enforcement::Shadow, Enforcement::Enforced].map(Live::new);
     let [of_shadow, of_enforced] = &lives;
     let run = async |enforcement: Enforcement, live: &Live| -> anyhow::Result<_> {
         let folder = folder.join(enforcement.name());
-        let stage = Stage::start(enforcement, programs, &folder).await?;
-        let observed = story::tell(&stage, enforcement, &plan, live).await?;
+        let ear = Ear::open().await?;
+        let stage = Stage::start(enforcement, &ear, programs, &folder).await?;
+        let observed = story::tell((&stage, &ear), enforcement, plan, live).await?;
         live.phase("done");
-        Ok((stage, observed))
+        Ok((stage, ear, observed))
     };
     let shadow = run(Enforcement::Shadow, of_shadow);
     let enforced = run(Enforcement::Enforced, of_enforced);
@@ -87,18 +93,19 @@ pub async fn tell(
             screen.draw(&lives);
         }
     };
-    let ((shadow_stage, shadow), (stage, enforced)) = tokio::select! {
+    let ((shadow_stage, _, shadow), (stage, ear, enforced)) = tokio::select! {
         told = async { tokio::try_join!(shadow, enforced) } => told?,
         () = drawing => anyhow::bail!("drawing never ends"),
     };
     drop(shadow_stage);
     screen.draw(&lives);
-    let report = make(&plan, &shadow, &enforced)?;
+    let report = make(plan, &shadow, &enforced)?;
     let page = write(&report, folder)?;
     Ok(Told {
         report,
         page,
         stage,
+        ear,
     })
 }
 

@@ -6,6 +6,7 @@ use sloop_controllers::Spent;
 pub use sloop_controllers::{BreakerCause, BreakerState};
 
 use super::decided::Ordered;
+use super::heard::Heard;
 use super::plan::Phase;
 use crate::shop::{CheckoutStatus, Episode};
 
@@ -131,6 +132,8 @@ pub struct Observed {
     pub ordered: Vec<Ordered>,
     /// What each sidecar spent of the budget of `payments`.
     pub spent: Vec<Spent>,
+    /// Alerts that people were told of.
+    pub heard: Vec<Heard>,
     /// What became of orders without a charge.
     pub orders: CheckoutStatus,
     /// How late the generator was.

@@ -6,6 +6,9 @@ use super::result::{Promise, Run};
 const LOCAL_MS: u64 = 1_000;
 /// Longest time from the first bad answer to the last sidecar's breaker that opens.
 const FLEET_MS: u64 = 3_000;
+/// Longest time from the first bad answer until people hear of it: a report of the next second, a step of the one after that
+/// and a call on a machine with much to do, twice.
+const HEARD_MS: u64 = 5_000;
 
 /// Holds both runs against what was promised.
 #[must_use]
@@ -24,6 +27,22 @@ pub(super) fn promises(shadow: &Run, enforced: &Run) -> Vec<Promise> {
             |trouble| trouble.fleet_ms,
         ),
     ];
+    for run in [shadow, enforced] {
+        let name = run.enforcement.name();
+        let what = format!("people hear of it, or know already ({name}),");
+        promises.push(within(&what, HEARD_MS, run, |trouble| trouble.heard_ms));
+    }
+    for run in [shadow, enforced] {
+        let over = run.heard.iter().filter(|one| one.over_ms.is_some()).count();
+        promises.push(Promise {
+            what: format!(
+                "who heard of trouble hears of its end ({})",
+                run.enforcement.name()
+            ),
+            kept: !run.heard.is_empty() && over == run.heard.len(),
+            measured: format!("{over} of {} alerts", run.heard.len()),
+        });
+    }
     for run in [shadow, enforced] {
         promises.push(Promise {
             what: format!(

@@ -7,6 +7,7 @@ use sloop_bench::Lateness;
 use sloop_controllers::Spent;
 
 use super::decided::Ordered;
+use super::heard::Heard;
 use super::observed::{BreakerCause, BreakerState, Counted, Enforcement};
 use super::plan::Phase;
 use crate::shop::CheckoutStatus;
@@ -59,6 +60,8 @@ pub struct Run {
     pub ordered: Vec<Ordered>,
     /// What each sidecar spent of the budget of `payments`, the most first.
     pub spent: Vec<Spent>,
+    /// Alerts that people were told of, in that order.
+    pub heard: Vec<Heard>,
     /// What became of orders without a charge.
     pub orders: CheckoutStatus,
     /// Requests that Sloop failed although it had no reason to refuse.
@@ -152,6 +155,8 @@ pub struct Mitigation {
     pub local_ms: Option<u64>,
     /// Until the breakers of all sidecars that call `payments` had opened.
     pub fleet_ms: Option<u64>,
+    /// Until people had heard of it; 0 where they had been told of trouble before and not yet that it is over.
+    pub heard_ms: Option<u64>,
     /// Which sidecar opened when, and why.
     pub opened: Vec<Opened>,
     /// From healing until all breakers were closed.

@@ -14,6 +14,7 @@ use sloop_model::ServiceName;
 
 use super::admin::{Admin, Client};
 use super::documents::documents;
+use super::heard::Ear;
 use super::observed::Enforcement;
 use crate::envoy::{self, Envoy};
 use crate::eventually::eventually;
@@ -23,6 +24,9 @@ use crate::shop::{CheckoutStatus, Episode, SECOND_CHECKOUT, Service, Trouble};
 
 /// Two meshes start at once, eight Envoys compile a module each, on two cores.
 const READY_WITHIN: Duration = Duration::from_secs(60);
+
+/// The file with all documents.
+const DOCUMENTS: &str = "demo.yaml";
 
 /// Programs and files that a stage is made of.
 #[derive(Clone, Debug)]
@@ -131,21 +135,36 @@ pub fn prepare(folder: &Path, text: &str) -> anyhow::Result<()> {
     let documents = folder.join("documents");
     std::fs::create_dir_all(&documents)
         .with_context(|| format!("making {}", documents.display()))?;
-    std::fs::write(documents.join("demo.yaml"), text).context("writing the documents")
+    std::fs::write(documents.join(DOCUMENTS), text).context("writing the documents")
 }
 
 impl Stage {
-    /// Starts a mesh and waits until every sidecar has its policies.
+    /// Starts a mesh that tells `ear` of alerts, and waits until every sidecar has its policies.
     ///
     /// # Errors
     ///
     /// When something does not start in time.
     pub async fn start(
         enforcement: Enforcement,
+        ear: &Ear,
         programs: &Programs,
         folder: &Path,
     ) -> anyhow::Result<Self> {
-        Self::start_with(&documents(enforcement), programs, folder).await
+        let documents = documents(enforcement, Some(&ear.url()));
+        Self::start_with(&documents, programs, folder).await
+    }
+
+    /// Puts other documents into force, which takes the control plane half a second.
+    ///
+    /// # Errors
+    ///
+    /// When the file system refuses.
+    pub(super) fn declare(&self, documents: &str) -> anyhow::Result<()> {
+        // Under another name first, so that half of them is never read.
+        let draft = self.documents.with_extension("draft");
+        std::fs::write(&draft, documents).context("writing the documents")?;
+        let file = self.documents.join(DOCUMENTS);
+        std::fs::rename(&draft, file).context("exchanging the documents")
     }
 
     /// The same with other `documents`.

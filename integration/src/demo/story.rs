@@ -11,6 +11,8 @@ use sloop_bench::{Arrivals, Call, Ending, Exchange, Lateness, Load};
 use sloop_model::Side;
 
 use super::decided;
+use super::documents::documents;
+use super::heard::{Ear, Heard};
 use super::live::Live;
 use super::observed::{Counted, Enforcement, Observed, Seen};
 use super::plan::{OBJECTIVE, Plan, USERS_DO};
@@ -36,7 +38,7 @@ type AllSeen = Arc<Mutex<Vec<Seen>>>;
 ///
 /// When a part of the stage stops answering.
 pub(super) async fn tell(
-    stage: &Stage,
+    (stage, ear): (&Stage, &Ear),
     enforcement: Enforcement,
     plan: &Plan,
     live: &Live,
@@ -64,7 +66,13 @@ pub(super) async fn tell(
     let after = settled(stage, WARM_UP * USERS_DO.len() + sent).await?;
     watcher.look(stage).await?;
     let phases = plan.phases.clone();
+    let (ordered, spent) = (
+        decided::ordered(&stage.admin, began_ms).await?,
+        decided::spent(&stage.admin).await?,
+    );
+    let counted = difference(&counted_before, counted(stage).await?);
     Ok(Observed {
+        heard: heard(stage, ear, enforcement, began_ms).await?,
         enforcement,
         began_ms,
         phases,
@@ -72,9 +80,9 @@ pub(super) async fn tell(
         counted_requests: after - before,
         sent_requests: u64::try_from(sent)?,
         episodes: stage.episodes().await?,
-        counted: difference(&counted_before, counted(stage).await?),
-        ordered: decided::ordered(&stage.admin, began_ms).await?,
-        spent: decided::spent(&stage.admin).await?,
+        counted,
+        ordered,
+        spent,
         orders: stage.orders().await?,
         lateness,
         changes: watcher.changes,
@@ -82,6 +90,24 @@ pub(super) async fn tell(
         effects: watcher.effects,
         burns: watcher.burns,
     })
+}
+
+/// What people heard, to the end: an alert ends by itself a minute after its condition does, and that is longer than the story
+/// goes on. So nobody wants to know any more when it is over, and who was told is told so.
+async fn heard(
+    stage: &Stage,
+    ear: &Ear,
+    enforcement: Enforcement,
+    began_ms: u64,
+) -> anyhow::Result<Vec<Heard>> {
+    stage.declare(&documents(enforcement, None))?;
+    let waited = eventually(SETTLED_WITHIN, "people hear of the end", async || {
+        let heard = ear.heard(began_ms);
+        let is_over = heard.iter().all(|one| one.over_ms.is_some());
+        is_over.then_some(heard)
+    });
+    // Who was not told is a result, not a failure to measure.
+    Ok(waited.await.unwrap_or_else(|_| ear.heard(began_ms)))
 }
 
 fn now_ms() -> anyhow::Result<u64> {

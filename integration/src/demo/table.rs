@@ -45,6 +45,13 @@ pub fn table(report: &Report) -> String {
         line(&format!("{name}: all callers' open after"), &|run| {
             after(run.troubles.get(index).and_then(|one| one.fleet_ms))
         });
+        line(&format!("{name}: people told after"), &|run| {
+            let heard_ms = run.troubles.get(index).and_then(|one| one.heard_ms);
+            match heard_ms {
+                Some(0) => "told before".to_owned(),
+                heard_ms => after(heard_ms),
+            }
+        });
     }
     line("push to effect, median", &|run| {
         run.push_to_effect

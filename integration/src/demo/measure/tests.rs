@@ -21,6 +21,26 @@ fn mitigation_counts_from_the_first_bad_answer() {
 }
 
 #[test]
+fn people_hear_of_trouble_after_the_first_bad_answer_or_know_already() {
+    let mut observed = enforced();
+    let known = |observed: &Observed| {
+        let troubles = measure(observed).troubles.into_iter();
+        troubles.map(|it| it.heard_ms).collect::<Vec<_>>()
+    };
+    assert_eq!(known(&observed), [Some(1_200), Some(0), Some(0)]);
+    // The first alert is over before the second trouble.
+    observed.heard[0].over_ms = Some(22_000);
+    assert_eq!(known(&observed), [Some(1_200), Some(1_200), Some(0)]);
+    observed.heard.clear();
+    assert_eq!(known(&observed), [None; 3]);
+    let run = measure(&observed);
+    let broken = promises(&run, &run).into_iter().filter(|it| !it.kept);
+    let broken: Vec<String> = broken.map(|it| it.what).collect();
+    let hears = broken.iter().filter(|what| what.contains("hear"));
+    assert_eq!(hears.count(), 4, "{broken:?}");
+}
+
+#[test]
 fn a_caller_that_never_opened_means_no_fleet_wide_mitigation() {
     let mut observed = enforced();
     observed.changes.retain(|change| change.node != "edge-1");

@@ -44,6 +44,10 @@ fn troubles(report: &Report) -> String {
                 escaped(&trouble.name),
                 after(trouble.local_ms),
                 after(trouble.fleet_ms),
+                match trouble.heard_ms {
+                    Some(0) => "told before".to_owned(),
+                    heard_ms => after(heard_ms),
+                },
                 after(trouble.relaxed_ms),
                 opened.join("<br>"),
             ]
@@ -51,11 +55,12 @@ fn troubles(report: &Report) -> String {
         .collect();
     table(
         "How fast Sloop acted",
-        "From the first bad answer of payments to the breakers that opened, and from healing until all were closed again.",
+        "From the first bad answer of payments to the breakers that opened and to the alert, and from healing until all were closed again.",
         &[
             "trouble",
             "first sidecar",
             "every caller",
+            "people told",
             "relaxed after healing",
             "who opened when, and why",
         ],
