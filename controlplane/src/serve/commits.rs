@@ -155,7 +155,7 @@ mod tests {
     use std::sync::atomic::{AtomicBool, Ordering};
 
     use super::*;
-    use crate::store::{Entry, InMemory};
+    use crate::store::InMemory;
 
     /// A store that fails when it is told to.
     #[derive(Debug, Default)]
@@ -169,8 +169,8 @@ mod tests {
             self.inside.get(key)
         }
 
-        fn list(&self, prefix: &[u8]) -> Result<Vec<Entry>, StoreError> {
-            self.inside.list(prefix)
+        fn each(&self, prefix: &[u8], see: &mut dyn FnMut(&[u8], &[u8])) -> Result<(), StoreError> {
+            self.inside.each(prefix, see)
         }
 
         fn commit(&self, batch: &Batch) -> Result<(), StoreError> {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
-use super::{Batch, Entry, Store, StoreError};
+use super::{Batch, Store, StoreError};
 
 /// A [`Store`] in memory. Clones share their content.
 #[derive(Clone, Debug, Default)]
@@ -16,15 +16,13 @@ impl Store for InMemory {
         Ok(self.entries.lock().unwrap().get(key).cloned())
     }
 
-    fn list(&self, prefix: &[u8]) -> Result<Vec<Entry>, StoreError> {
-        Ok(self
-            .entries
-            .lock()
-            .unwrap()
+    fn each(&self, prefix: &[u8], see: &mut dyn FnMut(&[u8], &[u8])) -> Result<(), StoreError> {
+        let entries = self.entries.lock().unwrap();
+        let ours = entries
             .range(prefix.to_vec()..)
-            .take_while(|(key, _)| key.starts_with(prefix))
-            .map(|(key, value)| (key.clone(), value.clone()))
-            .collect())
+            .take_while(|(key, _)| key.starts_with(prefix));
+        ours.for_each(|(key, value)| see(key, value));
+        Ok(())
     }
 
     fn commit(&self, batch: &Batch) -> Result<(), StoreError> {

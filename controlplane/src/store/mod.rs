@@ -28,12 +28,13 @@ pub trait Store: Send + Sync + std::fmt::Debug {
     /// When the store cannot be read.
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError>;
 
-    /// All keys that begin with `prefix`, ascending, and their values.
+    /// Shows `see` all keys that begin with `prefix`, ascending, and their values: one after another, as there may be more
+    /// of them than fit into memory.
     ///
     /// # Errors
     ///
     /// When the store cannot be read.
-    fn list(&self, prefix: &[u8]) -> Result<Vec<Entry>, StoreError>;
+    fn each(&self, prefix: &[u8], see: &mut dyn FnMut(&[u8], &[u8])) -> Result<(), StoreError>;
 
     /// Makes all changes or none. When it returns `Ok` they survive a crash of the machine.
     ///
@@ -42,6 +43,19 @@ pub trait Store: Send + Sync + std::fmt::Debug {
     /// When the store cannot be written; whether the changes are there is then
     /// not known, so the caller writes them again, which changes nothing.
     fn commit(&self, batch: &Batch) -> Result<(), StoreError>;
+
+    /// What [`Store::each`] shows, all at once.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot be read.
+    fn list(&self, prefix: &[u8]) -> Result<Vec<Entry>, StoreError> {
+        let mut entries = Vec::new();
+        self.each(prefix, &mut |key, value| {
+            entries.push((key.to_vec(), value.to_vec()));
+        })?;
+        Ok(entries)
+    }
 }
 
 /// Changes that belong together: a value to put, or `None` to delete. The last change of a key counts.

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use redb::{Database, ReadableDatabase, TableDefinition};
 
-use super::{Batch, Entry, Store, StoreError};
+use super::{Batch, Store, StoreError};
 
 /// All there is. Keys carry their kind as a prefix.
 const TABLE: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("sloop");
@@ -75,17 +75,16 @@ impl Store for Redb {
         self.read(|table| Ok(table.get(key)?.map(|value| value.value().to_vec())))
     }
 
-    fn list(&self, prefix: &[u8]) -> Result<Vec<Entry>, StoreError> {
+    fn each(&self, prefix: &[u8], see: &mut dyn FnMut(&[u8], &[u8])) -> Result<(), StoreError> {
         self.read(|table| {
-            let mut entries = Vec::new();
             for entry in table.range(prefix..)? {
                 let (key, value) = entry?;
                 if !key.value().starts_with(prefix) {
                     break;
                 }
-                entries.push((key.value().to_vec(), value.value().to_vec()));
+                see(key.value(), value.value());
             }
-            Ok(entries)
+            Ok(())
         })
     }
 

@@ -16,7 +16,7 @@ use crate::ads::{self, AdsLimits, SimulatedNode};
 use crate::ingest::Arrival;
 use crate::metrics::{DocumentMetrics, IngestMetrics, PushMetrics, StepMetrics, Telemetry};
 use crate::publish::PublishSettings;
-use crate::store::{Batch, Entry, InMemory, StoreError};
+use crate::store::{Batch, InMemory, StoreError};
 
 /// A loop that keeps what it knows in `store`, and knows nothing yet.
 pub(super) fn actor_on(store: Arc<dyn Store>) -> Actor {
@@ -67,8 +67,8 @@ impl Store for Stuck {
         self.inside.get(key)
     }
 
-    fn list(&self, prefix: &[u8]) -> Result<Vec<Entry>, StoreError> {
-        self.inside.list(prefix)
+    fn each(&self, prefix: &[u8], see: &mut dyn FnMut(&[u8], &[u8])) -> Result<(), StoreError> {
+        self.inside.each(prefix, see)
     }
 
     fn commit(&self, batch: &Batch) -> Result<(), StoreError> {

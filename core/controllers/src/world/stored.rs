@@ -37,8 +37,16 @@ impl World {
         gone
     }
 
-    /// Takes back what was stored, in any order, before the first observation.
-    pub fn restore(&mut self, mut cells: Vec<Cell>) {
+    /// Takes back what was stored, or the last of it, in any order, before the first observation.
+    pub fn restore(&mut self, cells: Vec<Cell>) {
+        self.restore_some(cells);
+        for series in self.series.values_mut() {
+            series.complete();
+        }
+    }
+
+    /// Takes back some of what was stored, in any order, before [`World::restore`] takes the last of it.
+    pub fn restore_some(&mut self, mut cells: Vec<Cell>) {
         cells.sort_by_key(Cell::start);
         // If the clock was set back meanwhile, the first step sees that and rewinds.
         self.now = self
@@ -46,9 +54,6 @@ impl World {
             .max(cells.last().map(Cell::start).unwrap_or_default());
         for cell in cells {
             self.restore_cell(cell);
-        }
-        for series in self.series.values_mut() {
-            series.complete();
         }
     }
 

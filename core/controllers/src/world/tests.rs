@@ -77,6 +77,37 @@ fn a_report_that_ends_before_it_begins_counts_where_it_ends() {
 }
 
 #[test]
+fn what_is_taken_back_by_and_by_is_what_is_taken_back_at_once() {
+    let mut before = World::default();
+    let mut cells = BTreeMap::new();
+    for hour in 1..60 {
+        before.begin_step(at(3_600 * hour));
+        before.observe(saw(3_600 * hour - 3, 3_600 * hour));
+        let changes = before.take_changes().into_iter();
+        cells.extend(changes.map(|cell| (cell.key(), cell)));
+    }
+    let cells: Vec<Cell> = cells.into_values().collect();
+    let restored = |at_once: usize| {
+        let mut world = World::default();
+        for some in cells.chunks(at_once) {
+            world.restore_some(some.to_vec());
+        }
+        world.restore(Vec::new());
+        world.begin_step(before.now());
+        let counts = [60, 7_200, 86_400, 172_800, 40_000_000].map(|seconds| {
+            let length = Duration::from_secs(seconds);
+            (world.counts(&id(), length), world.spent(&id(), length))
+        });
+        (counts, world.totals(&scope("charge")).cloned())
+    };
+    let whole = restored(usize::MAX);
+    assert_eq!(whole.0[4].0.map(|counts| counts.total), Some(590));
+    for at_once in [1, 7, 100] {
+        assert_eq!(restored(at_once), whole, "{at_once} at once");
+    }
+}
+
+#[test]
 fn a_clock_that_was_set_back_while_the_process_was_down_loses_nothing() {
     let mut before = World::default();
     before.begin_step(at(7_200));
