@@ -1,7 +1,6 @@
 //! What each sidecar saw in the last seconds.
 
 use core::time::Duration;
-use std::collections::BTreeMap;
 
 use sloop_model::WallTime;
 
@@ -14,7 +13,7 @@ pub(crate) struct Fleet {
     all: Ring,
     /// All that was added. Only differences mean anything.
     ever: Counts,
-    nodes: BTreeMap<String, Node>,
+    nodes: Nodes,
     /// Until when the newest report with a request counted, of whomever.
     heard: WallTime,
     /// When others would have been heard of, after nobody had been for [`HEARD_KEPT`].
@@ -29,6 +28,11 @@ struct Node {
     /// Until when its newest report with a request counted, however long its interval was.
     heard: WallTime,
 }
+
+/// By name, ascending. A list, as most scopes are seen by one or two, and a tree has room for eleven as soon as there is one:
+/// in a large mesh that is a tenth of everything. Who comes moves those after it, which of thousands takes microseconds.
+#[derive(Clone, Debug)]
+struct Nodes(Vec<(Box<str>, Node)>);
 
 /// Who saw something, and when.
 #[derive(Clone, Copy, Debug)]
@@ -58,6 +62,29 @@ const HEARD_KEPT: Duration = Duration::from_secs(64);
 const CELLS: u64 = 31;
 /// A scope is rarely seen by more sidecars than there are pods of a large service; the rest counts in all only.
 const NODES_MAX: usize = 5_000;
+
+impl Nodes {
+    /// The one called so; nothing when there are so many that there is no room for it.
+    fn entry(&mut self, name: &str) -> Option<&mut Node> {
+        let place = self.0.binary_search_by(|(known, _)| (**known).cmp(name));
+        let place = match place {
+            Ok(place) => place,
+            Err(_) if NODES_MAX <= self.0.len() => return None,
+            Err(place) => {
+                if self.0.len() == self.0.capacity() {
+                    self.0.reserve_exact(self.0.len().max(1));
+                }
+                self.0.insert(place, (name.into(), Node::new()));
+                place
+            }
+        };
+        self.0.get_mut(place).map(|(_, node)| node)
+    }
+
+    fn iter(&self) -> impl Iterator<Item = &Node> {
+        self.0.iter().map(|(_, node)| node)
+    }
+}
 
 impl Node {
     /// Nothing was seen.
@@ -89,7 +116,7 @@ impl Fleet {
         Self {
             all: Ring::new(CELLS),
             ever: Counts { total: 0, good: 0 },
-            nodes: BTreeMap::new(),
+            nodes: Nodes(Vec::new()),
             heard: WallTime::from_millis(0),
             others_by: WallTime::from_millis(0),
         }
@@ -110,21 +137,12 @@ impl Fleet {
         if is_new {
             self.ever = self.ever.plus(counts);
         }
-        let has_room = self.nodes.len() < NODES_MAX;
-        let see = |node: &mut Node| {
+        if let Some(node) = self.nodes.entry(seen_by.node) {
             node.heard = node.heard.max(seen_by.to);
             if is_new {
                 node.ring.add(number, sum);
                 node.ever = node.ever.plus(counts);
             }
-        };
-        if let Some(node) = self.nodes.get_mut(seen_by.node) {
-            see(node);
-        } else if has_room {
-            see(self
-                .nodes
-                .entry(seen_by.node.to_owned())
-                .or_insert_with(Node::new));
         }
     }
 
@@ -137,14 +155,14 @@ impl Fleet {
     /// Whether all sidecars can have been heard of that see the same. Before, those heard of are the ones that had something
     /// to say at once: they say nothing of how the fleet is.
     pub(crate) fn is_gathered(&self, now: WallTime) -> bool {
-        !self.nodes.is_empty() && self.others_by <= now
+        !self.nodes.0.is_empty() && self.others_by <= now
     }
 
     /// How many sidecars are there that see requests: those heard of in the longest time that one may be silent,
     /// also where they report too seldom to be in any window.
     pub(crate) fn heard(&self, now: WallTime) -> usize {
         let is_there = |node: &&Node| now.since(node.heard) <= HEARD_KEPT;
-        self.nodes.values().filter(is_there).count()
+        self.nodes.iter().filter(is_there).count()
     }
 
     /// All that was added since the process began, so that whoever looks again sees what is new.
@@ -154,9 +172,8 @@ impl Fleet {
 
     /// The same of each sidecar, since it was last idle.
     pub(crate) fn nodes_ever(&self) -> impl Iterator<Item = (&str, Counts)> {
-        self.nodes
-            .iter()
-            .map(|(name, node)| (name.as_str(), node.ever))
+        let nodes = self.nodes.0.iter();
+        nodes.map(|(name, node)| (&**name, node.ever))
     }
 
     /// What all sidecars saw in the last `length`.
@@ -169,7 +186,7 @@ impl Fleet {
     pub(crate) fn without_worst(&self, now: WallTime, length: Duration) -> Option<Counts> {
         let seen = || {
             self.nodes
-                .values()
+                .iter()
                 .map(|node| counts(&node.ring, now, length))
                 .filter(|counts| 0 < counts.total)
         };
@@ -180,7 +197,7 @@ impl Fleet {
     /// How many sidecars saw a request in the last `length`.
     pub(crate) fn nodes(&self, now: WallTime, length: Duration) -> usize {
         self.nodes
-            .values()
+            .iter()
             .filter(|node| 0 < counts(&node.ring, now, length).total)
             .count()
     }
@@ -188,7 +205,8 @@ impl Fleet {
     /// Forgets sidecars that saw nothing lately.
     pub(crate) fn forget_idle(&mut self, now: WallTime) {
         self.nodes
-            .retain(|_, node| now.since(node.heard) <= HEARD_KEPT);
+            .0
+            .retain(|(_, node)| now.since(node.heard) <= HEARD_KEPT);
     }
 
     /// Forgets what lies ahead after the clock stepped back to `now`.
@@ -197,7 +215,7 @@ impl Fleet {
         self.all.forget_after(number);
         self.heard = self.heard.min(now);
         self.others_by = self.others_by.min(now.after(HEARD_KEPT));
-        for node in self.nodes.values_mut() {
+        for (_, node) in &mut self.nodes.0 {
             node.ring.forget_after(number);
             node.heard = node.heard.min(now);
         }

@@ -31,6 +31,7 @@ mod series;
 mod slices;
 mod slicing;
 mod spending;
+mod trail;
 mod wilson;
 
 pub use cell::{Cell, Counts, Resolution};

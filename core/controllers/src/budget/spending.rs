@@ -12,12 +12,13 @@
 //!   five minutes until there are new ones.
 
 use core::time::Duration;
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 use sloop_model::{DimensionValue, ObjectiveId, WallTime};
 
 use super::Cell;
+use super::trail::Trail;
 
 /// By what a budget's spending is told apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -79,17 +80,10 @@ pub(crate) struct Spending {
     gone: Vec<String>,
 }
 
-/// When one spender spent how much.
-#[derive(Clone, Debug, Default)]
-struct Trail {
-    /// Numbers of cells and bad requests in them, ascending, by [`Level`].
-    cells: [VecDeque<(u64, u64)>; Level::ALL.len()],
-}
-
 impl Level {
-    const ALL: [Self; 3] = [Self::Seconds, Self::Minutes, Self::Hours];
+    pub(super) const ALL: [Self; 3] = [Self::Seconds, Self::Minutes, Self::Hours];
 
-    const fn cell_ms(self) -> u64 {
+    pub(super) const fn cell_ms(self) -> u64 {
         match self {
             Self::Seconds => 10_000,
             Self::Minutes => 300_000,
@@ -98,7 +92,7 @@ impl Level {
     }
 
     /// The cells of the windows that are read from it, and one more that is only begun.
-    const fn cells(self) -> u64 {
+    pub(super) const fn cells(self) -> u64 {
         match self {
             Self::Seconds => 31,
             Self::Minutes => 73,
@@ -271,8 +265,9 @@ impl Spending {
             .entry((spender.0, OTHER.to_owned()))
             .or_default();
         for level in Level::ALL {
-            for &(number, bad) in trail.of(level) {
-                other.add(level, number, bad);
+            for piece in trail.of(level) {
+                let number = piece.number();
+                other.add(level, number, piece.bad());
                 if level != Level::Seconds {
                     let changed = (spender.0, OTHER.to_owned(), level, number);
                     self.changed.insert(changed);
@@ -286,10 +281,8 @@ impl Spending {
         let finest = Level::for_window(length);
         let is_forgotten = |trail: &Trail| {
             let newest = |level: Level| {
-                trail
-                    .of(level)
-                    .back()
-                    .map(|(number, _)| number * level.cell_ms())
+                let newest = trail.of(level).back();
+                newest.map(|piece| piece.number() * level.cell_ms())
             };
             newest(Level::Seconds) < newest(Level::Minutes)
         };
@@ -303,73 +296,6 @@ impl Spending {
         } else {
             finest
         }
-    }
-}
-
-impl Trail {
-    /// Adds to the cell `number`. False when the trail does not reach back to it.
-    fn add(&mut self, level: Level, number: u64, bad: u64) -> bool {
-        let Some(cells) = self.cells.get_mut(level as usize) else {
-            return false;
-        };
-        let newest = cells.back().map_or(number, |(newest, _)| *newest);
-        if level.cells() <= newest.saturating_sub(number) {
-            return false;
-        }
-        match cells.binary_search_by_key(&number, |(number, _)| *number) {
-            Ok(place) => {
-                if let Some((_, sum)) = cells.get_mut(place) {
-                    *sum = sum.saturating_add(bad);
-                }
-            }
-            Err(place) => cells.insert(place, (number, bad)),
-        }
-        let reached = (newest.max(number) + 1).saturating_sub(level.cells());
-        while cells.front().is_some_and(|(oldest, _)| *oldest < reached) {
-            cells.pop_front();
-        }
-        true
-    }
-
-    fn between(&self, level: Level, first: u64, last: u64) -> u64 {
-        let cells = self.of(level).iter();
-        cells
-            .filter(|(number, _)| (first..=last).contains(number))
-            .fold(0, |sum: u64, (_, bad)| sum.saturating_add(*bad))
-    }
-
-    /// Moves what lies after the cell `number` into it. Returns which cells changed.
-    fn fold(&mut self, level: Level, number: u64) -> Vec<u64> {
-        let Some(cells) = self.cells.get_mut(level as usize) else {
-            return Vec::new();
-        };
-        let mut ahead = 0_u64;
-        let mut changed = Vec::new();
-        while let Some((last, bad)) = cells.pop_back_if(|(last, _)| number < *last) {
-            ahead = ahead.saturating_add(bad);
-            changed.push(last);
-        }
-        if ahead != 0 {
-            self.add(level, number, ahead);
-            changed.push(number);
-        }
-        changed
-    }
-
-    fn of(&self, level: Level) -> &VecDeque<(u64, u64)> {
-        let [seconds, minutes, hours] = &self.cells;
-        match level {
-            Level::Seconds => seconds,
-            Level::Minutes => minutes,
-            Level::Hours => hours,
-        }
-    }
-
-    /// When it spent last, to the start of a cell of the finest level that knows.
-    fn newest(&self) -> WallTime {
-        let newest = |level: Level| Some(self.of(level).back()?.0 * level.cell_ms());
-        let newest = Level::ALL.into_iter().filter_map(newest).max();
-        WallTime::from_millis(newest.unwrap_or_default())
     }
 }
 

@@ -287,6 +287,31 @@ fn the_worst_sidecar_is_left_out_only_where_there_are_others() {
     assert_eq!(fleet.nodes(at(1_000), seconds(2)), 0);
 }
 
+#[test]
+fn sidecars_are_told_apart_in_whatever_order_they_come_and_so_many_of_them() {
+    let mut fleet = Fleet::default();
+    let mut see = |number: usize| {
+        let seen_by = SeenBy {
+            node: &format!("node-{number}"),
+            service: "a",
+            from: at(999),
+            to: at(1_000),
+            heard: at(1_000),
+            others_by: at(1_000),
+        };
+        fleet.add(seen_by, counts(1, 0));
+    };
+    // 7 has no factor in common with their number, so each comes once.
+    (0..5_001).for_each(|place| see(place * 7 % 5_001));
+    see(0);
+    assert_eq!(fleet.heard(at(1_000)), 5_000);
+    assert_eq!(fleet.all(at(1_000), seconds(2)), counts(5_002, 0));
+    let names: Vec<&str> = fleet.nodes_ever().map(|(name, _)| name).collect();
+    assert!(names.is_sorted());
+    let (first, ever) = fleet.nodes_ever().next().unwrap();
+    assert_eq!((first, ever), ("node-0", counts(2, 0)));
+}
+
 /// Ends of the interval at three standard deviations for 0, 1, 5, 9 and 10 of 10, computed by hand.
 #[test]
 fn bounds_hold_for_few_requests() {
