@@ -40,8 +40,9 @@ pub struct Reading {
 #[derive(Clone, Debug, Default)]
 pub struct Recent {
     seconds: VecDeque<(u64, Reading)>,
-    /// Latencies and how often they were, ascending.
-    latency: VecDeque<(u64, Vec<(u64, u64)>)>,
+    /// Latencies in microseconds and how often they were, ascending. Halves of numbers do, for an hour and four billion requests
+    /// in ten seconds: of tens of thousands of scopes this is much of what there is.
+    latency: VecDeque<(u64, Vec<(u32, u32)>)>,
     /// Who asked, and how often again.
     pub(super) values: Values,
     /// What was done on purpose, and how experiments went.
@@ -62,6 +63,10 @@ impl Recent {
         current.good = current.good.saturating_add(reading.good);
         if counts.latency.is_empty() {
             return;
+        }
+        let index = now.as_millis() / millis(LATENCY_STEP);
+        if let Some((_, ended)) = self.latency.back_mut().filter(|(at, _)| *at != index) {
+            ended.shrink_to_fit();
         }
         let current = slot(&mut self.latency, now, LATENCY_STEP, LATENCY);
         add(current, &counts.latency);
@@ -87,8 +92,8 @@ impl Recent {
         let mut all: BTreeMap<u64, u64> = BTreeMap::new();
         for (_, counts) in self.latency.iter().filter(|(step, _)| *step > from) {
             for &(value, count) in counts {
-                let known = all.entry(value).or_default();
-                *known = known.saturating_add(count);
+                let known = all.entry(value.into()).or_default();
+                *known = known.saturating_add(count.into());
             }
         }
         let count = all
@@ -104,10 +109,12 @@ impl Recent {
 
 /// Adds `more`, which nearly always ascend and are known, to what ascends. What there is no room for counts as its
 /// neighbour.
-fn add(known: &mut Vec<(u64, u64)>, more: &[(u64, u64)]) {
+fn add(known: &mut Vec<(u32, u32)>, more: &[(u64, u64)]) {
+    let half = |number: u64| u32::try_from(number).unwrap_or(u32::MAX);
     let mut next: usize = 0;
     let mut last = 0;
     for &(value, count) in more {
+        let (value, count) = (half(value), half(count));
         if value < last {
             next = 0;
         }
@@ -276,6 +283,27 @@ mod tests {
     }
 
     #[test]
+    fn a_latency_of_hours_is_one_of_an_hour() {
+        let mut recent = Recent::default();
+        recent.add(&counts(1, &[], &[(u64::MAX, 1)]), &NONE, NOW);
+        let latency = recent.latency(NOW).unwrap();
+        assert_eq!((latency.count, latency.p50_us), (1, u32::MAX.into()));
+    }
+
+    #[test]
+    fn latencies_of_a_time_that_is_over_take_no_more_room_than_they_need() {
+        let mut recent = Recent::default();
+        for second in 0..60 {
+            let now = NOW.after(Duration::from_secs(second));
+            let latency: Vec<_> = (0..33).map(|value| (value, 1)).collect();
+            recent.add(&counts(33, &[], &latency), &NONE, now);
+        }
+        let room = recent.latency.iter().map(|(_, all)| all.capacity());
+        let over: Vec<usize> = room.take(recent.latency.len() - 1).collect();
+        assert_eq!(over, [33; 5]);
+    }
+
+    #[test]
     fn latencies_add_up_in_whatever_order_they_come() {
         let mut known = Vec::new();
         for more in [
@@ -287,7 +315,7 @@ mod tests {
         ] {
             add(&mut known, more);
         }
-        let all = [(1, 1), (2, u64::MAX), (5, 4), (7, 1), (9, 3), (20, 1)];
+        let all = [(1, 1), (2, u32::MAX), (5, 4), (7, 1), (9, 3), (20, 1)];
         assert_eq!(known, all);
     }
 
@@ -297,7 +325,7 @@ mod tests {
         let all = 0..2 * LATENCIES_MAX as u64;
         add(&mut known, &all.map(|value| (value, 1)).collect::<Vec<_>>());
         assert_eq!(known.len(), LATENCIES_MAX);
-        let counted: u64 = known.iter().map(|(_, count)| count).sum();
+        let counted: u64 = known.iter().map(|(_, count)| u64::from(*count)).sum();
         assert_eq!(counted, 2 * LATENCIES_MAX as u64);
         add(&mut known, &[(0, 1)]);
         assert_eq!(known[0], (0, 2));
