@@ -1,9 +1,12 @@
 //! What the largest mesh that we aim at costs the process: 5,000 SLOs that act, on 20,000 scopes.
 //!
-//! It is played when `SLOOP_LONG` is set, for as many minutes as that says (two at least), else for five; a hundredth of it
-//! is always played. Played long, it looks for growth, too: what there is in the last quarter of the time and was not in the
-//! third. Numbers of time mean something where `$SLOOP` is optimised alone, those of memory always do. History is that of
-//! the run: what 400 days of it take is told by `cargo bench -p sloop-controllers --bench memory`.
+//! It is played when `SLOOP_LONG` is set, for as many minutes as that says (two at least), else for five, and with as many SLOs
+//! as `SLOOP_SLOS` says; a hundredth of it is always played. First each sidecar reports on the 400 days before, so that there
+//! is all that is ever kept of counts; then one of ten requests is bad, on everybody's account. At the end the process is
+//! told to end and begins again with what it stored: four gigabytes.
+//! Played long, it looks for growth, too: what there is in the last quarter of the time and was not in the
+//! third. Numbers of time mean something where `$SLOOP` is optimised alone, those of memory always do. What spending takes that
+//! went on for 90 days is told by `cargo bench -p sloop-controllers --bench memory`.
 
 use std::fmt::Write as _;
 use std::ops::Range;
@@ -28,13 +31,35 @@ const STEP_MAX: f64 = 100.0;
 /// By what factor memory may grow from the third quarter to the last: history of the last minutes and hours fills meanwhile.
 const GROWTH_MAX: f64 = 1.05;
 
-/// How many SLOs, and for how many seconds they are reported on.
-fn size() -> (usize, u64) {
-    let Ok(long) = std::env::var("SLOOP_LONG") else {
-        return (50, 2);
-    };
-    let minutes = long.parse().ok().filter(|minutes| 2 <= *minutes);
-    (5_000, 60 * minutes.unwrap_or(5))
+/// What counts are kept of: 400 days.
+const KEPT: Duration = Duration::from_secs(400 * 86_400);
+/// Longer than it takes to read what 5,000 SLOs have in the store.
+const RESTORED_WITHIN: Duration = Duration::from_secs(300);
+
+/// What is played.
+struct Size {
+    slos: usize,
+    /// Of how many of them there is history of 400 days.
+    old: usize,
+    /// For so long they are reported on.
+    seconds: u64,
+}
+
+impl Size {
+    fn wanted() -> Self {
+        let Ok(long) = std::env::var("SLOOP_LONG") else {
+            let (slos, old, seconds) = (50, 5, 2);
+            return Self { slos, old, seconds };
+        };
+        let slos = std::env::var("SLOOP_SLOS").ok();
+        let slos = slos.map_or(5_000, |slos| slos.parse().expect("a number of SLOs"));
+        let minutes = long.parse().ok().filter(|minutes| 2 <= *minutes);
+        Self {
+            slos,
+            old: slos,
+            seconds: 60 * minutes.unwrap_or(5),
+        }
+    }
 }
 
 /// How much more memory there is in the last quarter of these samples than in the third, as a factor.
@@ -45,21 +70,34 @@ fn growth(samples: &[u64]) -> f64 {
     mean(last) / mean(third).max(1.0)
 }
 
-/// What one sidecar of `service-{number}` says of a second: all of its routes.
-fn report(number: usize, sequence: u64) -> ReportRequest {
-    let now = sloop_controlplane::clock::wall().as_millis();
+/// What one sidecar of `service-{number}` says of the last second, or of 400 days before it: all of its routes, on each of which
+/// one of ten of these requests was bad.
+fn report(number: usize, (sequence, length): (u64, Duration), requests: u64) -> ReportRequest {
+    let now = sloop_controlplane::clock::wall();
+    let bad = requests / 10;
+    let value = |dimension: wire::Dimension, value: &str| wire::DimensionDelta {
+        dimension: dimension.into(),
+        value: value.to_owned(),
+        classes: vec![requests - bad, 0, bad],
+        objectives: vec![requests, requests - bad],
+    };
     let scope = |route: usize| wire::ScopeDelta {
         service: format!("service-{number}"),
         route: format!("route-{route}"),
         side: wire::Side::Server.into(),
-        requests: 100,
-        outcomes: vec![100],
+        requests,
+        outcomes: vec![requests - bad, 0, bad],
         objectives: vec![wire::ObjectiveDelta {
             slo: format!("slo-{number}"),
             objective: 0,
-            total: 100,
-            good: 100,
+            total: requests,
+            good: requests - bad,
         }],
+        dimensions: vec![
+            value(wire::Dimension::Caller, "shop"),
+            value(wire::Dimension::Origin, "edge"),
+            value(wire::Dimension::Journey, "buy"),
+        ],
         latency: Some(wire::Histogram {
             pairs: [1_000, 3].repeat(33),
         }),
@@ -70,8 +108,8 @@ fn report(number: usize, sequence: u64) -> ReportRequest {
         cluster: format!("service-{number}"),
         incarnation: number as u64 + 1,
         sequence,
-        from_ms: now - 1_000,
-        to_ms: now,
+        from_ms: now.before(length).as_millis(),
+        to_ms: now.as_millis(),
         scopes: (0..ROUTES).map(scope).collect(),
         ..ReportRequest::default()
     }
@@ -84,7 +122,18 @@ async fn report_all(
     sequence: u64,
 ) {
     for number in sidecars {
-        client.report(report(number, sequence)).await.unwrap();
+        let second = Duration::from_secs(1);
+        let report = report(number, (sequence, second), 100);
+        client.report(report).await.unwrap();
+    }
+}
+
+/// What so many sidecars say of the 400 days before: so much that sums lie far apart.
+async fn report_on_the_past(sloop: &Sloop, old: usize) {
+    let mut client = sloop.reports();
+    for number in 0..old {
+        let report = report(number, (1, KEPT), 2_000_000_000);
+        client.report(report).await.unwrap();
     }
 }
 
@@ -101,8 +150,13 @@ fn documents(slos: usize) -> String {
 
 /// What its process holds in memory, in MiB. Linux alone says so.
 fn resident_mib(sloop: &Sloop) -> u64 {
+    memory_mib(sloop, "VmRSS:")
+}
+
+/// The same, or the most of it that there ever was (`VmHWM:`).
+fn memory_mib(sloop: &Sloop, which: &str) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{}/status", sloop.id())).unwrap();
-    let line = status.lines().find(|line| line.starts_with("VmRSS:"));
+    let line = status.lines().find(|line| line.starts_with(which));
     let kib = line.unwrap().split_whitespace().nth(1).unwrap();
     kib.parse::<u64>().unwrap() / 1_024
 }
@@ -124,7 +178,7 @@ fn growth_is_what_the_last_quarter_has_and_the_third_had_not() {
 
 #[tokio::test]
 async fn the_largest_mesh_fits() {
-    let (slos, seconds) = size();
+    let Size { slos, old, seconds } = Size::wanted();
     let home = Home::new();
     home.write("slos.yaml", &documents(slos));
     let sloop = home.start();
@@ -134,12 +188,14 @@ async fn the_largest_mesh_fits() {
     .await;
     assert_eq!(sloop.items("/v1/slos").await.len(), slos);
     let before = resident_mib(&sloop);
+    report_on_the_past(&sloop, old).await;
+    let with_past = resident_mib(&sloop);
     let connections: Vec<_> = (0..slos)
         .step_by(SHARING)
         .map(|_| sloop.reports())
         .collect();
     let mut samples = Vec::new();
-    for second in 1..=seconds {
+    for second in 2..=seconds + 1 {
         let begun = Instant::now();
         let mut asking = JoinSet::new();
         for (number, client) in connections.iter().enumerate() {
@@ -161,8 +217,9 @@ async fn the_largest_mesh_fits() {
     let memory = resident_mib(&sloop);
     let growth = growth(&samples);
     println!(
-        "{slos} SLOs on {scopes} scopes: {before} MiB before reports, {memory} MiB after {seconds} s of them; \
-         a step takes {step:.1} ms on average, a commit {commit:.1} ms; the last quarter has {growth:.3} times the memory of the third"
+        "{slos} SLOs on {scopes} scopes: {before} MiB before reports, {with_past} MiB with 400 days of history, \
+         {memory} MiB after {seconds} s of reports; a step takes {step:.1} ms on average, a commit {commit:.1} ms; \
+         the last quarter has {growth:.3} times the memory of the third"
     );
     assert!(memory < MEMORY_MAX, "{memory} MiB");
     if 60 < seconds {
@@ -172,4 +229,22 @@ async fn the_largest_mesh_fits() {
     if is_optimised() {
         assert!(step < STEP_MAX, "{step} ms");
     }
+    begins_again(&home, sloop).await;
+}
+
+/// Ends the process and begins it anew: it has all that it had, and never takes more than there may be.
+async fn begins_again(home: &Home, sloop: Sloop) {
+    let counted = |slos: Vec<serde_json::Value>| {
+        let counts = |slo: &serde_json::Value| slo["objectives"][0]["counts"].clone();
+        slos.iter().map(counts).collect::<Vec<_>>()
+    };
+    let before = counted(sloop.items("/v1/slos").await);
+    assert!(sloop.terminate().await.success());
+    let begun = Instant::now();
+    let sloop = home.start_within(RESTORED_WITHIN);
+    let took = begun.elapsed();
+    assert_eq!(counted(sloop.items("/v1/slos").await), before);
+    let most = memory_mib(&sloop, "VmHWM:");
+    println!("begun again within {took:.1?}, with {most} MiB at most");
+    assert!(most < MEMORY_MAX, "{most} MiB");
 }

@@ -75,12 +75,18 @@ impl Home {
     pub(crate) fn start_logged(&self, log: &Path, args: &[&str]) -> Sloop {
         let mut command = self.command();
         command.args(args).env("SLOOP_LOG", "trace");
-        Sloop::wait_logged(command.spawn().unwrap(), fs::File::create(log).unwrap())
+        let log = fs::File::create(log).unwrap();
+        Sloop::wait_logged(command.spawn().unwrap(), log, SOON)
     }
 
     /// Starts the program and waits until it is ready.
     pub(crate) fn start(&self) -> Sloop {
         self.start_with(&[])
+    }
+
+    /// As [`Home::start`], where there is much to read.
+    pub(crate) fn start_within(&self, within: Duration) -> Sloop {
+        Sloop::wait_logged(self.command().spawn().unwrap(), io::sink(), within)
     }
 
     /// As [`Home::start`], with more arguments.
@@ -106,10 +112,14 @@ impl Sloop {
     }
 
     fn wait(child: Child) -> Self {
-        Self::wait_logged(child, io::sink())
+        Self::wait_logged(child, io::sink(), SOON)
     }
 
-    fn wait_logged(mut child: Child, mut copy: impl io::Write + Send + 'static) -> Self {
+    fn wait_logged(
+        mut child: Child,
+        mut copy: impl io::Write + Send + 'static,
+        within: Duration,
+    ) -> Self {
         let log = BufReader::new(child.stderr.take().unwrap());
         let (found, addresses) = mpsc::channel();
         // Reads to the end, so that the program never waits for room in the pipe.
@@ -123,7 +133,7 @@ impl Sloop {
             }
         });
         let (grpc, http) = addresses
-            .recv_timeout(SOON)
+            .recv_timeout(within)
             .expect("it says where it listens");
         Self { child, grpc, http }
     }

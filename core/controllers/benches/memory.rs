@@ -1,8 +1,8 @@
 //! What SLOs take of memory: the world and the controllers with 400 days of history, as the process holds them.
 //!
-//! `cargo bench -p sloop-controllers --bench memory` prints it for 100, 1,000 and 5,000 SLOs on four scopes each; numbers
-//! as arguments measure others. What the process holds beside that (connections, nodes, what is shown of the last
-//! minute of each scope) is not in it.
+//! `cargo bench -p sloop-controllers --bench memory` prints it for 500, 1,500 and 5,000 SLOs on four scopes each, where all is
+//! well and where nothing is; numbers as arguments measure others. What the process holds beside that (connections, nodes,
+//! documents, what is shown of the last minute of each scope) is not in it.
 #![allow(
     missing_docs,
     clippy::unwrap_used,
@@ -13,8 +13,11 @@
 
 mod mesh;
 
-use mesh::{ROUTES, at, controllers, history, reports};
-use sloop_controllers::World;
+use mesh::{Health, ROUTES, at, controllers, reports, world};
+
+/// As in `sloop`, which gives memory out like this.
+#[global_allocator]
+static MEMORY: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// Seconds that are reported on: more than what is kept of single sidecars.
 const SECONDS: u64 = 40;
@@ -31,18 +34,14 @@ fn resident_kib() -> u64 {
         .unwrap()
 }
 
-fn measure(slos: usize) {
+fn measure(slos: usize, health: Health) {
     let before = resident_kib();
     let mut controllers = controllers(slos);
-    let mut world = World::default();
-    for number in 0..slos {
-        world.restore(history(number));
-    }
-    drop(world.take_changes());
+    let mut world = world(slos, health);
     let kept = resident_kib();
     for second in 1..=SECONDS {
         world.begin_step(at(second));
-        for report in reports(slos, second) {
+        for report in reports(slos, second, health) {
             world.observe(report);
         }
         drop(world.take_changes());
@@ -51,8 +50,9 @@ fn measure(slos: usize) {
     let statuses = controllers.slo_statuses(&world, &step);
     let all = resident_kib();
     println!(
-        "{slos} SLOs on {} scopes: {} MiB, {} KiB each ({} KiB of it history); {} policies, {} statuses",
+        "{slos} SLOs on {} scopes, {}: {} MiB, {} KiB each ({} KiB of it history); {} policies, {} statuses",
         slos * ROUTES,
+        health.name(),
         (all - before) / 1_024,
         (all - before) / slos as u64,
         (kept - before) / slos as u64,
@@ -65,20 +65,24 @@ fn main() {
     let given: Vec<usize> = std::env::args().filter_map(|it| it.parse().ok()).collect();
     let is_bench = std::env::args().any(|it| it == "--bench");
     let sizes = match given.as_slice() {
-        [] if is_bench => vec![100, 1_000, 5_000],
+        [] if is_bench => vec![500, 1_500, 5_000],
         // Somebody tests whether it runs.
         [] => vec![10],
         _ => given,
     };
+    let is_bad = std::env::args().any(|it| it == Health::Bad.name());
+    let health = if is_bad { Health::Bad } else { Health::Well };
     // Each in a process of its own: what is freed is not always given back.
     if let [slos] = sizes.as_slice() {
-        return measure(*slos);
+        return measure(*slos, health);
     }
     for slos in sizes {
-        let program = std::env::current_exe().unwrap();
-        let status = std::process::Command::new(program)
-            .arg(slos.to_string())
-            .status();
-        assert!(status.unwrap().success());
+        for health in Health::ALL {
+            let program = std::env::current_exe().unwrap();
+            let status = std::process::Command::new(program)
+                .args([&slos.to_string(), health.name()])
+                .status();
+            assert!(status.unwrap().success());
+        }
     }
 }

@@ -19,20 +19,26 @@ use core::time::Duration;
 static MEMORY: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
-use mesh::{at, controllers, history, objective, reports};
+use mesh::{Health, at, controllers, objective, reports, world};
 use processor::Processor;
-use sloop_controllers::{Observation, World};
+use sloop_controllers::Observation;
+
+/// Seconds that are reported on before anything is measured.
+const SECONDS: u64 = 40;
 
 fn second(criterion: &mut Criterion<Processor>) {
     let mut group = criterion.benchmark_group("second");
     group.sample_size(10);
-    for slos in [100, 1_000, 5_000] {
+    let sizes = [100, 500, 1_500, 5_000];
+    let of = |slos| Health::ALL.map(|health| (slos, health));
+    for (slos, health) in sizes.into_iter().flat_map(of) {
         let mut controllers = controllers(slos);
+        let name = |what: &str| format!("{what}/{slos}/{}", health.name());
         // Reports come in before each measured call, and the world outlives all of them.
-        let (world, now) = (RefCell::new(World::default()), Cell::new(10));
+        let (world, now) = (RefCell::new(world(slos, health)), Cell::new(0));
         let next = || {
             now.set(now.get() + 1);
-            (now.get(), reports(slos, now.get()))
+            (now.get(), reports(slos, now.get(), health))
         };
         let observe = |(now, reports): (u64, Vec<Observation>)| {
             let mut world = world.borrow_mut();
@@ -42,20 +48,20 @@ fn second(criterion: &mut Criterion<Processor>) {
             }
         };
         let changes = || world.borrow_mut().take_changes().len();
-        // Six minutes, so that the rings of seconds are full.
-        for _ in 0..360 {
+        // More than what is kept of single sidecars.
+        for _ in 0..SECONDS {
             observe(next());
             changes();
         }
         group.throughput(Throughput::Elements(slos as u64));
-        group.bench_function(format!("observe/{slos}"), |bencher| {
+        group.bench_function(name("observe"), |bencher| {
             bencher.iter_batched(next, observe, BatchSize::PerIteration);
         });
-        group.bench_function(format!("changes/{slos}"), |bencher| {
+        group.bench_function(name("changes"), |bencher| {
             bencher.iter_batched(|| observe(next()), |()| changes(), BatchSize::PerIteration);
         });
         let mut world = world.into_inner();
-        group.bench_function(format!("step/{slos}"), |bencher| {
+        group.bench_function(name("step"), |bencher| {
             bencher.iter(|| {
                 // Forgets the signals of the step before, which would otherwise be more each time.
                 world.begin_step(world.now());
@@ -63,7 +69,7 @@ fn second(criterion: &mut Criterion<Processor>) {
             });
         });
         let step = controllers.step(&mut world);
-        group.bench_function(format!("statuses/{slos}"), |bencher| {
+        group.bench_function(name("statuses"), |bencher| {
             bencher.iter(|| controllers.slo_statuses(&world, &step).len());
         });
     }
@@ -71,9 +77,7 @@ fn second(criterion: &mut Criterion<Processor>) {
 }
 
 fn window(criterion: &mut Criterion) {
-    let mut world = World::default();
-    world.restore(history(0));
-    world.begin_step(at(0));
+    let world = world(1, Health::Well);
     let objective = objective(0);
     let mut group = criterion.benchmark_group("window");
     for (name, seconds) in [

@@ -1,8 +1,10 @@
-//! A service mesh in which all is well: an SLO that acts for each service, four routes, a sidecar for each.
+//! A service mesh in which all is well, or nothing: an SLO that acts for each service, four routes, a sidecar for each.
+
+use core::time::Duration;
 
 use sloop_controllers::{
-    Cell, Controllers, Counts, IntentId, ObjectiveCounts, Observation, Resolution, ScopeCounts,
-    SidecarReading,
+    Cell, Controllers, Counted, Counts, IntentId, Level, ObjectiveCounts, Observation, Resolution,
+    ScopeCounts, SidecarReading, SpentBy, World,
 };
 use sloop_model::{ObjectiveId, Outcome, RouteName, Scope, ServiceName, Side, SloName, WallTime};
 
@@ -10,6 +12,8 @@ use sloop_model::{ObjectiveId, Outcome, RouteName, Scope, ServiceName, Side, Slo
 const BEGIN: u64 = 1_700_000_000;
 /// Routes of each service, and so scopes; each is reported on by one sidecar in each second.
 pub(crate) const ROUTES: usize = 4;
+/// Cells of 10 s in which somebody spent something: as many as are kept.
+const SPENT_SHORTLY: u64 = 31;
 
 /// The moment of a second of the measurement.
 pub(crate) fn at(second: u64) -> WallTime {
@@ -24,8 +28,72 @@ pub(crate) fn objective(number: usize) -> ObjectiveId {
     }
 }
 
+/// How the mesh is, and was for as long as anything is kept of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Health {
+    /// Few requests, all of them good by now.
+    Well,
+    /// Something is bad in every cell of time that is kept, of everybody's, and there are so many requests that sums lie far apart.
+    Bad,
+}
+
+impl Health {
+    /// Both.
+    pub(crate) const ALL: [Self; 2] = [Self::Well, Self::Bad];
+
+    /// Its name.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Well => "well",
+            Self::Bad => "bad",
+        }
+    }
+
+    /// What was counted in one cell of time.
+    const fn counts(self) -> Counts {
+        match self {
+            Self::Well => Counts {
+                total: 400,
+                good: 399,
+            },
+            Self::Bad => Counts {
+                total: 1 << 32,
+                good: (1 << 32) - (1 << 20),
+            },
+        }
+    }
+
+    /// How many of a hundred requests are bad.
+    const fn bad(self) -> u64 {
+        match self {
+            Self::Well => 0,
+            Self::Bad => 10,
+        }
+    }
+}
+
+/// What is known of so many SLOs after 400 days.
+pub(crate) fn world(slos: usize, health: Health) -> World {
+    let mut world = World::default();
+    for number in 0..slos {
+        let mut cells = history(number, health);
+        if health == Health::Bad {
+            cells.extend(spent(number));
+        }
+        world.restore(cells);
+    }
+    drop(world.take_changes());
+    world.begin_step(at(0));
+    if health == Health::Bad {
+        for number in 0..slos {
+            spend(&mut world, number);
+        }
+    }
+    world
+}
+
 /// Every cell that is kept of one SLO, as after 400 days of traffic.
-pub(crate) fn history(number: usize) -> Vec<Cell> {
+pub(crate) fn history(number: usize, health: Health) -> Vec<Cell> {
     let objective = objective(number);
     let of = |resolution: Resolution| {
         let newest = BEGIN * 1_000 / resolution.cell_ms();
@@ -34,10 +102,7 @@ pub(crate) fn history(number: usize) -> Vec<Cell> {
             objective: objective.clone(),
             resolution,
             start: WallTime::from_millis(cell * resolution.cell_ms()),
-            counts: Counts {
-                total: 400,
-                good: 399,
-            },
+            counts: health.counts(),
             known_s: 1,
         })
     };
@@ -48,6 +113,70 @@ pub(crate) fn history(number: usize) -> Vec<Cell> {
         Resolution::Day,
     ];
     all.into_iter().flat_map(of).collect()
+}
+
+/// Who spends the budget of an SLO where things go bad everywhere: its routes, a sidecar of each, one version, those that
+/// call it, where that began, and what it is part of.
+fn spenders() -> impl Iterator<Item = (SpentBy, String)> {
+    let all = [
+        (SpentBy::Route, ROUTES),
+        (SpentBy::Sidecar, ROUTES),
+        (SpentBy::Version, 1),
+        (SpentBy::Caller, 4),
+        (SpentBy::Origin, 1),
+        (SpentBy::Journey, 2),
+    ];
+    let each = |(by, count): (SpentBy, usize)| {
+        (0..count).map(move |place| (by, format!("{by:?}-{place}")))
+    };
+    all.into_iter().flat_map(each)
+}
+
+/// Every cell that is stored of who spent the budget of one SLO, where something was spent in each for 90 days.
+fn spent(number: usize) -> Vec<Cell> {
+    let objective = objective(number);
+    let cells = |(by, name): (SpentBy, String)| {
+        let objective = objective.clone();
+        // Lengths of cells, and how many there are, as the docs of `Level` say.
+        let levels = [
+            (Level::Minutes, 300_000, 73),
+            (Level::Hours, 43_200_000, 181),
+        ];
+        levels.into_iter().flat_map(move |(level, cell_ms, cells)| {
+            let newest = BEGIN * 1_000 / cell_ms;
+            let (objective, name) = (objective.clone(), name.clone());
+            (newest + 1 - cells..=newest).map(move |cell| Cell::Spent {
+                objective: objective.clone(),
+                by,
+                name: name.clone(),
+                level,
+                start: WallTime::from_millis(cell * cell_ms),
+                bad: 1,
+            })
+        })
+    };
+    spenders().flat_map(cells).collect()
+}
+
+/// Lets each spender of an SLO spend in all of the cells that no store keeps.
+fn spend(world: &mut World, number: usize) {
+    let objective = objective(number);
+    let scope = Scope {
+        service: ServiceName::try_from(format!("service-{number}")).unwrap(),
+        route: RouteName::try_from("route-0").unwrap(),
+        side: Side::Server,
+    };
+    let counted = Counted {
+        objective: &objective,
+        scope: &scope,
+        service: scope.service.as_str(),
+    };
+    for (by, name) in spenders() {
+        for cell in (0..SPENT_SHORTLY).rev() {
+            let at = world.now().before(Duration::from_secs(10 * cell));
+            world.attribute(counted, (by, &name), 1, at);
+        }
+    }
 }
 
 /// All controllers, with so many SLOs that act.
@@ -70,8 +199,9 @@ pub(crate) fn controllers(slos: usize) -> Controllers {
     controllers
 }
 
-/// What all sidecars of all services report in one second.
-pub(crate) fn reports(slos: usize, second: u64) -> Vec<Observation> {
+/// What all sidecars of all services report in one second: a hundred requests on each route.
+pub(crate) fn reports(slos: usize, second: u64, health: Health) -> Vec<Observation> {
+    let bad = health.bad();
     let one = |number: usize, route: usize| Observation {
         node: format!("service-{number}-{route}"),
         incarnation: 1,
@@ -82,13 +212,14 @@ pub(crate) fn reports(slos: usize, second: u64) -> Vec<Observation> {
             requests: 100,
             outcomes: {
                 let mut outcomes = [0; Outcome::ALL.len()];
-                outcomes[0] = 100;
+                outcomes[Outcome::Success.index()] = 100 - bad;
+                outcomes[Outcome::ServerError.index()] = bad;
                 outcomes
             },
             objectives: vec![ObjectiveCounts {
                 id: objective(number),
                 total: 100,
-                good: 100,
+                good: 100 - bad,
             }],
             ..ScopeCounts::nothing(Scope {
                 service: ServiceName::try_from(format!("service-{number}")).unwrap(),
