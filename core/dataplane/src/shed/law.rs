@@ -12,7 +12,7 @@
 //!   they still do after [`HOLD`], that is what the service is like now, and
 //!   the level falls all the same.
 //! - *Unknown*, when too little was seen here and nothing is known of the fleet:
-//!   the level falls. Not to know is no reason to refuse.
+//!   the level falls, by [`DOWN`] and as fast as when it is met with next to nothing under way. Not to know is no reason to refuse.
 //!
 //! At level zero nothing happens until an objective is missed: a level of zero
 //! stays zero in every period that is not missed. And because of slowness it
@@ -33,9 +33,11 @@
 //! What is *wanted* is not what comes: callers that repeat what was shed make
 //! that grow with the level, and by it the level would never fall again. It is what
 //! passed, divided by the share that may pass ([`Queue::wanted`]). While fewer than half of `q*` are under way,
-//! what is admitted grows by a quarter per period ([`REFILL`]): then the queue is drained, or the trouble
+//! what is admitted grows by a quarter per period ([`Queue::level_max`]): then the queue is drained, or the trouble
 //! over. While less than half is shed that takes next to no queue, and it grows by an eighth: near the edge a queue is short by chance, too.
 //! Either fills a quarter of `q*` at most before it is seen, as what is under way is known at once.
+//! A step waits for ten requests, so with little traffic there is one in a second: it makes up for some periods, and
+//! one request under way is no queue, however small `q*` is.
 //!
 //! For failures there is no queue to drain, and `admit = s`: what the SRE book
 //! calls adaptive throttling (chapter 21) with K = 1; but no more is shed than
@@ -99,9 +101,6 @@ const HOLD: Duration = Duration::from_secs(5);
 /// The part of the way to a lower level that is gone per step: a quarter.
 const SLOWLY: i64 = 4;
 
-/// While there is little queue, what is admitted grows by this part of itself per step: a quarter where more than half
-/// is shed, half as much where less is.
-const REFILL: i64 = 4;
 /// How long all that passes is late, with the most shed that may be, until that is the end of what shedding can do:
 /// longer than it takes to drain what half a second of twice the load leaves.
 const AT_ITS_END: Duration = Duration::from_secs(1);
@@ -221,7 +220,10 @@ impl Law {
             }
             // What is known of the fleet holds until it is old, even if it is no news.
             (Standing::Unknown, _) if seen.is_fleet_known => level,
-            (Standing::Unknown, _) => level - fall(DOWN, seen),
+            (Standing::Unknown, _) => {
+                let next = level - fall(DOWN, seen);
+                next.min(self.queue.level_max(level, rule, seen))
+            }
         };
         let next = u16::try_from(next.clamp(0, WHOLE)).unwrap_or(0);
         let is_in_vain = seen.slow.saturating_add(seen.failed) == seen.judged
@@ -373,17 +375,7 @@ impl Law {
             level + (wanted - level) / SLOWLY
         };
         let next = towards - fall(down, seen);
-        // With next to nothing waiting there is nothing to be careful of until most of the room is used.
-        let (part, refill) = if WHOLE / 2 < level {
-            (2, REFILL)
-        } else {
-            (8, REFILL * 2)
-        };
-        if self.queue.is_below(part, rule, seen) {
-            next.min(level - (WHOLE - level) / refill)
-        } else {
-            next
-        }
+        next.min(self.queue.level_max(level, rule, seen))
     }
 }
 

@@ -23,6 +23,16 @@ const WAIT_MAX: Duration = Duration::from_secs(10);
 /// [`Shedder::PERIOD`](super::Shedder::PERIOD) in microseconds.
 pub(super) const PERIOD_US: u64 = 100_000;
 
+/// One request, which waits for nobody, in 256ths. With little traffic, less than that would be the aim.
+const ALONE: i64 = 256;
+
+/// While there is little queue, what is admitted grows by this part of itself per period: a quarter where more than half
+/// is shed, half as much where less is.
+const REFILL: i64 = 4;
+/// Periods that one step makes up for at most, when little came: what is admitted is three times as much, and little all the same.
+const PERIODS_MAX: u64 = 5;
+const WHOLE: i64 = 10_000;
+
 /// What is known of the service.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Queue {
@@ -131,10 +141,26 @@ impl Queue {
         Some(usual + slow.saturating_sub(usual) / AIM)
     }
 
-    /// Whether fewer are under way than one of `parts` parts of the aim.
-    pub(super) fn is_below(&self, parts: i64, rule: &ShedRule, seen: &Seen) -> bool {
-        let aim = self.aim(rule);
-        aim.is_some_and(|aim| to_i64(self.queued(seen)).saturating_mul(parts) < aim)
+    /// The most that may be shed after `level`: less when next to nothing is under way, so that there is nothing to be
+    /// careful of until most of the room is used.
+    pub(super) fn level_max(&self, level: i64, rule: &ShedRule, seen: &Seen) -> i64 {
+        let (parts, refill) = if WHOLE / 2 < level {
+            (2, REFILL)
+        } else {
+            (8, REFILL * 2)
+        };
+        if !self.is_below(parts, rule, seen) {
+            return WHOLE;
+        }
+        let periods = micros(seen.elapsed) / PERIOD_US;
+        (0..periods.clamp(1, PERIODS_MAX)).fold(level, |level, _| level - (WHOLE - level) / refill)
+    }
+
+    /// Whether fewer are under way than one of `parts` parts of the aim, or one at most: it waits for nobody.
+    fn is_below(&self, parts: i64, rule: &ShedRule, seen: &Seen) -> bool {
+        let queued = to_i64(self.queued(seen));
+        let is_below = |aim| queued <= ALONE || queued.saturating_mul(parts) < aim;
+        self.aim(rule).is_some_and(is_below)
     }
 
     /// Requests under way beyond the aim, in 256ths; negative when there is room.
@@ -147,7 +173,8 @@ impl Queue {
     fn aim(&self, rule: &ShedRule) -> Option<i64> {
         let by_wait = self.aim_us(rule).map(|aim| {
             let served = to_i64(self.served.scaled());
-            served.saturating_mul(to_i64(aim)) / to_i64(PERIOD_US)
+            let aim = served.saturating_mul(to_i64(aim)) / to_i64(PERIOD_US);
+            aim.max(ALONE)
         });
         let by_count = rule
             .limits()
