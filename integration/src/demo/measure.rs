@@ -8,7 +8,7 @@ use sloop_bench::{Cell, Ending, Quantile};
 use super::heard::known_after;
 use super::observed::{BreakerState, Change, Enforcement, Observed, Seen};
 use super::plan::OBJECTIVE;
-use super::result::{Band, Kinds, Mitigation, Opened, Run, Slice, Spread, Summary};
+use super::result::{Band, Kinds, Mitigation, Opened, Run, Slice, Spread, Summary, Wrong};
 use crate::shop::{Episode, Trouble};
 
 /// Half a second: 40 requests at the demo's rate, enough to draw and short enough to see a reaction.
@@ -268,8 +268,8 @@ fn spread(observed: &Observed) -> Spread {
 /// - refused in shadow mode,
 /// - refused while every breaker was closed and `payments` was well (in trouble, load is shed before breakers open),
 /// - failed while `payments` was well and everything from before had settled.
-fn failed_by_sloop(observed: &Observed, bands: &[Band]) -> u64 {
-    let wrong = observed.seen.iter().filter(|seen| {
+fn failed_by_sloop(observed: &Observed, bands: &[Band]) -> Vec<Wrong> {
+    let is_wrong = |seen: &&Seen| {
         let ended_ms = seen.at_ms + seen.latency_us / 1_000 + 1;
         let is_refusal = matches!(seen.answer.as_deref(), Some("refused" | "degraded"));
         let armed = bands
@@ -282,8 +282,16 @@ fn failed_by_sloop(observed: &Observed, bands: &[Band]) -> u64 {
                 is_wrong && !armed && is_calm(observed, seen.at_ms, ended_ms)
             }
         }
-    });
-    u64::try_from(wrong.count()).unwrap_or(u64::MAX)
+    };
+    let wrong = observed.seen.iter().filter(is_wrong);
+    wrong
+        .map(|seen| Wrong {
+            route: seen.route.clone(),
+            at_ms: seen.at_ms,
+            ending: seen.ending,
+            answer: seen.answer.clone(),
+        })
+        .collect()
 }
 
 fn closed_throughout(band: &Band, from_ms: u64, to_ms: u64) -> bool {

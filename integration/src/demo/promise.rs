@@ -1,9 +1,13 @@
 //! What the demo promises, and whether it was kept.
 
-use super::result::{Promise, Run};
+use std::fmt::Write as _;
+
+use super::result::{Promise, Run, Wrong};
 
 /// Longest time from the first bad answer to the first breaker that opens.
 const LOCAL_MS: u64 = 1_000;
+/// Requests that went wrong by Sloop that are told one by one.
+const SHOWN: usize = 5;
 /// Longest time from the first bad answer to the last sidecar's breaker that opens.
 const FLEET_MS: u64 = 3_000;
 /// Longest time from the first bad answer until people hear of it: a report of the next second, a step of the one after that
@@ -49,8 +53,8 @@ pub(super) fn promises(shadow: &Run, enforced: &Run) -> Vec<Promise> {
                 "no request failed by Sloop itself ({})",
                 run.enforcement.name()
             ),
-            kept: run.failed_by_sloop == 0,
-            measured: run.failed_by_sloop.to_string(),
+            kept: run.failed_by_sloop.is_empty(),
+            measured: wrong(&run.failed_by_sloop),
         });
     }
     for run in [shadow, enforced] {
@@ -80,6 +84,23 @@ pub(super) fn promises(shadow: &Run, enforced: &Run) -> Vec<Promise> {
         measured: list(enforced, |trouble| trouble.relaxed_ms),
     });
     promises
+}
+
+/// How many, and the first of them.
+fn wrong(all: &[Wrong]) -> String {
+    let mut text = all.len().to_string();
+    for wrong in all.iter().take(SHOWN) {
+        let answer = wrong.answer.as_deref().unwrap_or("no answer of the shop");
+        let seconds = wrong.at_ms as f64 / 1e3;
+        // Writing into a string cannot fail.
+        write!(
+            text,
+            "; {} at {seconds:.1} s: {:?}, {answer}",
+            wrong.route, wrong.ending
+        )
+        .ok();
+    }
+    text
 }
 
 fn within(

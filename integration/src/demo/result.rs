@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
-use sloop_bench::Lateness;
+use sloop_bench::{Ending, Lateness};
 use sloop_controllers::Spent;
 
 use super::decided::Ordered;
@@ -65,7 +65,7 @@ pub struct Run {
     /// What became of orders without a charge.
     pub orders: CheckoutStatus,
     /// Requests that Sloop failed although it had no reason to refuse.
-    pub failed_by_sloop: u64,
+    pub failed_by_sloop: Vec<Wrong>,
     /// How late the generator was.
     pub lateness: Lateness,
     /// What happened over time.
@@ -74,6 +74,19 @@ pub struct Run {
     pub bands: Vec<Band>,
     /// Burn rates over time, by SLO: (moment, rate).
     pub burns: BTreeMap<String, Vec<(u64, f64)>>,
+}
+
+/// A request that went wrong.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Wrong {
+    /// What the user wanted.
+    pub route: String,
+    /// When.
+    pub at_ms: u64,
+    /// How it ended.
+    pub ending: Ending,
+    /// What kind of answer the shop said it was.
+    pub answer: Option<String>,
 }
 
 /// What became of some requests.

@@ -79,7 +79,7 @@ pub fn table(report: &Report) -> String {
         });
     }
     line("failed by Sloop itself", &|run| {
-        run.failed_by_sloop.to_string()
+        run.failed_by_sloop.len().to_string()
     });
     text
 }

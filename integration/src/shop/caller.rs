@@ -25,7 +25,7 @@ const VERDICT: HeaderName = HeaderName::from_static("x-sloop-verdict");
 pub(super) enum Called {
     /// Served.
     Done(Answer),
-    /// The own sidecar refused it: surely not executed.
+    /// A sidecar refused it, by a breaker or shedding: surely not executed.
     Refused,
     /// Answered with an error, too late or not at all: perhaps executed.
     Failed,
@@ -79,5 +79,5 @@ fn is_refusal(answer: &Answer) -> bool {
         && answer
             .headers
             .get(VERDICT)
-            .is_some_and(|verdict| verdict == "refused")
+            .is_some_and(|verdict| verdict == "refused" || verdict == "shed")
 }

@@ -7,8 +7,8 @@
 //!
 //! Every call goes through two sidecars: the caller's, outbound, and the
 //! called one's, inbound. The services forward trace headers, and otherwise know
-//! of the mesh only one thing: an answer with `x-sloop-verdict: refused` was
-//! given by the caller's own sidecar, so the request was surely not executed.
+//! of the mesh only one thing: an answer with `x-sloop-verdict: refused` or
+//! `shed` was given by a sidecar, so the request was surely not executed.
 //!
 //! What the services do when things go wrong is what such services do:
 //!

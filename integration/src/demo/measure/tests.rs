@@ -85,16 +85,16 @@ fn all_requests_are_counted_once_and_goodput_is_per_second() {
 
 #[test]
 fn refusing_with_a_reason_is_no_failure_of_sloop() {
-    assert_eq!(measure(&enforced()).failed_by_sloop, 0);
+    assert_eq!(measure(&enforced()).failed_by_sloop.len(), 0);
     let shadow = measure(&invented::run(Enforcement::Shadow));
-    assert_eq!(shadow.failed_by_sloop, 0);
+    assert_eq!(shadow.failed_by_sloop.len(), 0);
 }
 
 #[test]
 fn refusing_in_shadow_mode_is_a_failure_of_sloop() {
     let mut observed = invented::run(Enforcement::Shadow);
     observed.seen[0].answer = Some("degraded".to_owned());
-    assert_eq!(measure(&observed).failed_by_sloop, 1);
+    assert_eq!(measure(&observed).failed_by_sloop.len(), 1);
 }
 
 #[test]
@@ -102,7 +102,7 @@ fn refusing_while_all_is_well_is_a_failure_of_sloop() {
     let mut observed = enforced();
     observed.seen[0].answer = Some("refused".to_owned());
     let run = measure(&observed);
-    assert_eq!(run.failed_by_sloop, 1);
+    assert_eq!(run.failed_by_sloop.len(), 1);
     assert!(promises(&run, &run).iter().any(|promise| !promise.kept));
 }
 
@@ -114,7 +114,7 @@ fn refusing_in_trouble_before_a_breaker_opens_is_none() {
         .find(|it| it.answer.as_deref() == Some("failed"))
         .unwrap();
     (seen.latency_us, seen.answer) = (6_000, Some("refused".to_owned()));
-    assert_eq!(measure(&observed).failed_by_sloop, 0);
+    assert_eq!(measure(&observed).failed_by_sloop.len(), 0);
 }
 
 #[test]
@@ -122,7 +122,7 @@ fn an_error_in_calm_is_a_failure_of_sloop() {
     let mut observed = enforced();
     observed.seen[0].ending = Ending::Status(500);
     observed.seen[0].answer = None;
-    assert_eq!(measure(&observed).failed_by_sloop, 1);
+    assert_eq!(measure(&observed).failed_by_sloop.len(), 1);
 }
 
 #[test]

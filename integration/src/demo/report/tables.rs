@@ -108,7 +108,7 @@ fn comparison(report: &Report) -> String {
             .map_or("nothing pushed".to_owned(), seconds)
     });
     row("failed by Sloop itself", &|run| {
-        run.failed_by_sloop.to_string()
+        run.failed_by_sloop.len().to_string()
     });
     table(
         "Both runs in numbers",

@@ -60,7 +60,7 @@ pub(super) fn headlines(report: &Report) -> String {
             format!(
                 "Failed, refused or too late, of {}. Failed by Sloop itself without need: {}.",
                 enforced.whole.kinds.total(),
-                shadow.failed_by_sloop + enforced.failed_by_sloop
+                shadow.failed_by_sloop.len() + enforced.failed_by_sloop.len()
             ),
         ),
     ];
