@@ -11,8 +11,12 @@ use super::values::Values;
 use crate::admin::api::Latency;
 use crate::ingest::Details;
 
-/// The time that readings for filters are about, as the wire contract says.
+/// The longest time that readings for filters are about, as the wire contract says.
 const READING: Duration = Duration::from_secs(10);
+
+/// Requests that are enough for a reading: what was before them would only make it late. A share of a hundred is known to
+/// three times 5 % at worst.
+const ENOUGH: u64 = 100;
 
 /// The time that latency is about.
 const LATENCY: Duration = Duration::from_secs(60);
@@ -72,17 +76,20 @@ impl Recent {
         add(current, &counts.latency);
     }
 
-    /// What the fleet saw in the ten seconds up to `now`.
+    /// What the fleet saw up to `now`, in as many of the last ten seconds as it takes to have seen enough.
     #[must_use]
     pub fn reading(&self, now: WallTime) -> Reading {
         let from = now.before(READING).as_millis() / 1_000;
-        self.seconds
-            .iter()
-            .filter(|(second, _)| *second > from)
-            .fold(Reading::default(), |sum, (_, one)| Reading {
-                requests: sum.requests.saturating_add(one.requests),
-                good: sum.good.saturating_add(one.good),
-            })
+        let mut sum = Reading::default();
+        let seconds = self.seconds.iter().rev();
+        for (_, one) in seconds.take_while(|(second, _)| *second > from) {
+            if ENOUGH <= sum.requests {
+                break;
+            }
+            sum.requests = sum.requests.saturating_add(one.requests);
+            sum.good = sum.good.saturating_add(one.good);
+        }
+        sum
     }
 
     /// Percentiles of the minute up to `now`; `None` when nothing had a latency.
@@ -244,7 +251,21 @@ mod tests {
     }
 
     #[test]
-    fn a_reading_is_about_ten_seconds() {
+    fn a_reading_is_about_the_newest_that_are_enough() {
+        let mut recent = Recent::default();
+        let at = |second| NOW.after(Duration::from_secs(second));
+        for (second, count, bad) in [(0, 500, 500), (1, 60, 30), (2, 60, 0), (3, 5, 0)] {
+            recent.add(&counts(count, &[bad], &[]), &NONE, at(second));
+        }
+        let reading = recent.reading(at(3));
+        assert_eq!((reading.requests, reading.good), (125, 95));
+        recent.add(&counts(95, &[0], &[]), &NONE, at(3));
+        let reading = recent.reading(at(3));
+        assert_eq!((reading.requests, reading.good), (100, 100));
+    }
+
+    #[test]
+    fn a_reading_is_about_ten_seconds_at_most() {
         let mut recent = Recent::default();
         recent.add(&counts(10, &[1, 3], &[]), &NONE, NOW);
         recent.add(

@@ -114,7 +114,7 @@ impl Shedder {
     pub const WAIT_MAX: Duration = Duration::from_secs(1);
     /// When none passed for this long, the next one does, whatever its class.
     pub const SILENCE_MAX: Duration = Duration::from_secs(1);
-    /// A reading of the fleet covers ten seconds; an older one says nothing.
+    /// A reading of the fleet covers at most ten seconds; an older one says nothing.
     pub const FLEET_AGE_MAX: Duration = Duration::from_secs(10);
 
     /// A shedder that sheds nothing beyond the rule's `share_min`, until `expires_at`.

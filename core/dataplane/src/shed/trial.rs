@@ -127,7 +127,7 @@ impl Trial {
     pub(super) const PAUSE_MAX: Duration = Duration::from_secs(320);
     /// Longer than the level needs to come near what the model wants, and a queue to begin to shrink.
     const WINDOW_MIN: Duration = Duration::from_millis(750);
-    /// Readings of the fleet cover ten seconds.
+    /// Readings of the fleet cover up to ten seconds.
     const WINDOW_MAX: Duration = Duration::from_secs(10);
     /// An objective that is missed again this soon is missed because less was shed: the same trial goes on.
     /// A minute, which is about the longest that a level takes to fall.

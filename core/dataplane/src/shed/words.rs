@@ -15,7 +15,7 @@ pub struct ShedEnding {
     pub is_good: bool,
 }
 
-/// What the whole fleet counted on the scope in the last ten seconds.
+/// What the whole fleet counted on the scope lately: in the last ten seconds, or in fewer that had enough requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FleetReading {
     /// Requests of which an objective says whether they were good.
