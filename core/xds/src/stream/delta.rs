@@ -232,6 +232,13 @@ impl TypeState {
         self.has.retain(|name, _| wanted.covers(name));
         self.due.retain(|name| wanted.covers(name));
         self.refused.retain(|name, _| wanted.covers(name));
+        // Dropped while it is on its way, and wanted again: the client keeps what comes, and may have to drop it.
+        for (name, version) in self.in_flight.iter().flat_map(|sent| &sent.resources) {
+            if wanted.covers(name) && !self.has.contains_key(name) {
+                self.has.insert(name.clone(), version.clone());
+                self.due.insert(name.clone());
+            }
+        }
     }
 
     fn send(&mut self, kind: &Kind, version: &Version, news: News<'_>, nonce: String) -> Response {

@@ -87,6 +87,21 @@ fn a_name_dropped_under_the_wildcard_is_answered() {
 }
 
 /// Case 9.
+/// By names that no longer cover it, and then by the wildcard: the client takes what was on its way meanwhile.
+#[test]
+fn what_was_dropped_on_its_way_and_is_wanted_again_is_known_to_the_client() {
+    let at = snapshot("ecds=a:1 b:1");
+    for (now, said) in [("ecds=a:2 b:1", "2: a b"), ("ecds=b:1 a:-", "2: b -a")] {
+        let mut client = DeltaClient::new("ecds");
+        client.change("a", "");
+        assert_eq!(client.hears(&at), "1: a");
+        client.change("-a", "0");
+        client.change("*", "0");
+        client.change("", "1");
+        assert_eq!(client.hears(&snapshot(now)), said);
+    }
+}
+
 #[test]
 fn clusters_vanish_by_omission() {
     let mut client = DeltaClient::new("cds");
