@@ -17,7 +17,7 @@
 mod health;
 mod trial;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -153,6 +153,8 @@ pub struct Rollout {
     finished: Option<Version>,
     trial: Option<Trial>,
     rejected: Option<Rejected>,
+    /// What nodes counted while they tried changes that were taken back: it says nothing of how they are without.
+    spoilt: BTreeMap<String, Health>,
 }
 
 impl Rollout {
@@ -205,7 +207,7 @@ impl Rollout {
     /// Looks at the nodes that are connected, at `now`; says what happened. `seen` has no id twice.
     pub fn step(&mut self, seen: &[Seen], pace: &RolloutPace, now: WallTime) -> Option<Told> {
         let trial = self.trial.as_mut()?;
-        match trial.look(seen, pace, now) {
+        match trial.look(seen, pace, now, &self.spoilt) {
             Finding::Nothing => None,
             Finding::Others(count) => Some(Told::Trying(count)),
             Finding::Well => {
@@ -214,6 +216,16 @@ impl Rollout {
                 Some(self.finish(revision))
             }
             Finding::Unwell(because) => {
+                // Nodes that are gone count from zero when they come back.
+                let mut spoilt = BTreeMap::new();
+                for it in seen {
+                    let earlier = self.spoilt.get(&it.node).copied().unwrap_or_default();
+                    let sum = earlier.plus(trial.spoils(it));
+                    if sum != Health::default() {
+                        spoilt.insert(it.node.clone(), sum);
+                    }
+                }
+                self.spoilt = spoilt;
                 let rejected = Rejected {
                     revision: trial.revision().clone(),
                     because,

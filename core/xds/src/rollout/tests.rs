@@ -242,6 +242,28 @@ fn failures_that_a_node_had_before_are_not_the_fault_of_the_change() {
 }
 
 #[test]
+fn failures_of_a_change_that_was_taken_back_excuse_no_other() {
+    let mut nodes = Nodes::with("old");
+    for it in &mut nodes.seen {
+        it.health.requests = 100;
+    }
+    let mut again = |content: &str, seconds: u64| {
+        nodes.want(content, seconds);
+        nodes.step(seconds);
+        nodes.take();
+        for it in &mut nodes.seen {
+            it.health.requests += 1_000;
+        }
+        nodes.seen[0].health.failed += 1_000;
+        because(nodes.step(seconds + 1))
+    };
+    let expected = "1000 of 1000 requests failed where it was tried, 0 of 3000 otherwise";
+    assert_eq!(again("bad", 0), expected);
+    assert_eq!(again("as bad", 2), expected);
+    assert_eq!(again("no better", 4), expected);
+}
+
+#[test]
 fn a_node_that_is_gone_for_long_is_replaced() {
     let mut nodes = Nodes::with("old");
     nodes.want("new", 0);

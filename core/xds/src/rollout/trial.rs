@@ -91,10 +91,16 @@ impl Trial {
         self.since
     }
 
-    /// Looks at all nodes that are connected.
-    pub(super) fn look(&mut self, seen: &[Seen], pace: &RolloutPace, now: WallTime) -> Finding {
+    /// Looks at all nodes that are connected. What is `spoilt` of what they counted is no measure for the change.
+    pub(super) fn look(
+        &mut self,
+        seen: &[Seen],
+        pace: &RolloutPace,
+        now: WallTime,
+        spoilt: &BTreeMap<String, Health>,
+    ) -> Finding {
         self.note_away(seen, pace, now);
-        if let Some(because) = self.trouble(seen) {
+        if let Some(because) = self.trouble(seen, spoilt) {
             return Finding::Unwell(because);
         }
         if self.is_over(seen, pace, now) {
@@ -195,14 +201,14 @@ impl Trial {
     }
 
     /// What is wrong with the nodes that try it.
-    fn trouble(&self, seen: &[Seen]) -> Option<String> {
+    fn trouble(&self, seen: &[Seen], spoilt: &BTreeMap<String, Health>) -> Option<String> {
         let gone_max = GONE_MIN.max(self.nodes.len());
         if gone_max <= self.gone {
             return Some(format!("{} nodes that tried it are gone", self.gone));
         }
         self.refusal(seen)
             .or_else(|| self.reload(seen))
-            .or_else(|| self.failures(seen))
+            .or_else(|| self.failures(seen, spoilt))
     }
 
     /// A refusal, unless nodes refuse that do not try it: then it is about something else.
@@ -226,12 +232,14 @@ impl Trial {
     }
 
     /// Failures beyond those elsewhere, and beyond those that the same nodes had before.
-    fn failures(&self, seen: &[Seen]) -> Option<String> {
+    fn failures(&self, seen: &[Seen], spoilt: &BTreeMap<String, Health>) -> Option<String> {
         let sum = |sum: Health, it: &Seen| sum.plus(self.since_stage(it));
         let trying = self.trying(seen).fold(Health::default(), sum);
         let others = self.others(seen).fold(Health::default(), sum);
         let earlier = self.trying(seen).fold(Health::default(), |sum, it| {
-            sum.plus(self.before.get(&it.node).copied().unwrap_or_default())
+            let of_node =
+                |all: &BTreeMap<String, Health>| all.get(&it.node).copied().unwrap_or_default();
+            sum.plus(of_node(&self.before).since(of_node(spoilt)))
         });
         let mut compared = [others, earlier].into_iter().filter(Health::says_something);
         let worst = compared.clone().next()?;
@@ -242,6 +250,15 @@ impl Trial {
             "{} of {} requests failed where it was tried, {} of {} otherwise",
             trying.failed, trying.requests, worst.failed, worst.requests
         ))
+    }
+
+    /// What a node counted because it tries the change.
+    pub(super) fn spoils(&self, it: &Seen) -> Health {
+        if self.nodes.contains(&it.node) {
+            self.since_stage(it)
+        } else {
+            Health::default()
+        }
     }
 
     /// What a node counted in this stage.
