@@ -84,7 +84,7 @@ const GIB: u64 = 1 << 30;
 /// Filters cut reports to [`ReportSettings::BYTES_MAX`], but for a scope more: what they send must be taken.
 const REPORT_BYTES_MIN: u64 = 2 * ReportSettings::BYTES_MAX as u64;
 
-const ALL: [Named; 34] = [
+const ALL: [Named; 37] = [
     named!("connections", (1, MILLION), door.connections_max: count),
     named!("connections_per_identity", (1, MILLION), door.connections_per_identity_max: count),
     named!("handshakes", (1, 100_000), door.handshakes_max: count),
@@ -106,6 +106,9 @@ const ALL: [Named; 34] = [
     named!("request_bytes", (1 << 10, 64 << 20), ads.request_bytes_max: count),
     named!("requests_burst", (1, MILLION), ads.requests_burst: count),
     named!("requests_per_second", (1, MILLION), ads.requests_per_second: count),
+    named!("load_bytes", (64 << 10, 64 << 20), ads.load_bytes_max: count),
+    named!("load_clusters", (1, MILLION), ads.load_clusters_max: count),
+    named!("load_requests_per_second", (1, 1_000 * MILLION), ads.load_requests_per_second: count),
     named!("types", (1, 1_000), ads.stream.types_max: count),
     named!("names", (1, MILLION), ads.stream.names_max: count),
     named!("name_bytes", (1, 64 << 10), ads.stream.name_bytes_max: count),

@@ -20,53 +20,11 @@ use sloop_integration::envoy::{Caller, Envoy, Upstream};
 use sloop_integration::eventually::eventually;
 use sloop_integration::ports;
 use support::SOON;
-use support::fleet::{Plane, edge, edge_called, endpoints, typed};
+use support::fleet::{Plane, cluster, edge, edge_called, endpoints, listener, routes, typed};
 use support::load::Load;
 
 /// Envoy waits so long for the endpoints of a changed cluster, unless they come after it.
 const STALL: Duration = Duration::from_secs(15);
-
-fn listener(at: SocketAddr) -> String {
-    let router = typed("extensions.filters.http.router.v3.Router", "");
-    let manager = typed(
-        "extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
-        &format!(
-            "stat_prefix: web, rds: {{route_config_name: web, config_source: {{resource_api_version: V3, ads: {{}}}}}}, \
-             http_filters: [{{name: envoy.filters.http.router, typed_config: {router}}}]"
-        ),
-    );
-    typed(
-        "config.listener.v3.Listener",
-        &format!(
-            "name: web, address: {{socket_address: {{address: {}, port_value: {}}}}}, \
-             filter_chains: [{{filters: [{{name: envoy.filters.network.http_connection_manager, typed_config: {manager}}}]}}]",
-            at.ip(),
-            at.port()
-        ),
-    )
-}
-
-fn routes(cluster: &str) -> String {
-    typed(
-        "config.route.v3.RouteConfiguration",
-        &format!(
-            "name: web, virtual_hosts: [{{name: all, domains: [\"*\"], \
-             routes: [{{match: {{prefix: /}}, route: {{cluster: {cluster}}}}}]}}]"
-        ),
-    )
-}
-
-/// A cluster with endpoints by discovery, and `max_requests` at a time.
-fn cluster(name: &str, max_requests: u32) -> String {
-    typed(
-        "config.cluster.v3.Cluster",
-        &format!(
-            "name: {name}, type: EDS, connect_timeout: 1s, \
-             eds_cluster_config: {{service_name: {name}-pool, eds_config: {{resource_api_version: V3, ads: {{}}}}}}, \
-             circuit_breakers: {{thresholds: [{{max_requests: {max_requests}}}]}}"
-        ),
-    )
-}
 
 fn runtime(max_requests: u32) -> String {
     typed(

@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 use serde::de::DeserializeOwned;
 use sloop_controllers::ConfigSettings;
 use sloop_controlplane::admin::api::{Event, Happened, List, PushStage, PushStatus, ScopeStatus};
-use sloop_controlplane::ads::Variant;
+use sloop_controlplane::ads::{LoadSettings, Variant};
 use sloop_controlplane::limits::Limits;
 use sloop_controlplane::publish::PublishSettings;
 use sloop_controlplane::serve::{ApiSettings, ServeSettings, serve};
@@ -78,6 +78,7 @@ impl Control {
                 quiet: Duration::from_secs(1),
                 ..RolloutPace::default()
             },
+            loads: LoadSettings::default(),
         };
         let (stop, stopped) = oneshot::channel::<()>();
         let apart = Runtime::new().unwrap();

@@ -13,7 +13,7 @@ use bytes::{Buf, BufMut, Bytes, BytesMut};
 use http::{HeaderMap, HeaderValue, header};
 use http_body_util::BodyExt;
 use hyper::body::Frame;
-use prost::Message;
+use prost::{DecodeError, Message};
 use sloop_xds::Response;
 use tokio::sync::mpsc;
 use tonic::Status;
@@ -27,15 +27,12 @@ const PREFIX_BYTES: usize = 5;
 const SHARED_MIN: usize = 1_024;
 
 /// What goes to a client: responses, or why there are no more.
-pub(super) type ToClient = mpsc::Sender<Result<Box<Response>, Status>>;
+pub(super) type ToClient<T = Box<Response>> = mpsc::Sender<Result<T, Status>>;
 
 /// The requests of one stream.
 #[derive(Debug)]
 pub(super) struct Requests<R> {
-    body: Body,
-    /// What came of a message that is not whole, or of those after the last one that was read.
-    buffered: BytesMut,
-    bytes_max: usize,
+    messages: Messages,
     of: PhantomData<fn() -> R>,
 }
 
@@ -43,18 +40,47 @@ impl<R: Message + Default> Requests<R> {
     /// Requests of at most `bytes_max` bytes each.
     pub(super) fn of(body: Body, bytes_max: usize) -> Self {
         Self {
-            body,
-            buffered: BytesMut::new(),
-            bytes_max,
+            messages: Messages::of(body, bytes_max),
             of: PhantomData,
         }
     }
 
     /// The next request; `None` when the client has sent its last. Nothing is lost when it is not awaited to the end.
     pub(super) async fn message(&mut self) -> Result<Option<R>, Status> {
+        let invalid = |error: DecodeError| Status::invalid_argument(error.to_string());
+        let decode = |message: &[u8]| R::decode(message).map_err(invalid);
+        self.messages.next(decode).await
+    }
+}
+
+/// The messages of one stream, however they are read.
+#[derive(Debug)]
+pub(super) struct Messages {
+    body: Body,
+    /// What came of a message that is not whole, or of those after the last one that was read.
+    buffered: BytesMut,
+    bytes_max: usize,
+}
+
+impl Messages {
+    /// Messages of at most `bytes_max` bytes each.
+    pub(super) fn of(body: Body, bytes_max: usize) -> Self {
+        Self {
+            body,
+            buffered: BytesMut::new(),
+            bytes_max,
+        }
+    }
+
+    /// What `read` makes of the next message; `None` when the client has sent its last. Nothing is lost when it is not
+    /// awaited to the end.
+    pub(super) async fn next<T>(
+        &mut self,
+        read: impl Fn(&[u8]) -> Result<T, Status>,
+    ) -> Result<Option<T>, Status> {
         loop {
-            if let Some(request) = self.buffered()? {
-                return Ok(Some(request));
+            if let Some(message) = self.buffered(&read)? {
+                return Ok(Some(message));
             }
             let Some(frame) = self.body.frame().await else {
                 return match self.buffered.is_empty() {
@@ -68,8 +94,11 @@ impl<R: Message + Default> Requests<R> {
         }
     }
 
-    /// The first request of what is buffered, if it is whole.
-    fn buffered(&mut self) -> Result<Option<R>, Status> {
+    /// The first message of what is buffered, if it is whole.
+    fn buffered<T>(
+        &mut self,
+        read: impl Fn(&[u8]) -> Result<T, Status>,
+    ) -> Result<Option<T>, Status> {
         let Some((prefix, rest)) = self.buffered.split_first_chunk::<PREFIX_BYTES>() else {
             return Ok(None);
         };
@@ -87,31 +116,51 @@ impl<R: Message + Default> Requests<R> {
         let Some(message) = rest.get(..length) else {
             return Ok(None);
         };
-        let request = R::decode(message);
+        let message = read(message);
         self.buffered.advance(PREFIX_BYTES + length);
         if self.buffered.is_empty() {
             // Given back, however much it was.
             self.buffered = BytesMut::new();
         }
-        match request {
-            Ok(request) => Ok(Some(request)),
-            Err(error) => Err(Status::invalid_argument(error.to_string())),
-        }
+        message.map(Some)
+    }
+}
+
+/// What is said to a client.
+pub(super) trait Said: Send + Unpin + 'static {
+    /// It as a message, in as few chunks as there can be without copying what is large.
+    fn chunks(self) -> VecDeque<Bytes>;
+}
+
+impl Said for Box<Response> {
+    fn chunks(self) -> VecDeque<Bytes> {
+        chunks(*self)
+    }
+}
+
+/// A message as it is.
+impl Said for Vec<u8> {
+    fn chunks(self) -> VecDeque<Bytes> {
+        let mut message = BytesMut::with_capacity(PREFIX_BYTES + self.len());
+        message.put_u8(0);
+        message.put_u32(u32::try_from(self.len()).unwrap_or(u32::MAX));
+        message.extend_from_slice(&self);
+        VecDeque::from([message.freeze()])
     }
 }
 
 /// The body of an answer: what comes from [`ToClient`], then how the call ended.
 #[derive(Debug)]
-pub(super) struct Responses {
-    from: mpsc::Receiver<Result<Box<Response>, Status>>,
+pub(super) struct Responses<T = Box<Response>> {
+    from: mpsc::Receiver<Result<T, Status>>,
     /// Of the response that is being written.
     chunks: VecDeque<Bytes>,
     is_over: bool,
 }
 
-impl Responses {
+impl<T: Said> Responses<T> {
     /// A channel with room for one: the next response is made when this one is on its way.
-    pub(super) fn channel() -> (ToClient, Self) {
+    pub(super) fn channel() -> (ToClient<T>, Self) {
         let (to_client, from) = mpsc::channel(1);
         let responses = Self {
             from,
@@ -130,7 +179,7 @@ impl Responses {
     }
 }
 
-impl hyper::body::Body for Responses {
+impl<T: Said> hyper::body::Body for Responses<T> {
     type Data = Bytes;
     type Error = Status;
 
@@ -146,7 +195,7 @@ impl hyper::body::Body for Responses {
         }
         let status = match ready!(self.from.poll_recv(context)) {
             Some(Ok(response)) => {
-                self.chunks = chunks(*response);
+                self.chunks = response.chunks();
                 return self.poll_frame(context);
             }
             Some(Err(status)) => status,
@@ -166,7 +215,6 @@ impl hyper::body::Body for Responses {
     }
 }
 
-/// A response as a message, in as few chunks as there can be without copying what is large.
 fn chunks(response: Response) -> VecDeque<Bytes> {
     let length = u32::try_from(response.encoded_len()).unwrap_or(u32::MAX);
     let copied = response.pieces.iter().map(Bytes::len);
@@ -238,7 +286,7 @@ mod tests {
                 assert_eq!(requests.message().await.unwrap(), Some(request(names)));
             }
             assert_eq!(requests.message().await.unwrap(), None, "{size}");
-            assert_eq!(requests.buffered.capacity(), 0);
+            assert_eq!(requests.messages.buffered.capacity(), 0);
         }
     }
 

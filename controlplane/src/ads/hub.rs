@@ -1,6 +1,8 @@
 //! The door between the process and its nodes.
 
 mod cohorts;
+mod loads;
+mod room;
 #[cfg(test)]
 mod simulated;
 mod views;
@@ -23,10 +25,14 @@ use super::nodes::Nodes;
 use super::place::Place;
 use super::service::{self, AdsService, ExtensionService};
 use super::standing::Standing;
-use super::status::{Event, NodeStatus, StreamId, Variant, What};
+use super::status::{Event, NodeStatus, Variant, What};
 use crate::door::{Limit, Peer};
 use crate::metrics::DoorMetrics;
 
+pub use loads::Counted;
+use loads::Loads;
+pub(super) use loads::Who;
+pub(super) use room::Room;
 #[cfg(test)]
 pub(crate) use simulated::SimulatedNode;
 
@@ -54,6 +60,7 @@ struct Shared {
     stages: Mutex<BTreeMap<Cohort, Stage>>,
     nodes: Mutex<Nodes>,
     events: broadcast::Sender<Arc<Event>>,
+    loads: Loads,
 }
 
 impl Hub {
@@ -73,6 +80,7 @@ impl Hub {
             stages: Mutex::default(),
             nodes: Mutex::default(),
             events: broadcast::Sender::new(EVENTS_MAX),
+            loads: Loads::default(),
         };
         Self {
             shared: Arc::new(shared),
@@ -164,27 +172,11 @@ impl Hub {
         self.shared.common.subscribe()
     }
 
-    /// Makes room for a stream; it ends when the answer is dropped.
+    /// Makes room for a stream of discovery; it ends when the answer is dropped.
     pub(super) fn admit(&self, variant: Variant, peer: Option<Peer>) -> Result<Connection, Status> {
-        let begun = {
-            let mut nodes = self.lock_nodes();
-            // Of two that come at once, who is second is not the earlier one.
-            let now = self.now();
-            nodes.begin(&self.shared.limits, peer.as_ref(), now)
-        };
-        let stream = begun.map_err(|limit| {
-            let full = self.hit(limit, "too many streams");
-            if matches!(limit, Limit::NewStreams | Limit::NewStreamsPerIdentity) {
-                Status::unavailable("too many streams begin; come again")
-            } else {
-                full
-            }
-        })?;
         Ok(Connection {
-            hub: self.clone(),
-            stream,
+            room: self.begin(peer)?,
             variant,
-            peer,
             who: OnceLock::new(),
         })
     }
@@ -209,11 +201,8 @@ impl Hub {
 /// One stream's entry in the hub.
 #[derive(Debug)]
 pub(super) struct Connection {
-    hub: Hub,
-    stream: StreamId,
+    room: Room,
     variant: Variant,
-    /// Who is on the other side, where that is known.
-    peer: Option<Peer>,
     /// The node's id and group, once it has said so.
     who: OnceLock<(Arc<str>, Arc<str>)>,
 }
@@ -221,28 +210,23 @@ pub(super) struct Connection {
 impl Connection {
     /// Ends the connection that it is on, if that is known: its client does not read.
     pub(super) fn end(&self) {
-        if let Some(peer) = &self.peer {
-            peer.end();
-        }
+        self.room.end();
     }
 
     /// Whether who is on the stream may be a sidecar of `service`, as things stand.
     pub(super) fn check(&self, service: &str) -> Result<(), Status> {
-        let Some(peer) = &self.peer else {
-            return Ok(());
-        };
-        let access = Arc::clone(&self.hub.shared.access.borrow());
-        peer.sidecar(&access, service)
+        self.room.check(service)
     }
 
     /// Learns who is on the stream. The answer says what the node should have.
     pub(super) fn introduce(&self, node: &Node) -> Result<Place, Status> {
-        self.hub.limits().check(node, &self.hub)?;
+        let hub = &self.room.hub;
+        hub.limits().check(node, hub)?;
         self.check(&node.cluster)?;
-        let place = Place::of(self.hub.clone(), node)?;
+        let place = Place::of(hub.clone(), node)?;
         let locality = node.locality.clone().unwrap_or_default();
         let status = NodeStatus {
-            stream: self.stream,
+            stream: self.room.stream,
             id: node.id.clone(),
             group: node.cluster.clone(),
             cohort: place.cohort().clone(),
@@ -250,13 +234,13 @@ impl Connection {
                 .join("/")
                 .trim_matches('/')
                 .to_owned(),
-            connected_since: self.hub.now(),
+            connected_since: hub.now(),
             variant: self.variant,
             types: BTreeMap::new(),
             accepted: BTreeMap::new(),
             standing: Standing::default(),
         };
-        self.hub.lock_nodes().introduce(status);
+        hub.lock_nodes().introduce(status);
         let who = (node.id.as_str().into(), node.cluster.as_str().into());
         // A stream is introduced once.
         drop(self.who.set(who));
@@ -269,14 +253,15 @@ impl Connection {
         if news.is_empty() {
             return;
         }
-        let now = self.hub.now();
+        let Room { hub, stream, .. } = &self.room;
+        let now = hub.now();
         let mut took = None;
         {
-            let mut nodes = self.hub.lock_nodes();
+            let mut nodes = hub.lock_nodes();
             if let Some(cohort) = &news.cohort {
-                nodes.move_over(self.stream, cohort);
+                nodes.move_over(*stream, cohort);
             }
-            nodes.change(self.stream, |node| took = news.write(node, now));
+            nodes.change(*stream, |node| took = news.write(node, now));
         }
         match news.settled {
             Some(Verdict::Acknowledged(sent)) => self.tell(What::Acknowledged { sent, took }),
@@ -294,22 +279,23 @@ impl Connection {
         let Some((node, group)) = self.who.get() else {
             return;
         };
+        let Room { hub, stream, .. } = &self.room;
         let event = Event {
-            at: self.hub.now(),
-            stream: self.stream,
+            at: hub.now(),
+            stream: *stream,
             node: Arc::clone(node),
             group: Arc::clone(group),
             what,
         };
         // Nobody has to listen.
-        drop(self.hub.shared.events.send(Arc::new(event)));
+        drop(hub.shared.events.send(Arc::new(event)));
     }
 }
 
 impl Drop for Connection {
     fn drop(&mut self) {
+        // Then its room is given back.
         self.tell(What::Gone);
-        self.hub.lock_nodes().end(self.stream, self.peer.as_ref());
     }
 }
 

@@ -38,6 +38,12 @@ pub struct AdsLimits {
     pub requests_burst: u32,
     /// Requests per second that one stream may send for long.
     pub requests_per_second: u32,
+    /// Bytes of one load report.
+    pub load_bytes_max: usize,
+    /// Clusters in one load report.
+    pub load_clusters_max: usize,
+    /// Requests per second that the load reports of a node may count.
+    pub load_requests_per_second: u32,
     /// What one stream may ask for.
     pub stream: StreamLimits,
     /// How long a client may leave a response unanswered, after which its connection ends, and a
@@ -82,6 +88,12 @@ impl Default for AdsLimits {
             // Envoy's own limiter sends 100 at once and then 10 per second.
             requests_burst: 200,
             requests_per_second: 20,
+            // Envoy's node, which comes with each, and 50 bytes for each of so many clusters. A stream may hold as much of a
+            // report that is not whole.
+            load_bytes_max: 256 * 1024,
+            load_clusters_max: 4_096,
+            // As of a scope of a sidecar: many times what an Envoy passes on.
+            load_requests_per_second: 1_000_000,
             stream: StreamLimits::default(),
             // Envoy answers at once, or within 15 s where it waits for endpoints of clusters.
             stall_max: Duration::from_secs(60),

@@ -16,6 +16,7 @@ mod grpc;
 mod heartbeats;
 mod hub;
 mod limits;
+mod loads;
 mod news;
 mod nodes;
 mod place;
@@ -28,10 +29,11 @@ mod talk;
 mod unanswered;
 
 pub(crate) use allowance::Allowance;
-pub use hub::Hub;
 #[cfg(test)]
 pub(crate) use hub::SimulatedNode;
+pub use hub::{Counted, Hub};
 pub use limits::AdsLimits;
+pub use loads::{LoadService, LoadSettings};
 pub use service::{
     AdsService, Aggregated, Clusters, DiscoveryService, Endpoints, ExtensionService, Extensions,
     Listeners, RouteTables, RuntimeLayers, Which,

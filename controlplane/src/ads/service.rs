@@ -1,7 +1,7 @@
 //! The gRPC services, mounted by hand so that it can write shared bytes.
 
 use std::convert::Infallible;
-use std::future::{Ready, ready};
+use std::future::{Future, Ready, ready};
 use std::marker::PhantomData;
 use std::task::{Context, Poll};
 
@@ -147,8 +147,7 @@ fn answer<T: Which>(hub: Hub, request: http::Request<Body>) -> http::Response<Bo
     }
 }
 
-/// Answers at once, and serves the stream beside the calls of its connection: it must hear of changes, and of time that
-/// passes, also while the client reads nothing.
+/// Answers at once, and serves the stream beside its answer.
 fn serve<S: Stream + Send + 'static>(
     hub: Hub,
     variant: Variant,
@@ -157,7 +156,6 @@ fn serve<S: Stream + Send + 'static>(
 ) -> http::Response<Body> {
     let (head, body) = request.into_parts();
     let peer = head.extensions.get::<Peer>().cloned();
-    let beside = head.extensions.get::<Beside>().cloned();
     let connection = match hub.admit(variant, peer) {
         Ok(connection) => connection,
         Err(status) => return status.into_http(),
@@ -169,10 +167,16 @@ fn serve<S: Stream + Send + 'static>(
             drop(to_client.send(Err(status)).await);
         }
     };
+    go_on(head.extensions.get::<Beside>(), served);
+    responses.into_http()
+}
+
+/// Serves a stream beside the calls of its connection: it must hear of changes, and of time that passes, also while the
+/// client reads nothing.
+pub(super) fn go_on(beside: Option<&Beside>, served: impl Future<Output = ()> + Send + 'static) {
     match beside {
         Some(beside) => beside.run(served),
         // On a server of somebody else.
         None => drop(tokio::spawn(served)),
     }
-    responses.into_http()
 }

@@ -7,7 +7,7 @@ use sloop_model::ServiceName;
 use sloop_xds::Locality;
 
 use super::text::{indented, quoted, socket_address};
-use super::{Address, ClientTls, GENERAL, clusters, discovery, layers};
+use super::{Address, CONTROL_PLANE_CLUSTER, ClientTls, GENERAL, clusters, discovery, layers};
 use crate::ads::Variant;
 
 /// An Envoy that begins with nothing but the way to the control plane.
@@ -41,6 +41,7 @@ impl FleetBootstrap {
             format!("admin:\n  address:\n{admin}"),
             discovery(self.variant),
             EVERYTHING.to_owned(),
+            load_stats(),
             layers(),
             GENERAL.to_owned(),
             "static_resources:\n  clusters:\n".to_owned(),
@@ -81,6 +82,21 @@ impl FleetBootstrap {
     }
 }
 
+/// By what it counts itself a change that breaks requests is taken back. How often it says so, the control plane says.
+fn load_stats() -> String {
+    format!(
+        "cluster_manager:
+  # What requests came to, for changes that go to a few Envoys first.
+  load_stats_config:
+    api_type: GRPC
+    transport_api_version: V3
+    grpc_services:
+    - envoy_grpc:
+        cluster_name: {CONTROL_PLANE_CLUSTER}
+"
+    )
+}
+
 /// Below `dynamic_resources`.
 const EVERYTHING: &str = "  cds_config:
     resource_api_version: V3
@@ -116,6 +132,7 @@ mod tests {
             "  metadata:\n    \"tier\": \"a: \\\"b\\\"\"\n",
             "  cds_config:\n    resource_api_version: V3\n    ads: {}\n",
             "      name: fleet\n",
+            "  load_stats_config:\n    api_type: GRPC\n",
             "static_resources:\n  clusters:\n  - name: \"sloop_xds\"\n",
         ] {
             assert!(yaml.contains(part), "{part}\nnot in\n{yaml}");

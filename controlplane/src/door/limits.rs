@@ -86,6 +86,12 @@ pub enum Limit {
     RequestBytes,
     /// [`crate::ads::AdsLimits::requests_per_second`].
     Requests,
+    /// [`crate::ads::AdsLimits::load_bytes_max`].
+    LoadBytes,
+    /// [`crate::ads::AdsLimits::load_clusters_max`].
+    LoadClusters,
+    /// [`crate::ads::AdsLimits::load_requests_per_second`]; what cannot be was left out.
+    LoadCounts,
     /// [`sloop_xds::StreamLimits::types_max`].
     Types,
     /// [`sloop_xds::StreamLimits::names_max`].
@@ -135,6 +141,9 @@ impl Limit {
             Self::NodeBytes => "node_bytes",
             Self::RequestBytes => "request_bytes",
             Self::Requests => "requests",
+            Self::LoadBytes => "load_bytes",
+            Self::LoadClusters => "load_clusters",
+            Self::LoadCounts => "load_counts",
             Self::Types => "types",
             Self::Names => "names",
             Self::NameBytes => "name_bytes",

@@ -1,4 +1,4 @@
-//! How well the Envoys of a fleet are, as their filters count.
+//! How well the Envoys of a fleet are, as their filters count, or they themselves where no filter reports.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -19,7 +19,7 @@ const GONE_AFTER: Duration = Duration::from_secs(600);
 /// control plane is made for.
 const NODES_MAX: usize = 20_000;
 
-/// What the filters of each node counted since the process began.
+/// What each node counted since the process began.
 #[derive(Debug, Default)]
 pub(super) struct Healths {
     /// By group and id: what one may report as is its group, and ids are only what nodes say.
@@ -31,46 +31,58 @@ pub(super) struct Healths {
 #[derive(Debug)]
 struct Node {
     health: Health,
-    /// When its first VM began, by its own clock, as far as is known.
-    began: WallTime,
+    /// When its first VM began, by its own clock, as far as is known; `None` while no filter reports.
+    began: Option<WallTime>,
     reported: WallTime,
 }
 
 impl Healths {
     /// Takes in a report that came at `now` and was not counted before.
     pub(super) fn take(&mut self, report: &Report, now: WallTime) {
-        let Some(node) = self.of_report(report) else {
+        let Some(node) = self.named(&report.group, &report.node) else {
             return;
         };
         node.reported = now;
         node.health = node.health.plus(counted(report));
+        let began = node.began.unwrap_or(report.from);
         // The first report of a VM is about the time since it began.
-        if report.sequence == 1 && START < report.from.since(node.began) {
+        if report.sequence == 1 && START < report.from.since(began) {
             node.health.vms = node.health.vms.saturating_add(1);
         }
-        node.began = node.began.min(report.from);
+        node.began = Some(began.min(report.from));
     }
 
-    /// The node that `report` is from, if there is room for it. Names are copied once, not for each report.
-    fn of_report(&mut self, report: &Report) -> Option<&mut Node> {
-        let known = self.groups.get(&report.group);
-        if !known.is_some_and(|nodes| nodes.contains_key(&report.node)) {
+    /// Takes in what the Envoy of `node` of `group` said at `now` that it counted. Where filters report it says nothing: they see
+    /// the same requests, and more of them.
+    pub(super) fn take_load(&mut self, (group, node): (&str, &str), load: Health, now: WallTime) {
+        if let Some(node) = self.named(group, node)
+            && node.began.is_none()
+        {
+            node.reported = now;
+            node.health = node.health.plus(load);
+        }
+    }
+
+    /// The node of this name, if there is room for it. Names are copied once, not for each report.
+    fn named(&mut self, group: &str, node: &str) -> Option<&mut Node> {
+        let known = self.groups.get(group);
+        if !known.is_some_and(|nodes| nodes.contains_key(node)) {
             if NODES_MAX <= self.count {
                 return None;
             }
             self.count += 1;
-            let node = Node {
+            let newcomer = Node {
                 health: Health::default(),
-                began: report.from,
+                began: None,
                 reported: WallTime::default(),
             };
-            let nodes = self.groups.entry(report.group.clone()).or_default();
-            nodes.insert(report.node.clone(), node);
+            let nodes = self.groups.entry(group.to_owned()).or_default();
+            nodes.insert(node.to_owned(), newcomer);
         }
-        self.groups.get_mut(&report.group)?.get_mut(&report.node)
+        self.groups.get_mut(group)?.get_mut(node)
     }
 
-    /// What the filters of `node` of `group` counted; nothing when they never reported.
+    /// What `node` of `group` counted; nothing when it never reported.
     pub(super) fn of(&self, group: &str, node: &str) -> Health {
         let node = self.groups.get(group).and_then(|nodes| nodes.get(node));
         node.map(|it| it.health).unwrap_or_default()
@@ -163,6 +175,35 @@ mod tests {
         assert_eq!(of_others, Health::default(), "an id is its group's alone");
         healths.forget(WallTime::from_millis(600_000));
         assert_eq!(healths.of("shop", "shop-1"), Health::default());
+    }
+
+    #[test]
+    fn what_an_envoy_counts_says_something_until_its_filters_report() {
+        let mut healths = Healths::default();
+        let load = Health {
+            vms: 0,
+            requests: 30,
+            failed: 3,
+        };
+        let take = |healths: &mut Healths, seconds: u64| {
+            let now = WallTime::from_millis(seconds * 1_000);
+            healths.take_load(("shop", "shop-1"), load, now);
+            let health = healths.of("shop", "shop-1");
+            (health.requests, health.failed)
+        };
+        assert_eq!(
+            [1, 2].map(|seconds| take(&mut healths, seconds)),
+            [(30, 3), (60, 6)]
+        );
+        healths.take(&report(1, 2, &[5, 0, 1]), WallTime::from_millis(2_000));
+        assert_eq!(take(&mut healths, 3), (66, 7), "they see the same");
+        healths.forget(WallTime::from_millis(602_000));
+        assert_eq!(
+            take(&mut healths, 603),
+            (30, 3),
+            "no filter reports any more"
+        );
+        assert_eq!(healths.of("shop", "shop-1").vms, 0);
     }
 
     #[test]

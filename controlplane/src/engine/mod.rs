@@ -47,6 +47,7 @@ use sloop_model::{ExperimentKey, Rule, Scope, ServiceName, WallTime};
 use sloop_xds::fleet::Fleet as Declarations;
 
 use crate::admin::api::{DocumentFile, Event, Happened};
+use crate::ads::Counted;
 use crate::ingest::{Ledger, Report, Verdict};
 use crate::record::{self, Line};
 use crate::store::{Batch, Store};
@@ -299,6 +300,13 @@ impl Engine {
             .retain(|_, recent| now.since(recent.reported) < RECENT_KEPT);
         self.noted.note_all(self.ledger.forget(now));
         gone
+    }
+
+    /// Takes in what Envoys said at `now` that they counted. No controller decides by it, so no record has it.
+    pub fn take_loads(&mut self, counted: &Counted, now: WallTime) {
+        for ((group, node), load) in counted {
+            self.healths.take_load((group, node), *load, now);
+        }
     }
 
     /// Adds an event that happened at `at` and was learned of at `seen`.

@@ -116,7 +116,7 @@ impl Engine {
         self.fleet.reporters()
     }
 
-    /// What the filters of `node` of `group` counted since the process began.
+    /// What `node` of `group` counted since the process began: its filters, or its Envoy where none reports.
     #[must_use]
     pub fn health(&self, group: &str, node: &str) -> Health {
         self.healths.of(group, node)

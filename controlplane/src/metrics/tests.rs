@@ -38,6 +38,7 @@ fn registered() -> BTreeSet<String> {
     drop(DoorMetrics::register(&meter, "grpc"));
     drop(DocumentMetrics::register(&meter));
     drop(IngestMetrics::register(&meter));
+    drop(LoadMetrics::register(&meter));
     drop(PushMetrics::register(&meter));
     drop(StepMetrics::register(&meter));
     let shown = watch::Sender::<Shown>::default();

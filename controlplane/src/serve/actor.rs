@@ -276,6 +276,7 @@ impl Actor {
     fn step(&mut self, now: Instant) {
         let begun = Instant::now();
         self.renew_accepted();
+        self.take_loads();
         let changing = self.changing();
         self.engine.set_changing(changing);
         let step = self.engine.step(clock::wall());

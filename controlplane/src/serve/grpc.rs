@@ -1,4 +1,4 @@
-//! The gRPC port: discovery and reports.
+//! The gRPC port: discovery, and reports of filters and Envoys.
 
 use opentelemetry::metrics::Meter;
 use sloop_controllers::Access;
@@ -6,7 +6,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch as latest;
 
 use super::{ServeError, ServeSettings};
-use crate::ads::{AdsLimits, Hub};
+use crate::ads::{AdsLimits, Hub, LoadService};
 use crate::door::{self, Door, Names, Speech, TlsFiles, TlsWatch};
 use crate::grpc::Services;
 use crate::ingest::ReportDoor;
@@ -68,11 +68,11 @@ pub(super) fn advise(tls: Option<&TlsFiles>, access: &Access) {
 pub(super) async fn serve(
     door: Door,
     limits: AdsLimits,
-    (hub, reports): (Hub, ReportDoor),
+    (hub, loads, reports): (Hub, LoadService, ReportDoor),
     mut stopped: latest::Receiver<bool>,
 ) {
     let stop = async move { drop(stopped.wait_for(|stop| *stop).await.map(|_| ())) };
-    let services = Services::of(hub.routes())
+    let services = Services::of(hub.routes().add_service(loads))
         .with_reports(reports)
         .counted_by(door.metrics.clone());
     services.serve(&limits, door.open(), stop).await;

@@ -33,15 +33,15 @@ use tokio::sync::{mpsc, watch as latest};
 use tokio::task::JoinError;
 
 use crate::admin::{Admin, TokenFileError};
-use crate::ads::Hub;
+use crate::ads::{Hub, LoadSettings};
 use crate::alerts::{self, DeliverError, Deliverer};
 use crate::door::{Door, TlsError, TlsFiles};
 use crate::engine::{Documents, Engine, RestoreError};
 use crate::ingest::{Reports, WAITING_MAX};
 use crate::limits::Limits;
 use crate::metrics::{
-    AlertMetrics, DocumentMetrics, IngestMetrics, OtlpSettings, PushMetrics, StepMetrics,
-    Telemetry, TelemetryError, observe_breakers, observe_nodes, observe_slos,
+    AlertMetrics, DocumentMetrics, IngestMetrics, LoadMetrics, OtlpSettings, PushMetrics,
+    StepMetrics, Telemetry, TelemetryError, observe_breakers, observe_nodes, observe_slos,
 };
 use crate::publish::{PublishSettings, Publisher};
 use crate::record::Recorder;
@@ -82,6 +82,8 @@ pub struct ServeSettings {
     pub otlp: Option<OtlpSettings>,
     /// How carefully changes of what is declared go out.
     pub rollout: RolloutPace,
+    /// How Envoys report by whose filters nobody counts.
+    pub loads: LoadSettings,
 }
 
 /// Where to record what is decided by.
@@ -288,7 +290,8 @@ impl Begun {
         let grpc_at = address(&door.listener);
         let counted = (settings.limits.reports, door.metrics.clone());
         let reports = Reports::service(arrivals, hub.access(), ingest, counted);
-        let services = (hub, reports);
+        let loads = hub.load_service(settings.loads.clone(), LoadMetrics::register(&meter));
+        let services = (hub, loads, reports);
         parts.grpc = tokio::spawn(grpc::serve(door, settings.limits.ads, services, stopped)).into();
         self.admin.ready((views, orders, documents), shown);
         tracing::info!(
@@ -392,6 +395,7 @@ mod tests {
             api: ApiSettings::default(),
             otlp: None,
             rollout: RolloutPace::default(),
+            loads: LoadSettings::default(),
         }
     }
 

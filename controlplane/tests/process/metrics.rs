@@ -375,6 +375,7 @@ async fn what_never_happened_is_zero_so_that_the_first_time_is_seen() {
         r#"decisions_total{kind="alert",stage="advise"}"#,
         r#"pushes_refused_total{type="ecds"}"#,
         r#"pushes_withheld_total{what="declared"}"#,
+        r#"load_reports_total{result="refused"}"#,
         "report_gaps_total",
         "store_commits_failed_total",
         "alerts_dropped_total",

@@ -18,6 +18,8 @@ use sloop_xds_protos::envoy::envoy::service::discovery::v3::aggregated_discovery
 use sloop_xds_protos::envoy::envoy::service::discovery::v3::{
     DeltaDiscoveryRequest, DeltaDiscoveryResponse,
 };
+use sloop_xds_protos::envoy::envoy::service::load_stats::v3::LoadStatsRequest;
+use sloop_xds_protos::envoy::envoy::service::load_stats::v3::load_reporting_service_client::LoadReportingServiceClient;
 use sloop_xds_protos::report::v1::report_service_client::ReportServiceClient;
 use sloop_xds_protos::report::v1::{self as wire, ReportRequest};
 use tempfile::TempDir;
@@ -272,6 +274,42 @@ async fn files_that_cannot_be_used_are_named() {
     let half = home.command().arg("--tls-cert").arg(&server.cert).output();
     let half = String::from_utf8(half.unwrap().stderr).unwrap();
     assert!(half.contains("--client-ca"), "{half}");
+}
+
+/// How a stream of load reports of a node of `group` ends; nothing when it is asked to report.
+async fn load_of(channel: Channel, group: &str) -> Result<(), Status> {
+    let node = Node {
+        id: "edge-1".to_owned(),
+        cluster: group.to_owned(),
+        ..Node::default()
+    };
+    let first = LoadStatsRequest {
+        node: Some(node),
+        ..LoadStatsRequest::default()
+    };
+    let (says, said) = mpsc::channel(1);
+    says.send(first).await.unwrap();
+    let mut client = LoadReportingServiceClient::new(channel);
+    let mut asked = client
+        .stream_load_stats(ReceiverStream::new(said))
+        .await?
+        .into_inner();
+    asked.message().await.map(|asked| assert!(asked.is_some()))
+}
+
+#[tokio::test]
+async fn load_reports_are_taken_of_whose_sidecar_somebody_is() {
+    let secured = Secured::start();
+    let (authority, folder) = (&secured.authority, secured.path());
+    let checkout = authority.write(folder, "checkout", &[CHECKOUT]);
+    let channel = || secured.channel(authority, &checkout);
+    load_of(channel(), "checkout").await.unwrap();
+    let denied = load_of(channel(), "bank").await.unwrap_err();
+    assert_eq!(denied.code(), Code::PermissionDenied, "{denied}");
+    let counted = secured
+        .counts("access_denied_total{what=\"service\"}")
+        .await;
+    assert_eq!(counted, 1.0);
 }
 
 /// A report of `group` about requests to `service`, or by `group` to it.

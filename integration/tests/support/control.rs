@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use sloop_controllers::ConfigSettings;
 use sloop_controlplane::admin::api::{Event, FilterInForce, Happened, List, NodeStatus};
+use sloop_controlplane::ads::LoadSettings;
 use sloop_controlplane::limits::Limits;
 use sloop_controlplane::publish::PublishSettings;
 use sloop_controlplane::serve::{ApiSettings, ServeSettings, serve};
@@ -62,6 +63,7 @@ impl Control {
             otlp: None,
             // Answers that fail are asked for here, and would take back what is tried.
             rollout: RolloutPace::NONE,
+            loads: LoadSettings::default(),
         };
         let (stop, stopped) = oneshot::channel::<()>();
         tokio::spawn(async move {

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use sloop_controlplane::ads::Variant;
 use sloop_controlplane::bootstrap::FleetBootstrap;
-use sloop_integration::envoy::{Caller, Envoy};
+use sloop_integration::envoy::{Caller, Envoy, Options};
 use sloop_integration::eventually::eventually;
 use sloop_integration::ports;
 use sloop_integration::process::{Guarded, Program};
@@ -23,10 +23,11 @@ pub struct Plane {
     running: Guarded,
     folder: tempfile::TempDir,
     listen: SocketAddr,
+    quiet: &'static str,
     pub admin: Caller,
 }
 
-fn launch(folder: &Path, listen: SocketAddr, admin: SocketAddr) -> Guarded {
+fn launch(folder: &Path, listen: SocketAddr, admin: SocketAddr, quiet: &str) -> Guarded {
     let built = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/debug/sloop");
     let program = std::env::var_os("SLOOP").map_or(built, PathBuf::from);
     Program::new("sloop", program)
@@ -38,24 +39,30 @@ fn launch(folder: &Path, listen: SocketAddr, admin: SocketAddr) -> Guarded {
         .arg("--store")
         .arg(folder.join("store"))
         .args(["--module", "/sloop_filter.wasm"])
-        .args(["--rollout-quiet", "1"])
+        .args(["--rollout-quiet", quiet])
         .start(folder.join("sloop.log"))
         .unwrap()
 }
 
 impl Plane {
     pub async fn start() -> Self {
+        Self::patient("1").await
+    }
+
+    /// Who tries a change must be well for so many seconds before it goes on.
+    pub async fn patient(quiet: &'static str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         std::fs::create_dir(folder.path().join("documents")).unwrap();
         let (listen, admin) = (
             ports::free_address().unwrap(),
             ports::free_address().unwrap(),
         );
-        let running = launch(folder.path(), listen, admin);
+        let running = launch(folder.path(), listen, admin, quiet);
         let plane = Self {
             running,
             folder,
             listen,
+            quiet,
             admin: Caller::of(admin),
         };
         plane.is_ready().await;
@@ -88,7 +95,7 @@ impl Plane {
             }
         }
         let admin = ports::free_address().unwrap();
-        self.running = launch(self.folder.path(), self.listen, admin);
+        self.running = launch(self.folder.path(), self.listen, admin, self.quiet);
         self.admin = Caller::of(admin);
         self.is_ready().await;
     }
@@ -177,7 +184,70 @@ pub async fn edge_that(
     variant: Variant,
     change: impl FnOnce(&mut FleetBootstrap),
 ) -> Envoy {
-    let mut bootstrap = FleetBootstrap {
+    let mut bootstrap = bootstrap(plane, variant);
+    change(&mut bootstrap);
+    Envoy::start(&bootstrap.to_yaml()).await.unwrap()
+}
+
+/// An Envoy of the fleet with a listener of its own, which is no document's: the routes called `web` are.
+pub async fn edge_at(node: &str, at: SocketAddr, plane: &Plane) -> Envoy {
+    let mut bootstrap = bootstrap(plane, Variant::Delta);
+    node.clone_into(&mut bootstrap.node);
+    let options = Options {
+        beside: format!("static_resources: {{listeners: [{{{}}}]}}", listens(at)),
+        ..Options::default()
+    };
+    let yaml = bootstrap.to_yaml();
+    Envoy::start_with(&yaml, options).await.unwrap()
+}
+
+/// A listener with the routes called `web`.
+pub fn listener(at: SocketAddr) -> String {
+    typed("config.listener.v3.Listener", &listens(at))
+}
+
+fn listens(at: SocketAddr) -> String {
+    let router = typed("extensions.filters.http.router.v3.Router", "");
+    let manager = typed(
+        "extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
+        &format!(
+            "stat_prefix: web, rds: {{route_config_name: web, config_source: {{resource_api_version: V3, ads: {{}}}}}}, \
+             http_filters: [{{name: envoy.filters.http.router, typed_config: {router}}}]"
+        ),
+    );
+    format!(
+        "name: web, address: {{socket_address: {{address: {}, port_value: {}}}}}, \
+         filter_chains: [{{filters: [{{name: envoy.filters.network.http_connection_manager, typed_config: {manager}}}]}}]",
+        at.ip(),
+        at.port()
+    )
+}
+
+/// Routes called `web`, all to one cluster.
+pub fn routes(cluster: &str) -> String {
+    typed(
+        "config.route.v3.RouteConfiguration",
+        &format!(
+            "name: web, virtual_hosts: [{{name: all, domains: [\"*\"], \
+             routes: [{{match: {{prefix: /}}, route: {{cluster: {cluster}}}}}]}}]"
+        ),
+    )
+}
+
+/// A cluster with endpoints by discovery, and `max_requests` at a time.
+pub fn cluster(name: &str, max_requests: u32) -> String {
+    typed(
+        "config.cluster.v3.Cluster",
+        &format!(
+            "name: {name}, type: EDS, connect_timeout: 1s, \
+             eds_cluster_config: {{service_name: {name}-pool, eds_config: {{resource_api_version: V3, ads: {{}}}}}}, \
+             circuit_breakers: {{thresholds: [{{max_requests: {max_requests}}}]}}"
+        ),
+    )
+}
+
+fn bootstrap(plane: &Plane, variant: Variant) -> FleetBootstrap {
+    FleetBootstrap {
         node: "edge-1".to_owned(),
         service: ServiceName::try_from("edge").unwrap(),
         locality: Locality {
@@ -189,7 +259,5 @@ pub async fn edge_that(
         control_plane: plane.listen.into(),
         tls: None,
         variant,
-    };
-    change(&mut bootstrap);
-    Envoy::start(&bootstrap.to_yaml()).await.unwrap()
+    }
 }

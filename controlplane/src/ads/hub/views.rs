@@ -37,6 +37,7 @@ impl Hub {
 
     /// Says how changes to the nodes of `cohort` stand, for who asks with [`Hub::stages`].
     pub fn set_stage(&self, cohort: &Cohort, stage: Stage) {
+        self.shared.loads.set_stage(cohort, &stage);
         lock(&self.shared.stages).insert(cohort.clone(), stage);
     }
 

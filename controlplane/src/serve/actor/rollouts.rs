@@ -142,6 +142,7 @@ impl Actor {
             return;
         }
         self.looked = now;
+        self.take_loads();
         let under_way: Vec<Cohort> = self
             .cohorts
             .iter()
@@ -152,6 +153,12 @@ impl Actor {
         for cohort in under_way {
             self.look(&cohort, at);
         }
+    }
+
+    /// Takes in what Envoys counted meanwhile.
+    pub(super) fn take_loads(&mut self) {
+        let counted = self.hub.take_loads();
+        self.engine.take_loads(&counted, clock::wall());
     }
 
     fn look(&mut self, cohort: &Cohort, now: WallTime) {

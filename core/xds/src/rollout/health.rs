@@ -2,7 +2,7 @@
 
 use sloop_model::ShareBounds;
 
-/// What the filters of a node counted since the control plane first heard of it.
+/// What the filters of a node counted since the control plane first heard of it, or its Envoy where no filter reports.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Health {
     /// Wasm VMs that began after the others of their Envoy. One that crashed begins anew.

@@ -15,6 +15,7 @@
 //! and of what is tried.
 
 mod health;
+mod load;
 mod trial;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -24,6 +25,7 @@ use std::time::Duration;
 use sloop_model::WallTime;
 
 pub use health::Health;
+pub use load::{Asked, InvalidLoad, LoadPace, LoadReport, LoadReporter};
 
 use crate::{Offer, Snapshot, Version};
 use trial::{Finding, Trial};
@@ -97,7 +99,7 @@ pub struct Seen {
     pub has: Option<Version>,
     /// What it refused last and still does: when that was, and why.
     pub refusal: Option<(WallTime, String)>,
-    /// What its filters count, where there are any.
+    /// What its filters count, or its Envoy where there are none.
     pub health: Health,
 }
 
