@@ -57,7 +57,7 @@ impl LoadReport {
     /// What Envoy counted since its last report: requests that ended, and those that failed.
     ///
     /// Each attempt is one. Failed are answers of 500 and above, resets, times out, connections that were not to be had, and
-    /// what a cluster's thresholds refused. What Envoy drops as an operator told it (`drop_overloads`) says nothing.
+    /// what a cluster refused by its thresholds, in maintenance mode or as its `drop_overloads` say.
     ///
     /// # Errors
     ///
