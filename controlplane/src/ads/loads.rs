@@ -39,7 +39,7 @@ const UNASKED_MAX: Duration = Duration::from_secs(60 * 60);
 pub struct LoadSettings {
     /// How often.
     pub pace: LoadPace,
-    /// The Envoy cluster of the control plane, of which nothing counts.
+    /// The Envoy cluster by which sidecars find the control plane. Nothing counts of it, nor of that of our bootstraps.
     pub cluster: String,
 }
 
@@ -71,7 +71,7 @@ impl Hub {
     #[must_use]
     pub fn load_service(&self, settings: LoadSettings, metrics: LoadMetrics) -> LoadService {
         let report = LoadReport {
-            ignored: settings.cluster,
+            ignored: vec![settings.cluster, CONTROL_PLANE_CLUSTER.to_owned()],
             clusters_max: self.limits().load_clusters_max,
         };
         let shared = Shared {

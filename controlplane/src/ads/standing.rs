@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use sloop_model::WallTime;
 use sloop_xds::Version;
-use sloop_xds::rollout::{Health, Seen};
+use sloop_xds::rollout::{Counts, Seen};
 
 use super::NodeStatus;
 
@@ -68,7 +68,7 @@ impl Standing {
     }
 }
 
-/// How nodes stand, by id: what a node has it has on all of its streams. Their health is not known here.
+/// How nodes stand, by id: what a node has it has on all of its streams. What was counted of them is not known here.
 pub(super) fn by_node<'a>(streams: impl Iterator<Item = &'a NodeStatus>) -> Vec<Seen> {
     let mut nodes: BTreeMap<&str, Seen> = BTreeMap::new();
     for stream in streams {
@@ -87,7 +87,7 @@ pub(super) fn by_node<'a>(streams: impl Iterator<Item = &'a NodeStatus>) -> Vec<
                     node: stream.id.clone(),
                     has: has.cloned(),
                     refusal,
-                    health: Health::default(),
+                    counts: Counts::default(),
                 };
                 nodes.insert(&stream.id, seen);
             }

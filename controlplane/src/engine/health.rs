@@ -1,10 +1,10 @@
-//! How well the Envoys of a fleet are, as their filters count, or they themselves where no filter reports.
+//! How well the Envoys of a fleet are, as their filters count, and as they do themselves.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use sloop_model::{Outcome, WallTime};
-use sloop_xds::rollout::Health;
+use sloop_xds::rollout::{Counts, Health};
 
 use crate::ingest::Report;
 
@@ -30,8 +30,8 @@ pub(super) struct Healths {
 
 #[derive(Debug)]
 struct Node {
-    health: Health,
-    /// When its first VM began, by its own clock, as far as is known; `None` while no filter reports.
+    counts: Counts,
+    /// When its first VM began, by its own clock, as far as is known; `None` when no filter ever reported.
     began: Option<WallTime>,
     reported: WallTime,
 }
@@ -43,23 +43,21 @@ impl Healths {
             return;
         };
         node.reported = now;
-        node.health = node.health.plus(counted(report));
+        let health = &mut node.counts.filters;
+        *health = health.plus(counted(report));
         let began = node.began.unwrap_or(report.from);
         // The first report of a VM is about the time since it began.
         if report.sequence == 1 && START < report.from.since(began) {
-            node.health.vms = node.health.vms.saturating_add(1);
+            health.vms = health.vms.saturating_add(1);
         }
         node.began = Some(began.min(report.from));
     }
 
-    /// Takes in what the Envoy of `node` of `group` said at `now` that it counted. Where filters report it says nothing: they see
-    /// the same requests, and more of them.
+    /// Takes in what the Envoy of `node` of `group` said at `now` that it counted.
     pub(super) fn take_load(&mut self, (group, node): (&str, &str), load: Health, now: WallTime) {
-        if let Some(node) = self.named(group, node)
-            && node.began.is_none()
-        {
+        if let Some(node) = self.named(group, node) {
             node.reported = now;
-            node.health = node.health.plus(load);
+            node.counts.envoy = node.counts.envoy.plus(load);
         }
     }
 
@@ -72,7 +70,7 @@ impl Healths {
             }
             self.count += 1;
             let newcomer = Node {
-                health: Health::default(),
+                counts: Counts::default(),
                 began: None,
                 reported: WallTime::default(),
             };
@@ -83,9 +81,9 @@ impl Healths {
     }
 
     /// What `node` of `group` counted; nothing when it never reported.
-    pub(super) fn of(&self, group: &str, node: &str) -> Health {
+    pub(super) fn of(&self, group: &str, node: &str) -> Counts {
         let node = self.groups.get(group).and_then(|nodes| nodes.get(node));
-        node.map(|it| it.health).unwrap_or_default()
+        node.map(|it| it.counts).unwrap_or_default()
     }
 
     /// Drops the nodes that are gone at `now`.
@@ -150,7 +148,7 @@ mod tests {
         for (sequence, from) in reports {
             healths.take(&report(*sequence, *from, &[]), WallTime::default());
         }
-        healths.of("shop", "shop-1").vms
+        healths.of("shop", "shop-1").filters.vms
     }
 
     #[test]
@@ -168,42 +166,37 @@ mod tests {
         let mut healths = Healths::default();
         let outcomes = [5, 1, 2, 0, 0, 0, 0, 4, 3];
         healths.take(&report(1, 0, &outcomes), WallTime::default());
-        let health = healths.of("shop", "shop-1");
+        let health = healths.of("shop", "shop-1").filters;
         assert_eq!((health.requests, health.failed), (8, 2));
-        assert_eq!(healths.of("shop", "shop-2"), Health::default());
+        assert_eq!(healths.of("shop", "shop-2"), Counts::default());
         let of_others = healths.of("cart", "shop-1");
-        assert_eq!(of_others, Health::default(), "an id is its group's alone");
+        assert_eq!(of_others, Counts::default(), "an id is its group's alone");
         healths.forget(WallTime::from_millis(600_000));
-        assert_eq!(healths.of("shop", "shop-1"), Health::default());
+        assert_eq!(healths.of("shop", "shop-1"), Counts::default());
     }
 
     #[test]
-    fn what_an_envoy_counts_says_something_until_its_filters_report() {
+    fn what_an_envoy_counts_is_kept_apart_from_what_its_filters_do() {
         let mut healths = Healths::default();
         let load = Health {
             vms: 0,
             requests: 30,
             failed: 3,
         };
+        let counted = |it: Health| (it.requests, it.failed);
         let take = |healths: &mut Healths, seconds: u64| {
             let now = WallTime::from_millis(seconds * 1_000);
             healths.take_load(("shop", "shop-1"), load, now);
-            let health = healths.of("shop", "shop-1");
-            (health.requests, health.failed)
+            counted(healths.of("shop", "shop-1").envoy)
         };
-        assert_eq!(
-            [1, 2].map(|seconds| take(&mut healths, seconds)),
-            [(30, 3), (60, 6)]
-        );
+        assert_eq!(take(&mut healths, 1), (30, 3));
         healths.take(&report(1, 2, &[5, 0, 1]), WallTime::from_millis(2_000));
-        assert_eq!(take(&mut healths, 3), (66, 7), "they see the same");
+        let filters = counted(healths.of("shop", "shop-1").filters);
+        assert_eq!((take(&mut healths, 3), filters), ((60, 6), (6, 1)));
         healths.forget(WallTime::from_millis(602_000));
-        assert_eq!(
-            take(&mut healths, 603),
-            (30, 3),
-            "no filter reports any more"
-        );
-        assert_eq!(healths.of("shop", "shop-1").vms, 0);
+        assert_eq!(take(&mut healths, 602), (90, 9), "it goes on");
+        healths.forget(WallTime::from_millis(1_202_000));
+        assert_eq!(take(&mut healths, 1_203), (30, 3), "it was gone");
     }
 
     #[test]
@@ -214,7 +207,7 @@ mod tests {
             one.group = format!("shop-{}", number % 7);
             one.node = number.to_string();
             healths.take(&one, WallTime::from_millis(at_ms));
-            healths.of(&one.group, &one.node).requests
+            healths.of(&one.group, &one.node).filters.requests
         };
         for number in 0..NODES_MAX {
             let at_ms = if number == 0 { 0 } else { 1 };

@@ -7,7 +7,7 @@ use sloop_controllers::{
     Acting, AlertStatus, IntentId, Lost, ScopeTotals, Signal, SloStatus, Stage,
 };
 use sloop_model::{Module, Outcome, Policy, Rule, WallTime};
-use sloop_xds::rollout::Health;
+use sloop_xds::rollout::Counts;
 
 use super::effects::Effected;
 use super::{Engine, Reporter};
@@ -116,9 +116,9 @@ impl Engine {
         self.fleet.reporters()
     }
 
-    /// What `node` of `group` counted since the process began: its filters, or its Envoy where none reports.
+    /// What `node` of `group` counted since the process began, its filters and its Envoy.
     #[must_use]
-    pub fn health(&self, group: &str, node: &str) -> Health {
+    pub fn counts(&self, group: &str, node: &str) -> Counts {
         self.healths.of(group, node)
     }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use sloop_model::WallTime;
-use sloop_xds::rollout::{Health, Rollout, RolloutPace, Seen, Vms, Wanted};
+use sloop_xds::rollout::{Counts, Health, Rollout, RolloutPace, Seen, Vms, Wanted};
 use sloop_xds::{Kind, Resource, Snapshot, Version};
 
 const PACE: RolloutPace = RolloutPace {
@@ -30,10 +30,13 @@ fn nodes(count: usize, at_once: &Snapshot) -> Vec<Seen> {
         node: format!("sidecar-{number:05}"),
         has: Some(at_once.version().clone()),
         refusal: None,
-        health: Health {
-            vms: 2,
-            requests: 1_000,
-            failed: 1,
+        counts: Counts {
+            filters: Health {
+                vms: 2,
+                requests: 1_000,
+                failed: 1,
+            },
+            envoy: Health::default(),
         },
     };
     (0..count).map(node).collect()

@@ -168,7 +168,7 @@ impl Actor {
         if course.rollout.is_under_way() {
             let mut seen = self.hub.seen(cohort);
             for node in &mut seen {
-                node.health = self.engine.health(&cohort.service, &node.node);
+                node.counts = self.engine.counts(&cohort.service, &node.node);
             }
             let told = course.rollout.step(&seen, &self.rollout, now);
             self.heed(cohort, told, now);

@@ -2,7 +2,7 @@
 
 use sloop_model::ShareBounds;
 
-/// What the filters of a node counted since the control plane first heard of it, or its Envoy where no filter reports.
+/// What was counted of a node since the control plane first heard of it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Health {
     /// Wasm VMs that began after the others of their Envoy. One that crashed begins anew.
@@ -11,6 +11,35 @@ pub struct Health {
     pub requests: u64,
     /// Those that the service did not serve.
     pub failed: u64,
+}
+
+/// What is known of a node, by who counted it. Both see the same requests, so neither is added to the other.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// What its filters count.
+    pub filters: Health,
+    /// What its Envoy counts, filters or not.
+    pub envoy: Health,
+}
+
+impl Counts {
+    /// What was counted since `earlier`.
+    #[must_use]
+    pub const fn since(self, earlier: Self) -> Self {
+        Self {
+            filters: self.filters.since(earlier.filters),
+            envoy: self.envoy.since(earlier.envoy),
+        }
+    }
+
+    /// What both counted.
+    #[must_use]
+    pub const fn plus(self, other: Self) -> Self {
+        Self {
+            filters: self.filters.plus(other.filters),
+            envoy: self.envoy.plus(other.envoy),
+        }
+    }
 }
 
 /// Three standard deviations: of a thousand changes without effect, one is taken back.

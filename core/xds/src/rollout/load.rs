@@ -39,8 +39,8 @@ pub enum InvalidLoad {
 /// How load reports are read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LoadReport {
-    /// The Envoy cluster of the control plane, which says nothing of the service.
-    pub ignored: String,
+    /// The Envoy clusters that lead to the control plane, which say nothing of the service.
+    pub ignored: Vec<String>,
     /// Clusters that one report may have.
     pub clusters_max: usize,
 }
@@ -82,7 +82,7 @@ impl LoadReport {
         let (mut sum, mut is_ignored) = (Health::default(), false);
         each(cluster, |field| {
             match field {
-                Field::Held(NAME, name) => is_ignored = name == self.ignored.as_bytes(),
+                Field::Held(NAME, name) => is_ignored = self.ignores(name),
                 Field::Held(LOCALITIES, locality) => sum = sum.plus(of_locality(locality)?),
                 Field::Number(DROPPED, dropped) => sum = sum.plus(ended(dropped, dropped)),
                 Field::Held(..) | Field::Number(..) => {}
@@ -90,6 +90,10 @@ impl LoadReport {
             Ok(())
         })?;
         Ok(if is_ignored { Health::default() } else { sum })
+    }
+
+    fn ignores(&self, name: &[u8]) -> bool {
+        self.ignored.iter().any(|it| it.as_bytes() == name)
     }
 }
 
@@ -267,8 +271,8 @@ mod tests {
 
     fn read(message: &[u8]) -> Result<Health, InvalidLoad> {
         let report = LoadReport {
-            ignored: "sloop_xds".to_owned(),
-            clusters_max: 3,
+            ignored: ["sloop_xds", "plane"].map(str::to_owned).into(),
+            clusters_max: 4,
         };
         report.read(message)
     }
@@ -279,6 +283,7 @@ mod tests {
         let clusters = [
             cluster("alpha", (10, 2, 0)),
             cluster("sloop_xds", (0, 5, 1)),
+            cluster("plane", (0, 7, 0)),
             cluster("beta", (0, 3, 4)),
         ];
         let report = [node, clusters.concat()].concat();
@@ -291,9 +296,9 @@ mod tests {
     #[test]
     fn so_many_clusters_are_read_and_no_more() {
         let one = cluster("alpha", (1, 0, 0));
-        assert_eq!(read(&one.repeat(3)).map(|it| it.requests), Ok(3));
-        let refused = Err(InvalidLoad::TooManyClusters { max: 3 });
-        assert_eq!(read(&one.repeat(4)), refused);
+        assert_eq!(read(&one.repeat(4)).map(|it| it.requests), Ok(4));
+        let refused = Err(InvalidLoad::TooManyClusters { max: 4 });
+        assert_eq!(read(&one.repeat(5)), refused);
     }
 
     #[test]

@@ -24,7 +24,7 @@ use std::time::Duration;
 
 use sloop_model::WallTime;
 
-pub use health::Health;
+pub use health::{Counts, Health};
 pub use load::{Asked, InvalidLoad, LoadPace, LoadReport, LoadReporter};
 
 use crate::{Offer, Snapshot, Version};
@@ -99,8 +99,8 @@ pub struct Seen {
     pub has: Option<Version>,
     /// What it refused last and still does: when that was, and why.
     pub refusal: Option<(WallTime, String)>,
-    /// What its filters count, or its Envoy where there are none.
-    pub health: Health,
+    /// What was counted of it.
+    pub counts: Counts,
 }
 
 /// What happened to a change.
@@ -156,7 +156,7 @@ pub struct Rollout {
     trial: Option<Trial>,
     rejected: Option<Rejected>,
     /// What nodes counted while they tried changes that were taken back: it says nothing of how they are without.
-    spoilt: BTreeMap<String, Health>,
+    spoilt: BTreeMap<String, Counts>,
 }
 
 impl Rollout {
@@ -223,7 +223,7 @@ impl Rollout {
                 for it in seen {
                     let earlier = self.spoilt.get(&it.node).copied().unwrap_or_default();
                     let sum = earlier.plus(trial.spoils(it));
-                    if sum != Health::default() {
+                    if sum != Counts::default() {
                         spoilt.insert(it.node.clone(), sum);
                     }
                 }

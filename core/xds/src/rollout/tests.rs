@@ -57,7 +57,7 @@ impl Nodes {
             node: node.to_owned(),
             has: None,
             refusal: None,
-            health: Health::default(),
+            counts: Counts::default(),
         });
         let mut nodes = Self {
             rollout: Rollout::default(),
@@ -185,9 +185,9 @@ fn a_vm_that_begins_anew_takes_it_back() {
     nodes.want("bad", 0);
     nodes.step(0);
     nodes.take();
-    nodes.seen[3].health.vms += 1;
+    nodes.seen[3].counts.filters.vms += 1;
     assert_eq!(nodes.step(1), None, "of a node that does not try it");
-    nodes.seen[0].health.vms += 1;
+    nodes.seen[0].counts.filters.vms += 1;
     assert_eq!(because(nodes.step(2)), "n0 began a Wasm VM anew");
 }
 
@@ -201,7 +201,7 @@ fn another_module_begins_vms_anew_and_may() {
     nodes.rollout.want(upgrade, &PACE, at(0));
     nodes.step(0);
     nodes.take();
-    nodes.seen[0].health.vms += 2;
+    nodes.seen[0].counts.filters.vms += 2;
     assert_eq!(nodes.step(1), None);
     assert_eq!(nodes.step(11), Some(Told::Trying(2)));
 }
@@ -213,11 +213,11 @@ fn failures_beyond_those_elsewhere_take_it_back() {
     nodes.step(0);
     nodes.take();
     for it in &mut nodes.seen {
-        it.health.requests = 1_000;
-        it.health.failed = 300;
+        it.counts.filters.requests = 1_000;
+        it.counts.filters.failed = 300;
     }
     assert_eq!(nodes.step(1), None, "everywhere alike");
-    nodes.seen[0].health.failed = 700;
+    nodes.seen[0].counts.filters.failed = 700;
     let expected = "700 of 1000 requests failed where it was tried, 900 of 3000 otherwise";
     assert_eq!(because(nodes.step(2)), expected);
 }
@@ -226,18 +226,18 @@ fn failures_beyond_those_elsewhere_take_it_back() {
 fn failures_that_a_node_had_before_are_not_the_fault_of_the_change() {
     let mut nodes = Nodes::with("old");
     for it in &mut nodes.seen {
-        it.health.requests = 1_000;
+        it.counts.filters.requests = 1_000;
     }
-    nodes.seen[0].health.failed = 500;
+    nodes.seen[0].counts.filters.failed = 500;
     nodes.want("new", 0);
     nodes.step(0);
     nodes.take();
     for it in &mut nodes.seen {
-        it.health.requests += 1_000;
+        it.counts.filters.requests += 1_000;
     }
-    nodes.seen[0].health.failed += 500;
+    nodes.seen[0].counts.filters.failed += 500;
     assert_eq!(nodes.step(1), None);
-    nodes.seen[0].health.failed += 400;
+    nodes.seen[0].counts.filters.failed += 400;
     assert_ne!(because(nodes.step(2)), "");
 }
 
@@ -245,22 +245,43 @@ fn failures_that_a_node_had_before_are_not_the_fault_of_the_change() {
 fn failures_of_a_change_that_was_taken_back_excuse_no_other() {
     let mut nodes = Nodes::with("old");
     for it in &mut nodes.seen {
-        it.health.requests = 100;
+        it.counts.filters.requests = 100;
     }
     let mut again = |content: &str, seconds: u64| {
         nodes.want(content, seconds);
         nodes.step(seconds);
         nodes.take();
         for it in &mut nodes.seen {
-            it.health.requests += 1_000;
+            it.counts.filters.requests += 1_000;
         }
-        nodes.seen[0].health.failed += 1_000;
+        nodes.seen[0].counts.filters.failed += 1_000;
         because(nodes.step(seconds + 1))
     };
     let expected = "1000 of 1000 requests failed where it was tried, 0 of 3000 otherwise";
     assert_eq!(again("bad", 0), expected);
     assert_eq!(again("as bad", 2), expected);
     assert_eq!(again("no better", 4), expected);
+}
+
+#[test]
+fn failures_are_seen_by_envoys_where_the_change_takes_filters_away() {
+    let mut nodes = Nodes::with("old");
+    let count = |nodes: &mut Nodes| {
+        for it in &mut nodes.seen {
+            it.counts.filters.requests += 1_000;
+            it.counts.envoy.requests += 1_000;
+        }
+    };
+    count(&mut nodes);
+    nodes.want("bad", 0);
+    nodes.step(0);
+    nodes.take();
+    count(&mut nodes);
+    assert_eq!(nodes.step(1), None);
+    nodes.seen[0].counts.envoy.requests += 500;
+    nodes.seen[0].counts.envoy.failed += 500;
+    let expected = "500 of 1500 requests failed where it was tried, 0 of 3000 otherwise";
+    assert_eq!(because(nodes.step(2)), expected);
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use sloop_model::WallTime;
 
-use super::{Health, RolloutPace, Seen, Vms};
+use super::{Counts, Health, RolloutPace, Seen, Vms};
 use crate::{Snapshot, Version};
 
 /// Nodes that may go while they try a change, where few try it: one may be stopped by somebody.
@@ -28,7 +28,7 @@ pub(super) struct Trial {
     /// Since when all nodes of the stage have.
     quiet_since: Option<WallTime>,
     /// What nodes had counted when the stage began.
-    before: BTreeMap<String, Health>,
+    before: BTreeMap<String, Counts>,
     /// Nodes of the stage that are not connected, and since when.
     away: BTreeMap<String, WallTime>,
     /// Nodes that were replaced since the change was first tried.
@@ -97,7 +97,7 @@ impl Trial {
         seen: &[Seen],
         pace: &RolloutPace,
         now: WallTime,
-        spoilt: &BTreeMap<String, Health>,
+        spoilt: &BTreeMap<String, Counts>,
     ) -> Finding {
         self.note_away(seen, pace, now);
         if let Some(because) = self.trouble(seen, spoilt) {
@@ -164,7 +164,7 @@ impl Trial {
         let chosen: Vec<String> = others.take(missing).map(|it| it.node.clone()).collect();
         for it in seen {
             if !self.before.contains_key(&it.node) {
-                self.before.insert(it.node.clone(), it.health);
+                self.before.insert(it.node.clone(), it.counts);
             }
         }
         if chosen.is_empty() {
@@ -201,7 +201,7 @@ impl Trial {
     }
 
     /// What is wrong with the nodes that try it.
-    fn trouble(&self, seen: &[Seen], spoilt: &BTreeMap<String, Health>) -> Option<String> {
+    fn trouble(&self, seen: &[Seen], spoilt: &BTreeMap<String, Counts>) -> Option<String> {
         let gone_max = GONE_MIN.max(self.nodes.len());
         if gone_max <= self.gone {
             return Some(format!("{} nodes that tried it are gone", self.gone));
@@ -227,43 +227,51 @@ impl Trial {
             Vms::Stay => {}
             Vms::Begin => return None,
         }
-        let node = self.trying(seen).find(|it| 0 < self.since_stage(it).vms)?;
+        let node = self
+            .trying(seen)
+            .find(|it| 0 < self.since_stage(it).filters.vms)?;
         Some(format!("{} began a Wasm VM anew", node.node))
     }
 
-    /// Failures beyond those elsewhere, and beyond those that the same nodes had before.
-    fn failures(&self, seen: &[Seen], spoilt: &BTreeMap<String, Health>) -> Option<String> {
-        let sum = |sum: Health, it: &Seen| sum.plus(self.since_stage(it));
-        let trying = self.trying(seen).fold(Health::default(), sum);
-        let others = self.others(seen).fold(Health::default(), sum);
-        let earlier = self.trying(seen).fold(Health::default(), |sum, it| {
+    /// Failures by what filters count, or else by what Envoys do: where a change takes filters away, these go on.
+    fn failures(&self, seen: &[Seen], spoilt: &BTreeMap<String, Counts>) -> Option<String> {
+        let sum = |sum: Counts, it: &Seen| sum.plus(self.since_stage(it));
+        let trying = self.trying(seen).fold(Counts::default(), sum);
+        let others = self.others(seen).fold(Counts::default(), sum);
+        let earlier = self.trying(seen).fold(Counts::default(), |sum, it| {
             let of_node =
-                |all: &BTreeMap<String, Health>| all.get(&it.node).copied().unwrap_or_default();
+                |all: &BTreeMap<String, Counts>| all.get(&it.node).copied().unwrap_or_default();
             sum.plus(of_node(&self.before).since(of_node(spoilt)))
         });
-        let mut compared = [others, earlier].into_iter().filter(Health::says_something);
-        let worst = compared.clone().next()?;
-        if !compared.all(|it| trying.is_worse_than(it)) {
-            return None;
-        }
-        Some(format!(
-            "{} of {} requests failed where it was tried, {} of {} otherwise",
-            trying.failed, trying.requests, worst.failed, worst.requests
-        ))
+        beyond(trying.filters, [others.filters, earlier.filters])
+            .or_else(|| beyond(trying.envoy, [others.envoy, earlier.envoy]))
     }
 
     /// What a node counted because it tries the change.
-    pub(super) fn spoils(&self, it: &Seen) -> Health {
+    pub(super) fn spoils(&self, it: &Seen) -> Counts {
         if self.nodes.contains(&it.node) {
             self.since_stage(it)
         } else {
-            Health::default()
+            Counts::default()
         }
     }
 
     /// What a node counted in this stage.
-    fn since_stage(&self, it: &Seen) -> Health {
-        let before = self.before.get(&it.node).copied().unwrap_or(it.health);
-        it.health.since(before)
+    fn since_stage(&self, it: &Seen) -> Counts {
+        let before = self.before.get(&it.node).copied().unwrap_or(it.counts);
+        it.counts.since(before)
     }
+}
+
+/// Failures where a change is tried beyond those elsewhere, and beyond those that the same nodes had before.
+fn beyond(trying: Health, compared: [Health; 2]) -> Option<String> {
+    let mut compared = compared.into_iter().filter(Health::says_something);
+    let worst = compared.clone().next()?;
+    if !compared.all(|it| trying.is_worse_than(it)) {
+        return None;
+    }
+    Some(format!(
+        "{} of {} requests failed where it was tried, {} of {} otherwise",
+        trying.failed, trying.requests, worst.failed, worst.requests
+    ))
 }
