@@ -146,9 +146,10 @@ impl Engine {
             Verdict::Repeated => {}
             Verdict::Next | Verdict::AfterGap => self.count(report, now),
         }
+        let interval = self.world.report_interval();
         let readings = report.scopes.iter().filter_map(|counts| {
             let recent = self.recent.get(&counts.scope)?;
-            Some((counts.scope.clone(), recent.reading(now)))
+            Some((counts.scope.clone(), recent.reading(interval, now)))
         });
         Taken {
             verdict,

@@ -76,14 +76,17 @@ impl Recent {
         add(current, &counts.latency);
     }
 
-    /// What the fleet saw up to `now`, in as many of the last ten seconds as it takes to have seen enough.
+    /// What the fleet saw up to `now`, in as many of the last ten seconds as it takes to have seen enough, and to have heard
+    /// of all who report every `interval`: the newest alone may be of one sidecar.
     #[must_use]
-    pub fn reading(&self, now: WallTime) -> Reading {
-        let from = now.before(READING).as_millis() / 1_000;
+    pub fn reading(&self, interval: Duration, now: WallTime) -> Reading {
+        let second = |at: WallTime| at.as_millis() / 1_000;
+        let from = second(now.before(READING));
+        // A report may be late by as much again.
+        let all = second(now.before(interval * 2));
         let mut sum = Reading::default();
-        let seconds = self.seconds.iter().rev();
-        for (_, one) in seconds.take_while(|(second, _)| *second > from) {
-            if ENOUGH <= sum.requests {
+        for (at, one) in self.seconds.iter().rev().take_while(|(at, _)| *at > from) {
+            if *at < all && ENOUGH <= sum.requests {
                 break;
             }
             sum.requests = sum.requests.saturating_add(one.requests);
@@ -224,6 +227,8 @@ mod tests {
     };
 
     const NOW: WallTime = WallTime::from_millis(1_000_000);
+    /// How often sidecars report.
+    const EVERY: Duration = Duration::from_secs(1);
 
     fn counts(requests: u64, bad: &[u64], latency: &[(u64, u64)]) -> ScopeCounts {
         let objective = |&bad: &u64| ObjectiveCounts {
@@ -251,17 +256,27 @@ mod tests {
     }
 
     #[test]
-    fn a_reading_is_about_the_newest_that_are_enough() {
+    fn a_reading_is_about_the_newest_that_are_enough_and_all_who_report() {
+        const TENTH: Duration = Duration::from_millis(100);
         let mut recent = Recent::default();
         let at = |second| NOW.after(Duration::from_secs(second));
-        for (second, count, bad) in [(0, 500, 500), (1, 60, 30), (2, 60, 0), (3, 5, 0)] {
+        let all = [(0, 500, 500), (1, 60, 30), (2, 60, 0), (3, 5, 0)];
+        for (second, count, bad) in all {
             recent.add(&counts(count, &[bad], &[]), &NONE, at(second));
         }
-        let reading = recent.reading(at(3));
-        assert_eq!((reading.requests, reading.good), (125, 95));
+        let of = |recent: &Recent, interval| {
+            let reading = recent.reading(interval, at(3));
+            (reading.requests, reading.good)
+        };
+        assert_eq!(of(&recent, TENTH), (125, 95));
         recent.add(&counts(95, &[0], &[]), &NONE, at(3));
-        let reading = recent.reading(at(3));
-        assert_eq!((reading.requests, reading.good), (100, 100));
+        assert_eq!(
+            of(&recent, TENTH),
+            (160, 160),
+            "those before may have been others'"
+        );
+        assert_eq!(of(&recent, Duration::from_secs(1)), (220, 190));
+        assert_eq!(of(&recent, Duration::from_secs(10)), (720, 190));
     }
 
     #[test]
@@ -273,7 +288,7 @@ mod tests {
             &NONE,
             NOW.after(Duration::from_secs(5)),
         );
-        let reading = |after| recent.reading(NOW.after(Duration::from_millis(after)));
+        let reading = |after| recent.reading(EVERY, NOW.after(Duration::from_millis(after)));
         assert_eq!((reading(5_000).requests, reading(5_000).good), (20, 17));
         assert_eq!(reading(9_999).requests, 20);
         assert_eq!(reading(10_000).requests, 10);
@@ -358,7 +373,7 @@ mod tests {
         recent.add(&counts(10, &[], &[]), &NONE, NOW);
         recent.add(&counts(1, &[], &[]), &NONE, WallTime::default());
         assert_eq!(
-            recent.reading(WallTime::default()).requests,
+            recent.reading(EVERY, WallTime::default()).requests,
             0,
             "before the first second"
         );

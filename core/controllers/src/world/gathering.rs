@@ -16,9 +16,15 @@ impl World {
         self.report_interval = Some(interval);
     }
 
+    /// How often sidecars report.
+    #[must_use]
+    pub fn report_interval(&self) -> Duration {
+        self.report_interval.unwrap_or(Self::REPORT_INTERVAL)
+    }
+
     /// How long after a first report others may not have come yet: an interval, and what a report may be late.
     pub(super) fn gathers(&self) -> Duration {
-        let interval = self.report_interval.unwrap_or(Self::REPORT_INTERVAL);
+        let interval = self.report_interval();
         interval + interval.min(Self::REPORT_DELAY_MAX)
     }
 }
