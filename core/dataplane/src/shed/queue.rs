@@ -29,8 +29,9 @@ const ALONE: i64 = 256;
 /// While there is little queue, what is admitted grows by this part of itself per period: a quarter where more than half
 /// is shed, half as much where less is.
 const REFILL: i64 = 4;
-/// Periods that one step makes up for at most, when little came: what is admitted is three times as much, and little all the same.
-const PERIODS_MAX: u64 = 5;
+/// A step makes up for the periods since the last one, when little came: for two of them when the two before found next to
+/// nothing under way as well, as one may by chance, and for twice as many after each more, up to so many.
+const MAKES_UP_MAX: u64 = 8;
 const WHOLE: i64 = 10_000;
 
 /// What is known of the service.
@@ -53,6 +54,8 @@ pub(super) struct Queue {
     usual_us: u64,
     /// Steps in which that was learnt.
     learnt: u32,
+    /// Periods that the next step makes up for, at most.
+    makes_up: u64,
 }
 
 impl Queue {
@@ -143,17 +146,25 @@ impl Queue {
 
     /// The most that may be shed after `level`: less when next to nothing is under way, so that there is nothing to be
     /// careful of until most of the room is used.
-    pub(super) fn level_max(&self, level: i64, rule: &ShedRule, seen: &Seen) -> i64 {
+    pub(super) fn level_max(&mut self, level: i64, rule: &ShedRule, seen: &Seen) -> i64 {
         let (parts, refill) = if WHOLE / 2 < level {
             (2, REFILL)
         } else {
             (8, REFILL * 2)
         };
         if !self.is_below(parts, rule, seen) {
+            self.makes_up = 0;
             return WHOLE;
         }
         let periods = micros(seen.elapsed) / PERIOD_US;
-        (0..periods.clamp(1, PERIODS_MAX)).fold(level, |level, _| level - (WHOLE - level) / refill)
+        let periods = periods.min(self.makes_up).max(1);
+        self.makes_up = (self.makes_up * 2).clamp(1, MAKES_UP_MAX);
+        (0..periods).fold(level, |level, _| level - (WHOLE - level) / refill)
+    }
+
+    /// The objective is missed, so there is no room.
+    pub(super) const fn is_needed(&mut self) {
+        self.makes_up = 0;
     }
 
     /// Whether fewer are under way than one of `parts` parts of the aim, or one at most: it waits for nobody.

@@ -46,12 +46,15 @@ fn rule(limits: ShedLimits) -> ShedRule {
 /// A shedder and the words of the tests.
 struct Bench {
     shedder: Shedder,
+    /// Of requests that did not end.
+    waiting: Vec<ShedTicket>,
 }
 
 impl Bench {
     fn new(limits: ShedLimits) -> Self {
         Self {
             shedder: Shedder::new(rule(limits), Mode::Enforce, None, at(0)),
+            waiting: Vec::new(),
         }
     }
 
@@ -128,6 +131,41 @@ fn what_waits_is_seen_beside_any_number_of_upgraded_connections() {
         0 < shed,
         "those that are served in time wait beyond the aim"
     );
+}
+
+/// A reading says how many were bad, which is nothing to a rule about how many are under way.
+#[test]
+fn what_the_fleet_says_does_not_hold_a_level_that_it_cannot_judge() {
+    let mut bench = Bench::new(ShedLimits {
+        slow_us: None,
+        slow_max: None,
+        failed_max: None,
+        in_flight_max: Some(4),
+        ..LIMITS()
+    });
+    bench.all(0, 1_000, Outcome::Success, QUICK);
+    for millis in 1_000..2_150 {
+        let draw = u16::try_from(millis * 7_919 % 10_000).unwrap();
+        if let ShedAdmit::Pass(ticket) =
+            bench.shedder.admit(Criticality::Critical, draw, at(millis))
+        {
+            // It ends when others have come.
+            bench.waiting.push(ticket);
+        }
+    }
+    assert!(Share::NONE < bench.shedder.level());
+    for ticket in core::mem::take(&mut bench.waiting) {
+        bench.shedder.forget(ticket);
+    }
+    for second in 3..30 {
+        let reading = FleetReading {
+            requests: 100,
+            good: 100,
+        };
+        bench.shedder.learn_fleet(Some(reading), at(second * 1_000));
+        bench.passes(Criticality::Critical, 9_999, second * 1_000 + 1);
+    }
+    assert_eq!(bench.shedder.level(), Share::NONE);
 }
 
 /// Nothing waits: what fails, fails for reasons that asking less does not change, so not even a trial is worth its price.
