@@ -35,10 +35,10 @@
 //! passed, divided by the share that may pass ([`Queue::wanted`]). While fewer than half of `q*` are under way,
 //! what is admitted grows by a quarter per period ([`Queue::level_max`]): then the queue is drained, or the trouble
 //! over. While less than half is shed that takes next to no queue, and it grows by an eighth: near the edge a queue is short by chance, too.
-//! Either fills a quarter of `q*` at most before it is seen, as what is under way is known at once.
+//! Either fills a quarter of `q*` at most in a period before it is seen, as what is under way is known at once.
 //! A step waits for ten requests, so with little traffic there is one in a second. After two in a row that find next to nothing under way
 //! it makes up for up to eight periods, and one request is no queue, however small `q*` is. Else a service that is asked fifteen times a
-//! second goes on refusing for ten seconds after it was slow for six; in overloads of some dozen requests per second it costs up to 4 %.
+//! second goes on refusing for ten seconds after it was slow for six. In small overloads (15 to 80 served per second) it costs up to a tenth.
 //!
 //! For failures there is no queue to drain, and `admit = s`: what the SRE book
 //! calls adaptive throttling (chapter 21) with K = 1; but no more is shed than
