@@ -19,6 +19,7 @@ pub mod identity;
 mod input;
 pub mod join_record;
 pub mod latencies;
+pub mod loads;
 pub mod reports;
 pub mod request;
 pub mod sampling;
