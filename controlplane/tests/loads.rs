@@ -16,6 +16,7 @@ use sloop_controlplane::clock;
 use sloop_controlplane::grpc::Services;
 use sloop_controlplane::limits::Limits;
 use sloop_controlplane::metrics::{DoorMetrics, LoadMetrics, Telemetry};
+use sloop_model::WallTime;
 use sloop_xds::Version;
 use sloop_xds::fleet::Cohort;
 use sloop_xds::rollout::{Health, Stage};
@@ -78,7 +79,10 @@ impl Served {
         let counted = timeout(SOON, async {
             while all.iter().map(|(_, _, it)| it.requests).sum::<u64>() < requests {
                 let taken = self.hub.take_loads().into_iter();
-                all.extend(taken.map(|((group, id), it)| (group.to_string(), id.to_string(), it)));
+                all.extend(taken.map(|((group, id), it)| {
+                    let (group, id) = (group.to_string(), id.to_string());
+                    (group, id, it.health)
+                }));
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
         });
@@ -197,15 +201,49 @@ async fn envoys_report_often_while_nodes_of_their_service_try_something() {
         envoys.push(envoy);
     }
     served.try_on("edge", tried());
+    assert_eq!(envoys[0].hears().await.unwrap(), 100, "once at once");
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    envoys[0].says(report(None, &[])).await;
     assert_eq!(envoys[0].hears().await.unwrap(), 2_000);
     served.try_on("edge", Stage::Settled);
     assert_eq!(envoys[0].hears().await.unwrap(), 20_000);
     // The other was told nothing meanwhile.
     served.try_on("bank", tried());
-    assert_eq!(envoys[1].hears().await.unwrap(), 2_000);
+    assert_eq!(envoys[1].hears().await.unwrap(), 100);
     let mut late = served.begin().await.unwrap();
     late.says(report(node("bank", "2"), &[])).await;
-    assert_eq!(late.hears().await.unwrap(), 2_000);
+    assert_eq!(late.hears().await.unwrap(), 100);
+}
+
+#[tokio::test]
+async fn it_is_known_since_when_a_report_is_about_what_is_tried() {
+    let served = Served::with(&[]).await;
+    let mut envoy = served.begin().await.unwrap();
+    let one = || report(node("edge", "1"), &[("alpha", 1, 0)]);
+    let next = async || {
+        let taken = timeout(SOON, async {
+            loop {
+                if let Some(load) = served.hub.take_loads().into_values().next() {
+                    return load.from;
+                }
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        });
+        taken.await.expect("it is counted")
+    };
+    envoy.says(one()).await;
+    assert_eq!(next().await, WallTime::default(), "nobody asked");
+    assert_eq!(envoy.hears().await.unwrap(), 20_000);
+    let begins = clock::wall();
+    served.try_on("edge", tried());
+    assert_eq!(envoy.hears().await.unwrap(), 100);
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    envoy.says(one()).await;
+    assert!(next().await < begins, "mostly before");
+    assert_eq!(envoy.hears().await.unwrap(), 2_000);
+    tokio::time::sleep(Duration::from_millis(2_000)).await;
+    envoy.says(one()).await;
+    assert!(begins <= next().await, "all of it");
 }
 
 #[tokio::test]

@@ -455,8 +455,13 @@ async fn a_change_after_which_vms_crash_is_taken_back_from_the_first() {
         (1..=2).contains(&anew),
         "one for each of two workers: {anew}"
     );
-    let expected = usize::try_from(anew + waits).unwrap();
-    assert_eq!(failed.len(), expected, "and those that crashed: {failed:?}");
+    let crashed = failed.len() - usize::try_from(waits).unwrap();
+    let anew = usize::try_from(anew).unwrap();
+    // The other worker's may be taken back before it begins anew.
+    assert!(
+        (anew..=2).contains(&crashed),
+        "and those that crashed: {crashed}"
+    );
     assert_eq!(crashes(&second, "vm_reload").await, 0);
     other.none_failed().await;
     control.stop().await;

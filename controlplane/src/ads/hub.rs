@@ -29,9 +29,9 @@ use super::status::{Event, NodeStatus, Variant, What};
 use crate::door::{Limit, Peer};
 use crate::metrics::DoorMetrics;
 
-pub use loads::Counted;
 use loads::Loads;
 pub(super) use loads::Who;
+pub use loads::{Counted, Load};
 pub(super) use room::Room;
 #[cfg(test)]
 pub(crate) use simulated::SimulatedNode;

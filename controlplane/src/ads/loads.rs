@@ -1,7 +1,7 @@
 //! The gRPC service that Envoys of whole fleets report their load to: `envoy.service.load_stats.v3.LoadReportingService`.
 //!
 //! Each has one stream. It is asked to report often while a change is on its way to nodes of its service, and seldom
-//! otherwise: with each report Envoy sends its whole node. What it counted goes to the hub, for who judges changes. What a
+//! otherwise ([`Asking`]): with each report Envoy sends its whole node. What it counted goes to the hub, for who judges changes. What a
 //! node says of itself is believed as in discovery: its connection decides whose sidecar it may be.
 
 use std::convert::Infallible;
@@ -13,8 +13,9 @@ use std::time::Duration;
 use prost::Message as _;
 use sloop_model::WallTime;
 use sloop_xds::Node;
+use sloop_xds::fleet::Cohort;
 use sloop_xds::rollout::{
-    Asked, Health, InvalidLoad, LoadPace, LoadReport, LoadReporter, RolloutPace,
+    Asked, Asking, Health, InvalidLoad, LoadPace, LoadReport, LoadReporter, RolloutPace,
 };
 use tonic::body::Body;
 use tonic::codegen::Service;
@@ -23,7 +24,7 @@ use tonic::{Code, Status};
 
 use super::allowance::Allowance;
 use super::grpc::{Messages, Responses, ToClient};
-use super::hub::{Hub, Room, Who};
+use super::hub::{Hub, Load, Room, Who};
 use super::limits::AdsLimits;
 use super::service::go_on;
 use crate::bootstrap::CONTROL_PLANE_CLUSTER;
@@ -144,27 +145,26 @@ impl Shared {
         room.check(&node.cluster)?;
         let mut trying = hub.trying();
         let mut counts = Counts::of(&node, hub.now(), limits);
-        self.note(&mut counts, health);
-        let mut asked = None;
+        let mut asking = Asking::at(self.pace);
+        self.note(&mut counts, &mut asking, health);
         loop {
-            let services = trying.borrow_and_update().clone();
-            let mut services = services.iter().map(|cohort| cohort.service.as_str());
-            let interval = match services.any(|service| *service == *counts.who.0) {
-                true => self.pace.under_way,
-                false => self.pace.settled,
-            };
+            let stages = trying.borrow_and_update().clone();
+            let of_service = |cohort: &Cohort| *cohort.service == *counts.who.0;
+            let stages = stages.iter().filter(|(cohort, _)| of_service(cohort));
+            asking.follow(stages.map(|(_, since)| *since).max());
+            let wants = asking.wants();
             tokio::select! {
                 health = self.next(&mut messages) => {
                     let Some(health) = health? else { return Ok(()) };
                     if !counts.allowance.take(hub.now()) {
                         return Err(hub.hit(Limit::Requests, "too many requests"));
                     }
-                    self.note(&mut counts, health);
+                    self.note(&mut counts, &mut asking, health);
                 }
-                room = to_client.reserve(), if asked != Some(interval) => {
-                    let Ok(room) = room else { return Ok(()) };
+                room = to_client.reserve(), if wants.is_some() => {
+                    let (Ok(room), Some(interval)) = (room, wants) else { return Ok(()) };
                     room.send(Ok(Asked::each(interval)));
-                    asked = Some(interval);
+                    asking.ask(interval, hub.now());
                 }
                 Ok(()) = trying.changed() => {}
                 Ok(()) = common.changed() => room.check(&counts.who.0)?,
@@ -218,11 +218,16 @@ impl Shared {
         self.hub.hit(Limit::LoadBytes, status.message())
     }
 
-    fn note(&self, counts: &mut Counts, health: Health) {
-        if counts.max(self.hub.now()) < health.requests {
+    fn note(&self, counts: &mut Counts, asking: &mut Asking, health: Health) {
+        let now = self.hub.now();
+        let load = Load {
+            health,
+            from: asking.hear(now),
+        };
+        if counts.max(now) < health.requests {
             self.metrics.left_out();
             self.hub.hit(Limit::LoadCounts, "");
-        } else if self.hub.note_load(&counts.who, health) {
+        } else if self.hub.note_load(&counts.who, load) {
             self.metrics.received();
         } else {
             self.metrics.left_out();

@@ -31,7 +31,7 @@ mod unanswered;
 pub(crate) use allowance::Allowance;
 #[cfg(test)]
 pub(crate) use hub::SimulatedNode;
-pub use hub::{Counted, Hub};
+pub use hub::{Counted, Hub, Load};
 pub use limits::AdsLimits;
 pub use loads::{LoadService, LoadSettings};
 pub use service::{

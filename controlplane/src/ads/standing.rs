@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use sloop_model::WallTime;
 use sloop_xds::Version;
-use sloop_xds::rollout::{Counts, Seen};
+use sloop_xds::rollout::{Seen, Tally};
 
 use super::NodeStatus;
 
@@ -87,7 +87,7 @@ pub(super) fn by_node<'a>(streams: impl Iterator<Item = &'a NodeStatus>) -> Vec<
                     node: stream.id.clone(),
                     has: has.cloned(),
                     refusal,
-                    counts: Counts::default(),
+                    tally: Tally::default(),
                 };
                 nodes.insert(&stream.id, seen);
             }

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use sloop_model::{Outcome, WallTime};
-use sloop_xds::rollout::{Counts, Health};
+use sloop_xds::rollout::{Counts, Health, Phase, Tally};
 
+use crate::ads::Load;
 use crate::ingest::Report;
 
 /// The VMs of an Envoy begin together, one per worker. One that begins later than this after the
@@ -30,34 +31,57 @@ pub(super) struct Healths {
 
 #[derive(Debug)]
 struct Node {
-    counts: Counts,
+    tally: Tally,
     /// When its first VM began, by its own clock, as far as is known; `None` when no filter ever reported.
     began: Option<WallTime>,
     reported: WallTime,
 }
 
 impl Healths {
-    /// Takes in a report that came at `now` and was not counted before.
-    pub(super) fn take(&mut self, report: &Report, now: WallTime) {
+    /// Takes in a report that came at `now` and was not counted before, as the one that came from the same VM at `last` was.
+    pub(super) fn take(&mut self, report: &Report, last: Option<WallTime>, now: WallTime) {
         let Some(node) = self.named(&report.group, &report.node) else {
             return;
         };
         node.reported = now;
-        let health = &mut node.counts.filters;
-        *health = health.plus(counted(report));
+        let mut health = counted(report);
         let began = node.began.unwrap_or(report.from);
         // The first report of a VM is about the time since it began.
         if report.sequence == 1 && START < report.from.since(began) {
-            health.vms = health.vms.saturating_add(1);
+            health.vms = 1;
         }
         node.began = Some(began.min(report.from));
+        let counts = Counts {
+            filters: health,
+            ..Counts::default()
+        };
+        // By our own clock, at the latest: it was on its way for a while, and so was the last.
+        let from = now.before(report.to.since(report.from));
+        node.tally
+            .take(counts, last.map_or(from, |last| last.min(from)));
     }
 
     /// Takes in what the Envoy of `node` of `group` said at `now` that it counted.
-    pub(super) fn take_load(&mut self, (group, node): (&str, &str), load: Health, now: WallTime) {
+    pub(super) fn take_load(&mut self, (group, node): (&str, &str), load: Load, now: WallTime) {
         if let Some(node) = self.named(group, node) {
             node.reported = now;
-            node.counts.envoy = node.counts.envoy.plus(load);
+            let counts = Counts {
+                envoy: load.health,
+                ..Counts::default()
+            };
+            node.tally.take(counts, load.from);
+        }
+    }
+
+    /// What is counted later of `node` of `group` belongs to `phase`, as of `now`.
+    pub(super) fn follow(&mut self, (group, node): (&str, &str), phase: Phase, now: WallTime) {
+        let known = self.groups.get(group);
+        if phase == Phase::default() && !known.is_some_and(|nodes| nodes.contains_key(node)) {
+            return;
+        }
+        if let Some(node) = self.named(group, node) {
+            node.reported = node.reported.max(now);
+            node.tally.follow(phase, now);
         }
     }
 
@@ -70,7 +94,7 @@ impl Healths {
             }
             self.count += 1;
             let newcomer = Node {
-                counts: Counts::default(),
+                tally: Tally::default(),
                 began: None,
                 reported: WallTime::default(),
             };
@@ -81,9 +105,9 @@ impl Healths {
     }
 
     /// What `node` of `group` counted; nothing when it never reported.
-    pub(super) fn of(&self, group: &str, node: &str) -> Counts {
+    pub(super) fn of(&self, group: &str, node: &str) -> Tally {
         let node = self.groups.get(group).and_then(|nodes| nodes.get(node));
-        node.map(|it| it.counts).unwrap_or_default()
+        node.map(|it| it.tally).unwrap_or_default()
     }
 
     /// Drops the nodes that are gone at `now`.
@@ -115,6 +139,7 @@ fn counted(report: &Report) -> Health {
 
 #[cfg(test)]
 mod tests {
+    use sloop_xds::rollout::Runs;
     use sloop_xds_protos::report::v1 as wire;
 
     use super::*;
@@ -146,9 +171,9 @@ mod tests {
     fn anew(reports: &[(u64, u64)]) -> u64 {
         let mut healths = Healths::default();
         for (sequence, from) in reports {
-            healths.take(&report(*sequence, *from, &[]), WallTime::default());
+            healths.take(&report(*sequence, *from, &[]), None, WallTime::default());
         }
-        healths.of("shop", "shop-1").filters.vms
+        healths.of("shop", "shop-1").usual().filters.vms
     }
 
     #[test]
@@ -165,33 +190,38 @@ mod tests {
     fn what_the_filter_answered_itself_says_nothing() {
         let mut healths = Healths::default();
         let outcomes = [5, 1, 2, 0, 0, 0, 0, 4, 3];
-        healths.take(&report(1, 0, &outcomes), WallTime::default());
-        let health = healths.of("shop", "shop-1").filters;
+        healths.take(&report(1, 0, &outcomes), None, WallTime::default());
+        let health = healths.of("shop", "shop-1").usual().filters;
         assert_eq!((health.requests, health.failed), (8, 2));
-        assert_eq!(healths.of("shop", "shop-2"), Counts::default());
+        assert_eq!(healths.of("shop", "shop-2"), Tally::default());
         let of_others = healths.of("cart", "shop-1");
-        assert_eq!(of_others, Counts::default(), "an id is its group's alone");
+        assert_eq!(of_others, Tally::default(), "an id is its group's alone");
         healths.forget(WallTime::from_millis(600_000));
-        assert_eq!(healths.of("shop", "shop-1"), Counts::default());
+        assert_eq!(healths.of("shop", "shop-1"), Tally::default());
     }
 
     #[test]
     fn what_an_envoy_counts_is_kept_apart_from_what_its_filters_do() {
         let mut healths = Healths::default();
-        let load = Health {
+        let health = Health {
             vms: 0,
             requests: 30,
             failed: 3,
+        };
+        let load = Load {
+            health,
+            from: WallTime::default(),
         };
         let counted = |it: Health| (it.requests, it.failed);
         let take = |healths: &mut Healths, seconds: u64| {
             let now = WallTime::from_millis(seconds * 1_000);
             healths.take_load(("shop", "shop-1"), load, now);
-            counted(healths.of("shop", "shop-1").envoy)
+            counted(healths.of("shop", "shop-1").usual().envoy)
         };
         assert_eq!(take(&mut healths, 1), (30, 3));
-        healths.take(&report(1, 2, &[5, 0, 1]), WallTime::from_millis(2_000));
-        let filters = counted(healths.of("shop", "shop-1").filters);
+        let now = WallTime::from_millis(2_000);
+        healths.take(&report(1, 2, &[5, 0, 1]), None, now);
+        let filters = counted(healths.of("shop", "shop-1").usual().filters);
         assert_eq!((take(&mut healths, 3), filters), ((60, 6), (6, 1)));
         healths.forget(WallTime::from_millis(602_000));
         assert_eq!(take(&mut healths, 602), (90, 9), "it goes on");
@@ -206,8 +236,8 @@ mod tests {
         let mut take = |healths: &mut Healths, number: usize, at_ms| {
             one.group = format!("shop-{}", number % 7);
             one.node = number.to_string();
-            healths.take(&one, WallTime::from_millis(at_ms));
-            healths.of(&one.group, &one.node).filters.requests
+            healths.take(&one, None, WallTime::from_millis(at_ms));
+            healths.of(&one.group, &one.node).usual().filters.requests
         };
         for number in 0..NODES_MAX {
             let at_ms = if number == 0 { 0 } else { 1 };
@@ -219,5 +249,50 @@ mod tests {
         healths.forget(WallTime::from_millis(600_000));
         assert_eq!(take(&mut healths, newcomer, 600_000), 1, "one was gone");
         assert_eq!(take(&mut healths, newcomer + 1, 600_000), 0);
+    }
+
+    /// Requests that belong to the stage since second 100, after reports that came as (last, seconds it is about, now).
+    fn in_stage(reports: &[(Option<u64>, u64, u64)]) -> u64 {
+        let at = |seconds: u64| WallTime::from_millis(seconds * 1_000);
+        let mut healths = Healths::default();
+        let phase = Phase {
+            stage: Some(at(100)),
+            ..Phase::default()
+        };
+        healths.follow(("shop", "shop-1"), phase, at(100));
+        for (last, about, now) in reports {
+            let mut one = report(2, 5_000, &[1]);
+            one.to = one.from.after(Duration::from_secs(*about));
+            healths.take(&one, last.map(at), at(*now));
+        }
+        healths
+            .of("shop", "shop-1")
+            .in_stage(at(100))
+            .filters
+            .requests
+    }
+
+    #[test]
+    fn a_report_began_by_our_clock_before_what_it_says_and_when_the_last_came() {
+        assert_eq!(in_stage(&[(None, 1, 101), (Some(100), 1, 101)]), 2);
+        assert_eq!(in_stage(&[(None, 2, 101)]), 0, "it says so");
+        assert_eq!(in_stage(&[(Some(99), 1, 105)]), 0, "it came late");
+        assert_eq!(in_stage(&[(Some(100), 2, 101)]), 0, "the last came late");
+    }
+
+    #[test]
+    fn a_node_that_never_reported_is_known_while_something_is_tried_on_it() {
+        let mut healths = Healths::default();
+        let who = ("shop", "shop-1");
+        healths.follow(who, Phase::default(), WallTime::default());
+        assert_eq!(healths.count, 0, "nothing has to be known");
+        let tries = Phase {
+            runs: Runs::Other,
+            stage: None,
+        };
+        healths.follow(who, tries, WallTime::default());
+        healths.take(&report(1, 0, &[1]), None, WallTime::from_millis(1_000));
+        let tally = healths.of("shop", "shop-1");
+        assert_eq!((healths.count, tally.usual()), (1, Counts::default()));
     }
 }

@@ -45,6 +45,7 @@ use sloop_controllers::{
 };
 use sloop_model::{ExperimentKey, Rule, Scope, ServiceName, WallTime};
 use sloop_xds::fleet::Fleet as Declarations;
+use sloop_xds::rollout::Phase;
 
 use crate::admin::api::{DocumentFile, Event, Happened};
 use crate::ads::Counted;
@@ -141,10 +142,14 @@ impl Engine {
     /// counted for good when the next [`Engine::changes`] are stored.
     pub fn take(&mut self, report: &Report) -> Taken {
         let now = self.world.now();
+        let last = self.ledger.seen(report.incarnation).map(|it| it.at);
         let verdict = self.ledger.note(report.incarnation, report.sequence, now);
         match verdict {
             Verdict::Repeated => {}
-            Verdict::Next | Verdict::AfterGap => self.count(report, now),
+            Verdict::Next | Verdict::AfterGap => {
+                self.healths.take(report, last, now);
+                self.count(report, now);
+            }
         }
         let interval = self.world.report_interval();
         let readings = report.scopes.iter().filter_map(|counts| {
@@ -310,6 +315,11 @@ impl Engine {
         }
     }
 
+    /// What is counted later of `node` of `group` belongs to `phase`, as of `now`.
+    pub fn follow(&mut self, (group, node): (&str, &str), phase: Phase, now: WallTime) {
+        self.healths.follow((group, node), phase, now);
+    }
+
     /// Adds an event that happened at `at` and was learned of at `seen`.
     pub fn tell(&mut self, at: WallTime, seen: WallTime, happened: Happened) {
         self.events.add(|id| Event {
@@ -347,7 +357,6 @@ impl Engine {
         self.controllers.tell_sources(&mut self.world);
         self.world.observe_kept(report.observed());
         spending::attribute(&mut self.world, report);
-        self.healths.take(report, now);
         for told in self.fleet.take(report, now) {
             self.tell(told.at, now, told.happened);
         }

@@ -7,7 +7,7 @@ use sloop_controllers::{
     Acting, AlertStatus, IntentId, Lost, ScopeTotals, Signal, SloStatus, Stage,
 };
 use sloop_model::{Module, Outcome, Policy, Rule, WallTime};
-use sloop_xds::rollout::Counts;
+use sloop_xds::rollout::Tally;
 
 use super::effects::Effected;
 use super::{Engine, Reporter};
@@ -118,7 +118,7 @@ impl Engine {
 
     /// What `node` of `group` counted since the process began, its filters and its Envoy.
     #[must_use]
-    pub fn counts(&self, group: &str, node: &str) -> Counts {
+    pub fn tally(&self, group: &str, node: &str) -> Tally {
         self.healths.of(group, node)
     }
 

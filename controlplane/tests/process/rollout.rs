@@ -292,8 +292,12 @@ async fn failures_where_it_is_tried_take_it_back() {
         reports.report(well).await.unwrap();
     }
     is_tried(&home, &sloop, &mut first).await;
-    let mut unwell = report(1, 2, 100, 90);
-    unwell.node = "checkout-1".to_owned();
+    // The first report since is also about what was before.
+    let tried = clock::wall().as_millis();
+    reports.report(report(1, 2, 100, 100)).await.unwrap();
+    assert_eq!(first.hears_within(SILENCE).await, None);
+    let mut unwell = report(1, 3, 100, 90);
+    unwell.from_ms = tried;
     reports.report(unwell).await.unwrap();
     assert!(first.hears().await.contains_key("sloop-inbound"));
     assert_eq!(second.hears_within(SILENCE).await, None);
@@ -316,7 +320,9 @@ async fn a_vm_that_begins_anew_where_a_change_is_tried_takes_it_back() {
     // Another VM that went on says nothing, one that begins does.
     reports.report(report(1, 2, 100, 0)).await.unwrap();
     assert_eq!(first.hears_within(SILENCE).await, None);
-    reports.report(report(2, 1, 1, 0)).await.unwrap();
+    let mut begins = report(2, 1, 1, 0);
+    begins.from_ms = begins.to_ms;
+    reports.report(begins).await.unwrap();
     assert!(first.hears().await.contains_key("sloop-inbound"));
     assert_eq!(second.hears_within(SILENCE).await, None);
     let shown = status(&sloop);

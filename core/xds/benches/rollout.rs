@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use sloop_model::WallTime;
-use sloop_xds::rollout::{Counts, Health, Rollout, RolloutPace, Seen, Vms, Wanted};
+use sloop_xds::rollout::{Counts, Health, Rollout, RolloutPace, Seen, Tally, Vms, Wanted};
 use sloop_xds::{Kind, Resource, Snapshot, Version};
 
 const PACE: RolloutPace = RolloutPace {
@@ -26,18 +26,21 @@ fn snapshot(content: u8) -> Arc<Snapshot> {
 
 /// So many nodes that have `at_once`, were well, and have traffic.
 fn nodes(count: usize, at_once: &Snapshot) -> Vec<Seen> {
+    let counted = Counts {
+        filters: Health {
+            vms: 2,
+            requests: 1_000,
+            failed: 1,
+        },
+        envoy: Health::default(),
+    };
+    let mut tally = Tally::default();
+    tally.take(counted, at(0));
     let node = |number: usize| Seen {
         node: format!("sidecar-{number:05}"),
         has: Some(at_once.version().clone()),
         refusal: None,
-        counts: Counts {
-            filters: Health {
-                vms: 2,
-                requests: 1_000,
-                failed: 1,
-            },
-            envoy: Health::default(),
-        },
+        tally,
     };
     (0..count).map(node).collect()
 }
@@ -51,6 +54,7 @@ fn tried(wanted: &Wanted, seen: &mut [Seen]) -> Rollout {
         let offer = rollout.offer().unwrap();
         for node in seen.iter_mut() {
             node.has = Some(offer.for_node(&node.node).version().clone());
+            node.tally.follow(rollout.phase(&node.node), at(second));
         }
     }
     rollout

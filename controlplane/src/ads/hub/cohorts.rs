@@ -67,7 +67,7 @@ impl Hub {
             .seen
             .send_if_modified(|seen| seen.remove(cohort));
         lock(&self.shared.stages).remove(cohort);
-        self.shared.loads.set(cohort, false);
+        self.shared.loads.set(cohort, None);
         true
     }
 

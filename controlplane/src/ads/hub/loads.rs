@@ -1,8 +1,9 @@
 //! What Envoys say that they counted, until somebody takes it; and of which services it is wanted soon.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
+use sloop_model::WallTime;
 use sloop_xds::fleet::Cohort;
 use sloop_xds::rollout::{Health, Stage};
 use tokio::sync::watch;
@@ -13,35 +14,45 @@ use super::{Hub, lock};
 pub(in crate::ads) type Who = (Arc<str>, Arc<str>);
 
 /// What nodes counted since it was last taken, by group and id.
-pub type Counted = BTreeMap<(Arc<str>, Arc<str>), Health>;
+pub type Counted = BTreeMap<(Arc<str>, Arc<str>), Load>;
+
+/// What a node counted in one report, or in some that follow each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Load {
+    /// So much.
+    pub health: Health,
+    /// The time that it is about began then or earlier.
+    pub from: WallTime,
+}
+
+/// The cohorts that try a change, and since when their nodes do.
+pub(in crate::ads) type Stages = BTreeMap<Cohort, WallTime>;
 
 /// What is between the streams of load reports and who judges by them.
 #[derive(Debug, Default)]
 pub(super) struct Loads {
     counted: Mutex<Counted>,
-    /// Cohorts that try a change.
-    trying: watch::Sender<Arc<BTreeSet<Cohort>>>,
+    trying: watch::Sender<Arc<Stages>>,
 }
 
 impl Loads {
     pub(super) fn set_stage(&self, cohort: &Cohort, stage: &Stage) {
-        let is_trying = match stage {
-            Stage::Trying { .. } => true,
-            Stage::Settled | Stage::RolledBack(_) => false,
+        let since = match stage {
+            Stage::Trying { since, .. } => Some(*since),
+            Stage::Settled | Stage::RolledBack(_) => None,
         };
-        self.set(cohort, is_trying);
+        self.set(cohort, since);
     }
 
-    pub(super) fn set(&self, cohort: &Cohort, is_trying: bool) {
+    pub(super) fn set(&self, cohort: &Cohort, since: Option<WallTime>) {
         self.trying.send_if_modified(|trying| {
-            let differs = trying.contains(cohort) != is_trying;
+            let differs = trying.get(cohort).copied() != since;
             if differs {
                 let trying = Arc::make_mut(trying);
-                if is_trying {
-                    trying.insert(cohort.clone());
-                } else {
-                    trying.remove(cohort);
-                }
+                match since {
+                    Some(since) => trying.insert(cohort.clone(), since),
+                    None => trying.remove(cohort),
+                };
             }
             differs
         });
@@ -57,21 +68,22 @@ impl Hub {
 
     /// Notes what a node counted since its last report. Whether there was room: as many nodes as there may be streams
     /// are noted until somebody takes it.
-    pub(in crate::ads) fn note_load(&self, who: &Who, health: Health) -> bool {
+    pub(in crate::ads) fn note_load(&self, who: &Who, load: Load) -> bool {
         let mut counted = lock(&self.shared.loads.counted);
         if let Some(sum) = counted.get_mut(who) {
-            *sum = sum.plus(health);
+            sum.health = sum.health.plus(load.health);
+            sum.from = sum.from.min(load.from);
             return true;
         }
         let has_room = counted.len() < self.shared.limits.streams_max;
         if has_room {
-            counted.insert(who.clone(), health);
+            counted.insert(who.clone(), load);
         }
         has_room
     }
 
     /// The cohorts that try a change.
-    pub(in crate::ads) fn trying(&self) -> watch::Receiver<Arc<BTreeSet<Cohort>>> {
+    pub(in crate::ads) fn trying(&self) -> watch::Receiver<Arc<Stages>> {
         self.shared.loads.trying.subscribe()
     }
 }
@@ -90,17 +102,24 @@ mod tests {
         };
         let hub = Hub::new(limits, clock::wall);
         let who = |id: &str| -> Who { ("edge".into(), id.into()) };
-        let one = Health {
-            vms: 0,
-            requests: 3,
-            failed: 1,
+        let one = |from_ms| Load {
+            health: Health {
+                vms: 0,
+                requests: 3,
+                failed: 1,
+            },
+            from: WallTime::from_millis(from_ms),
         };
-        let noted = ["a", "b", "c", "a"].map(|id| hub.note_load(&who(id), one));
+        let says = [("a", 5), ("b", 4), ("c", 3), ("a", 9)];
+        let noted = says.map(|(id, from_ms)| hub.note_load(&who(id), one(from_ms)));
         assert_eq!(noted, [true, true, false, true]);
         let taken = hub.take_loads();
-        let requests: Vec<_> = taken.values().map(|it| it.requests).collect();
-        assert_eq!(requests, [6, 3]);
-        assert!(hub.take_loads().is_empty() && hub.note_load(&who("c"), one));
+        let taken = taken.values();
+        let taken: Vec<_> = taken
+            .map(|it| (it.health.requests, it.from.as_millis()))
+            .collect();
+        assert_eq!(taken, [(6, 5), (3, 4)]);
+        assert!(hub.take_loads().is_empty() && hub.note_load(&who("c"), one(0)));
     }
 
     #[test]
@@ -117,7 +136,7 @@ mod tests {
         hub.set_stage(&other, stage());
         assert_eq!(trying.borrow().len(), 2);
         hub.set_stage(&one, Stage::Settled);
-        assert_eq!(trying.borrow().iter().collect::<Vec<_>>(), [&other]);
+        assert_eq!(trying.borrow().keys().collect::<Vec<_>>(), [&other]);
         assert!(hub.forget(&other) && trying.borrow().is_empty());
     }
 }

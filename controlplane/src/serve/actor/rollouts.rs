@@ -116,14 +116,17 @@ impl Actor {
         };
         let told = course.rollout.want(wanted, &self.rollout, now);
         self.heed(cohort, told, now);
+        // What was counted until now was counted without the change.
+        self.take_loads();
         self.look(cohort, now);
     }
 
-    /// When the changes that are on their way should be looked at; `None` when there are none.
+    /// When the nodes that try changes, or did until lately, should be looked at; `None` when there are none.
     pub(super) fn look_due(&self) -> Option<Instant> {
+        let now = clock::wall();
         let mut courses = self.cohorts.values();
-        let is_under_way = courses.any(|course| course.rollout.is_under_way());
-        is_under_way.then(|| self.looked + LOOK_GAP)
+        let is_watching = courses.any(|course| course.rollout.is_watching(now));
+        is_watching.then(|| self.looked + LOOK_GAP)
     }
 
     /// The services to the sidecars of which changes are on their way.
@@ -136,21 +139,21 @@ impl Actor {
             .collect()
     }
 
-    /// Looks at the changes that are on their way, when it is time.
+    /// Looks at those nodes, when it is time.
     pub(super) fn look_at_rollouts(&mut self, now: Instant) {
         if self.look_due().is_none_or(|due| now < due) {
             return;
         }
         self.looked = now;
         self.take_loads();
-        let under_way: Vec<Cohort> = self
+        let at = clock::wall();
+        let watched: Vec<Cohort> = self
             .cohorts
             .iter()
-            .filter(|(_, course)| course.rollout.is_under_way())
+            .filter(|(_, course)| course.rollout.is_watching(at))
             .map(|(cohort, _)| cohort.clone())
             .collect();
-        let at = clock::wall();
-        for cohort in under_way {
+        for cohort in watched {
             self.look(&cohort, at);
         }
     }
@@ -165,12 +168,17 @@ impl Actor {
         let Some(course) = self.cohorts.get_mut(cohort) else {
             return;
         };
-        if course.rollout.is_under_way() {
+        if course.rollout.is_watching(now) {
             let mut seen = self.hub.seen(cohort);
             for node in &mut seen {
-                node.counts = self.engine.counts(&cohort.service, &node.node);
+                node.tally = self.engine.tally(&cohort.service, &node.node);
             }
             let told = course.rollout.step(&seen, &self.rollout, now);
+            for node in &seen {
+                let who = (cohort.service.as_str(), node.node.as_str());
+                self.engine
+                    .follow(who, course.rollout.phase(&node.node), now);
+            }
             self.heed(cohort, told, now);
         }
         let Some(course) = self.cohorts.get_mut(cohort) else {

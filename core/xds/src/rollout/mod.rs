@@ -14,20 +14,26 @@
 //! What must not wait is part of what all nodes get meanwhile ([`Wanted::at_once`]),
 //! and of what is tried.
 
+mod asking;
 mod health;
 mod load;
+mod returning;
+mod tally;
 mod trial;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use sloop_model::WallTime;
 
+pub use asking::Asking;
 pub use health::{Counts, Health};
 pub use load::{Asked, InvalidLoad, LoadPace, LoadReport, LoadReporter};
+pub use tally::{Phase, Runs, Tally};
 
 use crate::{Offer, Snapshot, Version};
+use returning::Returning;
 use trial::{Finding, Trial};
 
 /// How carefully changes go out.
@@ -99,8 +105,8 @@ pub struct Seen {
     pub has: Option<Version>,
     /// What it refused last and still does: when that was, and why.
     pub refusal: Option<(WallTime, String)>,
-    /// What was counted of it.
-    pub counts: Counts,
+    /// What was counted of it, each part as [`Rollout::phase`] said.
+    pub tally: Tally,
 }
 
 /// What happened to a change.
@@ -129,7 +135,7 @@ pub enum Stage {
         revision: Version,
         /// Their ids.
         nodes: Arc<BTreeSet<String>>,
-        /// When this stage began.
+        /// Since when these do.
         since: WallTime,
     },
     /// The last change was taken back.
@@ -155,8 +161,8 @@ pub struct Rollout {
     finished: Option<Version>,
     trial: Option<Trial>,
     rejected: Option<Rejected>,
-    /// What nodes counted while they tried changes that were taken back: it says nothing of how they are without.
-    spoilt: BTreeMap<String, Counts>,
+    /// Nodes that tried a change and should not any more.
+    returning: Returning,
 }
 
 impl Rollout {
@@ -181,7 +187,7 @@ impl Rollout {
             vms,
         } = wanted;
         if self.finished.as_ref() == Some(&revision) || at_once == whole {
-            self.trial = None;
+            self.end_trial(now);
             self.stable = Some(whole);
             // Somebody took back what was taken back here.
             self.rejected
@@ -196,20 +202,33 @@ impl Rollout {
         if let Some(rejected) = &self.rejected
             && rejected.revision == revision
         {
-            self.trial = None;
+            self.end_trial(now);
             return None;
         }
         match &mut self.trial {
             Some(trial) if trial.revision() == &revision => trial.renew(whole),
-            _ => self.trial = Some(Trial::of((whole, vms), revision, now)),
+            _ => {
+                self.end_trial(now);
+                self.trial = Some(Trial::of((whole, vms), revision, now));
+            }
         }
         None
     }
 
+    /// Lets nobody try what is tried. Who did comes back.
+    fn end_trial(&mut self, now: WallTime) {
+        if let Some(trial) = self.trial.take() {
+            self.returning.add(trial.nodes(), now);
+        }
+    }
+
     /// Looks at the nodes that are connected, at `now`; says what happened. `seen` has no id twice.
     pub fn step(&mut self, seen: &[Seen], pace: &RolloutPace, now: WallTime) -> Option<Told> {
+        if let Some(stable) = &self.stable {
+            self.returning.look(seen, stable.version(), now);
+        }
         let trial = self.trial.as_mut()?;
-        match trial.look(seen, pace, now, &self.spoilt) {
+        match trial.look(seen, pace, now, &self.returning) {
             Finding::Nothing => None,
             Finding::Others(count) => Some(Told::Trying(count)),
             Finding::Well => {
@@ -218,22 +237,12 @@ impl Rollout {
                 Some(self.finish(revision))
             }
             Finding::Unwell(because) => {
-                // Nodes that are gone count from zero when they come back.
-                let mut spoilt = BTreeMap::new();
-                for it in seen {
-                    let earlier = self.spoilt.get(&it.node).copied().unwrap_or_default();
-                    let sum = earlier.plus(trial.spoils(it));
-                    if sum != Counts::default() {
-                        spoilt.insert(it.node.clone(), sum);
-                    }
-                }
-                self.spoilt = spoilt;
                 let rejected = Rejected {
                     revision: trial.revision().clone(),
                     because,
                     at: now,
                 };
-                self.trial = None;
+                self.end_trial(now);
                 self.rejected = Some(rejected.clone());
                 Some(Told::RolledBack(rejected))
             }
@@ -261,10 +270,34 @@ impl Rollout {
         })
     }
 
-    /// Whether a change is on its way: [`Rollout::step`] should be called again soon.
+    /// Whether a change is on its way.
     #[must_use]
     pub const fn is_under_way(&self) -> bool {
         self.trial.is_some()
+    }
+
+    /// Whether [`Rollout::step`] should be called again soon after `now`: while a change is on its way, and until who tried
+    /// one has come back from it.
+    #[must_use]
+    pub fn is_watching(&self, now: WallTime) -> bool {
+        self.is_under_way() || self.returning.is_awaited(now)
+    }
+
+    /// How what is counted of `node` is to be taken from now on. It changes with [`Rollout::step`], whose reader of counts
+    /// should learn of it before nodes are offered anything else.
+    #[must_use]
+    pub fn phase(&self, node: &str) -> Phase {
+        let tried = self.trial.as_ref().filter(|it| !it.nodes().is_empty());
+        let tries = tried.is_some_and(|it| it.nodes().contains(node));
+        let runs = if tries || self.returning.includes(node) {
+            Runs::Other
+        } else {
+            Runs::Usual
+        };
+        Phase {
+            runs,
+            stage: tried.map(Trial::since),
+        }
     }
 
     /// How the last change stands.

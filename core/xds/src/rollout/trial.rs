@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use sloop_model::WallTime;
 
+use super::returning::Returning;
 use super::{Counts, Health, RolloutPace, Seen, Vms};
 use crate::{Snapshot, Version};
 
@@ -21,14 +22,14 @@ pub(super) struct Trial {
     is_first: bool,
     /// When the change was first tried.
     began: WallTime,
-    /// When this stage began.
+    /// Since when these nodes try it.
     since: WallTime,
+    /// Since when nodes are waited for that should try it; `None` while none is.
+    waits_since: Option<WallTime>,
     /// Nodes that have taken the change over in this stage, whatever went along with it.
     took: BTreeSet<String>,
     /// Since when all nodes of the stage have.
     quiet_since: Option<WallTime>,
-    /// What nodes had counted when the stage began.
-    before: BTreeMap<String, Counts>,
     /// Nodes of the stage that are not connected, and since when.
     away: BTreeMap<String, WallTime>,
     /// Nodes that were replaced since the change was first tried.
@@ -62,9 +63,9 @@ impl Trial {
             is_first: true,
             began: now,
             since: now,
+            waits_since: None,
             took: BTreeSet::new(),
             quiet_since: None,
-            before: BTreeMap::new(),
             away: BTreeMap::new(),
             gone: 0,
         }
@@ -91,16 +92,16 @@ impl Trial {
         self.since
     }
 
-    /// Looks at all nodes that are connected. What is `spoilt` of what they counted is no measure for the change.
+    /// Looks at all nodes that are connected. Those that are `returning` from another change are waited for.
     pub(super) fn look(
         &mut self,
         seen: &[Seen],
         pace: &RolloutPace,
         now: WallTime,
-        spoilt: &BTreeMap<String, Counts>,
+        returning: &Returning,
     ) -> Finding {
         self.note_away(seen, pace, now);
-        if let Some(because) = self.trouble(seen, spoilt) {
+        if let Some(because) = self.trouble(seen) {
             return Finding::Unwell(because);
         }
         if self.is_over(seen, pace, now) {
@@ -112,9 +113,8 @@ impl Trial {
             self.since = now;
             self.quiet_since = None;
             self.took.clear();
-            self.before.clear();
         }
-        if self.choose(seen, pace) {
+        if self.choose(seen, (pace, now), returning) {
             Finding::Others(self.nodes.len())
         } else {
             Finding::Nothing
@@ -157,20 +157,37 @@ impl Trial {
     }
 
     /// Chooses nodes where some are missing. Whether there are others now.
-    fn choose(&mut self, seen: &[Seen], pace: &RolloutPace) -> bool {
-        let count = self.count(seen, pace);
-        let missing = count.saturating_sub(self.nodes.len());
-        let others = seen.iter().filter(|it| !self.nodes.contains(&it.node));
-        let chosen: Vec<String> = others.take(missing).map(|it| it.node.clone()).collect();
-        for it in seen {
-            if !self.before.contains_key(&it.node) {
-                self.before.insert(it.node.clone(), it.counts);
+    ///
+    /// The first by id try it. Where one of them is on its way back from another change it is waited for: what that
+    /// breaks until then would be held against this one. It must come back while those that try something are quiet;
+    /// then the next ones do.
+    fn choose(
+        &mut self,
+        seen: &[Seen],
+        (pace, now): (&RolloutPace, WallTime),
+        returning: &Returning,
+    ) -> bool {
+        let missing = self.count(seen, pace).saturating_sub(self.nodes.len());
+        let is_back = |it: &&Seen| !returning.includes(&it.node);
+        let others = || self.others(seen);
+        if !others().take(missing).all(|it| is_back(&it)) {
+            let since = *self.waits_since.get_or_insert(now);
+            if now.since(since) < pace.quiet {
+                return false;
             }
         }
+        self.waits_since = None;
+        let late = self.others(seen).filter(|it| !is_back(it));
+        let chosen = self.others(seen).filter(is_back).chain(late);
+        let chosen: Vec<String> = chosen.take(missing).map(|it| it.node.clone()).collect();
         if chosen.is_empty() {
             return false;
         }
+        if self.nodes.is_empty() {
+            self.began = now;
+        }
         Arc::make_mut(&mut self.nodes).extend(chosen);
+        self.since = now;
         self.quiet_since = None;
         true
     }
@@ -192,7 +209,7 @@ impl Trial {
         let have: Vec<String> = have.map(|it| it.node.clone()).collect();
         self.took.extend(have);
         let all_have = !self.nodes.is_empty() && self.nodes.is_subset(&self.took);
-        if !(all_have && self.away.is_empty()) {
+        if !(all_have && self.away.is_empty() && self.waits_since.is_none()) {
             self.quiet_since = None;
             return false;
         }
@@ -201,14 +218,14 @@ impl Trial {
     }
 
     /// What is wrong with the nodes that try it.
-    fn trouble(&self, seen: &[Seen], spoilt: &BTreeMap<String, Counts>) -> Option<String> {
+    fn trouble(&self, seen: &[Seen]) -> Option<String> {
         let gone_max = GONE_MIN.max(self.nodes.len());
         if gone_max <= self.gone {
             return Some(format!("{} nodes that tried it are gone", self.gone));
         }
         self.refusal(seen)
             .or_else(|| self.reload(seen))
-            .or_else(|| self.failures(seen, spoilt))
+            .or_else(|| self.failures(seen))
     }
 
     /// A refusal, unless nodes refuse that do not try it: then it is about something else.
@@ -229,41 +246,23 @@ impl Trial {
         }
         let node = self
             .trying(seen)
-            .find(|it| 0 < self.since_stage(it).filters.vms)?;
+            .find(|it| 0 < it.tally.in_stage(self.since).filters.vms)?;
         Some(format!("{} began a Wasm VM anew", node.node))
     }
 
     /// Failures by what filters count, or else by what Envoys do: where a change takes filters away, these go on.
-    fn failures(&self, seen: &[Seen], spoilt: &BTreeMap<String, Counts>) -> Option<String> {
-        let sum = |sum: Counts, it: &Seen| sum.plus(self.since_stage(it));
-        let trying = self.trying(seen).fold(Counts::default(), sum);
-        let others = self.others(seen).fold(Counts::default(), sum);
-        let earlier = self.trying(seen).fold(Counts::default(), |sum, it| {
-            let of_node =
-                |all: &BTreeMap<String, Counts>| all.get(&it.node).copied().unwrap_or_default();
-            sum.plus(of_node(&self.before).since(of_node(spoilt)))
-        });
-        beyond(trying.filters, [others.filters, earlier.filters])
-            .or_else(|| beyond(trying.envoy, [others.envoy, earlier.envoy]))
-    }
-
-    /// What a node counted because it tries the change.
-    pub(super) fn spoils(&self, it: &Seen) -> Counts {
-        if self.nodes.contains(&it.node) {
-            self.since_stage(it)
-        } else {
-            Counts::default()
-        }
-    }
-
-    /// What a node counted in this stage.
-    fn since_stage(&self, it: &Seen) -> Counts {
-        let before = self.before.get(&it.node).copied().unwrap_or(it.counts);
-        it.counts.since(before)
+    fn failures(&self, seen: &[Seen]) -> Option<String> {
+        let in_stage = |sum: Counts, it: &Seen| sum.plus(it.tally.in_stage(self.since));
+        let trying = self.trying(seen).fold(Counts::default(), in_stage);
+        let others = self.others(seen).fold(Counts::default(), in_stage);
+        let usual = |sum: Counts, it: &Seen| sum.plus(it.tally.usual());
+        let usual = self.trying(seen).fold(Counts::default(), usual);
+        beyond(trying.filters, [others.filters, usual.filters])
+            .or_else(|| beyond(trying.envoy, [others.envoy, usual.envoy]))
     }
 }
 
-/// Failures where a change is tried beyond those elsewhere, and beyond those that the same nodes had before.
+/// Failures where a change is tried beyond those elsewhere, and beyond what is usual for the same nodes.
 fn beyond(trying: Health, compared: [Health; 2]) -> Option<String> {
     let mut compared = compared.into_iter().filter(Health::says_something);
     let worst = compared.clone().next()?;

@@ -1,3 +1,5 @@
+mod histories;
+
 use proptest::prelude::*;
 
 use super::*;
@@ -36,6 +38,14 @@ fn finished(revision: &str) -> Option<Told> {
     Some(Told::Finished { revision })
 }
 
+fn of(requests: u64, failed: u64) -> Health {
+    Health {
+        vms: 0,
+        requests,
+        failed,
+    }
+}
+
 /// Why the change was taken back; empty when it was not.
 fn because(told: Option<Told>) -> String {
     match told {
@@ -57,7 +67,7 @@ impl Nodes {
             node: node.to_owned(),
             has: None,
             refusal: None,
-            counts: Counts::default(),
+            tally: Tally::default(),
         });
         let mut nodes = Self {
             rollout: Rollout::default(),
@@ -74,7 +84,36 @@ impl Nodes {
     }
 
     fn step(&mut self, seconds: u64) -> Option<Told> {
-        self.rollout.step(&self.seen, &PACE, at(seconds))
+        self.step_at(&PACE, at(seconds))
+    }
+
+    fn step_at(&mut self, pace: &RolloutPace, now: WallTime) -> Option<Told> {
+        let told = self.rollout.step(&self.seen, pace, now);
+        for it in &mut self.seen {
+            it.tally.follow(self.rollout.phase(&it.node), now);
+        }
+        told
+    }
+
+    /// Filters of a node count so many requests, and failures among them, of a time that began at `seconds`.
+    fn count(&mut self, node: usize, requests: u64, failed: u64, seconds: u64) {
+        let counts = Counts {
+            filters: of(requests, failed),
+            ..Counts::default()
+        };
+        self.seen[node].tally.take(counts, at(seconds));
+    }
+
+    /// The same of all nodes.
+    fn count_all(&mut self, requests: u64, failed: u64, seconds: u64) {
+        (0..4).for_each(|node| self.count(node, requests, failed, seconds));
+    }
+
+    /// A filter's VM of a node begins after the others.
+    fn begins_anew(&mut self, node: usize, seconds: u64) {
+        let mut counts = Counts::default();
+        counts.filters.vms = 1;
+        self.seen[node].tally.take(counts, at(seconds));
     }
 
     /// Nodes take over what they are offered.
@@ -143,6 +182,7 @@ fn a_refusal_takes_it_back_from_all_and_it_is_not_tried_again() {
     nodes.seen[0].refusal = Some((at(2), "no".to_owned()));
     assert_eq!(because(nodes.step(3)), "n0 refuses it: no");
     assert_eq!(nodes.offered("old"), 4);
+    nodes.take();
     nodes.want("bad", 4);
     assert_eq!(nodes.step(4), None);
     assert!(matches!(nodes.rollout.stage(), Stage::RolledBack(_)));
@@ -185,10 +225,20 @@ fn a_vm_that_begins_anew_takes_it_back() {
     nodes.want("bad", 0);
     nodes.step(0);
     nodes.take();
-    nodes.seen[3].counts.filters.vms += 1;
+    nodes.begins_anew(3, 1);
     assert_eq!(nodes.step(1), None, "of a node that does not try it");
-    nodes.seen[0].counts.filters.vms += 1;
+    nodes.begins_anew(0, 1);
     assert_eq!(because(nodes.step(2)), "n0 began a Wasm VM anew");
+}
+
+#[test]
+fn a_vm_that_began_anew_before_is_not_the_fault_of_the_change() {
+    let mut nodes = Nodes::with("old");
+    nodes.want("new", 10);
+    nodes.step(10);
+    nodes.take();
+    nodes.begins_anew(0, 9);
+    assert_eq!(nodes.step(11), None);
 }
 
 #[test]
@@ -201,7 +251,8 @@ fn another_module_begins_vms_anew_and_may() {
     nodes.rollout.want(upgrade, &PACE, at(0));
     nodes.step(0);
     nodes.take();
-    nodes.seen[0].counts.filters.vms += 2;
+    nodes.begins_anew(0, 1);
+    nodes.begins_anew(0, 1);
     assert_eq!(nodes.step(1), None);
     assert_eq!(nodes.step(11), Some(Told::Trying(2)));
 }
@@ -212,12 +263,9 @@ fn failures_beyond_those_elsewhere_take_it_back() {
     nodes.want("new", 0);
     nodes.step(0);
     nodes.take();
-    for it in &mut nodes.seen {
-        it.counts.filters.requests = 1_000;
-        it.counts.filters.failed = 300;
-    }
+    nodes.count_all(1_000, 300, 0);
     assert_eq!(nodes.step(1), None, "everywhere alike");
-    nodes.seen[0].counts.filters.failed = 700;
+    nodes.count(0, 0, 400, 1);
     let expected = "700 of 1000 requests failed where it was tried, 900 of 3000 otherwise";
     assert_eq!(because(nodes.step(2)), expected);
 }
@@ -225,62 +273,165 @@ fn failures_beyond_those_elsewhere_take_it_back() {
 #[test]
 fn failures_that_a_node_had_before_are_not_the_fault_of_the_change() {
     let mut nodes = Nodes::with("old");
-    for it in &mut nodes.seen {
-        it.counts.filters.requests = 1_000;
-    }
-    nodes.seen[0].counts.filters.failed = 500;
+    nodes.count_all(1_000, 0, 0);
+    nodes.count(0, 0, 500, 0);
     nodes.want("new", 0);
     nodes.step(0);
     nodes.take();
-    for it in &mut nodes.seen {
-        it.counts.filters.requests += 1_000;
-    }
-    nodes.seen[0].counts.filters.failed += 500;
+    nodes.count_all(1_000, 0, 0);
+    nodes.count(0, 0, 500, 0);
     assert_eq!(nodes.step(1), None);
-    nodes.seen[0].counts.filters.failed += 400;
+    nodes.count(0, 0, 400, 1);
     assert_ne!(because(nodes.step(2)), "");
+}
+
+#[test]
+fn failures_of_a_time_that_began_before_are_not_the_fault_of_the_change() {
+    let mut nodes = Nodes::with("old");
+    nodes.count_all(1_000, 0, 0);
+    nodes.want("new", 60);
+    nodes.step(60);
+    nodes.take();
+    nodes.count_all(1_000, 0, 55);
+    nodes.count(0, 1_000, 1_000, 55);
+    assert_eq!(nodes.step(61), None, "of an outage that is over");
+    nodes.count_all(1_000, 0, 60);
+    assert_eq!(nodes.step(62), None);
+    nodes.count(0, 1_000, 1_000, 61);
+    assert_ne!(because(nodes.step(63)), "", "of another");
 }
 
 #[test]
 fn failures_of_a_change_that_was_taken_back_excuse_no_other() {
     let mut nodes = Nodes::with("old");
-    for it in &mut nodes.seen {
-        it.counts.filters.requests = 100;
-    }
+    nodes.count_all(100, 0, 0);
     let mut again = |content: &str, seconds: u64| {
         nodes.want(content, seconds);
         nodes.step(seconds);
         nodes.take();
-        for it in &mut nodes.seen {
-            it.counts.filters.requests += 1_000;
-        }
-        nodes.seen[0].counts.filters.failed += 1_000;
-        because(nodes.step(seconds + 1))
+        nodes.count_all(1_000, 0, seconds);
+        nodes.count(0, 0, 1_000, seconds);
+        let because = because(nodes.step(seconds + 1));
+        // Until it has what it had, and in a report that began before.
+        nodes.count(0, 10_000, 10_000, seconds + 2);
+        nodes.step(seconds + 2);
+        nodes.take();
+        nodes.step(seconds + 3);
+        nodes.step(seconds + 4);
+        nodes.count(0, 10_000, 10_000, seconds + 3);
+        because
     };
     let expected = "1000 of 1000 requests failed where it was tried, 0 of 3000 otherwise";
     assert_eq!(again("bad", 0), expected);
-    assert_eq!(again("as bad", 2), expected);
-    assert_eq!(again("no better", 4), expected);
+    assert_eq!(again("as bad", 10), expected);
+    assert_eq!(again("no better", 20), expected);
+}
+
+#[test]
+fn who_is_on_the_way_back_is_waited_for_and_then_passed_over() {
+    let mut nodes = Nodes::with("old");
+    nodes.want("bad", 0);
+    nodes.step(0);
+    nodes.take();
+    nodes.want("good", 1);
+    assert_eq!(nodes.step(1), None, "n0 has the bad one still");
+    nodes.count(0, 1_000, 1_000, 1);
+    nodes.take();
+    assert_eq!((nodes.step(2), nodes.offered("good")), (None, 0));
+    nodes.begins_anew(0, 2);
+    assert_eq!(nodes.step(3), Some(Told::Trying(1)));
+    nodes.take();
+    nodes.count_all(1_000, 0, 3);
+    assert_eq!((nodes.step(4), nodes.step(5)), (None, None), "it is good");
+
+    nodes.want("better", 6);
+    assert_eq!((nodes.step(6), nodes.step(15)), (None, None));
+    assert_eq!(nodes.step(16), Some(Told::Trying(1)), "n0 takes nothing");
+    let offer = nodes.rollout.offer().unwrap();
+    assert_eq!(
+        *offer.for_node("n1").version(),
+        *snapshot("better").version()
+    );
+}
+
+#[test]
+fn who_was_on_the_way_back_when_it_refused_refuses_nothing_else() {
+    let mut nodes = Nodes::with("old");
+    nodes.want("bad", 0);
+    nodes.step(0);
+    nodes.want("good", 1);
+    nodes.step(1);
+    nodes.seen[0].refusal = Some((at(2), "the bad one".to_owned()));
+    nodes.take();
+    assert_eq!(
+        (nodes.step(3), nodes.step(4)),
+        (None, Some(Told::Trying(1)))
+    );
+    assert_eq!(nodes.step(5), None);
+}
+
+#[test]
+fn it_is_looked_at_until_all_are_back_or_for_a_minute() {
+    let mut nodes = Nodes::with("old");
+    assert!(!nodes.rollout.is_watching(at(0)));
+    let ends = |nodes: &mut Nodes, content: &str, seconds| {
+        nodes.want(content, seconds);
+        nodes.step(seconds);
+        nodes.want("old", seconds);
+        nodes.step(seconds);
+        let is_under_way = nodes.rollout.is_under_way();
+        (is_under_way, nodes.rollout.is_watching(at(seconds)))
+    };
+    assert_eq!(ends(&mut nodes, "new", 0), (false, true));
+    nodes.take();
+    nodes.step(1);
+    nodes.step(2);
+    assert!(!nodes.rollout.is_watching(at(2)), "it is back");
+    let has = nodes.seen[0].has.take();
+    assert_eq!(ends(&mut nodes, "newer", 3), (false, true));
+    assert!(nodes.rollout.is_watching(at(62)) && !nodes.rollout.is_watching(at(63)));
+    assert_eq!(
+        nodes.rollout.phase("n0").runs,
+        Runs::Other,
+        "it still has it"
+    );
+    nodes.seen[0].has = has;
+    nodes.step(70);
+    nodes.step(71);
+    assert_eq!(nodes.rollout.phase("n0"), Phase::default());
+    ends(&mut nodes, "newest", 80);
+    nodes.seen.remove(0);
+    nodes.step(139);
+    assert_eq!(
+        nodes.rollout.phase("n0").runs,
+        Runs::Other,
+        "it may come back"
+    );
+    nodes.step(140);
+    assert_eq!(nodes.rollout.phase("n0"), Phase::default());
 }
 
 #[test]
 fn failures_are_seen_by_envoys_where_the_change_takes_filters_away() {
     let mut nodes = Nodes::with("old");
-    let count = |nodes: &mut Nodes| {
+    let count = |nodes: &mut Nodes, failed: u64| {
         for it in &mut nodes.seen {
-            it.counts.filters.requests += 1_000;
-            it.counts.envoy.requests += 1_000;
+            let failed = if it.node == "n0" { failed } else { 0 };
+            let counts = Counts {
+                filters: of(1_000, 0),
+                envoy: of(1_000, failed),
+            };
+            it.tally.take(counts, at(0));
         }
     };
-    count(&mut nodes);
+    count(&mut nodes, 0);
     nodes.want("bad", 0);
     nodes.step(0);
     nodes.take();
-    count(&mut nodes);
+    count(&mut nodes, 0);
     assert_eq!(nodes.step(1), None);
-    nodes.seen[0].counts.envoy.requests += 500;
-    nodes.seen[0].counts.envoy.failed += 500;
-    let expected = "500 of 1500 requests failed where it was tried, 0 of 3000 otherwise";
+    count(&mut nodes, 500);
+    let expected = "500 of 2000 requests failed where it was tried, 0 of 6000 otherwise";
     assert_eq!(because(nodes.step(2)), expected);
 }
 
@@ -354,9 +505,9 @@ fn what_comes_late_undoes_nothing() {
         quiet: Duration::ZERO,
         ..PACE
     };
-    nodes.rollout.step(&nodes.seen, &pace, at(0));
+    nodes.step_at(&pace, at(0));
     nodes.take();
-    let told = nodes.rollout.step(&nodes.seen, &pace, at(1));
+    let told = nodes.step_at(&pace, at(1));
     assert_eq!(told, finished("new"));
     nodes.want("new", 2);
     assert_eq!(nodes.offered("new"), 4, "made before it had finished");
