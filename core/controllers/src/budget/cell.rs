@@ -304,6 +304,11 @@ impl Resolution {
         }
     }
 
+    /// A moment for each place in a ring.
+    pub(super) fn starts(self) -> impl Iterator<Item = WallTime> {
+        (0..self.cells()).map(move |slot| WallTime::from_millis(slot * self.cell_ms()))
+    }
+
     /// The place in a ring of the cell that `at` falls into.
     const fn slot(self, at: WallTime) -> u64 {
         at.as_millis() / self.cell_ms() % self.cells()

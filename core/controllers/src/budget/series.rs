@@ -172,22 +172,21 @@ impl Series {
         kept < now.since(WallTime::from_millis(end))
     }
 
-    /// The keys under which everything of it may be stored.
+    /// All keys under which something of it may be stored: also of cells that left their ring, which nothing took the
+    /// place of while it was idle.
     pub(crate) fn keys(&self, objective: &ObjectiveId) -> Vec<String> {
-        let mut keys = Vec::new();
-        for resolution in Resolution::ALL {
-            for number in self.ring(resolution).numbers() {
-                let cell = Cell::Budget {
-                    objective: objective.clone(),
-                    resolution,
-                    start: WallTime::from_millis(number * resolution.cell_ms()),
-                    counts: Counts::default(),
-                    known_s: 0,
-                };
-                keys.push(cell.key());
-            }
-        }
-        keys
+        Resolution::ALL
+            .into_iter()
+            .flat_map(|resolution| resolution.starts().map(move |start| (resolution, start)))
+            .map(|(resolution, start)| Cell::Budget {
+                objective: objective.clone(),
+                resolution,
+                start,
+                counts: Counts::default(),
+                known_s: 0,
+            })
+            .map(|cell| cell.key())
+            .collect()
     }
 
     /// Until when the newest report counted, and for how long.

@@ -224,35 +224,27 @@ impl Slices {
         }
     }
 
-    /// The keys under which everything of it may be stored.
+    /// All keys under which something of it may be stored: also of cells that left their ring, which nothing took the
+    /// place of while it was idle.
     pub(crate) fn keys(&self, objective: &ObjectiveId) -> Vec<String> {
-        let mut keys = Vec::new();
-        for (ring, resolution) in [
-            (&self.minutes, Resolution::Minute),
-            (&self.hours, Resolution::Hour),
-        ] {
-            for number in ring.numbers() {
-                let cell = Cell::Slices {
-                    objective: objective.clone(),
-                    slicing: self.slicing,
-                    resolution,
-                    start: WallTime::from_millis(number * resolution.cell_ms()),
-                    sum: Counts::default(),
-                };
-                keys.push(cell.key());
-            }
-        }
-        for number in self.numbers() {
-            let cell = Cell::Slice {
+        let sums = [Resolution::Minute, Resolution::Hour]
+            .into_iter()
+            .flat_map(|resolution| resolution.starts().map(move |start| (resolution, start)))
+            .map(|(resolution, start)| Cell::Slices {
                 objective: objective.clone(),
                 slicing: self.slicing,
-                start: self.slicing.start(number),
-                counts: Counts::default(),
-                is_over: false,
-            };
-            keys.push(cell.key());
-        }
-        keys
+                resolution,
+                start,
+                sum: Counts::default(),
+            });
+        let slices = self.slicing.starts().map(|start| Cell::Slice {
+            objective: objective.clone(),
+            slicing: self.slicing,
+            start,
+            counts: Counts::default(),
+            is_over: false,
+        });
+        sums.chain(slices).map(|cell| cell.key()).collect()
     }
 
     /// Takes back what the slices that ended in one cell of time added up to.

@@ -133,6 +133,11 @@ impl Slicing {
         if slices < 2 { 2 } else { slices }
     }
 
+    /// A moment for each place among the newest slices.
+    pub(super) fn starts(self) -> impl Iterator<Item = WallTime> {
+        (0..self.open_to_late() as u64).map(move |number| self.start(number))
+    }
+
     /// The place among the newest slices of the one that begins at `start`.
     pub(super) const fn slot(&self, start: WallTime) -> u64 {
         self.number(start) % self.open_to_late() as u64

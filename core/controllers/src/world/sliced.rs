@@ -24,13 +24,17 @@ pub(super) struct Sliced {
     members: BTreeMap<ObjectiveId, Vec<ObjectiveId>>,
     /// Those that nobody wants, and since when.
     unwanted: BTreeMap<ObjectiveId, WallTime>,
+    /// What is taken back from the store, until all of it is, and when its newest cell ends.
+    restoring: BTreeMap<(ObjectiveId, Slicing), (WallTime, Slices)>,
     /// Keys of what is stored and no longer wanted.
     gone: Vec<String>,
 }
 
 /// What nobody wants for so long is no slip of whoever edits documents, and goes.
 const UNWANTED_KEPT: Duration = Duration::from_secs(86_400);
-/// Objectives that are kept although nobody wants them: as many as a large mesh has. More go at once.
+/// Unwanted ones that go in one step: each has up to three thousand entries of the store to delete.
+const UNWANTED_GO_MAX: usize = 100;
+/// Objectives that are kept although nobody wants them: as many as a large mesh has. More do not wait.
 const UNWANTED_MAX: usize = 5_000;
 
 /// The counts that slices are cut from.
@@ -70,16 +74,22 @@ impl Sliced {
     fn over(&mut self, wanted: &BTreeMap<ObjectiveId, Cut>, now: WallTime) -> Vec<ObjectiveId> {
         self.unwanted.retain(|id, _| !wanted.contains_key(id));
         let mut over = Vec::new();
+        let mut going = 0;
         for (id, slices) in &self.slices {
-            let is_over = match wanted.get(id) {
-                Some(cut) => cut.slicing != slices.slicing(),
+            let is_old = match wanted.get(id) {
+                Some(cut) if cut.slicing != slices.slicing() => {
+                    over.push(id.clone());
+                    continue;
+                }
+                Some(_) => continue,
                 None if self.unwanted.len() < UNWANTED_MAX || self.unwanted.contains_key(id) => {
                     let since = *self.unwanted.entry(id.clone()).or_insert(now);
                     UNWANTED_KEPT <= now.since(since)
                 }
                 None => true,
             };
-            if is_over {
+            if is_old && going < UNWANTED_GO_MAX {
+                going += 1;
                 over.push(id.clone());
             }
         }
@@ -142,13 +152,32 @@ impl Sliced {
         core::mem::take(&mut self.gone)
     }
 
-    /// The slices to restore what was stored of `id` into; nothing when that was cut in another way.
-    pub(super) fn restored(&mut self, id: ObjectiveId, slicing: Slicing) -> Option<&mut Slices> {
-        let slices = self
-            .slices
-            .entry(id)
-            .or_insert_with(|| Slices::new(slicing));
-        (slices.slicing() == slicing).then_some(slices)
+    /// The slices to restore a cell into that ends at `end`.
+    pub(super) fn restored(
+        &mut self,
+        id: ObjectiveId,
+        slicing: Slicing,
+        end: WallTime,
+    ) -> &mut Slices {
+        let (newest, slices) = self
+            .restoring
+            .entry((id, slicing))
+            .or_insert_with(|| (end, Slices::new(slicing)));
+        *newest = end.max(*newest);
+        slices
+    }
+
+    /// Called when everything was taken back. What was cut in another way than the newest cell, which a store may have kept
+    /// from before it was cut anew, is of no use.
+    pub(super) fn complete(&mut self) {
+        let mut ends = BTreeMap::new();
+        for ((id, _), (end, slices)) in core::mem::take(&mut self.restoring) {
+            if ends.get(&id).is_some_and(|newest| end < *newest) {
+                continue;
+            }
+            ends.insert(id.clone(), end);
+            self.slices.insert(id, slices);
+        }
     }
 
     /// Notes which composites there are, and works out those that have other members than before.

@@ -1,5 +1,7 @@
 //! What a store keeps of the world, so that a restart loses nothing.
 
+use core::time::Duration;
+
 use super::World;
 use super::scopes::ScopeState;
 use crate::Cell;
@@ -43,6 +45,7 @@ impl World {
         for series in self.series.values_mut() {
             series.complete();
         }
+        self.sliced.complete();
     }
 
     /// Takes back some of what was stored, in any order, before [`World::restore`] takes the last of it.
@@ -76,9 +79,9 @@ impl World {
                 start,
                 sum,
             } => {
-                if let Some(slices) = self.sliced.restored(objective, slicing) {
-                    slices.restore_sum(resolution, start, sum);
-                }
+                let end = start.after(Duration::from_millis(resolution.cell_ms()));
+                let slices = self.sliced.restored(objective, slicing, end);
+                slices.restore_sum(resolution, start, sum);
             }
             Cell::Slice {
                 objective,
@@ -87,9 +90,9 @@ impl World {
                 counts,
                 is_over,
             } => {
-                if let Some(slices) = self.sliced.restored(objective, slicing) {
-                    slices.restore(start, counts, is_over);
-                }
+                let end = start.after(slicing.length());
+                let slices = self.sliced.restored(objective, slicing, end);
+                slices.restore(start, counts, is_over);
             }
             Cell::Spent {
                 objective,

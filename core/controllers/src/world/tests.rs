@@ -155,12 +155,16 @@ fn names_that_nobody_reports_on_for_ninety_days_make_room() {
     let mut world = World::default();
     world.begin_step(at(10));
     world.observe(saw(9, 10));
-    let stored: Vec<String> = world.take_changes().iter().map(Cell::key).collect();
-    world.begin_step(at(90 * day - 3_600));
+    let mut stored: Vec<String> = world.take_changes().iter().map(Cell::key).collect();
+    // So much later that minutes and seconds begin anew, at other places.
+    world.begin_step(at(day));
+    world.observe(saw(day - 10, day - 9));
+    stored.extend(world.take_changes().iter().map(Cell::key));
+    world.begin_step(at(91 * day - 3_600));
     let known = (world.series.len(), world.scopes.len());
     assert_eq!(known, (1, 1), "nothing known is forgotten");
     for hour in 0..24 {
-        world.begin_step(at(90 * day + hour * 3_600));
+        world.begin_step(at(91 * day + hour * 3_600));
     }
     assert!(world.series.is_empty() && world.scopes.is_empty() && world.scopes_of.is_empty());
     let gone = world.take_gone();

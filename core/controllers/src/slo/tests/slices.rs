@@ -199,6 +199,80 @@ fn slices_outlive_an_slo_that_is_away_for_a_step_but_not_another_cut() {
     assert!(!world.take_gone().is_empty(), "nothing of it is of use");
 }
 
+/// Stores what changed, and what is gone no more.
+fn store(world: &mut World, stored: &mut BTreeMap<String, Cell>) {
+    for key in world.take_gone() {
+        stored.remove(&key);
+    }
+    let changes = world.take_changes().into_iter();
+    stored.extend(changes.map(|cell| (cell.key(), cell)));
+}
+
+/// Lets `world` count 100 requests of which `bad` are bad, in each minute from `from` to `to`, both in hours.
+fn minutes(world: &mut World, (from, to): (u64, u64), bad: u64) {
+    for minute in 60 * from..60 * to {
+        world.begin_step(at(60 * minute + 1));
+        world.observe(saw(60 * minute, 60 * minute + 1, (100, bad)));
+    }
+    world.begin_step(at(3_600 * to));
+}
+
+#[test]
+fn what_was_stored_of_another_cut_before_an_idle_night_is_not_taken_back() {
+    let (old, new) = (whole(90.0), {
+        let slicing = Slicing::whole(seconds(60), 0.99).unwrap();
+        sliced(90.0, BudgetingMethod::Timeslices, slicing)
+    });
+    let spent = |world: &World| {
+        let measured = Measured::new(&new, 0, &new.objectives[0], world);
+        measured.budget().unwrap().spent
+    };
+    let mut world = World::default();
+    let mut stored = BTreeMap::new();
+    let mut early = BTreeMap::new();
+    for (cut, hours, bad) in [
+        (&old, (18, 20), 4),
+        (&old, (32, 34), 4),
+        (&new, (34, 37), 2),
+    ] {
+        world.cut(&cuts([cut].into_iter()));
+        minutes(&mut world, hours, bad);
+        store(&mut world, &mut stored);
+        if early.is_empty() {
+            early = stored.clone();
+        }
+    }
+    let is_sliced =
+        |(key, cell): &(&String, &Cell)| key.starts_with("slice") && cell.start() < at(20 * 3_600);
+    assert_eq!(
+        stored.iter().filter(is_sliced).count(),
+        0,
+        "those of before the night are gone"
+    );
+    // A store that has them all the same, under keys that nothing was put in their place under.
+    for (key, cell) in early {
+        stored.entry(key).or_insert(cell);
+    }
+    assert!(stored.iter().filter(is_sliced).count() != 0);
+    let expected = spent(&world);
+    assert_eq!(
+        expected,
+        60 * 5,
+        "two hours that are cut anew, and three since"
+    );
+    for at_once in [1, 100, usize::MAX] {
+        let mut world = World::default();
+        let cells: Vec<Cell> = stored.values().cloned().collect();
+        for some in cells.chunks(at_once) {
+            world.restore_some(some.to_vec());
+        }
+        world.restore(Vec::new());
+        world.begin_step(at(37 * 3_600));
+        world.cut(&cuts([&new].into_iter()));
+        assert_eq!(spent(&world), expected, "{at_once} at once");
+    }
+}
+
 #[test]
 fn objectives_burn_the_budget_of_their_composite_by_weight() {
     let intent = composite(&month(99.0), &[1.0, 0.5]);
