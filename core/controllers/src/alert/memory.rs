@@ -5,10 +5,12 @@
 //! - *firing*: people are told.
 //! - *resolved*: people are told that it is over; after [`RESOLVED_KEPT`] it is calm.
 //!
-//! Where it is not known whether the condition holds, everything stays as it is. What people are told of outlives
+//! Where it is not known whether the condition holds, nothing begins and nothing fires or is over; what waits to fire does not
+//! wait for more than a minute of that, as it must hold all the time. What people are told of outlives
 //! the process ([`Told`]), so that they are told of its end, too.
 
 use core::time::Duration;
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use sloop_model::WallTime;
@@ -16,10 +18,11 @@ use sloop_model::WallTime;
 use super::AlertKind;
 use crate::world::Told;
 
-/// Per objective, in the order of the intent.
+/// What is remembered of one policy.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AlertMemory {
-    pub(super) objectives: Vec<Watched>,
+    /// By position of the objective in the SLO, not by place in the intent, which changes when a source becomes foreign.
+    pub(super) objectives: BTreeMap<u32, Watched>,
     /// Of all of them together; nothing where they are no composite.
     #[serde(default)]
     pub(super) composite: Option<Watched>,
@@ -45,6 +48,9 @@ pub(super) enum State {
     Calm,
     Pending {
         since: WallTime,
+        /// When the condition last held.
+        #[serde(default)]
+        held: WallTime,
     },
     Firing {
         since: WallTime,
@@ -57,7 +63,8 @@ pub(super) enum State {
     },
 }
 
-/// It must not hold for so long before it is over: what comes and goes is one alert.
+/// It must not hold for so long before it is over: what comes and goes is one alert. For as long it may be unclear whether it
+/// holds while it waits to fire.
 const RESOLVE_AFTER: Duration = Duration::from_secs(60);
 /// For so long people are told that it is over; whoever cannot be reached for longer learns it elsewhere.
 pub(crate) const RESOLVED_KEPT: Duration = Duration::from_secs(15 * 60);
@@ -77,27 +84,33 @@ impl State {
 
     /// The state at `now`, when the condition holds or not; `None` when nobody knows.
     pub(super) fn next(self, holds: Option<bool>, after: Duration, now: WallTime) -> Self {
-        let state = self.rewound(now);
+        let state = self.rewound(now).expired(now);
         let Some(holds) = holds else { return state };
         let begin = |since: WallTime| {
             if after <= now.since(since) {
                 Self::Firing { since, held: now }
             } else {
-                Self::Pending { since }
+                Self::Pending { since, held: now }
             }
         };
         match state {
-            Self::Calm if holds => begin(now),
-            Self::Pending { since } if holds => begin(since),
+            Self::Calm | Self::Resolved { .. } if holds => begin(now),
+            Self::Pending { since, .. } if holds => begin(since),
             Self::Calm | Self::Pending { .. } => Self::Calm,
             Self::Firing { since, .. } if holds => Self::Firing { since, held: now },
             Self::Firing { since, held } if RESOLVE_AFTER <= now.since(held) => {
                 Self::Resolved { since, until: now }
             }
-            Self::Firing { .. } => state,
-            Self::Resolved { .. } if holds => begin(now),
+            Self::Firing { .. } | Self::Resolved { .. } => state,
+        }
+    }
+
+    /// The same if its time is not over, whatever is known of the condition.
+    fn expired(self, now: WallTime) -> Self {
+        match self {
+            Self::Pending { held, .. } if RESOLVE_AFTER <= now.since(held) => Self::Calm,
             Self::Resolved { until, .. } if RESOLVED_KEPT <= now.since(until) => Self::Calm,
-            Self::Resolved { .. } => state,
+            Self::Calm | Self::Pending { .. } | Self::Firing { .. } | Self::Resolved { .. } => self,
         }
     }
 
@@ -106,8 +119,9 @@ impl State {
     fn rewound(self, now: WallTime) -> Self {
         match self {
             Self::Calm => self,
-            Self::Pending { since } => Self::Pending {
+            Self::Pending { since, held } => Self::Pending {
                 since: since.min(now),
+                held: held.min(now),
             },
             Self::Firing { since, held } => Self::Firing {
                 since,
@@ -155,10 +169,15 @@ mod tests {
 
     /// The states at each (second, whether it holds).
     fn states(seen: &[(u64, bool)], after: u64) -> Vec<State> {
+        let known: Vec<(u64, Option<bool>)> = seen.iter().map(|&(at, it)| (at, Some(it))).collect();
+        unclear(&known, after)
+    }
+
+    /// The same where it is not always known.
+    fn unclear(seen: &[(u64, Option<bool>)], after: u64) -> Vec<State> {
         let mut state = State::Calm;
-        let next = |&(second, holds): &(u64, bool)| {
-            let now = WallTime::from_millis(second * 1_000);
-            state = state.next(Some(holds), Duration::from_secs(after), now);
+        let next = |&(second, holds): &(u64, Option<bool>)| {
+            state = state.next(holds, Duration::from_secs(after), at(second));
             state
         };
         seen.iter().map(next).collect()
@@ -193,7 +212,37 @@ mod tests {
     fn one_that_waits_does_not_wait_longer_than_it_is_told_to() {
         let seen = states(&[(9_000, true), (5_400, true), (5_430, true)], 30);
         let (since, held) = (at(5_400), at(5_430));
-        assert_eq!(seen[1], State::Pending { since });
+        let waits = State::Pending { since, held: since };
+        assert_eq!(seen[1], waits);
         assert_eq!(seen[2], State::Firing { since, held });
+    }
+
+    #[test]
+    fn what_is_over_is_told_for_a_quarter_of_an_hour_also_where_nothing_is_clear() {
+        let (begin, over) = ((1_000, Some(true)), (1_060, Some(false)));
+        let told = |second| unclear(&[begin, over, (second, None)], 0)[2];
+        let (since, until) = (at(1_000), at(1_060));
+        assert_eq!(told(1_959), State::Resolved { since, until });
+        assert_eq!(told(1_960), State::Calm);
+        let again = unclear(&[begin, over, (1_960, Some(true))], 0)[2];
+        let (since, held) = (at(1_960), at(1_960));
+        assert_eq!(again, State::Firing { since, held });
+    }
+
+    #[test]
+    fn what_did_not_hold_for_a_minute_waits_anew() {
+        let after = 600;
+        let waits = |since, held| State::Pending {
+            since: at(since),
+            held: at(held),
+        };
+        let holds = |second| (second, Some(true));
+        let short = unclear(&[holds(1_000), (1_059, None), holds(1_059)], after);
+        assert_eq!(short[1..], [waits(1_000, 1_000), waits(1_000, 1_059)]);
+        let long = unclear(&[holds(1_000), (1_060, None), holds(22_600)], after);
+        assert_eq!(long[1..], [State::Calm, waits(22_600, 22_600)]);
+        // Nor where nobody looked in between.
+        let unseen = unclear(&[holds(1_000), holds(22_600)], after);
+        assert_eq!(unseen[1], waits(22_600, 22_600));
     }
 }

@@ -136,7 +136,10 @@ impl Controller for Alert {
         let mut is_ordered = intent.acting && world.is_ordered(&intent.slo);
         let mut decision = Decision::default();
         let mut because = Vec::new();
-        for ((index, target), watched) in intent.objectives.iter().zip(&mut memory.objectives) {
+        for (index, target) in &intent.objectives {
+            let Some(watched) = memory.objectives.get_mut(index) else {
+                continue;
+            };
             let objective = intent.objective(*index);
             let known = world.reading(&objective, now.before(lookback));
             let counted = Counted::new(intent, &objective, world);
@@ -179,15 +182,18 @@ impl AlertIntent {
         }
     }
 
-    /// Makes room in `memory` for each objective. Of those that are not in it people may have been told before the
-    /// process began.
+    /// Makes room in `memory` for each objective, and forgets others. Of those that are not in it people may have been told
+    /// before the process began.
     fn remember(&self, memory: &mut AlertMemory, world: &World) {
-        memory.objectives.truncate(self.objectives.len());
-        for (index, _) in self.objectives.iter().skip(memory.objectives.len()) {
-            let objective = self.objective(*index);
-            let told = |kind| world.told(&objective, kind, &self.policy);
-            let watched = Watched::restored(told, world.now());
-            memory.objectives.push(watched);
+        let is_there = |index: &u32| self.objectives.iter().any(|(there, _)| there == index);
+        memory.objectives.retain(|index, _| is_there(index));
+        for (index, _) in &self.objectives {
+            let restored = || {
+                let objective = self.objective(*index);
+                let told = |kind| world.told(&objective, kind, &self.policy);
+                Watched::restored(told, world.now())
+            };
+            memory.objectives.entry(*index).or_insert_with(restored);
         }
     }
 
@@ -254,7 +260,7 @@ impl AlertIntent {
         };
         let (state, since, until) = match state {
             State::Calm => return None,
-            State::Pending { since } => (AlertState::Pending, since, None),
+            State::Pending { since, .. } => (AlertState::Pending, since, None),
             State::Firing { since, .. } => (AlertState::Firing, since, None),
             State::Resolved { since, until } => (AlertState::Resolved, since, Some(until)),
         };

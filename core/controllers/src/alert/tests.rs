@@ -236,6 +236,35 @@ fn only_who_wants_to_hear_is_told() {
     assert_eq!(told(&below), 0, "it is above");
 }
 
+#[test]
+fn an_objective_keeps_its_alert_when_another_is_no_longer_counted_here() {
+    let target = Target::parse(0.99).unwrap();
+    let both = AlertIntent {
+        objectives: vec![(0, target), (1, target)],
+        ..intent()
+    };
+    let second = AlertIntent {
+        objectives: vec![(1, target)],
+        ..intent()
+    };
+    let (mut world, mut memory) = (World::default(), AlertMemory::default());
+    let mut fires = |intent: &AlertIntent, second: u64, bad: [u64; 2]| {
+        world.begin_step(at(second));
+        for (index, bad) in (0..).zip(bad) {
+            let mut report = saw(second, (100, bad));
+            report.scopes[0].objectives[0].id.index = index;
+            world.observe(report);
+        }
+        let alerts = alerts(&Alert.step(intent, &mut memory, &world));
+        let told = alerts.iter().map(|it| (it.objective.index, it.since_ms));
+        told.collect::<Vec<_>>()
+    };
+    assert_eq!(fires(&both, 1, [50, 0]), [(0, at(1))]);
+    assert_eq!(fires(&second, 2, [50, 0]), []);
+    assert_eq!(fires(&second, 70, [0, 50]), [(1, at(70))], "its own");
+    assert_eq!(fires(&both, 71, [50, 50]), [(0, at(71)), (1, at(70))]);
+}
+
 /// Whether breakers are ordered to open, from the second 1 on.
 fn told_of_orders(
     wanted: &AlertIntent,
