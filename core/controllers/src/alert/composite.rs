@@ -36,7 +36,9 @@ impl AlertIntent {
         let rate = composite.rate(length);
         let level = composite.reachable(self.threshold);
         let is_below = rate.most.is_some_and(|most| most < level);
-        let holds = self.compared(level < rate.least, is_below);
+        // All are known, and of none anything was bad.
+        let is_clean = rate.most.is_some() && rate.burn == Some(0.0);
+        let holds = self.compared(level < rate.least, is_below, is_clean);
         let summary = if composite.is_known(length) {
             self.burn_in_words(rate, length)
         } else {

@@ -3,7 +3,9 @@
 //! A policy compares the burn rate of an SLO's objectives, and of their composite where there is one, over one window with a
 //! threshold. As everywhere, "above" means *surely* above (Wilson's interval at
 //! three standard deviations), so one error in a quiet night wakes nobody, and
-//! "below" surely below; in between nothing begins and nothing ends. A threshold
+//! "below" surely below; in between nothing begins and nothing ends. But a whole window in which nothing was bad ends what
+//! fired because of too much: to be surely below 1.44 % takes 617 good requests, which a quiet service may never have in a window,
+//! while no request at all ends it as well. If it goes on after all, the next window says so. A threshold
 //! that the objective could never reach counts as seven eighths of the way from
 //! its budget to everything, as for the windows of the SRE workbook.
 //!
@@ -203,7 +205,8 @@ impl AlertIntent {
         let is_above = counted.surely_exceeds(level);
         // No slice is over yet, while requests come: that says nothing of how they end.
         let is_idle = tally.units().total == 0 && tally.requests.total == 0;
-        self.compared(is_above, tally.stays_below(level) || is_idle)
+        let is_below = tally.stays_below(level) || is_idle;
+        self.compared(is_above, is_below, tally.is_clean())
     }
 
     /// For how long the condition must hold before anybody is told.
@@ -211,10 +214,11 @@ impl AlertIntent {
         Duration::from_millis(self.after_ms)
     }
 
-    /// Whether the condition surely holds where the burn rate surely is above, or below, the threshold.
-    const fn compared(&self, is_above: bool, is_below: bool) -> Option<bool> {
+    /// Whether the condition surely holds where the burn rate surely is above, or below, the threshold. Where `is_clean`, nothing
+    /// was bad in a whole window: that is below, however few there were, but not surely enough to begin anything.
+    const fn compared(&self, is_above: bool, is_below: bool, is_clean: bool) -> Option<bool> {
         let (holds, fails) = match self.op {
-            Comparison::Gt | Comparison::Gte => (is_above, is_below),
+            Comparison::Gt | Comparison::Gte => (is_above, is_below || is_clean),
             Comparison::Lt | Comparison::Lte => (is_below, is_above),
         };
         match (holds, fails) {

@@ -160,6 +160,41 @@ fn it_fires_while_the_burn_is_surely_above_and_resolves_once() {
 }
 
 #[test]
+fn it_ends_after_a_whole_clean_window_also_where_little_is_asked() {
+    // Three requests in two seconds: to be surely below 1.44 % would take 617.
+    let quiet = AlertIntent {
+        objectives: vec![(0, Target::parse(0.999).unwrap())],
+        threshold: 14.4,
+        lookback_ms: 300_000,
+        ..intent()
+    };
+    let second = |second: u64, bad: u64| Some((1 + second % 2, bad));
+    let bad = (0..60).map(|at| second(at, 1));
+    let good = (60..1_000).map(|at| second(at, 0));
+    let given = changes(&quiet, bad.chain(good));
+    // The last bad one is in the window until 360 s; for the last seconds of that it is not sure that it was too much.
+    assert!(
+        matches!(given[..], [(fired, Breaching, Firing), (ended, Breaching, Resolved)]
+            if fired < 20 && (361..425).contains(&ended)),
+        "{given:?}"
+    );
+    // One bad request in each window is not clean, and no end.
+    let now_and_then = (0..1_000).map(|at| second(at, u64::from(at < 60 || at % 200 == 0)));
+    let given = changes(&quiet, now_and_then);
+    assert!(matches!(given[..], [(_, Breaching, Firing)]), "{given:?}");
+}
+
+#[test]
+fn a_few_clean_requests_are_not_surely_too_little() {
+    let below = AlertIntent {
+        op: Comparison::Lt,
+        ..intent()
+    };
+    assert_eq!(changes(&below, [Some((1, 0)); 20]), []);
+    assert_eq!(changes(&below, [GOOD; 20]), [(5, Breaching, Firing)]);
+}
+
+#[test]
 fn one_failure_in_a_quiet_night_wakes_nobody() {
     let seen = [Some((1, 0)), None, Some((1, 1)), None, Some((1, 0))];
     assert_eq!(changes(&intent(), seen), []);

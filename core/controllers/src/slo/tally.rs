@@ -110,6 +110,11 @@ impl Tally {
         }
     }
 
+    /// Whether something was counted, and nothing of it was bad.
+    pub(crate) const fn is_clean(&self) -> bool {
+        self.units.total != 0 && self.units.bad() == 0 && self.requests.bad() == 0
+    }
+
     /// Whether more than `limit` was bad, sure or not.
     pub(crate) fn exceeds(&self, limit: f64) -> bool {
         self.bad_share().is_some_and(|bad| limit < bad)
