@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use sloop_model::{
-    DeadlineLimit, Judge, Mode, Objective, ObjectiveId, Only, Scope, Selector, ServiceName, Side,
-    SloName, Target, WallTime, slow_us,
+    DeadlineLimit, DimensionValue, Judge, Mode, Objective, ObjectiveId, Only, Scope, Selector,
+    ServiceName, Side, SloName, Target, WallTime, slow_us,
 };
 
 use super::window::SloWindow;
@@ -266,6 +266,13 @@ impl SloSource {
     /// Whether requests of `scope` are counted.
     pub(crate) fn covers(&self, scope: &Scope) -> bool {
         self.service == scope.service && self.side == scope.side && self.route.covers(&scope.route)
+    }
+
+    /// The callers that it names; outbound these are the services whose sidecars count it.
+    pub(crate) fn callers(&self) -> impl Iterator<Item = &str> {
+        let only = self.indicator.only.iter();
+        only.flat_map(|only| &only.caller)
+            .map(DimensionValue::as_str)
     }
 
     /// Whether sidecars of `service` count it on its scopes: outbound those of the callers that it names, if it names any.

@@ -5,6 +5,7 @@ mod arms;
 mod experiments;
 mod forgetting;
 mod gathering;
+mod known;
 mod lost;
 mod scopes;
 mod sidecars;
@@ -73,6 +74,7 @@ pub struct World {
 #[derive(Clone, Debug, Default)]
 struct Vm {
     at: WallTime,
+    /// Those that it counts for.
     objectives: BTreeSet<ObjectiveId>,
     breakers: BTreeMap<Scope, BreakerState>,
     sidecar: SidecarReading,
@@ -167,12 +169,7 @@ impl World {
             let state = counts.breaker.as_ref().map(|it| it.state);
             vm.note_breaker(&counts.scope, state);
         }
-        // A VM that reports says of everything that it ever counted that no more happened.
-        for id in &vm.objectives {
-            if let Some(series) = self.series.get_mut(id) {
-                series.mark_known(seen_by.from, seen_by.to);
-            }
-        }
+        self.mark_known(&mut vm, &observation, seen_by);
         vm.at = vm.at.max(seen_by.to);
         if !observation.sidecar.says_nothing() {
             vm.sidecar = observation.sidecar;

@@ -5,13 +5,13 @@
 //! what their sidecars report. One that nobody wants
 //! counts anywhere: its document may only be away for a moment.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use sloop_model::{ObjectiveId, Scope, WallTime};
+use sloop_model::{ObjectiveId, Scope, ServiceName, Side, WallTime};
 
 use super::World;
-use crate::SloIntent;
 use crate::slo::SloSource;
+use crate::{SidecarReading, SloIntent};
 
 /// The sources of all objectives that are wanted.
 #[derive(Clone, Debug, Default)]
@@ -20,6 +20,10 @@ pub(super) struct Sources {
     sources: BTreeMap<ObjectiveId, Option<SloSource>>,
     /// Of those among them that were counted elsewhere.
     elsewhere: BTreeMap<ObjectiveId, Elsewhere>,
+    /// By service, those that the sidecars of the service count, each with the side: inbound, or as callers that are named.
+    counted_by: BTreeMap<String, Vec<(Side, ObjectiveId)>>,
+    /// Whether anybody said what is wanted.
+    is_told: bool,
 }
 
 /// What sidecars counted for an objective where it does not count, since its source says what it says or the process began.
@@ -61,6 +65,39 @@ impl Sources {
         }
     }
 
+    /// The objectives that `sidecar` surely counts for, by what it says it is.
+    pub(super) fn counted_by(
+        &self,
+        sidecar: &SidecarReading,
+    ) -> impl Iterator<Item = &ObjectiveId> {
+        let counted = self.counted_by.get(&sidecar.service).into_iter().flatten();
+        let has = |side: Side| sidecar.filters.iter().any(|filter| filter.side == side);
+        let here = counted.filter(move |(side, _)| has(*side));
+        here.map(|(_, id)| id)
+    }
+
+    /// Whether `sidecar`, which counted for an objective before and `asked` these services, still counts for it.
+    pub(super) fn is_counted(
+        &self,
+        id: &ObjectiveId,
+        sidecar: &SidecarReading,
+        asked: &BTreeSet<ServiceName>,
+    ) -> bool {
+        let source = match self.sources.get(id) {
+            None => return !self.is_told,
+            Some(None) => return false,
+            Some(Some(source)) => source,
+        };
+        match source.side {
+            Side::Server if sidecar.says_nothing() => true,
+            Side::Server => sidecar.service == source.service.as_str(),
+            Side::Client => {
+                let asked = asked.contains(&source.service) || source.callers().next().is_some();
+                asked && source.is_counted_by(&sidecar.service)
+            }
+        }
+    }
+
     /// Notes so many requests, up to `at`, that do not count for `id`, which is wanted.
     pub(super) fn note(&mut self, id: &ObjectiveId, scope: &Scope, requests: u64, at: WallTime) {
         if requests == 0 {
@@ -89,7 +126,13 @@ impl World {
         let mut elsewhere = core::mem::take(&mut self.sources.elsewhere);
         let before = &self.sources.sources;
         elsewhere.retain(|id, _| sources.get(id) == before.get(id));
-        self.sources = Sources { sources, elsewhere };
+        let counted_by = counted_by(&sources);
+        self.sources = Sources {
+            sources,
+            elsewhere,
+            counted_by,
+            is_told: true,
+        };
     }
 
     /// What sidecars counted for an objective where it does not count; nothing when they did not.
@@ -98,17 +141,34 @@ impl World {
     }
 }
 
+/// By service, those of `sources` that its sidecars surely count.
+fn counted_by(
+    sources: &BTreeMap<ObjectiveId, Option<SloSource>>,
+) -> BTreeMap<String, Vec<(Side, ObjectiveId)>> {
+    let mut by: BTreeMap<String, Vec<(Side, ObjectiveId)>> = BTreeMap::new();
+    for (id, source) in sources {
+        let Some(source) = source else { continue };
+        let mut add = |service: &str| {
+            let counted = by.entry(service.to_owned()).or_default();
+            counted.push((source.side, id.clone()));
+        };
+        match source.side {
+            Side::Server => add(source.service.as_str()),
+            Side::Client => source.callers().for_each(add),
+        }
+    }
+    by
+}
+
 #[cfg(test)]
 mod tests {
     use core::ops::Range;
     use core::time::Duration;
 
-    use sloop_model::{ObjectiveId, RouteName, ServiceName, Side, SloName, WallTime};
+    use sloop_model::{RouteName, SloName};
 
     use super::*;
-    use crate::{
-        Controllers, IntentId, ObjectiveCounts, Observation, ScopeCounts, SidecarReading, SpentBy,
-    };
+    use crate::{Controllers, IntentId, ObjectiveCounts, Observation, ScopeCounts, SpentBy};
 
     const BODY: &str = r#"{
         "name": "pay", "service": "payments", "mode": "actionable",
