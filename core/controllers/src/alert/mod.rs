@@ -37,7 +37,6 @@ use memory::{State, Watched};
 use serde::{Deserialize, Serialize};
 use sloop_model::{ObjectiveId, ServiceName, Target, WallTime};
 
-use crate::budget::surely_above;
 use crate::slo::{Tally, bad_share, share};
 use crate::words::{Length, Percent};
 use crate::{BudgetUnit, Controller, Decision, Signal, Stage, World};
@@ -333,10 +332,7 @@ impl Counted {
 
     /// Whether surely more than `level` was bad.
     fn surely_exceeds(&self, level: f64) -> bool {
-        let requests = self.tally.requests;
-        let slices_are_bad = |allowed: f64| surely_above(requests.bad(), requests.total, allowed);
-        self.tally.surely_exceeds(level)
-            || (self.tally.exceeds(level) && self.allowed_in_slice.is_some_and(slices_are_bad))
+        self.tally.surely_burns(level, self.allowed_in_slice)
     }
 }
 

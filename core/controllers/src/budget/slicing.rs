@@ -90,6 +90,12 @@ impl Slicing {
         Duration::from_secs(u64::from(self.minutes) * 60)
     }
 
+    /// The time of as many slices as are begun in `length`, at least one.
+    pub(crate) fn whole_slices(&self, length: Duration) -> Duration {
+        let slices = length.as_secs().div_ceil(self.length().as_secs()).max(1);
+        Duration::from_secs(slices.saturating_mul(self.length().as_secs()))
+    }
+
     /// The share of a slice's requests that must be good for it to be good, above 0 and at
     /// most 1; nothing when each slice counts with its ratio. A breaker that defends the
     /// budget has to keep slices above it, not single requests.

@@ -205,6 +205,12 @@ impl<'a> Composite<'a> {
         members.all(|member| member.is_counted && member.measured.last(length).is_some())
     }
 
+    /// Whether it is complete, and of no objective requests came in it without a slice being over.
+    fn is_settled(&self, length: Duration) -> bool {
+        let mut tallies = self.members.iter().map(|it| it.measured.last(length));
+        self.is_complete(length) && tallies.all(|it| it.is_none_or(|tally| !tally.is_open()))
+    }
+
     fn burn(&self, length: Duration) -> CompositeBurn {
         let rate = self.rate(length);
         CompositeBurn {
@@ -221,8 +227,8 @@ impl<'a> Composite<'a> {
         let burning = if windows.iter().all(|it| level < self.rate(*it).least) {
             Some(true)
         } else {
-            let is_complete = windows.iter().all(|it| self.is_complete(*it));
-            is_complete.then_some(false)
+            let is_settled = windows.iter().all(|it| self.is_settled(*it));
+            is_settled.then_some(false)
         };
         PairStatus {
             factor: pair.factor,
@@ -257,6 +263,7 @@ impl<'a> Composite<'a> {
 
     /// The share of slices that were bad.
     fn of_slices(&self, length: Duration) -> Rate {
+        let length = self.at_least_a_slice(length);
         let (now, id) = (self.world.now(), self.intent.composite_id());
         let slices = self.world.slices(&id);
         let sum = slices.map(|slices| slices.since(now, now.before(length)));

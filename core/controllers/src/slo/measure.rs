@@ -164,10 +164,12 @@ impl<'a> Measured<'a> {
         exceeds(pair.short) && exceeds(pair.long)
     }
 
-    /// Whether the last `length` surely burned faster than `pair` allows; nothing when not known.
+    /// Whether the last `length` surely burned faster than `pair` allows; nothing when not known, and while no slice is over.
     fn exceeds(&self, pair: &Pair, length: Duration) -> Option<bool> {
         let limit = bad_share(pair.factor, self.target);
-        Some(self.last(length)?.surely_exceeds(limit))
+        let slice = self.slicing.and_then(|slicing| slicing.target());
+        let tally = self.last(length).filter(|tally| !tally.is_open())?;
+        Some(tally.surely_burns(limit, slice.map(|target| 1.0 - target)))
     }
 
     /// The share of requests above which seconds are enough to say that the budget burns.
@@ -181,8 +183,11 @@ impl<'a> Measured<'a> {
         slice.map_or(limit, |target| limit.max(1.0 - target))
     }
 
-    /// What was counted in the last `length`, in the unit of the budget; nothing when not known.
+    /// What was counted in the last `length`, in the unit of the budget; nothing when not known. A slice says nothing
+    /// before it is over, so a window is as long as one at least: it holds the one that was over last.
     pub(super) fn last(&self, length: Duration) -> Option<Tally> {
+        let slice = self.slicing.map(|slicing| slicing.length());
+        let length = length.max(slice.unwrap_or_default());
         Some(self.tally(self.now.before(length))?.0)
     }
 
@@ -199,9 +204,13 @@ impl<'a> Measured<'a> {
         Some((tally, covered))
     }
 
-    /// How the last `length` went, where all of the SLO's window `is_known` or not.
+    /// How the last `length` went, where all of the SLO's window `is_known` or not. In whole slices: otherwise the time that is
+    /// counted with one is now shorter than a slice, now longer.
     fn lately(&self, length: Duration, is_known: bool) -> Option<Lately> {
         let now = self.now;
+        let length = self
+            .slicing
+            .map_or(length, |slicing| slicing.whole_slices(length));
         let (tally, covered) = self.tally(now.before(length))?;
         let ends_in = self.window.end(now).map(|end| end.since(now));
         Some(Lately {

@@ -179,7 +179,7 @@ pub struct BurnStatus {
     /// Requests in it; nothing when not known.
     pub counts: Option<Counts>,
     /// The rate; nothing when not known or nothing was counted. By slices when the budget
-    /// counts them, and then windows shorter than a slice have none.
+    /// counts them, and then a window that is shorter than a slice is as long as one.
     pub burn: Option<f64>,
     /// Lower end of what it may be (Wilson, three standard deviations).
     pub low: Option<f64>,

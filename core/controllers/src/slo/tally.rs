@@ -76,6 +76,19 @@ impl Tally {
         self.exceeds(limit) && surely_above(cases.bad(), cases.total, limit)
     }
 
+    /// The same where slices that are good as a whole may have the share `allowed_in_slice` of bad requests: then it is sure, too,
+    /// when the requests surely had more bad ones than that.
+    pub(crate) fn surely_burns(&self, limit: f64, allowed_in_slice: Option<f64>) -> bool {
+        let requests = self.requests;
+        let are_bad = |allowed: f64| surely_above(requests.bad(), requests.total, allowed);
+        self.surely_exceeds(limit) || (self.exceeds(limit) && allowed_in_slice.is_some_and(are_bad))
+    }
+
+    /// Whether requests came, and no slice with any is over: that says nothing of how it ends.
+    pub(crate) const fn is_open(&self) -> bool {
+        self.units.total == 0 && self.requests.total != 0
+    }
+
     /// The share that surely was bad at least. Shares of slices are as sure as the requests behind them.
     pub(crate) fn surely_least(&self) -> f64 {
         let cases = if self.worth() == 1 {

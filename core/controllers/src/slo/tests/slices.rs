@@ -199,6 +199,85 @@ fn slices_outlive_an_slo_that_is_away_for_a_step_but_not_another_cut() {
     assert!(!world.take_gone().is_empty(), "nothing of it is of use");
 }
 
+/// An SLO over so many days, with slices of so many minutes that are good with 95 % of their requests.
+fn over(days: u64, percent: f64, minutes: u64) -> SloIntent {
+    let slicing = Slicing::whole(seconds(60 * minutes), 0.95).unwrap();
+    let mut intent = sliced(percent, BudgetingMethod::Timeslices, slicing);
+    intent.window = SloWindow::Rolling(days * DAY * 1_000);
+    intent
+}
+
+/// The pair of `intent` that is asked for first after `world` counted these (minute, requests, bad) up to `now`, in seconds.
+fn fastest(intent: &SloIntent, seen: &[(u64, u64, u64)], now: u64) -> Option<bool> {
+    let mut world = World::default();
+    world.cut(&cuts([intent].into_iter()));
+    for &(minute, total, bad) in seen {
+        world.begin_step(at(60 * minute + 10));
+        world.observe(saw(60 * minute, 60 * minute + 10, (total, bad)));
+    }
+    world.begin_step(at(now));
+    let measured = Measured::new(intent, 0, &intent.objectives[0], &world);
+    measured.fires(&measured.pairs()[0])
+}
+
+#[test]
+fn windows_are_as_long_as_a_slice_at_least() {
+    // Its windows have 14 min and 70 s, its slices five minutes.
+    let week = over(7, 99.0, 5);
+    let outage: Vec<(u64, u64, u64)> = (0..21).map(|minute| (minute, 100, 100)).collect();
+    for second in [660, 720, 890, 905, 1_020, 1_190] {
+        let seen = &outage[..usize::try_from(second / 60).unwrap()];
+        assert_eq!(fastest(&week, seen, second), Some(true), "{second} s");
+    }
+    let well: Vec<(u64, u64, u64)> = (0..21).map(|minute| (minute, 100, 0)).collect();
+    assert_eq!(fastest(&week, &well, 1_190), Some(false));
+    // No slice is over: nobody knows how the first one ends.
+    assert_eq!(fastest(&week, &outage[..4], 290), None);
+    assert_eq!(fastest(&week, &well[..4], 290), None);
+    assert_eq!(fastest(&week, &[(0, 0, 0)], 290), Some(false), "it is idle");
+}
+
+#[test]
+fn slices_burn_that_surely_are_bad_however_good_they_are() {
+    // A tenth of the requests is bad in each slice: all slices are bad, but not 14.4 % of the requests.
+    let month = over(30, 99.0, 5);
+    let seen: Vec<(u64, u64, u64)> = (0..61).map(|minute| (minute, 1_000, 100)).collect();
+    assert_eq!(fastest(&month, &seen, 3_665), Some(true));
+    let few: Vec<(u64, u64, u64)> = (0..61)
+        .map(|minute| (minute, 1, u64::from(minute % 10 == 0)))
+        .collect();
+    assert_eq!(
+        fastest(&month, &few, 3_665),
+        Some(false),
+        "that is not sure"
+    );
+}
+
+#[test]
+fn a_forecast_is_by_whole_slices() {
+    // As long as an hour is of 30 days is 14 min of a week, in which one slice of an hour is over or none.
+    let week = over(7, 90.0, 60);
+    let mut world = World::default();
+    world.cut(&cuts([&week].into_iter()));
+    let mut gone_in = Vec::new();
+    for minute in 0..26 * 60 {
+        world.begin_step(at(60 * minute + 10));
+        let bad = if minute < 60 * 23 { 0 } else { 100 };
+        world.observe(saw(60 * minute, 60 * minute + 10, (100, bad)));
+        if [1, 10, 20, 59].map(|past| 25 * 60 + past).contains(&minute) {
+            let measured = Measured::new(&week, 0, &week.objectives[0], &world);
+            gone_in.push(measured.budget().unwrap().exhausted_in_s);
+        }
+    }
+    // 2.5 slices are allowed so far, and two were bad. What is allowed grows by a tenth of a slice each hour.
+    let expected = 0.5 / 0.9 * 3_600.0;
+    for gone in gone_in {
+        let gone = f64::from(u32::try_from(gone.unwrap()).unwrap());
+        // Of each minute only ten seconds are reported on.
+        assert!((expected / 6.0 - gone).abs() < 20.0, "{gone} {expected}");
+    }
+}
+
 /// Stores what changed, and what is gone no more.
 fn store(world: &mut World, stored: &mut BTreeMap<String, Cell>) {
     for key in world.take_gone() {
