@@ -138,20 +138,20 @@ impl Series {
         })
     }
 
-    /// Whether anybody reported on the time from `start` to `end`, of the last six hours to the
-    /// minute and of earlier ones to the hour. Nothing when not.
+    /// Whether anybody reported on the time from `start` to `end`: to the minute where minutes reach back to `start`, which they do
+    /// for six hours, else to the hour. Nothing when not.
     pub(crate) fn is_known(&self, (start, end): (WallTime, WallTime)) -> Option<()> {
-        let is_known = |resolution: Resolution| {
-            let first = start.as_millis() / resolution.cell_ms();
-            let last = end.as_millis().saturating_sub(1) / resolution.cell_ms();
-            self.ring(resolution).between(first, last).known_s != 0
+        let cell = |resolution: Resolution, at: u64| at / resolution.cell_ms();
+        let first = cell(Resolution::Minute, start.as_millis());
+        let is_reached = self.minutes.numbers().end <= first + Resolution::Minute.cells();
+        let resolution = match is_reached {
+            true => Resolution::Minute,
+            false => Resolution::Hour,
         };
-        let resolution = if end.since(start) < Duration::from_secs(3_600) {
-            Resolution::Minute
-        } else {
-            Resolution::Hour
-        };
-        is_known(resolution).then_some(())
+        let first = cell(resolution, start.as_millis());
+        let last = cell(resolution, end.as_millis().saturating_sub(1));
+        let known = self.ring(resolution).between(first, last);
+        (known.known_s != 0).then_some(())
     }
 
     /// When each of the last minutes begins, oldest first, and what was counted in it.

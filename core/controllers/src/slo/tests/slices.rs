@@ -401,6 +401,39 @@ fn a_slice_of_a_composite_is_bad_when_any_objectives_was() {
 }
 
 #[test]
+fn a_restart_judges_the_slices_of_a_composite_as_before_however_long_they_are() {
+    for minutes in [1, 30, 59, 60] {
+        let one = over(30, 90.0, minutes);
+        let intent = composite(&one, &[1.0, 1.0]);
+        let mut world = World::default();
+        world.cut(&cuts([&intent].into_iter()));
+        // Ten hours in which the second objective is known, and idle.
+        for second in (0..36_000).step_by(60) {
+            world.begin_step(at(second + 10));
+            let mut report = saw(second, second + 10, (100, 0));
+            let idle = ObjectiveCounts {
+                id: intent.objective_id(1),
+                total: u64::from(second == 0),
+                good: u64::from(second == 0),
+            };
+            report.scopes[0].objectives.push(idle);
+            world.observe(report);
+        }
+        let slices = |world: &World| {
+            let slices = world.slices(&intent.composite_id()).unwrap();
+            slices.since(world.now(), at(0))
+        };
+        let before = slices(&world);
+        assert_eq!(before.bad(), 0);
+        let mut again = World::default();
+        again.restore(world.take_changes());
+        again.begin_step(world.now());
+        again.cut(&cuts([&intent].into_iter()));
+        assert_eq!(slices(&again), before, "{minutes} min");
+    }
+}
+
+#[test]
 fn what_objectives_miss_adds_up() {
     // OpenSLO's example: 95 % and 95 % are 90 % together.
     let intent = composite(&ratio(80.0), &[1.0, 1.0]);
