@@ -165,6 +165,11 @@ impl Fleet {
         self.nodes.iter().filter(is_there).count()
     }
 
+    /// Whether nobody was heard of lately.
+    pub(crate) const fn is_idle(&self) -> bool {
+        self.nodes.0.is_empty()
+    }
+
     /// All that was added since the process began, so that whoever looks again sees what is new.
     pub(crate) const fn ever(&self) -> Counts {
         self.ever

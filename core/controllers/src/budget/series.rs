@@ -23,6 +23,8 @@ pub(crate) struct Series {
     entered: Counts,
     /// Which sidecars saw what on which scope just now.
     pub(crate) fleets: BTreeMap<Scope, Fleet>,
+    /// What those ever saw that made room.
+    fleets_gone: Counts,
 }
 
 /// What is known of a window.
@@ -45,6 +47,7 @@ impl Default for Series {
             reported: None,
             entered: Counts::default(),
             fleets: BTreeMap::new(),
+            fleets_gone: Counts::default(),
         }
     }
 }
@@ -80,14 +83,27 @@ impl Series {
         self.entered
     }
 
-    /// Adds what a VM saw on `scope`. Beyond the scopes that a filter can have it counts in all only.
+    /// Adds what a VM saw on `scope`. Beyond the scopes that a filter can have it counts in all only, unless there are some on
+    /// which nobody was heard of lately: these make room.
     pub(crate) fn add_to_fleet(&mut self, scope: &Scope, seen_by: SeenBy<'_>, counts: Counts) {
-        if self.fleets.len() < FilterConfig::SCOPES_MAX || self.fleets.contains_key(scope) {
-            self.fleets
-                .entry(scope.clone())
-                .or_default()
-                .add(seen_by, counts);
+        if let Some(fleet) = self.fleets.get_mut(scope) {
+            return fleet.add(seen_by, counts);
         }
+        if FilterConfig::SCOPES_MAX <= self.fleets.len() {
+            let idle = self.fleets.extract_if(.., |_, fleet| fleet.is_idle());
+            let idle = idle.map(|(_, fleet)| fleet.ever());
+            self.fleets_gone = idle.fold(self.fleets_gone, Counts::plus);
+        }
+        if self.fleets.len() < FilterConfig::SCOPES_MAX {
+            let fleet = self.fleets.entry(scope.clone()).or_default();
+            fleet.add(seen_by, counts);
+        }
+    }
+
+    /// All that sidecars counted just now, ever since the process began: whoever looks again sees what is new.
+    pub(crate) fn ever(&self) -> Counts {
+        let fleets = self.fleets.values().map(Fleet::ever);
+        fleets.fold(self.fleets_gone, Counts::plus)
     }
 
     /// Notes that somebody reported on the time after `from` up to `to`.

@@ -10,6 +10,7 @@
 //! and a change is as likely as one that is suspected. Where one sidecar is bad
 //! and the others are well, what they see speaks against it, however much the one says.
 
+use core::time::Duration;
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
@@ -37,6 +38,9 @@ struct Watch {
     /// What was new when something last was.
     #[serde(default)]
     newest: Counts,
+    /// When that was; when it was first looked at before.
+    #[serde(default)]
+    at: WallTime,
     /// What each sidecar had counted when a change was first suspected.
     suspected: Option<BTreeMap<String, Counts>>,
 }
@@ -51,8 +55,10 @@ pub(super) struct Subject<'a> {
 }
 
 impl Watches {
-    /// As many scopes as a filter can have; more are judged by windows alone.
+    /// As many scopes as a filter can have; more are judged by windows alone, unless one makes room.
     const MAX: usize = 1_024;
+    /// One on which nothing new was seen for so long makes room for another: what it remembers says nothing of just now.
+    const QUIET: Duration = Duration::from_secs(600);
 
     /// Takes in what `subject` counted since the last look. Returns the change after which surely more
     /// than the level of `rule` is bad, by the whole fleet and without the worst sidecar, if what came last is bad, too.
@@ -64,12 +70,17 @@ impl Watches {
         now: WallTime,
     ) -> Option<Change> {
         let Subject { fleet, .. } = subject;
-        let watch = self.watch(subject)?;
+        let watch = self.watch(subject, now)?;
         let ever = fleet.ever();
+        if ever.total < watch.seen.total {
+            // The fleet made room, and begins anew.
+            watch.seen = Counts::default();
+        }
         let new = ever.minus(core::mem::replace(&mut watch.seen, ever));
         watch.detector.observe(hypotheses, new, now);
         if new.total != 0 {
             watch.newest = new;
+            watch.at = now;
         }
         if !watch.detector.suspects() {
             watch.suspected = None;
@@ -94,13 +105,16 @@ impl Watches {
         (goes_on && is_enough && is_bad(change.counts) && is_confirmed).then_some(change)
     }
 
-    fn watch(&mut self, subject: Subject<'_>) -> Option<&mut Watch> {
+    fn watch(&mut self, subject: Subject<'_>, now: WallTime) -> Option<&mut Watch> {
         let Subject {
             scope, objective, ..
         } = subject;
-        let place = self
-            .watches
-            .binary_search_by(|watch| (&watch.scope, watch.objective).cmp(&(scope, objective)));
+        let find = |watch: &Watch| (&watch.scope, watch.objective).cmp(&(scope, objective));
+        let mut place = self.watches.binary_search_by(find);
+        if place.is_err() && Self::MAX <= self.watches.len() {
+            self.make_room(subject, now);
+            place = self.watches.binary_search_by(find);
+        }
         let place = match place {
             Ok(place) => place,
             Err(_) if Self::MAX <= self.watches.len() => return None,
@@ -112,6 +126,7 @@ impl Watches {
                     // What was counted before anybody looked may be long over.
                     seen: subject.fleet.ever(),
                     newest: Counts::default(),
+                    at: now,
                     suspected: None,
                 };
                 self.watches.insert(place, watch);
@@ -119,6 +134,19 @@ impl Watches {
             }
         };
         self.watches.get_mut(place)
+    }
+
+    /// Forgets the one that is quiet for longest, if it is for long, and if there is something to see of `subject`.
+    fn make_room(&mut self, subject: Subject<'_>, now: WallTime) {
+        if subject.fleet.is_idle() {
+            return;
+        }
+        let all = self.watches.iter().enumerate();
+        let quietest = all.min_by_key(|(_, watch)| watch.at.min(now));
+        let quiet = quietest.filter(|(_, watch)| Self::QUIET <= now.since(watch.at));
+        if let Some((place, _)) = quiet {
+            self.watches.remove(place);
+        }
     }
 }
 
@@ -134,4 +162,69 @@ fn without_worst(fleet: &Fleet, before: &BTreeMap<String, Counts>) -> Counts {
         }
     }
     all.minus(worst)
+}
+
+#[cfg(test)]
+mod tests {
+    use sloop_model::{RouteName, ServiceName, Side};
+
+    use super::*;
+    use crate::budget::SeenBy;
+
+    fn at(second: u64) -> WallTime {
+        WallTime::from_millis(second * 1_000)
+    }
+
+    fn scope(number: usize) -> Scope {
+        Scope {
+            service: ServiceName::try_from("payments").unwrap(),
+            route: RouteName::try_from(format!("r{number}").as_str()).unwrap(),
+            side: Side::Server,
+        }
+    }
+
+    /// What one sidecar saw at `second`.
+    fn fleet(second: u64) -> Fleet {
+        let mut fleet = Fleet::new();
+        let seen_by = SeenBy {
+            node: "a",
+            service: "payments",
+            from: at(second - 1),
+            to: at(second),
+            heard: at(second),
+            others_by: at(second),
+        };
+        fleet.add(seen_by, Counts { total: 9, good: 9 });
+        fleet
+    }
+
+    #[test]
+    fn scopes_that_were_quiet_for_long_make_room_for_others() {
+        let mut watches = Watches::default();
+        let mut watch = |number: usize, fleet: &Fleet, second: u64| {
+            let scope = scope(number);
+            let subject = Subject {
+                scope: &scope,
+                objective: None,
+                fleet,
+            };
+            watches.watch(subject, at(second)).is_some()
+        };
+        let seen = fleet(1_000);
+        for number in 0..Watches::MAX {
+            assert!(watch(number, &seen, 1_000));
+        }
+        assert!(!watch(5_000, &seen, 1_599), "all were there lately");
+        assert!(!watch(5_000, &Fleet::new(), 1_600), "nobody is on it");
+        for number in 0..Watches::MAX {
+            assert!(watch(5_000 + number, &seen, 1_600), "{number}");
+        }
+        assert!(!watch(0, &seen, 1_601));
+        assert_eq!(watches.watches.len(), Watches::MAX);
+        assert!(
+            watches
+                .watches
+                .is_sorted_by_key(|watch| watch.scope.clone())
+        );
+    }
 }

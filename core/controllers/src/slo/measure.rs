@@ -10,7 +10,7 @@ use super::status::{BudgetStatus, BurnStatus, PairStatus};
 use super::tally::Tally;
 use super::window::SloWindow;
 use super::windows::{FAST, Pair, bad_share, pairs};
-use crate::budget::{Fleet, Reading, Series, Slices, Slicing, surely_above};
+use crate::budget::{Reading, Series, Slices, Slicing, surely_above};
 use crate::{Counts, Speed, World};
 
 /// An objective with what is needed to read the world about it.
@@ -56,13 +56,7 @@ impl<'a> Measured<'a> {
 
     /// All that sidecars counted since the process began, so that whoever looks again sees what is new.
     pub(super) fn ever(&self) -> Counts {
-        let fleets = self
-            .series
-            .into_iter()
-            .flat_map(|series| series.fleets.values());
-        fleets
-            .map(Fleet::ever)
-            .fold(Counts::default(), Counts::plus)
+        self.series.map_or_else(Counts::default, Series::ever)
     }
 
     /// Until when the newest report on it is fresh; long ago when there is none.

@@ -175,6 +175,35 @@ fn names_that_nobody_reports_on_for_ninety_days_make_room() {
 }
 
 #[test]
+fn scopes_of_an_objective_on_which_nobody_is_make_room() {
+    let max = sloop_model::FilterConfig::SCOPES_MAX as u64;
+    let mut world = World::default();
+    let mut see = |second: u64, routes: core::ops::Range<u64>| {
+        world.begin_step(at(second));
+        for route in routes {
+            let mut report = saw(second - 1, second);
+            report.scopes[0].scope = scope(&format!("r{route}"));
+            world.observe(report);
+        }
+        let id = id();
+        let fleets = world.fleets(&id).map(|(scope, _)| scope.route.to_string());
+        let ever = world.series(&id).unwrap().ever().total;
+        (fleets.collect::<Vec<_>>(), ever)
+    };
+    assert_eq!(see(10, 0..max).1, 10 * max);
+    let (fleets, ever) = see(20, max..max + 1);
+    assert!(
+        !fleets.contains(&format!("r{max}")),
+        "it counts in all only"
+    );
+    assert_eq!((fleets.len() as u64, ever), (max, 10 * max));
+    // So much later that nobody was heard of on any.
+    let (fleets, ever) = see(200, max..max + 2);
+    assert_eq!(fleets, [format!("r{max}"), format!("r{}", max + 1)]);
+    assert_eq!(ever, 10 * (max + 2), "what they saw is not lost");
+}
+
+#[test]
 fn what_is_forgotten_in_an_hour_is_bounded_and_nothing_stays() {
     let mut world = World::default();
     world.begin_step(at(10));
