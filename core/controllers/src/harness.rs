@@ -138,6 +138,7 @@ impl Controllers {
         let mut step = Step::default();
         self.tell_sources(world);
         world.cut(&cuts(self.intents::<Slo>().map(|(_, intent)| intent)));
+        world.note_beginnings(self.intents::<Slo>().map(|(_, intent)| intent));
         for ((stage, kind), slot) in &mut self.loops {
             let decisions = slot.step(world);
             let signals = decisions.iter().flat_map(|(_, decision)| &decision.signals);

@@ -105,6 +105,17 @@ pub enum Cell {
         /// Seconds of it that somebody reported on.
         known_s: u32,
     },
+    /// What an objective counted from the beginning of its window, within an hour, to the next whole hour.
+    Beginning {
+        /// Whose counts these are.
+        objective: ObjectiveId,
+        /// When its window began.
+        start: WallTime,
+        /// What was counted.
+        counts: Counts,
+        /// Seconds of it that somebody reported on.
+        known_s: u32,
+    },
     /// What the slices of an objective that ended in one cell of time add up to.
     Slices {
         /// Whose slices these are.
@@ -188,6 +199,7 @@ impl Cell {
     pub fn start(&self) -> WallTime {
         match self {
             Self::Budget { start, .. }
+            | Self::Beginning { start, .. }
             | Self::Slices { start, .. }
             | Self::Slice { start, .. }
             | Self::Spent { start, .. } => *start,
@@ -209,6 +221,7 @@ impl Cell {
                 let slot = resolution.slot(*start);
                 format!("{}\n{resolution:?}\n{slot}", of("budget", objective))
             }
+            Self::Beginning { objective, .. } => of("beginning", objective),
             Self::Slices {
                 objective,
                 resolution,

@@ -17,6 +17,10 @@ pub(crate) struct Series {
     days: Ring,
     /// Cells that differ from what was last taken to be stored.
     changed: BTreeSet<(Resolution, u64)>,
+    /// What was counted from the beginning of its window to the next whole hour, and when that was, where a window of the calendar
+    /// begins within an hour (UTC): hours alone would count what was before it, too.
+    beginning: Option<(WallTime, Sum)>,
+    is_beginning_new: bool,
     /// Until when the newest report counted, and for how long. Not stored: after a restart the next one tells.
     reported: Option<(WallTime, Duration)>,
     /// All that was added since the process began. Not stored.
@@ -44,6 +48,8 @@ impl Default for Series {
             hours: Ring::new(Resolution::Hour.cells()),
             days: Ring::new(Resolution::Day.cells()),
             changed: BTreeSet::new(),
+            beginning: None,
+            is_beginning_new: false,
             reported: None,
             entered: Counts::default(),
             fleets: BTreeMap::new(),
@@ -139,7 +145,13 @@ impl Series {
         };
         let first = first.as_millis() / resolution.cell_ms();
         let last = now.as_millis() / resolution.cell_ms();
-        let sum = self.ring(resolution).between(first, last);
+        let ring = self.ring(resolution);
+        let sum = match (resolution, self.beginning) {
+            (Resolution::Hour, Some((begun, sum))) if begun == start => {
+                sum.plus(ring.between(first + 1, last))
+            }
+            (_, _) => ring.between(first, last),
+        };
         if sum.known_s == 0 && sum.counts.total == 0 {
             return None;
         }
@@ -152,6 +164,23 @@ impl Series {
             counts: sum.counts,
             covered: covered.min(1.0),
         })
+    }
+
+    /// Learns that its window began at `start`, which stays so until the window ends. While minutes reach back to it, which they do
+    /// for six hours, a late report still counts; then what they said last holds.
+    pub(crate) fn note_beginning(&mut self, start: WallTime) {
+        let hour_ms = Resolution::Hour.cell_ms();
+        let minute = |at: u64| at / Resolution::Minute.cell_ms();
+        let first = minute(start.as_millis());
+        let is_whole = start.as_millis().is_multiple_of(hour_ms);
+        if is_whole || first + Resolution::Minute.cells() < self.minutes.numbers().end {
+            return;
+        }
+        let next_hour = (start.as_millis() / hour_ms + 1) * hour_ms;
+        let sum = self.minutes.between(first, minute(next_hour) - 1);
+        let beginning = Some((start, sum));
+        self.is_beginning_new |= self.beginning != beginning;
+        self.beginning = beginning;
     }
 
     /// Whether anybody reported on the time from `start` to `end`: to the minute where minutes reach back to `start`, which they do
@@ -201,6 +230,7 @@ impl Series {
                 counts: Counts::default(),
                 known_s: 0,
             })
+            .chain([beginning(objective, (WallTime::default(), Sum::default()))])
             .map(|cell| cell.key())
             .collect()
     }
@@ -225,6 +255,7 @@ impl Series {
                 self.changed.extend(gone.map(|number| (resolution, number)));
             }
         }
+        self.beginning = self.beginning.filter(|(start, _)| *start <= now);
         self.reported = self.reported.filter(|(at, _)| *at <= now);
         for fleet in self.fleets.values_mut() {
             fleet.rewind(now);
@@ -234,6 +265,9 @@ impl Series {
     /// Takes the cells that changed since the last call; the day that goes on waits until it is over, since its hours tell it,
     /// too ([`Series::complete`]).
     pub(crate) fn take_changes(&mut self, objective: &ObjectiveId, cells: &mut Vec<Cell>) {
+        if core::mem::take(&mut self.is_beginning_new) {
+            cells.extend(self.beginning.map(|known| beginning(objective, known)));
+        }
         let today = (Resolution::Day, self.days.numbers().end.saturating_sub(1));
         let waits = |cell: &(Resolution, u64)| *cell == today;
         if self.changed.iter().all(waits) {
@@ -266,6 +300,15 @@ impl Series {
             known_s: known_s.into(),
         };
         self.ring_mut(resolution).add(number, sum);
+    }
+
+    /// Takes back what was counted from the beginning of a window to the next whole hour.
+    pub(crate) fn restore_beginning(&mut self, start: WallTime, (counts, known_s): (Counts, u32)) {
+        let sum = Sum {
+            counts: counts.held(),
+            known_s: known_s.into(),
+        };
+        self.beginning = Some((start, sum));
     }
 
     /// Counts the hours of days that were not over when they were stored. Called when everything was taken back.
@@ -309,5 +352,14 @@ impl Series {
             Resolution::Hour => &mut self.hours,
             Resolution::Day => &mut self.days,
         }
+    }
+}
+
+fn beginning(objective: &ObjectiveId, (start, sum): (WallTime, Sum)) -> Cell {
+    Cell::Beginning {
+        objective: objective.clone(),
+        start,
+        counts: sum.counts,
+        known_s: u32::try_from(sum.known_s).unwrap_or(u32::MAX),
     }
 }

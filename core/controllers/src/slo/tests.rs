@@ -314,6 +314,48 @@ fn a_new_service_is_judged_by_what_is_known() {
     );
 }
 
+/// What is counted since midnight in Asia/Kolkata, half past an hour in UTC, at each half hour of a day in which 100 requests come
+/// per minute, and 1,000 in each before; the process begins anew at these.
+fn since_midnight(restarts: &[u64]) -> Vec<u64> {
+    let midnight = 2 * 3_600 + 1_800;
+    let starts = vec![at(midnight), at(midnight + DAY)];
+    let text = "1 day".to_owned();
+    let intent = slo(99.9, SloWindow::Calendar { text, starts });
+    let mut controllers = Controllers::with_all();
+    let id = IntentId("SLO/pay".into());
+    let body = serde_json::to_string(&intent).unwrap();
+    controllers.put(&id, Slo::KIND, &body).unwrap();
+    let (mut world, mut stored, mut counted) = (World::default(), BTreeMap::new(), Vec::new());
+    for minute in 0..midnight / 60 + 24 * 60 {
+        let begin = 60 * minute;
+        let total = if begin < midnight { 1_000 } else { 100 };
+        world.begin_step(at(begin + 10));
+        world.observe(saw(begin, begin + 10, (total, 0)));
+        controllers.step(&mut world);
+        let changes = world.take_changes().into_iter();
+        stored.extend(changes.map(|cell| (cell.key(), cell)));
+        if restarts.contains(&(begin - begin.min(midnight))) {
+            world = World::default();
+            world.restore(stored.values().cloned().collect());
+            world.begin_step(at(begin + 10));
+            controllers.step(&mut world);
+        }
+        if midnight <= begin && (begin - midnight).is_multiple_of(1_800) {
+            let measured = Measured::new(&intent, 0, &intent.objectives[0], &world);
+            counted.push(measured.reading().unwrap().counts.total);
+        }
+    }
+    counted
+}
+
+#[test]
+fn a_day_that_begins_within_an_hour_counts_nothing_of_the_day_before() {
+    let expected: Vec<u64> = (0..48).map(|half| 100 * (30 * half + 1)).collect();
+    assert_eq!(since_midnight(&[]), expected);
+    let hours = [60, 5 * 3_600, 6 * 3_600, 7 * 3_600, 20 * 3_600];
+    assert_eq!(since_midnight(&hours), expected);
+}
+
 #[test]
 fn calendar_windows_begin_anew() {
     let calendar = SloWindow::Calendar {

@@ -62,6 +62,14 @@ impl SloWindow {
         }
     }
 
+    /// When the window that `now` lies in began, where that moment stays until it ends; nothing for a rolling one.
+    pub(crate) fn begun(&self, now: WallTime) -> Option<WallTime> {
+        match self {
+            Self::Rolling(_) => None,
+            Self::Calendar { .. } | Self::Fixed { .. } => self.start(now),
+        }
+    }
+
     /// When the window that `now` lies in ends; nothing for one that never does, and before the first one.
     pub(crate) fn end(&self, now: WallTime) -> Option<WallTime> {
         match self {

@@ -129,6 +129,7 @@ impl Alerts {
             Cell::Alert { .. }
             | Cell::Withdrawn { .. }
             | Cell::Budget { .. }
+            | Cell::Beginning { .. }
             | Cell::Slices { .. }
             | Cell::Slice { .. }
             | Cell::Spent { .. }

@@ -2,6 +2,7 @@
 
 mod alerts;
 mod arms;
+mod beginnings;
 mod experiments;
 mod forgetting;
 mod gathering;

@@ -72,6 +72,15 @@ impl World {
                 let series = self.series.entry(objective).or_default();
                 series.restore(resolution, start, (counts, known_s));
             }
+            Cell::Beginning {
+                objective,
+                start,
+                counts,
+                known_s,
+            } => {
+                let series = self.series.entry(objective).or_default();
+                series.restore_beginning(start, (counts, known_s));
+            }
             Cell::Slices {
                 objective,
                 slicing,

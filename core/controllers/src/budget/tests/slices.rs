@@ -155,6 +155,7 @@ fn restored(stored: &BTreeMap<String, Cell>, slicing: Slicing) -> Slices {
                 ..
             } => slices.restore(start, counts, is_over),
             Cell::Budget { .. }
+            | Cell::Beginning { .. }
             | Cell::Spent { .. }
             | Cell::Scope(_)
             | Cell::Alert { .. }
