@@ -139,6 +139,8 @@ fn sidecar() -> Bootstrap {
     Bootstrap {
         node: "shop-1".into(),
         service: ServiceName::try_from("shop").unwrap(),
+        locality: sloop_xds::Locality::default(),
+        metadata: std::collections::BTreeMap::new(),
         admin: "127.0.0.1:9900".parse().unwrap(),
         control_plane: "127.0.0.1:9901".parse().unwrap(),
         tls: None,

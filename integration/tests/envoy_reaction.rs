@@ -211,6 +211,8 @@ async fn sidecar(
     let bootstrap = Bootstrap {
         node: format!("shop-{number}"),
         service: ServiceName::try_from("shop").unwrap(),
+        locality: sloop_xds::Locality::default(),
+        metadata: BTreeMap::new(),
         admin: "127.0.0.1:0".parse().unwrap(),
         control_plane: plane.into(),
         tls: None,

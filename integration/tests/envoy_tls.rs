@@ -171,6 +171,8 @@ impl Shop {
         let yaml = Bootstrap {
             node: "shop-1".into(),
             service: ServiceName::try_from("shop").unwrap(),
+            locality: sloop_xds::Locality::default(),
+            metadata: std::collections::BTreeMap::new(),
             admin: "127.0.0.1:0".parse().unwrap(),
             control_plane: self.listen.into(),
             tls: Some(ClientTls {

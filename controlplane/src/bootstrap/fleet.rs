@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use sloop_model::ServiceName;
 use sloop_xds::Locality;
 
+use super::node::whereabouts;
 use super::text::{indented, quoted, socket_address};
 use super::{Address, CONTROL_PLANE_CLUSTER, ClientTls, GENERAL, clusters, discovery, layers};
 use crate::ads::Variant;
@@ -37,7 +38,13 @@ impl FleetBootstrap {
     pub fn to_yaml(&self) -> String {
         let admin = indented(4, &socket_address(&self.admin));
         [
-            self.identity(),
+            "# Envoy that gets everything from Sloop.\nnode:\n".to_owned(),
+            format!(
+                "  id: {}\n  cluster: {}\n",
+                quoted(&self.node),
+                quoted(self.service.as_str())
+            ),
+            whereabouts(&self.locality, &self.metadata),
             format!("admin:\n  address:\n{admin}"),
             discovery(self.variant),
             EVERYTHING.to_owned(),
@@ -51,34 +58,6 @@ impl FleetBootstrap {
             ),
         ]
         .concat()
-    }
-
-    fn identity(&self) -> String {
-        let mut text = format!(
-            "# Envoy that gets everything from Sloop.\nnode:\n  id: {}\n  cluster: {}\n",
-            quoted(&self.node),
-            quoted(self.service.as_str()),
-        );
-        let Locality {
-            region,
-            zone,
-            sub_zone,
-        } = &self.locality;
-        let parts = [("region", region), ("zone", zone), ("sub_zone", sub_zone)];
-        let parts = parts.into_iter().filter(|(_, value)| !value.is_empty());
-        let parts = parts.map(|(name, value)| format!("    {name}: {}\n", quoted(value)));
-        let parts: String = parts.collect();
-        if !parts.is_empty() {
-            text.push_str("  locality:\n");
-            text.push_str(&parts);
-        }
-        if !self.metadata.is_empty() {
-            text.push_str("  metadata:\n");
-        }
-        for (name, value) in &self.metadata {
-            text.push_str(&format!("    {}: {}\n", quoted(name), quoted(value)));
-        }
-        text
     }
 }
 

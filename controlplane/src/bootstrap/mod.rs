@@ -15,13 +15,16 @@ mod fleet;
 mod istio;
 mod layers;
 mod listeners;
+mod node;
 pub mod plugin;
 mod text;
 mod tls;
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use sloop_model::{ReportSettings, ServiceName};
+use sloop_xds::Locality;
 
 pub use address::{Address, InvalidAddress};
 pub use fleet::FleetBootstrap;
@@ -46,6 +49,10 @@ pub struct Bootstrap {
     pub node: String,
     /// The service that the sidecar belongs to; Envoy's node cluster.
     pub service: ServiceName,
+    /// Where it runs, each part empty when not said.
+    pub locality: Locality,
+    /// What selectors may ask for beside that.
+    pub metadata: BTreeMap<String, String>,
     /// Where Envoy's admin interface listens. Keep it on the loopback interface.
     pub admin: SocketAddr,
     /// Where the control plane takes discovery and reports.
@@ -112,6 +119,7 @@ impl Bootstrap {
         );
         [
             node,
+            node::whereabouts(&self.locality, &self.metadata),
             admin,
             discovery(self.variant),
             layers(),

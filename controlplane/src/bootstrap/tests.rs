@@ -9,6 +9,8 @@ fn example() -> Bootstrap {
     Bootstrap {
         node: "shop-1".into(),
         service: ServiceName::try_from("shop").unwrap(),
+        locality: Locality::default(),
+        metadata: BTreeMap::new(),
         admin: "127.0.0.1:9901".parse().unwrap(),
         control_plane: "127.0.0.1:18000".parse().unwrap(),
         tls: None,
@@ -29,6 +31,28 @@ fn example() -> Bootstrap {
             }],
         }),
     }
+}
+
+#[test]
+fn a_sidecar_says_where_it_runs_and_what_it_is_told_to() {
+    let (nowhere, somewhere) = (
+        example(),
+        Bootstrap {
+            locality: Locality {
+                zone: "eu-1a".to_owned(),
+                ..Locality::default()
+            },
+            metadata: BTreeMap::from([("tier".to_owned(), "gold".to_owned())]),
+            ..example()
+        },
+    );
+    let says = "  cluster: \"shop\"\n  locality:\n    zone: \"eu-1a\"\n  metadata:\n    \"tier\": \"gold\"\nadmin:\n";
+    let (nowhere, somewhere) = (nowhere.to_yaml(), somewhere.to_yaml());
+    assert!(somewhere.contains(says), "{somewhere}");
+    assert!(
+        nowhere.contains("  cluster: \"shop\"\nadmin:\n"),
+        "{nowhere}"
+    );
 }
 
 fn lines_of(yaml: &str, with: &str) -> usize {

@@ -38,17 +38,17 @@ pub(super) struct BootstrapArgs {
     /// An Envoy that gets its listeners, clusters and all from documents (`EnvoyResource`).
     #[arg(long, conflicts_with_all = ["inbound", "outbound", "upstream"])]
     fleet: bool,
-    /// With --fleet: where it runs, for selectors.
-    #[arg(long, value_name = "NAME", requires = "fleet", default_value = "")]
+    /// Where it runs, for selectors.
+    #[arg(long, value_name = "NAME", default_value = "")]
     region: String,
-    /// With --fleet: where it runs, for selectors.
-    #[arg(long, value_name = "NAME", requires = "fleet", default_value = "")]
+    /// Where it runs, for selectors.
+    #[arg(long, value_name = "NAME", default_value = "")]
     zone: String,
-    /// With --fleet: where it runs, for selectors.
-    #[arg(long, value_name = "NAME", requires = "fleet", default_value = "")]
+    /// Where it runs, for selectors.
+    #[arg(long, value_name = "NAME", default_value = "")]
     sub_zone: String,
-    /// With --fleet: what else selectors may ask for. May be repeated.
-    #[arg(long, value_name = "NAME=VALUE", requires = "fleet", value_parser = pair)]
+    /// What else selectors may ask for. May be repeated.
+    #[arg(long, value_name = "NAME=VALUE", value_parser = pair)]
     metadata: Vec<(String, String)>,
     /// Path of the filter's module, as Envoy sees it.
     #[arg(
@@ -176,13 +176,9 @@ impl From<BootstrapArgs> for FleetBootstrap {
     fn from(args: BootstrapArgs) -> Self {
         Self {
             variant: args.variant(),
+            locality: args.locality(),
             node: args.node,
             service: args.service,
-            locality: Locality {
-                region: args.region,
-                zone: args.zone,
-                sub_zone: args.sub_zone,
-            },
             metadata: args.metadata.into_iter().collect(),
             admin: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), args.admin_port),
             tls: args.tls.of(&args.control_plane),
@@ -192,6 +188,14 @@ impl From<BootstrapArgs> for FleetBootstrap {
 }
 
 impl BootstrapArgs {
+    fn locality(&self) -> Locality {
+        Locality {
+            region: self.region.clone(),
+            zone: self.zone.clone(),
+            sub_zone: self.sub_zone.clone(),
+        }
+    }
+
     const fn variant(&self) -> Variant {
         if self.sotw {
             Variant::Sotw
@@ -208,11 +212,13 @@ impl From<BootstrapArgs> for Bootstrap {
             service: named.service,
             address: named.address,
         };
-        let variant = args.variant();
+        let (variant, locality) = (args.variant(), args.locality());
         let upstreams = args.upstream.into_iter().map(upstream).collect();
         Self {
             node: args.node,
             service: args.service,
+            locality,
+            metadata: args.metadata.into_iter().collect(),
             admin: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), args.admin_port),
             tls: args.tls.of(&args.control_plane),
             control_plane: args.control_plane,

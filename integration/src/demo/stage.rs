@@ -325,17 +325,17 @@ pub(crate) fn sidecar(
     module: &Path,
     (inbound, outbound): (Inbound, Option<Outbound>),
 ) -> anyhow::Result<Bootstrap> {
+    let module = module.to_str().context("the module's path is not UTF-8")?;
     Ok(Bootstrap {
         node: node.to_owned(),
         service: ServiceName::try_from(service)?,
+        locality: sloop_xds::Locality::default(),
+        metadata: std::collections::BTreeMap::new(),
         admin,
         control_plane: discovery.into(),
         tls: None,
         variant: Variant::Delta,
-        module: module
-            .to_str()
-            .context("the module's path is not UTF-8")?
-            .to_owned(),
+        module: module.to_owned(),
         report_interval_ms: REPORT_INTERVAL_MS,
         collector: None,
         inbound: Some(inbound),

@@ -57,6 +57,8 @@ impl Mesh {
         let sidecar = |name: &str| Bootstrap {
             node: format!("{name}-1"),
             service: ServiceName::try_from(name).unwrap(),
+            locality: sloop_xds::Locality::default(),
+            metadata: std::collections::BTreeMap::new(),
             admin: "127.0.0.1:0".parse().unwrap(),
             control_plane: discovery.into(),
             variant: Variant::Delta,

@@ -318,6 +318,8 @@ impl Sidecar {
         let bootstrap = Bootstrap {
             node: "shop-1".into(),
             service: ServiceName::try_from("shop").unwrap(),
+            locality: sloop_xds::Locality::default(),
+            metadata: BTreeMap::new(),
             admin: "127.0.0.1:0".parse().unwrap(),
             control_plane: plane.into(),
             tls: None,
