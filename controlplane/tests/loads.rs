@@ -42,6 +42,10 @@ struct Served {
 
 impl Served {
     async fn with(limits: &[&str]) -> Self {
+        Self::with_settings(limits, LoadSettings::default()).await
+    }
+
+    async fn with_settings(limits: &[&str], settings: LoadSettings) -> Self {
         let mut all = Limits::default();
         for limit in limits {
             all.set(limit).unwrap();
@@ -52,7 +56,7 @@ impl Served {
         let at = listener.local_addr().unwrap();
         let hub = Hub::new(all.ads, clock::wall);
         hub.count(DoorMetrics::register(&meter, "grpc"));
-        let loads = hub.load_service(LoadSettings::default(), LoadMetrics::register(&meter));
+        let loads = hub.load_service(settings, LoadMetrics::register(&meter));
         let services = Services::of(hub.routes().add_service(loads));
         tokio::spawn(async move {
             let connections = TcpListenerStream::new(listener);
@@ -188,6 +192,31 @@ async fn what_an_envoy_counts_is_its_own_whatever_it_says_later() {
     assert_eq!((sum.requests, sum.failed), (12, 3));
     assert_eq!(served.metric(r#"load_reports_total{result="received"}"#), 3);
     assert!(served.hub.nodes().is_empty(), "this is no discovery");
+}
+
+#[tokio::test]
+async fn nothing_counts_of_the_clusters_that_lead_to_the_control_plane() {
+    let settings = LoadSettings {
+        cluster: "plane".to_owned(),
+        ..LoadSettings::default()
+    };
+    let served = Served::with_settings(&[], settings).await;
+    let envoy = served.begin().await.unwrap();
+    let clusters = [
+        ("plane", 3, 50),
+        // That of bootstraps, whatever sidecars have.
+        ("sloop_xds", 4, 40),
+        ("plane-2", 2, 1),
+        ("alpha", 5, 0),
+    ];
+    envoy.says(report(node("edge", "edge-1"), &clusters)).await;
+    envoy.says(report(None, &[("plane", 0, 9)])).await;
+    envoy.says(report(None, &[("alpha", 1, 0)])).await;
+    let counted = served.counted(9).await;
+    let sum = counted
+        .iter()
+        .fold(Health::default(), |sum, (.., it)| sum.plus(*it));
+    assert_eq!((sum.requests, sum.failed), (9, 1));
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use sloop_controlplane::ads::Variant;
-use sloop_controlplane::bootstrap::FleetBootstrap;
+use sloop_controlplane::bootstrap::{FleetBootstrap, plugin};
 use sloop_integration::envoy::{Caller, Envoy, Options};
 use sloop_integration::eventually::eventually;
 use sloop_integration::ports;
@@ -24,10 +24,20 @@ pub struct Plane {
     folder: tempfile::TempDir,
     listen: SocketAddr,
     quiet: &'static str,
+    /// The filter, as Envoys see it.
+    module: String,
     pub admin: Caller,
 }
 
-fn launch(folder: &Path, listen: SocketAddr, admin: SocketAddr, quiet: &str) -> Guarded {
+/// Where there is none: nobody asks for the filter.
+const NO_MODULE: &str = "/sloop_filter.wasm";
+
+fn launch(
+    folder: &Path,
+    (listen, admin): (SocketAddr, SocketAddr),
+    quiet: &str,
+    module: &str,
+) -> Guarded {
     let built = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/debug/sloop");
     let program = std::env::var_os("SLOOP").map_or(built, PathBuf::from);
     Program::new("sloop", program)
@@ -38,7 +48,7 @@ fn launch(folder: &Path, listen: SocketAddr, admin: SocketAddr, quiet: &str) -> 
         .args(["--admin", &admin.to_string()])
         .arg("--store")
         .arg(folder.join("store"))
-        .args(["--module", "/sloop_filter.wasm"])
+        .args(["--module", module])
         .args(["--rollout-quiet", quiet])
         .start(folder.join("sloop.log"))
         .unwrap()
@@ -51,18 +61,24 @@ impl Plane {
 
     /// Who tries a change must be well for so many seconds before it goes on.
     pub async fn patient(quiet: &'static str) -> Self {
+        Self::with_module(quiet, NO_MODULE.to_owned()).await
+    }
+
+    /// The same, with a filter for who asks for it.
+    pub async fn with_module(quiet: &'static str, module: String) -> Self {
         let folder = tempfile::tempdir().unwrap();
         std::fs::create_dir(folder.path().join("documents")).unwrap();
         let (listen, admin) = (
             ports::free_address().unwrap(),
             ports::free_address().unwrap(),
         );
-        let running = launch(folder.path(), listen, admin, quiet);
+        let running = launch(folder.path(), (listen, admin), quiet, &module);
         let plane = Self {
             running,
             folder,
             listen,
             quiet,
+            module,
             admin: Caller::of(admin),
         };
         plane.is_ready().await;
@@ -95,7 +111,8 @@ impl Plane {
             }
         }
         let admin = ports::free_address().unwrap();
-        self.running = launch(self.folder.path(), self.listen, admin, self.quiet);
+        let at = (self.listen, admin);
+        self.running = launch(self.folder.path(), at, self.quiet, &self.module);
         self.admin = Caller::of(admin);
         self.is_ready().await;
     }
@@ -206,13 +223,27 @@ pub fn listener(at: SocketAddr) -> String {
     typed("config.listener.v3.Listener", &listens(at))
 }
 
+/// The same, with the filter of callees before them, which is configured by discovery.
+pub fn filtered(at: SocketAddr) -> String {
+    let filter = format!(
+        "{{name: sloop-inbound, config_discovery: {{config_source: {{resource_api_version: V3, ads: {{}}}}, \
+         type_urls: [{}]}}}}, ",
+        plugin::WASM_TYPE_URL
+    );
+    typed("config.listener.v3.Listener", &listens_with(&filter, at))
+}
+
 fn listens(at: SocketAddr) -> String {
+    listens_with("", at)
+}
+
+fn listens_with(filter: &str, at: SocketAddr) -> String {
     let router = typed("extensions.filters.http.router.v3.Router", "");
     let manager = typed(
         "extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
         &format!(
             "stat_prefix: web, rds: {{route_config_name: web, config_source: {{resource_api_version: V3, ads: {{}}}}}}, \
-             http_filters: [{{name: envoy.filters.http.router, typed_config: {router}}}]"
+             http_filters: [{filter}{{name: envoy.filters.http.router, typed_config: {router}}}]"
         ),
     );
     format!(
