@@ -5,6 +5,7 @@
 
 mod effects;
 mod events;
+mod load;
 mod pushes;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -18,6 +19,7 @@ use crate::documents::{Became, DocumentId, Remark};
 
 pub use effects::{ArmStatus, DenialStatus, FaultTotals, RetryTotals, ShedLevel, ShedTotals};
 pub use events::{Event, Happened};
+pub use load::{CountedBy, LoadCount, NodeLoad, StageLoad};
 pub use pushes::{PushStage, PushStatus};
 
 /// A list, and when it was true.
@@ -182,6 +184,10 @@ pub struct NodeStatus {
     pub reported_ms: Option<u64>,
     /// Configurations in force, one per Wasm VM and side, as the filters themselves say.
     pub filters: Vec<FilterInForce>,
+    /// What was counted of it, by what changes that go to a few nodes first are judged; by each who counted any. Both see the
+    /// same requests. Empty of a node that did not report for ten minutes.
+    #[serde(default)]
+    pub load: Vec<NodeLoad>,
 }
 
 /// How one Envoy stands with one type of resources.

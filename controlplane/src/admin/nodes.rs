@@ -3,8 +3,11 @@
 use std::collections::BTreeMap;
 
 use sloop_model::{Side, WallTime};
+use sloop_xds::rollout::{Counts, Health, Tally};
 
-use super::api::{LastRefusal, NodeStatus, ResourceStatus};
+use super::api::{
+    CountedBy, LastRefusal, LoadCount, NodeLoad, NodeStatus, ResourceStatus, StageLoad,
+};
 use crate::ads::{self, TypeStatus};
 use crate::engine::Engine;
 
@@ -32,6 +35,7 @@ pub(super) fn nodes(engine: &Engine, streams: Vec<ads::NodeStatus>) -> Vec<NodeS
             resources: stream.types.into_iter().map(resource).collect(),
             reported_ms: None,
             filters: Vec::new(),
+            load: Vec::new(),
         };
         nodes.insert(name, status);
     }
@@ -50,6 +54,7 @@ pub(super) fn nodes(engine: &Engine, streams: Vec<ads::NodeStatus>) -> Vec<NodeS
             resources: Vec::new(),
             reported_ms: None,
             filters: Vec::new(),
+            load: Vec::new(),
         });
         status.reported_ms = Some(reporter.reported.as_millis());
         status.filters = reporter.filters;
@@ -57,7 +62,37 @@ pub(super) fn nodes(engine: &Engine, streams: Vec<ads::NodeStatus>) -> Vec<NodeS
             filter.accepted = accepted.and_then(|all| all.get(&filter.side).copied());
         }
     }
-    nodes.into_values().collect()
+    let mut nodes: Vec<NodeStatus> = nodes.into_values().collect();
+    for node in &mut nodes {
+        let tally = engine.known_tally(&node.group, &node.node);
+        node.load = tally.map_or_else(Vec::new, load);
+    }
+    nodes
+}
+
+/// What those counted who counted any.
+fn load((since, tally): (WallTime, Tally)) -> Vec<NodeLoad> {
+    let by = |by, of: fn(Counts) -> Health| {
+        let count = |counts: Counts| LoadCount {
+            requests: of(counts).requests,
+            failed: of(counts).failed,
+        };
+        let usual = count(tally.usual());
+        let stage = tally.stage().map(|(since, counts)| StageLoad {
+            since_ms: since.as_millis(),
+            count: count(counts),
+        });
+        let is_any = 0 < usual.requests || stage.is_some_and(|it| 0 < it.count.requests);
+        is_any.then(|| NodeLoad {
+            by,
+            since_ms: since.as_millis(),
+            usual,
+            stage,
+        })
+    };
+    let filters = by(CountedBy::Filters, |it| it.filters);
+    let envoy = by(CountedBy::Envoy, |it| it.envoy);
+    filters.into_iter().chain(envoy).collect()
 }
 
 fn resource((kind, status): (String, Box<TypeStatus>)) -> ResourceStatus {

@@ -6,7 +6,7 @@ use http::Uri;
 
 use super::table::{Table, ago};
 use super::{CliError, client};
-use crate::admin::api::{FilterInForce, List, NodeStatus, ResourceStatus};
+use crate::admin::api::{CountedBy, FilterInForce, List, LoadCount, NodeStatus, ResourceStatus};
 
 /// Describes the node with this id; all of them where services have one each.
 pub(super) fn run(admin: &Uri, name: &str, out: &mut dyn Write) -> Result<(), CliError> {
@@ -39,6 +39,10 @@ fn describe(node: &NodeStatus, at_ms: u64, out: &mut dyn Write) -> Result<(), Cl
                 refusal.reason
             )?;
         }
+    }
+    if !node.load.is_empty() {
+        writeln!(out, "\nRequests")?;
+        load(node, at_ms).print(out)?;
     }
     writeln!(out, "\nFilters in force")?;
     let mut table = Table::of(&["  SIDE", "GENERATION", "ACCEPTED", "DRIFT", "SINCE", "VM"]);
@@ -105,6 +109,31 @@ fn resources(node: &NodeStatus, now: u64) -> Table {
                 .map_or_else(|| "-".to_owned(), |took| format!("{took}ms")),
             drift(resource).to_owned(),
         ]);
+    }
+    table
+}
+
+/// What changes on their way to the node are judged by.
+fn load(node: &NodeStatus, now: u64) -> Table {
+    let mut table = Table::of(&["  COUNTED BY", "WHILE", "SINCE", "REQUESTS", "FAILED"]);
+    for load in &node.load {
+        let by = match load.by {
+            CountedBy::Filters => "  filters",
+            CountedBy::Envoy => "  envoy",
+        };
+        let mut line = |phase: &str, since_ms, count: LoadCount| {
+            table.row(vec![
+                by.to_owned(),
+                phase.to_owned(),
+                ago(now, Some(since_ms)),
+                count.requests.to_string(),
+                count.failed.to_string(),
+            ]);
+        };
+        line("as usual", load.since_ms, load.usual);
+        if let Some(stage) = load.stage {
+            line("a change is tried", stage.since_ms, stage.count);
+        }
     }
     table
 }

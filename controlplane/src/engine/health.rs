@@ -6,7 +6,8 @@ use std::time::Duration;
 use sloop_model::{Outcome, WallTime};
 use sloop_xds::rollout::{Counts, Health, Phase, Tally};
 
-use crate::ads::Load;
+use super::Engine;
+use crate::ads::{Counted, Load};
 use crate::ingest::Report;
 
 /// The VMs of an Envoy begin together, one per worker. One that begins later than this after the
@@ -32,6 +33,8 @@ pub(super) struct Healths {
 #[derive(Debug)]
 struct Node {
     tally: Tally,
+    /// When it was first heard of.
+    heard: WallTime,
     /// When its first VM began, by its own clock, as far as is known; `None` when no filter ever reported.
     began: Option<WallTime>,
     reported: WallTime,
@@ -40,7 +43,7 @@ struct Node {
 impl Healths {
     /// Takes in a report that came at `now` and was not counted before, as the one that came from the same VM at `last` was.
     pub(super) fn take(&mut self, report: &Report, last: Option<WallTime>, now: WallTime) {
-        let Some(node) = self.named(&report.group, &report.node) else {
+        let Some(node) = self.named(&report.group, &report.node, now) else {
             return;
         };
         node.reported = now;
@@ -63,7 +66,7 @@ impl Healths {
 
     /// Takes in what the Envoy of `node` of `group` said at `now` that it counted.
     pub(super) fn take_load(&mut self, (group, node): (&str, &str), load: Load, now: WallTime) {
-        if let Some(node) = self.named(group, node) {
+        if let Some(node) = self.named(group, node, now) {
             node.reported = now;
             let counts = Counts {
                 envoy: load.health,
@@ -79,14 +82,14 @@ impl Healths {
         if phase == Phase::default() && !known.is_some_and(|nodes| nodes.contains_key(node)) {
             return;
         }
-        if let Some(node) = self.named(group, node) {
+        if let Some(node) = self.named(group, node, now) {
             node.reported = node.reported.max(now);
             node.tally.follow(phase, now);
         }
     }
 
     /// The node of this name, if there is room for it. Names are copied once, not for each report.
-    fn named(&mut self, group: &str, node: &str) -> Option<&mut Node> {
+    fn named(&mut self, group: &str, node: &str, now: WallTime) -> Option<&mut Node> {
         let known = self.groups.get(group);
         if !known.is_some_and(|nodes| nodes.contains_key(node)) {
             if NODES_MAX <= self.count {
@@ -95,6 +98,7 @@ impl Healths {
             self.count += 1;
             let newcomer = Node {
                 tally: Tally::default(),
+                heard: now,
                 began: None,
                 reported: WallTime::default(),
             };
@@ -106,8 +110,15 @@ impl Healths {
 
     /// What `node` of `group` counted; nothing when it never reported.
     pub(super) fn of(&self, group: &str, node: &str) -> Tally {
-        let node = self.groups.get(group).and_then(|nodes| nodes.get(node));
-        node.map(|it| it.tally).unwrap_or_default()
+        self.known(group, node)
+            .map(|(_, tally)| tally)
+            .unwrap_or_default()
+    }
+
+    /// The same, and since when it is heard of; nothing when it never reported.
+    pub(super) fn known(&self, group: &str, node: &str) -> Option<(WallTime, Tally)> {
+        let node = self.groups.get(group)?.get(node)?;
+        Some((node.heard, node.tally))
     }
 
     /// Drops the nodes that are gone at `now`.
@@ -117,6 +128,32 @@ impl Healths {
             !nodes.is_empty()
         });
         self.count = self.groups.values().map(BTreeMap::len).sum();
+    }
+}
+
+impl Engine {
+    /// Takes in what Envoys said at `now` that they counted. No controller decides by it, so no record has it.
+    pub fn take_loads(&mut self, counted: &Counted, now: WallTime) {
+        for ((group, node), load) in counted {
+            self.healths.take_load((group, node), *load, now);
+        }
+    }
+
+    /// What is counted later of `node` of `group` belongs to `phase`, as of `now`.
+    pub fn follow(&mut self, (group, node): (&str, &str), phase: Phase, now: WallTime) {
+        self.healths.follow((group, node), phase, now);
+    }
+
+    /// What `node` of `group` counted since the process began, its filters and its Envoy.
+    #[must_use]
+    pub fn tally(&self, group: &str, node: &str) -> Tally {
+        self.healths.of(group, node)
+    }
+
+    /// The same, and since when; nothing of a node that did not report for ten minutes.
+    #[must_use]
+    pub fn known_tally(&self, group: &str, node: &str) -> Option<(WallTime, Tally)> {
+        self.healths.known(group, node)
     }
 }
 

@@ -45,10 +45,8 @@ use sloop_controllers::{
 };
 use sloop_model::{ExperimentKey, Rule, Scope, ServiceName, WallTime};
 use sloop_xds::fleet::Fleet as Declarations;
-use sloop_xds::rollout::Phase;
 
 use crate::admin::api::{DocumentFile, Event, Happened};
-use crate::ads::Counted;
 use crate::ingest::{Ledger, Report, Verdict};
 use crate::record::{self, Line};
 use crate::store::{Batch, Store};
@@ -306,18 +304,6 @@ impl Engine {
             .retain(|_, recent| now.since(recent.reported) < RECENT_KEPT);
         self.noted.note_all(self.ledger.forget(now));
         gone
-    }
-
-    /// Takes in what Envoys said at `now` that they counted. No controller decides by it, so no record has it.
-    pub fn take_loads(&mut self, counted: &Counted, now: WallTime) {
-        for ((group, node), load) in counted {
-            self.healths.take_load((group, node), *load, now);
-        }
-    }
-
-    /// What is counted later of `node` of `group` belongs to `phase`, as of `now`.
-    pub fn follow(&mut self, (group, node): (&str, &str), phase: Phase, now: WallTime) {
-        self.healths.follow((group, node), phase, now);
     }
 
     /// Adds an event that happened at `at` and was learned of at `seen`.

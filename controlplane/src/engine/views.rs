@@ -7,7 +7,6 @@ use sloop_controllers::{
     Acting, AlertStatus, IntentId, Lost, ScopeTotals, Signal, SloStatus, Stage,
 };
 use sloop_model::{Module, Outcome, Policy, Rule, WallTime};
-use sloop_xds::rollout::Tally;
 
 use super::effects::Effected;
 use super::{Engine, Reporter};
@@ -114,12 +113,6 @@ impl Engine {
     #[must_use]
     pub fn reporters(&self) -> BTreeMap<(&str, &str), Reporter> {
         self.fleet.reporters()
-    }
-
-    /// What `node` of `group` counted since the process began, its filters and its Envoy.
-    #[must_use]
-    pub fn tally(&self, group: &str, node: &str) -> Tally {
-        self.healths.of(group, node)
     }
 
     /// What happened after the event with the number `since`.

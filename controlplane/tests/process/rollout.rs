@@ -51,6 +51,15 @@ fn status(sloop: &Sloop) -> String {
     String::from_utf8(shown.stdout).unwrap()
 }
 
+fn described(sloop: &Sloop, node: &str) -> String {
+    let shown = Command::new(env!("CARGO_BIN_EXE_sloop"))
+        .args(["describe", "node", node, "--admin"])
+        .arg(sloop.http.to_string())
+        .output()
+        .unwrap();
+    String::from_utf8(shown.stdout).unwrap()
+}
+
 #[tokio::test]
 async fn a_change_that_is_refused_stops_at_the_first_and_a_good_one_reaches_all() {
     let home = Home::new();
@@ -258,12 +267,7 @@ async fn a_refusal_without_a_reason_is_shown_with_what_we_know_of_it() {
         status(&sloop).contains(&reason).then_some(())
     })
     .await;
-    let described = Command::new(env!("CARGO_BIN_EXE_sloop"))
-        .args(["describe", "node", "checkout-1", "--admin"])
-        .arg(sloop.http.to_string())
-        .output()
-        .unwrap();
-    let described = String::from_utf8(described.stdout).unwrap();
+    let described = described(&sloop, "checkout-1");
     assert!(described.contains(&reason), "{described}");
 }
 
@@ -296,6 +300,33 @@ async fn failures_where_it_is_tried_take_it_back() {
     let tried = clock::wall().as_millis();
     reports.report(report(1, 2, 100, 100)).await.unwrap();
     assert_eq!(first.hears_within(SILENCE).await, None);
+    let nodes = sloop.items("/v1/nodes").await;
+    let load = &nodes[0]["load"];
+    assert_eq!(load.as_array().map(Vec::len), Some(1), "{load}");
+    assert_eq!(load[0]["by"], "filters");
+    let of = |it: &serde_json::Value| (it["requests"].as_u64(), it["failed"].as_u64());
+    assert_eq!(of(&load[0]["usual"]), (Some(100), Some(0)));
+    assert_eq!(of(&load[0]["stage"]["count"]), (Some(0), Some(0)));
+    let described = described(&sloop, "checkout-1");
+    let requests = described.split_once("\nRequests\n").unwrap().1;
+    let lines: Vec<Vec<&str>> = requests
+        .lines()
+        .take(3)
+        .map(|line| {
+            line.split("  ")
+                .map(str::trim)
+                .filter(|it| !it.is_empty())
+                .collect()
+        })
+        .collect();
+    let expected = ["COUNTED BY", "WHILE", "SINCE", "REQUESTS", "FAILED"];
+    assert_eq!(lines[0], expected, "{described}");
+    let without_since = |line: &[&str]| [line[0], line[1], line[3], line[4]].join(" ");
+    let shown = [&lines[1], &lines[2]].map(|line| without_since(line));
+    assert_eq!(
+        shown,
+        ["filters as usual 100 0", "filters a change is tried 0 0"]
+    );
     let mut unwell = report(1, 3, 100, 90);
     unwell.from_ms = tried;
     reports.report(unwell).await.unwrap();

@@ -7,8 +7,8 @@ use sloop_controllers::{AlertStatus, SloStatus, objective_name};
 use super::super::lines::{Line, lines};
 use super::super::table::{Table, ago, latency, percent};
 use crate::admin::api::{
-    BreakerStatus, DecisionTaken, DenialStatus, DocumentFile, FaultTotals, List, NodeStatus,
-    ScopeStatus,
+    BreakerStatus, DecisionTaken, DenialStatus, DocumentFile, FaultTotals, List, LoadCount,
+    NodeStatus, ScopeStatus,
 };
 
 pub(super) fn slos(list: &List<SloStatus>, wide: bool) -> Table {
@@ -70,7 +70,7 @@ pub(in crate::cli) fn share(part: u64, whole: u64) -> f64 {
 pub(super) fn nodes(list: &List<NodeStatus>, wide: bool) -> Table {
     let mut headings = vec!["NODE", "SERVICE", "CONNECTED", "REPORTED", "GENERATIONS"];
     if wide {
-        headings.extend(["ACKNOWLEDGED", "REFUSAL"]);
+        headings.extend(["REQUESTS", "FAILED", "ACKNOWLEDGED", "REFUSAL"]);
     }
     let mut table = Table::of(&headings);
     for node in &list.items {
@@ -89,6 +89,13 @@ pub(super) fn nodes(list: &List<NodeStatus>, wide: bool) -> Table {
             generations.join(","),
         ];
         if wide {
+            // As filters count, where there are any: they see more than their Envoy.
+            let usual = node.load.first().map(|load| load.usual);
+            let count = |of: fn(LoadCount) -> u64| {
+                usual.map_or_else(|| "-".to_owned(), |it| of(it).to_string())
+            };
+            row.push(count(|it| it.requests));
+            row.push(count(|it| it.failed));
             let join = |values: Vec<String>| values.join("; ");
             let resources = || node.resources.iter();
             row.push(join(

@@ -67,6 +67,12 @@ impl Tally {
         self.usual
     }
 
+    /// The stage that nodes of its cohort are in, and what was counted since that began.
+    #[must_use]
+    pub fn stage(&self) -> Option<(WallTime, Counts)> {
+        self.stage_since.map(|since| (since, self.stage))
+    }
+
     /// What was counted since the stage that began at `since`.
     #[must_use]
     pub fn in_stage(&self, since: WallTime) -> Counts {
