@@ -285,7 +285,9 @@ fn log(form: LogForm) {
     let filter = EnvFilter::try_from_env("SLOOP_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
     let subscriber = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(io::stderr);
+        .with_writer(io::stderr)
+        // It would say so on the same standard error, and panic: a log on a full disk must end nothing.
+        .log_internal_errors(false);
     match form {
         LogForm::Text => subscriber.with_ansi(false).init(),
         LogForm::Json => subscriber.json().init(),
