@@ -79,7 +79,7 @@ const OPERATIONS: [Operation; 24] = [
     read(
         "/readyz",
         Answers::Text,
-        "Whether the store and the documents are loaded.",
+        "Whether the store and the documents are loaded, and whether nothing can be stored.",
     ),
     read(
         "/metrics",

@@ -59,12 +59,15 @@ pub(super) enum Refusal {
 }
 
 impl Refusal {
-    const fn status(&self) -> StatusCode {
+    fn status(&self) -> StatusCode {
         match self {
             Self::NoSuch { .. } | Self::NoSuchPath(_) => StatusCode::NOT_FOUND,
             Self::Query(_) => StatusCode::BAD_REQUEST,
             Self::Stranger => StatusCode::UNAUTHORIZED,
             Self::Documents(_) => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::Change(NotChanged::Store(error)) if error.is_full() => {
+                StatusCode::INSUFFICIENT_STORAGE
+            }
             Self::Change(NotChanged::Store(_)) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Change(NotChanged::Planned(error)) => match error {
                 NotPlanned::Wrong(_) | NotPlanned::Nothing | NotPlanned::TooMany { .. } => {

@@ -30,7 +30,7 @@ use crate::clock;
 use crate::documents::Plan;
 use crate::engine::{Engine, Shown};
 use crate::metrics::Telemetry;
-use crate::serve::{Change, DocumentChange, DocumentOrder, View};
+use crate::serve::{Change, DocumentChange, DocumentOrder, Trouble, View};
 
 /// What the HTTP API answers from. Clones are the same.
 #[derive(Clone, Debug)]
@@ -48,6 +48,7 @@ struct Loop {
     changes: mpsc::Sender<Change>,
     documents: mpsc::Sender<DocumentOrder>,
     shown: watch::Sender<Shown>,
+    trouble: watch::Receiver<Option<Trouble>>,
 }
 
 impl Admin {
@@ -61,9 +62,9 @@ impl Admin {
         }
     }
 
-    /// From now on asks the loop behind `views` and `changes`, whose metrics show what is in `shown`,
-    /// and whoever reads documents.
-    pub fn ready(
+    /// From now on asks the loop behind `views` and `changes`, whose metrics show what is in `shown`
+    /// and whose store has `trouble`, and whoever reads documents.
+    pub(crate) fn ready(
         &self,
         (views, changes, documents): (
             mpsc::Sender<View>,
@@ -71,6 +72,7 @@ impl Admin {
             mpsc::Sender<DocumentOrder>,
         ),
         shown: watch::Sender<Shown>,
+        trouble: watch::Receiver<Option<Trouble>>,
     ) {
         // A second call would mean two loops; the first one stays.
         drop(self.running.set(Loop {
@@ -78,6 +80,7 @@ impl Admin {
             changes,
             documents,
             shown,
+            trouble,
         }));
     }
 
@@ -188,8 +191,19 @@ pub(super) fn routes() -> Vec<(&'static str, MethodRouter<Admin>)> {
     ]
 }
 
-async fn ready(State(admin): State<Admin>) -> Result<&'static str, Refusal> {
-    admin.view(|_| "ready\n").await
+/// Ready also while the store takes nothing: sidecars that come back find what they should have, and who
+/// took it out of a balancer would take that from them, too.
+async fn ready(State(admin): State<Admin>) -> Result<String, Refusal> {
+    admin.view(|_| ()).await?;
+    let running = admin.running.get().ok_or(Refusal::Loading)?;
+    let trouble = running.trouble.borrow();
+    Ok(match &*trouble {
+        None => "ready\n".to_owned(),
+        Some(Trouble { since, reason }) => format!(
+            "ready, but for {} s nothing can be stored: {reason}\n",
+            clock::wall().since(*since).as_secs()
+        ),
+    })
 }
 
 async fn metrics(State(admin): State<Admin>) -> Result<Response, Refusal> {

@@ -109,6 +109,7 @@ pub struct IngestMetrics {
     vms_gone: Counter<u64>,
     trouble: Counter<u64>,
     commits_failed: Counter<u64>,
+    failing: Gauge<u64>,
     commit: Histogram<f64>,
     effects: EffectMetrics,
 }
@@ -117,6 +118,11 @@ impl IngestMetrics {
     /// Creates the instruments.
     #[must_use]
     pub fn register(meter: &Meter) -> Self {
+        let failing = meter
+            .u64_gauge("store_failing")
+            .with_description("1 while the store takes nothing, as on a full disk, else 0.")
+            .build();
+        failing.record(0, &[]);
         Self {
             reports: counter_by(
                 meter,
@@ -153,6 +159,7 @@ impl IngestMetrics {
                 "store_commits_failed",
                 "Batches that the store did not take; they are tried again.",
             ),
+            failing,
             commit: seconds(
                 meter,
                 "store.commit.duration",
@@ -187,7 +194,7 @@ impl IngestMetrics {
         self.reports.add(1, &[KeyValue::new("result", "denied")]);
     }
 
-    /// A report came while too many others waited; the filter sends it again.
+    /// A report came while too many others waited, or the store took nothing; the filter sends it again.
     pub fn report_put_off(&self) {
         self.reports.add(1, &[KeyValue::new("result", "put_off")]);
     }
@@ -226,6 +233,11 @@ impl IngestMetrics {
     /// A batch could not be made durable.
     pub fn commit_failed(&self) {
         self.commits_failed.add(1, &[]);
+    }
+
+    /// Whether the store takes nothing.
+    pub fn set_failing(&self, is_failing: bool) {
+        self.failing.record(is_failing.into(), &[]);
     }
 }
 

@@ -1,7 +1,7 @@
 //! From policies to what the sidecars of a group are sent.
 //!
 //! Each configuration has a generation, which grows with every change of any
-//! configuration and is stored before it leaves. A process that restarts and
+//! configuration and is stored before it leaves, while the store takes anything. A process that restarts and
 //! decides the same makes the same bytes, so that sidecars that come back are
 //! sent nothing.
 //!

@@ -5,6 +5,7 @@
 
 mod arrivals;
 mod counts;
+mod durable;
 mod forgetting;
 mod inputs;
 mod pushes;
@@ -17,23 +18,23 @@ use std::time::{Duration, Instant};
 use sloop_controllers::{AlertStatus, Step};
 use sloop_model::{Module, Policy, WallTime};
 use sloop_xds::fleet::{Cohort, Fleet};
-use sloop_xds::rollout::{RolloutPace, Wanted as Rollout};
-use sloop_xds_protos::report::v1::ReportResponse;
-use tokio::sync::{oneshot, watch};
-use tonic::Status;
+use sloop_xds::rollout::RolloutPace;
+use tokio::sync::watch;
 
 use super::acknowledgements::Acknowledgements;
-use super::commits::{Commits, Ended};
+use super::commits::Commits;
 use super::watch::Update;
 use crate::ads::Hub;
 use crate::clock;
 use crate::engine::{Documents, Engine, Pace, Shown};
 use crate::ingest::ReportLimits;
 use crate::metrics::DoorMetrics;
-use crate::publish::{Publisher, Pushed};
+use crate::publish::Publisher;
 use crate::record::Recorder;
 use crate::store::Store;
 use counts::Counts;
+use durable::After;
+pub(crate) use durable::Trouble;
 pub use inputs::{Change, View};
 pub(super) use inputs::{Inputs, Meters};
 use rollouts::Course;
@@ -55,20 +56,6 @@ const ARRIVALS_MAX: usize = 256;
 /// what is taken waits longer to become durable.
 const ARRIVALS_GAP: Duration = Duration::from_millis(2);
 
-/// What is to be done when something is durable.
-#[derive(Debug)]
-enum After {
-    Answer(
-        oneshot::Sender<Result<ReportResponse, Status>>,
-        ReportResponse,
-    ),
-    Publish {
-        cohort: Cohort,
-        step: Box<Rollout>,
-        changed: Vec<Pushed>,
-    },
-}
-
 /// The loop's own state.
 #[derive(Debug)]
 pub(super) struct Actor {
@@ -80,6 +67,8 @@ pub(super) struct Actor {
     meters: Meters,
     shown: watch::Sender<Shown>,
     alerts: watch::Sender<Arc<[AlertStatus]>>,
+    /// What is wrong with the store, while it takes nothing.
+    trouble: watch::Sender<Option<Trouble>>,
     steps: Pace,
     stepped: Instant,
     /// When metrics were last shown it.
@@ -123,6 +112,7 @@ impl Actor {
             meters,
             shown: watch::Sender::default(),
             alerts: watch::Sender::new(Arc::from([])),
+            trouble: watch::Sender::default(),
             steps: Pace::of(STEP_GAP),
             stepped: now,
             shown_at: now,
@@ -159,6 +149,11 @@ impl Actor {
     /// Which alerts there were at the last step.
     pub(super) fn alerts(&self) -> watch::Receiver<Arc<[AlertStatus]>> {
         self.alerts.subscribe()
+    }
+
+    /// What is wrong with the store, while it takes nothing.
+    pub(super) fn trouble(&self) -> watch::Receiver<Option<Trouble>> {
+        self.trouble.subscribe()
     }
 
     /// Takes the documents in before anybody is answered, and decides once.
@@ -242,14 +237,6 @@ impl Actor {
             .fold(self.stepped + STEP_LATEST, Instant::min)
     }
 
-    /// Begins to write what has gathered, when it is time.
-    fn start_commit(&mut self, now: Instant) {
-        if self.commits.due().is_some_and(|due| due <= now) {
-            self.commits.add(self.engine.changes(), [], now);
-        }
-        self.commits.start(now);
-    }
-
     fn take_documents(&mut self, documents: Documents) {
         let refused_files = documents.files.iter().filter(|file| !file.accepted).count();
         self.meters
@@ -311,70 +298,12 @@ impl Actor {
         self.steps.done(now);
         self.stepped = now;
     }
-
-    /// Does what was to be done when a batch is durable.
-    fn conclude(&mut self, ended: Ended<After>) {
-        match &ended.result {
-            Ok(took) => self.meters.ingest.committed(*took),
-            Err(error) => {
-                self.meters.ingest.commit_failed();
-                tracing::error!(%error, source = source(error), "the store did not take a batch; it is tried again");
-            }
-        }
-        let mut again = Vec::new();
-        for after in ended.then {
-            match after {
-                After::Answer(answer, response) => {
-                    let answered = match &ended.result {
-                        Ok(_) => Ok(response),
-                        Err(_) => Err(Status::unavailable("the store failed; report again")),
-                    };
-                    // The filter may have given up; it reports again.
-                    drop(answer.send(answered));
-                }
-                publish @ After::Publish { .. } if ended.result.is_err() => {
-                    again.push(publish);
-                }
-                After::Publish {
-                    cohort,
-                    step,
-                    changed,
-                } => self.publish(&cohort, *step, &changed),
-            }
-        }
-        self.commits.again(again, Instant::now());
-    }
-
-    /// Makes everything durable that was taken in.
-    async fn finish(mut self) {
-        self.commits.hurry(Instant::now());
-        self.start_commit(Instant::now());
-        while !self.commits.is_idle() {
-            let ended = self.commits.ended().await;
-            let failed = ended.result.is_err();
-            self.conclude(ended);
-            if failed {
-                return;
-            }
-            self.commits.hurry(Instant::now());
-            self.start_commit(Instant::now());
-        }
-    }
 }
 
 fn log_left_out(step: &Step) {
     for left_out in &step.left_out {
         tracing::info!(left_out, "settled between controllers");
     }
-}
-
-/// The cause of an error, in words.
-fn source(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(error.source(), |error| error.source());
-    causes
-        .map(ToString::to_string)
-        .collect::<Vec<_>>()
-        .join(": ")
 }
 
 #[cfg(test)]

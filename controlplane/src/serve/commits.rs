@@ -2,7 +2,8 @@
 //!
 //! While one batch is on its way to the disk the next one gathers, so a slow
 //! disk makes batches larger, not queues longer. What a failed batch held is
-//! written with the next one: it is counted in memory already.
+//! written with the next one: it is counted in memory already. While the store
+//! fails it is tried again and again, ever more seldom.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -15,8 +16,11 @@ use crate::store::{Batch, Store, StoreError};
 /// a second, so nobody notices, and a hundred of them cost one `fsync` each time.
 const GATHER: Duration = Duration::from_millis(5);
 
-/// How long to leave a store alone that failed.
+/// How long to leave a store alone that failed; twice as long each time that it fails again, up to [`RETRY_MAX`].
 const RETRY: Duration = Duration::from_millis(250);
+
+/// When a full disk has room again, it is noticed within that. To try reads the whole file, to open it anew.
+const RETRY_MAX: Duration = Duration::from_secs(2);
 
 /// Changes on their way to the store, each with what is to be done when it is durable.
 #[derive(Debug)]
@@ -26,6 +30,8 @@ pub(super) struct Commits<T> {
     then: Vec<T>,
     due: Option<Instant>,
     running: Option<Running<T>>,
+    /// How long the store is left alone, while it fails.
+    retry: Option<Duration>,
 }
 
 #[derive(Debug)]
@@ -63,6 +69,7 @@ impl<T: Send + 'static> Commits<T> {
             then: Vec::new(),
             due: None,
             running: None,
+            retry: None,
         }
     }
 
@@ -76,14 +83,14 @@ impl<T: Send + 'static> Commits<T> {
         }
     }
 
-    /// Adds what was to be done after a batch that failed, before what has gathered since:
-    /// what is older is done first.
-    pub(super) fn again(&mut self, then: Vec<T>, now: Instant) {
-        if then.is_empty() {
-            return;
-        }
-        self.then.splice(..0, then);
-        self.due.get_or_insert(now + GATHER);
+    /// Whether the last batch could not be written.
+    pub(super) const fn is_failing(&self) -> bool {
+        self.retry.is_some()
+    }
+
+    /// Takes what is to be done when the batch that gathers is durable.
+    pub(super) fn take_waiting(&mut self) -> Vec<T> {
+        std::mem::take(&mut self.then)
     }
 
     /// Lets what was added wait for company no longer.
@@ -139,7 +146,11 @@ impl<T: Send + 'static> Commits<T> {
         if result.is_err() {
             let newer = std::mem::replace(&mut self.batch, Arc::unwrap_or_clone(batch));
             self.batch.then(newer);
-            self.due = Some(Instant::now() + RETRY);
+            let retry = self.retry.map_or(RETRY, |last| RETRY_MAX.min(last * 2));
+            self.retry = Some(retry);
+            self.due = Some(Instant::now() + retry);
+        } else {
+            self.retry = None;
         }
         Ended { then, result }
     }
@@ -176,7 +187,10 @@ mod tests {
         fn commit(&self, batch: &Batch) -> Result<(), StoreError> {
             if self.fails.load(Ordering::SeqCst) {
                 let full = std::io::Error::from(std::io::ErrorKind::StorageFull);
-                return Err(StoreError::Failed(Box::new(redb::Error::Io(full))));
+                return Err(StoreError::Failed {
+                    path: "/full".into(),
+                    source: Box::new(redb::Error::Io(full)),
+                });
             }
             self.inside.commit(batch)
         }
@@ -229,23 +243,26 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_follows_a_failed_batch_is_done_before_what_is_newer() {
+    async fn a_store_that_fails_is_tried_ever_more_seldom_and_soon_enough() {
         let store = Arc::new(Moody::default());
         let mut commits = Commits::to(Arc::clone(&store) as Arc<dyn Store>);
-        let now = Instant::now();
         store.fails.store(true, Ordering::SeqCst);
-        commits.add(put("a", "older"), [1, 2], now);
-        commits.hurry(now);
-        commits.start(now);
-        commits.add(put("a", "newer"), [3], now);
-        let failed = commits.ended().await;
-        assert!(failed.result.is_err());
-        commits.again(failed.then, now);
+        commits.add(put("a", "1"), [1], Instant::now());
+        let mut waits = Vec::new();
+        for _ in 0..5 {
+            let begun = commits.due().unwrap();
+            commits.start(begun);
+            assert!(commits.ended().await.result.is_err() && commits.is_failing());
+            waits.push(commits.retry.unwrap().as_millis());
+            assert!(commits.due().unwrap() <= Instant::now() + RETRY_MAX);
+        }
+        assert_eq!(waits, [250, 500, 1_000, 2_000, 2_000]);
+        commits.add(Batch::new(), [2], Instant::now());
+        assert_eq!(commits.take_waiting(), [2]);
         store.fails.store(false, Ordering::SeqCst);
-        commits.start(now + RETRY * 100);
-        let ended = commits.ended().await;
-        assert!(ended.result.is_ok());
-        assert_eq!(ended.then, [1, 2, 3], "the newest publish is the last");
+        commits.start(commits.due().unwrap());
+        assert!(commits.ended().await.result.is_ok() && !commits.is_failing());
+        assert_eq!(store.get(b"a").unwrap().as_deref(), Some(&b"1"[..]));
     }
 
     #[tokio::test]

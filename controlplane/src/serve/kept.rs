@@ -23,6 +23,8 @@ struct Stored {
 #[derive(Debug, Default)]
 pub(super) struct Kept {
     stored: BTreeMap<String, Arc<str>>,
+    /// Whether the store refused what files say.
+    is_behind: bool,
 }
 
 impl Kept {
@@ -30,7 +32,10 @@ impl Kept {
     pub(super) fn restore(store: &dyn Store) -> Result<Self, RestoreError> {
         let stored = read::<Stored>(store, FILE)?.into_iter();
         let stored = stored.map(|one| (one.name, one.text.into())).collect();
-        Ok(Self { stored })
+        Ok(Self {
+            stored,
+            is_behind: false,
+        })
     }
 
     /// The texts, by file.
@@ -38,15 +43,27 @@ impl Kept {
         &self.stored
     }
 
+    /// Whether the store has something else than files said last.
+    pub(super) const fn is_behind(&self) -> bool {
+        self.is_behind
+    }
+
     /// Stores what files `said` where that is something else. What cannot be stored is tried again the next time.
     pub(super) fn follow(&mut self, said: &BTreeMap<String, Arc<str>>, store: &dyn Store) {
         let batch = self.batch(said);
-        if batch.is_empty() {
-            return;
-        }
-        match store.commit(&batch) {
+        let stored = if batch.is_empty() {
+            Ok(())
+        } else {
+            store.commit(&batch)
+        };
+        let was_behind = std::mem::replace(&mut self.is_behind, stored.is_err());
+        match stored {
             Ok(()) => self.stored.clone_from(said),
-            Err(error) => tracing::warn!(%error, "what files say could not be stored"),
+            Err(error) if !was_behind => {
+                let cause = std::error::Error::source(&error).map(ToString::to_string);
+                tracing::warn!(%error, cause, "what files say could not be stored; it is tried again");
+            }
+            Err(_) => {}
         }
     }
 

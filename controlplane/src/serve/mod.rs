@@ -15,6 +15,7 @@ mod orders;
 mod parts;
 mod watch;
 
+pub(crate) use actor::Trouble;
 pub use actor::{Change, View};
 pub use api::ApiSettings;
 pub use orders::{DocumentChange, DocumentOrder, NotChanged};
@@ -263,7 +264,7 @@ impl Begun {
         actor.pace(settings.rollout);
         actor.bound(settings.limits.reports, door.metrics.clone());
         actor.begin(loaded.documents);
-        let shown = actor.shown();
+        let (shown, trouble) = (actor.shown(), actor.trouble());
         observe_nodes(&meter, &hub, shown.subscribe());
         observe_slos(&meter, &shown.subscribe());
         observe_breakers(&meter, shown.subscribe());
@@ -293,7 +294,7 @@ impl Begun {
         let loads = hub.load_service(settings.loads.clone(), LoadMetrics::register(&meter));
         let services = (hub, loads, reports);
         parts.grpc = tokio::spawn(grpc::serve(door, settings.limits.ads, services, stopped)).into();
-        self.admin.ready((views, orders, documents), shown);
+        self.admin.ready((views, orders, documents), shown, trouble);
         tracing::info!(
             grpc = %grpc_at, http = %self.http_at, store = %settings.store.display(),
             took_ms = self.since.elapsed().as_millis(), "ready"

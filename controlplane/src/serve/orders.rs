@@ -46,7 +46,7 @@ pub enum NotChanged {
     #[error(transparent)]
     Planned(#[from] NotPlanned),
     /// It could not be stored.
-    #[error("the change could not be stored; try again")]
+    #[error("the change could not be stored, and nothing is changed; try again later")]
     Store(#[from] StoreError),
 }
 
@@ -57,36 +57,75 @@ pub(super) fn restore(store: &dyn Store) -> Result<Applied, RestoreError> {
     Ok(Applied::restored(documents.map(|one| (one.id, one.text))))
 }
 
-/// Makes a change durable, and then has `folder` say it; at `now`.
-pub(super) fn obey(
-    folder: &mut Folder,
-    store: &dyn Store,
-    change: &DocumentChange,
-    is_trial: bool,
-    now: WallTime,
-) -> Result<Plan, NotChanged> {
-    let plan = match change {
-        DocumentChange::Apply(texts) => folder.plan_apply(texts, now)?,
-        DocumentChange::Delete(id) => folder.plan_delete(id, now)?,
-    };
-    if !is_trial {
-        store.commit(&batch(&plan))?;
-        folder.carry_out(&plan);
-    }
-    Ok(plan)
+/// Changes of documents, and what the store may have of those that it refused.
+#[derive(Debug, Default)]
+pub(super) struct Orders {
+    /// What was there before changes that the store refused. Whether it has them is not known.
+    owed: Batch,
 }
 
-fn batch(plan: &Plan) -> Batch {
+impl Orders {
+    /// What would be done to `folder` at `now`.
+    pub(super) fn plan(
+        folder: &Folder,
+        change: &DocumentChange,
+        now: WallTime,
+    ) -> Result<Plan, NotChanged> {
+        Ok(match change {
+            DocumentChange::Apply(texts) => folder.plan_apply(texts, now)?,
+            DocumentChange::Delete(id) => folder.plan_delete(id, now)?,
+        })
+    }
+
+    /// Makes a change durable, and then has `folder` say it; at `now`.
+    ///
+    /// What is refused is not in force, and is not after a restart either: with the first change that the store takes,
+    /// or by [`Orders::settle`], it says again what was there before.
+    pub(super) fn obey(
+        &mut self,
+        folder: &mut Folder,
+        store: &dyn Store,
+        change: &DocumentChange,
+        now: WallTime,
+    ) -> Result<Plan, NotChanged> {
+        let plan = Self::plan(folder, change, now)?;
+        let mut changes = self.owed.clone();
+        changes.then(batch(plan.documents.iter().map(|planned| {
+            let text = planned.text.as_deref();
+            (&planned.id, text)
+        })));
+        if let Err(error) = store.commit(&changes) {
+            let ids = plan.documents.iter().map(|planned| &planned.id);
+            self.owed
+                .then(batch(ids.map(|id| (id, folder.applied().get(id)))));
+            return Err(error.into());
+        }
+        self.owed = Batch::default();
+        folder.carry_out(&plan);
+        Ok(plan)
+    }
+
+    /// Whether the store may have what was refused.
+    pub(super) fn is_behind(&self) -> bool {
+        !self.owed.is_empty()
+    }
+
+    /// Has the store say what is in force, where that is not known.
+    pub(super) fn settle(&mut self, store: &dyn Store) {
+        if self.is_behind() && store.commit(&self.owed).is_ok() {
+            self.owed = Batch::default();
+        }
+    }
+}
+
+fn batch<'a>(documents: impl Iterator<Item = (&'a DocumentId, Option<&'a str>)>) -> Batch {
     let mut batch = Batch::default();
-    for planned in &plan.documents {
-        let key = format!("{DOCUMENT}{}", planned.id);
-        match &planned.text {
+    for (id, text) in documents {
+        let key = format!("{DOCUMENT}{id}");
+        match text {
             Some(text) => {
-                let stored = Stored {
-                    id: planned.id.clone(),
-                    text: text.clone(),
-                };
-                put(&mut batch, &key, &stored);
+                let (id, text) = (id.clone(), text.to_owned());
+                put(&mut batch, &key, &Stored { id, text });
             }
             None => batch.delete(key),
         }
@@ -96,6 +135,9 @@ fn batch(plan: &Plan) -> Batch {
 
 #[cfg(test)]
 mod tests {
+    use std::io::ErrorKind;
+    use std::sync::atomic::{AtomicBool, Ordering};
+
     use super::*;
     use crate::store::InMemory;
 
@@ -105,7 +147,12 @@ mod tests {
     fn counts(folder: &mut Folder, change: &DocumentChange, is_trial: bool) -> (usize, usize) {
         thread_local! { static STORE: InMemory = InMemory::default(); }
         STORE.with(|store| {
-            obey(folder, store, change, is_trial, WallTime::from_millis(1)).unwrap();
+            let (mut orders, now) = (Orders::default(), WallTime::from_millis(1));
+            if is_trial {
+                Orders::plan(folder, change, now).unwrap();
+            } else {
+                orders.obey(folder, store, change, now).unwrap();
+            }
             let stored = restore(store).unwrap();
             (folder.applied().names().count(), stored.names().count())
         })
@@ -123,5 +170,68 @@ mod tests {
         });
         assert_eq!(counts(&mut folder, &delete, true), (1, 1));
         assert_eq!(counts(&mut folder, &delete, false), (0, 0));
+    }
+
+    /// A store that has what it is given and says that it has not, as where only the last `fsync` failed.
+    #[derive(Debug, Default)]
+    struct Liar {
+        inside: InMemory,
+        lies: AtomicBool,
+    }
+
+    impl Store for Liar {
+        fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+            self.inside.get(key)
+        }
+
+        fn each(&self, prefix: &[u8], see: &mut dyn FnMut(&[u8], &[u8])) -> Result<(), StoreError> {
+            self.inside.each(prefix, see)
+        }
+
+        fn commit(&self, batch: &Batch) -> Result<(), StoreError> {
+            self.inside.commit(batch)?;
+            if self.lies.load(Ordering::Relaxed) {
+                return Err(StoreError::Failed {
+                    path: "/full".into(),
+                    source: Box::new(redb::Error::Io(ErrorKind::StorageFull.into())),
+                });
+            }
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn what_was_refused_is_taken_back_whatever_the_store_has_of_it() {
+        let store = Liar::default();
+        let mut folder = Folder::new("/nowhere".into(), Applied::default());
+        let mut orders = Orders::default();
+        let now = WallTime::from_millis(1);
+        let apply = |names: &[&str]| {
+            let texts = names.iter().map(|name| {
+                let text = SERVICE.replace("name: a", &format!("name: {name}"));
+                ((*name).to_owned(), text)
+            });
+            DocumentChange::Apply(texts.collect())
+        };
+        let names = |applied: &Applied| applied.names().collect::<Vec<_>>();
+        let mut obey = |folder: &mut Folder, names: &[&str]| {
+            let obeyed = orders.obey(folder, &store, &apply(names), now);
+            (obeyed.is_ok(), orders.is_behind())
+        };
+        assert_eq!(obey(&mut folder, &["a"]), (true, false));
+        store.lies.store(true, Ordering::Relaxed);
+        assert_eq!(obey(&mut folder, &["b", "c"]), (false, true));
+        assert_eq!(names(folder.applied()), ["applied:Service/a"]);
+        assert_eq!(restore(&store).unwrap().names().count(), 3, "it has it");
+        store.lies.store(false, Ordering::Relaxed);
+        assert_eq!(obey(&mut folder, &["c"]), (true, false));
+        let kept = ["applied:Service/a", "applied:Service/c"];
+        assert_eq!(names(&restore(&store).unwrap()), kept);
+        store.lies.store(true, Ordering::Relaxed);
+        assert_eq!(obey(&mut folder, &["d"]), (false, true));
+        store.lies.store(false, Ordering::Relaxed);
+        orders.settle(&store);
+        assert!(!orders.is_behind());
+        assert_eq!(names(&restore(&store).unwrap()), kept);
     }
 }

@@ -18,7 +18,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::MissedTickBehavior;
 
 use super::kept::Kept;
-use super::orders::{self, DocumentOrder, NotChanged};
+use super::orders::{self, DocumentOrder, NotChanged, Orders};
 use crate::admin::api::DocumentFile;
 use crate::clock;
 use crate::documents::{Applied, Folder, Loaded, Plan, Remark, has_documents};
@@ -30,6 +30,9 @@ const LOOK_GAP: Duration = Duration::from_millis(200);
 
 /// How often to read again although nothing changed: calendar windows move on.
 const READ_AGAIN: Duration = Duration::from_secs(60 * 60);
+
+/// How often to try to store what could not be stored.
+const STORE_AGAIN: Duration = Duration::from_secs(2);
 
 /// Entries that are looked at, folders inside each other that are followed: more is not meant.
 const ENTRIES_MAX: usize = 20_000;
@@ -63,6 +66,9 @@ pub(super) struct Watched {
     store: Arc<dyn Store>,
     folder: Folder,
     kept: Kept,
+    orders: Orders,
+    /// When it was last tried to store what could not be stored.
+    stored_at: Instant,
     previous: Look,
     read: Look,
     read_at: Instant,
@@ -94,6 +100,8 @@ impl Watched {
             store,
             folder,
             kept,
+            orders: Orders::default(),
+            stored_at: Instant::now(),
             previous: look.clone(),
             read: look,
             read_at: Instant::now(),
@@ -104,6 +112,7 @@ impl Watched {
 
     /// Looks once. What the folder says, when that changed.
     fn look(&mut self) -> Option<Documents> {
+        self.settle();
         let look = look(&self.path);
         let is_settled = look == self.previous;
         let is_changed = look != self.read || self.read_at.elapsed() >= READ_AGAIN;
@@ -116,6 +125,17 @@ impl Watched {
         let loaded = self.folder.read(clock::wall());
         self.kept.follow(self.folder.said(), &*self.store);
         self.news(loaded)
+    }
+
+    /// Stores what could not be stored before, when it is time to try.
+    fn settle(&mut self) {
+        let is_behind = self.kept.is_behind() || self.orders.is_behind();
+        if !is_behind || self.stored_at.elapsed() < STORE_AGAIN {
+            return;
+        }
+        self.stored_at = Instant::now();
+        self.orders.settle(&*self.store);
+        self.kept.follow(self.folder.said(), &*self.store);
     }
 
     /// What is said now, when that is something else than before.
@@ -133,10 +153,17 @@ impl Watched {
     fn obey(&mut self, order: DocumentOrder) -> Worked {
         let now = clock::wall();
         let (change, is_trial) = (order.change, order.is_trial);
-        let result = orders::obey(&mut self.folder, &*self.store, &change, is_trial, now);
+        let result = if is_trial {
+            Orders::plan(&self.folder, &change, now)
+        } else {
+            let orders = &mut self.orders;
+            orders.obey(&mut self.folder, &*self.store, &change, now)
+        };
         let is_changed = result.is_ok() && !is_trial;
         let loaded = is_changed.then(|| self.folder.together(now));
-        self.kept.follow(self.folder.said(), &*self.store);
+        if is_changed {
+            self.kept.follow(self.folder.said(), &*self.store);
+        }
         Worked {
             documents: loaded.and_then(|loaded| self.news(loaded)),
             answer: Some((order.answer, result)),

@@ -14,6 +14,7 @@ pub(crate) use memory::InMemory;
 pub use redb::Redb;
 
 use std::collections::BTreeMap;
+use std::io::ErrorKind;
 use std::path::PathBuf;
 
 /// A key and its value.
@@ -41,7 +42,8 @@ pub trait Store: Send + Sync + std::fmt::Debug {
     /// # Errors
     ///
     /// When the store cannot be written; whether the changes are there is then
-    /// not known, so the caller writes them again, which changes nothing.
+    /// not known, so the caller writes them again, which changes nothing. The
+    /// next call succeeds if the reason is gone, as a full disk that has room again.
     fn commit(&self, batch: &Batch) -> Result<(), StoreError>;
 
     /// What [`Store::each`] shows, all at once.
@@ -118,6 +120,26 @@ pub enum StoreError {
         source: Box<::redb::Error>,
     },
     /// It was opened and fails all the same.
-    #[error("the store failed")]
-    Failed(#[source] Box<::redb::Error>),
+    #[error("the store {path} failed", path = path.display())]
+    Failed {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        source: Box<::redb::Error>,
+    },
+}
+
+impl StoreError {
+    /// Whether there is no room for what was to be written: on the disk, in a quota, or below the process' own limit.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        let (Self::Open { source, .. } | Self::Failed { source, .. }) = self;
+        let ::redb::Error::Io(error) = &**source else {
+            return false;
+        };
+        matches!(
+            error.kind(),
+            ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge
+        )
+    }
 }

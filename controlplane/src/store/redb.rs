@@ -1,8 +1,14 @@
 //! The embedded store: one file, one table, one process.
+//!
+//! redb refuses everything after an error of the disk, until the file is opened
+//! anew. So it is, before the next call: what was committed is there, and what
+//! was not is not, as after a crash. A control plane goes on by itself when a
+//! full disk has room again.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
-use redb::{Database, ReadableDatabase, TableDefinition};
+use redb::{Builder, Database, ReadableDatabase, TableDefinition, TableError};
 
 use super::{Batch, Store, StoreError};
 
@@ -16,7 +22,9 @@ const CACHE_BYTES: usize = 64 << 20;
 /// A [`Store`] in a file.
 #[derive(Debug)]
 pub struct Redb {
-    database: Database,
+    path: PathBuf,
+    /// `None` after it failed.
+    opened: Mutex<Option<Database>>,
 }
 
 impl Redb {
@@ -27,46 +35,68 @@ impl Redb {
     /// When the file cannot be created, is no store, is damaged, or belongs to
     /// another process that still runs.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
-        let opened = || -> Result<Self, redb::Error> {
-            let database = Database::builder()
-                .set_cache_size(CACHE_BYTES)
-                .create(path)?;
+        let opened = || -> Result<Database, redb::Error> {
+            let database = builder().create(path)?;
+            // Where there is a table nothing is written: a full disk does not keep it from beginning.
+            match database.begin_read()?.open_table(TABLE) {
+                Ok(_) => return Ok(database),
+                Err(TableError::TableDoesNotExist(_)) => {}
+                Err(error) => return Err(error.into()),
+            }
             let transaction = database.begin_write()?;
             transaction.open_table(TABLE)?;
             transaction.commit()?;
-            Ok(Self { database })
+            Ok(database)
         };
-        opened().map_err(|source| StoreError::Open {
-            path: path.to_owned(),
-            source: Box::new(source),
-        })
+        let path = path.to_owned();
+        match opened() {
+            Ok(database) => Ok(Self {
+                path,
+                opened: Mutex::new(Some(database)),
+            }),
+            Err(source) => Err(StoreError::Open {
+                path,
+                source: Box::new(source),
+            }),
+        }
+    }
+
+    /// Lets `work` have the database, which is opened anew if it failed before, or if `work` did not get to its end.
+    fn with<T>(
+        &self,
+        work: impl FnOnce(&Database) -> Result<T, redb::Error>,
+    ) -> Result<T, StoreError> {
+        let mut opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
+        let database = match opened.take() {
+            Some(database) => database,
+            // An empty one in its place would forget what was acknowledged, so none is begun.
+            None => builder()
+                .open(&self.path)
+                .map_err(|error| StoreError::Open {
+                    path: self.path.clone(),
+                    source: Box::new(error.into()),
+                })?,
+        };
+        match work(&database) {
+            Ok(done) => {
+                *opened = Some(database);
+                Ok(done)
+            }
+            Err(source) => Err(StoreError::Failed {
+                path: self.path.clone(),
+                source: Box::new(source),
+            }),
+        }
     }
 
     fn read<T>(
         &self,
         read: impl FnOnce(&redb::ReadOnlyTable<&[u8], &[u8]>) -> Result<T, redb::Error>,
     ) -> Result<T, StoreError> {
-        let found = || {
-            let table = self.database.begin_read()?.open_table(TABLE)?;
+        self.with(|database| {
+            let table = database.begin_read()?.open_table(TABLE)?;
             read(&table)
-        };
-        found().map_err(failed)
-    }
-
-    fn write(&self, batch: &Batch) -> Result<(), redb::Error> {
-        // A commit is durable unless asked otherwise: it returns after fsync.
-        let transaction = self.database.begin_write()?;
-        {
-            let mut table = transaction.open_table(TABLE)?;
-            for (key, value) in batch.changes() {
-                match value {
-                    Some(value) => drop(table.insert(key, value)?),
-                    None => drop(table.remove(key)?),
-                }
-            }
-        }
-        transaction.commit()?;
-        Ok(())
+        })
     }
 }
 
@@ -89,12 +119,30 @@ impl Store for Redb {
     }
 
     fn commit(&self, batch: &Batch) -> Result<(), StoreError> {
-        self.write(batch).map_err(failed)
+        self.with(|database| write(database, batch))
     }
 }
 
-fn failed(source: redb::Error) -> StoreError {
-    StoreError::Failed(Box::new(source))
+fn builder() -> Builder {
+    let mut builder = Database::builder();
+    builder.set_cache_size(CACHE_BYTES);
+    builder
+}
+
+fn write(database: &Database, batch: &Batch) -> Result<(), redb::Error> {
+    // A commit is durable unless asked otherwise: it returns after fsync.
+    let transaction = database.begin_write()?;
+    {
+        let mut table = transaction.open_table(TABLE)?;
+        for (key, value) in batch.changes() {
+            match value {
+                Some(value) => drop(table.insert(key, value)?),
+                None => drop(table.remove(key)?),
+            }
+        }
+    }
+    transaction.commit()?;
+    Ok(())
 }
 
 #[cfg(test)]

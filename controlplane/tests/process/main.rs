@@ -17,6 +17,7 @@ mod dashboard;
 mod decisions;
 mod discovery;
 mod flood;
+mod full;
 mod gates;
 mod guarded;
 #[path = "../hook/mod.rs"]

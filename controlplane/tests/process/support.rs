@@ -71,6 +71,32 @@ impl Home {
         command
     }
 
+    /// The folder with documents.
+    pub(crate) fn documents(&self) -> PathBuf {
+        self.folder.path().join("documents")
+    }
+
+    /// The file of the store.
+    pub(crate) fn store(&self) -> PathBuf {
+        self.folder.path().join("store")
+    }
+
+    /// As [`Home::start`], with what it says in the file `log`, too. Where it may not write it is told so, as on a full
+    /// disk, and not ended.
+    pub(crate) fn start_bounded(&self, log: &Path) -> Sloop {
+        let command = self.command();
+        let mut bounded = Command::new("sh");
+        bounded
+            .args(["-c", "trap '' XFSZ; exec \"$0\" \"$@\""])
+            .arg(program())
+            .args(command.get_args())
+            .env_remove("SLOOP_LOG")
+            .stdin(Stdio::null())
+            .stderr(Stdio::piped());
+        let log = fs::File::create(log).unwrap();
+        Sloop::wait_logged(bounded.spawn().unwrap(), log, SOON)
+    }
+
     /// As [`Home::start_with`], with all that it says, down to `trace`, in the file `log`, too.
     pub(crate) fn start_logged(&self, log: &Path, args: &[&str]) -> Sloop {
         let mut command = self.command();

@@ -9,8 +9,15 @@ use crate::metrics::Intake;
 use crate::store::Batch;
 
 impl Actor {
-    /// Takes reports in, to be answered when they are durable.
+    /// Takes reports in, to be answered when they are durable. None is taken while the store takes nothing.
     pub(super) fn take_arrivals(&mut self, arrivals: &mut Vec<Arrival>) {
+        if let Some(refusal) = self.refusal() {
+            for Arrival { answer, .. } in arrivals.drain(..) {
+                self.meters.ingest.report_put_off();
+                drop(answer.send(Err(refusal.clone())));
+            }
+            return;
+        }
         self.engine.advance(clock::wall());
         let lost = self.engine.lost();
         let mut answers = Vec::with_capacity(arrivals.len());

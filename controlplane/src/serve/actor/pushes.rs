@@ -5,14 +5,14 @@ use std::time::{Duration, Instant};
 
 use sloop_model::{BreakerMode, Mode, Policy, RetryRule, Rule, Scope, ShedRule, WallTime};
 use sloop_xds::fleet::Cohort;
-use sloop_xds::rollout::Wanted as Rollout;
 
+use super::Actor;
+use super::durable::Publish;
 use super::rollouts::Course;
-use super::{Actor, After};
 use crate::admin::api::Happened;
 use crate::clock;
 use crate::engine::Pace;
-use crate::publish::{Pushed, Wanted};
+use crate::publish::Wanted;
 
 /// Pushes to one cohort are at least this far apart. Each costs Envoy's main
 /// thread 5 ms and a kilobyte that it never gives back.
@@ -135,19 +135,23 @@ impl Actor {
             self.commits.add(prepared.batch, [], now);
             return false;
         };
-        let publish = After::Publish {
+        let publish = Publish {
             cohort: cohort.clone(),
             step: Box::new(step),
             changed: prepared.changed,
         };
-        self.commits.add(prepared.batch, [publish], now);
-        self.commits.hurry(now);
+        self.publish_after(prepared.batch, publish, now);
         true
     }
 
-    pub(super) fn publish(&mut self, cohort: &Cohort, step: Rollout, changed: &[Pushed]) {
+    pub(super) fn publish(&mut self, publish: Publish) {
+        let Publish {
+            cohort,
+            step,
+            changed,
+        } = publish;
         let now = clock::wall();
-        self.go(cohort, step, now);
+        self.go(&cohort, *step, now);
         for pushed in changed {
             self.meters.push.pushed(pushed.side);
             let happened = Happened::Push {

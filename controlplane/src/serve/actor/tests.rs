@@ -8,7 +8,7 @@ use sloop_controllers::ConfigSettings;
 use sloop_model::TraceSettings;
 use sloop_xds_protos::report::v1 as wire;
 use tokio::sync::broadcast::error::RecvError;
-use tokio::sync::{broadcast, mpsc};
+use tokio::sync::{broadcast, mpsc, oneshot};
 
 use super::super::watch::Update;
 use super::*;
@@ -181,4 +181,92 @@ async fn what_nodes_accepted_is_known_although_it_was_not_heard() {
     let accepted = actor.hub.accepted();
     let numbers: Vec<u64> = accepted["shop"]["shop-1"].values().copied().collect();
     assert_eq!(numbers, [1, 2]);
+}
+
+/// A disk that is full.
+#[derive(Debug, Default)]
+struct Full {
+    inside: InMemory,
+    is_full: AtomicBool,
+}
+
+impl Store for Full {
+    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        self.inside.get(key)
+    }
+
+    fn each(&self, prefix: &[u8], see: &mut dyn FnMut(&[u8], &[u8])) -> Result<(), StoreError> {
+        self.inside.each(prefix, see)
+    }
+
+    fn commit(&self, batch: &Batch) -> Result<(), StoreError> {
+        if self.is_full.load(Ordering::SeqCst) {
+            return Err(StoreError::Failed {
+                path: "/full".into(),
+                source: Box::new(redb::Error::Io(std::io::ErrorKind::StorageFull.into())),
+            });
+        }
+        self.inside.commit(batch)
+    }
+}
+
+/// Lets the batch that has gathered be written, as far as it can be.
+async fn commit(actor: &mut Actor) {
+    let due = actor.commits.due().unwrap();
+    actor.start_commit(due);
+    let ended = actor.commits.ended().await;
+    actor.conclude(ended);
+}
+
+#[tokio::test]
+async fn on_a_full_disk_nothing_is_taken_and_pushes_do_not_wait() {
+    let store = Arc::new(Full::default());
+    let mut actor = actor_on(Arc::clone(&store) as Arc<dyn Store>);
+    let report = |sequence| {
+        let request = wire::ReportRequest {
+            incarnation: 1,
+            sequence,
+            ..wire::ReportRequest::default()
+        };
+        let (answer, answered) = oneshot::channel();
+        let report = request.try_into().unwrap();
+        (vec![Arrival { report, answer }], answered)
+    };
+    let trouble = actor.trouble();
+    store.is_full.store(true, Ordering::SeqCst);
+    let (mut first, answered) = report(1);
+    actor.take_arrivals(&mut first);
+    actor.begin(Documents::default());
+    actor.meet(BTreeSet::from([Cohort::of_service("shop")]));
+    let node = SimulatedNode::connect(&actor.hub, "shop", "shop-1");
+    let pushed = |actor: &Actor| actor.hub.stages().len();
+    let now = Instant::now() + Duration::from_secs(2);
+    actor.step(now);
+    actor.push(now);
+    assert_eq!(pushed(&actor), 0, "that it fails is not known yet");
+    commit(&mut actor).await;
+    assert_eq!(pushed(&actor), 1);
+    let refused = answered.await.unwrap().unwrap_err();
+    assert_eq!(refused.code(), tonic::Code::Unavailable);
+    assert!(refused.message().starts_with("the store /full failed: "));
+    assert!(trouble.borrow().is_some());
+
+    let (mut second, mut answered) = report(1);
+    actor.take_arrivals(&mut second);
+    assert!(answered.try_recv().unwrap().is_err(), "at once");
+    actor.meet(BTreeSet::from([Cohort::of_service("till")]));
+    let later = now + Duration::from_secs(2);
+    actor.step(later);
+    actor.push(later);
+    assert_eq!(pushed(&actor), 2, "at once");
+    assert!(actor.commits.take_waiting().is_empty(), "nothing grows");
+    drop(node);
+
+    store.is_full.store(false, Ordering::SeqCst);
+    commit(&mut actor).await;
+    assert!(trouble.borrow().is_none());
+    let (mut third, answered) = report(1);
+    actor.take_arrivals(&mut third);
+    commit(&mut actor).await;
+    assert!(answered.await.unwrap().is_ok());
 }

@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use sloop_controllers::{NamedRoute, RouteSet};
 use sloop_model::{RouteName, ServiceName};
-use sloop_xds::rollout::{RolloutPace, Vms};
+use sloop_xds::rollout::{RolloutPace, Vms, Wanted as Rollout};
 use sloop_xds::{Resource, Snapshot, Version};
 
 use super::*;

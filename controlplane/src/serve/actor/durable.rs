@@ -1,0 +1,159 @@
+//! What must be durable first, and what becomes of it while the store takes nothing, as on a full disk.
+//!
+//! What others gave us to keep is not taken then: filters have their reports and send them again. What we tell sidecars
+//! does not wait: leases are renewed and faults withdrawn also without a store, and what a restart loses is the number of
+//! such a configuration, which it gets anew. Nothing here grows meanwhile but the batch that is tried again, in which each
+//! key is once.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use sloop_model::WallTime;
+use sloop_xds::fleet::Cohort;
+use sloop_xds::rollout::Wanted as Rollout;
+use sloop_xds_protos::report::v1::ReportResponse;
+use tokio::sync::oneshot;
+use tonic::Status;
+
+use super::super::commits::{CommitError, Ended};
+use super::Actor;
+use crate::clock;
+use crate::publish::Pushed;
+use crate::store::Batch;
+
+/// What is to be done when something is durable.
+#[derive(Debug)]
+pub(super) enum After {
+    Answer(
+        oneshot::Sender<Result<ReportResponse, Status>>,
+        ReportResponse,
+    ),
+    Publish(Publish),
+}
+
+/// What a cohort is pushed.
+#[derive(Debug)]
+pub(super) struct Publish {
+    pub(super) cohort: Cohort,
+    pub(super) step: Box<Rollout>,
+    pub(super) changed: Vec<Pushed>,
+}
+
+/// Why the store takes nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Trouble {
+    /// Since when.
+    pub(crate) since: WallTime,
+    /// In words, with the file.
+    pub(crate) reason: Arc<str>,
+}
+
+impl Actor {
+    /// Begins to write what has gathered, when it is time.
+    pub(super) fn start_commit(&mut self, now: Instant) {
+        if self.commits.due().is_some_and(|due| due <= now) {
+            self.commits.add(self.engine.changes(), [], now);
+        }
+        self.commits.start(now);
+    }
+
+    /// Pushes when `batch` is durable; at once while the store takes nothing.
+    pub(super) fn publish_after(&mut self, batch: Batch, publish: Publish, now: Instant) {
+        if self.commits.is_failing() {
+            self.commits.add(batch, [], now);
+            self.publish(publish);
+        } else {
+            self.commits.add(batch, [After::Publish(publish)], now);
+            self.commits.hurry(now);
+        }
+    }
+
+    /// Why reports are not taken, if they are not.
+    pub(super) fn refusal(&self) -> Option<Status> {
+        let trouble = self.trouble.borrow();
+        let reason = &trouble.as_ref()?.reason;
+        Some(Status::unavailable(format!("{reason}; report again")))
+    }
+
+    /// Does what was to be done when a batch is durable.
+    pub(super) fn conclude(&mut self, ended: Ended<After>) {
+        match ended.result {
+            Ok(took) => {
+                self.meters.ingest.committed(took);
+                self.recover();
+                for after in ended.then {
+                    match after {
+                        // The filter may have given up; it reports again.
+                        After::Answer(answer, response) => drop(answer.send(Ok(response))),
+                        After::Publish(publish) => self.publish(publish),
+                    }
+                }
+            }
+            Err(error) => {
+                self.meters.ingest.commit_failed();
+                self.fail(&error);
+                // What has gathered since, too: what is newer is pushed last.
+                let waiting = self.commits.take_waiting();
+                for after in ended.then.into_iter().chain(waiting) {
+                    match (after, self.refusal()) {
+                        (After::Answer(answer, _), Some(refusal)) => {
+                            drop(answer.send(Err(refusal)));
+                        }
+                        // Never: it has just failed. The filter reports again.
+                        (After::Answer(..), None) => {}
+                        (After::Publish(publish), _) => self.publish(publish),
+                    }
+                }
+            }
+        }
+    }
+
+    /// Makes everything durable that was taken in.
+    pub(super) async fn finish(mut self) {
+        self.commits.hurry(Instant::now());
+        self.start_commit(Instant::now());
+        while !self.commits.is_idle() {
+            let ended = self.commits.ended().await;
+            let failed = ended.result.is_err();
+            self.conclude(ended);
+            if failed {
+                return;
+            }
+            self.commits.hurry(Instant::now());
+            self.start_commit(Instant::now());
+        }
+    }
+
+    /// Says, the first time, that the store takes nothing.
+    fn fail(&mut self, error: &CommitError) {
+        if self.trouble.borrow().is_some() {
+            return;
+        }
+        let reason = whole(error);
+        tracing::error!(
+            reason,
+            "the store takes nothing; it is tried again, and reports wait at their filters"
+        );
+        self.meters.ingest.set_failing(true);
+        self.trouble.send_replace(Some(Trouble {
+            since: clock::wall(),
+            reason: reason.into(),
+        }));
+    }
+
+    /// Says, if it was said to take nothing, that the store takes what it is given.
+    fn recover(&mut self) {
+        let Some(trouble) = self.trouble.send_replace(None) else {
+            return;
+        };
+        let seconds = clock::wall().since(trouble.since).as_secs();
+        tracing::info!(seconds, "the store takes everything again");
+        self.meters.ingest.set_failing(false);
+    }
+}
+
+/// An error and its causes, in words.
+fn whole(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(error.source(), |error| error.source());
+    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
+}
