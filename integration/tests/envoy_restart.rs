@@ -1,4 +1,4 @@
-//! The control plane is killed and restarted while requests flow.
+//! The control plane is killed and restarted while requests flow, its disk is full, or it does not answer.
 //!
 //! The program is `$SLOOP`, else `target/debug/sloop`.
 #![cfg(feature = "envoy")]
@@ -13,6 +13,7 @@ mod support;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
@@ -52,7 +53,10 @@ fn program() -> PathBuf {
 }
 
 fn start(folder: &Path, listen: SocketAddr, admin: SocketAddr) -> Guarded {
-    Program::new("sloop", program())
+    // Where it may not write, it is told so and not ended.
+    Program::new("sloop", "/bin/sh")
+        .args(["-c", "trap '' XFSZ; exec \"$0\" \"$@\""])
+        .arg(program())
         .arg("serve")
         .arg("--documents")
         .arg(folder.join("documents"))
@@ -91,6 +95,34 @@ impl ControlPlane {
         eventually(SOON, "sloop is ready", async || {
             let answer = admin.get("/readyz").await.ok()?;
             (answer.status() == 200).then_some(())
+        })
+        .await
+        .unwrap();
+    }
+
+    /// Lets it write files up to so many bytes, also where they have more already.
+    fn limit(&self, bytes: &str) {
+        let set = Command::new("prlimit")
+            .args(["--pid", &self.running.id().to_string()])
+            .arg(format!("--fsize={bytes}:unlimited"))
+            .status();
+        assert!(set.expect("util-linux is installed").success());
+    }
+
+    fn signal(&self, signal: &str) {
+        let sent = Command::new("kill")
+            .args([signal, &self.running.id().to_string()])
+            .status();
+        assert!(sent.unwrap().success());
+    }
+
+    /// Waits until it says that it is ready, and `whether` it stores what it is given.
+    async fn says(&self, whether: &str) {
+        let admin = Caller::of(self.admin);
+        eventually(SOON, whether, async || {
+            let answer = admin.get("/readyz").await.ok()?;
+            let text = String::from_utf8_lossy(answer.body()).into_owned();
+            text.starts_with(whether).then_some(())
         })
         .await
         .unwrap();
@@ -268,6 +300,88 @@ async fn no_request_and_no_count_is_lost_over_delta() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_request_and_no_count_is_lost_over_state_of_the_world() {
     restarts_over(Variant::Sotw).await;
+}
+
+/// A sidecar whose control plane knows the route `pay` from it, what it counted so far, and the service behind it.
+async fn counting() -> (Upstream, ControlPlane, Sidecar, u64) {
+    let app = Upstream::start().await.unwrap();
+    let plane = ControlPlane::start().await;
+    let sidecar = Sidecar::start(app.address(), plane.listen, Variant::Delta).await;
+    eventually(SOON, "the route is known", async || {
+        sidecar.inbound.get("/pay").await.ok()?;
+        plane.counted().await
+    })
+    .await
+    .unwrap();
+    drop(app.take());
+    let before = settled(&plane).await;
+    (app, plane, sidecar, before)
+}
+
+/// Ends `load`, and fails if any of its requests did, or is not counted beyond `before`, or twice.
+async fn all_counted(load: Load, app: &Upstream, plane: &ControlPlane, before: u64) {
+    let (sent, failed) = load.stop().await;
+    assert_eq!(failed, 0, "of {sent} requests");
+    assert_eq!(u64::try_from(app.take().len()).unwrap(), sent);
+    let counted = eventually(SOON, "all requests are counted", async || {
+        let counted = plane.counted().await;
+        counted.filter(|counted| before + sent <= *counted)
+    });
+    assert_eq!(counted.await.unwrap(), before + sent);
+    assert_eq!(settled(plane).await, before + sent, "nothing comes twice");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_count_is_lost_on_a_full_disk_and_pushes_go_on() {
+    let (app, mut plane, sidecar, before) = counting().await;
+    let load = Load::start(&sidecar.inbound, 4);
+    load.flows().await;
+    for bytes in ["0", "4096"] {
+        plane.limit(bytes);
+        plane.says("ready, but for ").await;
+        load.flows().await;
+        let pushed = pushes(&sidecar).await.unwrap();
+        let folder = plane.folder.path().join("documents");
+        let text = documents(bytes.len().try_into().unwrap());
+        std::fs::write(folder.join("shop.new"), text).unwrap();
+        std::fs::rename(folder.join("shop.new"), folder.join("shop.yaml")).unwrap();
+        eventually(SOON, "what is declared is in force", async || {
+            pushes(&sidecar).await.filter(|now| pushed < *now)
+        })
+        .await
+        .unwrap();
+        load.flows().await;
+        plane.limit("unlimited");
+        plane.says("ready\n").await;
+        load.flows().await;
+    }
+    // Killed while there is no room: it knows what it acknowledged.
+    plane.limit("4096");
+    plane.says("ready, but for ").await;
+    load.flows().await;
+    plane.kill_and_restart().await;
+    load.flows().await;
+    all_counted(load, &app, &plane, before).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_count_is_lost_while_it_takes_reports_and_does_not_answer() {
+    let (app, plane, sidecar, before) = counting().await;
+    let load = Load::start(&sidecar.inbound, 4);
+    load.flows().await;
+    plane.signal("-STOP");
+    // Each worker gives a call up after five seconds.
+    eventually(2 * SOON, "calls are given up", async || {
+        let counts = sidecar.envoy.stats(r"^cluster\..*\.upstream_rq_timeout$");
+        let counts = counts.await.ok()?;
+        let given_up: u64 = counts.iter().map(|(_, count)| count).sum();
+        (4 <= given_up).then_some(())
+    })
+    .await
+    .unwrap();
+    plane.signal("-CONT");
+    load.flows().await;
+    all_counted(load, &app, &plane, before).await;
 }
 
 /// The filter of the inbound side as Envoy has it: its configuration, without when it heard of it.
