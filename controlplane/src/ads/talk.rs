@@ -86,9 +86,8 @@ impl<'a, S: Stream> Talk<'a, S> {
         };
         let (Verdict::Acknowledged(sent) | Verdict::Refused { sent, .. }) = &verdict;
         self.unanswered.answered(sent);
-        // That a client took what it had already says nothing of pushes.
-        let is_of_heartbeat = matches!(&verdict, Verdict::Acknowledged(sent) if sent.is_heartbeat);
-        if !is_of_heartbeat {
+        // That a client took what it had already, or had lost it by then, says nothing of pushes.
+        if !sent.is_heartbeat {
             self.news.settled = Some(self.explained(verdict));
         }
         Ok(())

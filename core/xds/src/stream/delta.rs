@@ -91,8 +91,8 @@ impl DeltaStream {
         })
     }
 
-    /// What still holds, of the first type of which that is to be said. Not while the client refuses: which of
-    /// the resources it has is not known then.
+    /// What still holds, of the first type of which that is to be said. Not what the client refused, nor what came with
+    /// it: whether it has these is not known.
     fn heartbeat(&mut self, snapshot: &Snapshot) -> Option<Response> {
         self.types.iter_mut().find_map(|(kind, state)| {
             let of_type = snapshot.of_type(kind.type_url())?;
@@ -103,7 +103,7 @@ impl DeltaStream {
                 .wanted(of_type)
                 .filter(|it| it.ttl().is_some() && !state.is_news(it) && !state.is_refused(it))
                 .collect();
-            if with.is_empty() || state.is_refusing {
+            if with.is_empty() {
                 return None;
             }
             let fields = with.iter().filter_map(|it| it.as_delta_heartbeat());
@@ -153,11 +153,8 @@ impl Stream for DeltaStream {
             .in_flight
             .take_if(|sent| sent.nonce == request.response_nonce);
         if let Some(sent) = &settled {
-            state.is_refusing = request.error_detail.is_some();
             state.is_arriving = false;
-            if state.is_refusing && !sent.is_heartbeat {
-                state.refused.extend(sent.resources.iter().cloned());
-            }
+            state.settle(sent, request.error_detail.is_some());
         }
         if is_new {
             state.begin(&request, &kind, self.legacy);
@@ -213,6 +210,20 @@ impl TypeState {
         let wanted = &self.subscription;
         self.has.retain(|name, _| wanted.covers(name));
         self.is_arriving = !kind.outlives().is_empty() && !self.has.is_empty();
+    }
+
+    /// Hears what the client says of `sent`.
+    fn settle(&mut self, sent: &Sent, is_refused: bool) {
+        let resources = sent.resources.iter();
+        if !sent.is_heartbeat {
+            self.is_refusing = is_refused;
+            if is_refused {
+                self.refused.extend(resources.cloned());
+            }
+        } else if is_refused {
+            // Something of it has expired meanwhile, and holds again when it comes whole.
+            self.due.extend(resources.map(|(name, _)| name.clone()));
+        }
     }
 
     fn change(&mut self, request: &DeltaDiscoveryRequest) {

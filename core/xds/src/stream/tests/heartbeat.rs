@@ -47,12 +47,34 @@ struct DiscoveryResponse {
     resources: Vec<Any>,
 }
 
-/// One filter with this content, which lives for 30 s.
-fn mortal(content: &str) -> Snapshot {
-    let resource = Resource::new(Kind::EXTENSION, "a", content.as_bytes());
+fn lives(name: &str, content: &str) -> Resource {
+    let resource = Resource::new(Kind::EXTENSION, name, content.as_bytes());
     let resource = resource.with_ttl(Duration::from_millis(30_500));
     assert_eq!(resource.value(), content.as_bytes());
-    Snapshot::builder().with(resource).build()
+    resource
+}
+
+/// One filter with this content, which lives for 30 s.
+fn mortal(content: &str) -> Snapshot {
+    Snapshot::builder().with(lives("a", content)).build()
+}
+
+/// Another one beside it.
+fn mortals(a: &str, b: &str) -> Snapshot {
+    let with = Snapshot::builder().with(lives("a", a));
+    with.with(lives("b", b)).build()
+}
+
+impl DeltaClient {
+    /// What the next heartbeat is about, as `nonce: names`.
+    fn beats(&mut self, snapshot: &Snapshot) -> String {
+        self.stream.beat();
+        let Some(response) = self.stream.next(snapshot) else {
+            return String::new();
+        };
+        assert!(response.sent.is_heartbeat);
+        format!("{}: {}", response.sent.nonce, said(&response))
+    }
 }
 
 fn bytes(response: &Response) -> Vec<u8> {
@@ -108,6 +130,40 @@ fn heartbeats_of_delta_name_what_the_client_has_and_no_more() {
         "3: a",
         "what changed comes whole"
     );
+}
+
+#[test]
+fn what_a_client_has_lives_on_while_it_refuses_something_else() {
+    let mut client = DeltaClient::new("ecds");
+    client.change("a b", "");
+    assert_eq!(client.hears(&mortals("1", "1")), "1: a b");
+    client.change("", "1");
+    let now = mortals("1", "2");
+    assert_eq!(client.hears(&now), "2: b");
+    client.answer("", "2", refusal("no"));
+    assert_eq!(client.beats(&now), "3: a", "not what it refused");
+    client.change("", "3");
+    assert!(!client.stream.is_in_force(&now), "it refuses still");
+    assert_eq!(client.beats(&now), "4: a");
+    client.change("", "4");
+    assert_eq!(client.hears(&mortals("1", "3")), "5: b");
+}
+
+#[test]
+fn what_expired_before_its_heartbeat_came_is_sent_whole() {
+    let now = mortals("1", "1");
+    let mut client = DeltaClient::new("ecds");
+    client.change("a b", "");
+    client.hears(&now);
+    client.change("", "1");
+    assert_eq!(client.beats(&now), "2: a b");
+    client.answer("", "2", refusal("no"));
+    let whole = client.stream.next(&now).unwrap();
+    assert!(!whole.sent.is_heartbeat);
+    assert_eq!(said(&whole), "a b");
+    client.answer("", "3", refusal("no"));
+    assert_eq!(client.hears(&now), "", "once, and not for ever");
+    assert_eq!(client.beats(&now), "");
 }
 
 #[test]
