@@ -136,8 +136,53 @@ fn values(text: &str, name: &str) -> BTreeMap<String, u64> {
     lines.collect()
 }
 
+/// What Istio's agent writes into the bootstrap of a sidecar whose `extraStatTags` are these
+/// labels: one pattern for each of them, no tag of Envoy's own, and statistics only of
+/// some prefixes, of which that of Wasm is one.
+fn istio_stats() -> Value {
+    let tags = stats_tags().into_iter().map(|tag| {
+        let name = tag["tag_name"].as_str().unwrap();
+        json!({"tag_name": name, "regex": format!(r"({name}=\.=(.*?);\.;)")})
+    });
+    let of_envoy = [
+        (
+            "cluster_name",
+            r"^cluster\.((.+?(\..+?\.svc\.cluster\.local)?)\.)",
+        ),
+        (
+            "response_code",
+            r"(response_code=\.=(.+?);\.;)|_rq(_(\.d{3}))$",
+        ),
+        ("wasm_filter", r"(wasm_filter\.(.+?)\.)"),
+    ];
+    let of_envoy = of_envoy.map(|(name, regex)| json!({"tag_name": name, "regex": regex}));
+    let prefixes = [
+        "reporter=",
+        "component",
+        "cluster_manager",
+        "listener_manager",
+        "server",
+        "wasm",
+    ];
+    json!({
+        "use_all_default_tags": false,
+        "stats_tags": of_envoy.into_iter().chain(tags).collect::<Vec<_>>(),
+        "stats_matcher": {"inclusion_list": {"patterns": prefixes.map(|it| json!({"prefix": it}))}},
+    })
+}
+
 #[tokio::test]
 async fn prometheus_sees_labels_and_counts() {
+    assert_eq!(stats_tags().len(), 9);
+    labels_and_counts_are_seen(json!({"stats_tags": stats_tags()})).await;
+}
+
+#[tokio::test]
+async fn prometheus_sees_them_by_the_patterns_of_istio() {
+    labels_and_counts_are_seen(istio_stats()).await;
+}
+
+async fn labels_and_counts_are_seen(stats: Value) {
     let app = Upstream::start().await.unwrap();
     let running = Fixed {
         server: json!({
@@ -145,12 +190,11 @@ async fn prometheus_sees_labels_and_counts() {
             "scopes": [{"service": "shop", "route": "pay", "match": [{"path": {"prefix": "/pay"}}],
                         "objectives": [{"id": {"slo": "fast", "index": 0}}]}],
         }),
-        bootstrap: json!({"stats_config": {"stats_tags": stats_tags()}}),
+        bootstrap: json!({"stats_config": stats}),
         ..Fixed::of(app.address())
     }
     .start()
     .await;
-    assert_eq!(stats_tags().len(), 9);
     let caller = running.caller();
     caller.statuses("/pay", 30).await.unwrap();
     app.answer(http::StatusCode::NOT_FOUND);
