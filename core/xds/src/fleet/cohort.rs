@@ -4,6 +4,7 @@ use core::fmt;
 use std::collections::BTreeSet;
 
 use super::Condition;
+use super::text::Escaped;
 
 /// Nodes of one service for which the same conditions hold.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -25,10 +26,11 @@ impl Cohort {
     }
 }
 
-/// As people see it: `edge`, or `edge{zone=a,tier=gold}`.
+/// As people see it, and as the store names it: `edge`, or `edge{zone=a,tier=gold}`. No two are written alike: what
+/// could be read as one of the signs between has a `\` before it.
 impl fmt::Display for Cohort {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&self.service)?;
+        write!(formatter, "{}", Escaped(&self.service, "{},"))?;
         if self.holds.is_empty() {
             return Ok(());
         }

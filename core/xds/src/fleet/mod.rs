@@ -12,6 +12,7 @@
 mod cohort;
 mod reference;
 mod selector;
+mod text;
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -3,6 +3,7 @@
 use core::fmt;
 
 use super::Cohort;
+use super::text::Escaped;
 use crate::Node;
 
 /// Something that holds for a node or not.
@@ -38,16 +39,31 @@ impl Condition {
     }
 }
 
+/// As it stands in the name of a [`Cohort`].
 impl fmt::Display for Condition {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Id(id) => write!(formatter, "id={id}"),
-            Self::Metadata(name, value) => write!(formatter, "{name}={value}"),
-            Self::Region(region) => write!(formatter, "region={region}"),
-            Self::Zone(zone) => write!(formatter, "zone={zone}"),
-            Self::SubZone(sub_zone) => write!(formatter, "sub_zone={sub_zone}"),
-        }
+        let (name, value) = match self {
+            Self::Id(id) => ("id", id),
+            Self::Metadata(name, value) => {
+                if is_of_something_else(name) {
+                    formatter.write_str(METADATA)?;
+                }
+                (name.as_str(), value)
+            }
+            Self::Region(region) => ("region", region),
+            Self::Zone(zone) => ("zone", zone),
+            Self::SubZone(sub_zone) => ("sub_zone", sub_zone),
+        };
+        let (name, value) = (Escaped(name, "{},="), Escaped(value, "{},"));
+        write!(formatter, "{name}={value}")
     }
+}
+
+/// What metadata are called that have the name of something else.
+const METADATA: &str = "metadata.";
+
+fn is_of_something_else(name: &str) -> bool {
+    ["id", "region", "zone", "sub_zone"].contains(&name) || name.starts_with(METADATA)
 }
 
 /// Chooses nodes. What is empty asks for nothing; an empty selector chooses all nodes.

@@ -182,3 +182,45 @@ proptest! {
         }
     }
 }
+
+/// Texts of the signs that mean something, so that they meet.
+fn text() -> impl Strategy<Value = String> {
+    let name = prop::sample::select(vec!["id", "zone", "a", "metadata.zone", "metadata.id"]);
+    prop_oneof![name.prop_map(str::to_owned), r"[a\\{},=]{0,4}"]
+}
+
+fn cohort() -> impl Strategy<Value = Cohort> {
+    let condition = prop_oneof![
+        text().prop_map(Condition::Id),
+        (text(), text()).prop_map(|(name, value)| Condition::Metadata(name, value)),
+        text().prop_map(Condition::Region),
+        text().prop_map(Condition::Zone),
+        text().prop_map(Condition::SubZone),
+    ];
+    let holds = prop::collection::btree_set(condition, 0..3);
+    (text(), holds).prop_map(|(service, holds)| Cohort { service, holds })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(20_000))]
+
+    #[test]
+    fn no_two_cohorts_have_the_same_name(one in cohort(), other in cohort()) {
+        prop_assert_eq!(one == other, one.to_string() == other.to_string());
+    }
+}
+
+#[test]
+fn cohorts_have_the_names_that_people_expect() {
+    let of = |service: &str, holds: &[Condition]| Cohort {
+        service: service.to_owned(),
+        holds: holds.iter().cloned().collect(),
+    };
+    let text = |name: &str| name.to_owned();
+    let tier = Condition::Metadata(text("app.kubernetes.io/tier"), text("gold"));
+    let both = of("edge", &[Condition::Zone(text("a")), tier]);
+    assert_eq!(both.to_string(), "edge{app.kubernetes.io/tier=gold,zone=a}");
+    let zone = Condition::Metadata(text("zone"), text("a"));
+    assert_eq!(of("edge", &[zone]).to_string(), "edge{metadata.zone=a}");
+    assert_eq!(of("edge{zone=a}", &[]).to_string(), r"edge\{zone=a\}");
+}
