@@ -84,7 +84,7 @@ const GIB: u64 = 1 << 30;
 /// Filters cut reports to [`ReportSettings::BYTES_MAX`], but for a scope more: what they send must be taken.
 const REPORT_BYTES_MIN: u64 = 2 * ReportSettings::BYTES_MAX as u64;
 
-const ALL: [Named; 37] = [
+const ALL: [Named; 39] = [
     named!("connections", (1, MILLION), door.connections_max: count),
     named!("connections_per_identity", (1, MILLION), door.connections_per_identity_max: count),
     named!("handshakes", (1, 100_000), door.handshakes_max: count),
@@ -112,6 +112,8 @@ const ALL: [Named; 37] = [
     named!("types", (1, 1_000), ads.stream.types_max: count),
     named!("names", (1, MILLION), ads.stream.names_max: count),
     named!("name_bytes", (1, 64 << 10), ads.stream.name_bytes_max: count),
+    named!("names_room_bytes", (1 << 20, 64 * GIB), ads.names_room: count),
+    named!("names_room_per_identity_bytes", (1 << 20, 64 * GIB), ads.names_room_per_identity: count),
     named!("stall_ms", (1_000, HOUR_MS), ads.stall_max: ms),
     named!("stream_window_bytes", (16 << 10, GIB), ads.stream_window_bytes: count),
     named!("keep_alive_ms", (100, HOUR_MS), ads.keep_alive_gap: ms),

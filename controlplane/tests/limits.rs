@@ -217,6 +217,32 @@ async fn a_stream_ends_that_asks_for_too_much() {
 }
 
 #[tokio::test]
+async fn names_that_streams_keep_have_a_bound_together() {
+    let served = Served::with(&["names_room_bytes=1048576"]).await;
+    let long: Vec<String> = (0..200).map(|it| format!("{it:01000}")).collect();
+    let long: Vec<&str> = long.iter().map(String::as_str).collect();
+    // Each is kept as asked for, and as not answered yet.
+    let two = ["a", "b"].map(|type_url| asks("shop", type_url, &long));
+    let mut one = served.stream(two.to_vec()).await.unwrap();
+    let mut other = served.stream(two.to_vec()).await.unwrap();
+    let refused = timeout(SOON, async {
+        tokio::select! {
+            said = one.message() => said,
+            said = other.message() => said,
+        }
+    });
+    let refused = refused.await.expect("one of them ends").unwrap_err();
+    assert_eq!(refused.code(), Code::ResourceExhausted);
+    assert_eq!(refused.message(), "there is no room for so many names");
+    assert_eq!(served.hits("names_room"), 1);
+    // Who names little has room.
+    let little = asks("shop", "a", &["b"]);
+    let mut little = served.stream(vec![little]).await.unwrap();
+    let ended = timeout(Duration::from_millis(300), little.message()).await;
+    assert!(ended.is_err(), "it goes on: {ended:?}");
+}
+
+#[tokio::test]
 async fn streams_and_groups_have_a_largest_number() {
     let served = Served::with(&["streams=2", "groups=1"]).await;
     let ask = |cluster: &str| vec![asks(cluster, "a", &[])];

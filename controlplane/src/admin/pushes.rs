@@ -22,12 +22,16 @@ pub(super) fn pushes(hub: &Hub) -> Vec<PushStatus> {
         })
         .collect();
     let mut streams = hub.nodes();
-    streams.sort_by(|a, b| a.id.cmp(&b.id));
-    for stream in &streams {
+    streams.sort_by(|a, b| (&a.cohort, &a.id).cmp(&(&b.cohort, &b.id)));
+    let of_one = |a: &NodeStatus, b: &NodeStatus| a.cohort == b.cohort && a.id == b.id;
+    for node in streams.chunk_by(of_one) {
+        let Some(NodeStatus { cohort, .. }) = node.first() else {
+            continue;
+        };
         let status = groups
-            .entry(stream.cohort.clone())
-            .or_insert_with(|| nobody(&stream.cohort, Stage::Settled));
-        add(status, stream);
+            .entry(cohort.clone())
+            .or_insert_with(|| nobody(cohort, Stage::Settled));
+        add(status, node);
     }
     groups.into_values().collect()
 }
@@ -45,16 +49,19 @@ fn nobody(cohort: &Cohort, stage: Stage) -> PushStatus {
     }
 }
 
-fn add(status: &mut PushStatus, node: &NodeStatus) {
+/// Adds a node, which has what it should have when it has it on all of its streams.
+fn add(status: &mut PushStatus, streams: &[NodeStatus]) {
+    let is_refusing = |node: &NodeStatus| node.types.values().any(|it| it.is_refusing);
     status.nodes += 1;
-    status.refusing += usize::from(node.types.values().any(|it| it.is_refusing));
-    let took = node.standing.took();
-    let took = took.and_then(|took| u64::try_from(took.as_millis()).ok());
-    status.slowest_ms = status.slowest_ms.max(took);
-    if node.standing.has().is_some() {
+    status.refusing += usize::from(streams.iter().any(is_refusing));
+    let took = streams.iter().filter_map(|node| node.standing.took());
+    let took = took.filter_map(|took| u64::try_from(took.as_millis()).ok());
+    status.slowest_ms = status.slowest_ms.max(took.max());
+    if streams.iter().all(|node| node.standing.has().is_some()) {
         status.in_force += 1;
     } else if status.behind.len() < NAMED_MAX {
-        status.behind.push(node.id.clone());
+        let id = streams.iter().map(|node| &node.id).take(1);
+        status.behind.extend(id.cloned());
     }
 }
 

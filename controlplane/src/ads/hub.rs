@@ -213,6 +213,11 @@ impl Connection {
         self.room.end();
     }
 
+    /// Makes room for names of the stream, `beyond` what each may keep.
+    pub(super) fn keep_names(&self, beyond: usize) -> Result<(), Status> {
+        self.room.keep_names(beyond)
+    }
+
     /// Whether who is on the stream may be a sidecar of `service`, as things stand.
     pub(super) fn check(&self, service: &str) -> Result<(), Status> {
         self.room.check(service)

@@ -44,6 +44,10 @@ pub struct AdsLimits {
     pub load_clusters_max: usize,
     /// Requests per second that the load reports of a node may count.
     pub load_requests_per_second: u32,
+    /// Bytes of names and versions that are kept for streams which named much, of all clients.
+    pub names_room: usize,
+    /// The same of all clients with one identity, which only TLS gives.
+    pub names_room_per_identity: usize,
     /// What one stream may ask for.
     pub stream: StreamLimits,
     /// How long a client may leave a response unanswered, after which its connection ends, and a
@@ -94,6 +98,10 @@ impl Default for AdsLimits {
             load_clusters_max: 4_096,
             // As of a scope of a sidecar: many times what an Envoy passes on.
             load_requests_per_second: 1_000_000,
+            // Five thousand gateways with a thousand names each.
+            names_room: 1 << 30,
+            // Whoever has one certificate leaves as much to others.
+            names_room_per_identity: 512 << 20,
             stream: StreamLimits::default(),
             // Envoy answers at once, or within 15 s where it waits for endpoints of clusters.
             stall_max: Duration::from_secs(60),

@@ -17,6 +17,7 @@ mod heartbeats;
 mod hub;
 mod limits;
 mod loads;
+mod names;
 mod news;
 mod nodes;
 mod place;

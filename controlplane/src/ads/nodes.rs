@@ -8,6 +8,7 @@ use sloop_xds::fleet::Cohort;
 
 use super::beginnings::{Beginnings, Whose};
 use super::limits::AdsLimits;
+use super::names::NamesRoom;
 use super::status::{NodeStatus, StreamId};
 use crate::door::{Limit, Peer};
 
@@ -21,6 +22,7 @@ pub(super) struct Nodes {
     streams: usize,
     /// Of those of workloads that proved who they are.
     by_identity: BTreeMap<SpiffeId, usize>,
+    names: NamesRoom,
     by_stream: BTreeMap<StreamId, NodeStatus>,
     /// The same streams by what their nodes get: a look at one cohort costs no more than its nodes.
     by_cohort: BTreeMap<Cohort, BTreeSet<StreamId>>,
@@ -51,6 +53,17 @@ impl Nodes {
         self.streams += 1;
         self.last += 1;
         Ok(self.last)
+    }
+
+    /// Makes room for names of a stream of `peer`, `beyond` what each may keep, if there is some within `limits`.
+    pub(super) fn keep_names(
+        &mut self,
+        limits: &AdsLimits,
+        (stream, peer): (StreamId, Option<&Peer>),
+        beyond: usize,
+    ) -> Result<(), Limit> {
+        let identity = peer.and_then(Peer::identity);
+        self.names.keep(limits, (stream, identity), beyond)
     }
 
     /// Notes who is on a stream.
@@ -89,11 +102,6 @@ impl Nodes {
         self.by_stream.values_mut().for_each(change);
     }
 
-    /// How many there are.
-    pub(super) fn len(&self) -> usize {
-        self.by_stream.len()
-    }
-
     /// All, by stream.
     pub(super) fn all(&self) -> impl Iterator<Item = &NodeStatus> {
         self.by_stream.values()
@@ -119,6 +127,7 @@ impl Nodes {
     /// Gives the room of a stream of `peer` back.
     pub(super) fn end(&mut self, stream: StreamId, peer: Option<&Peer>) {
         self.leave(stream);
+        self.names.leave(stream, peer.and_then(Peer::identity));
         self.streams = self.streams.saturating_sub(1);
         if let Some(identity) = peer.and_then(Peer::identity)
             && let Some(own) = self.by_identity.get_mut(identity)
@@ -215,6 +224,21 @@ mod tests {
             (vec![2], vec![3])
         );
         assert_eq!(nodes.by_cohort.len(), 2, "nothing is kept of who is gone");
-        assert_eq!(nodes.len(), nodes.all().count());
+    }
+
+    #[test]
+    fn names_of_a_stream_that_is_gone_leave_their_room_to_others() {
+        let limits = AdsLimits {
+            names_room: 100,
+            ..AdsLimits::default()
+        };
+        let mut nodes = Nodes::default();
+        let [first, second] =
+            [(), ()].map(|()| nodes.begin(&limits, None, WallTime::default()).unwrap());
+        assert_eq!(nodes.keep_names(&limits, (first, None), 60), Ok(()));
+        let kept = nodes.keep_names(&limits, (second, None), 60);
+        assert_eq!(kept, Err(Limit::NamesRoom));
+        nodes.end(first, None);
+        assert_eq!(nodes.keep_names(&limits, (second, None), 60), Ok(()));
     }
 }

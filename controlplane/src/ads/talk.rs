@@ -8,6 +8,7 @@ use tonic::Status;
 
 use super::grpc::ToClient;
 use super::hub::{Connection, Hub};
+use super::names::NamesRoom;
 use super::news::News;
 use super::place::Place;
 use super::reason;
@@ -27,6 +28,8 @@ pub(super) struct Talk<'a, S> {
     /// Whether a response may be due. Checked when the connection has room for one.
     pub(super) may_owe: bool,
     news: News,
+    /// Room for names that it was given, beyond what each stream may keep.
+    names_beyond: usize,
     /// How the node stands, as it was noted last.
     stands: Option<(Version, bool)>,
 }
@@ -41,6 +44,7 @@ impl<'a, S: Stream> Talk<'a, S> {
             unanswered: Unanswered::default(),
             may_owe: true,
             news: News::default(),
+            names_beyond: 0,
             stands: None,
         };
         talk.was_moved();
@@ -81,7 +85,9 @@ impl<'a, S: Stream> Talk<'a, S> {
             None => request,
         };
         self.may_owe = true;
-        let Some(verdict) = self.stream.take(request).map_err(refuse)? else {
+        let verdict = self.stream.take(request).map_err(refuse)?;
+        self.keep_names()?;
+        let Some(verdict) = verdict else {
             return Ok(());
         };
         let (Verdict::Acknowledged(sent) | Verdict::Refused { sent, .. }) = &verdict;
@@ -89,6 +95,16 @@ impl<'a, S: Stream> Talk<'a, S> {
         // That a client took what it had already, or had lost it by then, says nothing of pushes.
         if !sent.is_heartbeat {
             self.news.settled = Some(self.explained(verdict));
+        }
+        Ok(())
+    }
+
+    /// Has room for the names that are kept for the client, or is refused.
+    fn keep_names(&mut self) -> Result<(), Status> {
+        let beyond = NamesRoom::beyond_free(self.stream.names_bytes());
+        if beyond != self.names_beyond {
+            self.connection.keep_names(beyond)?;
+            self.names_beyond = beyond;
         }
         Ok(())
     }

@@ -98,6 +98,10 @@ pub enum Limit {
     Names,
     /// [`sloop_xds::StreamLimits::name_bytes_max`].
     NameBytes,
+    /// [`crate::ads::AdsLimits::names_room`].
+    NamesRoom,
+    /// [`crate::ads::AdsLimits::names_room_per_identity`].
+    NamesRoomPerIdentity,
     /// [`crate::ads::AdsLimits::stall_max`]; the connection was ended.
     Stall,
     /// [`crate::ingest::ReportLimits::bytes_max`].
@@ -147,6 +151,8 @@ impl Limit {
             Self::Types => "types",
             Self::Names => "names",
             Self::NameBytes => "name_bytes",
+            Self::NamesRoom => "names_room",
+            Self::NamesRoomPerIdentity => "names_room_per_identity",
             Self::Stall => "stall",
             Self::ReportBytes => "report_bytes",
             Self::ReportTime => "report_time",

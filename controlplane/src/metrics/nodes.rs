@@ -2,8 +2,6 @@
 //!
 //! By group, of which the hub has a maximum (`groups` in *Limits*): one that is gone is not shown any more.
 
-use std::collections::BTreeMap;
-
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::{AsyncInstrument, Meter};
 use sloop_xds::Kind;
@@ -67,30 +65,18 @@ pub fn observe_nodes(meter: &Meter, hub: &Hub, shown: watch::Receiver<Shown>) {
 }
 
 fn behind(observer: &dyn AsyncInstrument<u64>, hub: &Hub) {
-    let mut behind: BTreeMap<Cohort, usize> = BTreeMap::new();
-    hub.look_at_nodes(|node| {
-        let nodes = match behind.get_mut(&node.cohort) {
-            Some(nodes) => nodes,
-            None => behind.entry(node.cohort.clone()).or_default(),
-        };
-        *nodes += usize::from(node.standing.behind_since().is_some());
-    });
+    let behind = hub.count_by(|node| [((), node.standing.behind_since().is_some())]);
     for (cohort, nodes) in behind {
+        let nodes = nodes.into_values().sum();
         observer.observe(count(nodes), &[group(&cohort)]);
     }
 }
 
 fn refusing(observer: &dyn AsyncInstrument<u64>, hub: &Hub) {
-    let mut refusing: BTreeMap<Cohort, BTreeMap<&'static str, usize>> = BTreeMap::new();
-    hub.look_at_nodes(|node| {
-        let types = match refusing.get_mut(&node.cohort) {
-            Some(types) => types,
-            None => refusing.entry(node.cohort.clone()).or_default(),
-        };
-        for (type_url, status) in &node.types {
-            let nodes = types.entry(Kind::of(type_url).word()).or_default();
-            *nodes += usize::from(status.is_refusing);
-        }
+    let refusing = hub.count_by(|node| {
+        let types = node.types.iter();
+        let refusing = types.map(|(url, status)| (Kind::of(url).word(), status.is_refusing));
+        refusing.collect::<Vec<_>>()
     });
     for (cohort, types) in refusing {
         for (word, nodes) in types {

@@ -50,6 +50,14 @@ impl Room {
         }
     }
 
+    /// Makes room for names of the stream, `beyond` what each may keep.
+    pub(super) fn keep_names(&self, beyond: usize) -> Result<(), Status> {
+        let limits = self.hub.limits();
+        let of = (self.stream, self.peer.as_ref());
+        let kept = self.hub.lock_nodes().keep_names(limits, of, beyond);
+        kept.map_err(|limit| self.hub.hit(limit, "there is no room for so many names"))
+    }
+
     /// Whether who is on the stream may be a sidecar of `service`, as things stand.
     pub(in crate::ads) fn check(&self, service: &str) -> Result<(), Status> {
         let Some(peer) = &self.peer else {

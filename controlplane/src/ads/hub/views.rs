@@ -1,6 +1,6 @@
 //! How nodes stand, and how changes to them do.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use sloop_model::Side;
 use sloop_xds::fleet::Cohort;
@@ -17,15 +17,37 @@ impl Hub {
         self.lock_nodes().all().cloned().collect()
     }
 
-    /// How many nodes are connected.
+    /// How many nodes are connected, each of which may have several streams.
     #[must_use]
     pub fn count_nodes(&self) -> usize {
-        self.lock_nodes().len()
+        let nodes = self.lock_nodes();
+        let ids = nodes.all().map(|node| (&node.group, &node.id));
+        ids.collect::<BTreeSet<_>>().len()
     }
 
-    /// Looks at each node that is connected. Meanwhile nothing is noted of any.
-    pub fn look_at_nodes(&self, look: impl FnMut(&NodeStatus)) {
-        self.lock_nodes().all().for_each(look);
+    /// Of how many nodes `holds` says that a thing holds on any of their streams, by cohort and thing. A thing of which
+    /// it says for a node that it does not hold is counted as of none.
+    #[must_use]
+    pub fn count_by<T: Ord, I: IntoIterator<Item = (T, bool)>>(
+        &self,
+        holds: impl Fn(&NodeStatus) -> I,
+    ) -> Vec<(Cohort, BTreeMap<T, usize>)> {
+        let nodes = self.lock_nodes();
+        let mut ids: BTreeMap<&Cohort, BTreeMap<T, BTreeSet<&str>>> = BTreeMap::new();
+        for node in nodes.all() {
+            let of_cohort = ids.entry(&node.cohort).or_default();
+            for (thing, it_holds) in holds(node) {
+                let of_thing = of_cohort.entry(thing).or_default();
+                if it_holds {
+                    of_thing.insert(&node.id);
+                }
+            }
+        }
+        let counts = ids.into_iter().map(|(cohort, things)| {
+            let counts = things.into_iter().map(|(thing, ids)| (thing, ids.len()));
+            (cohort.clone(), counts.collect())
+        });
+        counts.collect()
     }
 
     /// How the nodes of `cohort` stand with what they should have, by id.

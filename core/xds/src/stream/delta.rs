@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::order::{Standing, is_in_force, may_remove, must_wait};
-use super::{Nonces, Response, Sent, Stream, StreamLimits, Verdict, Violation};
+use super::{Nonces, Response, Sent, Stream, StreamLimits, Verdict, Violation, kept_bytes};
 use crate::subscription::{Subscription, WILDCARD};
 use crate::{
     DeltaDiscoveryRequest, Kind, LegacyWildcard, Node, Resource, Snapshot, TypeSnapshot, Version,
@@ -184,6 +184,12 @@ impl Stream for DeltaStream {
         self.types.values_mut().for_each(|state| state.beats = true);
     }
 
+    fn names_bytes(&self) -> usize {
+        let owed = self.owed.iter().map(|name| kept_bytes(name)).sum::<usize>();
+        let of_types = self.types.values().map(|state| state.names_bytes());
+        owed + of_types.sum::<usize>()
+    }
+
     fn is_in_force(&self, snapshot: &Snapshot) -> bool {
         is_in_force(&self.types, snapshot)
     }
@@ -210,6 +216,15 @@ impl TypeState {
         let wanted = &self.subscription;
         self.has.retain(|name, _| wanted.covers(name));
         self.is_arriving = !kind.outlives().is_empty() && !self.has.is_empty();
+    }
+
+    fn names_bytes(&self) -> usize {
+        let due = self.due.iter().map(|name| kept_bytes(name));
+        let had = |(name, version): (&String, &Version)| {
+            kept_bytes(name).saturating_add(version.as_str().len())
+        };
+        let has = self.has.iter().map(had);
+        self.subscription.bytes() + due.sum::<usize>() + has.sum::<usize>()
     }
 
     /// Hears what the client says of `sent`.

@@ -60,6 +60,9 @@ pub trait Stream {
     /// It is time to say that what the client has still holds, where that has a time to live.
     fn beat(&mut self);
 
+    /// Bytes that are kept of names and versions because the client said them, with what keeps each.
+    fn names_bytes(&self) -> usize;
+
     /// Whether the client runs with all that it asked for of `snapshot`, as far as it has said.
     fn is_in_force(&self, snapshot: &Snapshot) -> bool;
 }
@@ -168,6 +171,13 @@ impl StreamLimits {
             None => Ok(()),
         }
     }
+}
+
+/// Bytes of a text that is kept, with what keeps it.
+pub(crate) const fn kept_bytes(text: &str) -> usize {
+    /// A text's own, its place in a map, and what the allocator adds.
+    const BESIDE: usize = 64;
+    BESIDE + text.len()
 }
 
 /// Draws nonces: unique within a stream, which is all that they must be.

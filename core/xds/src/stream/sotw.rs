@@ -167,6 +167,11 @@ impl Stream for SotwStream {
     /// Nothing has a time to live here ([`Resource::with_ttl`]).
     fn beat(&mut self) {}
 
+    fn names_bytes(&self) -> usize {
+        let of_types = self.types.values();
+        of_types.map(|state| state.subscription.bytes()).sum()
+    }
+
     fn is_in_force(&self, snapshot: &Snapshot) -> bool {
         is_in_force(&self.types, snapshot)
     }
