@@ -47,6 +47,11 @@ pub(super) enum Refusal {
     /// Whoever asks did not show what is wanted.
     #[error("show a token, as `Authorization: Bearer TOKEN`; sloop does with --token-file")]
     Stranger,
+    /// Everybody is let in, but not by pages of names that lead here.
+    #[error(
+        "{0:?} is no name of this machine's own; ask 127.0.0.1 or localhost, or have the API ask for tokens (--token-file)"
+    )]
+    OtherHost(String),
     /// The store and the documents are not loaded yet.
     #[error("the store and the documents are not loaded yet")]
     Loading,
@@ -64,6 +69,7 @@ impl Refusal {
             Self::NoSuch { .. } | Self::NoSuchPath(_) => StatusCode::NOT_FOUND,
             Self::Query(_) => StatusCode::BAD_REQUEST,
             Self::Stranger => StatusCode::UNAUTHORIZED,
+            Self::OtherHost(_) => StatusCode::MISDIRECTED_REQUEST,
             Self::Documents(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::Change(NotChanged::Store(error)) if error.is_full() => {
                 StatusCode::INSUFFICIENT_STORAGE

@@ -66,6 +66,25 @@ async fn pages_in_a_browser_give_no_orders_where_nobody_else_is_asked_for_anythi
 }
 
 #[tokio::test]
+async fn pages_of_names_that_lead_here_read_nothing() {
+    let sloop = Home::new().start();
+    let port = sloop.http.port();
+    let get = async |host: &str, path: &str| {
+        let client = Client::builder(TokioExecutor::new())
+            .set_host(false)
+            .build_http::<Empty<Bytes>>();
+        let request = http::Request::get(format!("http://{}{path}", sloop.http));
+        let request = request.header("host", format!("{host}:{port}"));
+        let response = client.request(request.body(Empty::new()).unwrap());
+        response.await.unwrap().status().as_u16()
+    };
+    assert_eq!(get("evil.example", "/v1/nodes").await, 421);
+    assert_eq!(get("evil.example", "/healthz").await, 200);
+    assert_eq!(get("localhost", "/v1/nodes").await, 200);
+    assert_eq!(get("[::1]", "/v1/nodes").await, 200);
+}
+
+#[tokio::test]
 async fn with_tokens_only_who_shows_one_is_answered() {
     let (files, file) = tokens(&format!("# people\n{TOKEN}\n"));
     let home = Home::new();
