@@ -25,6 +25,9 @@ const BREAKER_KEPT: Duration = Duration::from_secs(60 * 60);
 /// VMs kept: ten thousand sidecars of four workers.
 const VMS_MAX: usize = 40_000;
 
+/// So many make room at a time, so that not every newcomer costs a look at all.
+const MAKE_ROOM: usize = VMS_MAX / 100;
+
 /// Scopes of one VM of which breakers, and levels of shedding, are kept: many more than its two filters can have.
 const SCOPES_MAX: usize = 8 * FilterConfig::SCOPES_MAX;
 
@@ -76,7 +79,7 @@ impl Fleet {
     /// Takes in a report that came at `now`, and says what is new in it.
     pub fn take(&mut self, report: &Report, now: WallTime) -> Vec<Told> {
         if !self.vms.contains_key(&report.incarnation) && self.vms.len() >= VMS_MAX {
-            self.forget_quietest();
+            self.make_room();
         }
         let vm = self.vms.entry(report.incarnation).or_insert_with(|| Vm {
             node: report.node.clone(),
@@ -247,14 +250,22 @@ impl Fleet {
             .collect()
     }
 
-    fn forget_quietest(&mut self) {
-        let quietest = self
-            .vms
-            .iter()
-            .min_by_key(|(_, vm)| vm.reported)
-            .map(|(incarnation, _)| *incarnation);
-        if let Some(vm) = quietest.and_then(|incarnation| self.vms.remove(&incarnation)) {
-            vm.leave(&mut self.counted);
+    /// Forgets the quietest VMs of the group that has most: whoever makes VMs up takes the room of its own.
+    fn make_room(&mut self) {
+        let mut groups: BTreeMap<&str, Vec<(WallTime, u64)>> = BTreeMap::new();
+        for (incarnation, vm) in &self.vms {
+            let of_group = groups.entry(&vm.group).or_default();
+            of_group.push((vm.reported, *incarnation));
+        }
+        let mut largest = groups
+            .into_values()
+            .max_by_key(Vec::len)
+            .unwrap_or_default();
+        largest.sort_unstable();
+        for (_, incarnation) in largest.into_iter().take(MAKE_ROOM) {
+            if let Some(vm) = self.vms.remove(&incarnation) {
+                vm.leave(&mut self.counted);
+            }
         }
     }
 }
@@ -543,8 +554,35 @@ mod tests {
             "not mentioned for an hour"
         );
         guards(&mut fleet, 2, &[("pay", Some(Open))], 5_000);
-        fleet.forget_quietest();
+        fleet.make_room();
         assert_eq!(fleet.counted, Breakers::default());
+    }
+
+    #[test]
+    fn who_makes_vms_up_takes_the_room_of_its_own() {
+        let mut fleet = Fleet::default();
+        let mut report = |group: &str, incarnation: u64, second: u64| {
+            let request = wire::ReportRequest {
+                incarnation,
+                sequence: 1,
+                ..wire::ReportRequest::default()
+            };
+            let mut report = Report::try_from(request).unwrap();
+            group.clone_into(&mut report.group);
+            fleet.take(&report, at(second));
+            fleet.vms.len()
+        };
+        for incarnation in 1..=5 {
+            report("quiet", incarnation, 0);
+        }
+        let made_up = 2 * VMS_MAX as u64;
+        for incarnation in 0..made_up {
+            assert!(report("loud", 10 + incarnation, 1 + incarnation) <= VMS_MAX);
+        }
+        let of = |group: &str| fleet.vms.values().filter(|vm| vm.group == group).count();
+        assert_eq!(of("quiet"), 5);
+        assert!(VMS_MAX - MAKE_ROOM <= of("loud") + 5);
+        assert!(fleet.vms.contains_key(&(9 + made_up)), "the newest");
     }
 
     #[test]

@@ -46,6 +46,12 @@ impl World {
 
     fn forget_scope(&mut self, scope: &Scope) {
         if let Some(state) = self.scopes.remove(scope) {
+            if let Entry::Occupied(mut by) = self.scopes_by.entry(state.reporter) {
+                *by.get_mut() -= 1;
+                if *by.get() == 0 {
+                    by.remove();
+                }
+            }
             self.gone.push(Cell::Scope(state.totals).key());
         }
         if let Entry::Occupied(mut scopes) = self.scopes_of.entry(scope.service.clone()) {

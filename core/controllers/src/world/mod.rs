@@ -59,6 +59,8 @@ pub struct World {
     scopes: BTreeMap<Scope, ScopeState>,
     /// The scopes of each service, so that a question about one does not look at all.
     scopes_of: BTreeMap<ServiceName, BTreeSet<Scope>>,
+    /// How many scopes each service was the first to report on.
+    scopes_by: BTreeMap<String, usize>,
     /// The scopes on which sidecars' breakers opened by themselves lately.
     opened: BTreeSet<Scope>,
     vms: BTreeMap<(String, u64), Vm>,
@@ -88,6 +90,9 @@ impl World {
     pub const OBJECTIVES_MAX: usize = 20_000;
     /// Scopes that are counted: twice as many as the largest mesh that we aim at has.
     pub const SCOPES_MAX: usize = 40_000;
+    /// Of these, scopes that the sidecars of one service were the first to report on: whoever makes names up leaves room to
+    /// others.
+    pub const SCOPES_BY_SERVICE_MAX: usize = Self::SCOPES_MAX / 4;
     /// VMs that are remembered: two for each sidecar of such a mesh.
     pub const VMS_MAX: usize = 40_000;
 

@@ -124,6 +124,8 @@ pub(super) struct ScopeState {
     pub(super) is_changed: bool,
     /// Requests that are evidence, and those that were served.
     pub(super) fleet: Fleet,
+    /// The service whose sidecars reported on it first; its own when that is not known any more.
+    pub(super) reporter: String,
     /// Which sidecars' breakers opened by what they saw themselves, and when their report said so.
     opened: BTreeMap<String, WallTime>,
 }
@@ -133,8 +135,8 @@ impl ScopeState {
     const OPENED_MAX: usize = 5_000;
 
     /// Nothing happened yet.
-    pub(super) fn new(scope: Scope) -> Self {
-        Self::restored(ScopeTotals {
+    pub(super) fn new(scope: Scope, reporter: &str) -> Self {
+        let totals = ScopeTotals {
             scope,
             requests: 0,
             outcomes: [0; Outcome::ALL.len()],
@@ -147,13 +149,20 @@ impl ScopeState {
             shed: Weighed::default(),
             denied: Weighed::default(),
             reported: WallTime::default(),
-        })
+        };
+        Self::of(totals, reporter.to_owned())
     }
 
     /// `totals` happened before this process began.
-    pub(super) const fn restored(totals: ScopeTotals) -> Self {
+    pub(super) fn restored(totals: ScopeTotals) -> Self {
+        let reporter = totals.scope.service.as_str().to_owned();
+        Self::of(totals, reporter)
+    }
+
+    const fn of(totals: ScopeTotals, reporter: String) -> Self {
         Self {
             totals,
+            reporter,
             is_changed: false,
             fleet: Fleet::new(),
             opened: BTreeMap::new(),
@@ -264,6 +273,14 @@ impl ScopeState {
     }
 }
 
+/// The service whose sidecar reports on `scope`.
+fn reporter<'a>(seen_by: SeenBy<'a>, scope: &'a Scope) -> &'a str {
+    if seen_by.service.is_empty() {
+        return scope.service.as_str();
+    }
+    seen_by.service
+}
+
 impl World {
     /// Adds what a VM saw on a scope.
     pub(super) fn observe_scope(&mut self, seen_by: SeenBy<'_>, counts: &ScopeCounts) {
@@ -271,8 +288,9 @@ impl World {
             if state.add(seen_by, counts) {
                 self.opened.insert(counts.scope.clone());
             }
-        } else if self.scopes.len() < Self::SCOPES_MAX {
-            let mut state = ScopeState::new(counts.scope.clone());
+        } else if self.has_room_for_scope(reporter(seen_by, &counts.scope)) {
+            let reporter = reporter(seen_by, &counts.scope);
+            let mut state = ScopeState::new(counts.scope.clone(), reporter);
             if state.add(seen_by, counts) {
                 self.opened.insert(counts.scope.clone());
             }
@@ -283,10 +301,17 @@ impl World {
         }
     }
 
+    /// Whether sidecars of `service` may be the first to report on one more.
+    fn has_room_for_scope(&self, service: &str) -> bool {
+        let own = self.scopes_by.get(service).copied().unwrap_or_default();
+        own < Self::SCOPES_BY_SERVICE_MAX && self.scopes.len() < Self::SCOPES_MAX
+    }
+
     pub(super) fn insert_scope(&mut self, state: ScopeState) {
         let scope = state.totals.scope.clone();
         let scopes_of = self.scopes_of.entry(scope.service.clone()).or_default();
         scopes_of.insert(scope.clone());
+        *self.scopes_by.entry(state.reporter.clone()).or_default() += 1;
         self.scopes.insert(scope, state);
     }
 }
@@ -301,7 +326,7 @@ mod tests {
 
     /// What `reports` of (second, passed, bad, refused) say of the refused: bad in thousandths, and not known.
     fn weighed(reports: &[(u64, u64, u64, u64)]) -> (u64, u64) {
-        let mut state = ScopeState::new(scope());
+        let mut state = ScopeState::new(scope(), "a");
         for &(second, passed, bad, refused) in reports {
             let to = WallTime::from_millis(1_700_000_000_000 + second * 1_000);
             let seen_by = SeenBy {
@@ -344,7 +369,7 @@ mod tests {
 
     #[test]
     fn what_was_shed_and_denied_is_weighed_for_itself() {
-        let mut state = ScopeState::new(scope());
+        let mut state = ScopeState::new(scope(), "a");
         let to = WallTime::from_millis(1_700_000_000_000);
         let seen_by = SeenBy {
             node: "n",

@@ -150,6 +150,37 @@ fn a_vm_has_no_more_breakers_than_two_filters_could() {
 }
 
 #[test]
+fn who_makes_scopes_up_leaves_room_to_others() {
+    let mut world = World::default();
+    world.begin_step(at(10));
+    let mut report = |reporter: &str, service: &str, routes: core::ops::Range<usize>| {
+        let mut observation = saw(9, 10);
+        reporter.clone_into(&mut observation.sidecar.service);
+        let scopes = routes.map(|route| {
+            let mut scope = scope(&format!("r{route}"));
+            scope.service = ServiceName::try_from(service).unwrap();
+            ScopeCounts {
+                requests: 1,
+                ..ScopeCounts::nothing(scope)
+            }
+        });
+        observation.scopes = scopes.collect();
+        world.observe(observation);
+        (world.scopes.len(), world.lost().over_cap)
+    };
+    let most = World::SCOPES_BY_SERVICE_MAX;
+    assert_eq!(report("loud", "payments", 0..most), (most, 0));
+    assert_eq!(
+        report("loud", "orders", 0..3),
+        (most, 3),
+        "by whatever name"
+    );
+    assert_eq!(report("loud", "payments", 0..most), (most, 3), "known ones");
+    assert_eq!(report("quiet", "orders", 0..3), (most + 3, 3));
+    assert_eq!(report("", "old", 0..3), (most + 6, 3));
+}
+
+#[test]
 fn names_that_nobody_reports_on_for_ninety_days_make_room() {
     let day = 86_400;
     let mut world = World::default();
@@ -167,6 +198,7 @@ fn names_that_nobody_reports_on_for_ninety_days_make_room() {
         world.begin_step(at(91 * day + hour * 3_600));
     }
     assert!(world.series.is_empty() && world.scopes.is_empty() && world.scopes_of.is_empty());
+    assert!(world.scopes_by.is_empty());
     let gone = world.take_gone();
     let is_ours = |key: &&String| key.starts_with("budget") || key.starts_with("scope");
     for key in stored.iter().filter(is_ours) {
