@@ -156,6 +156,7 @@ impl Report {
             side: applied.side,
             module: applied.module,
             version: applied.version.clone(),
+            is_configured: applied.generation != 0,
         };
         Observed {
             node: &self.node,

@@ -96,6 +96,21 @@ pub struct FilterReading {
     /// The version of the service that the sidecar belongs to, if it says so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<DimensionValue>,
+    /// Whether it runs with what was sent to it, and not with what its Envoy began with.
+    #[serde(default = "yes", skip_serializing_if = "is_yes")]
+    pub is_configured: bool,
+}
+
+const fn yes() -> bool {
+    true
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde calls it with a reference"
+)]
+const fn is_yes(it: &bool) -> bool {
+    *it
 }
 
 impl SidecarReading {

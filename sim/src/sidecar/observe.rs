@@ -31,6 +31,7 @@ fn filter_reading(status: &FilterStatus) -> FilterReading {
         side: status.side,
         module: Module::Answers,
         version: status.version.clone(),
+        is_configured: true,
     }
 }
 

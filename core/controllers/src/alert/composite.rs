@@ -36,8 +36,15 @@ impl AlertIntent {
         let rate = composite.rate(length);
         let level = composite.reachable(self.threshold);
         let is_below = rate.most.is_some_and(|most| most < level);
-        // All are known, and of none anything was bad.
-        let is_clean = rate.most.is_some() && rate.burn == Some(0.0);
+        // All of the time of all is known, and of none anything was bad, nor may come to be in a slice that is not over.
+        let is_whole = |index: u32| {
+            let reading = world.reading(&slo.objective_id(index), now.before(length));
+            reading.is_some_and(|it| it.is_whole(length))
+        };
+        let mut members = (0..).zip(&slo.objectives);
+        let is_clean = rate.burn == Some(0.0)
+            && composite.is_settled(length)
+            && members.all(|(index, _)| is_whole(index));
         let holds = self.compared(level < rate.least, is_below, is_clean);
         let summary = if composite.is_known(length) {
             self.burn_in_words(rate, length)

@@ -205,7 +205,7 @@ impl AlertIntent {
         // No slice is over yet, while requests come: that says nothing of how they end.
         let is_idle = tally.units().total == 0 && tally.requests.total == 0;
         let is_below = tally.stays_below(level) || is_idle;
-        self.compared(is_above, is_below, tally.is_clean())
+        self.compared(is_above, is_below, counted.is_whole && tally.is_clean())
     }
 
     /// For how long the condition must hold before anybody is told.
@@ -302,6 +302,8 @@ struct Counted {
     tally: Tally,
     /// In how long a time.
     length: Duration,
+    /// Whether somebody reported on all of it.
+    is_whole: bool,
     /// The share of bad requests that a slice which is good as a whole may have; nothing where there are no such slices.
     allowed_in_slice: Option<f64>,
 }
@@ -313,19 +315,21 @@ impl Counted {
         let lookback = Duration::from_millis(intent.lookback_ms);
         let mut slices = intent.slices.iter();
         let Some((_, slicing)) = slices.find(|(index, _)| *index == objective.index) else {
-            let counts = world.reading(objective, since(lookback))?.counts;
+            let reading = world.reading(objective, since(lookback))?;
             return Some(Self {
-                tally: Tally::of_requests(counts),
+                tally: Tally::of_requests(reading.counts),
                 length: lookback,
+                is_whole: reading.is_whole(lookback),
                 allowed_in_slice: None,
             });
         };
         let length = lookback.max(slicing.length());
-        let counts = world.reading(objective, since(length))?.counts;
+        let reading = world.reading(objective, since(length))?;
         let sum = world.slices(objective)?.since(world.now(), since(length));
         Some(Self {
-            tally: Tally::of_slices(counts, sum, *slicing),
+            tally: Tally::of_slices(reading.counts, sum, *slicing),
             length,
+            is_whole: reading.is_whole(length),
             allowed_in_slice: slicing.target().map(|target| 1.0 - target),
         })
     }

@@ -178,6 +178,11 @@ fn it_ends_after_a_whole_clean_window_also_where_little_is_asked() {
             if fired < 20 && (361..425).contains(&ended)),
         "{given:?}"
     );
+    // Nobody reported for an hour, so of most of the window nothing is known.
+    let bad = (0..60).map(|at| second(at, 1));
+    let returned = (0..60).map(|at| second(at, 0));
+    let given = changes(&quiet, bad.chain([None; 3_600]).chain(returned));
+    assert!(matches!(given[..], [(_, Breaching, Firing)]), "{given:?}");
     // One bad request in each window is not clean, and no end.
     let now_and_then = (0..1_000).map(|at| second(at, u64::from(at < 60 || at % 200 == 0)));
     let given = changes(&quiet, now_and_then);

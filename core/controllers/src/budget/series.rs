@@ -29,6 +29,8 @@ pub(crate) struct Series {
     pub(crate) fleets: BTreeMap<Scope, Fleet>,
     /// What those ever saw that made room.
     fleets_gone: Counts,
+    /// Whether some may have become idle since it was looked for one that can make room.
+    has_idled: bool,
 }
 
 /// What is known of a window.
@@ -38,6 +40,17 @@ pub(crate) struct Reading {
     pub(crate) counts: Counts,
     /// The share of its time that somebody reported on, `0.0..=1.0`.
     pub(crate) covered: f64,
+}
+
+impl Reading {
+    /// Filters report once a minute at the latest: for as long it is not known yet what happens now.
+    const NOT_YET: Duration = Duration::from_secs(64);
+
+    /// Whether somebody reported on all of a window of this `length`, but for what cannot be known yet, and on half of it at least.
+    pub(crate) fn is_whole(&self, length: Duration) -> bool {
+        let unknown = length.mul_f64((1.0 - self.covered).clamp(0.0, 1.0));
+        0.5 <= self.covered && unknown <= Self::NOT_YET
+    }
 }
 
 impl Default for Series {
@@ -54,6 +67,7 @@ impl Default for Series {
             entered: Counts::default(),
             fleets: BTreeMap::new(),
             fleets_gone: Counts::default(),
+            has_idled: false,
         }
     }
 }
@@ -95,7 +109,8 @@ impl Series {
         if let Some(fleet) = self.fleets.get_mut(scope) {
             return fleet.add(seen_by, counts);
         }
-        if FilterConfig::SCOPES_MAX <= self.fleets.len() {
+        if FilterConfig::SCOPES_MAX <= self.fleets.len() && self.has_idled {
+            self.has_idled = false;
             let idle = self.fleets.extract_if(.., |_, fleet| fleet.is_idle());
             let idle = idle.map(|(_, fleet)| fleet.ever());
             self.fleets_gone = idle.fold(self.fleets_gone, Counts::plus);
@@ -104,6 +119,14 @@ impl Series {
             let fleet = self.fleets.entry(scope.clone()).or_default();
             fleet.add(seen_by, counts);
         }
+    }
+
+    /// Forgets of the fleets what is no longer asked for.
+    pub(crate) fn forget_idle(&mut self, now: WallTime) {
+        self.fleets
+            .values_mut()
+            .for_each(|fleet| fleet.forget_idle(now));
+        self.has_idled = true;
     }
 
     /// All that sidecars counted just now, ever since the process began: whoever looks again sees what is new.

@@ -239,6 +239,7 @@ impl Lab {
                     side: Side::Server,
                     module,
                     version,
+                    is_configured: true,
                 }],
             },
             from: at(self.second - 1),

@@ -206,7 +206,7 @@ impl<'a> Composite<'a> {
     }
 
     /// Whether it is complete, and of no objective requests came in it without a slice being over.
-    fn is_settled(&self, length: Duration) -> bool {
+    pub(crate) fn is_settled(&self, length: Duration) -> bool {
         let mut tallies = self.members.iter().map(|it| it.measured.last(length));
         self.is_complete(length) && tallies.all(|it| it.is_none_or(|tally| !tally.is_open()))
     }

@@ -74,13 +74,19 @@ mod tests {
     /// A world with one SLO.
     struct Mesh {
         world: World,
+        /// Whether filters run with what was sent to them.
+        are_configured: bool,
         controllers: Controllers,
     }
 
     impl Mesh {
         fn new(world: World) -> Self {
             let controllers = Controllers::with_all();
-            Self { world, controllers }
+            Self {
+                world,
+                are_configured: true,
+                controllers,
+            }
         }
 
         /// Declares that requests to `service` count, as seen from `side`, of these callers.
@@ -121,6 +127,7 @@ mod tests {
                 side,
                 module: Module::Requests,
                 version: None,
+                is_configured: self.are_configured,
             });
             self.world.observe(Observation {
                 node: format!("{service}-1"),
@@ -180,7 +187,11 @@ mod tests {
         mesh.declare("checkout", Side::Server, &[]);
         mesh.reports(100, "cart", None);
         assert_eq!(mesh.known(), (None, false));
+        mesh.are_configured = false;
         mesh.reports(101, "checkout", None);
+        assert_eq!(mesh.known(), (None, false), "it knows of no objective");
+        mesh.are_configured = true;
+        mesh.reports(102, "checkout", None);
         assert_eq!(mesh.known(), (Some(0), true));
     }
 

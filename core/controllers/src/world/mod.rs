@@ -383,8 +383,8 @@ impl World {
         let now = self.now;
         self.vms
             .retain(|_, vm| now.since(vm.at) <= Self::VM_MAX_AGE);
-        for fleet in self.series.values_mut().flat_map(|s| s.fleets.values_mut()) {
-            fleet.forget_idle(now);
+        for series in self.series.values_mut() {
+            series.forget_idle(now);
         }
         for state in self.scopes.values_mut() {
             state.forget_idle(now);

@@ -65,13 +65,16 @@ impl Sources {
         }
     }
 
-    /// The objectives that `sidecar` surely counts for, by what it says it is.
+    /// The objectives that `sidecar` surely counts for, by what it says it is. With what its Envoy began with it counts for none.
     pub(super) fn counted_by(
         &self,
         sidecar: &SidecarReading,
     ) -> impl Iterator<Item = &ObjectiveId> {
         let counted = self.counted_by.get(&sidecar.service).into_iter().flatten();
-        let has = |side: Side| sidecar.filters.iter().any(|filter| filter.side == side);
+        let has = |side: Side| {
+            let mut filters = sidecar.filters.iter();
+            filters.any(|filter| filter.side == side && filter.is_configured)
+        };
         let here = counted.filter(move |(side, _)| has(*side));
         here.map(|(_, id)| id)
     }

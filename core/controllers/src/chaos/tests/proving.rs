@@ -141,6 +141,7 @@ impl Sidecar<'_> {
                     side: self.scope.side,
                     module: self.runs.0,
                     version: self.runs.1.and_then(version),
+                    is_configured: true,
                 }],
             },
             from: at(second - 1),
