@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use http::Uri;
 use sloop_controllers::{
-    CompositeStatus, ExperimentStatus, ObjectiveStatus, PairStatus, SloStatus,
+    BurnStatus, CompositeStatus, ExperimentStatus, ObjectiveStatus, PairStatus, SloStatus,
 };
 
 use super::super::lines::{Line, lines};
@@ -103,7 +103,7 @@ fn rates(before: Option<&Look>, now: &Look) -> Vec<Option<f64>> {
 pub(super) enum State {
     /// Sloop does not count what it is about.
     Elsewhere,
-    /// Nobody reported.
+    /// Nobody reported, or not lately.
     Unknown,
     /// The budget lasts.
     Well,
@@ -126,7 +126,7 @@ impl State {
         match composite.left_share {
             Some(..=0.0) => Self::Gone,
             Some(_) | None if is_burning(&composite.pairs) => Self::Burning,
-            Some(_) if composite.is_complete => Self::Well,
+            Some(_) if composite.is_complete && is_heard_together(&composite.pairs) => Self::Well,
             Some(_) | None => Self::Unknown,
         }
     }
@@ -139,7 +139,7 @@ impl State {
         match objective.budget {
             Some(budget) if budget.left_share <= 0.0 && 0 < budget.spent => Self::Gone,
             Some(_) if is_burning || objective.change.is_some() => Self::Burning,
-            Some(_) if objective.counts.is_some() => Self::Well,
+            Some(_) if objective.counts.is_some() && is_heard(&objective.burn) => Self::Well,
             Some(_) | None => Self::Unknown,
         }
     }
@@ -154,6 +154,22 @@ impl State {
             Self::Gone => "gone",
         }
     }
+}
+
+/// Windows at whose end somebody must have been heard of, in milliseconds: a sidecar may be silent for a minute.
+const LATELY_MS: u64 = 300_000;
+
+/// Whether anybody reported lately: what the budget knows may be of hours ago.
+fn is_heard(burn: &[BurnStatus]) -> bool {
+    let mut lately = burn.iter().filter(|it| it.window_ms <= LATELY_MS);
+    burn.is_empty() || lately.any(|it| it.counts.is_some())
+}
+
+/// The same of all objectives of a composite.
+fn is_heard_together(pairs: &[PairStatus]) -> bool {
+    let lately = |(place, pair): (usize, &PairStatus)| place == 0 || pair.short_ms <= LATELY_MS;
+    let mut lately = pairs.iter().enumerate().filter(|it| lately(*it));
+    pairs.is_empty() || lately.any(|(_, pair)| pair.burning.is_some())
 }
 
 fn is_burning(pairs: &[PairStatus]) -> bool {

@@ -75,12 +75,43 @@ fn a_composite_has_a_line_of_its_own() {
         (Some(0.4), (Some(false), true), "████░░░░░░ 40%", "well"),
         (Some(0.4), (Some(true), true), "████░░░░░░ 40%", "burning"),
         (Some(-0.5), (Some(true), true), "░░░░░░░░░░ -50%", "gone"),
+        (Some(0.4), (None, true), "████░░░░░░ 40%", "not known"),
         (Some(0.4), (None, false), "████░░░░░░ ≤40%", "not known"),
         (None, (None, false), "░░░░░░░░░░ -", "not known"),
     ] {
         let line = line(left, pair);
         assert!(line.contains(shows) && line.contains("2.0 (5m)"), "{line}");
         assert!(line.ends_with(state), "{line}");
+    }
+}
+
+#[test]
+fn an_objective_of_which_nobody_reported_lately_is_not_known() {
+    let line = |windows: &[(u64, Option<u64>)]| {
+        let mut look = look();
+        let windows = windows.iter().map(|(window_ms, total)| {
+            let counts = total.map(|total| json!({"total": total, "good": total}));
+            json!({"window_ms": window_ms, "counts": counts, "burn": null, "low": null, "high": null})
+        });
+        let burn = windows.collect::<Vec<_>>().into();
+        look.slos[0].objectives[0].burn = serde_json::from_value(burn).unwrap();
+        let mut shown = Shown::of(&Uri::from_static("http://127.0.0.1:9902"));
+        shown.take(Ok(look));
+        let lines = drawn(&shown, Choice::default(), 120, 30);
+        lines[place(&lines, "a-well")].clone()
+    };
+    for (windows, state) in [
+        (
+            &[(5_000, None), (300_000, None), (3_600_000, Some(9))],
+            "not known",
+        ),
+        (
+            &[(5_000, None), (300_000, Some(0)), (3_600_000, Some(0))],
+            "well",
+        ),
+    ] {
+        let line = line(windows);
+        assert!(line.ends_with(state) && line.contains("60%"), "{line}");
     }
 }
 
