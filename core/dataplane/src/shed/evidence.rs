@@ -7,6 +7,7 @@ use sloop_model::Share;
 /// The score test of a share, which is the lower end of Wilson's interval
 /// (Wilson 1927) solved for the limit, in integers: with `p` for the limit it
 /// asks for `(bad - p * total)^2 > 9 * p * (1 - p) * total`.
+#[inline(never)]
 pub(super) fn surely_exceeds(bad: u64, total: u64, limit: Share) -> bool {
     let limit = u128::from(u16::from(limit));
     let (bad, total) = (u128::from(bad.min(1 << 40)), u128::from(total.min(1 << 40)));

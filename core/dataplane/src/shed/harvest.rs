@@ -36,6 +36,7 @@ impl Harvest {
     /// Whether this one, over `time`, is surely worse than what `other` promised: fewer good ones by a tenth and by
     /// three standard deviations of chance, and a smaller part of what was wanted. The second, because where less is
     /// wanted less comes in; the first, because of more that is wanted a full service cannot serve more.
+    #[inline(never)]
     pub(super) fn is_worse_than(self, other: Self, time: Duration) -> bool {
         let (good, wanted) = (u128::from(self.good), u128::from(self.wanted));
         let (other_good, other_wanted) = (u128::from(other.good), u128::from(other.wanted));
@@ -72,6 +73,7 @@ impl Reaping {
     }
 
     /// What came in, and over how long.
+    #[inline(never)]
     pub(super) fn finish(self) -> (Harvest, Duration) {
         let micros = micros(self.elapsed).max(1);
         let per_period = |count: u64| {

@@ -74,6 +74,7 @@ impl Queue {
 
     /// Requests that would have come at `level` if nobody repeated what was shed: callers that do make what comes
     /// grow with the level, and then a share of it says nothing. What passed is a known share of what is wanted.
+    #[inline(never)]
     fn wanted(seen: &Seen, level: Share) -> u64 {
         let passing = u64::from(u16::from(level.rest()));
         let whole = u64::from(u16::from(Share::WHOLE));
@@ -218,6 +219,7 @@ impl Queue {
     }
 }
 
+#[inline(never)]
 fn share_to_shed(wanted: Smooth, done: Smooth, drain: i64) -> i64 {
     let whole = i64::from(u16::from(Share::WHOLE));
     let wanted = to_i64(wanted.scaled());

@@ -17,6 +17,7 @@ impl Smooth {
     const MAX: u64 = 1 << 32;
 
     /// Adds a value.
+    #[inline(never)]
     pub(super) fn learn(&mut self, value: u64) {
         let value = value.min(Self::MAX) * Self::ONE;
         self.scaled = Some(match self.scaled {
