@@ -45,7 +45,7 @@ mod words;
 
 use core::time::Duration;
 
-use sloop_model::{BreakerMode, BreakerRule, LateOutcomes, Outcome, Time};
+use sloop_model::{BreakerMode, BreakerRule, BreakerWindow, LateOutcomes, Outcome, Time};
 
 pub use board::{Heard, Opening, Told};
 use pending::Pending;
@@ -70,6 +70,8 @@ pub struct Breaker {
     relapses: u32,
     /// While probing, and open after it, the probes; else what [`BreakerRule::window`] says.
     window: Window,
+    /// What it did not judge by ([`Breaker::record_mildly`]), since there was any; only of the last while.
+    spared: Option<Window>,
     sudden: Sudden,
     pending: Pending,
     changes: Vec<Change>,
@@ -101,6 +103,7 @@ impl Breaker {
             attempts: 0,
             relapses: 0,
             window: Window::new(rule.window(), now),
+            spared: None,
             sudden: Sudden::new(&rule),
             pending: Pending::new(&rule),
             changes: Vec::new(),
@@ -120,6 +123,7 @@ impl Breaker {
         }
         self.slow_above = slow_above(&rule);
         if rule != self.rule {
+            self.spared = None;
             self.sudden = Sudden::new(&rule);
             self.pending.adopt(&rule);
         }
@@ -281,7 +285,7 @@ impl Breaker {
     }
 
     /// As [`Breaker::record`], while something milder can be done about requests that take too long: of these only
-    /// probes count.
+    /// probes count, and against an order ([`Breaker::trip`]) they do not speak.
     pub fn record_mildly(
         &mut self,
         ticket: Ticket,
@@ -305,14 +309,27 @@ impl Breaker {
         if ticket.epoch == self.epoch {
             self.learn_room(None, now);
         }
+        let is_evidence = outcome.is_evidence();
+        if let window @ BreakerWindow::Time { .. } = self.rule.window()
+            && (is_evidence || outcome.shows_slowness())
+        {
+            let ended = Tally::one(is_evidence && !outcome.is_served(), true);
+            let spared = self.spared.get_or_insert_with(|| Window::new(window, now));
+            spared.add(ended, now);
+        }
     }
 
     /// Opens because the control plane says so. An open breaker stays open as long as it would,
-    /// and a closed one that surely sees the service well stays closed: others have the trouble.
+    /// and a closed one that surely sees the service well, with all that it did not judge by, stays closed: others have
+    /// the trouble.
     pub fn trip(&mut self, now: Time) {
         self.advance(now);
+        let mut seen = self.window.seen(now);
+        if let Some(spared) = &mut self.spared {
+            seen.add(spared.seen(now));
+        }
         match self.state {
-            State::Closed if evidence::is_well(&self.rule, self.window.seen(now)) => {}
+            State::Closed if evidence::is_well(&self.rule, seen) => {}
             State::Closed | State::Probing { .. } | State::Ramping { .. } => {
                 self.open(Cause::Fleet, now);
             }

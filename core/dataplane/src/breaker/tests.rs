@@ -589,6 +589,32 @@ fn an_order_does_not_open_who_surely_sees_the_service_well() {
     assert_eq!(bench.state(1_500), BreakerState::Open, "that was long ago");
 }
 
+/// What it did not judge by is no proof that all is well.
+#[test]
+fn an_order_opens_who_left_what_is_slow_to_others() {
+    let after = |spared: u32, outcome: Outcome, millis: u64| {
+        let mut bench = Bench::new(BreakerLimits {
+            slow_max: Some(Share::try_from(9_000).unwrap()),
+            slow_us: Some(100_000),
+            ..DERIVED()
+        });
+        for _ in 0..spared {
+            let ticket = bench.pass(0);
+            bench.breaker.record_mildly(ticket, outcome, SLOW, at(0));
+        }
+        assert_eq!(bench.state(0), BreakerState::Closed);
+        bench.serve(100, millis);
+        bench.breaker.trip(at(millis + 1));
+        bench.state(millis + 1)
+    };
+    assert_eq!(after(50, Outcome::Timeout, 0), BreakerState::Open);
+    assert_eq!(after(4, Outcome::Timeout, 0), BreakerState::Closed, "a few");
+    assert_eq!(after(50, Outcome::Success, 0), BreakerState::Closed, "late");
+    assert_eq!(after(9_000, Outcome::Success, 0), BreakerState::Open);
+    assert_eq!(after(50, Outcome::Timeout, 2_000), BreakerState::Closed);
+    assert_eq!(after(50, Outcome::Shed, 0), BreakerState::Closed);
+}
+
 /// When a breaker opens that served a request every `gap` milliseconds for ten seconds, and then
 /// fails all, after the first failure.
 fn opens_after(limits: BreakerLimits, gap: u64) -> u64 {

@@ -9,6 +9,7 @@ use sloop_model::{Dimension, Ended, Flags, Outcome, OwnVerdict, Side, Time};
 use super::Plane;
 use super::entry::Entry;
 use super::exchange::{Decided, Ending, Exchange};
+use super::guard::Relief;
 use super::proof;
 use super::spans::Kept;
 use crate::retry::{Allowance, Tried};
@@ -121,7 +122,7 @@ impl Plane {
             }
             if let Some(ticket) = exchange.ticket.take() {
                 let no_evidence = (Outcome::ClientCancel, Duration::ZERO);
-                let relief = entry.relief();
+                let relief = Relief::None;
                 entry.guard.record(ticket, no_evidence, relief, now);
             }
             if let (Some(shedder), Some(ticket)) = (&mut entry.shedder, exchange.shed_ticket.take())
@@ -237,7 +238,7 @@ fn teach(
     let proof = |judge| proof::of(outcome, judge, said);
     if let Some(ticket) = exchange.ticket.take() {
         // What was shed after the breaker had let it pass proves nothing, and gives its permission back.
-        let relief = entry.relief();
+        let relief = entry.relief(own);
         let outcome = proof(entry.guard.judge());
         entry.guard.record(ticket, (outcome, own), relief, now);
     }

@@ -2,6 +2,8 @@
 
 use std::rc::Rc;
 
+use core::time::Duration;
+
 use sloop_model::{
     Criticality, DeadlineConfig, Objective, RetryConfig, RouteName, Scope, ScopeConfig,
     ServiceName, ShedConfig, Side, Time, WallTime,
@@ -149,7 +151,7 @@ impl Entry {
         });
         self.counts.adopt(&self.policy.objectives);
         let breaker = config.and_then(|config| config.breaker.as_ref());
-        let relief = self.relief();
+        let relief = self.relief(Duration::ZERO);
         self.guard.adopt(breaker, relief, (now, clock.wall(now)));
         self.adopt_shed(config.and_then(|config| config.shed.as_ref()), now, &clock);
         self.adopt_retries(config.and_then(|config| config.retries.as_ref()), now);
@@ -163,11 +165,11 @@ impl Entry {
         }
     }
 
-    /// What can be done beside the breaker.
-    pub(super) fn relief(&self) -> Relief {
+    /// What can be done beside the breaker about requests that take so long.
+    pub(super) fn relief(&self, latency: Duration) -> Relief {
         match &self.shedder {
             Some(shedder) if shedder.is_at_work() => Relief::AtWork,
-            Some(shedder) if shedder.can_relieve() => Relief::Possible,
+            Some(shedder) if shedder.can_relieve(latency) => Relief::Possible,
             Some(_) | None => Relief::None,
         }
     }

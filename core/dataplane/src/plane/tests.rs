@@ -16,6 +16,7 @@ mod guarding;
 mod joining;
 mod judging;
 mod protecting;
+mod relieving;
 mod reporting;
 mod retrying;
 mod scopes;

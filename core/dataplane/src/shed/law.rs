@@ -92,6 +92,7 @@ use super::queue::{PERIOD_US, Queue, micros, to_i64};
 use super::seen::Seen;
 use super::smooth::Smooth;
 use super::trial::{Strain, Strength, Trial};
+use super::vain::Vain;
 
 /// The least that the level rises when the objective is missed, in ten-thousandths per step.
 const UP: i64 = 200;
@@ -101,10 +102,6 @@ const DOWN: u64 = 50;
 const HOLD: Duration = Duration::from_secs(5);
 /// The part of the way to a lower level that is gone per step: a quarter.
 const SLOWLY: i64 = 4;
-
-/// How long all that passes is late, with the most shed that may be, until that is the end of what shedding can do:
-/// longer than it takes to drain what half a second of twice the load leaves.
-const AT_ITS_END: Duration = Duration::from_secs(1);
 /// Periods in which the model drains what waits too long.
 const DRAIN: i64 = 5;
 const WHOLE: i64 = 10_000;
@@ -130,8 +127,7 @@ pub(super) struct Law {
     worst: u64,
     /// How long requests waited beyond the aim while the objective was met.
     waited: Duration,
-    /// How long nothing was served in time although no more may be shed.
-    in_vain: Duration,
+    vain: Vain,
     trial: Trial,
 }
 
@@ -144,7 +140,7 @@ impl Law {
             slowing: Smooth::default(),
             worst: 0,
             waited: Duration::ZERO,
-            in_vain: Duration::ZERO,
+            vain: Vain::default(),
             trial: Trial::new(now),
         }
     }
@@ -154,9 +150,9 @@ impl Law {
         self.level
     }
 
-    /// Whether there is a queue that shedding is being tried against.
-    pub(super) fn is_at_work(&self) -> bool {
-        self.level != Share::NONE && self.trial.is_against_a_queue()
+    /// Whether there is a queue that shedding is being tried against, with more than is shed whatever is measured.
+    pub(super) fn is_at_work(&self, rule: &ShedRule) -> bool {
+        rule.limits().share_min < self.level && self.trial.is_against_a_queue()
     }
 
     /// Whether shedding was tried a moment ago, and in vain.
@@ -173,7 +169,7 @@ impl Law {
     /// and callers want as much as before.
     pub(super) fn begin_anew(&mut self, rule: &ShedRule, now: Time) {
         (self.failing, self.slowing, self.worst) = (Smooth::default(), Smooth::default(), 0);
-        (self.waited, self.in_vain) = (Duration::ZERO, Duration::ZERO);
+        (self.waited, self.vain) = (Duration::ZERO, Vain::default());
         self.trial.end_of(Strain::Failures, now);
         if !self.trial.is_against_a_queue() {
             self.level = Share::NONE;
@@ -181,9 +177,9 @@ impl Law {
         self.hold_within(rule);
     }
 
-    /// Whether it has done all that it may, in vain: what callers gave up on may be a queue that only a pause drains.
-    pub(super) fn is_at_its_end(&self) -> bool {
-        AT_ITS_END <= self.in_vain
+    /// Whether it has something to set against what is slow.
+    pub(super) const fn vain(&self) -> Vain {
+        self.vain
     }
 
     /// Moves the level into the bounds of `rule`.
@@ -231,10 +227,7 @@ impl Law {
             }
         };
         let next = u16::try_from(next.clamp(0, WHOLE)).unwrap_or(0);
-        let is_in_vain = seen.slow.saturating_add(seen.failed) == seen.judged
-            && rule.limits().share_max <= self.level;
-        let in_vain = self.in_vain.saturating_add(seen.elapsed);
-        self.in_vain = if is_in_vain { in_vain } else { Duration::ZERO };
+        self.vain.learn(rule, seen, self.level);
         self.level = Share::try_from(next).unwrap_or(Share::WHOLE);
         self.hold_within(rule);
     }

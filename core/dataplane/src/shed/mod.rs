@@ -28,6 +28,7 @@ mod smooth;
 mod spread;
 mod standing;
 mod trial;
+mod vain;
 mod words;
 
 use core::time::Duration;

@@ -30,18 +30,20 @@ impl Shedder {
     pub fn is_at_work(&self) -> bool {
         !self.has_expired
             && matches!(self.mode, Mode::Enforce)
-            && self.law.is_at_work()
-            && !self.law.is_at_its_end()
+            && self.law.is_at_work(&self.rule)
+            && !self.law.vain().is_at_its_end()
     }
 
-    /// Whether it has an answer to requests that take too long, that was not found to be in vain.
+    /// Whether it has an answer to requests that take so long: they are slow, and what it does about that was not found
+    /// to be in vain, nor is it nothing.
     #[must_use]
-    pub fn can_relieve(&self) -> bool {
+    pub fn can_relieve(&self, latency: Duration) -> bool {
         !self.has_expired
             && matches!(self.mode, Mode::Enforce)
-            && self.slow_above < Duration::MAX
+            && self.slow_above < latency
             && !self.law.has_given_up()
-            && !self.law.is_at_its_end()
+            && !self.law.vain().is_at_its_end()
+            && !self.law.vain().has_no_answer()
     }
 
     /// By what it has to be told how requests ended.

@@ -196,12 +196,51 @@ fn who_sheds_all_that_may_be_in_vain_leaves_it_to_a_breaker() {
     bench.all(0, 1_000, Outcome::Success, FAST);
     bench.all(1_000, 1_600, Outcome::Success, SLOW);
     assert_eq!(bench.shedder.level(), share(400));
-    assert!(bench.shedder.is_at_work() && bench.shedder.can_relieve());
+    assert!(bench.shedder.is_at_work() && bench.shedder.can_relieve(SLOW));
     bench.all(1_600, 2_400, Outcome::Success, SLOW);
-    assert!(!bench.shedder.is_at_work() && !bench.shedder.can_relieve());
+    assert!(!bench.shedder.is_at_work() && !bench.shedder.can_relieve(SLOW));
     // And takes it back when something is in time.
     bench.all(2_400, 2_600, Outcome::Success, FAST);
-    assert!(bench.shedder.can_relieve());
+    assert!(bench.shedder.can_relieve(SLOW));
+}
+
+/// Some are slow, and the others are as quick as ever: it is no queue, so nothing is shed.
+#[test]
+fn who_does_nothing_about_what_is_slow_leaves_it_to_a_breaker_after_a_second() {
+    let mut bench = Bench::new(LIMITS());
+    let a_third_hangs = |bench: &mut Bench, from, to| {
+        let shed = bench.each(from, to, |millis| match millis % 3 {
+            0 => (Outcome::Timeout, SLOW),
+            _ => (Outcome::Success, QUICK),
+        });
+        assert_eq!(shed, 0);
+    };
+    bench.all(0, 4_000, Outcome::Success, QUICK);
+    a_third_hangs(&mut bench, 4_000, 4_850);
+    assert!(bench.shedder.can_relieve(SLOW) && !bench.shedder.can_relieve(FAST));
+    a_third_hangs(&mut bench, 4_850, 5_250);
+    assert!(!bench.shedder.can_relieve(SLOW));
+    bench.all(5_250, 5_450, Outcome::Success, QUICK);
+    assert!(bench.shedder.can_relieve(SLOW));
+    // As after a breaker was open.
+    a_third_hangs(&mut bench, 5_450, 6_850);
+    assert!(!bench.shedder.can_relieve(SLOW));
+    bench.shedder.begin_anew(at(6_850));
+    assert!(bench.shedder.can_relieve(SLOW));
+}
+
+#[test]
+fn what_is_shed_whatever_is_measured_is_tried_against_nothing() {
+    let mut bench = Bench::new(ShedLimits {
+        share_min: share(1_000),
+        ..LIMITS()
+    });
+    bench.all(0, 1_000, Outcome::Success, FAST);
+    bench.all(1_000, 1_500, Outcome::Success, SLOW);
+    assert!(bench.shedder.is_at_work());
+    bench.all(1_500, 25_000, Outcome::Success, FAST);
+    assert_eq!(bench.shedder.level(), share(1_000));
+    assert!(!bench.shedder.is_at_work());
 }
 
 #[test]
