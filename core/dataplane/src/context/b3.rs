@@ -42,6 +42,11 @@ impl B3 {
         }
     }
 
+    /// Whether the caller decided if it is recorded, wherever it begins.
+    pub(super) const fn is_decided(self) -> bool {
+        self.sampling.is_some()
+    }
+
     /// Whether somebody debugs this very trace.
     pub(super) fn is_debug(self) -> bool {
         self.sampling == Some(Sampling::Debug)

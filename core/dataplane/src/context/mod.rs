@@ -62,6 +62,8 @@ pub struct Context<'a> {
     timeliness: Timeliness,
     has_tracestate: bool,
     has_b3: bool,
+    /// Whether the caller said without a trace if it is sampled.
+    is_decided: bool,
 }
 
 /// The member that came in.
@@ -132,6 +134,7 @@ impl<'a> Context<'a> {
             timeliness: Timeliness::InTime,
             has_tracestate: request.has_tracestate,
             has_b3: request.has_b3,
+            is_decided: false,
         }
     }
 
@@ -177,6 +180,7 @@ impl<'a> Context<'a> {
             }
             Some(_) | None => {
                 let b3 = b3::read(request);
+                self.is_decided = b3.is_decided();
                 // Anybody may say so, as in the member.
                 self.said.keep = b3.is_debug() && reading.settings.member == MemberTrust::Trust;
                 b3.context(random)
@@ -268,6 +272,12 @@ impl<'a> Context<'a> {
     #[must_use]
     pub const fn timeliness(&self) -> Timeliness {
         self.timeliness
+    }
+
+    /// Whether the trace begins here, and it is decided here what is said about its spans.
+    #[must_use]
+    pub const fn decides(&self) -> bool {
+        self.trace.is_origin() && !self.is_decided
     }
 
     /// What others say in `tracestate`; empty when that is not carried on.

@@ -40,8 +40,8 @@ impl Kept {
 }
 
 impl Plane {
-    /// Begins the span of a request, where spans are wanted. Where its trace begins, it is decided here
-    /// what those behind are told about its spans.
+    /// Begins the span of a request, where spans are wanted. Where its trace begins, and its caller did not, it is
+    /// decided here what those behind are told about its spans.
     pub(super) fn draft(&mut self, exchange: &mut Exchange, context: &mut Context<'_>) {
         self.ot.is_set = false;
         let state = match exchange.side {
@@ -53,7 +53,7 @@ impl Plane {
         };
         let ot = context.state().find(b"ot").map(Ot::parse);
         let randomness = Randomness::of(context.trace.id(), ot);
-        if context.trace.is_origin() {
+        if context.decides() {
             let origin = spans.origin(randomness);
             context.trace.set_sampled(origin.is_sampled);
             if let Some(threshold) = origin.threshold {

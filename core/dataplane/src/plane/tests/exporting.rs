@@ -123,6 +123,40 @@ fn a_trace_that_is_not_sampled_says_so() {
 }
 
 #[test]
+fn a_caller_that_says_whether_a_trace_is_sampled_is_heeded() {
+    for (flag, share) in [
+        ("always", "0"),
+        ("always", "10000"),
+        ("decided", "0"),
+        ("decided", "10000"),
+    ] {
+        let spans = format!(
+            r#""spans": {{"cluster": "o", "sampled_flag": "{flag}", "sampling": {share}}}, "trace": {{"context": {{"b3": "single"}}}}"#
+        );
+        let mut bench = exporting(&spans, "");
+        for (name, value, expected) in [
+            ("b3", "0", "0"),
+            ("b3", "1", "1"),
+            ("b3", "d", "d"),
+            ("x-b3-sampled", "0", "0"),
+            ("x-b3-sampled", "true", "1"),
+            ("x-b3-flags", "1", "d"),
+        ] {
+            let headers = [(name, value.as_bytes())];
+            let begun = bench.begin_with(Side::Server, "a", &headers, 0);
+            bench.end(begun.exchange, 200, 0);
+            let sent = bench.wrote("traceparent").unwrap();
+            let flags = u8::from_str_radix(&sent[53..], 16).unwrap() & 1;
+            let words = format!("{flag}, {share}: {name}: {value}");
+            assert_eq!(flags, u8::from(expected != "0"), "{words}");
+            assert!(bench.wrote("b3").unwrap().ends_with(expected), "{words}");
+            let state = bench.wrote("tracestate").unwrap_or_default();
+            assert!(!state.contains("ot="), "{words}: nobody drew");
+        }
+    }
+}
+
+#[test]
 fn a_push_keeps_what_waits_and_sends_it_where_it_says() {
     let mut bench = exporting(ALL, "");
     keep(&mut bench, 200, 0);
