@@ -320,3 +320,52 @@ async fn a_state_by_another_name_is_none() {
     }
     copying.running.is_whole().await;
 }
+
+/// Envoy's own tracer writes after the filters: its ids go on, and the `tracestate` that came in, whatever a filter wrote.
+#[tokio::test]
+async fn where_envoy_owns_the_trace_its_ids_go_on_and_the_state_that_came_in() {
+    let tracing = json!({"tracing": {
+        "random_sampling": {"value": 100},
+        "provider": {"name": "envoy.tracers.opentelemetry", "typed_config": {
+            "@type": "type.googleapis.com/envoy.config.trace.v3.OpenTelemetryConfig",
+            "service_name": "shop",
+            "grpc_service": {"envoy_grpc": {"cluster_name": "otel"}, "timeout": "1s"},
+        }},
+    }});
+    for member in ["trust", "discard"] {
+        let context =
+            json!({"owner": "envoy", "b3": "single", "deadlines": "enforce", "member": member});
+        let own = json!({"trace": {"context": context}});
+        let copying = Copying::start(|fixed| Fixed {
+            server: own.clone(),
+            client: own.clone(),
+            manager: tracing.clone(),
+            // Nobody takes its spans.
+            collector: Some(sloop_integration::ports::free_address().unwrap()),
+            ..fixed
+        })
+        .await;
+        // A second was left half a minute ago, by the clock of whoever wrote it.
+        let now = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap();
+        let stamp = (now.as_millis() - 30_000) % (1 << 32);
+        let state = format!("sloop=1.c3.d3e8-{stamp:x},foo=1");
+        let parent = parent("01");
+        let lines = [
+            ("traceparent", parent.as_str()),
+            ("tracestate", state.as_str()),
+        ];
+        let arrived = copying.ask("/", &lines).await;
+        assert_eq!(traceparent(&arrived).0, TRACE);
+        assert_eq!(tracestate(&arrived), state, "{member}");
+        assert!(!arrived.contains_key("b3"));
+        let arrived = copying.ask("/", &[("grpc-timeout", "5S")]).await;
+        assert_ne!(traceparent(&arrived).0, TRACE);
+        assert_eq!(
+            tracestate(&arrived),
+            "",
+            "{member}: nothing that a filter said"
+        );
+        assert!(!arrived.contains_key("b3"));
+        copying.running.is_whole().await;
+    }
+}

@@ -83,17 +83,18 @@ impl Plane {
     }
 
     fn read<'a>(&mut self, side: Side, arrival: &Arrival<'a>, context: &mut Context<'a>) {
-        let settings = match side {
-            Side::Server => &self.server.context,
-            Side::Client => &self.client.context,
+        let state = match side {
+            Side::Server => &self.server,
+            Side::Client => &self.client,
         };
+        let settings = &state.context;
         let wall = match settings.deadlines {
             DeadlineMode::Ignore => WallTime::default(),
             DeadlineMode::Carry | DeadlineMode::Enforce => self.clock.wall(arrival.now),
         };
         let reading = Reading {
             settings,
-            side,
+            side: state.stamped(),
             wall,
         };
         context.fill(arrival.request, reading, arrival.joined, &mut self.random);
@@ -148,7 +149,11 @@ impl Plane {
                 .expires_at_ms
                 .is_none_or(|expires_at| wall < expires_at)
             {
-                context.limit(arrival.request, rule, (exchange.side, wall));
+                let side = match exchange.side {
+                    Side::Server => Side::Server,
+                    Side::Client => self.client.stamped(),
+                };
+                context.limit(arrival.request, rule, (side, wall));
             }
         }
     }
@@ -221,10 +226,12 @@ impl Plane {
         super::inject::change_headers(exchange, &mut write);
     }
 
-    /// Remembers an inbound request for the outbound ones that it causes.
+    /// Remembers an inbound request for the outbound ones that it causes. Of a trace that begins here and is Envoy's,
+    /// nobody knows the id that would be joined.
     fn remember(&mut self, side: Side, context: &Context<'_>, arrival: &Arrival<'_>) {
         if side == Side::Server
             && let Some(join) = &mut self.join
+            && (self.server.context.owner == TraceOwner::Sloop || !context.trace.is_origin())
             && let Some(key) = RequestKey::of(arrival.request)
         {
             let wall = self.clock.wall(arrival.now);

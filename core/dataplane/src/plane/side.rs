@@ -3,8 +3,8 @@
 mod rules;
 
 use sloop_model::{
-    ContextSettings, DimensionSettings, FilterConfig, ReportSettings, RouteName, ServiceName, Side,
-    StatsSettings, Time, TraceResponse,
+    B3Output, ContextSettings, DimensionSettings, FilterConfig, ReportSettings, RouteName,
+    ServiceName, Side, StatsSettings, Time, TraceOwner, TraceResponse,
 };
 
 use super::clock::Clock;
@@ -94,6 +94,10 @@ impl SideState {
         self.route_names = config.route_names;
         self.respond = config.trace.respond.unwrap_or_default();
         self.context.clone_from(&config.trace.context);
+        if self.context.owner == TraceOwner::Envoy {
+            // No span of anybody has our ids, and where a trace begins Envoy gives it another one.
+            (self.respond, self.context.b3) = (TraceResponse::Never, B3Output::None);
+        }
         self.report.clone_from(&config.report);
         self.dimensions.clone_from(&config.dimensions);
         let bounds_retries =
@@ -196,6 +200,15 @@ impl SideState {
         for entry in self.entries.iter_mut().flatten() {
             let scope = entry.scope(self.side);
             entry.counts.show(&scope, book);
+        }
+    }
+
+    /// As which side it reads the stamps of deadlines. Where Envoy's tracer writes headers after it, a request goes out
+    /// with the stamp that came in, of another machine's clock.
+    pub(super) const fn stamped(&self) -> Side {
+        match self.context.owner {
+            TraceOwner::Sloop => self.side,
+            TraceOwner::Envoy => Side::Server,
         }
     }
 

@@ -111,6 +111,40 @@ fn where_envoy_owns_the_trace_its_header_is_left_alone() {
 }
 
 #[test]
+fn where_envoy_owns_the_trace_nobody_is_told_other_ids() {
+    let trace = |respond: &str| {
+        format!(
+            r#""trace": {{"respond": "{respond}", "context": {{"owner": "envoy", "b3": "multi"}}}}"#
+        )
+    };
+    for respond in ["origin", "always"] {
+        let mut bench = Bench::new(&and(&config(&scope("a", "")), &trace(respond)));
+        for headers in [&[("traceparent", PARENT.as_bytes())][..], &[]] {
+            let begun = bench.begin_with(Side::Server, "a", headers, 0);
+            assert!(!bench.plane.responds(Side::Server, &begun.trace));
+            assert_eq!(bench.written(), [""; 0]);
+            bench.end(begun.exchange, 200, 0);
+        }
+    }
+}
+
+/// Envoy's tracer puts back the `tracestate` that came in, so what goes out has the stamp of another machine.
+#[test]
+fn where_envoy_owns_the_trace_no_clock_of_another_machine_is_subtracted() {
+    for (owner, verdict) in [("sloop", Verdict::Late), ("envoy", Verdict::Pass)] {
+        let context = format!(r#""owner": "{owner}", "deadlines": "enforce""#);
+        let mut bench = carrying(&context);
+        let state = format!("sloop=1.d64-{:x}", WALL - 200);
+        assert_eq!(ask(&mut bench, Side::Client, &state, &[], 0), verdict);
+        let limited = config(&scope("a", r#""deadline": {"limit_ms": 1000}"#));
+        let limited = limited.replace("server", "client");
+        let trace = format!(r#""trace": {{"context": {{"owner": "{owner}"}}}}"#);
+        bench.configure(&and(&limited, &trace), 0);
+        assert_eq!(ask(&mut bench, Side::Client, &state, &[], 0), verdict);
+    }
+}
+
+#[test]
 fn the_first_that_says_how_much_it_matters_is_believed_behind() {
     let mut bench = Bench::new(&config(&scope("a", r#""criticality": "sheddable""#)));
     ask(&mut bench, Side::Server, "congo=1", &[], 0);

@@ -40,6 +40,22 @@ fn they_are_below_the_inbound_one() {
     assert_eq!(outbound(&mut bench, 999), (trace, Some(span)));
 }
 
+/// Where Envoy's tracer begins a trace, the filter does not know which.
+#[test]
+fn where_envoy_owns_the_trace_they_are_below_what_came_in_only() {
+    let reach = r#""owner": "envoy", "join": {"expires_ms": 1000, "reach": "sidecar"}"#;
+    let mut bench = joining(reach, "");
+    let parent = b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+    for (headers, is_joined) in [(&[ID][..], false), (&[ID, ("traceparent", parent)], true)] {
+        let begun = bench.begin_with(Side::Server, "a", headers, 0);
+        assert_eq!(bench.plane.to_share().is_some(), is_joined);
+        bench.end(begun.exchange, 200, 0);
+        let begun = bench.begin_with(Side::Client, "b", &[ID], 1);
+        assert_eq!(begun.trace.parent().is_some(), is_joined);
+        bench.end(begun.exchange, 200, 1);
+    }
+}
+
 #[test]
 fn but_not_for_ever() {
     let mut bench = joining(JOIN, "");
