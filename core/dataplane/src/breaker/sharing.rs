@@ -166,7 +166,7 @@ impl Breaker {
 
     /// How many requests of all workers bad ones overtook that may end well. Whom those of others overtook is not told:
     /// it may be all that is under way. What others did not tell, or not yet, is taken from what is under way here, as
-    /// connections are spread over workers, more or less.
+    /// connections are spread over workers, more or less; but not of those that have been quiet for a while.
     #[cold]
     pub(super) fn overtaken(&self, whose: Whose, now: Time) -> u32 {
         let Some(here) = self.pending.under_way(now) else {
@@ -177,7 +177,7 @@ impl Breaker {
             Whose::Own => self.pending.overtaken(elsewhere.under_way, now),
             Whose::Others => (here.all(), elsewhere.under_way.all()),
         };
-        let others = self.sharing.workers(now) - 1;
+        let others = (self.sharing.workers(now) - 1).saturating_sub(elsewhere.quiet);
         let tellers = elsewhere.tellers.min(others);
         let not_told = here.saturating_mul(others - tellers);
         let not_yet = self.pending.since(elsewhere.at, now).min(here);

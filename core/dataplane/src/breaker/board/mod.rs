@@ -48,8 +48,8 @@ pub const SILENCE_MAX: Duration = Duration::from_secs(30);
 /// A line that was not read for so long counts from then on, not from its beginning. Longer than
 /// [`SILENCE_MAX`], so that who left the board for a while is known when it comes back.
 const FORGOTTEN_AFTER: Duration = Duration::from_secs(60);
-/// What is under way elsewhere is believed for so long: a worker that has requests tells it several times a second, and what
-/// is not told any more may be over.
+/// What is under way elsewhere is believed for so long: a worker that has requests tells it several times a second, and who
+/// tells nothing any more has none.
 pub const UNDER_WAY_FOR: Duration = Duration::from_secs(2);
 /// Pages on a board. Above this, those that are oldest are left out; Envoy has a worker per core.
 pub const PAGES_MAX: usize = 128;
@@ -154,8 +154,10 @@ pub struct Heard {
 pub struct Elsewhere {
     /// Their sum.
     pub under_way: UnderWay,
-    /// How many workers these are; of others nothing is known.
+    /// How many workers these are.
     pub tellers: u32,
+    /// Workers that told of it before, and are quiet since: they have nothing under way. Of others nothing is known.
+    pub quiet: u32,
     /// When the first of them told it. What passed since is not in it.
     pub at: Time,
 }
@@ -191,10 +193,16 @@ impl Elsewhere {
     pub(super) const NOTHING: Self = Self {
         under_way: UnderWay([0; 3]),
         tellers: 0,
+        quiet: 0,
         at: Time::from_nanos(u64::MAX),
     };
 
-    fn add(&mut self, under_way: UnderWay, at: Time) {
+    /// Learns what a worker told at `at`, `now`.
+    fn add(&mut self, under_way: UnderWay, at: Time, now: Time) {
+        if UNDER_WAY_FOR <= now.since(at) {
+            self.quiet = self.quiet.saturating_add(1);
+            return;
+        }
         self.under_way.add(under_way);
         self.tellers = self.tellers.saturating_add(1);
         self.at = self.at.min(at);

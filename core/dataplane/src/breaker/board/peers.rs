@@ -2,7 +2,7 @@
 
 use sloop_model::Time;
 
-use super::{Board, FORGOTTEN_AFTER, Heard, Line, Page, ScopeKey, Told, UNDER_WAY_FOR};
+use super::{Board, FORGOTTEN_AFTER, Heard, Line, Page, ScopeKey, Told};
 use crate::breaker::words::Tally;
 use crate::sorted::SortedMap;
 
@@ -50,10 +50,8 @@ impl Peers {
                 continue;
             };
             one.workers = one.workers.saturating_add(1);
-            if let Some(under_way) = told.under_way
-                && now.since(page.at) < UNDER_WAY_FOR
-            {
-                one.elsewhere.add(under_way, page.at);
+            if let Some(under_way) = told.under_way {
+                one.elsewhere.add(under_way, page.at, now);
             }
             one.opening = match (one.opening, told.opening) {
                 (Some(one), Some(other)) => Some(one.and(other)),

@@ -181,6 +181,7 @@ fn a_vm_of_before_leaves_what_is_under_way_on_the_board() {
     let elsewhere = Elsewhere {
         under_way: told,
         tellers: 1,
+        quiet: 0,
         at: at(10),
     };
     assert_eq!((heard[0].workers, heard[0].elsewhere), (3, elsewhere));
@@ -212,10 +213,17 @@ fn what_is_under_way_is_left_out_where_there_is_no_room_and_believed_for_a_while
     let tellers = |millis| {
         let heard = Peers::new(9, at(0)).hear(&board, at(millis));
         assert_eq!(heard.len(), 200);
-        heard.iter().map(|one| one.elsewhere.tellers).sum::<u32>()
+        heard.iter().fold([0; 3], |[waits, tellers, quiet], one| {
+            let Elsewhere { under_way, .. } = one.elsewhere;
+            [
+                waits + under_way.all(),
+                tellers + one.elsewhere.tellers,
+                quiet + one.elsewhere.quiet,
+            ]
+        })
     };
-    assert_eq!(tellers(1_999), 56);
-    assert_eq!(tellers(2_000), 0);
+    assert_eq!(tellers(1_999), [56, 56, 0]);
+    assert_eq!(tellers(2_000), [0, 0, 56], "of the others nothing is known");
 }
 
 fn any_page() -> impl Strategy<Value = Page> {

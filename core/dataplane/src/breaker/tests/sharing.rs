@@ -166,6 +166,36 @@ fn where_one_worker_has_all_nobody_waits_for_as_many_in_the_other() {
 }
 
 #[test]
+fn workers_that_are_quiet_have_nothing_under_way() {
+    let mut sidecar = Sidecar::new(SURE(), 8);
+    for millis in (0..=200).step_by(100) {
+        for worker in 0..8 {
+            sidecar.serve(worker, 10, millis);
+        }
+        sidecar.tick(millis);
+    }
+    // From now on one connection has it all, and those that have nothing to tell do not look at the board.
+    let mut hanging = Vec::new();
+    for millis in (210..5_000).step_by(10) {
+        if millis % 100 == 0 {
+            sidecar.tick_of(0, millis);
+        }
+        if millis < 3_000 {
+            let ticket = sidecar.pass(0, 1, millis).remove(0);
+            let breaker = &mut sidecar.workers[0].breaker;
+            let quick = Duration::from_millis(9);
+            breaker.record(ticket, Outcome::Success, quick, at(millis + 9));
+        } else if millis % 20 == 0 {
+            sidecar.fail(0, 1, millis);
+        } else {
+            hanging.extend(sidecar.pass(0, 1, millis));
+        }
+    }
+    assert_eq!(sidecar.states(5_000)[0], BreakerState::Open);
+    assert!(hanging.len() < 75, "{} passed", hanging.len());
+}
+
+#[test]
 fn of_what_the_others_have_not_told_yet_there_is_as_much_as_here() {
     let mut sidecar = Sidecar::new(SURE(), 2);
     // Both are known to each other, and nothing was under way.
