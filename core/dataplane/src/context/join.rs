@@ -3,7 +3,8 @@
 //! The inbound filter remembers what it sent to the application under the
 //! request's id; an outbound request that says nothing about its trace is put
 //! below what was remembered. Bounded: four places per set, the id chooses the
-//! set, and the oldest of a set gives way. Nothing is found after it expired.
+//! set, and the oldest of a set gives way; before it what expired, and what
+//! is of a later moment, as the clock was set back since. Nothing is found after it expired.
 //!
 //! Across workers the same entry travels through Envoy's shared data, as bytes
 //! ([`Remembered::write`], [`Remembered::read`]). Shared data can never be
@@ -103,8 +104,11 @@ impl JoinTable {
     /// Remembers at `at` what was sent to the application, and gives it back for others to learn.
     pub fn remember(&mut self, key: RequestKey, joined: Joined, at: WallTime) -> Remembered {
         let entry = Remembered { key, at, joined };
+        let expiry = self.expiry;
         let rank = |slot: &&mut Option<Remembered>| {
-            slot.map_or((true, WallTime::default()), |old| (old.key != key, old.at))
+            slot.map_or((true, false, WallTime::default()), |old| {
+                (old.key != key, old.holds(at, expiry), old.at)
+            })
         };
         if let Some(slot) = self
             .set(key)
@@ -192,6 +196,11 @@ impl Remembered {
             at: WallTime::from_millis(u64::from_le_bytes(*at)),
             joined,
         })
+    }
+
+    /// Whether it is of before `now`, and is still found.
+    fn holds(&self, now: WallTime, expiry: Duration) -> bool {
+        self.at <= now && self.is_valid(now, expiry)
     }
 
     fn is_valid(&self, now: WallTime, expiry: Duration) -> bool {

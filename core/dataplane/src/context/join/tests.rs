@@ -90,6 +90,25 @@ fn in_a_full_set_the_oldest_gives_way() {
 }
 
 #[test]
+fn after_the_clock_was_set_back_what_is_new_does_not_make_room_for_what_is_newer() {
+    let mut table = table(4);
+    let keys: Vec<RequestKey> = (0..8).map(|id| key(&format!("r{id}")).unwrap()).collect();
+    let (before, after) = keys.split_at(4);
+    for key in before {
+        table.remember(*key, joined(7), at(60_000));
+    }
+    for (key, now) in after.iter().zip(0..) {
+        table.remember(*key, joined(7), at(now));
+    }
+    assert!(after.iter().all(|key| table.find(*key, at(4)).is_some()));
+    // What expired goes before what holds, whatever the clock showed.
+    let newer = key("newer").unwrap();
+    table.remember(newer, joined(7), at(1_002));
+    let found = |key: &RequestKey| table.find(*key, at(1_002)).is_some();
+    assert!(found(&newer) && found(&after[3]) && !found(&after[0]));
+}
+
+#[test]
 fn a_table_never_holds_more_than_its_entries() {
     let mut table = table(16);
     let keys: Vec<RequestKey> = (0..1_000)
