@@ -144,7 +144,7 @@ impl Plane {
         self.client.reckon(now, &self.clock);
     }
 
-    /// How often the wall clock is looked at where something expires by it and nothing else is to be done. Operators are
+    /// How often the wall clock is looked at where something goes by it and nothing else is to be done. Operators are
     /// told of expiries in minutes.
     const LOOK: Duration = Duration::from_mins(1);
 

@@ -42,7 +42,7 @@ pub(super) struct SideState {
     /// The headers that they ask for.
     pub(super) wanted: Wanted,
     pub(super) stats: StatsSettings,
-    /// Whether anything of the configuration expires by itself.
+    /// Whether anything of the configuration goes by the wall clock.
     pub(super) expires: bool,
     pub(super) status: Option<FilterStatus>,
 }

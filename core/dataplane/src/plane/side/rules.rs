@@ -1,6 +1,6 @@
 //! What a side has besides its scopes' own rules: deny rules, spans, and what is heard from others.
 
-use sloop_model::{DenyRule, FilterConfig, Scope, ScopeConfig, Time};
+use sloop_model::{DeadlineMode, DenyRule, FilterConfig, Scope, ScopeConfig, Time};
 
 use super::super::clock::Clock;
 use super::super::entry::Adopting;
@@ -13,17 +13,23 @@ use crate::scope::ScopeId;
 use crate::shed::FleetReading;
 use crate::span::{self, EndedSpan, Spans};
 
-/// Whether anything in `config` expires by itself.
+/// Whether anything in `config` goes by the wall clock: it expires by itself, says what is late, or remembers for a while.
 pub(super) fn expires(config: &FilterConfig) -> bool {
     let of_scope = |scope: &ScopeConfig| {
         let breaker = scope.breaker.as_ref().and_then(|one| one.expires_at_ms);
         let shed = scope.shed.as_ref().and_then(|one| one.expires_at_ms);
-        let deadline = scope.deadline.and_then(|one| one.expires_at_ms);
         let retries = scope.retries.and_then(|one| one.expires_at_ms);
-        let lease = breaker.or(shed).or(deadline).or(retries);
-        !scope.deny.is_empty() || !scope.faults.is_empty() || lease.is_some()
+        let lease = breaker.or(shed).or(retries);
+        !scope.deny.is_empty()
+            || !scope.faults.is_empty()
+            || scope.deadline.is_some()
+            || lease.is_some()
     };
-    !config.deny.is_empty() || config.scopes.iter().any(of_scope)
+    let context = &config.trace.context;
+    !config.deny.is_empty()
+        || context.deadlines != DeadlineMode::Ignore
+        || context.join.is_some()
+        || config.scopes.iter().any(of_scope)
 }
 
 impl SideState {

@@ -137,6 +137,23 @@ fn the_wall_clock_is_looked_at_each_minute_while_something_expires() {
     ] {
         assert_eq!(quiet(&expiring), Some(at(60_000)));
     }
+    // What is late, or was remembered too long ago, is so by the wall clock, too.
+    let trace = |context: &str| {
+        and(
+            &config(""),
+            &format!(r#""trace": {{"context": {{{context}}}}}"#),
+        )
+    };
+    assert_eq!(quiet(&trace(r#""deadlines": "ignore""#)), None);
+    let limited = scope("a", r#""deadline": {"limit_ms": 1000}"#);
+    for timed in [
+        trace(r#""deadlines": "carry""#),
+        trace(r#""deadlines": "enforce""#),
+        trace(r#""join": {}"#),
+        config(&limited),
+    ] {
+        assert_eq!(quiet(&timed), Some(at(60_000)), "{timed}");
+    }
 }
 
 #[test]
