@@ -44,7 +44,7 @@ pub struct AdsLimits {
     pub load_clusters_max: usize,
     /// Requests per second that the load reports of a node may count.
     pub load_requests_per_second: u32,
-    /// Bytes of names and versions that are kept for streams which named much, of all clients.
+    /// Bytes of names and versions that are kept for streams which named much that there is not, of all clients.
     pub names_room: usize,
     /// The same of all clients with one identity, which only TLS gives.
     pub names_room_per_identity: usize,
@@ -98,7 +98,7 @@ impl Default for AdsLimits {
             load_clusters_max: 4_096,
             // As of a scope of a sidecar: many times what an Envoy passes on.
             load_requests_per_second: 1_000_000,
-            // Five thousand gateways with a thousand names each.
+            // Many times what clients ask for in vain, and less than would hurt.
             names_room: 1 << 30,
             // Whoever has one certificate leaves as much to others.
             names_room_per_identity: 512 << 20,

@@ -101,7 +101,12 @@ impl<'a, S: Stream> Talk<'a, S> {
 
     /// Has room for the names that are kept for the client, or is refused.
     fn keep_names(&mut self) -> Result<(), Status> {
-        let beyond = NamesRoom::beyond_free(self.stream.names_bytes());
+        let mut beyond = NamesRoom::beyond_free(self.stream.names_bytes(None));
+        if 0 < beyond {
+            // Who has all that there is of a large fleet says nothing that is not kept already.
+            let offered = self.place.snapshot();
+            beyond = NamesRoom::beyond_free(self.stream.names_bytes(offered.as_deref()));
+        }
         if beyond != self.names_beyond {
             self.connection.keep_names(beyond)?;
             self.names_beyond = beyond;

@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 
 use crate::Kind;
-use crate::stream::kept_bytes;
 
 /// Whether a first request without names asks for everything.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -49,11 +48,6 @@ impl Subscription {
     /// The names that are asked for one by one.
     pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
         self.names.iter().map(String::as_str)
-    }
-
-    /// Bytes of these names, with what keeps each.
-    pub(crate) fn bytes(&self) -> usize {
-        self.names().map(kept_bytes).sum()
     }
 
     /// How many names it holds.

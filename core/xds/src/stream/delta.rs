@@ -9,7 +9,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::order::{Standing, is_in_force, may_remove, must_wait};
-use super::{Nonces, Response, Sent, Stream, StreamLimits, Verdict, Violation, kept_bytes};
+use super::{
+    Nonces, Response, Sent, Stream, StreamLimits, Verdict, Violation, is_offered, kept_bytes,
+};
 use crate::subscription::{Subscription, WILDCARD};
 use crate::{
     DeltaDiscoveryRequest, Kind, LegacyWildcard, Node, Resource, Snapshot, TypeSnapshot, Version,
@@ -184,10 +186,12 @@ impl Stream for DeltaStream {
         self.types.values_mut().for_each(|state| state.beats = true);
     }
 
-    fn names_bytes(&self) -> usize {
-        let owed = self.owed.iter().map(|name| kept_bytes(name)).sum::<usize>();
-        let of_types = self.types.values().map(|state| state.names_bytes());
-        owed + of_types.sum::<usize>()
+    fn names_bytes(&self, offered: Option<&Snapshot>) -> usize {
+        let of_types = self.types.iter().map(|(kind, state)| {
+            let of_type = offered.and_then(|it| it.of_type(kind.type_url()));
+            state.names_bytes(of_type)
+        });
+        of_types.sum()
     }
 
     fn is_in_force(&self, snapshot: &Snapshot) -> bool {
@@ -218,13 +222,18 @@ impl TypeState {
         self.is_arriving = !kind.outlives().is_empty() && !self.has.is_empty();
     }
 
-    fn names_bytes(&self) -> usize {
-        let due = self.due.iter().map(|name| kept_bytes(name));
-        let had = |(name, version): (&String, &Version)| {
-            kept_bytes(name).saturating_add(version.as_str().len())
-        };
-        let has = self.has.iter().map(had);
-        self.subscription.bytes() + due.sum::<usize>() + has.sum::<usize>()
+    fn names_bytes(&self, offered: Option<&TypeSnapshot>) -> usize {
+        let wanted = self.subscription.names();
+        let due = self.due.iter().map(String::as_str);
+        let names = wanted.chain(due).map(|name| (name, 0));
+        let has = self.has.iter();
+        let has = has.map(|(name, version)| (name.as_str(), version.as_str().len()));
+        let unknown = names
+            .chain(has)
+            .filter(|(name, _)| !is_offered(offered, name));
+        unknown
+            .map(|(name, beside)| kept_bytes(name) + beside)
+            .sum()
     }
 
     /// Hears what the client says of `sent`.

@@ -16,7 +16,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::order::{Standing, is_in_force, may_remove, must_wait};
-use super::{Nonces, Response, Sent, Stream, StreamLimits, Verdict, Violation};
+use super::{
+    Nonces, Response, Sent, Stream, StreamLimits, Verdict, Violation, is_offered, kept_bytes,
+};
 use crate::subscription::Subscription;
 use crate::{
     DiscoveryRequest, Kind, LegacyWildcard, Node, Resource, Snapshot, TypeSnapshot, Version,
@@ -167,9 +169,13 @@ impl Stream for SotwStream {
     /// Nothing has a time to live here ([`Resource::with_ttl`]).
     fn beat(&mut self) {}
 
-    fn names_bytes(&self) -> usize {
-        let of_types = self.types.values();
-        of_types.map(|state| state.subscription.bytes()).sum()
+    fn names_bytes(&self, offered: Option<&Snapshot>) -> usize {
+        let of_types = self.types.iter().flat_map(|(kind, state)| {
+            let of_type = offered.and_then(|it| it.of_type(kind.type_url()));
+            let names = state.subscription.names();
+            names.filter(move |name| !is_offered(of_type, name))
+        });
+        of_types.map(kept_bytes).sum()
     }
 
     fn is_in_force(&self, snapshot: &Snapshot) -> bool {

@@ -81,3 +81,24 @@ fn a_refusals_text_is_cut_at_a_character() {
     };
     assert_eq!(message.len(), Verdict::MESSAGE_BYTES_MAX);
 }
+
+/// What there is is kept anyway, and not by the word of a client.
+#[test]
+fn names_of_what_there_is_not_are_kept_by_the_word_of_the_client() {
+    let now = snapshot("cds=a:1 b:1");
+    let mut client = DeltaClient::new("cds");
+    client.change("a none", "");
+    client.hears(&now);
+    let kept = |client: &DeltaClient| client.stream.names_bytes(Some(&now));
+    assert!(kept(&client) < client.stream.names_bytes(None));
+    let one = kept(&client);
+    client.change("b", "1");
+    assert_eq!(kept(&client), one);
+    client.change("nought", "");
+    assert!(one < kept(&client));
+    client.change("-none -nought", "");
+    assert_eq!(kept(&client), 0);
+    let mut client = SotwClient::new("cds");
+    client.ask("a none", "", None);
+    assert_eq!(client.stream.names_bytes(Some(&now)), 64 + "none".len());
+}
