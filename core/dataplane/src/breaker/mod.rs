@@ -306,9 +306,10 @@ impl Breaker {
             return;
         }
         self.pending.end(ticket.passed);
-        if ticket.epoch == self.epoch {
-            self.learn_room(None, now);
+        if ticket.epoch != self.epoch {
+            return;
         }
+        self.learn_room(None, now);
         let is_evidence = outcome.is_evidence();
         if let window @ BreakerWindow::Time { .. } = self.rule.window()
             && (is_evidence || outcome.shows_slowness())

@@ -105,6 +105,8 @@ impl Breaker {
     /// Requests that passed until now say nothing about what comes, unless late outcomes count.
     pub(super) fn next_epoch(&mut self) {
         self.epoch += 1;
+        // What took long before says nothing of how it is from now on.
+        self.spared = None;
         if self.rule.limits().manner.late == LateOutcomes::Ignored {
             self.pending.forget();
         }

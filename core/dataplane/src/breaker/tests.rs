@@ -615,6 +615,35 @@ fn an_order_opens_who_left_what_is_slow_to_others() {
     assert_eq!(after(50, Outcome::Shed, 0), BreakerState::Closed);
 }
 
+#[test]
+fn what_was_left_to_others_before_a_change_does_not_speak_after_it() {
+    for ends in [0, 2] {
+        let mut bench = Bench::new(BreakerLimits {
+            slow_max: Some(Share::try_from(9_000).unwrap()),
+            slow_us: Some(100_000),
+            ..DERIVED()
+        });
+        let mut hang: Vec<Ticket> = (0..50).map(|_| bench.pass(0)).collect();
+        for now in 0..=2 {
+            if now == 1 {
+                bench.breaker.reset(at(1));
+            }
+            let ended = if now == ends {
+                hang.split_off(0)
+            } else {
+                Vec::new()
+            };
+            for ticket in ended {
+                let outcome = Outcome::Timeout;
+                bench.breaker.record_mildly(ticket, outcome, SLOW, at(now));
+            }
+        }
+        bench.serve(100, 2);
+        bench.breaker.trip(at(3));
+        assert_eq!(bench.state(3), BreakerState::Closed, "ended at {ends}");
+    }
+}
+
 /// When a breaker opens that served a request every `gap` milliseconds for ten seconds, and then
 /// fails all, after the first failure.
 fn opens_after(limits: BreakerLimits, gap: u64) -> u64 {
