@@ -175,6 +175,12 @@ impl Engine {
         self.world.set_report_interval(interval);
     }
 
+    /// How often sidecars report when all is well.
+    #[must_use]
+    pub fn report_interval(&self) -> Duration {
+        self.world.report_interval()
+    }
+
     /// The services to the sidecars of which changes are on their way, as it was last told.
     #[must_use]
     pub const fn changing(&self) -> &BTreeSet<ServiceName> {

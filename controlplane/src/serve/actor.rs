@@ -89,6 +89,8 @@ pub(super) struct Actor {
     has_missed: bool,
     /// When reports are taken again; `None` while they are taken as they come.
     takes_at: Option<Instant>,
+    /// From when on what nodes count is heard, unless the store takes nothing.
+    hears_from: Instant,
     recorder: Option<Recorder>,
     /// What reports may count.
     counts: Counts,
@@ -126,6 +128,7 @@ impl Actor {
             forgot: now,
             has_missed: false,
             takes_at: None,
+            hears_from: now,
             recorder: None,
             counts: Counts::default(),
         }

@@ -44,6 +44,7 @@ impl SimulatedNode {
         };
         self.connection.note(News {
             settled: Some(Verdict::Acknowledged(Arc::new(sent))),
+            stands: Some((snapshot.version().clone(), true)),
             ..News::default()
         });
     }

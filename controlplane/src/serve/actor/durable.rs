@@ -2,7 +2,7 @@
 //!
 //! What others gave us to keep is not taken then: filters have their reports and send them again. What we tell sidecars
 //! does not wait: leases are renewed and faults withdrawn also without a store, and what a restart loses is the number of
-//! such a configuration, which it gets anew. Nothing here grows meanwhile but the batch that is tried again, in which each
+//! such a configuration, which it gets anew. A change that a few nodes try stays with these until it is heard what it does. Nothing here grows meanwhile but the batch that is tried again, in which each
 //! key is once.
 
 use std::sync::Arc;
@@ -149,6 +149,7 @@ impl Actor {
         let seconds = clock::wall().since(trouble.since).as_secs();
         tracing::info!(seconds, "the store takes everything again");
         self.meters.ingest.set_failing(false);
+        self.hear_again(Instant::now());
     }
 }
 

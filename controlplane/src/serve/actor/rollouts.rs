@@ -20,6 +20,10 @@ use crate::publish::side_of;
 /// How often to look at the nodes that try something. Reports come each second.
 const LOOK_GAP: Duration = Duration::from_millis(250);
 
+/// For so many intervals of reports after the store took nothing it is not known yet how nodes are: the first report of
+/// each that is taken then is of before, and the second also about all that came since.
+const BEHIND_INTERVALS: u32 = 2;
+
 /// What is heard at one go, beside what else there is to do.
 const HEARD_MAX: usize = 256;
 
@@ -164,7 +168,18 @@ impl Actor {
         self.engine.take_loads(&counted, clock::wall());
     }
 
+    /// Reports are taken again, at `now`.
+    pub(super) fn hear_again(&mut self, now: Instant) {
+        self.hears_from = now + self.engine.report_interval() * BEHIND_INTERVALS;
+    }
+
+    /// Whether what nodes count is heard: not while their reports are refused, and for a while after.
+    fn hears(&self, now: Instant) -> bool {
+        self.trouble.borrow().is_none() && self.hears_from <= now
+    }
+
     fn look(&mut self, cohort: &Cohort, now: WallTime) {
+        let hears = self.hears(Instant::now());
         let Some(course) = self.cohorts.get_mut(cohort) else {
             return;
         };
@@ -172,6 +187,9 @@ impl Actor {
             let mut seen = self.hub.seen(cohort);
             for node in &mut seen {
                 node.tally = self.engine.tally(&cohort.service, &node.node);
+            }
+            if !hears {
+                course.rollout.hears_nothing();
             }
             let told = course.rollout.step(&seen, &self.rollout, now);
             for node in &seen {
@@ -225,3 +243,6 @@ impl Actor {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,8 +4,8 @@ use std::sync::mpsc as blocking;
 
 use std::collections::BTreeSet;
 
-use sloop_controllers::ConfigSettings;
-use sloop_model::TraceSettings;
+use sloop_controllers::{ConfigSettings, NamedRoute, RouteSet};
+use sloop_model::{RouteName, ServiceName, TraceSettings};
 use sloop_xds_protos::report::v1 as wire;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{broadcast, mpsc, oneshot};
@@ -39,6 +39,28 @@ pub(super) fn actor_on(store: Arc<dyn Store>) -> Actor {
     let publisher = Publisher::restore(settings, &*store).unwrap();
     let hub = Hub::new(AdsLimits::default(), clock::wall);
     Actor::new(engine, publisher, store, hub, meters)
+}
+
+pub(super) fn checkout() -> Cohort {
+    Cohort::of_service("checkout")
+}
+
+/// One route of `checkout`, with all below `prefix`.
+pub(super) fn routes(prefix: &str) -> Documents {
+    let path = format!(r#"[{{"path": {{"prefix": "{prefix}"}}}}]"#);
+    Documents {
+        route_sets: vec![RouteSet {
+            name: "checkout".to_owned(),
+            service: ServiceName::try_from("checkout").unwrap(),
+            authorities: Vec::new(),
+            routes: vec![NamedRoute {
+                name: RouteName::try_from("pay").unwrap(),
+                matches: serde_json::from_str(&path).unwrap(),
+                criticality: None,
+            }],
+        }],
+        ..Documents::default()
+    }
 }
 
 /// Pushes what is due at `now`, and waits until it is stored and offered.
@@ -185,9 +207,9 @@ async fn what_nodes_accepted_is_known_although_it_was_not_heard() {
 
 /// A disk that is full.
 #[derive(Debug, Default)]
-struct Full {
+pub(super) struct Full {
     inside: InMemory,
-    is_full: AtomicBool,
+    pub(super) is_full: AtomicBool,
 }
 
 impl Store for Full {
@@ -211,7 +233,7 @@ impl Store for Full {
 }
 
 /// Lets the batch that has gathered be written, as far as it can be.
-async fn commit(actor: &mut Actor) {
+pub(super) async fn commit(actor: &mut Actor) {
     let due = actor.commits.due().unwrap();
     actor.start_commit(due);
     let ended = actor.commits.ended().await;

@@ -9,7 +9,8 @@
 //!
 //! A node that is gone for long is replaced, and when too many go that tried a
 //! change, it is taken back: what ends an Envoy cannot be refused by it. A stage
-//! whose nodes do not answer waits, since that is not known to be well.
+//! whose nodes do not answer waits, since that is not known to be well; so does one
+//! of which nothing is heard ([`Rollout::hears_nothing`]).
 //!
 //! What must not wait is part of what all nodes get meanwhile ([`Wanted::at_once`]),
 //! and of what is tried.
@@ -219,6 +220,14 @@ impl Rollout {
     fn end_trial(&mut self, now: WallTime) {
         if let Some(trial) = self.trial.take() {
             self.returning.add(trial.nodes(), now);
+        }
+    }
+
+    /// What is counted of nodes is not heard at the next [`Rollout::step`]: what is tried does not go on by that, and the time
+    /// for which nodes must be well begins anew. What is known to be wrong takes it back all the same.
+    pub const fn hears_nothing(&mut self) {
+        if let Some(trial) = &mut self.trial {
+            trial.hears_nothing();
         }
     }
 

@@ -30,6 +30,8 @@ pub(super) struct Trial {
     took: BTreeSet<String>,
     /// Since when all nodes of the stage have.
     quiet_since: Option<WallTime>,
+    /// Whether what is counted of nodes is not heard, as of the next look.
+    is_unheard: bool,
     /// Nodes of the stage that are not connected, and since when.
     away: BTreeMap<String, WallTime>,
     /// Nodes that were replaced since the change was first tried.
@@ -66,6 +68,7 @@ impl Trial {
             waits_since: None,
             took: BTreeSet::new(),
             quiet_since: None,
+            is_unheard: false,
             away: BTreeMap::new(),
             gone: 0,
         }
@@ -90,6 +93,11 @@ impl Trial {
 
     pub(super) const fn since(&self) -> WallTime {
         self.since
+    }
+
+    /// What is counted of nodes is not heard at the next look: who seems quiet may not be.
+    pub(super) const fn hears_nothing(&mut self) {
+        self.is_unheard = true;
     }
 
     /// Looks at all nodes that are connected. Those that are `returning` from another change are waited for.
@@ -209,7 +217,8 @@ impl Trial {
         let have: Vec<String> = have.map(|it| it.node.clone()).collect();
         self.took.extend(have);
         let all_have = !self.nodes.is_empty() && self.nodes.is_subset(&self.took);
-        if !(all_have && self.away.is_empty() && self.waits_since.is_none()) {
+        let is_heard = !std::mem::take(&mut self.is_unheard);
+        if !(all_have && is_heard && self.away.is_empty() && self.waits_since.is_none()) {
             self.quiet_since = None;
             return false;
         }

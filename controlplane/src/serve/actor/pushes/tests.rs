@@ -1,13 +1,12 @@
 use std::sync::Arc;
 
-use sloop_controllers::{NamedRoute, RouteSet};
-use sloop_model::{RouteName, ServiceName};
+use sloop_model::ServiceName;
 use sloop_xds::rollout::{RolloutPace, Vms, Wanted as Rollout};
 use sloop_xds::{Resource, Snapshot, Version};
 
 use super::*;
 use crate::engine::Documents;
-use crate::serve::actor::tests::actor_on;
+use crate::serve::actor::tests::{actor_on, checkout, routes};
 use crate::store::InMemory;
 
 /// A loop that has taken `documents` in and met the sidecars of `checkout`.
@@ -17,27 +16,6 @@ fn actor(documents: Documents) -> Actor {
     actor.meet(BTreeSet::from([checkout()]));
     actor.work();
     actor
-}
-
-fn checkout() -> Cohort {
-    Cohort::of_service("checkout")
-}
-
-fn routes(prefix: &str) -> Documents {
-    let path = format!(r#"[{{"path": {{"prefix": "{prefix}"}}}}]"#);
-    Documents {
-        route_sets: vec![RouteSet {
-            name: "checkout".to_owned(),
-            service: ServiceName::try_from("checkout").unwrap(),
-            authorities: Vec::new(),
-            routes: vec![NamedRoute {
-                name: RouteName::try_from("pay").unwrap(),
-                matches: serde_json::from_str(&path).unwrap(),
-                criticality: None,
-            }],
-        }],
-        ..Documents::default()
-    }
 }
 
 #[tokio::test]

@@ -477,6 +477,42 @@ fn what_ends_the_nodes_that_try_it_is_taken_back() {
 }
 
 #[test]
+fn while_nothing_is_heard_a_change_does_not_go_on_but_may_be_taken_back() {
+    let mut nodes = Nodes::with("old");
+    nodes.want("new", 0);
+    nodes.step(0);
+    nodes.take();
+    nodes.step(1);
+    let mut unheard = |seconds: u64| {
+        nodes.rollout.hears_nothing();
+        nodes.step(seconds)
+    };
+    assert_eq!([10, 11, 40].map(&mut unheard), [None, None, None]);
+    assert_eq!(nodes.step(41), None, "it is heard again");
+    assert_eq!(nodes.step(50), None, "not yet quiet for long enough");
+    assert_eq!(nodes.step(51), Some(Told::Trying(2)));
+    nodes.take();
+    nodes.rollout.hears_nothing();
+    nodes.seen[0].refusal = Some((at(52), "no".to_owned()));
+    assert_eq!(because(nodes.step(52)), "n0 refuses it: no");
+}
+
+#[test]
+fn without_a_quiet_time_it_does_not_go_on_unheard_either() {
+    let mut nodes = Nodes::with("old");
+    nodes.want("new", 0);
+    let pace = RolloutPace {
+        quiet: Duration::ZERO,
+        ..PACE
+    };
+    nodes.step_at(&pace, at(0));
+    nodes.take();
+    nodes.rollout.hears_nothing();
+    assert_eq!(nodes.step_at(&pace, at(1)), None);
+    assert_eq!(nodes.step_at(&pace, at(2)), Some(Told::Trying(2)));
+}
+
+#[test]
 fn what_must_not_wait_goes_to_all_while_something_is_tried() {
     let mut nodes = Nodes::with("old");
     nodes.want("new", 0);
