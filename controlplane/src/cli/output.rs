@@ -13,6 +13,19 @@ pub enum CliError {
     /// A limit makes no sense.
     #[error("--limit makes no sense")]
     Limit(#[source] InvalidLimit),
+    /// Changes would go on before it is known what they do.
+    #[error(
+        "--rollout-quiet is {quiet} s, --report-interval {interval_ms} ms; the first must be at least three times \
+         the second, so {quiet_min} s, or else changes go on before reports can tell of them (with --rollout-first 0 none is tried)"
+    )]
+    Hasty {
+        /// How long those that try a change must be well, in seconds.
+        quiet: u32,
+        /// The shortest that would do, in seconds.
+        quiet_min: u64,
+        /// Time between reports.
+        interval_ms: u32,
+    },
     /// What is to be shown to the control plane cannot be used.
     #[error("the credentials cannot be used")]
     Credentials(#[from] InvalidCredentials),

@@ -16,7 +16,7 @@ use super::output::CliError;
 use crate::ads::LoadSettings;
 use crate::bootstrap::CONTROL_PLANE_CLUSTER;
 use crate::door::TlsFiles;
-use crate::limits::{InvalidLimit, Limits};
+use crate::limits::Limits;
 use crate::metrics::OtlpSettings;
 use crate::publish::PublishSettings;
 use crate::serve::{ApiSettings, RecordSettings, ServeSettings, serve};
@@ -73,7 +73,7 @@ pub(super) struct ServeArgs {
     /// Nodes of a group that try it then, in hundredths of all.
     #[arg(long, value_name = "PERCENT", default_value_t = 10, value_parser = clap::value_parser!(u32).range(0..=100))]
     rollout_share: u32,
-    /// How long those that try it must be well before it goes on, in seconds.
+    /// How long those that try it must be well before it goes on, in seconds; at least three times --report-interval.
     #[arg(long, value_name = "SECONDS", default_value_t = 10, value_parser = clap::value_parser!(u32).range(0..=86_400))]
     rollout_quiet: u32,
     /// Time between the load reports of an Envoy of a fleet while a change is on its way to nodes of its service, in
@@ -195,25 +195,36 @@ impl ServeArgs {
         }
     }
 
-    fn rollout(&self) -> RolloutPace {
+    /// How carefully changes go out: slowly enough for reports to tell of what they do.
+    fn rollout(&self) -> Result<RolloutPace, CliError> {
         let count = |given: u32| usize::try_from(given).unwrap_or(usize::MAX);
-        RolloutPace {
+        let pace = RolloutPace {
             first: count(self.rollout_first),
             share_percent: count(self.rollout_share),
             quiet: Duration::from_secs(self.rollout_quiet.into()),
+        };
+        let quiet_min = pace.quiet_min(Duration::from_millis(self.report_interval.into()));
+        if quiet_min <= pace.quiet {
+            return Ok(pace);
         }
+        let whole = u64::from(0 < quiet_min.subsec_nanos());
+        Err(CliError::Hasty {
+            quiet: self.rollout_quiet,
+            quiet_min: quiet_min.as_secs() + whole,
+            interval_ms: self.report_interval,
+        })
     }
 }
 
 impl TryFrom<ServeArgs> for ServeSettings {
-    type Error = InvalidLimit;
+    type Error = CliError;
 
-    fn try_from(args: ServeArgs) -> Result<Self, InvalidLimit> {
+    fn try_from(args: ServeArgs) -> Result<Self, CliError> {
         let mut limits = Limits::default();
         for given in &args.limit {
-            limits.set(given)?;
+            limits.set(given).map_err(CliError::Limit)?;
         }
-        let rollout = args.rollout();
+        let rollout = args.rollout()?;
         let loads = args.loads(&rollout);
         Ok(Self {
             documents: args.documents,
@@ -260,7 +271,7 @@ fn collector(given: &str) -> Result<String, String> {
 
 pub(super) fn run(args: ServeArgs) -> Result<(), CliError> {
     log(args.log);
-    let settings = args.try_into().map_err(CliError::Limit)?;
+    let settings = args.try_into()?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -291,5 +302,46 @@ fn log(form: LogForm) {
     match form {
         LogForm::Text => subscriber.with_ansi(false).init(),
         LogForm::Json => subscriber.json().init(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Program {
+        #[command(flatten)]
+        serve: ServeArgs,
+    }
+
+    /// What is wrong with these flags; empty when nothing is.
+    fn wrong(flags: &str) -> String {
+        let required = "sloop --documents d --store s --module m";
+        let given = required.split(' ').chain(flags.split(' '));
+        let args = Program::try_parse_from(given).unwrap().serve;
+        let settings = ServeSettings::try_from(args);
+        settings.err().map(|it| it.to_string()).unwrap_or_default()
+    }
+
+    #[test]
+    fn a_change_does_not_go_on_before_reports_can_tell_of_it() {
+        assert_eq!(
+            wrong("--report-interval 3334"),
+            "--rollout-quiet is 10 s, --report-interval 3334 ms; the first must be at least three times the second, \
+             so 11 s, or else changes go on before reports can tell of them (with --rollout-first 0 none is tried)"
+        );
+        assert!(wrong("--rollout-quiet 2").contains(", so 3 s, "));
+        assert!(wrong("--rollout-quiet 0 --report-interval 100").contains(", so 1 s, "));
+        for fits in [
+            "--report-interval 3333",
+            "--rollout-quiet 3",
+            "--rollout-quiet 180 --report-interval 60000",
+            "--rollout-quiet 0 --rollout-first 0",
+        ] {
+            assert_eq!(wrong(fits), "", "{fits}");
+        }
     }
 }

@@ -14,6 +14,9 @@ use crate::support::{Home, ROUTES, SOON, Sloop, eventually, report};
 /// Longer than the control plane takes to send something to everybody.
 const SILENCE: Duration = Duration::from_millis(300);
 
+/// Changes go on after a second, in which three reports come.
+const QUICK: &[&str] = &["--rollout-quiet", "1", "--report-interval", "300"];
+
 /// Three sidecars that have the first configuration.
 async fn three(sloop: &Sloop) -> [Sidecar; 3] {
     let none = Versions::new();
@@ -64,7 +67,7 @@ fn described(sloop: &Sloop, node: &str) -> String {
 async fn a_change_that_is_refused_stops_at_the_first_and_a_good_one_reaches_all() {
     let home = Home::new();
     home.write("routes.yaml", ROUTES);
-    let sloop = home.start_with(&["--rollout-quiet", "1"]);
+    let sloop = home.start_with(QUICK);
     let [mut first, mut second, mut third] = three(&sloop).await;
 
     home.write("routes.yaml", &routes("/bad"));
@@ -86,7 +89,7 @@ async fn a_change_that_is_refused_stops_at_the_first_and_a_good_one_reaches_all(
     assert_eq!(sloop.metric(gauge).await, Some(1.0));
 
     sloop.kill();
-    let sloop = home.start_with(&["--rollout-quiet", "1"]);
+    let sloop = home.start_with(QUICK);
     let [mut first, mut second, mut third] = three(&sloop).await;
     assert_eq!(
         first.hears_within(SILENCE).await,
@@ -128,7 +131,7 @@ async fn standing(sloop: &Sloop) -> [Option<f64>; 4] {
 async fn metrics_say_how_the_nodes_of_a_group_stand() {
     let home = Home::new();
     home.write("routes.yaml", ROUTES);
-    let sloop = home.start_with(&["--rollout-quiet", "1"]);
+    let sloop = home.start_with(QUICK);
     let [mut first, mut second, mut third] = three(&sloop).await;
     let stand = async |what: &str, expected: [Option<f64>; 4]| {
         eventually(what, async || {
@@ -199,7 +202,7 @@ async fn next(arrivals: &mut mpsc::UnboundedReceiver<(u32, Instant)>) -> (u32, I
 async fn a_change_reaches_one_of_twenty_then_a_tenth_and_then_all() {
     let home = Home::new();
     home.write("routes.yaml", ROUTES);
-    let sloop = home.start_with(&["--rollout-quiet", "1"]);
+    let sloop = home.start_with(QUICK);
     let (arrived, mut arrivals) = mpsc::unbounded_channel();
     let mut hearing = JoinSet::new();
     for number in 1..=20 {

@@ -49,7 +49,7 @@ fn launch(
         .arg("--store")
         .arg(folder.join("store"))
         .args(["--module", module])
-        .args(["--rollout-quiet", quiet])
+        .args(["--rollout-quiet", quiet, "--report-interval", "300"])
         .start(folder.join("sloop.log"))
         .unwrap()
 }

@@ -67,6 +67,20 @@ impl RolloutPace {
         quiet: Duration::ZERO,
     };
 
+    /// Reports that must fit into the quiet time of a stage: of a node the first is about the time before, too, and counts for
+    /// nothing, by the second it is judged, and one may be late.
+    const REPORTS_MIN: u32 = 3;
+
+    /// The shortest quiet time by which changes are judged, where nodes report each `interval`; zero when they go to all at once.
+    #[must_use]
+    pub fn quiet_min(&self, interval: Duration) -> Duration {
+        if self.first == 0 {
+            Duration::ZERO
+        } else {
+            interval.saturating_mul(Self::REPORTS_MIN)
+        }
+    }
+
     /// How many of `all` nodes the share is, rounded up.
     fn of(&self, all: usize) -> usize {
         all.saturating_mul(self.share_percent)
