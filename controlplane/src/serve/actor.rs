@@ -204,6 +204,7 @@ impl Actor {
     /// Does what is due.
     fn work(&mut self) {
         let now = Instant::now();
+        self.look_at_commit(now);
         let wakes = self.wake_at.is_some_and(|wake_at| wake_at <= clock::wall());
         if wakes || now.duration_since(self.stepped) >= STEP_LATEST {
             self.steps.want();
@@ -231,6 +232,7 @@ impl Actor {
             self.push_due(now),
             self.look_due(),
             self.commits.due(),
+            self.commits.hangs_at(),
             self.takes_at,
             wake.map(|wake| wake.max(self.stepped + STEP_GAP)),
         ];

@@ -3,7 +3,8 @@
 //! While one batch is on its way to the disk the next one gathers, so a slow
 //! disk makes batches larger, not queues longer. What a failed batch held is
 //! written with the next one: it is counted in memory already. While the store
-//! fails it is tried again and again, ever more seldom.
+//! fails it is tried again and again, ever more seldom. One that hangs is
+//! waited for, and what need not be durable first does not wait with it.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -22,6 +23,10 @@ const RETRY: Duration = Duration::from_millis(250);
 /// When a full disk has room again, it is noticed within that. To try reads the whole file, to open it anew.
 const RETRY_MAX: Duration = Duration::from_secs(2);
 
+/// A batch that is on its way for so long hangs, as on a volume that stalled. A busy disk takes a tenth of that, and filters
+/// wait for five seconds until they send a report again.
+const HANGS_AFTER: Duration = Duration::from_secs(2);
+
 /// Changes on their way to the store, each with what is to be done when it is durable.
 #[derive(Debug)]
 pub(super) struct Commits<T> {
@@ -38,6 +43,9 @@ pub(super) struct Commits<T> {
 struct Running<T> {
     batch: Arc<Batch>,
     then: Vec<T>,
+    begun: Instant,
+    /// Whether it is known to hang.
+    hangs: bool,
     task: JoinHandle<(Result<(), StoreError>, Duration)>,
 }
 
@@ -83,9 +91,36 @@ impl<T: Send + 'static> Commits<T> {
         }
     }
 
-    /// Whether the last batch could not be written.
+    /// Whether the last batch could not be written, or the one that is on its way hangs.
     pub(super) const fn is_failing(&self) -> bool {
-        self.retry.is_some()
+        self.retry.is_some() || matches!(&self.running, Some(Running { hangs: true, .. }))
+    }
+
+    /// When to call [`Commits::finds_hanging`].
+    pub(super) fn hangs_at(&self) -> Option<Instant> {
+        let running = self.running.as_ref().filter(|it| !it.hangs)?;
+        Some(running.begun + HANGS_AFTER)
+    }
+
+    /// Whether the batch that is on its way is found to hang, at `now` for the first time.
+    pub(super) fn finds_hanging(&mut self, now: Instant) -> bool {
+        let is_found = self.hangs_at().is_some_and(|at| at <= now);
+        if let Some(running) = &mut self.running
+            && is_found
+        {
+            running.hangs = true;
+        }
+        is_found
+    }
+
+    /// Takes what `is_out` says of all that is to be done when something is durable, in its order.
+    pub(super) fn take_out(&mut self, mut is_out: impl FnMut(&T) -> bool) -> Vec<T> {
+        let running = self.running.as_mut().map(|it| &mut it.then);
+        let mut out = Vec::new();
+        for then in running.into_iter().chain([&mut self.then]) {
+            out.extend(then.extract_if(.., |it| is_out(it)));
+        }
+        out
     }
 
     /// Takes what is to be done when the batch that gathers is durable.
@@ -124,6 +159,8 @@ impl<T: Send + 'static> Commits<T> {
         self.running = Some(Running {
             batch,
             then: std::mem::take(&mut self.then),
+            begun: now,
+            hangs: false,
             task,
         });
     }
@@ -263,6 +300,30 @@ mod tests {
         commits.start(commits.due().unwrap());
         assert!(commits.ended().await.result.is_ok() && !commits.is_failing());
         assert_eq!(store.get(b"a").unwrap().as_deref(), Some(&b"1"[..]));
+    }
+
+    #[tokio::test]
+    async fn a_batch_that_hangs_is_found_once_and_keeps_nothing_that_need_not_wait() {
+        let store = Arc::new(Moody::default());
+        let mut commits = Commits::to(Arc::clone(&store) as Arc<dyn Store>);
+        let now = Instant::now();
+        assert!(commits.hangs_at().is_none() && !commits.finds_hanging(now));
+        commits.add(put("a", "1"), [1, 2], now);
+        commits.hurry(now);
+        commits.start(now);
+        commits.add(put("b", "1"), [3, 4], now);
+        let late = now + HANGS_AFTER;
+        assert_eq!(commits.hangs_at(), Some(late));
+        assert!(!commits.finds_hanging(late - Duration::from_millis(1)) && !commits.is_failing());
+        assert!(commits.finds_hanging(late) && commits.is_failing());
+        assert!(!commits.finds_hanging(late) && commits.hangs_at().is_none());
+        assert_eq!(commits.take_out(|it| it % 2 == 0), [2, 4]);
+        let ended = commits.ended().await;
+        assert!(ended.result.is_ok() && !commits.is_failing());
+        assert_eq!(ended.then, [1]);
+        commits.start(late);
+        assert_eq!(commits.ended().await.then, [3]);
+        assert_eq!(store.list(b"").unwrap().len(), 2);
     }
 
     #[tokio::test]

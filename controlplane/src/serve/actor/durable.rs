@@ -1,4 +1,4 @@
-//! What must be durable first, and what becomes of it while the store takes nothing, as on a full disk.
+//! What must be durable first, and what becomes of it while the store takes nothing, as on a full disk or one that hangs.
 //!
 //! What others gave us to keep is not taken then: filters have their reports and send them again. What we tell sidecars
 //! does not wait: leases are renewed and faults withdrawn also without a store, and what a restart loses is the number of
@@ -15,11 +15,14 @@ use sloop_xds_protos::report::v1::ReportResponse;
 use tokio::sync::oneshot;
 use tonic::Status;
 
-use super::super::commits::{CommitError, Ended};
+use super::super::commits::Ended;
 use super::Actor;
 use crate::clock;
 use crate::publish::Pushed;
 use crate::store::Batch;
+
+/// What is wrong with a store that says nothing.
+const HANGS: &str = "the store has not written for two seconds what it was given";
 
 /// What is to be done when something is durable.
 #[derive(Debug)]
@@ -57,6 +60,26 @@ impl Actor {
         self.commits.start(now);
     }
 
+    /// Finds out whether the store hangs. Then it is as one that takes nothing, until it has written what it was given: what
+    /// came before that waits for it all the same, as it may be durable in a moment, and nothing more comes to it.
+    pub(super) fn look_at_commit(&mut self, now: Instant) {
+        if !self.commits.finds_hanging(now) {
+            return;
+        }
+        self.fail(HANGS);
+        let out = self.commits.take_out(|after| match after {
+            // The filter has given up; it reports again.
+            After::Answer(answer, _) => answer.is_closed(),
+            After::Publish(_) => true,
+        });
+        for after in out {
+            match after {
+                After::Answer(..) => {}
+                After::Publish(publish) => self.publish(publish),
+            }
+        }
+    }
+
     /// Pushes when `batch` is durable; at once while the store takes nothing.
     pub(super) fn publish_after(&mut self, batch: Batch, publish: Publish, now: Instant) {
         if self.commits.is_failing() {
@@ -91,7 +114,7 @@ impl Actor {
             }
             Err(error) => {
                 self.meters.ingest.commit_failed();
-                self.fail(&error);
+                self.fail(&whole(&error));
                 // What has gathered since, too: what is newer is pushed last.
                 let waiting = self.commits.take_waiting();
                 for after in ended.then.into_iter().chain(waiting) {
@@ -124,19 +147,19 @@ impl Actor {
         }
     }
 
-    /// Says, the first time, that the store takes nothing.
-    fn fail(&mut self, error: &CommitError) {
-        if self.trouble.borrow().is_some() {
+    /// Says, the first time, that the store takes nothing; and why, when it said nothing at first.
+    fn fail(&mut self, reason: &str) {
+        let known = self.trouble.borrow().clone();
+        if known.as_ref().is_some_and(|it| *it.reason != *HANGS) {
             return;
         }
-        let reason = whole(error);
         tracing::error!(
             reason,
             "the store takes nothing; it is tried again, and reports wait at their filters"
         );
         self.meters.ingest.set_failing(true);
         self.trouble.send_replace(Some(Trouble {
-            since: clock::wall(),
+            since: known.map_or_else(clock::wall, |it| it.since),
             reason: reason.into(),
         }));
     }
@@ -157,4 +180,30 @@ impl Actor {
 fn whole(error: &dyn std::error::Error) -> String {
     let causes = std::iter::successors(error.source(), |error| error.source());
     causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::serve::actor::tests::actor_on;
+    use crate::store::InMemory;
+
+    #[tokio::test]
+    async fn it_is_said_once_what_is_wrong_and_why_when_that_is_known() {
+        let mut actor = actor_on(Arc::new(InMemory::default()));
+        let trouble = actor.trouble();
+        let said = || trouble.borrow().clone().unwrap();
+        actor.fail(HANGS);
+        let hangs = said();
+        assert_eq!(*hangs.reason, *HANGS);
+        actor.fail("it is full");
+        let full = Trouble {
+            reason: "it is full".into(),
+            ..hangs
+        };
+        assert_eq!(said(), full);
+        actor.fail("it is full again");
+        actor.fail(HANGS);
+        assert_eq!(said(), full);
+    }
 }

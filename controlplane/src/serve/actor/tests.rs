@@ -103,6 +103,43 @@ impl Store for Stuck {
     }
 }
 
+impl Stuck {
+    /// One that does not hang yet; what says that a commit began, and what lets all of them go when it is dropped.
+    fn at_first() -> (Arc<Self>, mpsc::UnboundedReceiver<()>, blocking::Sender<()>) {
+        let (begun, commits) = mpsc::unbounded_channel();
+        let (go, gone) = blocking::channel();
+        let store = Self {
+            inside: InMemory::default(),
+            hangs: AtomicBool::new(false),
+            begun,
+            go: Mutex::new(gone),
+        };
+        (Arc::new(store), commits, go)
+    }
+}
+
+/// What a filter is answered.
+type Answered = oneshot::Receiver<Result<wire::ReportResponse, tonic::Status>>;
+
+/// A report of a filter.
+fn arrival(sequence: u64) -> (Arrival, Answered) {
+    let request = wire::ReportRequest {
+        incarnation: 1,
+        sequence,
+        ..wire::ReportRequest::default()
+    };
+    let (answer, answered) = oneshot::channel();
+    let report = request.try_into().unwrap();
+    (Arrival { report, answer }, answered)
+}
+
+/// Lets `actor` take it.
+fn report(actor: &mut Actor, sequence: u64) -> Answered {
+    let (arrival, answered) = arrival(sequence);
+    actor.take_arrivals(&mut vec![arrival]);
+    answered
+}
+
 /// The ends of the loop's inputs that a test holds.
 struct Held {
     arrivals: mpsc::Sender<Arrival>,
@@ -145,30 +182,14 @@ fn inputs() -> (Inputs, Held) {
 
 #[tokio::test]
 async fn people_are_answered_while_the_disk_hangs_and_filters_when_it_does_not() {
-    let (begun, mut commits) = mpsc::unbounded_channel();
-    let (go, gone) = blocking::channel();
-    let store = Arc::new(Stuck {
-        inside: InMemory::default(),
-        hangs: AtomicBool::new(false),
-        begun,
-        go: Mutex::new(gone),
-    });
+    let (store, mut commits, go) = Stuck::at_first();
     let (inputs, held) = inputs();
     let actor = actor_on(Arc::clone(&store) as Arc<dyn Store>);
     store.hangs.store(true, Ordering::SeqCst);
     let running = tokio::spawn(actor.run(inputs));
 
-    let request = wire::ReportRequest {
-        incarnation: 1,
-        sequence: 1,
-        ..wire::ReportRequest::default()
-    };
-    let (answer, mut acknowledged) = oneshot::channel();
-    let report = request.try_into().unwrap();
-    held.arrivals
-        .send(Arrival { report, answer })
-        .await
-        .unwrap();
+    let (arrival, mut acknowledged) = arrival(1);
+    held.arrivals.send(arrival).await.unwrap();
     commits.recv().await.unwrap();
 
     let (see, seen) = oneshot::channel();
@@ -244,20 +265,9 @@ pub(super) async fn commit(actor: &mut Actor) {
 async fn on_a_full_disk_nothing_is_taken_and_pushes_do_not_wait() {
     let store = Arc::new(Full::default());
     let mut actor = actor_on(Arc::clone(&store) as Arc<dyn Store>);
-    let report = |sequence| {
-        let request = wire::ReportRequest {
-            incarnation: 1,
-            sequence,
-            ..wire::ReportRequest::default()
-        };
-        let (answer, answered) = oneshot::channel();
-        let report = request.try_into().unwrap();
-        (vec![Arrival { report, answer }], answered)
-    };
     let trouble = actor.trouble();
     store.is_full.store(true, Ordering::SeqCst);
-    let (mut first, answered) = report(1);
-    actor.take_arrivals(&mut first);
+    let answered = report(&mut actor, 1);
     actor.begin(Documents::default());
     actor.meet(BTreeSet::from([Cohort::of_service("shop")]));
     let node = SimulatedNode::connect(&actor.hub, "shop", "shop-1");
@@ -273,8 +283,7 @@ async fn on_a_full_disk_nothing_is_taken_and_pushes_do_not_wait() {
     assert!(refused.message().starts_with("the store /full failed: "));
     assert!(trouble.borrow().is_some());
 
-    let (mut second, mut answered) = report(1);
-    actor.take_arrivals(&mut second);
+    let mut answered = report(&mut actor, 1);
     assert!(answered.try_recv().unwrap().is_err(), "at once");
     actor.meet(BTreeSet::from([Cohort::of_service("till")]));
     let later = now + Duration::from_secs(2);
@@ -287,8 +296,64 @@ async fn on_a_full_disk_nothing_is_taken_and_pushes_do_not_wait() {
     store.is_full.store(false, Ordering::SeqCst);
     commit(&mut actor).await;
     assert!(trouble.borrow().is_none());
-    let (mut third, answered) = report(1);
-    actor.take_arrivals(&mut third);
+    let answered = report(&mut actor, 1);
     commit(&mut actor).await;
     assert!(answered.await.unwrap().is_ok());
+}
+
+#[tokio::test]
+async fn while_a_commit_hangs_nothing_is_taken_and_pushes_do_not_wait() {
+    let (store, mut commits, go) = Stuck::at_first();
+    let mut actor = actor_on(Arc::clone(&store) as Arc<dyn Store>);
+    let trouble = actor.trouble();
+    let pushed = |actor: &Actor| actor.hub.stages().len();
+    let _node = SimulatedNode::connect(&actor.hub, "shop", "shop-1");
+    let gone = |actor: &mut Actor| {
+        let is_gone =
+            |after: &After| matches!(after, After::Answer(answer, _) if answer.is_closed());
+        actor.commits.take_out(is_gone).len()
+    };
+    actor.begin(Documents::default());
+    push(&mut actor, Instant::now()).await;
+
+    store.hangs.store(true, Ordering::SeqCst);
+    let mut on_its_way = report(&mut actor, 1);
+    let begun = actor.commits.due().unwrap();
+    actor.start_commit(begun);
+    commits.recv().await.unwrap();
+    let mut waits = report(&mut actor, 2);
+    drop(report(&mut actor, 3));
+    actor.meet(BTreeSet::from([Cohort::of_service("shop")]));
+    let now = begun + Duration::from_secs(1);
+    actor.step(now);
+    actor.push(now);
+    actor.look_at_commit(now);
+    assert_eq!(pushed(&actor), 0, "it may be done in a moment");
+    assert!(trouble.borrow().is_none() && now < actor.due(now));
+
+    let now = begun + Duration::from_secs(2);
+    assert!(actor.due(begun) <= now);
+    actor.look_at_commit(now);
+    assert_eq!(pushed(&actor), 1);
+    assert_eq!(gone(&mut actor), 0, "who gave up takes no room");
+    let refused = report(&mut actor, 3).try_recv().unwrap().unwrap_err();
+    assert_eq!(refused.code(), tonic::Code::Unavailable);
+    assert!(refused.message().starts_with("the store has not written "));
+    actor.meet(BTreeSet::from([Cohort::of_service("till")]));
+    let later = now + Duration::from_secs(2);
+    actor.step(later);
+    actor.push(later);
+    assert_eq!(pushed(&actor), 2, "at once");
+    assert!(on_its_way.try_recv().is_err() && waits.try_recv().is_err());
+
+    drop(go);
+    let ended = actor.commits.ended().await;
+    actor.conclude(ended);
+    assert!(trouble.borrow().is_none());
+    assert!(on_its_way.try_recv().unwrap().is_ok());
+    assert!(waits.try_recv().is_err(), "it is not durable yet");
+    let again = report(&mut actor, 3);
+    store.hangs.store(false, Ordering::SeqCst);
+    commit(&mut actor).await;
+    assert!(waits.await.unwrap().is_ok() && again.await.unwrap().is_ok());
 }
