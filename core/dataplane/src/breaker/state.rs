@@ -103,6 +103,7 @@ impl Breaker {
     }
 
     /// Requests that passed until now say nothing about what comes, unless late outcomes count.
+    #[cold]
     pub(super) fn next_epoch(&mut self) {
         self.epoch += 1;
         // What took long before says nothing of how it is from now on.
