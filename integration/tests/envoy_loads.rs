@@ -103,7 +103,14 @@ impl Fleet {
         for load in loads {
             load.none_failed().await;
         }
-        assert_eq!(self.callers[0].statuses("/", 50).await.unwrap(), [200; 50]);
+        // Envoy says so before its workers have all of it.
+        let caller = &self.callers[0];
+        let well = eventually(SOON, "the first serves again", async || {
+            let statuses = caller.statuses("/", 1).await.ok()?;
+            (statuses == [200]).then_some(())
+        });
+        well.await.unwrap();
+        assert_eq!(caller.statuses("/", 50).await.unwrap(), [200; 50]);
         push["revision"].clone()
     }
 }
