@@ -8,6 +8,7 @@ pub mod admin;
 pub mod ads;
 pub mod alerts;
 pub mod bootstrap;
+mod causes;
 pub mod cli;
 pub mod clock;
 pub mod documents;

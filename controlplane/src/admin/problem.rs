@@ -5,6 +5,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
 use super::api::Problem;
+use crate::causes::whole;
 use crate::documents::{NotPlanned, Remark};
 use crate::engine::NotAsked;
 use crate::serve::NotChanged;
@@ -89,12 +90,6 @@ impl Refusal {
             Self::Metrics(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
-}
-
-/// An error and its causes.
-fn whole(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(error.source(), |error| error.source());
-    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }
 
 impl From<StringRejection> for Refusal {

@@ -85,8 +85,11 @@ impl<'a, S: Stream> Talk<'a, S> {
             None => request,
         };
         self.may_owe = true;
+        let says_names = S::says_names(&request);
         let verdict = self.stream.take(request).map_err(refuse)?;
-        self.keep_names()?;
+        if says_names {
+            self.keep_names()?;
+        }
         let Some(verdict) = verdict else {
             return Ok(());
         };

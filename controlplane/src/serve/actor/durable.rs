@@ -17,6 +17,7 @@ use tonic::Status;
 
 use super::super::commits::Ended;
 use super::Actor;
+use crate::causes::whole;
 use crate::clock;
 use crate::publish::Pushed;
 use crate::store::Batch;
@@ -174,12 +175,6 @@ impl Actor {
         self.meters.ingest.set_failing(false);
         self.hear_again(Instant::now());
     }
-}
-
-/// An error and its causes, in words.
-fn whole(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(error.source(), |error| error.source());
-    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }
 
 #[cfg(test)]

@@ -186,6 +186,12 @@ impl Stream for DeltaStream {
         self.types.values_mut().for_each(|state| state.beats = true);
     }
 
+    fn says_names(request: &DeltaDiscoveryRequest) -> bool {
+        !(request.resource_names_subscribe.is_empty()
+            && request.resource_names_unsubscribe.is_empty()
+            && request.initial_resource_versions.is_empty())
+    }
+
     fn names_bytes(&self, offered: Option<&Snapshot>) -> usize {
         let of_types = self.types.iter().map(|(kind, state)| {
             let of_type = offered.and_then(|it| it.of_type(kind.type_url()));

@@ -60,6 +60,9 @@ pub trait Stream {
     /// It is time to say that what the client has still holds, where that has a time to live.
     fn beat(&mut self);
 
+    /// Whether a request says names: what [`Stream::names_bytes`] counts does not grow by others.
+    fn says_names(request: &Self::Request) -> bool;
+
     /// Bytes that are kept of names, and of versions with them, that are not in `offered`, with what keeps each: only the client
     /// can have said them, and says how many there are.
     fn names_bytes(&self, offered: Option<&Snapshot>) -> usize;

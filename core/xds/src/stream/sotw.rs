@@ -169,6 +169,10 @@ impl Stream for SotwStream {
     /// Nothing has a time to live here ([`Resource::with_ttl`]).
     fn beat(&mut self) {}
 
+    fn says_names(request: &DiscoveryRequest) -> bool {
+        !request.resource_names.is_empty()
+    }
+
     fn names_bytes(&self, offered: Option<&Snapshot>) -> usize {
         let of_types = self.types.iter().flat_map(|(kind, state)| {
             let of_type = offered.and_then(|it| it.of_type(kind.type_url()));
