@@ -472,17 +472,8 @@ async fn pushes(sidecar: &Sidecar) -> Option<u64> {
 /// So many requests at least, while the documents change each `pause` and the control plane is killed twice.
 async fn counted_exactly(requests: u64, pause: Duration) {
     let patience = Duration::from_secs(900);
-    let app = Arc::new(Upstream::start().await.unwrap());
-    let mut plane = ControlPlane::start().await;
-    let sidecar = Sidecar::start(app.address(), plane.listen, Variant::Delta).await;
-    eventually(SOON, "the route is known", async || {
-        sidecar.inbound.get("/pay").await.ok()?;
-        plane.counted().await
-    })
-    .await
-    .unwrap();
-    drop(app.take());
-    let before = settled(&plane).await;
+    let (app, mut plane, sidecar, before) = counting().await;
+    let app = Arc::new(app);
     let pushed_before = pushes(&sidecar).await.unwrap();
 
     let folder = plane.folder.path().join("documents");
