@@ -178,15 +178,15 @@ fn slo(target_billionths: u32) -> (&'static str, &'static str, Value) {
     ("SLO/pay", "slo", body)
 }
 
-/// A breaker that a person wants to open when more than a twentieth fails.
-fn breaker() -> (&'static str, &'static str, Value) {
+/// A breaker that a person wants to open when more than a share fails, in hundredths of a percent.
+fn breaker(failed_max: u16) -> (&'static str, &'static str, Value) {
     let body = json!({
         "name": "pay",
         "service": "payments",
         "route": "any",
         "side": "server",
         "limits": {
-            "window_ms": 1_000, "calls_min": 20, "failed_max": 500, "sigmas_hundredths": 300,
+            "window_ms": 1_000, "calls_min": 20, "failed_max": failed_max, "sigmas_hundredths": 300,
             "open_ms": 1_000, "open_max_ms": 8_000, "probes": 5, "ramp_ms": 5_000,
         },
     });
@@ -235,19 +235,26 @@ fn a_change_is_seen_within_a_third_of_a_second() {
     println!("seed {SEED}; 99.9 %, 1,000 requests per second in all, reports every 100 ms");
     for failing in [0.0144, 0.05, 0.1, 0.3, 0.7, 1.0] {
         let derived = delays(&[slo(999_000_000)], failing);
-        let explicit = delays(&[slo(999_000_000), breaker()], failing);
+        let explicit = delays(&[slo(999_000_000), breaker(500)], failing);
+        let lower = delays(&[slo(999_000_000), breaker(200)], failing);
         println!(
-            "{:5.1} % | signal {} | derived (50 %) {} | declared (5 %) {}",
+            "{:5.1} % | signal {} | derived (50 %) {} | declared (5 %) {} | declared (2 %) {}",
             failing * 100.0,
             shown(&derived[0]),
             shown(&derived[1]),
             shown(&explicit[1]),
+            shown(&lower[1]),
         );
         if 0.1 <= failing {
             assert!(derived[0][98] <= 400, "{failing}: {:?}", derived[0]);
             assert!(
                 explicit[1][49] <= 500 && explicit[1].len() == 100,
                 "{failing}"
+            );
+            assert!(
+                lower[1].len() == 100 && lower[1][98] <= 600,
+                "{failing}: {:?}",
+                lower[1]
             );
         }
         if 0.7 <= failing {
@@ -271,7 +278,7 @@ fn requests(short: u64, long: u64) -> u64 {
 #[test]
 fn nothing_opens_and_nothing_is_signalled_in_health() {
     // A fleet of 4,000 requests per second at a fifth of what it may fail.
-    let mut fleet = Fleet::new(4, 400, &[slo(999_000_000), breaker()]);
+    let mut fleet = Fleet::new(4, 400, &[slo(999_000_000), breaker(500)]);
     let requests = requests(1_000_000, 40_000_000);
     fleet.run(requests / 400, 0.000_2);
     println!(
@@ -283,7 +290,7 @@ fn nothing_opens_and_nothing_is_signalled_in_health() {
 
 #[test]
 fn nothing_opens_and_nothing_is_signalled_when_exactly_the_budget_is_spent() {
-    let mut fleet = Fleet::new(4, 400, &[slo(999_000_000), breaker()]);
+    let mut fleet = Fleet::new(4, 400, &[slo(999_000_000), breaker(500)]);
     let requests = requests(1_000_000, 40_000_000);
     fleet.run(requests / 400, 0.001);
     println!(
@@ -324,7 +331,7 @@ fn nothing_opens_when_failures_come_in_bursts_within_the_budget() {
 #[test]
 fn one_bad_sidecar_opens_nothing_however_bad_and_for_however_long() {
     for sidecars in [2, 10] {
-        let mut fleet = Fleet::new(sidecars, 100, &[slo(999_000_000), breaker()]);
+        let mut fleet = Fleet::new(sidecars, 100, &[slo(999_000_000), breaker(500)]);
         fleet.run(50, 0.000_2);
         for _ in 0..600 {
             fleet.tick(|sidecar| if sidecar == 0 { 1.0 } else { 0.000_2 });
@@ -341,7 +348,7 @@ fn one_bad_sidecar_opens_nothing_however_bad_and_for_however_long() {
 /// Who sees nothing bad reports every second only, and must be waited for.
 #[test]
 fn a_bad_sidecar_that_reports_more_often_than_the_good_ones_opens_nothing() {
-    let mut fleet = Fleet::new(4, 100, &[slo(999_000_000), breaker()]);
+    let mut fleet = Fleet::new(4, 100, &[slo(999_000_000), breaker(500)]);
     // Who has not reported yet is nobody: of a fleet of one, the one speaks for all.
     fleet.run(50, 0.0);
     for tick in 0..600_u64 {
