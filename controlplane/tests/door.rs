@@ -251,3 +251,28 @@ async fn a_connection_of_people_does_not_last_for_ever() {
         assert_eq!(hits(&telemetry, "connection_age"), 1, "once");
     }
 }
+
+#[tokio::test]
+async fn a_connection_on_which_nothing_happens_gives_up_its_place() {
+    let limits = DoorLimits {
+        quiet_max: Some(Duration::from_millis(300)),
+        ..DoorLimits::default()
+    };
+    let (mut connection, mut client, telemetry) = connected(limits, Speech::Http).await;
+    let reading = tokio::spawn(async move {
+        let mut all = Vec::new();
+        let ended = connection.read_to_end(&mut all).await;
+        (all.len(), ended)
+    });
+    // Who asks, however slowly, stays.
+    for _ in 0..5 {
+        client.write_all(b"GET / HTTP/1.1\r\n\r\n").await.unwrap();
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    assert!(!reading.is_finished());
+    assert_eq!(hits(&telemetry, "quiet"), 0);
+    let (read, ended) = timeout(SOON, reading).await.expect("it ends").unwrap();
+    assert_eq!(read, 5 * 18);
+    assert!(ended.is_ok(), "as if the client had gone");
+    assert_eq!(hits(&telemetry, "quiet"), 1);
+}

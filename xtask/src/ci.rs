@@ -54,6 +54,7 @@ pub(crate) fn run() -> Result<()> {
     })?;
     times.step("purity", check_purity)?;
     times.step("licences", deny::run)?;
+    times.step("modules", wasm::run)?;
     let tests = readme::test_command()?;
     for (name, seconds) in &times.0 {
         say("time", &format!("{seconds:>5} s  {name}"));

@@ -16,8 +16,8 @@ use crate::workspace;
 const PROFILE: &str = "wasm";
 
 /// The most that a module may have: each sidecar compiles it when it starts. Close above what it has, so that a change
-/// that goes beyond says why.
-const BYTES_MAX: usize = 323_000;
+/// that goes beyond says why. Compilers differ, so it keeps nobody from the tests and the demo.
+const BYTES_MAX: u64 = 323_000;
 
 /// Which of the modules.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,17 +41,28 @@ impl Variant {
 ///
 /// # Errors
 ///
-/// When nothing here can compile them, they do not compile, or one is too large.
+/// When nothing here can compile them, they do not compile, or one is larger than it may be.
 pub(crate) fn run() -> Result<()> {
-    build(Variant::Answers)?;
-    build(Variant::Requests).map(|_path| ())
+    for variant in [Variant::Answers, Variant::Requests] {
+        let module = build(variant)?;
+        let bytes = fs::metadata(&module)
+            .with_context(|| format!("cannot read {}", module.display()))?
+            .len();
+        if BYTES_MAX < bytes {
+            bail!(
+                "{} has {bytes} bytes; it may have at most {BYTES_MAX}",
+                module.display()
+            );
+        }
+    }
+    Ok(())
 }
 
 /// Builds a module where it is not built yet, and returns its path.
 ///
 /// # Errors
 ///
-/// As `run`.
+/// When nothing here can compile it, or it does not compile.
 pub(crate) fn build(variant: Variant) -> Result<PathBuf> {
     let features = match variant {
         Variant::Requests => "",
@@ -72,12 +83,6 @@ pub(crate) fn build(variant: Variant) -> Result<PathBuf> {
             module.display()
         ),
     );
-    if BYTES_MAX < bytes {
-        bail!(
-            "{} has {bytes} bytes; it may have at most {BYTES_MAX}",
-            module.display()
-        );
-    }
     Ok(module)
 }
 
@@ -86,7 +91,7 @@ pub(crate) fn build(variant: Variant) -> Result<PathBuf> {
 ///
 /// # Errors
 ///
-/// As `run`.
+/// As `build`.
 pub(crate) fn compile(package: &str, features: &str) -> Result<PathBuf> {
     let way = setup::wasm_target()?;
     let mut build = cargo(&way, "build");

@@ -215,6 +215,7 @@ impl Hall {
         let times = Times {
             silence_max: self.limits.handshake_time_max,
             age_max,
+            quiet_max: self.limits.quiet_max,
         };
         let places = Places {
             _of_all: place,

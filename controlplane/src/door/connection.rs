@@ -39,6 +39,9 @@ pub struct Connection {
     due: Option<Pin<Box<Sleep>>>,
     age_max: Option<Duration>,
     is_old: bool,
+    quiet: Option<Quiet>,
+    /// Whether it was quiet for too long.
+    is_over: bool,
     metrics: DoorMetrics,
     /// Whether the server told the client that it asks for too much.
     was_calmed: bool,
@@ -57,6 +60,35 @@ pub(super) struct Places {
 pub(super) struct Times {
     pub(super) silence_max: Duration,
     pub(super) age_max: Option<Duration>,
+    /// How long nothing may be read or written.
+    pub(super) quiet_max: Option<Duration>,
+}
+
+/// How long nothing was read or written. What is done only notes the time; the timer looks at it when it is due.
+#[derive(Debug)]
+struct Quiet {
+    max: Duration,
+    since: Instant,
+    due: Pin<Box<Sleep>>,
+}
+
+impl Quiet {
+    fn begin(max: Duration) -> Self {
+        let since = Instant::now();
+        let due = Box::pin(tokio::time::sleep_until(since + max));
+        Self { max, since, due }
+    }
+
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        loop {
+            ready!(self.due.as_mut().poll(context));
+            let end = self.since + self.max;
+            if end <= Instant::now() {
+                return Poll::Ready(());
+            }
+            self.due.as_mut().reset(end);
+        }
+    }
 }
 
 impl Connection {
@@ -76,6 +108,8 @@ impl Connection {
             due: Some(Box::pin(tokio::time::sleep(times.silence_max))),
             age_max: times.age_max,
             is_old: false,
+            quiet: times.quiet_max.map(Quiet::begin),
+            is_over: false,
             metrics,
             was_calmed: false,
             _places: places,
@@ -97,6 +131,16 @@ impl Connection {
         {
             self.end = None;
             return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
+        }
+        if let Some(quiet) = &mut self.quiet
+            && quiet.poll(context).is_ready()
+        {
+            self.quiet = None;
+            self.is_over = true;
+            self.metrics.hit(Limit::Quiet);
+        }
+        if self.is_over {
+            return Poll::Ready(Ok(()));
         }
         let Some(due) = &mut self.due else {
             return Poll::Pending;
@@ -128,8 +172,16 @@ impl Connection {
         Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }
 
+    /// Notes that something was read or written.
+    fn moved(&mut self) {
+        if let Some(quiet) = &mut self.quiet {
+            quiet.since = Instant::now();
+        }
+    }
+
     /// Notes that `bytes` came.
     fn heard(&mut self, bytes: &[u8]) {
+        self.moved();
         if self.silence.is_over() {
             return;
         }
@@ -181,7 +233,10 @@ impl AsyncWrite for Connection {
         };
         match written {
             Poll::Pending => self.poll_stuck(context),
-            Poll::Ready(_) => written,
+            Poll::Ready(_) => {
+                self.moved();
+                written
+            }
         }
     }
 
@@ -199,7 +254,10 @@ impl AsyncWrite for Connection {
         };
         match written {
             Poll::Pending => self.poll_stuck(context),
-            Poll::Ready(_) => written,
+            Poll::Ready(_) => {
+                self.moved();
+                written
+            }
         }
     }
 

@@ -18,6 +18,9 @@ pub struct DoorLimits {
     /// How long a connection lasts, give or take a tenth; the client of a secured one then has to prove anew who it is.
     /// gRPC in the clear lasts for ever.
     pub connection_age_max: Duration,
+    /// How long nothing may be read or written on a connection that has spoken; for ever where there is none. gRPC has
+    /// its own [`crate::ads::AdsLimits::keep_alive_time_max`].
+    pub quiet_max: Option<Duration>,
     /// Calls that one connection may begin at once.
     pub calls_burst: u32,
     /// Calls per second that one connection may begin for long.
@@ -36,6 +39,7 @@ impl Default for DoorLimits {
             handshakes_max: 256,
             handshake_time_max: Duration::from_secs(5),
             connection_age_max: Duration::from_secs(60 * 60),
+            quiet_max: None,
             // A worker reports ten times a second at most, and begins one stream of discovery.
             calls_burst: 1_000,
             calls_per_second: 100,
@@ -60,6 +64,8 @@ pub enum Limit {
     Identity,
     /// [`DoorLimits::connection_age_max`]; the connection was ended, which is no trouble.
     ConnectionAge,
+    /// [`DoorLimits::quiet_max`]; the connection was ended, which is no trouble.
+    Quiet,
     /// [`DoorLimits::calls_per_second`].
     Calls,
     /// A connection that was ended because it went on far beyond that.
@@ -132,6 +138,7 @@ impl Limit {
             Self::Handshake => "handshake",
             Self::Identity => "identity",
             Self::ConnectionAge => "connection_age",
+            Self::Quiet => "quiet",
             Self::Calls => "calls",
             Self::CallsFlood => "calls_flood",
             Self::CallsPerConnection => "calls_per_connection",

@@ -3,6 +3,7 @@
 use std::future::pending;
 use std::io;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use axum::serve::IncomingStream;
 use opentelemetry::metrics::Meter;
@@ -18,6 +19,10 @@ use crate::metrics::DoorMetrics;
 
 /// Connections of people and tools at one time.
 const CONNECTIONS_MAX: usize = 1_000;
+
+/// How long a connection may be kept on which nobody asks for anything: its place is one of few. Longer than the
+/// intervals of those who look again and again.
+const QUIET_MAX: Duration = Duration::from_secs(90);
 
 /// How the HTTP API is kept.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -79,6 +84,7 @@ pub(super) fn keep(
     };
     let limits = DoorLimits {
         connections_max: CONNECTIONS_MAX,
+        quiet_max: Some(QUIET_MAX),
         ..DoorLimits::default()
     };
     let door = Door {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::io::Write as _;
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -51,7 +52,10 @@ impl Prometheus {
             .stdin(Stdio::null())
             .stderr(Stdio::null());
         let Ok(child) = command.spawn() else {
-            println!("SKIPPED: no prometheus; `cargo xtask test` gets it, or set PROMETHEUS");
+            let _seen = writeln!(
+                std::io::stderr(),
+                "SKIPPED: no prometheus; `cargo xtask test` gets it, or set PROMETHEUS"
+            );
             return None;
         };
         Some(Self { child, address })

