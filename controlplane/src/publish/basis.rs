@@ -137,7 +137,11 @@ impl Basis {
             let texts = [one.type_url(), one.name(), one.version().as_str()];
             texts.map(str::as_bytes)
         });
-        let is_declared = if declared.is_there() { b"+" } else { b"-" };
+        let is_declared = match (declared.is_there(), declared.is_unknown()) {
+            (true, _) => b"+",
+            (false, false) => b"-",
+            (false, true) => b"?",
+        };
         Version::of(
             filters
                 .chain([around.as_bytes(), is_declared])

@@ -47,9 +47,9 @@ impl Publisher {
         let snapshot = |based: &Based, lane| {
             let builder = state.filters(lane);
             let builder = match making.wanted.fleet {
-                Some(_) => self.layers.add_to(builder),
+                Some(_) if !based.declared.is_unknown() => self.layers.add_to(builder),
                 // Which of them are gone is not known.
-                None => builder,
+                _ => builder,
             };
             Arc::new(based.declared.add_to(builder).build())
         };

@@ -78,11 +78,17 @@ impl Hub {
     ) -> Result<watch::Receiver<Option<Offer>>, Status> {
         let shared = &self.shared;
         let mut offers = lock(&shared.offers);
-        let (is_known, count) = {
-            let seen = shared.seen.borrow();
-            (seen.contains(cohort), seen.len())
+        let (is_known, is_full) = {
+            let (seen, max) = (shared.seen.borrow(), shared.limits.groups_max);
+            let of_service = || {
+                let all = seen.range(Cohort::of_service(&cohort.service)..);
+                all.take_while(|one| one.service == cohort.service).count()
+            };
+            let is_full = || max <= seen.len() || share_of_one(max) <= of_service();
+            let is_known = seen.contains(cohort);
+            (is_known, !is_known && is_full())
         };
-        if !is_known && shared.limits.groups_max <= count {
+        if is_full {
             return Err(self.hit(Limit::Groups, "too many groups"));
         }
         let offer = offers.entry(cohort.clone()).or_default().subscribe();
@@ -95,8 +101,15 @@ impl Hub {
     }
 }
 
+/// How many groups one service may have: what its nodes say of themselves makes them, so they leave most to others.
+fn share_of_one(groups_max: usize) -> usize {
+    (groups_max / 4).max(1)
+}
+
 #[cfg(test)]
 mod tests {
+    use sloop_xds::fleet::Condition;
+
     use super::super::super::AdsLimits;
     use super::*;
     use crate::clock;
@@ -118,5 +131,22 @@ mod tests {
         assert!(hub.cohorts().borrow().is_empty() && hub.stages().is_empty());
         assert!(hub.meet(&other).is_ok());
         assert_eq!(lock(&hub.shared.offers).len(), 1, "nothing is left of it");
+    }
+
+    #[test]
+    fn the_nodes_of_one_service_leave_groups_to_others() {
+        let limits = AdsLimits {
+            groups_max: 8,
+            ..AdsLimits::default()
+        };
+        let hub = Hub::new(limits, clock::wall);
+        let of = |zone: &str| Cohort {
+            service: "edge".to_owned(),
+            holds: BTreeSet::from([Condition::Zone(zone.to_owned())]),
+        };
+        let [_one, _two] = ["a", "b"].map(|zone| hub.meet(&of(zone)).unwrap());
+        assert!(hub.meet(&of("c")).is_err(), "a quarter of all");
+        assert!(hub.meet(&of("a")).is_ok(), "it is known");
+        assert!(hub.meet(&Cohort::of_service("shop")).is_ok());
     }
 }
