@@ -79,7 +79,7 @@ pub struct Engine {
     noted: Noted,
     fleet: Fleet,
     healths: Healths,
-    recent: BTreeMap<Scope, Recent>,
+    recent: BTreeMap<Scope, Box<Recent>>,
     denials: Denials,
     journeys: Journeys,
     experiments: BTreeMap<ExperimentKey, String>,

@@ -3,8 +3,6 @@
 //! Since this process first heard of the scope, or since the scope was last
 //! quiet for so long that its recent readings were dropped: for people to look at, not stored.
 
-use std::collections::BTreeMap;
-
 use sloop_model::{Dimension, DimensionSettings, DimensionValue, ObjectiveId, OutcomeClass};
 
 use crate::admin::api::{ObjectiveTotals, ValueStatus};
@@ -20,13 +18,18 @@ const OBJECTIVES_MAX: usize = sloop_model::FilterConfig::OBJECTIVES_MAX;
 #[derive(Clone, Debug, Default)]
 pub(super) struct Values {
     retries: u64,
-    by_dimension: BTreeMap<Dimension, BTreeMap<String, Totals>>,
+    /// By dimension and value, ascending. Lists, as most scopes have a few of each, and a tree has room for eleven as soon
+    /// as there is one: of tens of thousands of scopes that was a tenth of everything.
+    all: Vec<Totals>,
 }
 
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 struct Totals {
+    dimension: Dimension,
+    value: Box<str>,
     classes: [u64; OutcomeClass::ALL.len()],
-    objectives: BTreeMap<ObjectiveId, (u64, u64)>,
+    /// By objective, ascending.
+    objectives: Vec<ObjectiveTotals>,
 }
 
 impl Values {
@@ -34,15 +37,47 @@ impl Values {
     pub(super) fn add(&mut self, details: &Details) {
         self.retries = self.retries.saturating_add(details.retries);
         for counts in &details.values {
-            let values = self.by_dimension.entry(counts.dimension).or_default();
-            let is_known = values.contains_key(counts.value.as_str());
-            let name = if is_known || values.len() < VALUES_MAX {
-                counts.value.as_str()
-            } else {
-                DimensionValue::OTHER
-            };
-            values.entry(name.to_owned()).or_default().add(counts);
+            if let Some(totals) = self.named(counts.dimension, counts.value.as_str()) {
+                totals.add(counts);
+            }
         }
+    }
+
+    /// What is known of `value`, or of all others where there are too many.
+    fn named(&mut self, dimension: Dimension, value: &str) -> Option<&mut Totals> {
+        let place = match self.place(dimension, value) {
+            Ok(place) => place,
+            Err(place) => {
+                let others = self.all.iter();
+                let count = others.filter(|it| it.dimension == dimension).count();
+                let (value, place) = match count < VALUES_MAX {
+                    true => (value, Err(place)),
+                    false => (
+                        DimensionValue::OTHER,
+                        self.place(dimension, DimensionValue::OTHER),
+                    ),
+                };
+                place.unwrap_or_else(|place| {
+                    let newcomer = Totals {
+                        dimension,
+                        value: value.into(),
+                        classes: [0; OutcomeClass::ALL.len()],
+                        objectives: Vec::new(),
+                    };
+                    make_room(&mut self.all);
+                    self.all.insert(place, newcomer);
+                    place
+                })
+            }
+        };
+        self.all.get_mut(place)
+    }
+
+    /// Where `value` is, or belongs.
+    fn place(&self, dimension: Dimension, value: &str) -> Result<usize, usize> {
+        let key = (dimension, value);
+        self.all
+            .binary_search_by(|totals| (totals.dimension, &*totals.value).cmp(&key))
     }
 
     /// Attempts beyond the first.
@@ -52,14 +87,14 @@ impl Values {
 
     /// What people see of it, by dimension and value.
     pub(super) fn status(&self) -> Vec<ValueStatus> {
-        let values = self.by_dimension.iter();
-        values
-            .flat_map(|(dimension, values)| {
-                values
-                    .iter()
-                    .map(|(value, totals)| totals.status(*dimension, value))
-            })
-            .collect()
+        self.all.iter().map(Totals::status).collect()
+    }
+}
+
+/// Makes room for one more, and a few others where there are many.
+fn make_room<T>(list: &mut Vec<T>) {
+    if list.len() == list.capacity() {
+        list.reserve_exact(1 + list.len() / 4);
     }
 }
 
@@ -69,23 +104,41 @@ impl Totals {
             *sum = sum.saturating_add(more);
         }
         for objective in &counts.objectives {
-            if OBJECTIVES_MAX <= self.objectives.len()
-                && !self.objectives.contains_key(&objective.id)
-            {
-                continue;
+            if let Some(totals) = self.objective(&objective.id) {
+                totals.total = totals.total.saturating_add(objective.total);
+                totals.good = totals.good.saturating_add(objective.good);
             }
-            let (total, good) = self.objectives.entry(objective.id.clone()).or_default();
-            *total = total.saturating_add(objective.total);
-            *good = good.saturating_add(objective.good);
         }
     }
 
-    fn status(&self, dimension: Dimension, value: &str) -> ValueStatus {
+    /// What is known of an objective; nothing when there are too many.
+    fn objective(&mut self, id: &ObjectiveId) -> Option<&mut ObjectiveTotals> {
+        let key = (&id.slo, id.index);
+        let known = &mut self.objectives;
+        let place = known.binary_search_by(|it| (&it.slo, it.objective).cmp(&key));
+        let place = match place {
+            Ok(place) => place,
+            Err(_) if OBJECTIVES_MAX <= known.len() => return None,
+            Err(place) => {
+                let newcomer = ObjectiveTotals {
+                    slo: id.slo.clone(),
+                    objective: id.index,
+                    total: 0,
+                    good: 0,
+                };
+                make_room(known);
+                known.insert(place, newcomer);
+                place
+            }
+        };
+        known.get_mut(place)
+    }
+
+    fn status(&self) -> ValueStatus {
         let classes = OutcomeClass::ALL.iter().zip(self.classes);
-        let objectives = self.objectives.iter();
         ValueStatus {
-            dimension,
-            value: value.to_owned(),
+            dimension: self.dimension,
+            value: self.value.to_string(),
             requests: self
                 .classes
                 .iter()
@@ -94,14 +147,7 @@ impl Totals {
                 .filter(|(_, count)| 0 < *count)
                 .map(|(class, count)| (class.name().to_owned(), count))
                 .collect(),
-            objectives: objectives
-                .map(|(id, (total, good))| ObjectiveTotals {
-                    slo: id.slo.clone(),
-                    objective: id.index,
-                    total: *total,
-                    good: *good,
-                })
-                .collect(),
+            objectives: self.objectives.clone(),
         }
     }
 }

@@ -14,6 +14,8 @@ const BEGIN: u64 = 1_700_000_000;
 pub(crate) const ROUTES: usize = 4;
 /// Cells of 10 s in which somebody spent something: as many as are kept.
 const SPENT_SHORTLY: u64 = 31;
+/// What each spender spent in each cell: as many as take three bytes.
+const SPENT: u64 = 1 << 20;
 
 /// The moment of a second of the measurement.
 pub(crate) fn at(second: u64) -> WallTime {
@@ -151,7 +153,7 @@ fn spent(number: usize) -> Vec<Cell> {
                 name: name.clone(),
                 level,
                 start: WallTime::from_millis(cell * cell_ms),
-                bad: 1,
+                bad: SPENT,
             })
         })
     };
@@ -174,7 +176,7 @@ fn spend(world: &mut World, number: usize) {
     for (by, name) in spenders() {
         for cell in (0..SPENT_SHORTLY).rev() {
             let at = world.now().before(Duration::from_secs(10 * cell));
-            world.attribute(counted, (by, &name), 1, at);
+            world.attribute(counted, (by, &name), SPENT, at);
         }
     }
 }

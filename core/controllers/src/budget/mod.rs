@@ -26,6 +26,7 @@
 mod cell;
 mod cells;
 mod fleet;
+mod packed;
 mod ring;
 mod series;
 mod slices;

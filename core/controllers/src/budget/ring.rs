@@ -44,18 +44,11 @@ impl Sum {
         }
     }
 
-    /// Whether all of it is below 2³².
-    pub(super) const fn is_low(self) -> bool {
-        (self.counts.total | self.counts.good | self.known_s) >> 32 == 0
-    }
-
-    /// The lesser of each.
+    /// The lesser of each: of good requests, of bad ones and of seconds.
     fn min(self, other: Self) -> Self {
-        Self::new(
-            self.counts.total.min(other.counts.total),
-            self.counts.good.min(other.counts.good),
-            self.known_s.min(other.known_s),
-        )
+        let good = self.counts.good.min(other.counts.good);
+        let bad = self.counts.bad().min(other.counts.bad());
+        Self::new(good + bad, good, self.known_s.min(other.known_s))
     }
 }
 
@@ -87,10 +80,38 @@ impl Ring {
         }
         self.reach_back(age);
         let first = self.cells.len().saturating_sub(to_usize(age) + 1);
-        // No more can be taken from a cell than there is.
-        let before = before.min(self.between(number, number).plus(after));
+        let before = match before == Sum::default() {
+            true => before,
+            // No more can be taken from a cell than there is.
+            false => before.min(self.between(number, number).plus(after)),
+        };
         self.cells.change(first, before, after);
         true
+    }
+
+    /// Adds what `part` says to each of the cells from number `first` to number `last`, as far as the ring reaches back, and looks
+    /// at each once. Returns the numbers of those that it reaches.
+    pub(super) fn spread(
+        &mut self,
+        (first, last): (u64, u64),
+        part: impl Fn(u64) -> Sum + Copy,
+    ) -> core::ops::Range<u64> {
+        if self.cells.is_empty() {
+            self.push_back(1);
+            self.head = last;
+        }
+        self.reach_forward(last);
+        let oldest = (self.head + 1).saturating_sub(self.cells_max);
+        let reached = first.max(oldest)..last + 1;
+        if !reached.is_empty() {
+            let age = self.head - reached.start;
+            self.reach_back(age);
+            let position = self.cells.len().saturating_sub(to_usize(age) + 1);
+            let parts = reached.clone().map(part);
+            let whole = parts.clone().fold(Sum::default(), Sum::plus);
+            self.cells.spread(position, whole, parts);
+        }
+        reached
     }
 
     /// What lies in the cells from number `from` to number `to`, both included.
@@ -98,10 +119,8 @@ impl Ring {
         if to < from {
             return Sum::default();
         }
-        let before = from
-            .checked_sub(1)
-            .map_or(self.cells.base(), |last| self.up_to(last));
-        self.up_to(to).minus(before)
+        let before = from.checked_sub(1).and_then(|last| self.position(last));
+        self.cells.between(before, self.position(to))
     }
 
     /// The numbers of the cells, oldest first.
@@ -161,20 +180,17 @@ impl Ring {
 
     /// Makes sure that there is a cell `age` cells before the newest.
     fn reach_back(&mut self, age: u64) {
-        while self.cells.len() <= to_usize(age) {
-            self.cells.push_front();
+        let missing = (to_usize(age) + 1).saturating_sub(self.cells.len());
+        if missing != 0 {
+            self.cells.push_front(missing, to_usize(self.cells_max));
         }
     }
 
-    fn up_to(&self, number: u64) -> Sum {
-        let Some(age) = self.head.checked_sub(number) else {
-            return self.cells.newest();
-        };
-        self.cells
-            .len()
-            .checked_sub(to_usize(age) + 1)
-            .and_then(|position| self.cells.get(position))
-            .unwrap_or(self.cells.base())
+    /// Where the cell `number` is, or the newest where it is later; nothing before the oldest.
+    fn position(&self, number: u64) -> Option<usize> {
+        let age = self.head.saturating_sub(number);
+        let newest = self.cells.len().checked_sub(1)?;
+        newest.checked_sub(to_usize(age))
     }
 }
 
@@ -189,6 +205,7 @@ mod tests {
 
     use proptest::prelude::*;
 
+    use super::super::Resolution;
     use super::*;
 
     const CELLS: u64 = 7;
@@ -270,6 +287,17 @@ mod tests {
                         prop_assert_eq!(ring.change(number, before, sum), model.change(number, before, sum));
                         now = now.max(number);
                     }
+                    3 => {
+                        let part = |number| Sum::new(more + number, number, 1);
+                        let last = number + ahead;
+                        let reached = ring.spread((number, last), part);
+                        for number in number..=last {
+                            model.change(number, Sum::default(), part(number));
+                        }
+                        let oldest = (model.head + 1).saturating_sub(CELLS);
+                        prop_assert_eq!(reached, number.max(oldest)..last + 1);
+                        now = now.max(last);
+                    }
                     _ => {
                         prop_assert_eq!(ring.add(number, sum), model.change(number, Sum::default(), sum));
                         now = now.max(number);
@@ -287,12 +315,29 @@ mod tests {
     }
 
     #[test]
+    fn what_is_kept_of_an_objective_takes_34_kilobytes_where_a_thousand_requests_come_in_a_second()
+    {
+        let mut bytes = 0;
+        let widths = Resolution::ALL.map(|resolution| {
+            let seconds = resolution.cell_ms() / 1_000;
+            let each = Sum::new(1_000 * seconds, 999 * seconds, seconds);
+            let cells = resolution.cells();
+            let mut ring = Ring::new(cells);
+            (0..2 * cells).for_each(|number| assert!(ring.add(number, each)));
+            assert_eq!(ring.cells.room() as u64, cells);
+            bytes += cells * u64::from(ring.cells.width());
+            ring.cells.width()
+        });
+        assert_eq!((widths, bytes), ([7, 8, 11, 13], 33_979));
+    }
+
+    #[test]
     fn no_more_is_taken_from_a_cell_than_there_is() {
         let mut ring = Ring::new(CELLS);
         ring.add(3, Sum::new(10, 8, 1));
         ring.add(4, Sum::new(5, 5, 1));
         ring.change(4, Sum::new(7, 1, 1), Sum::new(1, 1, 0));
-        assert_eq!(ring.between(4, 4), Sum::new(0, 5, 0));
-        assert_eq!(ring.between(3, 4), Sum::new(10, 13, 1));
+        assert_eq!(ring.between(4, 4), Sum::new(5, 5, 0));
+        assert_eq!(ring.between(3, 4), Sum::new(15, 13, 1));
     }
 }

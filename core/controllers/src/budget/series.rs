@@ -75,27 +75,29 @@ impl Default for Series {
 impl Series {
     /// Adds what was counted after `from` up to `to`. False when no ring reaches back to it.
     pub(crate) fn add(&mut self, from: WallTime, to: WallTime, counts: Counts) -> bool {
+        if counts.total == 0 {
+            return true;
+        }
         let mut kept = false;
         for resolution in Resolution::ALL {
             let last = to.as_millis() / resolution.cell_ms();
             let first = (from.as_millis() / resolution.cell_ms() + 1).min(last);
             let cells = last - first + 1;
-            // Cells before that are further back than the ring can reach.
-            let reached = first.max(last.saturating_sub(resolution.cells() - 1));
-            for number in reached..=last {
-                let part = Sum {
-                    counts: counts.part(number - first, cells),
-                    known_s: 0,
-                };
-                if part != Sum::default() {
-                    kept |= self.add_to(resolution, number, part);
-                }
+            let part = |number: u64| Sum {
+                counts: counts.part(number - first, cells),
+                known_s: 0,
+            };
+            let reached = self.ring_mut(resolution).spread((first, last), part);
+            let changed = reached.filter(|number| part(*number) != Sum::default());
+            for number in changed {
+                kept = true;
+                self.changed.insert((resolution, number));
             }
         }
         if kept {
             self.entered = self.entered.plus(counts);
         }
-        kept || counts.total == 0
+        kept
     }
 
     /// All that was added since the process began: it never falls, and what was stored before is not in it.

@@ -266,8 +266,8 @@ impl Spending {
             .or_default();
         for level in Level::ALL {
             for piece in trail.of(level) {
-                let number = piece.number();
-                other.add(level, number, piece.bad());
+                let number = piece.number;
+                other.add(level, number, piece.bad);
                 if level != Level::Seconds {
                     let changed = (spender.0, OTHER.to_owned(), level, number);
                     self.changed.insert(changed);
@@ -279,13 +279,8 @@ impl Spending {
     /// The finest level that reaches back and knows anything: cells of seconds are not stored.
     fn level(&self, now: WallTime, length: Duration) -> Level {
         let finest = Level::for_window(length);
-        let is_forgotten = |trail: &Trail| {
-            let newest = |level: Level| {
-                let newest = trail.of(level).back();
-                newest.map(|piece| piece.number() * level.cell_ms())
-            };
-            newest(Level::Seconds) < newest(Level::Minutes)
-        };
+        let is_forgotten =
+            |trail: &Trail| trail.newest_of(Level::Seconds) < trail.newest_of(Level::Minutes);
         let recent = now.before(length + Duration::from_millis(Level::Minutes.cell_ms()));
         let is_coarse = self
             .trails

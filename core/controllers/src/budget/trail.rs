@@ -1,50 +1,139 @@
 //! When one spender spent how much.
 
-use std::collections::VecDeque;
-
 use sloop_model::WallTime;
 
 use super::Level;
+use super::packed::{Packed, bytes, low};
 
 /// What is known of one spender.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Trail {
-    /// Ascending, by [`Level`].
-    cells: [VecDeque<Piece>; Level::ALL.len()],
+    /// By [`Level`].
+    cells: [Pieces; Level::ALL.len()],
 }
 
-/// What was spent in one cell of time. There may be hundreds for each of dozens of spenders of each objective, so it takes 12
-/// bytes: two numbers of 64 bits would take 16.
-#[derive(Clone, Copy, Debug)]
+/// What was spent in one cell of time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Piece {
-    /// The cell's number: those of 10 s go on for 1,300 years.
-    number: u32,
-    /// The halves of how many requests were bad, the lower first.
-    bad: [u32; 2],
+    /// The cell's number.
+    pub(super) number: u64,
+    /// Bad requests.
+    pub(super) bad: u64,
 }
 
-impl Piece {
-    fn new(number: u64, bad: u64) -> Self {
-        let mut piece = Self {
-            number: u32::try_from(number).unwrap_or(u32::MAX),
-            bad: [0; 2],
-        };
-        piece.set(bad);
-        piece
+/// The cells of one level in which something was spent, ascending.
+///
+/// There may be hundreds for each of dozens of spenders of each objective, so each takes a byte, and as many more as the
+/// largest of them takes for its requests.
+#[derive(Clone, Debug)]
+struct Pieces {
+    /// The number of the newest cell. Means nothing while there is none.
+    newest: u64,
+    /// Of each cell the lowest byte of its number, which tells it among those that are kept, and bad requests.
+    pieces: Packed<2>,
+}
+
+/// Of a cell's number one byte is kept.
+const NUMBER: u8 = 1;
+const _: () = {
+    let mut level = 0;
+    while level < Level::ALL.len() {
+        #[expect(
+            clippy::indexing_slicing,
+            reason = "it is not done when the program runs"
+        )]
+        let cells = Level::ALL[level].cells();
+        assert!(cells <= 256, "a byte tells the numbers of all cells apart");
+        level += 1;
+    }
+};
+
+impl Default for Pieces {
+    fn default() -> Self {
+        Self {
+            newest: 0,
+            pieces: Packed::new([NUMBER, 0]),
+        }
+    }
+}
+
+impl Pieces {
+    fn get(&self, position: usize) -> Option<Piece> {
+        let [lowest, bad] = self.pieces.get(position)?;
+        let age = low(self.newest.wrapping_sub(lowest), NUMBER);
+        Some(Piece {
+            number: self.newest.saturating_sub(age),
+            bad,
+        })
     }
 
-    pub(super) fn number(self) -> u64 {
-        self.number.into()
+    fn newest(&self) -> Option<Piece> {
+        self.get(self.pieces.len().checked_sub(1)?)
     }
 
-    pub(super) fn bad(self) -> u64 {
-        let [low, high] = self.bad;
-        u64::from(high) << 32 | u64::from(low)
+    fn iter(&self) -> impl Iterator<Item = Piece> {
+        (0..self.pieces.len()).filter_map(|position| self.get(position))
     }
 
-    #[expect(clippy::cast_possible_truncation, reason = "the lower half")]
-    const fn set(&mut self, bad: u64) {
-        self.bad = [bad as u32, (bad >> 32) as u32];
+    /// Adds to the cell `number`, which is kept.
+    fn add(&mut self, level: Level, number: u64, bad: u64) {
+        let mut place = self.pieces.len();
+        let mut before = None;
+        // Nearly always it is the newest.
+        while let Some(position) = place.checked_sub(1)
+            && let Some(piece) = self.get(position)
+            && number <= piece.number
+        {
+            place = position;
+            before = Some(piece);
+        }
+        match before {
+            Some(piece) if piece.number == number => {
+                let bad = piece.bad.saturating_add(bad);
+                self.put(place, Piece { number, bad });
+            }
+            Some(_) | None => self.insert(place, level, Piece { number, bad }),
+        }
+    }
+
+    /// Makes room at `place` for `piece`: what follows moves on.
+    fn insert(&mut self, place: usize, level: Level, piece: Piece) {
+        let most = usize::try_from(level.cells()).unwrap_or(usize::MAX);
+        self.newest = self.newest.max(piece.number);
+        self.pieces.push_back([0; 2], 1, most);
+        for position in (place + 1..self.pieces.len()).rev() {
+            if let Some(earlier) = self.pieces.get(position - 1) {
+                self.pieces.set(position, earlier);
+            }
+        }
+        self.put(place, piece);
+    }
+
+    fn put(&mut self, place: usize, piece: Piece) {
+        let [_, known] = self.pieces.widths();
+        let wanted = bytes(piece.bad);
+        if known < wanted {
+            self.pieces.widen([NUMBER, wanted], |numbers| numbers);
+        }
+        self.pieces.set(place, [piece.number, piece.bad]);
+    }
+
+    /// Forgets the cells before the one with this number.
+    fn forget_before(&mut self, number: u64) {
+        let old = self.iter().take_while(|piece| piece.number < number);
+        let old = old.count();
+        self.pieces.forget_oldest(old);
+    }
+
+    /// Takes the newest cell if it is after the one with this number.
+    fn take_after(&mut self, number: u64) -> Option<Piece> {
+        let newest = self.newest().filter(|newest| number < newest.number)?;
+        self.pieces.truncate(self.pieces.len() - 1);
+        let position = self.pieces.len().checked_sub(1);
+        // As long as there is none it means nothing.
+        let before = position.and_then(|position| self.get(position));
+        self.newest = before.map_or(0, |before| before.number);
+        Some(newest)
     }
 }
 
@@ -54,36 +143,20 @@ impl Trail {
         let Some(cells) = self.cells.get_mut(level as usize) else {
             return false;
         };
-        let newest = cells.back().map_or(number, |newest| newest.number());
+        let newest = cells.newest().map_or(number, |newest| newest.number);
         if level.cells() <= newest.saturating_sub(number) {
             return false;
         }
         let reached = (newest.max(number) + 1).saturating_sub(level.cells());
-        while cells
-            .front()
-            .is_some_and(|oldest| oldest.number() < reached)
-        {
-            cells.pop_front();
-        }
-        match cells.binary_search_by_key(&number, |piece| piece.number()) {
-            Ok(place) => {
-                if let Some(piece) = cells.get_mut(place) {
-                    piece.set(piece.bad().saturating_add(bad));
-                }
-            }
-            Err(place) => {
-                make_room(cells, level);
-                cells.insert(place, Piece::new(number, bad));
-            }
-        }
+        cells.forget_before(reached);
+        cells.add(level, number, bad);
         true
     }
 
     pub(super) fn between(&self, level: Level, first: u64, last: u64) -> u64 {
-        let cells = self.of(level).iter();
-        cells
-            .filter(|piece| (first..=last).contains(&piece.number()))
-            .fold(0, |sum: u64, piece| sum.saturating_add(piece.bad()))
+        self.of(level)
+            .filter(|piece| (first..=last).contains(&piece.number))
+            .fold(0, |sum: u64, piece| sum.saturating_add(piece.bad))
     }
 
     /// Moves what lies after the cell `number` into it. Returns which cells changed.
@@ -93,9 +166,9 @@ impl Trail {
         };
         let mut ahead = 0_u64;
         let mut changed = Vec::new();
-        while let Some(last) = cells.pop_back_if(|last| number < last.number()) {
-            ahead = ahead.saturating_add(last.bad());
-            changed.push(last.number());
+        while let Some(last) = cells.take_after(number) {
+            ahead = ahead.saturating_add(last.bad);
+            changed.push(last.number);
         }
         if ahead != 0 {
             self.add(level, number, ahead);
@@ -104,30 +177,31 @@ impl Trail {
         changed
     }
 
-    pub(super) fn of(&self, level: Level) -> &VecDeque<Piece> {
+    /// The cells of a level in which something was spent, ascending.
+    pub(super) fn of(&self, level: Level) -> impl Iterator<Item = Piece> {
+        self.pieces(level).iter()
+    }
+
+    /// When it spent last, to the start of a cell of this level; nothing when this level does not know.
+    pub(super) fn newest_of(&self, level: Level) -> Option<u64> {
+        let newest = self.pieces(level).newest()?;
+        Some(newest.number * level.cell_ms())
+    }
+
+    /// When it spent last, to the start of a cell of the finest level that knows.
+    pub(super) fn newest(&self) -> WallTime {
+        let newest = Level::ALL.into_iter();
+        let newest = newest.filter_map(|level| self.newest_of(level)).max();
+        WallTime::from_millis(newest.unwrap_or_default())
+    }
+
+    const fn pieces(&self, level: Level) -> &Pieces {
         let [seconds, minutes, hours] = &self.cells;
         match level {
             Level::Seconds => seconds,
             Level::Minutes => minutes,
             Level::Hours => hours,
         }
-    }
-
-    /// When it spent last, to the start of a cell of the finest level that knows.
-    pub(super) fn newest(&self) -> WallTime {
-        let newest = |level: Level| Some(self.of(level).back()?.number() * level.cell_ms());
-        let newest = Level::ALL.into_iter().filter_map(newest).max();
-        WallTime::from_millis(newest.unwrap_or_default())
-    }
-}
-
-/// Makes sure that there is room for one more: twice as much as there was, as lists have it, but never more than for all.
-fn make_room(cells: &mut VecDeque<Piece>, level: Level) {
-    let length = cells.len();
-    if length == cells.capacity() {
-        let all = usize::try_from(level.cells()).unwrap_or(usize::MAX);
-        let room = (2 * length).max(4).min(all).max(length + 1);
-        cells.reserve_exact(room - length);
     }
 }
 
@@ -152,16 +226,40 @@ mod tests {
     }
 
     #[test]
+    fn a_cell_takes_as_many_bytes_as_it_needs_and_keeps_its_number() {
+        let mut trail = Trail::default();
+        let all = [(900, 1), (1_000, 300), (902, 7), (1_080, 1 << 20)];
+        for (number, bad) in all {
+            assert!(trail.add(Level::Hours, number, bad));
+        }
+        assert!(!trail.add(Level::Hours, 899, 1), "it is too long ago");
+        let told = |trail: &Trail| {
+            let told = trail
+                .of(Level::Hours)
+                .map(|piece| (piece.number, piece.bad));
+            told.collect::<Vec<_>>()
+        };
+        assert_eq!(
+            told(&trail),
+            [(900, 1), (902, 7), (1_000, 300), (1_080, 1 << 20)]
+        );
+        assert_eq!(trail.pieces(Level::Hours).pieces.widths(), [1, 3]);
+        assert!(trail.add(Level::Hours, 1_082, 1));
+        assert_eq!(told(&trail)[0], (902, 7));
+        assert_eq!(trail.fold(Level::Hours, 950), [1_082, 1_080, 1_000, 950]);
+        assert_eq!(told(&trail), [(902, 7), (950, (1 << 20) + 301)]);
+        assert_eq!(trail.fold(Level::Hours, 3), [950, 902, 3]);
+        assert_eq!(told(&trail), [(3, (1 << 20) + 308)]);
+    }
+
+    #[test]
     fn there_is_never_room_for_more_than_is_kept() {
         let mut trail = Trail::default();
         for level in Level::ALL {
             for number in 0..2 * level.cells() {
                 trail.add(level, number, 1);
-                let cells = &trail.cells[level as usize];
-                assert!(
-                    cells.capacity() as u64 <= level.cells(),
-                    "{level:?} {number}"
-                );
+                let room = trail.cells[level as usize].pieces.room();
+                assert!(room as u64 <= level.cells(), "{level:?} {number}");
             }
             let all = trail.between(level, 0, u64::MAX);
             assert_eq!(all, level.cells());

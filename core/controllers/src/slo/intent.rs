@@ -37,7 +37,18 @@ pub struct SloIntent {
     /// How good is summed up over time. What slices there are is in each objective.
     pub budgeting: BudgetingMethod,
     /// Its objectives; the position is the index in [`ObjectiveId`].
+    #[serde(deserialize_with = "in_no_more_room")]
     pub objectives: Vec<SloObjective>,
+}
+
+/// Reads a list, which nearly always has one, and gives back the room that was made for four.
+fn in_no_more_room<'de, D>(read: D) -> Result<Vec<SloObjective>, D::Error>
+where
+    D: serde::Deserializer<'de>,
+{
+    let mut objectives = Vec::deserialize(read)?;
+    objectives.shrink_to_fit();
+    Ok(objectives)
 }
 
 /// Whether Sloop acts on an SLO.
