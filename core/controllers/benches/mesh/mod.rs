@@ -4,7 +4,7 @@ use core::time::Duration;
 
 use sloop_controllers::{
     Cell, Controllers, Counted, Counts, IntentId, Level, ObjectiveCounts, Observation, Resolution,
-    ScopeCounts, SidecarReading, SpentBy, World,
+    ScopeCounts, SidecarReading, Spent, SpentBy, World,
 };
 use sloop_model::{ObjectiveId, Outcome, RouteName, Scope, ServiceName, Side, SloName, WallTime};
 
@@ -136,28 +136,29 @@ fn spenders() -> impl Iterator<Item = (SpentBy, String)> {
 
 /// Every cell that is stored of who spent the budget of one SLO, where something was spent in each for 90 days.
 fn spent(number: usize) -> Vec<Cell> {
-    let objective = objective(number);
-    let cells = |(by, name): (SpentBy, String)| {
-        let objective = objective.clone();
-        // Lengths of cells, and how many there are, as the docs of `Level` say.
-        let levels = [
-            (Level::Minutes, 300_000, 73),
-            (Level::Hours, 43_200_000, 181),
-        ];
-        levels.into_iter().flat_map(move |(level, cell_ms, cells)| {
-            let newest = BEGIN * 1_000 / cell_ms;
-            let (objective, name) = (objective.clone(), name.clone());
-            (newest + 1 - cells..=newest).map(move |cell| Cell::Spent {
-                objective: objective.clone(),
-                by,
-                name: name.clone(),
-                level,
-                start: WallTime::from_millis(cell * cell_ms),
-                bad: SPENT,
-            })
+    let spent: Vec<Spent> = spenders()
+        .map(|(by, name)| Spent {
+            by,
+            name,
+            bad: SPENT,
+        })
+        .collect();
+    // Lengths of cells, and how many there are, as the docs of `Level` say.
+    let levels = [
+        (Level::Minutes, 300_000, 73),
+        (Level::Hours, 43_200_000, 181),
+    ];
+    let cells = |(level, cell_ms, cells)| {
+        let newest = BEGIN * 1_000 / cell_ms;
+        let spent = spent.clone();
+        (newest + 1 - cells..=newest).map(move |cell| Cell::Spending {
+            objective: objective(number),
+            level,
+            start: WallTime::from_millis(cell * cell_ms),
+            spent: spent.clone(),
         })
     };
-    spenders().flat_map(cells).collect()
+    levels.into_iter().flat_map(cells).collect()
 }
 
 /// Lets each spender of an SLO spend in all of the cells that no store keeps.

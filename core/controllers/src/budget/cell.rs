@@ -5,7 +5,7 @@ use core::time::Duration;
 use serde::{Deserialize, Serialize};
 use sloop_model::{ObjectiveId, WallTime};
 
-use super::{Level, Slicing, SpentBy};
+use super::{Level, Slicing, Spent, SpentBy};
 use crate::{AlertKind, AlertTelling, ScopeTotals};
 
 /// Requests, and those among them that were good.
@@ -142,7 +142,18 @@ pub enum Cell {
         /// Whether it is over, and so among [`Cell::Slices`].
         is_over: bool,
     },
-    /// What one spender spent of an objective's budget in one cell of time.
+    /// What all spenders spent of an objective's budget in one cell of time: in one piece, as each bad request has several.
+    Spending {
+        /// Whose budget it is.
+        objective: ObjectiveId,
+        /// How long the cell is.
+        level: Level,
+        /// When it begins.
+        start: WallTime,
+        /// Who spent how much; whoever spent nothing is left out.
+        spent: Vec<Spent>,
+    },
+    /// What one of them spent, as a store of before has it. Nothing is written so.
     Spent {
         /// Whose budget it is.
         objective: ObjectiveId,
@@ -202,6 +213,7 @@ impl Cell {
             | Self::Beginning { start, .. }
             | Self::Slices { start, .. }
             | Self::Slice { start, .. }
+            | Self::Spending { start, .. }
             | Self::Spent { start, .. } => *start,
             Self::Scope(_) | Self::Alert { .. } | Self::Withdrawn { .. } => WallTime::default(),
         }
@@ -217,20 +229,14 @@ impl Cell {
                 resolution,
                 start,
                 ..
-            } => {
-                let slot = resolution.slot(*start);
-                format!("{}\n{resolution:?}\n{slot}", of("budget", objective))
-            }
+            } => of("budget", objective) + &place(resolution, resolution.slot(*start)),
             Self::Beginning { objective, .. } => of("beginning", objective),
             Self::Slices {
                 objective,
                 resolution,
                 start,
                 ..
-            } => {
-                let slot = resolution.slot(*start);
-                format!("{}\n{resolution:?}\n{slot}", of("slices", objective))
-            }
+            } => of("slices", objective) + &place(resolution, resolution.slot(*start)),
             Self::Slice {
                 objective,
                 slicing,
@@ -240,6 +246,12 @@ impl Cell {
                 let slot = slicing.slot(*start);
                 format!("{}\n{slot}", of("slice", objective))
             }
+            Self::Spending {
+                objective,
+                level,
+                start,
+                ..
+            } => of("spending", objective) + &place(level, level.slot(*start)),
             Self::Spent {
                 objective,
                 by,
@@ -279,6 +291,11 @@ impl Cell {
             }
         }
     }
+}
+
+/// The end of the key of a cell of time: how long it is, called as in Rust, and its place among those.
+fn place(length: &impl core::fmt::Debug, slot: u64) -> String {
+    format!("\n{length:?}\n{slot}")
 }
 
 impl Resolution {

@@ -76,12 +76,17 @@ const KEPT: Duration = Duration::from_secs(90 * 86_400);
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Spending {
     trails: BTreeMap<(SpentBy, String), Trail>,
-    changed: BTreeSet<(SpentBy, String, Level, u64)>,
+    /// Cells of time in which what anybody spent differs from what was last taken to be stored.
+    changed: BTreeSet<(Level, u64)>,
+    /// Cells of time of which the store has an entry for each spender, as it was before there was one for all.
+    apart: BTreeSet<(Level, u64)>,
     gone: Vec<String>,
 }
 
 impl Level {
     pub(super) const ALL: [Self; 3] = [Self::Seconds, Self::Minutes, Self::Hours];
+    /// Those that are stored.
+    const STORED: [Self; 2] = [Self::Minutes, Self::Hours];
 
     pub(super) const fn cell_ms(self) -> u64 {
         match self {
@@ -135,7 +140,7 @@ impl Spending {
         for level in Level::ALL {
             let number = at.as_millis() / level.cell_ms();
             if trail.add(level, number, bad) && level != Level::Seconds {
-                self.changed.insert((by, name.to_owned(), level, number));
+                self.changed.insert((level, number));
             }
         }
     }
@@ -165,10 +170,24 @@ impl Spending {
             .filter(|(_, trail)| KEPT <= now.since(trail.newest()))
             .map(|(spender, _)| spender.clone())
             .collect();
+        let had_any = !self.trails.is_empty();
         for spender in idle {
+            self.forget_apart(objective, &spender);
             self.trails.remove(&spender);
-            self.gone.extend(keys(objective, &spender));
         }
+        if had_any && self.trails.is_empty() {
+            self.changed.clear();
+            self.gone.extend(starts().map(|(level, start)| {
+                let spent = Vec::new();
+                whole(objective, (level, start), spent).key()
+            }));
+        }
+        let is_left = |&(level, number): &(Level, u64)| {
+            let newest = now.as_millis() / level.cell_ms();
+            level.cells() <= newest.saturating_sub(number)
+        };
+        let left: Vec<_> = self.apart.extract_if(.., |cell| is_left(cell)).collect();
+        self.drop_apart(objective, &left);
     }
 
     /// Whether nobody spent anything that any window reaches.
@@ -178,53 +197,62 @@ impl Spending {
 
     /// Moves what lies ahead into the cells of `now`, after the clock stepped back to it.
     pub(crate) fn rewind(&mut self, now: WallTime) {
-        for ((by, name), trail) in &mut self.trails {
+        for trail in self.trails.values_mut() {
             for level in Level::ALL {
                 let number = now.as_millis() / level.cell_ms();
                 for changed in trail.fold(level, number) {
                     if level != Level::Seconds {
-                        self.changed.insert((*by, name.clone(), level, changed));
+                        self.changed.insert((level, changed));
                     }
                 }
             }
         }
     }
 
-    /// Takes the cells that changed since the last call.
+    /// Takes the cells that changed since the last call, after [`Spending::take_gone`].
     pub(crate) fn take_changes(&mut self, objective: &ObjectiveId, cells: &mut Vec<Cell>) {
-        for (by, name, level, number) in core::mem::take(&mut self.changed) {
-            let trail = self.trails.get(&(by, name.clone()));
-            cells.push(Cell::Spent {
-                objective: objective.clone(),
-                by,
-                name,
-                level,
-                start: WallTime::from_millis(number * level.cell_ms()),
-                bad: trail.map_or(0, |trail| trail.between(level, number, number)),
+        for (level, number) in core::mem::take(&mut self.changed) {
+            let spent = self.trails.iter().filter_map(|((by, name), trail)| {
+                let bad = trail.at(level, number);
+                (bad != 0).then(|| Spent {
+                    by: *by,
+                    name: name.clone(),
+                    bad,
+                })
             });
+            let spent = spent.collect();
+            let start = WallTime::from_millis(number * level.cell_ms());
+            cells.push(whole(objective, (level, start), spent));
         }
     }
 
     /// Takes the keys of what is stored and no longer wanted.
-    pub(crate) fn take_gone(&mut self) -> Vec<String> {
+    pub(crate) fn take_gone(&mut self, objective: &ObjectiveId) -> Vec<String> {
+        if !self.apart.is_empty() {
+            let changed = self.changed.iter().copied();
+            let now_whole: Vec<_> = changed.filter(|cell| self.apart.contains(cell)).collect();
+            self.apart.retain(|cell| !now_whole.contains(cell));
+            self.drop_apart(objective, &now_whole);
+        }
         core::mem::take(&mut self.gone)
     }
 
     /// Takes back a stored cell, in the order of time.
-    pub(crate) fn restore(
-        &mut self,
-        spender: (SpentBy, String),
-        level: Level,
-        start: WallTime,
-        bad: u64,
-    ) {
+    pub(crate) fn restore(&mut self, level: Level, start: WallTime, spent: Vec<Spent>) {
         let number = start.as_millis() / level.cell_ms();
-        if bad != 0 {
-            self.trails
-                .entry(spender)
-                .or_default()
-                .add(level, number, bad);
+        for Spent { by, name, bad } in spent {
+            if bad != 0 {
+                let trail = self.trails.entry((by, name)).or_default();
+                trail.add(level, number, bad);
+            }
         }
+    }
+
+    /// Takes back what one spender spent, as a store of before has it.
+    pub(crate) fn restore_apart(&mut self, level: Level, start: WallTime, spent: Spent) {
+        let number = start.as_millis() / level.cell_ms();
+        self.apart.insert((level, number));
+        self.restore(level, start, vec![spent]);
     }
 
     /// Whether `name` may have a trail of its own, if need be in the place of one that was quiet for long.
@@ -259,7 +287,7 @@ impl Spending {
         let Some(trail) = self.trails.remove(spender) else {
             return;
         };
-        self.gone.extend(keys(objective, spender));
+        self.forget_apart(objective, spender);
         let other = self
             .trails
             .entry((spender.0, OTHER.to_owned()))
@@ -269,10 +297,24 @@ impl Spending {
                 let number = piece.number;
                 other.add(level, number, piece.bad);
                 if level != Level::Seconds {
-                    let changed = (spender.0, OTHER.to_owned(), level, number);
-                    self.changed.insert(changed);
+                    self.changed.insert((level, number));
                 }
             }
+        }
+    }
+
+    /// Drops the entries that the store has of `spender` alone.
+    fn forget_apart(&mut self, objective: &ObjectiveId, spender: &(SpentBy, String)) {
+        let keys = self.apart.iter().map(|cell| key(objective, spender, *cell));
+        self.gone.extend(keys);
+    }
+
+    /// Drops the entries that the store has for each spender of `cells`.
+    fn drop_apart(&mut self, objective: &ObjectiveId, cells: &[(Level, u64)]) {
+        for cell in cells {
+            let spenders = self.trails.keys();
+            let keys = spenders.map(|spender| key(objective, spender, *cell));
+            self.gone.extend(keys);
         }
     }
 
@@ -294,22 +336,36 @@ impl Spending {
     }
 }
 
-/// All keys under which something of a spender may be stored.
-fn keys(objective: &ObjectiveId, (by, name): &(SpentBy, String)) -> Vec<String> {
-    let slots = [Level::Minutes, Level::Hours]
-        .into_iter()
-        .flat_map(|level| (0..level.cells()).map(move |slot| (level, slot)));
-    slots
-        .map(|(level, slot)| {
-            let cell = Cell::Spent {
-                objective: objective.clone(),
-                by: *by,
-                name: name.clone(),
-                level,
-                start: WallTime::from_millis(slot * level.cell_ms()),
-                bad: 0,
-            };
-            cell.key()
-        })
-        .collect()
+/// What all spent in one cell of time.
+fn whole(objective: &ObjectiveId, (level, start): (Level, WallTime), spent: Vec<Spent>) -> Cell {
+    Cell::Spending {
+        objective: objective.clone(),
+        level,
+        start,
+        spent,
+    }
+}
+
+/// A moment for each place in which something may be stored.
+fn starts() -> impl Iterator<Item = (Level, WallTime)> {
+    let of = |level: Level| (0..level.cells()).map(move |slot| (level, slot * level.cell_ms()));
+    let all = Level::STORED.into_iter().flat_map(of);
+    all.map(|(level, start)| (level, WallTime::from_millis(start)))
+}
+
+/// Under which key a store of before has what one spender spent in a cell of time.
+fn key(
+    objective: &ObjectiveId,
+    (by, name): &(SpentBy, String),
+    (level, number): (Level, u64),
+) -> String {
+    let cell = Cell::Spent {
+        objective: objective.clone(),
+        by: *by,
+        name: name.clone(),
+        level,
+        start: WallTime::from_millis(number * level.cell_ms()),
+        bad: 0,
+    };
+    cell.key()
 }

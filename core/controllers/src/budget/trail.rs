@@ -153,6 +153,17 @@ impl Trail {
         true
     }
 
+    /// What was spent in one cell: it is looked for from the newest on.
+    pub(super) fn at(&self, level: Level, number: u64) -> u64 {
+        let pieces = self.pieces(level);
+        let newest_first = (0..pieces.pieces.len()).rev();
+        newest_first
+            .filter_map(|position| pieces.get(position))
+            .take_while(|piece| number <= piece.number)
+            .find(|piece| piece.number == number)
+            .map_or(0, |piece| piece.bad)
+    }
+
     pub(super) fn between(&self, level: Level, first: u64, last: u64) -> u64 {
         self.of(level)
             .filter(|piece| (first..=last).contains(&piece.number))

@@ -132,6 +132,7 @@ impl Alerts {
             | Cell::Beginning { .. }
             | Cell::Slices { .. }
             | Cell::Slice { .. }
+            | Cell::Spending { .. }
             | Cell::Spent { .. }
             | Cell::Scope(_) => {}
         }

@@ -50,7 +50,7 @@ impl World {
         let now = self.now;
         for (id, spending) in &mut self.spending {
             spending.forget_idle(id, now);
-            self.gone.extend(spending.take_gone());
+            self.gone.extend(spending.take_gone(id));
         }
         self.spending.retain(|_, spending| !spending.is_empty());
     }

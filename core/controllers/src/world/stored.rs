@@ -4,7 +4,7 @@ use core::time::Duration;
 
 use super::World;
 use super::scopes::ScopeState;
-use crate::Cell;
+use crate::{Cell, Spent};
 
 impl World {
     /// Takes what changed since the last call, to be stored.
@@ -33,8 +33,8 @@ impl World {
         let mut gone = core::mem::take(&mut self.gone);
         gone.extend(self.sliced.take_gone());
         gone.extend(self.alerts.take_gone());
-        for spending in self.spending.values_mut() {
-            gone.extend(spending.take_gone());
+        for (id, spending) in &mut self.spending {
+            gone.extend(spending.take_gone(id));
         }
         gone
     }
@@ -103,6 +103,15 @@ impl World {
                 let slices = self.sliced.restored(objective, slicing, end);
                 slices.restore(start, counts, is_over);
             }
+            Cell::Spending {
+                objective,
+                level,
+                start,
+                spent,
+            } => {
+                let spending = self.spending.entry(objective).or_default();
+                spending.restore(level, start, spent);
+            }
             Cell::Spent {
                 objective,
                 by,
@@ -112,7 +121,7 @@ impl World {
                 bad,
             } => {
                 let spending = self.spending.entry(objective).or_default();
-                spending.restore((by, name), level, start, bad);
+                spending.restore_apart(level, start, Spent { by, name, bad });
             }
             Cell::Scope(totals) => self.insert_scope(ScopeState::restored(totals)),
             cell @ (Cell::Alert { .. } | Cell::Withdrawn { .. }) => self.alerts.restore(cell),

@@ -156,6 +156,7 @@ fn restored(stored: &BTreeMap<String, Cell>, slicing: Slicing) -> Slices {
             } => slices.restore(start, counts, is_over),
             Cell::Budget { .. }
             | Cell::Beginning { .. }
+            | Cell::Spending { .. }
             | Cell::Spent { .. }
             | Cell::Scope(_)
             | Cell::Alert { .. }

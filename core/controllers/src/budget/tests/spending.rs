@@ -22,6 +22,80 @@ fn names(spent: &[(String, u64)]) -> Vec<(&str, u64)> {
         .collect()
 }
 
+/// Stores what changed.
+fn store(spending: &mut Spending, stored: &mut BTreeMap<String, Cell>) {
+    for key in spending.take_gone(&id()) {
+        stored.remove(&key);
+    }
+    let mut cells = Vec::new();
+    spending.take_changes(&id(), &mut cells);
+    stored.extend(cells.into_iter().map(|cell| (cell.key(), cell)));
+}
+
+/// Makes of a store one of before, which has an entry for each spender.
+fn take_apart(stored: &mut BTreeMap<String, Cell>) {
+    let mut apart = BTreeMap::new();
+    for (key, cell) in core::mem::take(stored) {
+        let Cell::Spending {
+            objective,
+            level,
+            start,
+            spent,
+        } = cell
+        else {
+            // What came later in its place is there already.
+            apart.entry(key).or_insert(cell);
+            continue;
+        };
+        for Spent { by, name, bad } in spent {
+            let objective = objective.clone();
+            let cell = Cell::Spent {
+                objective,
+                by,
+                name,
+                level,
+                start,
+                bad,
+            };
+            apart.insert(cell.key(), cell);
+        }
+    }
+    *stored = apart;
+}
+
+/// What a process that begins now knows.
+fn restored(stored: &BTreeMap<String, Cell>) -> Spending {
+    let mut cells: Vec<&Cell> = stored.values().collect();
+    cells.sort_by_key(|cell| cell.start());
+    let mut spending = Spending::default();
+    for cell in cells {
+        match cell.clone() {
+            Cell::Spending {
+                level,
+                start,
+                spent,
+                ..
+            } => spending.restore(level, start, spent),
+            Cell::Spent {
+                by,
+                name,
+                level,
+                start,
+                bad,
+                ..
+            } => spending.restore_apart(level, start, Spent { by, name, bad }),
+            Cell::Budget { .. }
+            | Cell::Beginning { .. }
+            | Cell::Slices { .. }
+            | Cell::Slice { .. }
+            | Cell::Scope(_)
+            | Cell::Alert { .. }
+            | Cell::Withdrawn { .. } => panic!("{cell:?}"),
+        }
+    }
+    spending
+}
+
 #[test]
 fn who_spent_most_comes_first_in_any_window() {
     let mut spending = Spending::default();
@@ -82,10 +156,10 @@ fn who_was_quiet_for_six_hours_makes_room() {
     let spent = all(&spending);
     assert_eq!(names(&spent)[..2], [("newer", 8), (OTHER, 8)]);
     assert!(!spent.iter().any(|(name, _)| name == "caller-00"));
-    assert!(
-        !spending.take_gone().is_empty(),
-        "what was stored of it goes"
-    );
+    let mut cells = Vec::new();
+    spending.take_changes(&id(), &mut cells);
+    let again = restored(&cells.into_iter().map(|cell| (cell.key(), cell)).collect());
+    assert_eq!(all(&again), spent, "it is not stored any more");
 }
 
 #[test]
@@ -104,17 +178,54 @@ fn what_no_window_reaches_is_forgotten() {
     spend(&mut spending, 1_000_000, "a", 1);
     spending.forget_idle(&id(), at(1_000_000 + 89 * 24 * HOUR));
     assert!(!spending.is_empty());
+    let mut stored = BTreeMap::new();
+    store(&mut spending, &mut stored);
+    assert_eq!(stored.len(), 2);
     spending.forget_idle(&id(), at(1_000_000 + 91 * 24 * HOUR));
     assert!(spending.is_empty());
+    store(&mut spending, &mut stored);
+    assert_eq!(stored, BTreeMap::new());
+}
+
+#[test]
+fn what_a_store_of_before_has_of_each_gives_way_to_what_is_of_all() {
+    let mut spending = Spending::default();
+    for hour in 0..3 {
+        spend(&mut spending, 1_000_000 + hour * HOUR, "a", 1);
+        spend(&mut spending, 1_000_000 + hour * HOUR, "b", 2);
+    }
+    let mut stored = BTreeMap::new();
+    store(&mut spending, &mut stored);
+    take_apart(&mut stored);
+    let entries = |stored: &BTreeMap<String, Cell>| {
+        let apart = stored.keys().filter(|key| key.starts_with("spent"));
+        let apart = apart.count();
+        (apart, stored.len() - apart)
+    };
+    assert_eq!(entries(&stored), (8, 0));
+    let mut spending = restored(&stored);
+    spend(&mut spending, 1_000_000 + 2 * HOUR, "c", 3);
+    store(&mut spending, &mut stored);
+    assert_eq!(entries(&stored), (4, 2));
+    let mut spending = restored(&stored);
+    let all = [("b", 6), ("a", 3), ("c", 3)];
+    let now = 1_000_000 + 2 * HOUR;
+    assert_eq!(names(&spent(&spending, now, 5 * HOUR)), all);
+    assert_eq!(names(&spent(&spending, now, 24 * HOUR)), all);
+    // What no window reaches any more goes by itself.
+    spending.forget_idle(&id(), at(now + 24 * HOUR));
+    store(&mut spending, &mut stored);
+    assert_eq!(entries(&stored), (0, 2));
 }
 
 proptest! {
     /// Whatever is spent when, and however often the process restarts: windows beyond five minutes
-    /// hold exactly the cells that they touch, also for names with line feeds.
+    /// hold exactly the cells that they touch, also for names with line feeds, and where the store is one of before.
     #[test]
     fn spending_is_never_wrong(
         events in prop::collection::vec((0u64..40_000, 0u64..3, 0u64..9, 0u8..5), 0..60),
         length in 301u64..6 * HOUR,
+        apart in any::<bool>(),
     ) {
         let callers = ["a", "a\nMinutes\n3", "b"];
         let mut now = 10_000_000;
@@ -127,17 +238,11 @@ proptest! {
             spend(&mut spending, now, caller, bad);
             truth.push((now, caller, bad));
             if restart == 0 {
-                let mut cells = Vec::new();
-                spending.take_changes(&id(), &mut cells);
-                stored.extend(cells.into_iter().map(|cell| (cell.key(), cell)));
-                let mut cells: Vec<&Cell> = stored.values().collect();
-                cells.sort_by_key(|cell| cell.start());
-                spending = Spending::default();
-                for cell in cells {
-                    if let Cell::Spent { by, name, level, start, bad, .. } = cell {
-                        spending.restore((*by, name.clone()), *level, *start, *bad);
-                    }
+                store(&mut spending, &mut stored);
+                if apart {
+                    take_apart(&mut stored);
                 }
+                spending = restored(&stored);
             }
         }
         let first = (now - length) / 300;
