@@ -1,5 +1,7 @@
 //! All that is kept of one objective.
 
+mod waiting;
+
 use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,6 +9,7 @@ use sloop_model::{FilterConfig, ObjectiveId, Scope, WallTime};
 
 use super::ring::{Ring, Sum};
 use super::{Cell, Counts, Fleet, Resolution, SeenBy};
+use waiting::Stored;
 
 /// The counts of one objective at all resolutions, and of its scopes for the last seconds.
 #[derive(Clone, Debug)]
@@ -17,6 +20,9 @@ pub(crate) struct Series {
     days: Ring,
     /// Cells that differ from what was last taken to be stored.
     changed: BTreeSet<(Resolution, u64)>,
+    /// Whether any of it may be due since it was last looked for what is: most series are not touched between two batches.
+    is_touched: bool,
+    stored: Stored,
     /// What was counted from the beginning of its window to the next whole hour, and when that was, where a window of the calendar
     /// begins within an hour (UTC): hours alone would count what was before it, too.
     beginning: Option<(WallTime, Sum)>,
@@ -61,6 +67,8 @@ impl Default for Series {
             hours: Ring::new(Resolution::Hour.cells()),
             days: Ring::new(Resolution::Day.cells()),
             changed: BTreeSet::new(),
+            is_touched: false,
+            stored: Stored::default(),
             beginning: None,
             is_beginning_new: false,
             reported: None,
@@ -95,6 +103,7 @@ impl Series {
             }
         }
         if kept {
+            self.is_touched = true;
             self.entered = self.entered.plus(counts);
         }
         kept
@@ -267,6 +276,7 @@ impl Series {
 
     /// Puts right what lies ahead after the clock stepped back to `now`.
     pub(crate) fn rewind(&mut self, now: WallTime) {
+        self.is_touched = true;
         for resolution in Resolution::ALL {
             let number = now.as_millis() / resolution.cell_ms();
             let gone = match resolution {
@@ -287,20 +297,12 @@ impl Series {
         }
     }
 
-    /// Takes the cells that changed since the last call; the day that goes on waits until it is over, since its hours tell it,
-    /// too ([`Series::complete`]).
+    /// Takes the cells that changed since the last call, but those that wait until they are over ([`waiting`]).
     pub(crate) fn take_changes(&mut self, objective: &ObjectiveId, cells: &mut Vec<Cell>) {
         if core::mem::take(&mut self.is_beginning_new) {
             cells.extend(self.beginning.map(|known| beginning(objective, known)));
         }
-        let today = (Resolution::Day, self.days.numbers().end.saturating_sub(1));
-        let waits = |cell: &(Resolution, u64)| *cell == today;
-        if self.changed.iter().all(waits) {
-            return;
-        }
-        let changed = core::mem::take(&mut self.changed);
-        self.changed = changed.iter().copied().filter(waits).collect();
-        for (resolution, number) in changed.into_iter().filter(|cell| !waits(cell)) {
+        for (resolution, number) in self.take_due() {
             let sum = self.ring(resolution).between(number, number);
             cells.push(Cell::Budget {
                 objective: objective.clone(),
@@ -336,26 +338,10 @@ impl Series {
         self.beginning = Some((start, sum));
     }
 
-    /// Counts the hours of days that were not over when they were stored. Called when everything was taken back.
-    pub(crate) fn complete(&mut self) {
-        let hours = self.hours.numbers();
-        let (first, last) = (hours.start / 24, hours.end.saturating_sub(1) / 24);
-        if hours.is_empty() {
-            return;
-        }
-        for day in first..=last {
-            let known = self.days.between(day, day);
-            let sum = self.hours.between(24 * day, 24 * day + 23);
-            let is_more = known.counts.total <= sum.counts.total && known.known_s <= sum.known_s;
-            if is_more && known != sum && self.days.change(day, known, sum) {
-                self.changed.insert((Resolution::Day, day));
-            }
-        }
-    }
-
     fn add_to(&mut self, resolution: Resolution, number: u64, sum: Sum) -> bool {
         let kept = self.ring_mut(resolution).add(number, sum);
         if kept {
+            self.is_touched = true;
             self.changed.insert((resolution, number));
         }
         kept

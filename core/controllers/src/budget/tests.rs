@@ -7,6 +7,7 @@ use super::*;
 
 mod slices;
 mod spending;
+mod waiting;
 
 fn at(second: u64) -> WallTime {
     WallTime::from_millis(second * 1_000)

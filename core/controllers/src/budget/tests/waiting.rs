@@ -1,0 +1,156 @@
+use std::collections::BTreeMap;
+
+use super::*;
+
+/// When it begins: the start of an hour.
+const HOUR: u64 = 3_600 * 400_000;
+
+/// What is in the store.
+type Stored = BTreeMap<String, Cell>;
+
+/// Stores what changed. Returns how many cells of each resolution that were.
+fn store(series: &mut Series, stored: &mut Stored) -> [usize; 4] {
+    let mut counted = [0; 4];
+    for cell in changes(series) {
+        if let Cell::Budget { resolution, .. } = cell {
+            counted[resolution as usize] += 1;
+        }
+        stored.insert(cell.key(), cell);
+    }
+    counted
+}
+
+/// What a process that begins now knows.
+fn begun_again(stored: &Stored) -> Series {
+    let mut cells: Vec<&Cell> = stored.values().collect();
+    cells.sort_by_key(|cell| cell.start());
+    let mut series = Series::default();
+    for cell in cells {
+        if let Cell::Budget {
+            resolution,
+            start,
+            counts,
+            known_s,
+            ..
+        } = cell
+        {
+            series.restore(*resolution, *start, (*counts, *known_s));
+        }
+    }
+    series.complete();
+    series
+}
+
+/// A report of what was counted between two moments, in milliseconds.
+fn report(series: &mut Series, (from, to): (u64, u64), counts: Counts) {
+    let [from, to] = [from, to].map(WallTime::from_millis);
+    series.mark_known(from, to);
+    series.add(from, to, counts);
+}
+
+#[test]
+fn a_second_stores_one_cell_and_what_is_over_once() {
+    let (mut series, mut stored) = (Series::default(), Stored::new());
+    let mut written = [0; 4];
+    for second in HOUR + 1..HOUR + 3_700 {
+        let (from, to) = (at(second - 1), at(second));
+        report(
+            &mut series,
+            (from.as_millis(), to.as_millis()),
+            counts(9, 1),
+        );
+        let more = store(&mut series, &mut stored);
+        for (sum, more) in written.iter_mut().zip(more) {
+            *sum += more;
+        }
+    }
+    assert_eq!(written, [3_699, 61, 1, 0]);
+    let again = begun_again(&stored);
+    for length in [60, 6 * 3_600, 30 * 86_400, 365 * 86_400] {
+        let now = HOUR + 3_699;
+        let of = |series: &Series| series.since(at(now), at(now - length));
+        assert_eq!(of(&again), of(&series), "{length} s");
+    }
+}
+
+#[test]
+fn a_minute_that_its_seconds_do_not_tell_is_stored_whenever_it_changes() {
+    let (mut series, mut stored) = (Series::default(), Stored::new());
+    let start = 1_000 * HOUR;
+    report(&mut series, (start - 3_500, start + 1_500), counts(100, 10));
+    // In both the seconds before the end are known.
+    assert_eq!(store(&mut series, &mut stored)[1..], [2, 1, 0]);
+    report(&mut series, (start + 1_500, start + 2_500), counts(7, 1));
+    assert_eq!(store(&mut series, &mut stored)[..2], [1, 1]);
+    let again = begun_again(&stored);
+    let of = |series: &Series| series.minutes().collect::<Vec<_>>();
+    assert_eq!(of(&again), of(&series));
+}
+
+#[derive(Clone, Debug)]
+enum Event {
+    Wait(u64),
+    Report { late: u64, length: u64, total: u64 },
+    StepBack(u64),
+    Restart,
+}
+
+fn event() -> impl Strategy<Value = Event> {
+    prop_oneof![
+        3 => (0u64..40_000).prop_map(Event::Wait),
+        1 => (0u64..4_000_000).prop_map(Event::Wait),
+        6 => (0u64..90_000, 500u64..70_000, 0u64..50)
+            .prop_map(|(late, length, total)| Event::Report { late, length, total }),
+        1 => (5_000u64..90_000).prop_map(Event::StepBack),
+        3 => Just(Event::Restart),
+    ]
+}
+
+proptest! {
+    /// Whatever comes when, and wherever between two commits the process ends: it knows what one knows that went on. Of seconds
+    /// as far as five minutes before the latest that ever was.
+    #[test]
+    fn a_restart_changes_nothing(events in prop::collection::vec(event(), 0..50)) {
+        let mut now = 1_000 * HOUR;
+        let mut latest = now;
+        let (mut goes_on, mut ends) = (Series::default(), Series::default());
+        let mut stored = Stored::new();
+        for event in events {
+            let reached_ms = 295_000_u64.saturating_sub(latest - now);
+            match event {
+                Event::Wait(wait) => {
+                    now += wait;
+                    latest = latest.max(now);
+                }
+                Event::Report { late, length, .. } if reached_ms < late + length => {}
+                Event::Report { late, length, total } => {
+                    let to = now - late;
+                    for series in [&mut goes_on, &mut ends] {
+                        report(series, (to - length, to), counts(total, total / 3));
+                    }
+                    store(&mut ends, &mut stored);
+                }
+                Event::StepBack(by) => {
+                    now -= by;
+                    for series in [&mut goes_on, &mut ends] {
+                        series.rewind(WallTime::from_millis(now));
+                    }
+                    store(&mut ends, &mut stored);
+                }
+                Event::Restart => {
+                    ends = begun_again(&stored);
+                    // As its first step does where cells of later moments are stored.
+                    ends.rewind(WallTime::from_millis(now));
+                }
+            }
+            let reached = 295_u64.saturating_sub((latest - now) / 1_000);
+            let is_told = |length: &u64| 300 < *length || *length < reached;
+            let lengths = [0, 5, 60, 250, 400, 3_600, 18_000, 86_400, 30 * 86_400];
+            for length in lengths.into_iter().filter(is_told) {
+                let start = WallTime::from_millis(now - 1_000 * length);
+                let of = |series: &Series| series.since(WallTime::from_millis(now), start);
+                prop_assert_eq!(of(&ends), of(&goes_on), "{} s", length);
+            }
+        }
+    }
+}
