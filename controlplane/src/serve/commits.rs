@@ -91,6 +91,12 @@ impl<T: Send + 'static> Commits<T> {
         }
     }
 
+    /// Lets [`Commits::due`] say when there is something to add, at the latest: as long as a batch is on its way, what changes
+    /// is better where it is, as much of it changes again, than gathered here.
+    pub(super) fn want(&mut self, now: Instant) {
+        self.due.get_or_insert(now + GATHER);
+    }
+
     /// Whether the last batch could not be written, or the one that is on its way hangs.
     pub(super) const fn is_failing(&self) -> bool {
         self.retry.is_some() || matches!(&self.running, Some(Running { hangs: true, .. }))
@@ -144,6 +150,9 @@ impl<T: Send + 'static> Commits<T> {
             return;
         }
         self.due = None;
+        if self.batch.is_empty() && self.then.is_empty() {
+            return;
+        }
         let batch = Arc::new(std::mem::take(&mut self.batch));
         let store = Arc::clone(&self.store);
         let writes = Arc::clone(&batch);
@@ -334,6 +343,10 @@ mod tests {
         let now = Instant::now();
         commits.add(Batch::new(), [], now);
         assert!(commits.is_idle());
+        commits.want(now);
+        assert_eq!(commits.due(), Some(now + GATHER), "there may be something");
+        commits.start(now + GATHER);
+        assert!(commits.is_idle(), "there was nothing");
         commits.add(Batch::new(), [1], now);
         commits.start(now + GATHER);
         assert!(

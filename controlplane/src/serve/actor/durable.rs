@@ -134,6 +134,7 @@ impl Actor {
 
     /// Makes everything durable that was taken in.
     pub(super) async fn finish(mut self) {
+        self.commits.want(Instant::now());
         self.commits.hurry(Instant::now());
         self.start_commit(Instant::now());
         while !self.commits.is_idle() {

@@ -25,7 +25,7 @@ impl Actor {
         self.meters.ingest.vms_gone(gone);
         self.acknowledgements.forget(&self.hub.nodes());
         self.forget_cohorts(now);
-        self.commits.add(self.engine.changes(), [], now);
+        self.commits.want(now);
     }
 
     /// Forgets cohorts that have had no node for long, with what they are pushed and how that stands.

@@ -67,9 +67,12 @@ pub(super) fn routes(prefix: &str) -> Documents {
 pub(super) async fn push(actor: &mut Actor, now: Instant) {
     actor.step(now);
     actor.push(now);
-    while !actor.commits.is_idle() {
+    loop {
         actor.commits.hurry(Instant::now());
-        actor.commits.start(Instant::now());
+        actor.start_commit(Instant::now());
+        if actor.commits.is_idle() {
+            return;
+        }
         let ended = actor.commits.ended().await;
         actor.conclude(ended);
     }
