@@ -2,7 +2,7 @@
 //!
 //! It is played when `SLOOP_LONG` is set, for as many minutes as that says (two at least), else for five, and with as many SLOs
 //! as `SLOOP_SLOS` says; a hundredth of it is always played. First each sidecar reports on the 400 days before, so that there
-//! is all that is ever kept of counts; then one of ten requests is bad, on everybody's account. At the end the process is
+//! is all that is ever kept of counts (`SLOOP_OLD` says of how many SLOs, if not of all); then one of ten requests is bad, on everybody's account. At the end the process is
 //! told to end and begins again with what it stored: four gigabytes.
 //! Played long, it looks for growth, too: what there is in the last quarter of the time and was not in the
 //! third. Numbers of time mean something where `$SLOOP` is optimised alone, those of memory always do. What spending takes that
@@ -53,12 +53,15 @@ impl Size {
             let (slos, old, seconds) = (50, 5, 2);
             return Self { slos, old, seconds };
         };
-        let slos = std::env::var("SLOOP_SLOS").ok();
-        let slos = slos.map_or(5_000, |slos| slos.parse().expect("a number of SLOs"));
+        let number = |name: &str, others: usize| {
+            let given = std::env::var(name).ok();
+            given.map_or(others, |given| given.parse().expect("a number of SLOs"))
+        };
+        let slos = number("SLOOP_SLOS", 5_000);
         let minutes = long.parse().ok().filter(|minutes| 2 <= *minutes);
         Self {
             slos,
-            old: slos,
+            old: number("SLOOP_OLD", slos),
             seconds: 60 * minutes.unwrap_or(5),
         }
     }
@@ -163,6 +166,15 @@ fn memory_mib(sloop: &Sloop, which: &str) -> u64 {
     kib.parse::<u64>().unwrap() / 1_024
 }
 
+/// How long its process ran on processors, in milliseconds. Linux alone says so, in hundredths of a second (`proc_pid_stat(5)`,
+/// user and system).
+fn processor_ms(sloop: &Sloop) -> u64 {
+    let stat = std::fs::read_to_string(format!("/proc/{}/stat", sloop.id())).unwrap();
+    let after_name = stat.rsplit(')').next().unwrap();
+    let ticks = after_name.split_whitespace().skip(11).take(2);
+    ticks.map(|it| 10 * it.parse::<u64>().unwrap()).sum()
+}
+
 /// How long what is called so takes on average, in milliseconds.
 async fn mean_ms(sloop: &Sloop, what: &str) -> f64 {
     let of = |part| format!("sloop_controlplane_{what}_duration_seconds_{part}");
@@ -197,6 +209,7 @@ async fn the_largest_mesh_fits() {
         .map(|_| sloop.reports())
         .collect();
     let mut samples = Vec::new();
+    let (ran, reports_begin) = (processor_ms(&sloop), Instant::now());
     for second in 2..=seconds + 1 {
         let begun = Instant::now();
         let mut asking = JoinSet::new();
@@ -212,6 +225,8 @@ async fn the_largest_mesh_fits() {
         tokio::time::sleep(rest).await;
         samples.push(resident_mib(&sloop));
     }
+    let ran = (processor_ms(&sloop) - ran) / seconds;
+    let took = reports_begin.elapsed();
     let scopes = sloop.items("/v1/scopes").await.len();
     assert_eq!(scopes, slos * ROUTES);
     let step = mean_ms(&sloop, "step").await;
@@ -220,7 +235,8 @@ async fn the_largest_mesh_fits() {
     let growth = growth(&samples);
     println!(
         "{slos} SLOs on {scopes} scopes: {before} MiB before reports, {with_past} MiB with 400 days of history, \
-         {memory} MiB after {seconds} s of reports; a step takes {step:.1} ms on average, a commit {commit:.1} ms; \
+         {memory} MiB after {seconds} s of reports, which took {took:.1?} and {ran} ms of a processor for each second; \
+         a step takes {step:.1} ms on average, a commit {commit:.1} ms; \
          the last quarter has {growth:.3} times the memory of the third"
     );
     assert!(memory < memory_max(slos), "{memory} MiB");
