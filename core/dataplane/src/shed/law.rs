@@ -92,7 +92,7 @@ use super::queue::{PERIOD_US, Queue, micros, to_i64};
 use super::seen::Seen;
 use super::smooth::Smooth;
 use super::trial::{Strain, Strength, Trial};
-use super::vain::Vain;
+use super::vain::{Ended, Vain};
 
 /// The least that the level rises when the objective is missed, in ten-thousandths per step.
 const UP: i64 = 200;
@@ -188,6 +188,11 @@ impl Law {
         self.level = self.level.clamp(limits.share_min, limits.share_max);
     }
 
+    /// Learns whether it has anything to set against what is slow. Before the step: also of what ended before a silence.
+    pub(super) fn learn_vain(&mut self, rule: &ShedRule, ended: Ended) {
+        self.vain.learn(rule, ended, self.level);
+    }
+
     /// Takes one step.
     pub(super) fn step(&mut self, rule: &ShedRule, mode: Mode, seen: &Seen, now: Time) {
         self.learn(rule, seen);
@@ -227,7 +232,6 @@ impl Law {
             }
         };
         let next = u16::try_from(next.clamp(0, WHOLE)).unwrap_or(0);
-        self.vain.learn(rule, seen, self.level);
         self.level = Share::try_from(next).unwrap_or(Share::WHOLE);
         self.hold_within(rule);
     }

@@ -39,6 +39,7 @@ use law::Law;
 use seen::{Seen, micros};
 use smooth::Smooth;
 pub use spread::draw;
+use vain::Ended;
 pub use words::{FleetReading, ShedCounts, ShedEnding};
 
 /// Whether a request may pass.
@@ -154,6 +155,7 @@ impl Shedder {
     }
 
     /// Goes on with another rule, at the level that it is at.
+    #[cold]
     pub fn adopt(&mut self, rule: ShedRule, mode: Mode, expires_at: Option<Time>, now: Time) {
         if mode != self.mode || self.has_expired {
             self.counts.given_up += self.law.take_given_up();
@@ -236,6 +238,7 @@ impl Shedder {
     }
 
     /// A breaker had refused requests, and the service is back: nothing is shed any more because it failed before.
+    #[cold]
     pub fn begin_anew(&mut self, now: Time) {
         if self.has_expired {
             return;
@@ -288,9 +291,10 @@ impl Shedder {
             self.wake_at = self.until_expiry(now.after(Self::PERIOD / 4));
             return;
         }
+        self.law.learn_vain(&self.rule, self.ended(now));
         if Self::WAIT_MAX * 2 < elapsed {
-            // There was a silence; what was seen before it says nothing about now.
-            self.forget_counts();
+            // There was a silence; what was seen before it says nothing about the load of now.
+            self.forget_ended();
         }
         let fleet = self.fleet(now);
         let offered: u64 = self.offered.iter().map(|one| u64::from(*one)).sum();
@@ -323,15 +327,24 @@ impl Shedder {
 
     /// Begins to count the next period.
     const fn forget_period(&mut self, now: Time) {
-        self.forget_counts();
+        self.forget_ended();
         (self.kept_out, self.is_fleet_news) = (0, false);
         self.stepped_at = now;
     }
 
-    const fn forget_counts(&mut self) {
+    const fn forget_ended(&mut self) {
         (self.served, self.judged, self.failed, self.slow) = (0, 0, 0, 0);
         (self.late, self.good_us, self.latency_us) = (0, 0, 0);
         (self.timed, self.prompt) = (0, 0);
+    }
+
+    const fn ended(&self, now: Time) -> Ended {
+        Ended {
+            judged: self.judged,
+            failed: self.failed,
+            slow: self.slow,
+            us: now.micros_since(self.stepped_at),
+        }
     }
 
     /// The fleet's reading, if it is not too old.

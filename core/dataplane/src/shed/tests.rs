@@ -4,6 +4,7 @@ mod simulation;
 
 use super::*;
 use crate::context::TraceId;
+use crate::random::Random;
 use proptest::prelude::*;
 use sloop_model::{ClassShares, Judge, Outcome, ShedLimits};
 
@@ -220,13 +221,75 @@ fn who_does_nothing_about_what_is_slow_leaves_it_to_a_breaker_after_a_second() {
     assert!(bench.shedder.can_relieve(SLOW) && !bench.shedder.can_relieve(FAST));
     a_third_hangs(&mut bench, 4_850, 5_250);
     assert!(!bench.shedder.can_relieve(SLOW));
-    bench.all(5_250, 5_450, Outcome::Success, QUICK);
+    bench.all(5_250, 6_450, Outcome::Success, QUICK);
     assert!(bench.shedder.can_relieve(SLOW));
     // As after a breaker was open.
-    a_third_hangs(&mut bench, 5_450, 6_850);
+    a_third_hangs(&mut bench, 6_450, 7_850);
     assert!(!bench.shedder.can_relieve(SLOW));
-    bench.shedder.begin_anew(at(6_850));
+    bench.shedder.begin_anew(at(7_850));
     assert!(bench.shedder.can_relieve(SLOW));
+}
+
+/// Too few to shed by, and what hangs ends long after the request before it.
+#[test]
+fn who_is_asked_once_in_a_few_seconds_leaves_what_is_slow_to_a_breaker() {
+    for every in [1_000, 3_000, 9_000] {
+        let mut bench = Bench::new(LIMITS());
+        for request in 0..5 {
+            bench.all(request * every, request * every + 1, Outcome::Timeout, SLOW);
+        }
+        assert!(!bench.shedder.can_relieve(SLOW), "once in {every} ms");
+        let back = 5 * every;
+        for request in 0..100 {
+            let millis = back + request * every;
+            bench.all(millis, millis + 1, Outcome::Success, QUICK);
+        }
+        assert!(bench.shedder.can_relieve(SLOW), "once in {every} ms");
+    }
+}
+
+/// One of ten is slow where one of twenty may be: many steps have none, and most have too many.
+#[test]
+fn what_is_too_slow_by_chance_adds_up() {
+    for (every, limit) in [(1, 500), (10, 500), (100, 500), (2_000, 500), (10, 2_000)] {
+        let mut bench = Bench::new(ShedLimits {
+            slow_max: Some(share(limit)),
+            ..LIMITS()
+        });
+        let mut random = Random::seeded([limit.into(), every, 0x9e37_79b9_7f4a_7c15, u64::MAX / 3]);
+        let mut left = 0;
+        let requests = 30_000 / every.min(100);
+        for request in 0..requests {
+            let millis = request * every;
+            let (outcome, latency) = match random.draw() {
+                ..1_000 => (Outcome::Timeout, SLOW),
+                1_000.. => (Outcome::Success, QUICK),
+            };
+            assert_eq!(bench.all(millis, millis + 1, outcome, latency), 0);
+            left += u64::from(!bench.shedder.can_relieve(SLOW));
+        }
+        let most = requests * 7 / 10;
+        let few = requests / 50;
+        match limit {
+            500 => assert!(most < left, "{left} of {requests}, every {every} ms"),
+            _ => assert!(left < few, "{left} of {requests}, every {every} ms"),
+        }
+    }
+}
+
+#[test]
+fn what_was_slow_before_a_long_silence_does_not_speak_after_it() {
+    let after = |silence: u64| {
+        let mut bench = Bench::new(LIMITS());
+        for second in 0..5 {
+            bench.all(second * 1_000, second * 1_000 + 1, Outcome::Timeout, SLOW);
+        }
+        assert!(!bench.shedder.can_relieve(SLOW));
+        bench.passes(Criticality::Critical, 0, 4_000 + silence);
+        bench.shedder.can_relieve(SLOW)
+    };
+    assert!(!after(29_000));
+    assert!(after(31_000));
 }
 
 #[test]
