@@ -113,6 +113,7 @@ impl Breaker {
     }
 
     /// Goes on with other limits, in the state that it is in.
+    #[cold]
     pub fn adopt(&mut self, rule: BreakerRule, now: Time) {
         let has_window = match self.state {
             State::Closed | State::Ramping { .. } | State::Counting => true,
@@ -131,6 +132,7 @@ impl Breaker {
     }
 
     /// Does what an operator wants from `now` on. To enforce and to be a shadow is the same here.
+    #[cold]
     pub fn obey(&mut self, mode: BreakerMode, now: Time) {
         let state = match mode {
             BreakerMode::Enforce | BreakerMode::Shadow if self.state.is_free() => return,
@@ -323,11 +325,14 @@ impl Breaker {
     /// Opens because the control plane says so. An open breaker stays open as long as it would,
     /// and a closed one that surely sees the service well, with all that it did not judge by, stays closed: others have
     /// the trouble.
+    #[cold]
     pub fn trip(&mut self, now: Time) {
         self.advance(now);
         let mut seen = self.window.seen(now);
         if let Some(spared) = &mut self.spared {
-            seen.add(spared.seen(now));
+            // The window has what all workers counted, and this is of one: others did not judge by as many, more or less.
+            let workers = self.sharing.others(now).saturating_add(1);
+            seen.add(spared.seen(now).times(workers));
         }
         match self.state {
             State::Closed if evidence::is_well(&self.rule, seen) => {}

@@ -92,6 +92,11 @@ impl Sharing {
         }
     }
 
+    /// How many other workers have requests of this scope that may be under way, or were a moment ago.
+    pub(super) fn others(&self, now: Time) -> u32 {
+        (self.workers(now) - 1).saturating_sub(self.elsewhere(now).quiet)
+    }
+
     /// Begins to count anew, with the next request.
     pub(super) const fn forget(&mut self) {
         (self.counted, self.told) = ([0; 3], None);
@@ -177,7 +182,7 @@ impl Breaker {
             Whose::Own => self.pending.overtaken(elsewhere.under_way, now),
             Whose::Others => (here.all(), elsewhere.under_way.all()),
         };
-        let others = (self.sharing.workers(now) - 1).saturating_sub(elsewhere.quiet);
+        let others = self.sharing.others(now);
         let tellers = elsewhere.tellers.min(others);
         let not_told = here.saturating_mul(others - tellers);
         let not_yet = self.pending.since(elsewhere.at, now).min(here);

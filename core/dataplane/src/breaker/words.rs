@@ -98,6 +98,15 @@ impl Tally {
         self.slow = self.slow.saturating_add(more.slow);
     }
 
+    /// As many of each as `times` workers have that are alike.
+    pub(super) const fn times(self, times: u32) -> Self {
+        Self {
+            total: self.total.saturating_mul(times),
+            failed: self.failed.saturating_mul(times),
+            slow: self.slow.saturating_mul(times),
+        }
+    }
+
     pub(super) const fn remove(&mut self, less: Self) {
         self.total = self.total.saturating_sub(less.total);
         self.failed = self.failed.saturating_sub(less.failed);

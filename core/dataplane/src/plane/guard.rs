@@ -213,6 +213,7 @@ impl Guard {
         Some(mode)
     }
 
+    #[cold]
     fn drop_breaker(&mut self, now: Time) {
         if self.config.take().is_some()
             && let Some(breaker) = &mut self.breaker

@@ -210,6 +210,36 @@ fn of_what_the_others_have_not_told_yet_there_is_as_much_as_here() {
     assert_eq!(others.map(|tickets| tickets.len()), [20, 40]);
 }
 
+/// The good ones of all workers are known here, and of what hangs only what hangs here.
+#[test]
+fn an_order_opens_where_each_worker_left_its_part_of_what_is_slow_to_others() {
+    let after = |hanging: u32| {
+        let limits = BreakerLimits {
+            slow_max: Some(Share::try_from(9_000).unwrap()),
+            slow_us: Some(100_000),
+            ..DERIVED()
+        };
+        let mut sidecar = Sidecar::new(limits, 4);
+        for worker in 0..4 {
+            let tickets = sidecar.pass(worker, hanging, 0);
+            let breaker = &mut sidecar.workers[worker].breaker;
+            for ticket in tickets {
+                breaker.record_mildly(ticket, Outcome::Timeout, SLOW, at(0));
+            }
+            sidecar.serve(worker, 100, 0);
+        }
+        sidecar.tick(100);
+        sidecar.tick(200);
+        assert_eq!(sidecar.seen(0, 200), 400);
+        for worker in 0..4 {
+            sidecar.workers[worker].breaker.trip(at(200));
+        }
+        sidecar.states(200)
+    };
+    assert_eq!(after(3), [BreakerState::Closed; 4], "a few");
+    assert_eq!(after(30), [BreakerState::Open; 4], "a quarter");
+}
+
 #[test]
 fn what_each_saw_opens_all() {
     let mut sidecar = Sidecar::new(LIMITS(), 2);
