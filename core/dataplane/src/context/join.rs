@@ -33,7 +33,7 @@ pub struct RequestKey(u64);
 /// What an inbound request sent to the application.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Joined {
-    /// The span that the outbound request is below.
+    /// The span that the outbound request is below; [`Parent::UNKNOWN`] where its trace is not known: it begins one.
     pub parent: Parent,
     /// What was said besides.
     pub said: Said,
@@ -148,7 +148,8 @@ impl JoinTable {
     }
 }
 
-/// Version 1 of the bytes: version, key, moment, trace, span, flags, and the value of a `sloop=` member.
+/// Version 1 of the bytes: version, key, moment, trace, span, flags, and the value of a `sloop=` member. Without a trace
+/// all of its numbers are zero, which an earlier reader leaves alone.
 const VERSION: u8 = 1;
 
 impl Remembered {
@@ -186,11 +187,14 @@ impl Remembered {
             span: u64::from_le_bytes(*span),
             flags: *flags,
         };
-        let is_known = *version == VERSION && *flags <= Parent::SAMPLED | Parent::RANDOM;
-        let joined = Joined {
-            parent: parent.checked().filter(|_| is_known)?,
-            said: Said::parse(member)?,
-        };
+        if *version != VERSION || Parent::SAMPLED | Parent::RANDOM < *flags {
+            return None;
+        }
+        if parent != Parent::UNKNOWN && parent.checked().is_none() {
+            return None;
+        }
+        let said = Said::parse(member)?;
+        let joined = Joined { parent, said };
         Some(Self {
             key: RequestKey(u64::from_le_bytes(*key)),
             at: WallTime::from_millis(u64::from_le_bytes(*at)),

@@ -20,7 +20,8 @@ mod traceparent;
 mod tracestate;
 
 use sloop_model::{
-    B3Output, ContextSettings, DeadlineConfig, DeadlineMode, MemberTrust, Mode, Side, WallTime,
+    B3Output, ContextSettings, DeadlineConfig, DeadlineMode, MemberTrust, Mode, Side, TraceOwner,
+    WallTime,
 };
 
 use crate::headers::Request;
@@ -176,7 +177,7 @@ impl<'a> Context<'a> {
         self.trace = match joined {
             Some(joined) if !request.has_b3 => {
                 self.said = joined.said;
-                TraceContext::below(joined.parent, random)
+                TraceContext::below_known(joined.parent, random)
             }
             Some(_) | None => {
                 let b3 = b3::read(request);
@@ -286,13 +287,19 @@ impl<'a> Context<'a> {
         &self.state
     }
 
-    /// What an outbound request that this one causes is joined to.
+    /// What an outbound request that this one causes is joined to, if its `owner` tells the trace's id or anything was
+    /// said: where Envoy begins the trace, the id is not known.
     #[must_use]
-    pub const fn joined(&self) -> Joined {
-        Joined {
-            parent: self.trace.as_parent(),
+    pub fn joined(&self, owner: TraceOwner) -> Option<Joined> {
+        let is_known = owner == TraceOwner::Sloop || !self.trace.is_origin();
+        (is_known || !self.said.is_empty()).then(|| Joined {
+            parent: if is_known {
+                self.trace.as_parent()
+            } else {
+                Parent::UNKNOWN
+            },
             said: self.said,
-        }
+        })
     }
 
     /// Says what is to be done about `tracestate`, and writes to `into` what to put there. `more` are

@@ -59,6 +59,13 @@ impl Parent {
     /// The low 56 bits of the trace id are random (level 2). Ours are.
     pub const RANDOM: u8 = 2;
 
+    /// That of a trace of which the ids are not known.
+    pub const UNKNOWN: Self = Self {
+        trace: TraceId { high: 0, low: 0 },
+        span: 0,
+        flags: 0,
+    };
+
     /// Reads a `traceparent`.
     #[must_use]
     pub fn parse(value: &[u8]) -> Option<Self> {
@@ -115,9 +122,14 @@ impl TraceContext {
     /// The place of a request that came with `incoming`, as a new span.
     #[must_use]
     pub fn continue_or_start(incoming: Incoming<'_>, random: &mut Random) -> Self {
-        match parent_of(incoming) {
-            Some(parent) => Self::below(parent, random),
-            None => Self::start(Parent::SAMPLED, random),
+        Self::below_known(parent_of(incoming).unwrap_or(Parent::UNKNOWN), random)
+    }
+
+    /// A new span below `parent`, or a trace of its own where that is not known.
+    pub(super) const fn below_known(parent: Parent, random: &mut Random) -> Self {
+        match parent.span {
+            0 => Self::start(Parent::SAMPLED, random),
+            _ => Self::below(parent, random),
         }
     }
 

@@ -94,7 +94,7 @@ impl Plane {
         };
         let reading = Reading {
             settings,
-            side: state.stamped(),
+            side: state.stamped(arrival),
             wall,
         };
         context.fill(arrival.request, reading, arrival.joined, &mut self.random);
@@ -151,7 +151,7 @@ impl Plane {
             {
                 let side = match exchange.side {
                     Side::Server => Side::Server,
-                    Side::Client => self.client.stamped(),
+                    Side::Client => self.client.stamped(arrival),
                 };
                 context.limit(arrival.request, rule, (side, wall));
             }
@@ -227,15 +227,15 @@ impl Plane {
     }
 
     /// Remembers an inbound request for the outbound ones that it causes. Of a trace that begins here and is Envoy's,
-    /// nobody knows the id that would be joined.
+    /// nobody knows the id that would be joined, so it is only what was said.
     fn remember(&mut self, side: Side, context: &Context<'_>, arrival: &Arrival<'_>) {
         if side == Side::Server
             && let Some(join) = &mut self.join
-            && (self.server.context.owner == TraceOwner::Sloop || !context.trace.is_origin())
+            && let Some(joined) = context.joined(self.server.context.owner)
             && let Some(key) = RequestKey::of(arrival.request)
         {
             let wall = self.clock.wall(arrival.now);
-            let remembered = join.table.remember(key, context.joined(), wall);
+            let remembered = join.table.remember(key, joined, wall);
             if join.settings.reach() == JoinReach::Sidecar {
                 join.written.clear();
                 remembered.write(&mut join.written);

@@ -9,6 +9,7 @@ use sloop_model::{
 
 use super::clock::Clock;
 use super::entry::{Adopting, Entry, Origin};
+use super::exchange::Arrival;
 use crate::deny::{DenyCounts, DenyRules};
 use crate::headers::{Request, Wanted};
 use crate::report::{FilterStatus, ScopeDelta, Trouble};
@@ -203,12 +204,12 @@ impl SideState {
         }
     }
 
-    /// As which side it reads the stamps of deadlines. Where Envoy's tracer writes headers after it, a request goes out
-    /// with the stamp that came in, of another machine's clock.
-    pub(super) const fn stamped(&self) -> Side {
-        match self.context.owner {
-            TraceOwner::Sloop => self.side,
-            TraceOwner::Envoy => Side::Server,
+    /// As which side it reads the stamp of a request's deadline. Where Envoy's tracer writes headers after it, a request
+    /// goes out with the stamp that came in, of another machine's clock; what it is joined to was stamped here.
+    pub(super) const fn stamped(&self, arrival: &Arrival<'_>) -> Side {
+        match (self.context.owner, arrival.joined) {
+            (TraceOwner::Envoy, None) => Side::Server,
+            (TraceOwner::Envoy, Some(_)) | (TraceOwner::Sloop, _) => self.side,
         }
     }
 

@@ -166,9 +166,10 @@ proptest! {
     }
 
     #[test]
-    fn what_is_written_is_read(words in any::<[u64; 5]>(), flags in 0_u8..4) {
+    fn what_is_written_is_read(words in any::<[u64; 5]>(), flags in 0_u8..4, is_known: bool) {
         let [id, millis, high, low, span] = words;
         let parent = Parent { trace: TraceId { high, low: low.max(1) }, span: span.max(1), flags };
+        let parent = if is_known { parent } else { Parent::UNKNOWN };
         let entry = Remembered {
             key: RequestKey(id),
             at: WallTime::from_millis(millis),

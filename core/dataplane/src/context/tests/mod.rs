@@ -94,8 +94,10 @@ impl Sidecar {
         };
         let mut context = Context::read(&request, reading, joined.as_ref(), &mut self.random);
         more(&mut context.said);
-        if let (Some(table), Side::Server, Some(key)) = (&mut self.table, side, key) {
-            table.remember(key, context.joined(), wall);
+        if let (Some(table), Side::Server, Some(key)) = (&mut self.table, side, key)
+            && let Some(joined) = context.joined(self.settings.owner)
+        {
+            table.remember(key, joined, wall);
         }
         self.timeliness = context.timeliness();
         self.rewrite = context.tracestate(&[], &mut self.buffer);

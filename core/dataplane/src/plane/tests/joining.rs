@@ -20,9 +20,14 @@ fn ids(bench: &Bench) -> (String, String) {
 }
 
 fn inbound(bench: &mut Bench, millis: u64) -> (String, String) {
+    inbound_unnamed(bench, millis);
+    ids(bench)
+}
+
+/// As [`inbound`], where the filter writes no trace.
+fn inbound_unnamed(bench: &mut Bench, millis: u64) {
     let begun = bench.begin_with(Side::Server, "a", &[ID], millis);
     bench.end(begun.exchange, 200, millis);
-    ids(bench)
 }
 
 /// The trace that an outbound request is in, and its parent.
@@ -54,6 +59,53 @@ fn where_envoy_owns_the_trace_they_are_below_what_came_in_only() {
         assert_eq!(begun.trace.parent().is_some(), is_joined);
         bench.end(begun.exchange, 200, 1);
     }
+}
+
+/// What the inbound filter stamped is of this machine's clock, whatever Envoy's tracer does with `tracestate`.
+#[test]
+fn where_envoy_owns_the_trace_the_time_in_the_application_is_taken_off_what_is_joined() {
+    let limited = scope("b", r#""deadline": {"limit_ms": 90}"#);
+    for (deadlines, scopes) in [
+        ("enforce", ""),
+        ("carry", limited.as_str()),
+        ("ignore", limited.as_str()),
+    ] {
+        let context = format!(r#""owner": "envoy", "deadlines": "{deadlines}", {JOIN}"#);
+        let mut bench = joining(&context, &scope("a", r#""deadline": {"limit_ms": 100}"#));
+        let client = and(
+            &config(scopes).replace("server", "client"),
+            &format!(r#""trace": {{"context": {{{context}}}}}"#),
+        );
+        bench.configure(&client, 0);
+        let mut after = |millis: u64| {
+            inbound_unnamed(&mut bench, 0);
+            let begun = bench.begin_with(Side::Client, "b", &[ID], millis);
+            bench.end(begun.exchange, 200, millis);
+            (begun.verdict, bench.wrote("tracestate").map(str::to_owned))
+        };
+        let left = |left: u64, millis: u64| Some(format!("sloop=1.d{left:x}-{:x}", WALL + millis));
+        assert_eq!(after(60), (Verdict::Pass, left(40, 60)), "{deadlines}");
+        assert_eq!(after(100).0, Verdict::Late, "{deadlines}");
+    }
+}
+
+#[test]
+fn where_envoy_begins_the_trace_what_is_said_is_joined_all_the_same() {
+    let context = r#""owner": "envoy", "deadlines": "enforce", "join": {"expires_ms": 1000, "reach": "sidecar"}"#;
+    let mut bench = joining(context, &scope("a", r#""criticality": "sheddable""#));
+    let timeout: [(&str, &[u8]); 2] = [ID, ("grpc-timeout", b"100m")];
+    let begun = bench.begin_with(Side::Server, "a", &timeout, 0);
+    assert!(bench.plane.to_share().is_some());
+    bench.end(begun.exchange, 200, 0);
+    let begun = bench.begin_with(Side::Client, "b", &[ID], 60);
+    assert_eq!(begun.verdict, Verdict::Pass);
+    let expected = format!("sloop=1.c0.d28-{:x}", WALL + 60);
+    assert_eq!(bench.wrote("tracestate"), Some(expected.as_str()));
+    assert_eq!(begun.trace.parent(), None, "nobody knows it");
+    bench.end(begun.exchange, 200, 60);
+    let late = bench.begin_with(Side::Client, "b", &[ID], 100);
+    assert_eq!(late.verdict, Verdict::Late);
+    bench.end(late.exchange, 504, 100);
 }
 
 #[test]
