@@ -195,7 +195,8 @@ fn describe_composite(composite: &CompositeStatus, out: &mut dyn Write) -> io::R
     writeln!(out, "  Budget: {left}")?;
     for burn in &composite.burn {
         if let Some(rate) = burn.burn {
-            writeln!(out, "  burn over {}: {rate:.2}", span(burn.window_ms))?;
+            let window = window(burn.window_ms, burn.measured_ms);
+            writeln!(out, "  burn over {window}: {rate:.2}")?;
         }
     }
     for pair in &composite.pairs {
@@ -265,13 +266,21 @@ fn burn_row(burn: &BurnStatus) -> Vec<String> {
             .map_or_else(|| "-".to_owned(), |counts| pick(counts).to_string())
     };
     vec![
-        format!("  {}", span(burn.window_ms)),
+        format!("  {}", window(burn.window_ms, burn.measured_ms)),
         rate(burn.burn),
         rate(burn.low),
         rate(burn.high),
         count(|it| it.total),
         count(|it| it.total.saturating_sub(it.good)),
     ]
+}
+
+/// A window of so many milliseconds, and what is measured in its place.
+fn window(length_ms: u64, measured_ms: Option<u64>) -> String {
+    let length = span(length_ms);
+    measured_ms.map_or(length.clone(), |measured| {
+        format!("{length} (slice of {})", span(measured))
+    })
 }
 
 fn pair_line(pair: &PairStatus) -> String {

@@ -325,7 +325,9 @@ impl Counted {
         };
         let length = lookback.max(slicing.length());
         let reading = world.reading(objective, since(length))?;
-        let sum = world.slices(objective)?.since(world.now(), since(length));
+        let sum = world
+            .slices(objective, *slicing)?
+            .since(world.now(), since(length));
         Some(Self {
             tally: Tally::of_slices(reading.counts, sum, *slicing),
             length,

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use sloop_model::ObjectiveId;
 
 use super::intent::{BudgetingMethod, SloIntent};
-use super::measure::{Measured, millis};
+use super::measure::{Measured, longer, millis};
 use super::share;
 use super::status::{CompositeBurn, CompositeStatus, PairStatus};
 use super::windows::{FAST, Pair, pairs};
@@ -215,6 +215,7 @@ impl<'a> Composite<'a> {
         let rate = self.rate(length);
         CompositeBurn {
             window_ms: millis(length),
+            measured_ms: longer(self.at_least_a_slice(length), length),
             burn: rate.burn,
             low: rate.burn.map(|_| rate.least),
             high: rate.burn.and(rate.most),
@@ -265,7 +266,9 @@ impl<'a> Composite<'a> {
     fn of_slices(&self, length: Duration) -> Rate {
         let length = self.at_least_a_slice(length);
         let (now, id) = (self.world.now(), self.intent.composite_id());
-        let slices = self.world.slices(&id);
+        let slices = self
+            .slicing
+            .and_then(|slicing| self.world.slices(&id, slicing));
         let sum = slices.map(|slices| slices.since(now, now.before(length)));
         let Some(sum) = sum.filter(|sum| sum.total != 0) else {
             // While requests come, it says nothing that no slice is over yet.

@@ -43,7 +43,9 @@ impl<'a> Measured<'a> {
             slicing: objective.slicing,
             now,
             series: world.series(&id),
-            slices: objective.slicing.and_then(|_| world.slices(&id)),
+            slices: objective
+                .slicing
+                .and_then(|slicing| world.slices(&id, slicing)),
             pairs: pairs(intent.window.length(now)),
             id,
         }
@@ -98,7 +100,10 @@ impl<'a> Measured<'a> {
 
     /// How fast the budget burned in the last `length`.
     pub(crate) fn burn(&self, length: Duration) -> BurnStatus {
-        burn(length, self.last(length), self.target)
+        BurnStatus {
+            measured_ms: longer(self.at_least_a_slice(length), length),
+            ..burn(length, self.last(length), self.target)
+        }
     }
 
     /// Burn rates over all windows that matter, shortest first.
@@ -180,9 +185,13 @@ impl<'a> Measured<'a> {
     /// What was counted in the last `length`, in the unit of the budget; nothing when not known. A slice says nothing
     /// before it is over, so a window is as long as one at least: it holds the one that was over last.
     pub(super) fn last(&self, length: Duration) -> Option<Tally> {
-        let slice = self.slicing.map(|slicing| slicing.length());
-        let length = length.max(slice.unwrap_or_default());
+        let length = self.at_least_a_slice(length);
         Some(self.tally(self.now.before(length))?.0)
+    }
+
+    fn at_least_a_slice(&self, length: Duration) -> Duration {
+        let slice = self.slicing.map(|slicing| slicing.length());
+        length.max(slice.unwrap_or_default())
     }
 
     /// What was counted since `start`, and the share of that time that somebody reported on.
@@ -225,6 +234,7 @@ pub(crate) fn burn(length: Duration, tally: Option<Tally>, target: Target) -> Bu
     let budget = target.budget_fraction();
     BurnStatus {
         window_ms: millis(length),
+        measured_ms: None,
         counts: tally.map(|tally| tally.requests),
         burn: tally
             .and_then(|tally| tally.bad_share())
@@ -232,6 +242,11 @@ pub(crate) fn burn(length: Duration, tally: Option<Tally>, target: Target) -> Bu
         low: bounds.map(|bounds| bounds.low / budget),
         high: bounds.map(|bounds| bounds.high / budget),
     }
+}
+
+/// How long a time is measured, in milliseconds, where that is more than the `window`.
+pub(super) fn longer(measured: Duration, window: Duration) -> Option<u64> {
+    (window < measured).then(|| millis(measured))
 }
 
 pub(super) fn millis(length: Duration) -> u64 {

@@ -160,6 +160,10 @@ pub struct CompositeStatus {
 pub struct CompositeBurn {
     /// The window up to now, in milliseconds.
     pub window_ms: u64,
+    /// How long a time up to now it is of, in milliseconds, where a slice is longer than the window: it holds the one that
+    /// was over last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub measured_ms: Option<u64>,
     /// The rate; nothing when not known or nothing was counted.
     pub burn: Option<f64>,
     /// Lower end of what it may be: what its objectives surely burn adds up to it.
@@ -176,10 +180,14 @@ pub struct CompositeBurn {
 pub struct BurnStatus {
     /// The window up to now, in milliseconds.
     pub window_ms: u64,
+    /// How long a time up to now it is of, in milliseconds, where a slice is longer than the window: it holds the one that
+    /// was over last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub measured_ms: Option<u64>,
     /// Requests in it; nothing when not known.
     pub counts: Option<Counts>,
     /// The rate; nothing when not known or nothing was counted. By slices when the budget
-    /// counts them, and then a window that is shorter than a slice is as long as one.
+    /// counts them.
     pub burn: Option<f64>,
     /// Lower end of what it may be (Wilson, three standard deviations).
     pub low: Option<f64>,

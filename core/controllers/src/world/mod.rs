@@ -30,7 +30,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use sloop_model::{ObjectiveId, Scope, ServiceName, WallTime};
 
-use crate::budget::{Fleet, Reading, SeenBy, Series, Slices};
+use crate::budget::{Fleet, Reading, SeenBy, Series, Slices, Slicing};
 use crate::{BreakerState, Counts, Observed, SidecarReading, SpentBy};
 use alerts::Alerts;
 use arms::Blocks;
@@ -268,9 +268,9 @@ impl World {
         self.series.get(objective)?.since(self.now, start)
     }
 
-    /// What the slices of an objective add up to; nothing when it is not budgeted by slices.
-    pub(crate) fn slices(&self, objective: &ObjectiveId) -> Option<&Slices> {
-        self.sliced.get(objective)
+    /// What the slices of an objective add up to; nothing when it is not cut so, or waits for it.
+    pub(crate) fn slices(&self, objective: &ObjectiveId, slicing: Slicing) -> Option<&Slices> {
+        self.sliced.get(objective, slicing)
     }
 
     /// Cuts the time of exactly the objectives in `wanted` into slices.

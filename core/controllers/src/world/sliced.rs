@@ -32,8 +32,8 @@ pub(super) struct Sliced {
 
 /// What nobody wants for so long is no slip of whoever edits documents, and goes.
 const UNWANTED_KEPT: Duration = Duration::from_secs(86_400);
-/// Unwanted ones that go in one step: each has up to three thousand entries of the store to delete.
-const UNWANTED_GO_MAX: usize = 100;
+/// Objectives whose slices go in one step, whole: each has up to three thousand entries of the store to delete.
+const GO_MAX: usize = 20;
 /// Objectives that are kept although nobody wants them: as many as a large mesh has. More do not wait.
 const UNWANTED_MAX: usize = 5_000;
 
@@ -42,8 +42,11 @@ type AllSeries = BTreeMap<ObjectiveId, Series>;
 
 impl Sliced {
     /// Makes the slices of the objectives in `wanted`. One that is cut anew knows
-    /// what the last six hours tell by the minute. One that is to be cut in another way loses its slices at
-    /// once, and one that nobody wants after a day: a document that does not parse costs no budget.
+    /// what the last six hours tell by the minute. One that is to be cut in another way loses its slices in one of the
+    /// next calls, and one that nobody wants after a day: a document that does not parse costs no budget.
+    ///
+    /// Whoever is to be cut in another way keeps its slices until its turn comes, in the store, too: under the same keys, and
+    /// whole, so that a restart in between finds what it would have found. Call it in each step.
     pub(super) fn cut(
         &mut self,
         wanted: &BTreeMap<ObjectiveId, Cut>,
@@ -56,6 +59,7 @@ impl Sliced {
                 self.gone.extend(slices.keys(&id));
             }
         }
+        let mut cut_anew = BTreeSet::new();
         for (id, cut) in wanted {
             if self.slices.contains_key(id) {
                 continue;
@@ -66,34 +70,32 @@ impl Sliced {
                 slices.close(now);
             }
             self.slices.insert(id.clone(), slices);
+            cut_anew.insert(id);
         }
-        self.combine(wanted, series);
+        self.combine(wanted, &cut_anew, series);
     }
 
-    /// Notes which objectives are not in `wanted`. Returns those whose slices are to go.
+    /// Notes which objectives are not in `wanted`. Returns those whose slices are to go in this step, at most [`GO_MAX`]:
+    /// first those that are waited for.
     fn over(&mut self, wanted: &BTreeMap<ObjectiveId, Cut>, now: WallTime) -> Vec<ObjectiveId> {
         self.unwanted.retain(|id, _| !wanted.contains_key(id));
         let mut over = Vec::new();
-        let mut going = 0;
+        let mut unwanted = Vec::new();
         for (id, slices) in &self.slices {
-            let is_old = match wanted.get(id) {
-                Some(cut) if cut.slicing != slices.slicing() => {
-                    over.push(id.clone());
-                    continue;
-                }
-                Some(_) => continue,
+            match wanted.get(id) {
+                Some(cut) if cut.slicing != slices.slicing() => over.push(id),
+                Some(_) => {}
                 None if self.unwanted.len() < UNWANTED_MAX || self.unwanted.contains_key(id) => {
                     let since = *self.unwanted.entry(id.clone()).or_insert(now);
-                    UNWANTED_KEPT <= now.since(since)
+                    if UNWANTED_KEPT <= now.since(since) {
+                        unwanted.push(id);
+                    }
                 }
-                None => true,
-            };
-            if is_old && going < UNWANTED_GO_MAX {
-                going += 1;
-                over.push(id.clone());
+                None => unwanted.push(id),
             }
         }
-        over
+        let over = over.into_iter().chain(unwanted);
+        over.take(GO_MAX).cloned().collect()
     }
 
     /// Adds what was counted after `from` up to `to`. Returns how many requests came too late.
@@ -125,9 +127,10 @@ impl Sliced {
         }
     }
 
-    /// The slices of an objective, if it has some.
-    pub(super) fn get(&self, id: &ObjectiveId) -> Option<&Slices> {
-        self.slices.get(id)
+    /// The slices of an objective, if it has some that are cut so.
+    pub(super) fn get(&self, id: &ObjectiveId, slicing: Slicing) -> Option<&Slices> {
+        let slices = self.slices.get(id);
+        slices.filter(|slices| slices.slicing() == slicing)
     }
 
     /// Puts right what lies ahead after the clock stepped back to `now`.
@@ -180,14 +183,22 @@ impl Sliced {
         }
     }
 
-    /// Notes which composites there are, and works out those that have other members than before.
-    fn combine(&mut self, wanted: &BTreeMap<ObjectiveId, Cut>, series: &AllSeries) {
+    /// Notes which composites there are, and works out those that have other members than before, or were cut anew, or of
+    /// which a member was.
+    fn combine(
+        &mut self,
+        wanted: &BTreeMap<ObjectiveId, Cut>,
+        cut_anew: &BTreeSet<&ObjectiveId>,
+        series: &AllSeries,
+    ) {
         let composites = wanted.iter().filter(|(_, cut)| !cut.members.is_empty());
         let members: BTreeMap<ObjectiveId, Vec<ObjectiveId>> = composites
             .map(|(id, cut)| (id.clone(), cut.members.clone()))
             .collect();
         for (id, members) in &members {
-            if self.members.get(id) == Some(members) {
+            let is_new = |id: &ObjectiveId| cut_anew.contains(id);
+            let is_as_before = !is_new(id) && !members.iter().any(is_new);
+            if is_as_before && self.members.get(id) == Some(members) {
                 continue;
             }
             let slices = members.iter().filter_map(|member| self.slices.get(member));
@@ -200,7 +211,7 @@ impl Sliced {
 
 /// Works out the slices `numbers` of a composite from those of its members: bad when any
 /// member's was (OpenSLO v1, notes on composite SLOs), and good only when it is
-/// known of every member that it was not.
+/// known of every member that it was not. Nothing while one of them waits to be cut as the others.
 fn combine(
     slices: &mut BTreeMap<ObjectiveId, Slices>,
     series: &AllSeries,
@@ -210,6 +221,12 @@ fn combine(
     let Some(mut composite) = slices.remove(id) else {
         return;
     };
+    let length = composite.slicing().length();
+    let mut cut = members.iter().filter_map(|member| slices.get(member));
+    if cut.any(|member| member.slicing().length() != length) {
+        slices.insert(id.clone(), composite);
+        return;
+    }
     for &number in numbers {
         let judged = members.iter().map(|member| {
             let slice = slices.get(member)?.was_good(number);

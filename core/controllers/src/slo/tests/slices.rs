@@ -352,6 +352,142 @@ fn what_was_stored_of_another_cut_before_an_idle_night_is_not_taken_back() {
     }
 }
 
+/// How all is cut that is stored of slices.
+fn slicings(stored: &BTreeMap<String, Cell>) -> Vec<Slicing> {
+    let slicings = stored.values().filter_map(|cell| {
+        if let Cell::Slices { slicing, .. } | Cell::Slice { slicing, .. } = cell {
+            Some(*slicing)
+        } else {
+            None
+        }
+    });
+    slicings.collect()
+}
+
+/// Some are cut anew in each step, and a restart between two of them changes nothing.
+#[test]
+fn of_many_that_are_cut_anew_each_is_as_if_it_was_alone() {
+    const MANY: usize = 45;
+    let names = (0..MANY).map(|number| format!("s{number:02}"));
+    let all = |target: f64| {
+        let slicing = Slicing::whole(seconds(60), target).unwrap();
+        let one = sliced(90.0, BudgetingMethod::Timeslices, slicing);
+        let named = |name: String| SloIntent {
+            name: SloName::try_from(name.as_str()).unwrap(),
+            ..one.clone()
+        };
+        names.clone().map(named).collect::<Vec<SloIntent>>()
+    };
+    let (old, new) = (all(0.95), all(0.99));
+    let mut world = World::default();
+    let mut stored = BTreeMap::new();
+    world.cut(&cuts(old.iter()));
+    for minute in 0..10 {
+        world.begin_step(at(60 * minute + 1));
+        let mut report = saw(60 * minute, 60 * minute + 1, (100, 4));
+        let count = |intent: &SloIntent| ObjectiveCounts {
+            id: intent.objective_id(0),
+            total: 100,
+            good: 96,
+        };
+        report.scopes[0].objectives = old.iter().map(count).collect();
+        world.observe(report);
+    }
+    world.begin_step(at(600));
+    store(&mut world, &mut stored);
+    let spent = |world: &World| -> Vec<Option<u64>> {
+        let spent = |intent: &SloIntent| {
+            let measured = Measured::new(intent, 0, &intent.objectives[0], world);
+            Some(measured.budget()?.spent)
+        };
+        new.iter().map(spent).collect()
+    };
+    assert_eq!(
+        spent(&world),
+        vec![None; MANY],
+        "by the old cut nobody judges"
+    );
+    for (step, known) in [(0, 20), (1, 40), (2, MANY), (3, MANY)] {
+        world.begin_step(at(600 + step));
+        world.cut(&cuts(new.iter()));
+        let expected = |it: usize| (it < known).then_some(10);
+        let expected: Vec<Option<u64>> = (0..MANY).map(expected).collect();
+        assert_eq!(spent(&world), expected, "step {step}");
+        let gone = world.take_gone();
+        assert!(gone.len() < 20 * 3_000, "{}", gone.len());
+        for key in gone {
+            stored.remove(&key);
+        }
+        store(&mut world, &mut stored);
+        let mut again = World::default();
+        again.restore(stored.values().cloned().collect());
+        again.begin_step(at(600 + step));
+        assert_eq!(spent(&again), expected, "after a restart, step {step}");
+        world = again;
+    }
+    let slicings = slicings(&stored);
+    assert!(MANY * 10 < slicings.len());
+    let is_new = |it: &Slicing| Some(*it) == new[0].objectives[0].slicing;
+    assert!(
+        slicings.iter().all(is_new),
+        "of the old cut is something left"
+    );
+}
+
+/// Its members wait for their turn, and it for theirs.
+#[test]
+fn a_composite_that_is_cut_anew_with_many_others_knows_all_of_its_slices() {
+    let minutes = |minutes: u64| composite(&over(30, 90.0, minutes), &[1.0; 25]);
+    let (old, new) = (minutes(1), minutes(2));
+    let mut world = World::default();
+    world.cut(&cuts([&old].into_iter()));
+    for minute in 0..60 {
+        world.begin_step(at(60 * minute + 1));
+        let mut report = saw(60 * minute, 60 * minute + 1, (100, 0));
+        let count = |index: u32| ObjectiveCounts {
+            id: old.objective_id(index),
+            total: 100,
+            good: if u64::from(index) == minute { 0 } else { 100 },
+        };
+        report.scopes[0].objectives = (0..25).map(count).collect();
+        world.observe(report);
+    }
+    for step in 0..3 {
+        world.begin_step(at(3_600 + step));
+        world.cut(&cuts([&new].into_iter()));
+    }
+    world.begin_step(at(3_661));
+    let slicing = new.objectives[0].slicing.unwrap();
+    let slices = world.slices(&new.composite_id(), slicing).unwrap();
+    let sum = slices.since(world.now(), at(0));
+    assert_eq!(
+        (sum.total, sum.bad()),
+        (30, 13),
+        "each of 25 minutes is bad"
+    );
+}
+
+#[test]
+fn a_window_that_is_shorter_than_a_slice_says_what_is_measured() {
+    let hourly = over(30, 90.0, 60);
+    let world = world(&[(0, 20, 2_000, 0)]);
+    let measured = Measured::new(&hourly, 0, &hourly.objectives[0], &world);
+    for burn in measured.burns() {
+        let expected = (burn.window_ms < 3_600_000).then_some(3_600_000);
+        assert_eq!(burn.measured_ms, expected, "{burn:?}");
+    }
+    assert!(measured.burns().iter().any(|it| it.measured_ms.is_none()));
+    let whole = composite(&hourly, &[1.0, 1.0]);
+    let burns = hour(&whole, |_, _| Some(0)).composite.unwrap().burn;
+    for burn in burns {
+        let expected = (burn.window_ms < 3_600_000).then_some(3_600_000);
+        assert_eq!(burn.measured_ms, expected, "{burn:?}");
+    }
+    let requests = month(90.0);
+    let measured = Measured::new(&requests, 0, &requests.objectives[0], &world);
+    assert!(measured.burns().iter().all(|it| it.measured_ms.is_none()));
+}
+
 #[test]
 fn objectives_burn_the_budget_of_their_composite_by_weight() {
     let intent = composite(&month(99.0), &[1.0, 0.5]);
@@ -420,7 +556,9 @@ fn a_restart_judges_the_slices_of_a_composite_as_before_however_long_they_are() 
             world.observe(report);
         }
         let slices = |world: &World| {
-            let slices = world.slices(&intent.composite_id()).unwrap();
+            let slices = world
+                .slices(&intent.composite_id(), one.objectives[0].slicing.unwrap())
+                .unwrap();
             slices.since(world.now(), at(0))
         };
         let before = slices(&world);
