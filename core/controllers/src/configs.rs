@@ -31,8 +31,10 @@ use sloop_model::{
 };
 
 use crate::RouteSet;
+pub(crate) use fit::comes_later;
 use routes::Routes;
 use rules::Rules;
+pub(crate) use rules::told_only;
 
 /// What every configuration says that no document does.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

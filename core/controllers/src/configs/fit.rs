@@ -1,8 +1,8 @@
 //! What a configuration is told beside policies, and what must go so that a filter takes it.
 
 use sloop_model::{
-    Criticality, DenyRule, Dimension, FilterConfig, Module, Objective, RequestMatch, RouteName,
-    ScopeConfig, ServiceName, Side, TraceOwner, TraceResponse,
+    Criticality, DenyRule, Dimension, FilterConfig, Mode, Module, Objective, Only, RequestMatch,
+    RouteName, ScopeConfig, ServiceName, Side, TraceOwner, TraceResponse,
 };
 
 use super::Configured;
@@ -95,7 +95,7 @@ impl Configured {
             if scope.objectives.len() <= FilterConfig::OBJECTIVES_MAX {
                 continue;
             }
-            let later = |one: &Objective| (one.guards.is_none(), one.only.is_some());
+            let later = |one: &Objective| comes_later(one.guards, one.only.as_deref());
             scope.objectives.sort_by_key(later);
             for objective in surplus(&mut scope.objectives, FilterConfig::OBJECTIVES_MAX) {
                 self.left_out.push(format!(
@@ -138,6 +138,11 @@ impl Configured {
         }
         self
     }
+}
+
+/// How soon an objective gives way where there are too many for a scope, the later the greater, before the order of ids.
+pub(crate) const fn comes_later(guards: Option<Mode>, only: Option<&Only>) -> (bool, bool) {
+    (guards.is_none(), only.is_some())
 }
 
 /// The scope of health checks at sidecars of `service`. Of those that go out nobody says whom they ask.

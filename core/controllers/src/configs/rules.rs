@@ -133,15 +133,10 @@ impl<'a> Rules<'a> {
         objectives
     }
 
-    /// `objective` as a filter is told it: whose sidecar it is in says who calls, and needs no looking at requests.
+    /// `objective` as a filter is told it.
     fn told(&self, objective: &Objective) -> Objective {
         let mut told = objective.clone();
-        if let (Side::Client, Some(only)) = (self.side, &mut told.only) {
-            only.caller.clear();
-            if **only == Only::default() {
-                told.only = None;
-            }
-        }
+        told.only = told_only(self.side, told.only);
         told
     }
 
@@ -299,6 +294,15 @@ impl<'a> Rules<'a> {
         };
         on(|named, route| named == route).chain(on(|named, _| named.is_any()))
     }
+}
+
+/// Which requests a filter is told that an objective is about: outbound whose sidecar it is in says who calls, and needs no
+/// looking at requests.
+pub(crate) fn told_only(side: Side, mut only: Option<Box<Only>>) -> Option<Box<Only>> {
+    if let (Side::Client, Some(only)) = (side, &mut only) {
+        only.caller.clear();
+    }
+    only.filter(|only| **only != Only::default())
 }
 
 /// Leaves only those objectives to guard that the breaker or the shedding of the scope is derived from: the SLOs that act,

@@ -1,6 +1,6 @@
 //! Puts together all that people see of an SLO.
 
-use sloop_model::{DimensionValue, ObjectiveId, Only, Rule};
+use sloop_model::{DimensionValue, FilterConfig, ObjectiveId, Only, Rule};
 
 use super::acted::Acted;
 use super::composite::composite;
@@ -187,7 +187,14 @@ fn notes(intent: &SloIntent, world: &World) -> Vec<String> {
             ));
         }
     }
-    for (index, objective, _) in intent.counted() {
+    for (index, objective, source) in intent.counted() {
+        if world.is_surplus(&intent.objective_id(index)) {
+            notes.push(format!(
+                "objective {index}: not every sidecar counts it that should: a filter counts {} objectives on a scope, and on {} there are more",
+                FilterConfig::OBJECTIVES_MAX,
+                source.scope(),
+            ));
+        }
         let measured = Measured::new(intent, index, objective, world);
         if let Some(reading) = measured.reading().filter(|reading| reading.covered < 0.99) {
             notes.push(format!(

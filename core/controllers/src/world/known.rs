@@ -107,6 +107,29 @@ mod tests {
             self.controllers.tell_sources(&mut self.world);
         }
 
+        /// Declares as many objectives on all requests of checkout, in an SLO called `name`.
+        fn declare_many(&mut self, name: &str, count: usize) {
+            let objective = serde_json::json!({"target": 999_000_000, "source": {
+                "service": "checkout", "route": "any", "side": "server", "indicator": {},
+            }});
+            let body = serde_json::json!({
+                "name": name, "service": "checkout", "mode": "monitored",
+                "window": {"rolling": 2_592_000_000_u64}, "budgeting": "occurrences",
+                "objectives": vec![objective; count],
+            });
+            let id = IntentId(format!("SLO/{name}"));
+            self.controllers.put(&id, "slo", &body.to_string()).unwrap();
+            self.controllers.tell_sources(&mut self.world);
+        }
+
+        /// What people are told of the SLO besides.
+        fn notes(&mut self) -> Vec<String> {
+            let step = self.controllers.step(&mut self.world);
+            let statuses = self.controllers.slo_statuses(&self.world, &step);
+            let pay = statuses.into_iter().find(|slo| slo.name.as_str() == "pay");
+            pay.unwrap().notes
+        }
+
         /// A sidecar of `service` reports at `second`, of so many requests to the server of one service.
         fn reports(&mut self, second: u64, service: &str, seen: Option<(&str, Side, u64)>) {
             self.world.begin_step(at(second));
@@ -176,6 +199,29 @@ mod tests {
         assert_eq!(mesh.known(), (None, false));
         mesh.reports(302, "cart", None);
         assert_eq!(mesh.known(), (Some(0), true));
+    }
+
+    /// Its sidecars are not told of it.
+    #[test]
+    fn of_an_objective_that_is_too_much_for_a_scope_nobody_says_that_nothing_happened() {
+        let mut mesh = Mesh::new(World::default());
+        mesh.declare("checkout", Side::Server, &[]);
+        mesh.reports(10, "checkout", Some(("checkout", Side::Server, 5)));
+        mesh.declare_many("a", 31);
+        mesh.reports(100, "checkout", None);
+        assert_eq!(mesh.known(), (Some(0), true));
+        mesh.declare_many("a", 32);
+        mesh.reports(200, "checkout", None);
+        assert_eq!(mesh.known(), (None, false));
+        let notes = mesh.notes();
+        let is_said = |note: &String| note.starts_with("objective 0: not every sidecar counts it");
+        assert!(notes.iter().any(is_said), "{notes:?}");
+        mesh.reports(201, "checkout", Some(("checkout", Side::Server, 5)));
+        assert_eq!(
+            mesh.known(),
+            (Some(5), true),
+            "one that is told all the same"
+        );
     }
 
     #[test]

@@ -15,6 +15,7 @@ mod sliced;
 mod sources;
 mod spending;
 mod stored;
+mod surplus;
 mod vm;
 
 pub(crate) use alerts::Told;
@@ -90,8 +91,7 @@ impl World {
     pub const OBJECTIVES_MAX: usize = 20_000;
     /// Scopes that are counted: twice as many as the largest mesh that we aim at has.
     pub const SCOPES_MAX: usize = 40_000;
-    /// Of these, scopes that the sidecars of one service were the first to report on: whoever makes names up leaves room to
-    /// others.
+    /// Of these, scopes that sidecars of one service named first: whoever makes names up leaves room to others.
     pub const SCOPES_BY_SERVICE_MAX: usize = Self::SCOPES_MAX / 4;
     /// VMs that are remembered: two for each sidecar of such a mesh.
     pub const VMS_MAX: usize = 40_000;

@@ -10,6 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use sloop_model::{ObjectiveId, Scope, ServiceName, Side, WallTime};
 
 use super::World;
+use super::surplus::surplus;
 use crate::slo::SloSource;
 use crate::{SidecarReading, SloIntent};
 
@@ -18,6 +19,8 @@ use crate::{SidecarReading, SloIntent};
 pub(super) struct Sources {
     /// Nothing for those that no report counts: composites, and sources that are not ours.
     sources: BTreeMap<ObjectiveId, Option<SloSource>>,
+    /// Those that are too many for a scope: not every sidecar counts them that should.
+    surplus: BTreeSet<ObjectiveId>,
     /// Of those among them that were counted elsewhere.
     elsewhere: BTreeMap<ObjectiveId, Elsewhere>,
     /// By service, those that the sidecars of the service count, each with the side: inbound, or as callers that are named.
@@ -89,6 +92,7 @@ impl Sources {
         let source = match self.sources.get(id) {
             None => return !self.is_told,
             Some(None) => return false,
+            Some(Some(_)) if self.surplus.contains(id) => return false,
             Some(Some(source)) => source,
         };
         match source.side {
@@ -119,8 +123,9 @@ impl Sources {
 impl World {
     /// Lets the objectives of `wanted` count only where their sources say. Call it when these have changed.
     pub(crate) fn count_where<'a>(&mut self, wanted: impl Iterator<Item = &'a SloIntent>) {
+        let wanted: Vec<&SloIntent> = wanted.collect();
         let mut sources = BTreeMap::new();
-        for intent in wanted {
+        for intent in &wanted {
             sources.insert(intent.composite_id(), None);
             for (index, objective) in (0..).zip(&intent.objectives) {
                 sources.insert(intent.objective_id(index), objective.source.clone());
@@ -129,13 +134,20 @@ impl World {
         let mut elsewhere = core::mem::take(&mut self.sources.elsewhere);
         let before = &self.sources.sources;
         elsewhere.retain(|id, _| sources.get(id) == before.get(id));
-        let counted_by = counted_by(&sources);
+        let surplus = surplus(&wanted);
+        let counted_by = counted_by(&sources, &surplus);
         self.sources = Sources {
             sources,
+            surplus,
             elsewhere,
             counted_by,
             is_told: true,
         };
+    }
+
+    /// Whether an objective is too much for a scope, so that not every sidecar counts it that should.
+    pub(crate) fn is_surplus(&self, id: &ObjectiveId) -> bool {
+        self.sources.surplus.contains(id)
     }
 
     /// What sidecars counted for an objective where it does not count; nothing when they did not.
@@ -147,9 +159,10 @@ impl World {
 /// By service, those of `sources` that its sidecars surely count.
 fn counted_by(
     sources: &BTreeMap<ObjectiveId, Option<SloSource>>,
+    surplus: &BTreeSet<ObjectiveId>,
 ) -> BTreeMap<String, Vec<(Side, ObjectiveId)>> {
     let mut by: BTreeMap<String, Vec<(Side, ObjectiveId)>> = BTreeMap::new();
-    for (id, source) in sources {
+    for (id, source) in sources.iter().filter(|(id, _)| !surplus.contains(id)) {
         let Some(source) = source else { continue };
         let mut add = |service: &str| {
             let counted = by.entry(service.to_owned()).or_default();
