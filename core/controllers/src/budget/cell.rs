@@ -169,7 +169,7 @@ pub enum Cell {
         bad: u64,
     },
     /// What happened on a scope since counting began.
-    Scope(ScopeTotals),
+    Scope(Box<ScopeTotals>),
     /// An alert that people are told of, so that they are told of its end, too.
     Alert {
         /// Of which objective.
@@ -306,10 +306,17 @@ impl Resolution {
     pub(crate) fn for_window(length: Duration) -> Self {
         Self::ALL
             .into_iter()
-            .find(|resolution| {
-                length <= Duration::from_millis(resolution.cell_ms() * (resolution.cells() - 1))
-            })
+            .find(|resolution| length <= Duration::from_millis(resolution.window_max_ms()))
             .unwrap_or(Self::Day)
+    }
+
+    /// Whether a window of so many milliseconds is read from its ring, or a finer one.
+    pub(crate) const fn holds(self, length_ms: u64) -> bool {
+        length_ms <= self.window_max_ms()
+    }
+
+    const fn window_max_ms(self) -> u64 {
+        self.cell_ms() * (self.cells() - 1)
     }
 
     /// The length of a cell in milliseconds.

@@ -557,3 +557,24 @@ fn an_objective_is_watched_for_an_interval_and_a_little_after_its_report() {
         "an interval has a limit"
     );
 }
+
+#[test]
+fn a_window_that_is_known_by_the_minute_has_no_beginning_to_keep() {
+    let is_kept = |hours: u64| {
+        let window = SloWindow::Fixed {
+            text: format!("{hours}h"),
+            from: at(60),
+            length_ms: (hours * 3_600_000).try_into().unwrap(),
+        };
+        let body = serde_json::to_string(&slo(99.0, window)).unwrap();
+        let mut controllers = Controllers::with_all();
+        let id = IntentId("SLO/pay".into());
+        controllers.put(&id, Slo::KIND, &body).unwrap();
+        let mut world = world(&[(80, 90, 10, 1)]);
+        controllers.step(&mut world);
+        let cells = world.take_changes();
+        cells.iter().any(|cell| cell.key().starts_with("beginning"))
+    };
+    assert!(!is_kept(1) && !is_kept(6));
+    assert!(is_kept(7));
+}

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use sloop_model::WallTime;
 
 use super::intent::BudgetingMethod;
+use crate::budget::Resolution;
 use crate::words::Length;
 
 /// The time that an error budget is for.
@@ -62,10 +63,12 @@ impl SloWindow {
         }
     }
 
-    /// When the window that `now` lies in began, where that moment stays until it ends; nothing for a rolling one.
+    /// When the window that `now` lies in began, where that moment stays until it ends; nothing for a rolling one, and for one
+    /// that is never so long that it is not known by the minute.
     pub(crate) fn begun(&self, now: WallTime) -> Option<WallTime> {
         match self {
             Self::Rolling(_) => None,
+            Self::Fixed { length_ms, .. } if Resolution::Minute.holds(length_ms.get()) => None,
             Self::Calendar { .. } | Self::Fixed { .. } => self.start(now),
         }
     }

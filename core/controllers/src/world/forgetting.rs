@@ -46,13 +46,13 @@ impl World {
 
     fn forget_scope(&mut self, scope: &Scope) {
         if let Some(state) = self.scopes.remove(scope) {
-            if let Entry::Occupied(mut by) = self.scopes_by.entry(state.reporter) {
+            if let Entry::Occupied(mut by) = self.scopes_by.entry(state.reporter().to_owned()) {
                 *by.get_mut() -= 1;
                 if *by.get() == 0 {
                     by.remove();
                 }
             }
-            self.gone.push(Cell::Scope(state.totals).key());
+            self.gone.push(Cell::Scope(Box::new(state.totals)).key());
         }
         if let Entry::Occupied(mut scopes) = self.scopes_of.entry(scope.service.clone()) {
             scopes.get_mut().remove(scope);

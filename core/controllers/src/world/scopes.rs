@@ -45,6 +45,9 @@ pub struct ScopeTotals {
     /// Until when the newest report on it counted; the epoch of what was stored without.
     #[serde(default)]
     pub reported: WallTime,
+    /// The service whose sidecars reported on it first, where it is not its own; empty of what was stored without, too.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub reporter: String,
 }
 
 /// What would have become of requests that were refused, as an estimate by those that passed in the same seconds.
@@ -124,8 +127,6 @@ pub(super) struct ScopeState {
     pub(super) is_changed: bool,
     /// Requests that are evidence, and those that were served.
     pub(super) fleet: Fleet,
-    /// The service whose sidecars reported on it first; its own when that is not known any more.
-    pub(super) reporter: String,
     /// Which sidecars' breakers opened by what they saw themselves, and when their report said so.
     opened: BTreeMap<String, WallTime>,
 }
@@ -149,23 +150,30 @@ impl ScopeState {
             shed: Weighed::default(),
             denied: Weighed::default(),
             reported: WallTime::default(),
+            reporter: String::new(),
         };
-        Self::of(totals, reporter.to_owned())
+        let mut state = Self::restored(totals);
+        if state.totals.scope.service.as_str() != reporter {
+            reporter.clone_into(&mut state.totals.reporter);
+        }
+        state
     }
 
     /// `totals` happened before this process began.
-    pub(super) fn restored(totals: ScopeTotals) -> Self {
-        let reporter = totals.scope.service.as_str().to_owned();
-        Self::of(totals, reporter)
-    }
-
-    const fn of(totals: ScopeTotals, reporter: String) -> Self {
+    pub(super) const fn restored(totals: ScopeTotals) -> Self {
         Self {
             totals,
-            reporter,
             is_changed: false,
             fleet: Fleet::new(),
             opened: BTreeMap::new(),
+        }
+    }
+
+    /// The service whose sidecars reported on it first.
+    pub(super) fn reporter(&self) -> &str {
+        match self.totals.reporter.as_str() {
+            "" => self.totals.scope.service.as_str(),
+            other => other,
         }
     }
 
@@ -311,7 +319,8 @@ impl World {
         let scope = state.totals.scope.clone();
         let scopes_of = self.scopes_of.entry(scope.service.clone()).or_default();
         scopes_of.insert(scope.clone());
-        *self.scopes_by.entry(state.reporter.clone()).or_default() += 1;
+        let reporter = state.reporter().to_owned();
+        *self.scopes_by.entry(reporter).or_default() += 1;
         self.scopes.insert(scope, state);
     }
 }

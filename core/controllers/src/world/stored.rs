@@ -20,7 +20,7 @@ impl World {
         }
         for state in self.scopes.values_mut().filter(|state| state.is_changed) {
             state.is_changed = false;
-            cells.push(Cell::Scope(state.totals.clone()));
+            cells.push(Cell::Scope(Box::new(state.totals.clone())));
         }
         self.alerts.take_changes(&mut cells);
         cells
@@ -123,7 +123,7 @@ impl World {
                 let spending = self.spending.entry(objective).or_default();
                 spending.restore_apart(level, start, Spent { by, name, bad });
             }
-            Cell::Scope(totals) => self.insert_scope(ScopeState::restored(totals)),
+            Cell::Scope(totals) => self.insert_scope(ScopeState::restored(*totals)),
             cell @ (Cell::Alert { .. } | Cell::Withdrawn { .. }) => self.alerts.restore(cell),
         }
     }

@@ -178,6 +178,12 @@ fn who_makes_scopes_up_leaves_room_to_others() {
     assert_eq!(report("loud", "payments", 0..most), (most, 3), "known ones");
     assert_eq!(report("quiet", "orders", 0..3), (most + 3, 3));
     assert_eq!(report("", "old", 0..3), (most + 6, 3));
+    // Nor does it find room of its own after a restart.
+    let mut again = World::default();
+    again.restore(world.take_changes());
+    again.begin_step(at(20));
+    assert_eq!(again.scopes_by, world.scopes_by);
+    assert_eq!(again.scopes_by.get("loud"), Some(&most));
 }
 
 #[test]
