@@ -25,6 +25,9 @@ use crate::detect::{Change, Detector, Hypotheses};
 pub(super) struct Watches {
     /// Sorted by scope and objective, no duplicates.
     watches: Vec<Watch>,
+    /// From when until when it is known that none is quiet for long, so that not each subject without a place looks at all.
+    #[serde(skip)]
+    full: Option<(WallTime, WallTime)>,
 }
 
 /// One objective on one scope, or, without an objective, all that is evidence on it.
@@ -136,16 +139,26 @@ impl Watches {
         self.watches.get_mut(place)
     }
 
-    /// Forgets the one that is quiet for longest, if it is for long, and if there is something to see of `subject`.
+    /// Forgets the one that is quiet for longest, in a look at all of them, if it is for long, and if there is something to see of `subject`.
     fn make_room(&mut self, subject: Subject<'_>, now: WallTime) {
         if subject.fleet.is_idle() {
             return;
         }
+        if self
+            .full
+            .is_some_and(|(from, until)| from <= now && now < until)
+        {
+            return;
+        }
         let all = self.watches.iter().enumerate();
         let quietest = all.min_by_key(|(_, watch)| watch.at.min(now));
-        let quiet = quietest.filter(|(_, watch)| Self::QUIET <= now.since(watch.at));
-        if let Some((place, _)) = quiet {
+        let Some((place, at)) = quietest.map(|(place, watch)| (place, watch.at.min(now))) else {
+            return;
+        };
+        if Self::QUIET <= now.since(at) {
             self.watches.remove(place);
+        } else {
+            self.full = Some((now, at.after(Self::QUIET)));
         }
     }
 }
@@ -198,17 +211,42 @@ mod tests {
         fleet
     }
 
+    fn has_place(watches: &mut Watches, number: usize, fleet: &Fleet, second: u64) -> bool {
+        let scope = scope(number);
+        let subject = Subject {
+            scope: &scope,
+            objective: None,
+            fleet,
+        };
+        watches.watch(subject, at(second)).is_some()
+    }
+
+    #[test]
+    fn of_many_that_find_no_place_one_looks_at_all_until_there_may_be_one() {
+        let mut watches = Watches::default();
+        let seen = fleet(1_000);
+        for number in 0..Watches::MAX {
+            let second = 1_000 + u64::from(number == 7);
+            assert!(has_place(&mut watches, number, &seen, second));
+        }
+        let full = |watches: &Watches| watches.full;
+        assert!(!has_place(&mut watches, 5_000, &seen, 1_100));
+        assert_eq!(full(&watches), Some((at(1_100), at(1_600))));
+        for number in 5_000..105_000 {
+            assert!(!has_place(&mut watches, number, &seen, 1_200));
+        }
+        assert_eq!(full(&watches), Some((at(1_100), at(1_600))), "none looked");
+        // The clock was set back, and nobody knows.
+        assert!(!has_place(&mut watches, 5_000, &seen, 1_050));
+        assert_eq!(full(&watches), Some((at(1_050), at(1_600))));
+        assert!(has_place(&mut watches, 5_000, &seen, 1_600));
+    }
+
     #[test]
     fn scopes_that_were_quiet_for_long_make_room_for_others() {
         let mut watches = Watches::default();
         let mut watch = |number: usize, fleet: &Fleet, second: u64| {
-            let scope = scope(number);
-            let subject = Subject {
-                scope: &scope,
-                objective: None,
-                fleet,
-            };
-            watches.watch(subject, at(second)).is_some()
+            has_place(&mut watches, number, fleet, second)
         };
         let seen = fleet(1_000);
         for number in 0..Watches::MAX {
