@@ -1,7 +1,7 @@
 //! What each file of the folder said when nothing was wrong with it, in the store: so a mistake in a file takes
 //! nothing out of force, also when the process begins beside it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -23,8 +23,8 @@ struct Stored {
 #[derive(Debug, Default)]
 pub(super) struct Kept {
     stored: BTreeMap<String, Arc<str>>,
-    /// Whether the store refused what files say.
-    is_behind: bool,
+    /// Files of which the store refused what they said. Whether it has that is not known.
+    doubted: BTreeSet<String>,
 }
 
 impl Kept {
@@ -34,7 +34,7 @@ impl Kept {
         let stored = stored.map(|one| (one.name, one.text.into())).collect();
         Ok(Self {
             stored,
-            is_behind: false,
+            doubted: BTreeSet::new(),
         })
     }
 
@@ -43,50 +43,66 @@ impl Kept {
         &self.stored
     }
 
-    /// Whether the store has something else than files said last.
-    pub(super) const fn is_behind(&self) -> bool {
-        self.is_behind
+    /// Whether the store may have something else than files said last.
+    pub(super) fn is_behind(&self) -> bool {
+        !self.doubted.is_empty()
     }
 
     /// Stores what files `said` where that is something else. What cannot be stored is tried again the next time.
     pub(super) fn follow(&mut self, said: &BTreeMap<String, Arc<str>>, store: &dyn Store) {
-        let batch = self.batch(said);
-        let stored = if batch.is_empty() {
-            Ok(())
-        } else {
-            store.commit(&batch)
-        };
-        let was_behind = std::mem::replace(&mut self.is_behind, stored.is_err());
-        match stored {
-            Ok(()) => self.stored.clone_from(said),
-            Err(error) if !was_behind => {
-                let cause = std::error::Error::source(&error).map(ToString::to_string);
-                tracing::warn!(%error, cause, "what files say could not be stored; it is tried again");
+        let others = self.others(said);
+        if others.is_empty() {
+            return;
+        }
+        match store.commit(&batch(&others, said)) {
+            Ok(()) => {
+                self.doubted.clear();
+                self.stored.clone_from(said);
             }
-            Err(_) => {}
+            Err(error) => {
+                if !self.is_behind() {
+                    let cause = std::error::Error::source(&error).map(ToString::to_string);
+                    tracing::warn!(%error, cause, "what files say could not be stored; it is tried again");
+                }
+                self.doubted = others;
+            }
         }
     }
 
-    fn batch(&self, said: &BTreeMap<String, Arc<str>>) -> Batch {
-        let mut batch = Batch::default();
-        for (name, text) in said {
-            if self.stored.get(name) != Some(text) {
+    /// The files that `said` something else than the store surely has, or are gone from there.
+    fn others(&self, said: &BTreeMap<String, Arc<str>>) -> BTreeSet<String> {
+        let names = self.stored.keys().chain(said.keys()).chain(&self.doubted);
+        let is_other = |name: &&String| {
+            self.doubted.contains(*name) || self.stored.get(*name) != said.get(*name)
+        };
+        names.filter(is_other).cloned().collect()
+    }
+}
+
+/// Puts what the files called `names` said, and deletes those that say nothing.
+fn batch(names: &BTreeSet<String>, said: &BTreeMap<String, Arc<str>>) -> Batch {
+    let mut batch = Batch::default();
+    for name in names {
+        let key = format!("{FILE}{name}");
+        match said.get(name) {
+            Some(text) => {
                 let stored = Stored {
                     name: name.clone(),
                     text: text.to_string(),
                 };
-                put(&mut batch, &format!("{FILE}{name}"), &stored);
+                put(&mut batch, &key, &stored);
             }
+            None => batch.delete(key),
         }
-        for name in self.stored.keys().filter(|name| !said.contains_key(*name)) {
-            batch.delete(format!("{FILE}{name}"));
-        }
-        batch
     }
+    batch
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::Ordering;
+
+    use super::super::orders::tests::Liar;
     use super::*;
     use crate::store::InMemory;
 
@@ -109,6 +125,23 @@ mod tests {
             kept.follow(&now, &store);
             assert_eq!(Kept::restore(&store).unwrap().stored(), &now);
         }
-        assert!(kept.batch(&said(&[("b.yaml", "3")])).is_empty());
+        assert!(kept.others(&said(&[("b.yaml", "3")])).is_empty());
+    }
+
+    #[test]
+    fn what_was_refused_is_written_over_also_when_files_say_again_what_they_said() {
+        let store = Liar::default();
+        let mut kept = Kept::restore(&store).unwrap();
+        let first = said(&[("a.yaml", "1"), ("b.yaml", "2")]);
+        kept.follow(&first, &store);
+        store.lies.store(true, Ordering::Relaxed);
+        kept.follow(&said(&[("a.yaml", "other"), ("c.yaml", "3")]), &store);
+        assert!(kept.is_behind() && kept.stored() == &first);
+        kept.follow(&first, &store);
+        assert!(kept.is_behind(), "it refused that, too");
+        store.lies.store(false, Ordering::Relaxed);
+        kept.follow(&first, &store);
+        assert!(!kept.is_behind());
+        assert_eq!(Kept::restore(&store).unwrap().stored(), &first);
     }
 }

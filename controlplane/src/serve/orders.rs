@@ -134,7 +134,7 @@ fn batch<'a>(documents: impl Iterator<Item = (&'a DocumentId, Option<&'a str>)>)
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use std::io::ErrorKind;
     use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -174,9 +174,9 @@ mod tests {
 
     /// A store that has what it is given and says that it has not, as where only the last `fsync` failed.
     #[derive(Debug, Default)]
-    struct Liar {
+    pub(in crate::serve) struct Liar {
         inside: InMemory,
-        lies: AtomicBool,
+        pub(in crate::serve) lies: AtomicBool,
     }
 
     impl Store for Liar {
