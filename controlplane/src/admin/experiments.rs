@@ -8,6 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sloop_controllers::{ChaosIntent, ExperimentStatus};
 use sloop_model::WallTime;
+use tokio::sync::oneshot;
 
 use super::api::List;
 use super::documents::Trial;
@@ -16,6 +17,7 @@ use super::routes::{Admin, Answer};
 use crate::clock;
 use crate::documents;
 use crate::engine::{Engine, NotAsked, Order};
+use crate::serve::Stored;
 
 /// Answer to `POST /v1/experiments` and `POST /v1/experiments/{name}/run`: with the name, the moment finds the run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -24,6 +26,14 @@ pub struct AskedFor {
     pub name: String,
     /// When it was asked for.
     pub due_at: WallTime,
+    /// Whether that is stored. It holds all the same; while the store takes nothing a kill forgets it.
+    #[serde(default = "yes")]
+    pub stored: bool,
+}
+
+/// Who does not say answers before it is stored.
+const fn yes() -> bool {
+    true
 }
 
 /// Documents in one request: an experiment and its faults, many times over.
@@ -73,7 +83,7 @@ pub(super) async fn run_documents(
         .map(|intent| intent.spec().name.clone())
         .collect();
     let run = move |engine: &mut Engine| engine.run_experiments(intents, order, now);
-    accepted(admin.change(run).await?, names, now)
+    accepted(admin.change(run).await?, order, names, now).await
 }
 
 pub(super) async fn run(
@@ -85,14 +95,14 @@ pub(super) async fn run(
     let now = clock::wall();
     let asked = name.clone();
     let run = move |engine: &mut Engine| engine.run_declared_experiment(&asked, order, now);
-    accepted(admin.change(run).await?, vec![name], now)
+    accepted(admin.change(run).await?, order, vec![name], now).await
 }
 
 pub(super) async fn stop(State(admin): State<Admin>, Path(name): Path<String>) -> Accepted {
     let now = clock::wall();
     let asked = name.clone();
     let stop = move |engine: &mut Engine| engine.stop_experiment(&asked, now);
-    accepted(admin.change(stop).await?, vec![name], now)
+    accepted(admin.change(stop).await?, Order::Run, vec![name], now).await
 }
 
 fn order(trial: Result<Query<Trial>, QueryRejection>) -> Result<Order, Refusal> {
@@ -104,12 +114,24 @@ fn order(trial: Result<Query<Trial>, QueryRejection>) -> Result<Order, Refusal> 
     })
 }
 
-fn accepted(done: Result<(), NotAsked>, names: Vec<String>, now: WallTime) -> Accepted {
+/// Waits until what was asked for is stored, or cannot be.
+async fn accepted(
+    (done, is_stored): (Result<(), NotAsked>, oneshot::Receiver<Stored>),
+    order: Order,
+    names: Vec<String>,
+    now: WallTime,
+) -> Accepted {
     done.map_err(Refusal::Experiment)?;
-    let items = names
-        .into_iter()
-        .map(|name| AskedFor { name, due_at: now })
-        .collect();
+    let stored = match order {
+        Order::Run => is_stored.await.or(Err(Refusal::Stopping))? == Stored::Durable,
+        Order::Try => true,
+    };
+    let asked_for = |name| AskedFor {
+        name,
+        due_at: now,
+        stored,
+    };
+    let items = names.into_iter().map(asked_for).collect();
     let at_ms = now.as_millis();
     Ok((StatusCode::ACCEPTED, Json(List { at_ms, items })))
 }

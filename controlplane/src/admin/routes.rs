@@ -30,7 +30,7 @@ use crate::clock;
 use crate::documents::Plan;
 use crate::engine::{Engine, Shown};
 use crate::metrics::Telemetry;
-use crate::serve::{Change, DocumentChange, DocumentOrder, Trouble, View};
+use crate::serve::{Change, DocumentChange, DocumentOrder, Stored, Trouble, View};
 
 /// What the HTTP API answers from. Clones are the same.
 #[derive(Clone, Debug)]
@@ -98,18 +98,23 @@ impl Admin {
         answered.await.or(Err(Refusal::Stopping))
     }
 
-    /// What came of a change of the engine.
+    /// What came of a change of the engine, and what says then whether it is stored.
     pub(super) async fn change<T: Send + 'static>(
         &self,
         change: impl FnOnce(&mut Engine) -> T + Send + 'static,
-    ) -> Result<T, Refusal> {
+    ) -> Result<(T, oneshot::Receiver<Stored>), Refusal> {
         let changes = &self.running.get().ok_or(Refusal::Loading)?.changes;
         let (answer, answered) = oneshot::channel();
-        let change: Change = Box::new(move |engine| drop(answer.send(change(engine))));
+        let (stored, is_stored) = oneshot::channel();
+        let change = Change {
+            change: Box::new(move |engine| drop(answer.send(change(engine)))),
+            stored,
+        };
         if changes.send(change).await.is_err() {
             return Err(Refusal::Stopping);
         }
-        answered.await.or(Err(Refusal::Stopping))
+        let answer = answered.await.or(Err(Refusal::Stopping))?;
+        Ok((answer, is_stored))
     }
 
     /// What came of a change of documents, or would come of it if `is_trial`. When it returns, it is in force.

@@ -35,7 +35,7 @@ use crate::store::Store;
 use counts::Counts;
 use durable::After;
 pub(crate) use durable::Trouble;
-pub use inputs::{Change, View};
+pub use inputs::{Change, Stored, View};
 pub(super) use inputs::{Inputs, Meters};
 use rollouts::Course;
 
@@ -165,7 +165,7 @@ impl Actor {
         self.work();
     }
 
-    /// Runs until `inputs.stop` says so or nobody is left to say it; then everything taken in is durable.
+    /// Runs until `inputs.stop` says so or nobody is left to say it; then everything taken in is durable, unless the store hangs.
     pub(super) async fn run(mut self, mut inputs: Inputs) {
         let mut arrivals = Vec::with_capacity(ARRIVALS_MAX);
         loop {
@@ -198,7 +198,7 @@ impl Actor {
             arrivals.push(arrival);
         }
         self.take_arrivals(&mut arrivals);
-        self.finish().await;
+        self.finish(durable::ENDS_WITHIN).await;
     }
 
     /// Does what is due.
@@ -260,8 +260,9 @@ impl Actor {
     }
 
     fn change(&mut self, change: Change) {
+        let Change { change, stored } = change;
         change(&mut self.engine);
-        self.commits.want(Instant::now());
+        self.tell_stored(stored, Instant::now());
         self.steps.want();
     }
 

@@ -16,7 +16,7 @@ mod parts;
 mod watch;
 
 pub(crate) use actor::Trouble;
-pub use actor::{Change, View};
+pub use actor::{Change, Stored, View};
 pub use api::ApiSettings;
 pub use orders::{DocumentChange, DocumentOrder, NotChanged};
 

@@ -120,7 +120,7 @@ pub(super) fn run(args: &ChaosArgs, out: &mut dyn Write) -> Result<ExitCode, Cli
             let path = format!("/v1/experiments/{}/stop", client::segment(&args.name));
             let asked: List<AskedFor> = client::post(&args.admin.admin, &path, String::new())?;
             for one in asked.items {
-                writeln!(out, "{} stops", one.name)?;
+                writeln!(out, "{} stops{}", one.name, unless_stored(one.stored))?;
             }
         }
         ChaosCommand::List(args) => {
@@ -139,6 +139,14 @@ pub(super) fn run(args: &ChaosArgs, out: &mut dyn Write) -> Result<ExitCode, Cli
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// What is to be said of what was asked for beside that it holds.
+const fn unless_stored(is_stored: bool) -> &'static str {
+    match is_stored {
+        true => "",
+        false => " (the control plane cannot store that, and forgets it if it is killed)",
+    }
 }
 
 /// The run that `name` means: the newest, or as `NAME@MILLISECONDS` the one that was due then.

@@ -58,6 +58,14 @@ pub(super) fn run(args: &RunArgs, out: &mut dyn Write) -> Result<ExitCode, CliEr
     };
     let path = format!("{path}?dry_run={}", args.dry_run);
     let asked: List<AskedFor> = client::post(&args.admin.admin, &path, body)?;
+    for one in asked.items.iter().filter(|one| !one.stored) {
+        let unless_stored = super::unless_stored(one.stored);
+        drop(writeln!(
+            io::stderr(),
+            "{} is asked for{unless_stored}",
+            one.name
+        ));
+    }
     if args.no_wait {
         for one in asked.items {
             writeln!(out, "{} is asked for", one.name)?;

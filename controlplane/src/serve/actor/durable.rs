@@ -6,7 +6,7 @@
 //! key is once.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use sloop_model::WallTime;
 use sloop_xds::fleet::Cohort;
@@ -16,11 +16,15 @@ use tokio::sync::oneshot;
 use tonic::Status;
 
 use super::super::commits::Ended;
-use super::Actor;
+use super::{Actor, Stored};
 use crate::causes::whole;
 use crate::clock;
 use crate::publish::Pushed;
 use crate::store::Batch;
+
+/// How long what was taken in may take to become durable when the process is to end: a busy disk takes a tenth of a second,
+/// and service managers use force after 30 s (Kubernetes) or 90 s (systemd).
+pub(super) const ENDS_WITHIN: Duration = Duration::from_secs(10);
 
 /// What is wrong with a store that says nothing.
 const HANGS: &str = "the store has not written for two seconds what it was given";
@@ -33,6 +37,8 @@ pub(super) enum After {
         ReportResponse,
     ),
     Publish(Publish),
+    /// Somebody asked for a change of the engine, and hears whether it is stored.
+    Tell(oneshot::Sender<Stored>),
 }
 
 /// What a cohort is pushed.
@@ -71,13 +77,27 @@ impl Actor {
         let out = self.commits.take_out(|after| match after {
             // The filter has given up; it reports again.
             After::Answer(answer, _) => answer.is_closed(),
-            After::Publish(_) => true,
+            After::Publish(_) | After::Tell(_) => true,
         });
         for after in out {
             match after {
                 After::Answer(..) => {}
                 After::Publish(publish) => self.publish(publish),
+                After::Tell(stored) => drop(stored.send(Stored::NotYet)),
             }
+        }
+    }
+
+    /// Stores what somebody asked for, who hears when it is durable; at once, that it is not, while the store takes nothing.
+    /// It holds all the same.
+    pub(super) fn tell_stored(&mut self, stored: oneshot::Sender<Stored>, now: Instant) {
+        let batch = self.engine.changes();
+        if self.commits.is_failing() {
+            self.commits.add(batch, [], now);
+            drop(stored.send(Stored::NotYet));
+        } else {
+            self.commits.add(batch, [After::Tell(stored)], now);
+            self.commits.hurry(now);
         }
     }
 
@@ -110,6 +130,7 @@ impl Actor {
                         // The filter may have given up; it reports again.
                         After::Answer(answer, response) => drop(answer.send(Ok(response))),
                         After::Publish(publish) => self.publish(publish),
+                        After::Tell(stored) => drop(stored.send(Stored::Durable)),
                     }
                 }
             }
@@ -126,14 +147,29 @@ impl Actor {
                         // Never: it has just failed. The filter reports again.
                         (After::Answer(..), None) => {}
                         (After::Publish(publish), _) => self.publish(publish),
+                        (After::Tell(stored), _) => drop(stored.send(Stored::NotYet)),
                     }
                 }
             }
         }
     }
 
-    /// Makes everything durable that was taken in.
-    pub(super) async fn finish(mut self) {
+    /// Makes everything durable that was taken in, if the store does that `within` so long. A store that hangs, which nobody
+    /// can interrupt, must not hold up the end; who was not answered yet is not, and comes again.
+    pub(super) async fn finish(mut self, within: Duration) {
+        if tokio::time::timeout(within, self.write_all())
+            .await
+            .is_err()
+        {
+            tracing::error!(
+                waited_s = within.as_secs(),
+                "the store hangs, and it ends without what it was given last: nothing of that was acknowledged but what is told \
+                 to sidecars, and filters report again"
+            );
+        }
+    }
+
+    async fn write_all(&mut self) {
         self.commits.want(Instant::now());
         self.commits.hurry(Instant::now());
         self.start_commit(Instant::now());

@@ -1,10 +1,11 @@
 //! What comes to the loop, and what it measures by.
 
 use std::collections::BTreeSet;
+use std::fmt;
 use std::sync::Arc;
 
 use sloop_xds::fleet::Cohort;
-use tokio::sync::{broadcast, mpsc, watch};
+use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
 use super::super::watch::Update;
 use crate::ads;
@@ -16,7 +17,27 @@ use crate::metrics::{DocumentMetrics, IngestMetrics, PushMetrics, StepMetrics};
 pub type View = Box<dyn FnOnce(&Engine) + Send>;
 
 /// A change of the engine that somebody asked for.
-pub type Change = Box<dyn FnOnce(&mut Engine) + Send>;
+pub struct Change {
+    /// What to do.
+    pub change: Box<dyn FnOnce(&mut Engine) + Send>,
+    /// Who hears then whether it is stored: as soon as it is, or is known not to be.
+    pub stored: oneshot::Sender<Stored>,
+}
+
+/// Whether what somebody asked for is stored. It holds in any case.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Stored {
+    /// It is durable.
+    Durable,
+    /// The store takes nothing: it is tried again, and forgotten by a kill.
+    NotYet,
+}
+
+impl fmt::Debug for Change {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Change").finish_non_exhaustive()
+    }
+}
 
 /// What comes to the loop.
 #[derive(Debug)]

@@ -360,3 +360,68 @@ async fn while_a_commit_hangs_nothing_is_taken_and_pushes_do_not_wait() {
     commit(&mut actor).await;
     assert!(waits.await.unwrap().is_ok() && again.await.unwrap().is_ok());
 }
+
+/// Asks for nothing; whether that is stored.
+fn ask(actor: &mut Actor) -> oneshot::Receiver<Stored> {
+    let (stored, is_stored) = oneshot::channel();
+    actor.change(Change {
+        change: Box::new(|_| ()),
+        stored,
+    });
+    is_stored
+}
+
+#[tokio::test]
+async fn who_asks_for_a_change_hears_of_it_when_it_is_durable() {
+    let (store, mut commits, go) = Stuck::at_first();
+    let mut actor = actor_on(Arc::clone(&store) as Arc<dyn Store>);
+    store.hangs.store(true, Ordering::SeqCst);
+    drop(report(&mut actor, 1));
+    let mut asked = ask(&mut actor);
+    let begun = actor.commits.due().unwrap();
+    actor.start_commit(begun);
+    commits.recv().await.unwrap();
+    assert!(asked.try_recv().is_err(), "it is on its way");
+    let mut waits = ask(&mut actor);
+    actor.look_at_commit(begun + Duration::from_secs(2));
+    assert_eq!(asked.await, Ok(Stored::NotYet), "the store hangs");
+    assert_eq!(waits.try_recv(), Ok(Stored::NotYet));
+    assert_eq!(ask(&mut actor).try_recv(), Ok(Stored::NotYet), "at once");
+    drop(go);
+    let ended = actor.commits.ended().await;
+    actor.conclude(ended);
+    store.hangs.store(false, Ordering::SeqCst);
+    let mut asked = ask(&mut actor);
+    assert!(asked.try_recv().is_err());
+    commit(&mut actor).await;
+    assert_eq!(asked.await, Ok(Stored::Durable));
+
+    let store = Arc::new(Full::default());
+    let mut actor = actor_on(Arc::clone(&store) as Arc<dyn Store>);
+    store.is_full.store(true, Ordering::SeqCst);
+    drop(report(&mut actor, 1));
+    let asked = ask(&mut actor);
+    commit(&mut actor).await;
+    assert_eq!(asked.await, Ok(Stored::NotYet), "the store is full");
+}
+
+#[tokio::test]
+async fn a_store_that_hangs_does_not_hold_up_the_end_and_nothing_is_acknowledged() {
+    let (store, mut commits, go) = Stuck::at_first();
+    let mut actor = actor_on(Arc::clone(&store) as Arc<dyn Store>);
+    store.hangs.store(true, Ordering::SeqCst);
+    let on_its_way = report(&mut actor, 1);
+    let begun = actor.commits.due().unwrap();
+    actor.start_commit(begun);
+    commits.recv().await.unwrap();
+    let waits = report(&mut actor, 2);
+    let asked = ask(&mut actor);
+    let within = Duration::from_millis(50);
+    let ended = tokio::time::timeout(ENDS_AT_LAST, actor.finish(within)).await;
+    assert!(ended.is_ok());
+    assert!(on_its_way.await.is_err() && waits.await.is_err() && asked.await.is_err());
+    drop(go);
+}
+
+/// Much longer than it takes.
+const ENDS_AT_LAST: Duration = Duration::from_secs(60);
