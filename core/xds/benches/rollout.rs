@@ -5,8 +5,8 @@ use std::hint::black_box;
 use std::sync::Arc;
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
-use sloop_model::WallTime;
-use sloop_xds::rollout::{Counts, Health, Rollout, RolloutPace, Seen, Tally, Vms, Wanted};
+use sloop_model::{Time, WallTime};
+use sloop_xds::rollout::{Counts, Health, Now, Rollout, RolloutPace, Seen, Tally, Vms, Wanted};
 use sloop_xds::{Kind, Resource, Snapshot, Version};
 
 const PACE: RolloutPace = RolloutPace {
@@ -17,6 +17,13 @@ const PACE: RolloutPace = RolloutPace {
 
 fn at(seconds: u64) -> WallTime {
     WallTime::from_millis(1_800_000_000_000 + seconds * 1_000)
+}
+
+fn now(seconds: u64) -> Now {
+    Now {
+        wall: at(seconds),
+        time: Time::from_nanos(seconds * 1_000_000_000),
+    }
 }
 
 fn snapshot(content: u8) -> Arc<Snapshot> {
@@ -48,9 +55,9 @@ fn nodes(count: usize, at_once: &Snapshot) -> Vec<Seen> {
 /// A change that a tenth of the nodes tries.
 fn tried(wanted: &Wanted, seen: &mut [Seen]) -> Rollout {
     let mut rollout = Rollout::default();
-    rollout.want(wanted.clone(), &PACE, at(0));
+    rollout.want(wanted.clone(), &PACE, now(0));
     for second in 0..12 {
-        rollout.step(seen, &PACE, at(second));
+        rollout.step(seen, &PACE, now(second));
         let offer = rollout.offer().unwrap();
         for node in seen.iter_mut() {
             node.has = Some(offer.for_node(&node.node).version().clone());
@@ -75,16 +82,16 @@ fn looks(criterion: &mut Criterion) {
         assert!(rollout.is_under_way(), "there is nothing to look at");
         group.throughput(Throughput::Elements(count as u64));
         group.bench_function(format!("look/{count}"), |bencher| {
-            bencher.iter(|| rollout.step(black_box(&seen), &PACE, at(12)));
+            bencher.iter(|| rollout.step(black_box(&seen), &PACE, now(12)));
         });
         group.bench_function(format!("begin/{count}"), |bencher| {
             bencher.iter_batched(
                 || {
                     let mut rollout = Rollout::default();
-                    rollout.want(wanted.clone(), &PACE, at(0));
+                    rollout.want(wanted.clone(), &PACE, now(0));
                     rollout
                 },
-                |mut rollout| rollout.step(&seen, &PACE, at(0)),
+                |mut rollout| rollout.step(&seen, &PACE, now(0)),
                 BatchSize::SmallInput,
             );
         });

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use sloop_model::{ServiceName, Side, WallTime};
 use sloop_xds::fleet::Cohort;
-use sloop_xds::rollout::{Rejected, Rollout, RolloutPace, Told, Wanted};
+use sloop_xds::rollout::{Now, Rejected, Rollout, RolloutPace, Told, Wanted};
 use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 
@@ -118,7 +118,7 @@ impl Actor {
         let Some(course) = self.cohorts.get_mut(cohort) else {
             return;
         };
-        let told = course.rollout.want(wanted, &self.rollout, now);
+        let told = course.rollout.want(wanted, &self.rollout, both(now));
         self.heed(cohort, told, now);
         // What was counted until now was counted without the change.
         self.take_loads();
@@ -127,7 +127,7 @@ impl Actor {
 
     /// When the nodes that try changes, or did until lately, should be looked at; `None` when there are none.
     pub(super) fn look_due(&self) -> Option<Instant> {
-        let now = clock::wall();
+        let now = clock::monotonic();
         let mut courses = self.cohorts.values();
         let is_watching = courses.any(|course| course.rollout.is_watching(now));
         is_watching.then(|| self.looked + LOOK_GAP)
@@ -150,11 +150,11 @@ impl Actor {
         }
         self.looked = now;
         self.take_loads();
-        let at = clock::wall();
+        let (at, time) = (clock::wall(), clock::monotonic());
         let watched: Vec<Cohort> = self
             .cohorts
             .iter()
-            .filter(|(_, course)| course.rollout.is_watching(at))
+            .filter(|(_, course)| course.rollout.is_watching(time))
             .map(|(cohort, _)| cohort.clone())
             .collect();
         for cohort in watched {
@@ -180,10 +180,11 @@ impl Actor {
 
     fn look(&mut self, cohort: &Cohort, now: WallTime) {
         let hears = self.hears(Instant::now());
+        let both = both(now);
         let Some(course) = self.cohorts.get_mut(cohort) else {
             return;
         };
-        if course.rollout.is_watching(now) {
+        if course.rollout.is_watching(both.time) {
             let mut seen = self.hub.seen(cohort);
             for node in &mut seen {
                 node.tally = self.engine.tally(&cohort.service, &node.node);
@@ -191,7 +192,7 @@ impl Actor {
             if !hears {
                 course.rollout.hears_nothing();
             }
-            let told = course.rollout.step(&seen, &self.rollout, now);
+            let told = course.rollout.step(&seen, &self.rollout, both);
             for node in &seen {
                 let who = (cohort.service.as_str(), node.node.as_str());
                 self.engine
@@ -242,6 +243,12 @@ impl Actor {
             self.commits.add(batch, [], Instant::now());
         }
     }
+}
+
+/// The moment that the wall clock calls `wall`, which is now.
+fn both(wall: WallTime) -> Now {
+    let time = clock::monotonic();
+    Now { wall, time }
 }
 
 #[cfg(test)]

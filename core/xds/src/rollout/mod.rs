@@ -7,8 +7,8 @@
 //! the next stage begins. What a node refuses, or what makes one unwell, is
 //! taken back from all at once and not tried again; another change is.
 //!
-//! A node that is gone for long is replaced, and when too many go that tried a
-//! change, it is taken back: what ends an Envoy cannot be refused by it. A stage
+//! A node that is gone for long is replaced, by one that came since if there is one, and when
+//! too many go that tried a change, it is taken back: what ends an Envoy cannot be refused by it. A stage
 //! whose nodes do not answer waits, since that is not known to be well; so does one
 //! of which nothing is heard ([`Rollout::hears_nothing`]).
 //!
@@ -26,7 +26,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sloop_model::WallTime;
+use sloop_model::{Time, WallTime};
 
 pub use asking::Asking;
 pub use health::{Counts, Health};
@@ -36,6 +36,15 @@ pub use tally::{Phase, Runs, Tally};
 use crate::{Offer, Snapshot, Version};
 use returning::Returning;
 use trial::{Finding, Trial};
+
+/// The moment that it is, by two clocks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Now {
+    /// What nodes refused and what they report is compared with.
+    pub wall: WallTime,
+    /// By which it is measured how long something takes: a step of the wall clock makes nothing longer or shorter.
+    pub time: Time,
+}
 
 /// How carefully changes go out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -194,7 +203,7 @@ impl Rollout {
     ///
     /// What is wanted may come later than what happened since it was made: a change that
     /// has finished stays with all nodes, and one that was taken back stays away.
-    pub fn want(&mut self, wanted: Wanted, pace: &RolloutPace, now: WallTime) -> Option<Told> {
+    pub fn want(&mut self, wanted: Wanted, pace: &RolloutPace, now: Now) -> Option<Told> {
         let Wanted {
             at_once,
             whole,
@@ -231,9 +240,9 @@ impl Rollout {
     }
 
     /// Lets nobody try what is tried. Who did comes back.
-    fn end_trial(&mut self, now: WallTime) {
+    fn end_trial(&mut self, now: Now) {
         if let Some(trial) = self.trial.take() {
-            self.returning.add(trial.nodes(), now);
+            self.returning.add(trial.nodes(), now.time);
         }
     }
 
@@ -246,9 +255,9 @@ impl Rollout {
     }
 
     /// Looks at the nodes that are connected, at `now`; says what happened. `seen` has no id twice.
-    pub fn step(&mut self, seen: &[Seen], pace: &RolloutPace, now: WallTime) -> Option<Told> {
+    pub fn step(&mut self, seen: &[Seen], pace: &RolloutPace, now: Now) -> Option<Told> {
         if let Some(stable) = &self.stable {
-            self.returning.look(seen, stable.version(), now);
+            self.returning.look(seen, stable.version(), now.time);
         }
         let trial = self.trial.as_mut()?;
         match trial.look(seen, pace, now, &self.returning) {
@@ -263,7 +272,7 @@ impl Rollout {
                 let rejected = Rejected {
                     revision: trial.revision().clone(),
                     because,
-                    at: now,
+                    at: now.wall,
                 };
                 self.end_trial(now);
                 self.rejected = Some(rejected.clone());
@@ -302,7 +311,7 @@ impl Rollout {
     /// Whether [`Rollout::step`] should be called again soon after `now`: while a change is on its way, and until who tried
     /// one has come back from it.
     #[must_use]
-    pub fn is_watching(&self, now: WallTime) -> bool {
+    pub fn is_watching(&self, now: Time) -> bool {
         self.is_under_way() || self.returning.is_awaited(now)
     }
 

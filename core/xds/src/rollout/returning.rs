@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use sloop_model::WallTime;
+use sloop_model::Time;
 
 use super::Seen;
 use crate::Version;
@@ -25,14 +25,14 @@ pub(super) struct Returning {
 #[derive(Debug)]
 struct Way {
     /// When it was offered what all have.
-    began: WallTime,
+    began: Time,
     /// Since when it says that it has it.
-    has_since: Option<WallTime>,
+    has_since: Option<Time>,
 }
 
 impl Returning {
     /// From `now` on these nodes are offered what all have.
-    pub(super) fn add(&mut self, nodes: &BTreeSet<String>, now: WallTime) {
+    pub(super) fn add(&mut self, nodes: &BTreeSet<String>, now: Time) {
         for node in nodes {
             let way = Way {
                 began: now,
@@ -44,7 +44,7 @@ impl Returning {
 
     /// Looks at the nodes that are connected: who has `stable`, what all have, for a while is back. Who is gone for long is not
     /// looked for any more.
-    pub(super) fn look(&mut self, seen: &[Seen], stable: &Version, now: WallTime) {
+    pub(super) fn look(&mut self, seen: &[Seen], stable: &Version, now: Time) {
         if self.nodes.is_empty() {
             return;
         }
@@ -65,8 +65,14 @@ impl Returning {
         self.nodes.contains_key(node)
     }
 
+    /// Whether a node that it includes is not looked after any more: it does not come back, and may be well with another change.
+    pub(super) fn has_given_up(&self, node: &str, now: Time) -> bool {
+        let way = self.nodes.get(node);
+        way.is_some_and(|way| AWAITED <= now.since(way.began))
+    }
+
     /// Whether it makes sense to look again soon.
-    pub(super) fn is_awaited(&self, now: WallTime) -> bool {
+    pub(super) fn is_awaited(&self, now: Time) -> bool {
         let mut ways = self.nodes.values();
         ways.any(|way| now.since(way.began) < AWAITED)
     }

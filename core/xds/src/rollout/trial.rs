@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use sloop_model::WallTime;
+use sloop_model::{Time, WallTime};
 
 use super::returning::Returning;
-use super::{Counts, Health, RolloutPace, Seen, Vms};
+use super::{Counts, Health, Now, RolloutPace, Seen, Vms};
 use crate::{Snapshot, Version};
 
 /// Nodes that may go while they try a change, where few try it: one may be stopped by somebody.
@@ -25,17 +25,19 @@ pub(super) struct Trial {
     /// Since when these nodes try it.
     since: WallTime,
     /// Since when nodes are waited for that should try it; `None` while none is.
-    waits_since: Option<WallTime>,
+    waits_since: Option<Time>,
     /// Nodes that have taken the change over in this stage, whatever went along with it.
     took: BTreeSet<String>,
     /// Since when all nodes of the stage have.
-    quiet_since: Option<WallTime>,
+    quiet_since: Option<Time>,
     /// Whether what is counted of nodes is not heard, as of the next look.
     is_unheard: bool,
     /// Nodes of the stage that are not connected, and since when.
-    away: BTreeMap<String, WallTime>,
+    away: BTreeMap<String, Time>,
     /// Nodes that were replaced since the change was first tried.
     gone: usize,
+    /// Nodes that were there when it was.
+    at_first: BTreeSet<String>,
 }
 
 /// What a look at the nodes brings.
@@ -52,25 +54,22 @@ pub(super) enum Finding {
 
 impl Trial {
     /// A change that nobody tries yet.
-    pub(super) fn of(
-        (snapshot, vms): (Arc<Snapshot>, Vms),
-        revision: Version,
-        now: WallTime,
-    ) -> Self {
+    pub(super) fn of((snapshot, vms): (Arc<Snapshot>, Vms), revision: Version, now: Now) -> Self {
         Self {
             snapshot,
             vms,
             revision,
             nodes: Arc::default(),
             is_first: true,
-            began: now,
-            since: now,
+            began: now.wall,
+            since: now.wall,
             waits_since: None,
             took: BTreeSet::new(),
             quiet_since: None,
             is_unheard: false,
             away: BTreeMap::new(),
             gone: 0,
+            at_first: BTreeSet::new(),
         }
     }
 
@@ -105,20 +104,20 @@ impl Trial {
         &mut self,
         seen: &[Seen],
         pace: &RolloutPace,
-        now: WallTime,
+        now: Now,
         returning: &Returning,
     ) -> Finding {
-        self.note_away(seen, pace, now);
+        self.note_away(seen, pace, now.time);
         if let Some(because) = self.trouble(seen) {
             return Finding::Unwell(because);
         }
-        if self.is_over(seen, pace, now) {
+        if self.is_over(seen, pace, now.time) {
             let goes_on = self.is_first && self.nodes.len() < pace.of(seen.len());
             if !goes_on {
                 return Finding::Well;
             }
             self.is_first = false;
-            self.since = now;
+            self.since = now.wall;
             self.quiet_since = None;
             self.took.clear();
         }
@@ -140,14 +139,14 @@ impl Trial {
     }
 
     /// Notes which nodes of the stage are not connected; those that are not for long are given up.
-    fn note_away(&mut self, seen: &[Seen], pace: &RolloutPace, now: WallTime) {
+    fn note_away(&mut self, seen: &[Seen], pace: &RolloutPace, now: Time) {
         let connected: BTreeSet<&str> = seen.iter().map(|it| it.node.as_str()).collect();
         let is_away = |node: &String| !connected.contains(node.as_str());
         self.away.retain(|node, _| is_away(node));
         for node in self.nodes.iter().filter(|node| is_away(node)) {
             self.away.entry(node.clone()).or_insert(now);
         }
-        let long = |since: &WallTime| pace.quiet <= now.since(*since);
+        let long = |since: &Time| pace.quiet <= now.since(*since);
         let given_up: BTreeSet<&String> = self
             .away
             .iter()
@@ -166,36 +165,51 @@ impl Trial {
 
     /// Chooses nodes where some are missing. Whether there are others now.
     ///
-    /// The first by id try it. Where one of them is on its way back from another change it is waited for: what that
-    /// breaks until then would be held against this one. It must come back while those that try something are quiet;
-    /// then the next ones do.
+    /// The first by id try it; in the place of one that is gone first those that came since: where old ones are replaced one
+    /// after the other, as in a rolling deploy, the next old one would go as well. Where one of them is on its way back from
+    /// another change it is waited for: what that breaks until then would be held against this one. It must come back while
+    /// those that try something are quiet; then the next ones do. Where there is none it is waited for until nobody looks
+    /// after it any more.
     fn choose(
         &mut self,
         seen: &[Seen],
-        (pace, now): (&RolloutPace, WallTime),
+        (pace, now): (&RolloutPace, Now),
         returning: &Returning,
     ) -> bool {
         let missing = self.count(seen, pace).saturating_sub(self.nodes.len());
-        let is_back = |it: &&Seen| !returning.includes(&it.node);
-        let others = || self.others(seen);
-        if !others().take(missing).all(|it| is_back(&it)) {
-            let since = *self.waits_since.get_or_insert(now);
-            if now.since(since) < pace.quiet {
+        if missing == 0 {
+            self.waits_since = None;
+            return false;
+        }
+        let mut others: Vec<&str> = self.others(seen).map(|it| it.node.as_str()).collect();
+        if 0 < self.gone {
+            others.sort_by_key(|node| self.at_first.contains(*node));
+        }
+        let is_back = |node: &&str| !returning.includes(node);
+        let waits = !others.iter().take(missing).all(is_back);
+        if waits {
+            let since = *self.waits_since.get_or_insert(now.time);
+            if now.time.since(since) < pace.quiet {
                 return false;
             }
         }
-        self.waits_since = None;
-        let late = self.others(seen).filter(|it| !is_back(it));
-        let chosen = self.others(seen).filter(is_back).chain(late);
-        let chosen: Vec<String> = chosen.take(missing).map(|it| it.node.clone()).collect();
+        let late = others.iter().copied();
+        let late = late.filter(|node| returning.has_given_up(node, now.time));
+        let back = others.iter().copied().filter(is_back);
+        let chosen: Vec<String> = back.chain(late).take(missing).map(str::to_owned).collect();
         if chosen.is_empty() {
+            self.waits_since.take_if(|_| !waits);
             return false;
         }
+        self.waits_since = None;
         if self.nodes.is_empty() {
-            self.began = now;
+            self.began = now.wall;
+        }
+        if self.at_first.is_empty() {
+            self.at_first = seen.iter().map(|it| it.node.clone()).collect();
         }
         Arc::make_mut(&mut self.nodes).extend(chosen);
-        self.since = now;
+        self.since = now.wall;
         self.quiet_since = None;
         true
     }
@@ -204,12 +218,12 @@ impl Trial {
         seen.iter().filter(|it| self.nodes.contains(&it.node))
     }
 
-    fn others<'a>(&'a self, seen: &'a [Seen]) -> impl Iterator<Item = &'a Seen> {
+    fn others<'s>(&self, seen: &'s [Seen]) -> impl Iterator<Item = &'s Seen> {
         seen.iter().filter(|it| !self.nodes.contains(&it.node))
     }
 
     /// Whether all nodes of the stage have it and were well for long enough.
-    fn is_over(&mut self, seen: &[Seen], pace: &RolloutPace, now: WallTime) -> bool {
+    fn is_over(&mut self, seen: &[Seen], pace: &RolloutPace, now: Time) -> bool {
         let version = self.snapshot.version();
         let have = self
             .trying(seen)

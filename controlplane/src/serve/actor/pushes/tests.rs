@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use sloop_model::ServiceName;
-use sloop_xds::rollout::{RolloutPace, Vms, Wanted as Rollout};
+use sloop_xds::rollout::{Now, RolloutPace, Vms, Wanted as Rollout};
 use sloop_xds::{Resource, Snapshot, Version};
 
 use super::*;
@@ -56,9 +56,9 @@ async fn controllers_learn_of_changes_that_are_on_their_way() {
         vms: Vms::Stay,
     };
     let course = actor.cohorts.get_mut(&checkout()).unwrap();
-    course
-        .rollout
-        .want(wanted, &RolloutPace::default(), clock::wall());
+    let (wall, time) = (clock::wall(), clock::monotonic());
+    let now = Now { wall, time };
+    course.rollout.want(wanted, &RolloutPace::default(), now);
     actor.step(Instant::now());
     let checkout = ServiceName::try_from("checkout").unwrap();
     assert_eq!(*actor.engine.changing(), BTreeSet::from([checkout]));

@@ -148,14 +148,15 @@ impl World {
         let wanted = wanted(at_once, whole, whole);
         let revision = wanted.revision.clone();
         let now = WallTime::from_millis(self.now_ms);
-        self.told.extend(self.rollout.want(wanted, &PACE, now));
+        self.told
+            .extend(self.rollout.want(wanted, &PACE, both(now)));
         self.look();
         revision
     }
 
     fn look(&mut self) {
         let now = WallTime::from_millis(self.now_ms);
-        if self.rollout.is_watching(now) {
+        if self.rollout.is_watching(both(now).time) {
             let seen: Vec<Seen> = self
                 .envoys
                 .iter()
@@ -169,7 +170,7 @@ impl World {
                     tally: *tally,
                 })
                 .collect();
-            self.told.extend(self.rollout.step(&seen, &PACE, now));
+            self.told.extend(self.rollout.step(&seen, &PACE, both(now)));
             for (seen, tally) in seen.iter().zip(&mut self.tallies) {
                 tally.follow(self.rollout.phase(&seen.node), now);
             }

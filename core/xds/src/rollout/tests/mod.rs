@@ -15,6 +15,12 @@ fn at(seconds: u64) -> WallTime {
     WallTime::from_millis(1_000_000 + seconds * 1_000)
 }
 
+/// A moment at which both clocks have gone as far as `wall` says.
+fn both(wall: WallTime) -> Now {
+    let time = Time::from_nanos(wall.as_millis() * 1_000_000);
+    Now { wall, time }
+}
+
 fn snapshot(content: &str) -> Arc<Snapshot> {
     Arc::new(
         Snapshot::builder()
@@ -79,8 +85,8 @@ impl Nodes {
     }
 
     fn want(&mut self, content: &str, seconds: u64) {
-        self.rollout
-            .want(wanted(&self.stable, content, content), &PACE, at(seconds));
+        let wanted = wanted(&self.stable, content, content);
+        self.rollout.want(wanted, &PACE, both(at(seconds)));
     }
 
     fn step(&mut self, seconds: u64) -> Option<Told> {
@@ -88,11 +94,39 @@ impl Nodes {
     }
 
     fn step_at(&mut self, pace: &RolloutPace, now: WallTime) -> Option<Told> {
+        self.step_by(pace, both(now))
+    }
+
+    fn step_by(&mut self, pace: &RolloutPace, now: Now) -> Option<Told> {
         let told = self.rollout.step(&self.seen, pace, now);
         for it in &mut self.seen {
-            it.tally.follow(self.rollout.phase(&it.node), now);
+            it.tally.follow(self.rollout.phase(&it.node), now.wall);
         }
         told
+    }
+
+    fn watching(&self, seconds: u64) -> bool {
+        self.rollout.is_watching(both(at(seconds)).time)
+    }
+
+    /// A node comes, with what all get.
+    fn join(&mut self, node: &str) {
+        let has = self
+            .rollout
+            .offer()
+            .map(|it| it.for_node(node).version().clone());
+        let place = self.seen.partition_point(|it| it.node.as_str() < node);
+        let seen = Seen {
+            node: node.to_owned(),
+            has,
+            refusal: None,
+            tally: Tally::default(),
+        };
+        self.seen.insert(place, seen);
+    }
+
+    fn leave(&mut self, node: &str) {
+        self.seen.retain(|it| it.node != node);
     }
 
     /// Filters of a node count so many requests, and failures among them, of a time that began at `seconds`.
@@ -163,14 +197,31 @@ fn a_change_goes_to_one_then_to_a_share_and_then_to_all() {
 }
 
 #[test]
-fn a_clock_that_goes_backwards_waits() {
+fn a_step_of_the_wall_clock_makes_nothing_longer_or_shorter() {
+    for set_to in [0, 86_400] {
+        let mut nodes = Nodes::with("old");
+        nodes.want("new", 50);
+        nodes.step(50);
+        nodes.take();
+        nodes.step(50);
+        let mut stepped = |seconds: u64| {
+            let time = both(at(seconds)).time;
+            let wall = at(set_to + seconds - 50);
+            nodes.step_by(&PACE, Now { wall, time })
+        };
+        assert_eq!((stepped(51), stepped(59)), (None, None));
+        assert_eq!(stepped(60), Some(Told::Trying(2)));
+    }
+    // Nor is a node gone or back for longer.
     let mut nodes = Nodes::with("old");
     nodes.want("new", 50);
     nodes.step(50);
-    nodes.take();
-    nodes.step(50);
-    assert_eq!(nodes.step(0), None);
-    assert_eq!(nodes.step(60), Some(Told::Trying(2)));
+    nodes.leave("n0");
+    nodes.step(51);
+    let wall = at(86_400);
+    let time = both(at(52)).time;
+    assert_eq!(nodes.step_by(&PACE, Now { wall, time }), None);
+    assert_eq!(nodes.offered("new"), 0, "n0 may come back");
 }
 
 #[test]
@@ -248,7 +299,7 @@ fn another_module_begins_vms_anew_and_may() {
         vms: Vms::Begin,
         ..wanted("old", "new", "new")
     };
-    nodes.rollout.want(upgrade, &PACE, at(0));
+    nodes.rollout.want(upgrade, &PACE, both(at(0)));
     nodes.step(0);
     nodes.take();
     nodes.begins_anew(0, 1);
@@ -355,6 +406,41 @@ fn who_is_on_the_way_back_is_waited_for_and_then_passed_over() {
 }
 
 #[test]
+fn where_there_is_one_it_is_waited_for_until_it_is_back() {
+    let mut nodes = Nodes::with("old");
+    nodes.seen.truncate(1);
+    nodes.want("bad", 0);
+    nodes.step(0);
+    nodes.take();
+    nodes.want("good", 1);
+    nodes.step(1);
+    // It fails on its way back, for longer than others are quiet.
+    for second in 2..40 {
+        nodes.count(0, 1_000, 1_000, second);
+        assert_eq!(nodes.step(second), None, "second {second}");
+    }
+    nodes.take();
+    nodes.step(40);
+    assert_eq!(nodes.step(41), Some(Told::Trying(1)));
+    nodes.take();
+    nodes.count(0, 1_000, 0, 41);
+    assert_eq!((nodes.step(42), nodes.step(51)), (None, None));
+    assert_eq!(nodes.step(52), finished("good"));
+    // What all have it may refuse, and take what is new.
+    nodes.stable = "good".to_owned();
+    nodes.want("newer", 60);
+    nodes.step(60);
+    nodes.want("newest", 61);
+    nodes.seen[0].has = None;
+    assert_eq!((nodes.step(62), nodes.step(120)), (None, None));
+    assert_eq!(
+        nodes.step(121),
+        Some(Told::Trying(1)),
+        "nobody waits longer"
+    );
+}
+
+#[test]
 fn who_was_on_the_way_back_when_it_refused_refuses_nothing_else() {
     let mut nodes = Nodes::with("old");
     nodes.want("bad", 0);
@@ -373,23 +459,23 @@ fn who_was_on_the_way_back_when_it_refused_refuses_nothing_else() {
 #[test]
 fn it_is_looked_at_until_all_are_back_or_for_a_minute() {
     let mut nodes = Nodes::with("old");
-    assert!(!nodes.rollout.is_watching(at(0)));
+    assert!(!nodes.watching(0));
     let ends = |nodes: &mut Nodes, content: &str, seconds| {
         nodes.want(content, seconds);
         nodes.step(seconds);
         nodes.want("old", seconds);
         nodes.step(seconds);
         let is_under_way = nodes.rollout.is_under_way();
-        (is_under_way, nodes.rollout.is_watching(at(seconds)))
+        (is_under_way, nodes.watching(seconds))
     };
     assert_eq!(ends(&mut nodes, "new", 0), (false, true));
     nodes.take();
     nodes.step(1);
     nodes.step(2);
-    assert!(!nodes.rollout.is_watching(at(2)), "it is back");
+    assert!(!nodes.watching(2), "it is back");
     let has = nodes.seen[0].has.take();
     assert_eq!(ends(&mut nodes, "newer", 3), (false, true));
-    assert!(nodes.rollout.is_watching(at(62)) && !nodes.rollout.is_watching(at(63)));
+    assert!(nodes.watching(62) && !nodes.watching(63));
     assert_eq!(
         nodes.rollout.phase("n0").runs,
         Runs::Other,
@@ -447,6 +533,26 @@ fn a_node_that_is_gone_for_long_is_replaced() {
     nodes.seen.clear();
     assert_eq!(nodes.step(100), None, "nobody is left to try it");
     assert!(nodes.rollout.is_under_way());
+}
+
+/// Each old node goes when a new one has come, whose ids are later.
+#[test]
+fn a_rolling_deploy_takes_nothing_back() {
+    let mut nodes = Nodes::with("old");
+    nodes.want("new", 0);
+    nodes.step(0);
+    let mut is_finished = false;
+    for (second, number) in (1..).step_by(20).zip(0..4) {
+        nodes.join(&format!("p{number}"));
+        nodes.leave(&format!("n{number}"));
+        for later in 0..20 {
+            nodes.take();
+            let told = nodes.step(second + later);
+            is_finished |= told == finished("new");
+            assert_eq!(because(told), "", "n{number} goes");
+        }
+    }
+    assert!(is_finished);
 }
 
 #[test]
@@ -518,10 +624,10 @@ fn what_must_not_wait_goes_to_all_while_something_is_tried() {
     nodes.want("new", 0);
     nodes.step(0);
     for second in 1..=10 {
-        let (protected, both) = (format!("protected {second}"), format!("both {second}"));
-        let wanted = wanted(&protected, &both, "new");
-        nodes.rollout.want(wanted, &PACE, at(second));
-        assert_eq!((nodes.offered(&protected), nodes.offered(&both)), (3, 1));
+        let (protected, whole) = (format!("protected {second}"), format!("both {second}"));
+        let wanted = wanted(&protected, &whole, "new");
+        nodes.rollout.want(wanted, &PACE, both(at(second)));
+        assert_eq!((nodes.offered(&protected), nodes.offered(&whole)), (3, 1));
         nodes.take();
         nodes.step(second);
     }
@@ -566,7 +672,7 @@ fn with_no_first_nodes_everything_goes_to_all_at_once() {
     let mut nodes = Nodes::with("old");
     let told = nodes
         .rollout
-        .want(wanted("old", "new", "new"), &RolloutPace::NONE, at(0));
+        .want(wanted("old", "new", "new"), &RolloutPace::NONE, both(at(0)));
     assert_eq!((told, nodes.offered("new")), (finished("new"), 4));
 }
 
