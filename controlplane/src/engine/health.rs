@@ -21,6 +21,9 @@ const GONE_AFTER: Duration = Duration::from_secs(600);
 /// control plane is made for.
 const NODES_MAX: usize = 20_000;
 
+/// Of these, nodes of one group: as many as one may have, and whoever makes names up leaves room to others.
+const NODES_OF_GROUP_MAX: usize = NODES_MAX / 2;
+
 /// What each node counted since the process began.
 #[derive(Debug, Default)]
 pub(super) struct Healths {
@@ -92,7 +95,8 @@ impl Healths {
     fn named(&mut self, group: &str, node: &str, now: WallTime) -> Option<&mut Node> {
         let known = self.groups.get(group);
         if !known.is_some_and(|nodes| nodes.contains_key(node)) {
-            if NODES_MAX <= self.count {
+            let own = known.map_or(0, BTreeMap::len);
+            if NODES_MAX <= self.count || NODES_OF_GROUP_MAX <= own {
                 return None;
             }
             self.count += 1;
@@ -286,6 +290,23 @@ mod tests {
         healths.forget(WallTime::from_millis(600_000));
         assert_eq!(take(&mut healths, newcomer, 600_000), 1, "one was gone");
         assert_eq!(take(&mut healths, newcomer + 1, 600_000), 0);
+    }
+
+    #[test]
+    fn a_group_that_makes_nodes_up_leaves_room_to_others() {
+        let mut healths = Healths::default();
+        let mut take = |group: &str, number: usize| {
+            let mut one = report(1, 0, &[0, 1]);
+            group.clone_into(&mut one.group);
+            one.node = number.to_string();
+            healths.take(&one, None, WallTime::from_millis(1));
+            healths.of(group, &one.node).usual().filters.requests
+        };
+        for number in 0..NODES_OF_GROUP_MAX {
+            assert_eq!(take("loud", number), 1);
+        }
+        assert_eq!(take("loud", NODES_OF_GROUP_MAX), 0);
+        assert_eq!(take("quiet", 0), 1);
     }
 
     /// Requests that belong to the stage since second 100, after reports that came as (last, seconds it is about, now).

@@ -59,8 +59,8 @@ use noted::Noted;
 /// Events kept. Each has about 200 bytes; a fleet of a hundred that trips and recovers makes a thousand.
 const EVENTS_MAX: usize = 10_000;
 
-/// Scopes of which recent readings are kept, beyond which newer ones have none:
-/// a service mesh of a thousand services with fifty routes each.
+/// Scopes of which recent readings are kept, beyond which newer ones have none: those that the world has room for
+/// ([`World::SCOPES_MAX`]), where no service takes it from others, and some that it has forgotten.
 const RECENT_MAX: usize = 50_000;
 
 /// Recent readings of a scope without news for this long make room. They say nothing
@@ -357,7 +357,7 @@ impl Engine {
         for (counts, details) in report.scopes.iter().zip(&report.details) {
             if let Some(recent) = self.recent.get_mut(&counts.scope) {
                 recent.add(counts, details, now);
-            } else if self.recent.len() < RECENT_MAX {
+            } else if self.recent.len() < RECENT_MAX && self.world.totals(&counts.scope).is_some() {
                 let recent = self.recent.entry(counts.scope.clone()).or_default();
                 recent.add(counts, details, now);
             }

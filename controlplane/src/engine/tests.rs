@@ -383,6 +383,28 @@ fn a_scope_without_news_makes_room_after_an_hour() {
     assert_eq!(process.requests(), 10, "totals stay");
 }
 
+/// For scopes that one service makes up there is no more room than the world has.
+#[test]
+fn scopes_that_are_not_counted_have_no_readings() {
+    let mut process = Process::begin();
+    let mut report = report(7, 1, 1, 0);
+    let scopes = 0..1_000_u64;
+    for sequence in 0..11 {
+        report.sequence = 1 + sequence;
+        let one = report.scopes[0].clone();
+        let named = scopes.clone().map(|number| wire::ScopeDelta {
+            route: format!("made-up-{}", 1_000 * sequence + number),
+            ..one.clone()
+        });
+        let mut many = report.clone();
+        many.scopes = named.collect();
+        process.take_only(many, NOW);
+    }
+    let most = World::SCOPES_BY_SERVICE_MAX;
+    assert_eq!(process.engine.recent.len(), most);
+    assert_eq!(process.engine.world.scopes().count(), most);
+}
+
 #[test]
 fn a_breaker_is_shown_until_it_is_withdrawn_or_long_not_mentioned() {
     let guarded = |sequence| {
