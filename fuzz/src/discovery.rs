@@ -60,7 +60,10 @@ fn drive<S: Stream>(mut stream: S, mut data: &[u8], first: usize) {
 /// Takes everything that is due. Nothing comes of a type twice, as none of it is acknowledged.
 fn answer<S: Stream>(stream: &mut S, snapshot: &Snapshot) {
     let mut types = Vec::new();
+    let mut may_owe = stream.may_owe(snapshot);
     while let Some(response) = stream.next(snapshot) {
+        assert!(may_owe, "a response that is not owed");
+        may_owe = stream.may_owe(snapshot);
         // A handful of resources of a few bytes, and what names them.
         assert!(response.encoded_len() < 16 << 10);
         let sent = response.sent;

@@ -165,7 +165,7 @@ impl Stream for DeltaStream {
                 let had = owed.into_iter().filter(|name| state.has.contains_key(name));
                 state.due.extend(had);
             }
-        } else {
+        } else if Self::says_names(&request) {
             state.change(&request);
         }
         self.limits
@@ -180,6 +180,11 @@ impl Stream for DeltaStream {
         self.repeat(&kind, &news.with);
         let state = self.types.get_mut(&kind)?;
         Some(state.send(&kind, of_type.version(), news, self.nonces.draw()))
+    }
+
+    fn may_owe(&self, snapshot: &Snapshot) -> bool {
+        let mut types = self.types.values();
+        types.any(|state| state.beats && state.in_flight.is_none()) || self.due(snapshot).is_some()
     }
 
     fn beat(&mut self) {
@@ -288,8 +293,13 @@ impl TypeState {
         for resource in &news.with {
             self.due.remove(resource.name());
             self.refused.remove(resource.name());
-            self.has
-                .insert(resource.name().to_owned(), resource.version().clone());
+            match self.has.get_mut(resource.name()) {
+                Some(known) => known.clone_from(resource.version()),
+                None => {
+                    let name = resource.name().to_owned();
+                    self.has.insert(name, resource.version().clone());
+                }
+            }
         }
         for name in &news.removed {
             self.due.remove(name);

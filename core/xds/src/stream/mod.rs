@@ -57,6 +57,9 @@ pub trait Stream {
     /// The next response that is due, if any; it counts as sent from then on.
     fn next(&mut self, snapshot: &Snapshot) -> Option<Response>;
 
+    /// Whether [`Stream::next`] may have a response: `false` is sure.
+    fn may_owe(&self, snapshot: &Snapshot) -> bool;
+
     /// It is time to say that what the client has still holds, where that has a time to live.
     fn beat(&mut self);
 

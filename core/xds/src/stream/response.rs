@@ -79,7 +79,8 @@ impl Response {
         with: &[&Resource],
     ) -> Self {
         let sent = Sent::new(type_url, version, nonce, with);
-        let mut pieces = vec![head(&sent)];
+        let mut pieces = Vec::with_capacity(1 + with.len());
+        pieces.push(head(&sent));
         pieces.extend(with.iter().map(|resource| resource.as_sotw_field()));
         Self::with(sent, pieces)
     }
@@ -94,11 +95,8 @@ impl Response {
     ) -> Self {
         let mut sent = Sent::new(type_url, version, nonce, with);
         sent.removed = removed;
-        let mut head = BytesMut::from(head(&sent));
-        for name in &sent.removed {
-            put_field(REMOVED, name.as_bytes(), &mut head);
-        }
-        let mut pieces = vec![head.freeze()];
+        let mut pieces = Vec::with_capacity(1 + with.len());
+        pieces.push(head(&sent));
         pieces.extend(with.iter().map(|resource| resource.as_delta_field()));
         Self::with(sent, pieces)
     }
@@ -145,13 +143,16 @@ impl Sent {
     }
 }
 
+/// All of the message but the resources that it carries.
 fn head(sent: &Sent) -> Bytes {
     let fields = [
         (VERSION, sent.version.as_str()),
-        (TYPE_URL, &sent.type_url),
-        (NONCE, &sent.nonce),
+        (TYPE_URL, sent.type_url.as_str()),
+        (NONCE, sent.nonce.as_str()),
     ];
-    let length = fields.iter().map(|(tag, text)| field_len(*tag, text.len()));
+    let removed = sent.removed.iter().map(|name| (REMOVED, name.as_str()));
+    let fields = fields.into_iter().chain(removed);
+    let length = fields.clone().map(|(tag, text)| field_len(tag, text.len()));
     let mut head = BytesMut::with_capacity(length.sum());
     for (tag, text) in fields {
         put_field(tag, text.as_bytes(), &mut head);

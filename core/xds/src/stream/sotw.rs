@@ -166,6 +166,10 @@ impl Stream for SotwStream {
         Some(response)
     }
 
+    fn may_owe(&self, snapshot: &Snapshot) -> bool {
+        self.due(snapshot).is_some()
+    }
+
     /// Nothing has a time to live here ([`Resource::with_ttl`]).
     fn beat(&mut self) {}
 

@@ -194,7 +194,7 @@ impl<C: Client> Run<C> {
 
     fn flush(&mut self) {
         let now = self.present();
-        if let Some(response) = self.stream.next(&now) {
+        if let Some(response) = next(&mut self.stream, &now) {
             let url = TYPES.into_iter().find(|it| *it == response.sent.type_url);
             if url == Some(Kind::CLUSTER) {
                 let changed = response.sent.resources.iter();
@@ -263,7 +263,7 @@ impl<C: Client> Run<C> {
             TYPES.into_iter().for_each(|it| self.settle(it, true));
         }
         let now = self.present();
-        assert_eq!(self.stream.next(&now), None, "it never falls silent");
+        assert_eq!(next(&mut self.stream, &now), None, "it never falls silent");
         assert_eq!(self.has[Kind::CLUSTER], versions(&now, Kind::CLUSTER));
         assert_eq!(self.has[Kind::ROUTES], versions(&now, Kind::ROUTES));
         assert!(

@@ -69,7 +69,7 @@ impl DeltaClient {
     /// What the next heartbeat is about, as `nonce: names`.
     fn beats(&mut self, snapshot: &Snapshot) -> String {
         self.stream.beat();
-        let Some(response) = self.stream.next(snapshot) else {
+        let Some(response) = next(&mut self.stream, snapshot) else {
             return String::new();
         };
         assert!(response.sent.is_heartbeat);

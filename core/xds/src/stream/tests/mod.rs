@@ -104,11 +104,19 @@ impl SotwClient {
 
     /// The next response, as `nonce: names`; empty when there is none.
     fn hears(&mut self, snapshot: &Snapshot) -> String {
-        let response = self.stream.next(snapshot);
+        let response = next(&mut self.stream, snapshot);
         response.map_or_else(String::new, |it| {
             format!("{}: {}", it.sent.nonce, said(&it))
         })
     }
+}
+
+/// The next response, which comes only where one may be due.
+fn next<S: Stream>(stream: &mut S, snapshot: &Snapshot) -> Option<Response> {
+    let may_owe = stream.may_owe(snapshot);
+    let response = stream.next(snapshot);
+    assert!(may_owe || response.is_none(), "{response:?} is not owed");
+    response
 }
 
 /// A delta client of one type.
@@ -162,7 +170,7 @@ impl DeltaClient {
     }
 
     fn hears(&mut self, snapshot: &Snapshot) -> String {
-        let response = self.stream.next(snapshot);
+        let response = next(&mut self.stream, snapshot);
         response.map_or_else(String::new, |it| {
             format!("{}: {}", it.sent.nonce, said(&it))
         })

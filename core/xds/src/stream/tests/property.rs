@@ -199,7 +199,7 @@ impl<C: Client> Run<C> {
 
     fn flush(&mut self) {
         let now = present(&self.contents);
-        while let Some(response) = self.stream.next(&now) {
+        while let Some(response) = next(&mut self.stream, &now) {
             assert!(self.in_flight.is_none(), "two responses in flight");
             let names = response.sent.resources.iter().map(|(name, _)| name);
             let mut seen = BTreeSet::new();
