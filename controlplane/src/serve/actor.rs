@@ -89,6 +89,8 @@ pub(super) struct Actor {
     has_missed: bool,
     /// When reports are taken again; `None` while they are taken as they come.
     takes_at: Option<Instant>,
+    /// When nodes are listened to again; `None` while they are heard as they speak.
+    listens_at: Option<Instant>,
     /// From when on what nodes count is heard, unless the store takes nothing.
     hears_from: Instant,
     recorder: Option<Recorder>,
@@ -128,6 +130,7 @@ impl Actor {
             forgot: now,
             has_missed: false,
             takes_at: None,
+            listens_at: None,
             hears_from: now,
             recorder: None,
             counts: Counts::default(),
@@ -171,6 +174,7 @@ impl Actor {
         loop {
             let now = Instant::now();
             self.takes_at.take_if(|at| *at <= now);
+            self.listens_at.take_if(|at| *at <= now);
             let due = tokio::time::Instant::from_std(self.due(now));
             tokio::select! {
                 _ = inputs.stop.wait_for(|stop| *stop) => break,
@@ -184,7 +188,7 @@ impl Actor {
                 Some(view) = inputs.views.recv() => view(&self.engine),
                 Some(change) = inputs.changes.recv() => self.change(change),
                 Some(Update { documents, taken: _taken }) = inputs.documents.recv() => self.take_documents(documents),
-                event = inputs.ads.recv() => self.hear_all(event, &mut inputs.ads),
+                event = inputs.ads.recv(), if self.listens_at.is_none() => self.hear_all(event, &mut inputs.ads),
                 Ok(()) = inputs.cohorts.changed() => {
                     let seen = inputs.cohorts.borrow_and_update().clone();
                     self.meet(seen);
@@ -234,6 +238,7 @@ impl Actor {
             self.commits.due(),
             self.commits.hangs_at(),
             self.takes_at,
+            self.listens_at,
             wake.map(|wake| wake.max(self.stepped + STEP_GAP)),
         ];
         others

@@ -125,7 +125,11 @@ impl Actor {
             Ok(took) => {
                 self.meters.ingest.committed(took);
                 self.recover();
-                for after in ended.then {
+                // Thousands are answered at once. What sidecars should have is on its way before.
+                let mut then = ended.then;
+                let is_push = |after: &mut After| matches!(after, After::Publish(_));
+                let pushes: Vec<After> = then.extract_if(.., is_push).collect();
+                for after in pushes.into_iter().chain(then) {
                     match after {
                         // The filter may have given up; it reports again.
                         After::Answer(answer, response) => drop(answer.send(Ok(response))),

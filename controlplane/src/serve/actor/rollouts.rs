@@ -27,6 +27,10 @@ const BEHIND_INTERVALS: u32 = 2;
 /// What is heard at one go, beside what else there is to do.
 const HEARD_MAX: usize = 256;
 
+/// Who speaks after others is heard with more of them, so much later: to listen for each wakes the loop for each. As many as may
+/// wait meanwhile ([`Hub::events`](ads::Hub::events)) do not speak in many times that.
+const HEARD_GAP: Duration = Duration::from_millis(5);
+
 /// How a cohort gets what it should have.
 #[derive(Debug)]
 pub(super) struct Course {
@@ -54,7 +58,7 @@ impl Actor {
     }
 
     /// Takes in what a node said, and what else nodes have said meanwhile: after a push thousands speak at once, and
-    /// what is due need not be looked for after each.
+    /// what is due need not be looked for after each. When all was heard nobody is listened to for a moment.
     pub(super) fn hear_all(
         &mut self,
         event: Result<Arc<ads::Event>, RecvError>,
@@ -68,7 +72,10 @@ impl Actor {
                 Err(TryRecvError::Lagged(missed)) => {
                     self.hear(Err(RecvError::Lagged(missed)), &mut accepted);
                 }
-                Err(TryRecvError::Empty | TryRecvError::Closed) => break,
+                Err(TryRecvError::Empty | TryRecvError::Closed) => {
+                    self.listens_at = Some(Instant::now() + HEARD_GAP);
+                    break;
+                }
             }
         }
         self.hub.set_accepted(accepted);
