@@ -50,7 +50,7 @@ impl Server {
         let hub = Hub::new(limits, clock::wall);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let services = Services::of(hub.routes());
+        let services = Services::of(hub.routes()).with_discovery(hub.service());
         tokio::spawn(async move {
             let connections = TcpListenerStream::new(listener);
             services.serve(&limits, connections, pending()).await;

@@ -55,7 +55,9 @@ impl Served {
         let counted = (ReportLimits::default(), door.metrics.clone());
         let ingest = IngestMetrics::register(&meter);
         let reports = Reports::service(arrivals, hub.access(), ingest, counted);
-        let services = Services::of(hub.routes()).with_reports(reports);
+        let services = Services::of(hub.routes())
+            .with_discovery(hub.service())
+            .with_reports(reports);
         tokio::spawn(async move {
             let limits = AdsLimits::default();
             services.serve(&limits, door.open(), pending()).await;

@@ -71,6 +71,7 @@ impl Served {
         let counted = (limits.reports, metrics.clone());
         let reports = Reports::service(sender, hub.access(), ingest, counted);
         let services = Services::of(hub.routes())
+            .with_discovery(hub.service())
             .with_reports(reports)
             .counted_by(metrics.clone());
         let door = Door {

@@ -57,7 +57,7 @@ impl Served {
         let hub = Hub::new(all.ads, clock::wall);
         hub.count(DoorMetrics::register(&meter, "grpc"));
         let loads = hub.load_service(settings, LoadMetrics::register(&meter));
-        let services = Services::of(hub.routes().add_service(loads));
+        let services = Services::of(hub.routes().add_service(loads)).with_discovery(hub.service());
         tokio::spawn(async move {
             let connections = TcpListenerStream::new(listener);
             services.serve(&all.ads, connections, pending()).await;

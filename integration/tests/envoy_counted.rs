@@ -62,7 +62,7 @@ impl Plane {
             cluster: "plane".to_owned(),
         };
         let loads = hub.load_service(settings, LoadMetrics::register(&telemetry.meter()));
-        let services = Services::of(hub.routes().add_service(loads));
+        let services = Services::of(hub.routes().add_service(loads)).with_discovery(hub.service());
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let at = listener.local_addr().unwrap();
         tokio::spawn(async move {

@@ -15,9 +15,11 @@ use http_body_util::BodyExt;
 use hyper::body::Frame;
 use prost::{DecodeError, Message};
 use sloop_xds::Response;
-use tokio::sync::mpsc;
 use tonic::Status;
-use tonic::body::Body;
+
+use super::slot::{Giver, Taker, slot};
+use crate::grpc::Piece;
+use crate::ingest::Data;
 
 /// In front of each message: a byte that says whether it is compressed, and its length.
 /// [gRPC over HTTP/2](https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md), "Length-Prefixed-Message".
@@ -27,18 +29,18 @@ const PREFIX_BYTES: usize = 5;
 const SHARED_MIN: usize = 1_024;
 
 /// What goes to a client: responses, or why there are no more.
-pub(super) type ToClient<T = Box<Response>> = mpsc::Sender<Result<T, Status>>;
+pub(super) type ToClient<T = Box<Response>> = Giver<Result<T, Status>>;
 
 /// The requests of one stream.
 #[derive(Debug)]
-pub(super) struct Requests<R> {
-    messages: Messages,
+pub(super) struct Requests<R, B> {
+    messages: Messages<B>,
     of: PhantomData<fn() -> R>,
 }
 
-impl<R: Message + Default> Requests<R> {
+impl<R: Message + Default, B: Data> Requests<R, B> {
     /// Requests of at most `bytes_max` bytes each.
-    pub(super) fn of(body: Body, bytes_max: usize) -> Self {
+    pub(super) fn of(body: B, bytes_max: usize) -> Self {
         Self {
             messages: Messages::of(body, bytes_max),
             of: PhantomData,
@@ -55,16 +57,16 @@ impl<R: Message + Default> Requests<R> {
 
 /// The messages of one stream, however they are read.
 #[derive(Debug)]
-pub(super) struct Messages {
-    body: Body,
+pub(super) struct Messages<B> {
+    body: B,
     /// What came of a message that is not whole, or of those after the last one that was read.
     buffered: BytesMut,
     bytes_max: usize,
 }
 
-impl Messages {
+impl<B: Data> Messages<B> {
     /// Messages of at most `bytes_max` bytes each.
-    pub(super) fn of(body: Body, bytes_max: usize) -> Self {
+    pub(super) fn of(body: B, bytes_max: usize) -> Self {
         Self {
             body,
             buffered: BytesMut::new(),
@@ -88,9 +90,19 @@ impl Messages {
                     false => Err(Status::internal("the stream ended within a request")),
                 };
             };
-            if let Ok(data) = frame?.into_data() {
-                self.buffered.extend_from_slice(&data);
+            let frame = frame.map_err(|error| Status::from_error(error.into()))?;
+            let Ok(data) = frame.into_data() else {
+                continue;
+            };
+            if self.buffered.is_empty()
+                && let Some((message, rest)) = first(&data, self.bytes_max)?
+            {
+                // Read where it arrived, as nearly all are.
+                let message = read(message)?;
+                self.buffered.extend_from_slice(rest);
+                return Ok(Some(message));
             }
+            self.buffered.extend_from_slice(&data);
         }
     }
 
@@ -99,35 +111,43 @@ impl Messages {
         &mut self,
         read: impl Fn(&[u8]) -> Result<T, Status>,
     ) -> Result<Option<T>, Status> {
-        let Some((prefix, rest)) = self.buffered.split_first_chunk::<PREFIX_BYTES>() else {
+        let Some((message, rest)) = first(&self.buffered, self.bytes_max)? else {
             return Ok(None);
         };
-        let [compressed, length @ ..] = *prefix;
-        if compressed != 0 {
-            return Err(Status::unimplemented("compressed requests are not read"));
-        }
-        let length = usize::try_from(u32::from_be_bytes(length)).unwrap_or(usize::MAX);
-        if self.bytes_max < length {
-            let max = self.bytes_max;
-            return Err(Status::out_of_range(format!(
-                "a request of {length} bytes; it may have at most {max}"
-            )));
-        }
-        let Some(message) = rest.get(..length) else {
-            return Ok(None);
-        };
-        let message = read(message);
-        self.buffered.advance(PREFIX_BYTES + length);
+        let message = read(message)?;
+        let read_bytes = self.buffered.len() - rest.len();
+        self.buffered.advance(read_bytes);
         if self.buffered.is_empty() {
             // Given back, however much it was.
             self.buffered = BytesMut::new();
         }
-        message.map(Some)
+        Ok(Some(message))
     }
 }
 
+/// A message, and what follows it.
+type Parted<'a> = (&'a [u8], &'a [u8]);
+
+/// The first message of `bytes`, which may have at most `max`; `None` while it is not whole.
+fn first(bytes: &[u8], max: usize) -> Result<Option<Parted<'_>>, Status> {
+    let Some((prefix, rest)) = bytes.split_first_chunk::<PREFIX_BYTES>() else {
+        return Ok(None);
+    };
+    let [compressed, length @ ..] = *prefix;
+    if compressed != 0 {
+        return Err(Status::unimplemented("compressed requests are not read"));
+    }
+    let length = usize::try_from(u32::from_be_bytes(length)).unwrap_or(usize::MAX);
+    if max < length {
+        return Err(Status::out_of_range(format!(
+            "a request of {length} bytes; it may have at most {max}"
+        )));
+    }
+    Ok(rest.split_at_checked(length))
+}
+
 /// What is said to a client.
-pub(super) trait Said: Send + Unpin + 'static {
+pub(crate) trait Said: Send + Unpin + 'static {
     /// It as a message, in as few chunks as there can be without copying what is large.
     fn chunks(self) -> VecDeque<Bytes>;
 }
@@ -151,17 +171,17 @@ impl Said for Vec<u8> {
 
 /// The body of an answer: what comes from [`ToClient`], then how the call ended.
 #[derive(Debug)]
-pub(super) struct Responses<T = Box<Response>> {
-    from: mpsc::Receiver<Result<T, Status>>,
+pub(crate) struct Responses<T = Box<Response>> {
+    from: Taker<Result<T, Status>>,
     /// Of the response that is being written.
     chunks: VecDeque<Bytes>,
     is_over: bool,
 }
 
 impl<T: Said> Responses<T> {
-    /// A channel with room for one: the next response is made when this one is on its way.
+    /// Room for one: the next response is made when this one is on its way.
     pub(super) fn channel() -> (ToClient<T>, Self) {
-        let (to_client, from) = mpsc::channel(1);
+        let (to_client, from) = slot();
         let responses = Self {
             from,
             chunks: VecDeque::new(),
@@ -171,11 +191,24 @@ impl<T: Said> Responses<T> {
     }
 
     /// The answer to a call.
-    pub(super) fn into_http(self) -> http::Response<Body> {
-        let mut response = http::Response::new(Body::new(self));
+    pub(super) fn into_http(self) -> http::Response<Self> {
+        let mut response = http::Response::new(self);
         let grpc = HeaderValue::from_static("application/grpc");
         response.headers_mut().insert(header::CONTENT_TYPE, grpc);
         response
+    }
+
+    /// As `poll_frame`, with two chunks in a frame where there are two.
+    pub(crate) fn poll_piece(
+        &mut self,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Piece>, Status>>> {
+        let frame = ready!(hyper::body::Body::poll_frame(Pin::new(&mut *self), context));
+        let piece = |begin| Piece {
+            begin,
+            rest: self.chunks.pop_front().unwrap_or_default(),
+        };
+        Poll::Ready(frame.map(|it| it.map(|it| it.map_data(piece))))
     }
 }
 
@@ -193,7 +226,7 @@ impl<T: Said> hyper::body::Body for Responses<T> {
         if self.is_over {
             return Poll::Ready(None);
         }
-        let status = match ready!(self.from.poll_recv(context)) {
+        let status = match ready!(self.from.poll_take(context)) {
             Some(Ok(response)) => {
                 self.chunks = response.chunks();
                 return self.poll_frame(context);
@@ -247,6 +280,7 @@ mod tests {
         StreamLimits,
     };
     use tonic::Code;
+    use tonic::body::Body;
 
     use super::*;
 
@@ -266,7 +300,7 @@ mod tests {
     }
 
     /// A body that comes in parts of `size` bytes.
-    fn requests(bytes: &[u8], size: usize) -> Requests<DiscoveryRequest> {
+    fn requests(bytes: &[u8], size: usize) -> Requests<DiscoveryRequest, Body> {
         let parts: Vec<_> = bytes
             .chunks(size)
             .map(|part| Ok::<_, Status>(Frame::data(Bytes::copy_from_slice(part))))
@@ -325,15 +359,40 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn what_follows_a_beginning_goes_in_one_frame_with_it() {
+        for sizes in [&[10][..], &[4_000], &[10, 4_000, 10, 4_000, 10]] {
+            let (to_client, mut responses) = Responses::channel();
+            let sent = response(sizes);
+            let whole = framed(&sent.pieces.concat());
+            to_client.give(Ok(Box::new(sent)));
+            drop(to_client);
+            let (mut bytes, mut frames) = (Vec::new(), 0);
+            while let Some(frame) =
+                std::future::poll_fn(|context| responses.poll_piece(context)).await
+            {
+                let frame = frame.unwrap();
+                frames += 1;
+                match frame.into_data() {
+                    Ok(mut piece) => bytes.extend(piece.copy_to_bytes(piece.remaining())),
+                    Err(frame) => assert!(frame.is_trailers()),
+                }
+            }
+            assert_eq!(bytes, whole);
+            assert_eq!(frames, sizes.len().div_ceil(2) + 1, "{sizes:?}");
+        }
+    }
+
+    #[tokio::test]
     async fn the_end_of_a_call_is_in_its_trailers() {
         for (end, code) in [(None, "0"), (Some(Status::not_found("gone")), "5")] {
             let (to_client, responses) = Responses::channel();
             let sent = response(&[10]);
             let bytes = framed(&sent.pieces.concat());
-            to_client.send(Ok(Box::new(sent))).await.unwrap();
+            to_client.give(Ok(Box::new(sent)));
             let ends = tokio::spawn(async move {
                 if let Some(status) = end {
-                    to_client.send(Err(status)).await.unwrap();
+                    to_client.room().await.unwrap();
+                    to_client.give(Err(status));
                 }
             });
             let http = responses.into_http();
@@ -343,7 +402,7 @@ mod tests {
             assert_eq!(body.to_bytes(), bytes);
             ends.await.unwrap();
         }
-        let mut none = Requests::<DiscoveryRequest>::of(Body::new(Full::default()), 1);
+        let mut none = Requests::<DiscoveryRequest, _>::of(Body::new(Full::default()), 1);
         assert!(none.message().await.unwrap().is_none());
     }
 }

@@ -119,12 +119,14 @@ fn serve(shared: Arc<Shared>, request: http::Request<Body>) -> http::Response<Bo
     let messages = Messages::of(body, shared.hub.limits().load_bytes_max);
     let (to_client, responses) = Responses::channel();
     let served = async move {
-        if let Err(status) = shared.run(&room, messages, &to_client).await {
-            drop(to_client.send(Err(status)).await);
+        if let Err(status) = shared.run(&room, messages, &to_client).await
+            && to_client.room().await.is_ok()
+        {
+            to_client.give(Err(status));
         }
     };
     go_on(head.extensions.get::<Beside>(), served);
-    responses.into_http()
+    responses.into_http().map(Body::new)
 }
 
 impl Shared {
@@ -132,7 +134,7 @@ impl Shared {
     async fn run(
         &self,
         room: &Room,
-        mut messages: Messages,
+        mut messages: Messages<Body>,
         to_client: &ToClient<Vec<u8>>,
     ) -> Result<(), Status> {
         let (hub, limits) = (&self.hub, self.hub.limits());
@@ -161,9 +163,9 @@ impl Shared {
                     }
                     self.note(&mut counts, &mut asking, health);
                 }
-                room = to_client.reserve(), if wants.is_some() => {
-                    let (Ok(room), Some(interval)) = (room, wants) else { return Ok(()) };
-                    room.send(Ok(Asked::each(interval)));
+                room = to_client.room(), if wants.is_some() => {
+                    let (Ok(()), Some(interval)) = (room, wants) else { return Ok(()) };
+                    to_client.give(Ok(Asked::each(interval)));
                     asking.ask(interval, hub.now());
                 }
                 Ok(()) = trying.changed() => {}
@@ -173,7 +175,7 @@ impl Shared {
     }
 
     /// The first message, which says who reports and does not take for ever.
-    async fn first(&self, messages: &mut Messages) -> Result<Option<(Node, Health)>, Status> {
+    async fn first(&self, messages: &mut Messages<Body>) -> Result<Option<(Node, Health)>, Status> {
         let read = |message: &[u8]| {
             let reporter = LoadReporter::decode(message).or(Err(InvalidLoad::Malformed));
             let node = reporter.map_err(|error| self.refuse(error))?.node;
@@ -188,7 +190,7 @@ impl Shared {
     }
 
     /// What the next report counts. The node in it is passed over: who is on a stream is said once.
-    async fn next(&self, messages: &mut Messages) -> Result<Option<Health>, Status> {
+    async fn next(&self, messages: &mut Messages<Body>) -> Result<Option<Health>, Status> {
         let next = messages.next(|message| self.read(message)).await;
         next.map_err(|status| self.too_large(status))
     }

@@ -24,12 +24,14 @@ mod place;
 mod reason;
 mod run;
 mod service;
+mod slot;
 mod standing;
 mod status;
 mod talk;
 mod unanswered;
 
 pub(crate) use allowance::Allowance;
+pub(crate) use grpc::Responses;
 #[cfg(test)]
 pub(crate) use hub::SimulatedNode;
 pub use hub::{Counted, Hub, Load};

@@ -1,14 +1,12 @@
 //! Where a node belongs, and what it should have because of that.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use sloop_xds::fleet::{Cohort, Fleet};
 use sloop_xds::{Node, Offer, Snapshot};
 use tokio::sync::watch;
 use tonic::Status;
 
-use super::bells::Bells;
 use super::hub::Hub;
 
 /// A node's place in the fleet. It may change while the node is connected.
@@ -56,15 +54,9 @@ impl Place {
         Some(Arc::clone(offer.as_ref()?.for_node(&self.node.id)))
     }
 
-    /// How often the node must hear that what it has still holds; `None` when it need not.
-    pub(super) fn heartbeat_every(&self) -> Option<Duration> {
-        let offer = self.offers.borrow();
-        offer.as_ref()?.for_node(&self.node.id).heartbeat_every()
-    }
-
-    /// What rings when something may have changed for the node, where `common` says so of what all streams go by.
-    pub(super) fn bells(&self, common: watch::Receiver<()>) -> Bells {
-        Bells::of(common, self.offers.clone())
+    /// Says when the node's cohort is offered something else.
+    pub(super) fn offers(&self) -> watch::Receiver<Option<Offer>> {
+        self.offers.clone()
     }
 
     /// Finds the place anew when the fleet is another one. The answer is what the node's cohort is offered, when that is

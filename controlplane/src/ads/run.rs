@@ -6,13 +6,14 @@ use sloop_xds::{LegacyWildcard, Node, Stream, StreamLimits, Violation};
 use tonic::{Code, Status};
 
 use super::allowance::Allowance;
-use super::bells::Rung;
+use super::bells::rings;
 use super::grpc::{Requests, ToClient};
 use super::heartbeats::Heartbeats;
 use super::hub::{Connection, Hub};
 use super::talk::Talk;
 use super::unanswered::Patience;
 use crate::door::Limit;
+use crate::ingest::Data;
 
 /// What kind of stream it is.
 #[derive(Debug)]
@@ -32,11 +33,11 @@ impl<S> Clone for Manner<S> {
 impl<S> Copy for Manner<S> {}
 
 /// Serves a stream until the client ends it, breaks a rule or is gone.
-pub(super) async fn run<S: Stream>(
+pub(super) async fn run<S: Stream, B: Data>(
     hub: &Hub,
     connection: &Connection,
     manner: Manner<S>,
-    mut requests: Requests<S::Request>,
+    mut requests: Requests<S::Request, B>,
     to_client: &ToClient,
 ) -> Result<(), Status> {
     let limits = hub.limits();
@@ -47,8 +48,10 @@ pub(super) async fn run<S: Stream>(
         .ok_or_else(|| Status::invalid_argument("node is missing in the first request"))?;
     // Before anything is checked by what may change: no change is missed.
     let common = hub.common();
+    let mut is_open = hub.is_open();
     let place = connection.introduce(node)?;
-    let mut ring = pin!(place.bells(common).ring());
+    let mut common = pin!(rings(common));
+    let mut offers = pin!(rings(place.offers()));
     let stream = (manner.begin)(hub.limits().stream, legacy_wildcard(node));
     let mut allowance =
         Allowance::new(limits.requests_burst, limits.requests_per_second, hub.now());
@@ -57,8 +60,8 @@ pub(super) async fn run<S: Stream>(
     let mut heartbeats = Heartbeats::default();
     let mut patience = Patience::of(limits.stall_max);
     loop {
-        talk.speak(hub.is_open(), to_client);
-        let every = talk.place.heartbeat_every();
+        talk.speak(is_open, to_client);
+        let every = talk.heartbeat_every();
         tokio::select! {
             request = receive(hub, &mut requests) => {
                 let Some(request) = request? else { return Ok(()) };
@@ -67,19 +70,21 @@ pub(super) async fn run<S: Stream>(
                 }
                 talk.take(request, manner, hub)?;
             }
-            (rung, bells) = &mut ring => {
-                let bells = match rung {
-                    Rung::Offers => bells,
-                    Rung::Common => {
-                        connection.check(talk.place.service())?;
-                        bells.moved(talk.place.find())
-                    }
-                };
+            bell = &mut offers => {
                 talk.was_moved();
-                ring.set(bells.ring());
+                offers.set(rings(bell));
+            }
+            bell = &mut common => {
+                is_open = hub.is_open();
+                connection.check(talk.place.service())?;
+                if let Some(others) = talk.place.find() {
+                    offers.set(rings(others));
+                }
+                talk.was_moved();
+                common.set(rings(bell));
             }
             () = heartbeats.due(every) => talk.beat(),
-            room = to_client.reserve(), if talk.may_owe => if room.is_err() { return Ok(()) },
+            room = to_client.room(), if talk.may_owe => if room.is_err() { return Ok(()) },
             () = patience.ends(&talk.unanswered) => {
                 connection.end();
                 return Err(hub.hit(Limit::Stall, "a response is not answered"));
@@ -89,9 +94,9 @@ pub(super) async fn run<S: Stream>(
 }
 
 /// The first request, which does not take for ever.
-async fn first<R: prost::Message + Default>(
+async fn first<R: prost::Message + Default, B: Data>(
     hub: &Hub,
-    requests: &mut Requests<R>,
+    requests: &mut Requests<R, B>,
 ) -> Result<Option<R>, Status> {
     let first = tokio::time::timeout(hub.limits().stall_max, receive(hub, requests));
     first
@@ -118,9 +123,9 @@ pub(super) fn refuse(hub: &Hub, violation: &Violation) -> Status {
 }
 
 /// The next request, if there is one.
-async fn receive<R: prost::Message + Default>(
+async fn receive<R: prost::Message + Default, B: Data>(
     hub: &Hub,
-    requests: &mut Requests<R>,
+    requests: &mut Requests<R, B>,
 ) -> Result<Option<R>, Status> {
     requests.message().await.map_err(|status| {
         // What is said of a message with too many bytes.

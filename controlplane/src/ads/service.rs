@@ -18,6 +18,7 @@ use super::run::{Manner, run};
 use super::status::Variant;
 use crate::door::Peer;
 use crate::grpc::Beside;
+use crate::ingest::Data;
 
 /// A service of discovery. `T` says which one.
 #[derive(Debug)]
@@ -120,55 +121,63 @@ impl<T: Which> Service<http::Request<Body>> for DiscoveryService<T> {
     }
 
     fn call(&mut self, request: http::Request<Body>) -> Self::Future {
-        ready(Ok(answer::<T>(self.hub.clone(), request)))
+        let answer = self.answer(request);
+        let answer = answer.map_or_else(Status::into_http, |it| it.map(Body::new));
+        ready(Ok(answer))
     }
 }
 
-fn answer<T: Which>(hub: Hub, request: http::Request<Body>) -> http::Response<Body> {
-    let method = request.uri().path().rsplit('/').next().unwrap_or_default();
-    match method.strip_suffix(T::METHODS) {
-        Some("Stream") => {
-            let begin = SotwStream::new;
-            let manner = Manner {
-                begin,
-                only: T::ONLY,
-            };
-            serve(hub, Variant::Sotw, manner, request)
+impl<T: Which> DiscoveryService<T> {
+    /// Whether a call is one of this service.
+    pub(crate) fn is_for<B>(request: &http::Request<B>) -> bool {
+        let path = request.uri().path().strip_prefix('/');
+        let method = path.and_then(|it| it.strip_prefix(T::NAME));
+        method.is_some_and(|it| it.starts_with('/'))
+    }
+
+    /// Answers a call, with whatever body it has.
+    pub(crate) fn answer<B: Data>(
+        &self,
+        request: http::Request<B>,
+    ) -> Result<http::Response<Responses>, Status> {
+        let hub = self.hub.clone();
+        let only = T::ONLY;
+        let method = request.uri().path().rsplit('/').next().unwrap_or_default();
+        match method.strip_suffix(T::METHODS) {
+            Some("Stream") => {
+                let begin = SotwStream::new;
+                serve(hub, Variant::Sotw, Manner { begin, only }, request)
+            }
+            Some("Delta") => {
+                let begin = DeltaStream::new;
+                serve(hub, Variant::Delta, Manner { begin, only }, request)
+            }
+            _ => Err(Status::new(Code::Unimplemented, "no such method")),
         }
-        Some("Delta") => {
-            let begin = DeltaStream::new;
-            let manner = Manner {
-                begin,
-                only: T::ONLY,
-            };
-            serve(hub, Variant::Delta, manner, request)
-        }
-        _ => Status::new(Code::Unimplemented, "no such method").into_http(),
     }
 }
 
 /// Answers at once, and serves the stream beside its answer.
-fn serve<S: Stream + Send + 'static>(
+fn serve<S: Stream + Send + 'static, B: Data>(
     hub: Hub,
     variant: Variant,
     manner: Manner<S>,
-    request: http::Request<Body>,
-) -> http::Response<Body> {
+    request: http::Request<B>,
+) -> Result<http::Response<Responses>, Status> {
     let (head, body) = request.into_parts();
     let peer = head.extensions.get::<Peer>().cloned();
-    let connection = match hub.admit(variant, peer) {
-        Ok(connection) => connection,
-        Err(status) => return status.into_http(),
-    };
+    let connection = hub.admit(variant, peer)?;
     let requests = Requests::of(body, hub.limits().request_bytes_max);
     let (to_client, responses) = Responses::channel();
     let served = async move {
-        if let Err(status) = run(&hub, &connection, manner, requests, &to_client).await {
-            drop(to_client.send(Err(status)).await);
+        if let Err(status) = run(&hub, &connection, manner, requests, &to_client).await
+            && to_client.room().await.is_ok()
+        {
+            to_client.give(Err(status));
         }
     };
     go_on(head.extensions.get::<Beside>(), served);
-    responses.into_http()
+    Ok(responses.into_http())
 }
 
 /// Serves a stream beside the calls of its connection: it must hear of changes, and of time that passes, also while the

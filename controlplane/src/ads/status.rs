@@ -132,19 +132,24 @@ pub enum What {
 impl NodeStatus {
     /// Notes what was handed to the connection.
     pub(super) fn was_sent(&mut self, sent: &Sent, now: WallTime) {
-        self.of_type(sent).was_sent(sent, now);
+        self.change(sent, |it| it.was_sent(sent, now));
     }
 
     /// Notes what the node said about a response.
     pub(super) fn has_settled(&mut self, verdict: &Verdict, now: WallTime) {
         match verdict {
-            Verdict::Acknowledged(sent) => self.of_type(sent).take_over(sent, now),
-            Verdict::Refused { sent, message } => self.of_type(sent).refuse(sent, message, now),
+            Verdict::Acknowledged(sent) => self.change(sent, |it| it.take_over(sent, now)),
+            Verdict::Refused { sent, message } => {
+                self.change(sent, |it| it.refuse(sent, message, now));
+            }
         }
     }
 
-    fn of_type(&mut self, sent: &Sent) -> &mut TypeStatus {
-        self.types.entry(sent.type_url.clone()).or_default()
+    fn change(&mut self, sent: &Sent, change: impl FnOnce(&mut TypeStatus)) {
+        match self.types.get_mut(&sent.type_url) {
+            Some(known) => change(known),
+            None => change(self.types.entry(sent.type_url.clone()).or_default()),
+        }
     }
 }
 

@@ -1,8 +1,9 @@
 //! What is said on one stream, and how its node stands by that.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use sloop_xds::{Response, Stream, Verdict, Version};
+use sloop_xds::{Response, Snapshot, Stream, Verdict, Version};
 use tokio::time::Instant;
 use tonic::Status;
 
@@ -23,6 +24,9 @@ use super::unanswered::Unanswered;
 pub(super) struct Talk<'a, S> {
     connection: &'a Connection,
     pub(super) place: Place,
+    /// What the node should have, if that is known: as it was when something about that may have changed. Who changes it rings
+    /// a bell, and to look each time would take a lock that all streams share.
+    snapshot: Option<Arc<Snapshot>>,
     stream: S,
     pub(super) unanswered: Unanswered,
     /// Whether a response may be due. Checked when the connection has room for one.
@@ -40,6 +44,7 @@ impl<'a, S: Stream> Talk<'a, S> {
         let mut talk = Self {
             connection,
             place,
+            snapshot: None,
             stream,
             unanswered: Unanswered::default(),
             may_owe: true,
@@ -55,7 +60,8 @@ impl<'a, S: Stream> Talk<'a, S> {
     pub(super) fn was_moved(&mut self) {
         self.may_owe = true;
         self.news.cohort = self.place.take_moved().or(self.news.cohort.take());
-        self.news.wanted = self.place.snapshot().map(|it| it.version().clone());
+        self.snapshot = self.place.snapshot();
+        self.news.wanted = self.snapshot.as_ref().map(|it| it.version().clone());
         let before = self.stands.take().map(|(version, _)| version);
         if let Some(wanted) = &self.news.wanted
             && before.is_some_and(|it| it != *wanted)
@@ -107,8 +113,8 @@ impl<'a, S: Stream> Talk<'a, S> {
         let mut beyond = NamesRoom::beyond_free(self.stream.names_bytes(None));
         if 0 < beyond {
             // Who has all that there is of a large fleet says nothing that is not kept already.
-            let offered = self.place.snapshot();
-            beyond = NamesRoom::beyond_free(self.stream.names_bytes(offered.as_deref()));
+            let offered = self.snapshot.as_deref();
+            beyond = NamesRoom::beyond_free(self.stream.names_bytes(offered));
         }
         if beyond != self.names_beyond {
             self.connection.keep_names(beyond)?;
@@ -122,20 +128,23 @@ impl<'a, S: Stream> Talk<'a, S> {
         match verdict {
             Verdict::Acknowledged(_) => verdict,
             Verdict::Refused { sent, message } => {
-                let offered = self.place.snapshot();
-                let message = reason::explained(message, &sent, offered.as_deref());
+                let message = reason::explained(message, &sent, self.snapshot.as_deref());
                 Verdict::Refused { sent, message }
             }
         }
     }
 
+    /// How often the node must hear that what it has still holds; `None` when it need not.
+    pub(super) fn heartbeat_every(&self) -> Option<Duration> {
+        self.snapshot.as_ref()?.heartbeat_every()
+    }
+
     /// Says what is due, as far as the connection has room and `is_open` says that anything may be said, and notes what
     /// happened since the last time.
     pub(super) fn speak(&mut self, is_open: bool, to_client: &ToClient) {
-        let room = self.may_owe.then(|| to_client.try_reserve().ok()).flatten();
-        let Some(room) = room else {
+        if !(self.may_owe && to_client.has_room()) {
             return self.note();
-        };
+        }
         let Some(response) = self.due(is_open) else {
             self.may_owe = false;
             self.look();
@@ -145,28 +154,35 @@ impl<'a, S: Stream> Talk<'a, S> {
             self.news.sent = Some(Arc::clone(&response.sent));
         }
         self.unanswered.sent(&response.sent, Instant::now());
+        self.may_owe = self.owes_more();
+        if !self.may_owe {
+            self.look();
+        }
         // Before the client can answer.
         self.note();
-        room.send(Ok(Box::new(response)));
+        to_client.give(Ok(Box::new(response)));
     }
 
     fn due(&mut self, is_open: bool) -> Option<Response> {
-        if !is_open {
-            return None;
-        }
-        self.stream.next(&*self.place.snapshot()?)
+        let snapshot = self.snapshot.as_ref().filter(|_| is_open)?;
+        self.stream.next(snapshot)
+    }
+
+    /// Whether there may be more to say at once. Mostly there is one type, and its response waits for an answer.
+    fn owes_more(&self) -> bool {
+        let snapshot = self.snapshot.as_deref();
+        snapshot.is_some_and(|it| self.stream.may_owe(it))
     }
 
     /// Finds out how the node stands.
     fn look(&mut self) {
-        let Some(snapshot) = self.place.snapshot() else {
+        let Some(snapshot) = &self.snapshot else {
             return;
         };
-        let stands = (
-            snapshot.version().clone(),
-            self.stream.is_in_force(&snapshot),
-        );
-        if self.stands.as_ref() != Some(&stands) {
+        let (version, is_in_force) = (snapshot.version(), self.stream.is_in_force(snapshot));
+        let is_known = |(known, was): &(Version, bool)| known == version && *was == is_in_force;
+        if !self.stands.as_ref().is_some_and(is_known) {
+            let stands = (version.clone(), is_in_force);
             self.stands = Some(stands.clone());
             self.news.stands = Some(stands);
         }

@@ -290,7 +290,9 @@ impl AsyncWrite for Connection {
 /// Whether a GOAWAY with ENHANCE_YOUR_CALM is among a few frames (RFC 9113, 6.8 and 7): after its
 /// length the type, no flags, stream 0, any last stream, and the code.
 fn calls_for_calm(bytes: &[u8]) -> bool {
+    // Most of what is written has no such byte, and that is found out soonest.
     bytes.len() <= LAST_WORDS_MAX
+        && bytes.contains(&7)
         && bytes
             .windows(14)
             .any(|it| it.starts_with(&[7, 0, 0, 0, 0, 0]) && it.ends_with(&[0, 0, 0, 11]))

@@ -1,13 +1,12 @@
 //! The calls of one connection: whether there are too many, and where each goes.
 
 use std::convert::Infallible;
-use std::future::{Future, ready};
+use std::future::{self, Future};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
-use bytes::Bytes;
 use futures_util::{FutureExt as _, TryFutureExt as _};
 use http::{Request, Response};
 use hyper::body::{Frame, Incoming, SizeHint};
@@ -16,7 +15,8 @@ use tonic::Status;
 use tonic::body::Body;
 use tonic::codegen::Service as _;
 
-use super::{Beside, Services};
+use super::{Beside, Piece, Services};
+use crate::ads::{AdsService, Responses};
 use crate::door::{Limit, Peer};
 use crate::ingest::{Answer, ReportDoor};
 use crate::metrics::DoorMetrics;
@@ -93,7 +93,7 @@ impl Service<Request<Incoming>> for Calls {
             _begun: begun,
         };
         if let Err(refused) = self.peer.as_ref().map_or(Ok(()), Peer::call) {
-            return Box::pin(ready(Ok(refused.into_http().map(saying))));
+            return Box::pin(future::ready(Ok(refused.into_http().map(saying))));
         }
         if let Some(reports) = &self.services.reports
             && ReportDoor::is_for(&request)
@@ -108,6 +108,13 @@ impl Service<Request<Incoming>> for Calls {
         known.insert(self.beside.clone());
         if let Some(peer) = &self.peer {
             known.insert(peer.clone());
+        }
+        if let Some(discovery) = &self.services.discovery
+            && AdsService::is_for(&request)
+        {
+            let answer = discovery.answer(request);
+            let answer = answer.map_or_else(Status::into_http, |it| it.map(Said::Discovery));
+            return Box::pin(future::ready(Ok(answer.map(saying))));
         }
         let answer = self.services.others.clone().call(request);
         Box::pin(answer.map_ok(|answer| answer.map(|body| saying(Said::Other(body)))))
@@ -126,6 +133,8 @@ pub(super) struct Saying {
 enum Said {
     /// To a report.
     Report(Answer),
+    /// On a stream of discovery.
+    Discovery(Responses),
     /// To something else.
     Other(Body),
 }
@@ -143,24 +152,28 @@ impl From<Answer> for Said {
 }
 
 impl hyper::body::Body for Saying {
-    type Data = Bytes;
+    type Data = Piece;
     type Error = Status;
 
     fn poll_frame(
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
-        match &mut self.get_mut().said {
-            Said::Report(answer) => Pin::new(answer)
-                .poll_frame(context)
-                .map_err(|never| match never {}),
-            Said::Other(body) => Pin::new(body).poll_frame(context),
-        }
+    ) -> Poll<Option<Result<Frame<Piece>, Status>>> {
+        let frame = match &mut self.get_mut().said {
+            Said::Report(answer) => {
+                let frame = ready!(Pin::new(answer).poll_frame(context));
+                frame.map(|it| it.map_err(|never| match never {}))
+            }
+            Said::Discovery(responses) => return responses.poll_piece(context),
+            Said::Other(body) => ready!(Pin::new(body).poll_frame(context)),
+        };
+        Poll::Ready(frame.map(|it| it.map(|it| it.map_data(Piece::from))))
     }
 
     fn is_end_stream(&self) -> bool {
         match &self.said {
             Said::Report(answer) => answer.is_end_stream(),
+            Said::Discovery(responses) => responses.is_end_stream(),
             Said::Other(body) => body.is_end_stream(),
         }
     }
@@ -168,6 +181,7 @@ impl hyper::body::Body for Saying {
     fn size_hint(&self) -> SizeHint {
         match &self.said {
             Said::Report(answer) => answer.size_hint(),
+            Said::Discovery(responses) => responses.size_hint(),
             Said::Other(body) => body.size_hint(),
         }
     }

@@ -1,8 +1,8 @@
 //! gRPC: connections, and the calls on them.
 //!
 //! A connection is one task, with all that is done for its calls: what comes in one go is read, answered and written
-//! in one go, and nobody else is woken for it. Reports are more than all other calls, so none of them is routed. hyper
-//! speaks HTTP/2; what a general server would put around each call is left out.
+//! in one go, and nobody else is woken for it. Reports are more than all other calls, and what is said in discovery more
+//! than all the rest, so neither is routed. hyper speaks HTTP/2; what a general server would put around each call is left out.
 //!
 //! Deadlines (`grpc-timeout`) are the client's affair: it resets what it waits for no longer, as Envoy does, and nobody would read
 //! `DEADLINE_EXCEEDED`. A report that was read by then is counted all the same, and recognised when it comes again
@@ -14,6 +14,7 @@ mod beside;
 mod calls;
 mod carried;
 mod panics;
+mod piece;
 mod pulse;
 
 use std::future::Future;
@@ -30,8 +31,9 @@ use tonic::service::Routes;
 
 pub(crate) use beside::Beside;
 pub(crate) use panics::Panicked;
+pub(crate) use piece::Piece;
 
-use crate::ads::AdsLimits;
+use crate::ads::{AdsLimits, AdsService};
 use crate::door::{Connection, Peer};
 use crate::ingest::ReportDoor;
 use crate::metrics::DoorMetrics;
@@ -59,6 +61,7 @@ impl Carrier for TcpStream {
 #[derive(Clone, Debug)]
 pub struct Services {
     reports: Option<ReportDoor>,
+    discovery: Option<AdsService>,
     others: Routes,
     metrics: Option<DoorMetrics>,
 }
@@ -69,6 +72,7 @@ impl Services {
     pub fn of(others: Routes) -> Self {
         Self {
             reports: None,
+            discovery: None,
             others: others.prepare(),
             metrics: None,
         }
@@ -88,6 +92,15 @@ impl Services {
     pub fn with_reports(self, reports: ReportDoor) -> Self {
         Self {
             reports: Some(reports),
+            ..self
+        }
+    }
+
+    /// Aggregated discovery goes to `discovery`.
+    #[must_use]
+    pub fn with_discovery(self, discovery: AdsService) -> Self {
+        Self {
+            discovery: Some(discovery),
             ..self
         }
     }

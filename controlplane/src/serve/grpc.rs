@@ -74,6 +74,7 @@ pub(super) async fn serve(
     let stop = async move { drop(stopped.wait_for(|stop| *stop).await.map(|_| ())) };
     let services = Services::of(hub.routes().add_service(loads))
         .with_reports(reports)
+        .with_discovery(hub.service())
         .counted_by(door.metrics.clone());
     services.serve(&limits, door.open(), stop).await;
 }

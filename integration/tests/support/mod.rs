@@ -67,9 +67,10 @@ impl Plane {
         let routes = Routes::new(hub.service())
             .add_service(hub.extension_service())
             .add_service(ReportServiceServer::new(reports.clone()));
+        let services = Services::of(routes).with_discovery(hub.service());
         let serving = tokio::spawn(async move {
             let connections = TcpListenerStream::new(listener);
-            let (services, limits) = (Services::of(routes), AdsLimits::default());
+            let limits = AdsLimits::default();
             services.serve(&limits, connections, pending()).await;
         });
         Self {
