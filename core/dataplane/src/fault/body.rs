@@ -10,7 +10,7 @@
 //! pace. What is held sits in Envoy's buffer, which breaks the exchange when it
 //! is full (1 MiB by default); so at most [`BodyPlan::HELD_BYTES_MAX`] are held, and
 //! what comes beyond goes on at once with what was held. Nothing is held for longer
-//! than [`Delay::MAX`] after the body began, nor after the fault has expired.
+//! than [`Delay::MAX`] after the body began; that nothing is held after the fault has ended is up to who holds it.
 
 use core::time::Duration;
 
@@ -24,8 +24,6 @@ use crate::random::mix;
 pub struct BodyPlan {
     fault: BodyFault,
     word: u64,
-    /// When the fault expires.
-    ends: Time,
     began: Option<Time>,
     /// Bytes of the body that went on or are held.
     kept: u64,
@@ -77,13 +75,12 @@ impl BodyPlan {
     /// A quarter of the buffer that Envoy has by default (`per_connection_buffer_limit_bytes`, 1 MiB).
     pub const HELD_BYTES_MAX: u64 = 256 * 1024;
 
-    /// A plan for the body of the request whose draw was `word`, under a fault that expires at `ends`.
+    /// A plan for the body of the request whose draw was `word`.
     #[must_use]
-    pub const fn new(fault: BodyFault, word: u64, ends: Time) -> Self {
+    pub const fn new(fault: BodyFault, word: u64) -> Self {
         Self {
             fault,
             word: word_for(Purpose::Corruption, word),
-            ends,
             began: None,
             kept: 0,
             held: 0,
@@ -97,20 +94,21 @@ impl BodyPlan {
         self.fault.truncate_after_bytes.is_some()
     }
 
-    /// Decides, at `now`, about the `visible` bytes of the body.
-    pub fn step(&mut self, visible: u64, now: Time) -> BodyStep {
+    /// Decides, at `now`, about the `visible` bytes of the body, under a fault that ends at `ends`, as is known now.
+    pub fn step(&mut self, visible: u64, now: Time, ends: Time) -> BodyStep {
         let fresh = visible.saturating_sub(self.held);
         let from = self.held.min(visible);
         let at = self.kept;
-        let has_expired = self.ends <= now;
-        let stays = self.staying(fresh, has_expired);
+        let has_ended = ends <= now;
+        let stays = self.staying(fresh, has_ended);
         self.kept = self.kept.saturating_add(stays);
         let keep = from + stays;
-        let is_corrupted = self.fault.corrupt.is_some() && !has_expired && 0 < stays;
+        let is_corrupted = self.fault.corrupt.is_some() && !has_ended && 0 < stays;
         let is_cut = stays < fresh && self.fault.cut_after_bytes.is_some();
         let (flow, is_over_cap) = match (is_cut, keep) {
             (true, 0) => (BodyFlow::Cut, false),
             (true, _) => (BodyFlow::PassThenCut, false),
+            (false, _) if has_ended => (BodyFlow::Pass, false),
             (false, _) => self.pace(keep, now),
         };
         self.held = match flow {
@@ -134,11 +132,6 @@ impl BodyPlan {
     /// Learns that `bytes` are held, whatever [`BodyPlan::step`] wanted.
     pub const fn hold(&mut self, bytes: u64) {
         self.held = bytes;
-    }
-
-    /// Learns that the fault is no more, since `now`.
-    pub fn withdraw(&mut self, now: Time) {
-        self.ends = self.ends.min(now);
     }
 
     /// Learns that what was held went on.
@@ -176,7 +169,7 @@ impl BodyPlan {
     }
 
     /// How many of `fresh` bytes stay in the body.
-    fn staying(&mut self, fresh: u64, has_expired: bool) -> u64 {
+    fn staying(&mut self, fresh: u64, has_ended: bool) -> u64 {
         let max = self
             .fault
             .truncate_after_bytes
@@ -184,7 +177,7 @@ impl BodyPlan {
         let left = match max {
             // A body that was cut off stays so: bytes after a gap would be another fault.
             _ if self.is_cut_off => 0,
-            Some(max) if !has_expired => max.saturating_sub(self.kept),
+            Some(max) if !has_ended => max.saturating_sub(self.kept),
             Some(_) | None => u64::MAX,
         };
         self.is_cut_off |= left < fresh;
@@ -199,7 +192,7 @@ impl BodyPlan {
         };
         let micros = self.kept.saturating_mul(1_000_000) / u64::from(pace).max(1);
         let length = Duration::from_micros(micros).min(Delay::MAX);
-        let until = began.after(length).min(self.ends);
+        let until = began.after(length);
         if until <= now || keep == 0 {
             (BodyFlow::Pass, false)
         } else if Self::HELD_BYTES_MAX < keep {

@@ -36,7 +36,7 @@ use core::time::Duration;
 
 use sloop_model::{
     Arm, Arms, BodyFault, Criticality, ExchangeSide, ExperimentKey, FaultEnding, FaultRule,
-    HeaderChanges, Time, WallTime,
+    HeaderChanges, WallTime,
 };
 
 use crate::context::TraceId;
@@ -138,10 +138,10 @@ impl Choice {
 }
 
 impl Injection<'_> {
-    /// The plan for the body, if something becomes of it, under a fault that expires at `ends`.
+    /// The plan for the body, if something becomes of it.
     #[must_use]
-    pub fn body_plan(&self, ends: Time) -> Option<BodyPlan> {
-        Some(BodyPlan::new(self.body?, self.word, ends))
+    pub fn body_plan(&self) -> Option<BodyPlan> {
+        Some(BodyPlan::new(self.body?, self.word))
     }
 }
 

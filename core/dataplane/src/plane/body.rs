@@ -80,7 +80,7 @@ impl Plane {
         };
         fault.catch_up();
         let rule = policy.faults.rule(fault.hit);
-        let is_wanted = rule.is_some_and(|rule| self.is_wanted(exchange, rule, now));
+        let ends = self.ends((exchange.side, exchange.scope), rule, now);
         let fault = exchange.fault.as_mut();
         let body = fault.and_then(|fault| fault.body.as_mut());
         let Some(body) = body.filter(|body| body.half == half) else {
@@ -90,10 +90,7 @@ impl Plane {
             return BodyVerdict::hold(body.plan.held().min(bytes));
         }
         let is_resumed = core::mem::take(&mut body.is_resumed);
-        if !is_wanted {
-            body.plan.withdraw(now);
-        }
-        let step = body.plan.step(bytes, now);
+        let step = body.plan.step(bytes, now, ends.unwrap_or(now));
         self.trouble.delays_over_cap += u64::from(step.is_over_cap);
         let verdict = match step.flow {
             BodyFlow::Pass if is_resumed && 0 < step.keep => {

@@ -28,8 +28,12 @@ pub(super) struct Hold {
     pub(super) fault: Hit,
     pub(super) half: ExchangeSide,
     pub(super) part: Part,
-    /// How the exchange ends when the wait is over, instead of going on.
+    /// When the wait is to be over.
+    pub(super) wanted: Time,
+    /// How the exchange ends then, instead of going on.
     pub(super) ending: Option<FaultEnding>,
+    /// Whether the fault ends before, as far as is known: then it goes on.
+    pub(super) is_cut_short: bool,
     pub(super) is_grpc: bool,
     pub(super) state: Rc<Cell<HoldState>>,
 }
@@ -141,7 +145,7 @@ impl Held {
         let mut released = Vec::new();
         // What is cut off below is due later.
         for ((_, context), hold) in self.by_due.take_before(|(due, _)| now < *due) {
-            let (state, release) = match hold.ending {
+            let (state, release) = match hold.ending.filter(|_| !hold.is_cut_short) {
                 None => (HoldState::Continued { at: now }, Release::Continue),
                 Some(ending) => (HoldState::Ended, Release::End(ending)),
             };
@@ -165,27 +169,29 @@ impl Held {
         hold.state.set(HoldState::Waiting { due });
         let hold = Hold {
             part: Part::Cut,
+            wanted: due,
             ending: Some(FaultEnding::Reset),
             ..hold
         };
         self.by_due.insert((due, context), hold);
     }
 
-    /// Lets go, at `now` and without an answer, what waits for a fault that is no longer wanted.
-    pub(super) fn withdraw(&mut self, now: Time, is_wanted: impl Fn(&Hold) -> bool) {
-        let unwanted: Vec<(Time, u32)> = self
-            .by_due
-            .iter()
-            .filter(|(_, hold)| !hold.part.is_final() && !is_wanted(hold))
-            .map(|(key, _)| *key)
-            .collect();
-        for key in unwanted {
-            if let Some(mut hold) = self.by_due.remove(&key) {
-                let due = now.min(key.0);
-                hold.ending = None;
-                hold.state.set(HoldState::Waiting { due });
-                self.by_due.insert((due, key.1), hold);
-            }
+    /// Learns when the faults end for which it waits: at once, where nothing is said.
+    pub(super) fn renew(&mut self, ends: impl Fn(&Hold) -> Option<Time>) {
+        for ((_, context), mut hold) in core::mem::take(&mut self.by_due).into_entries() {
+            let due = hold.end_by(ends(&hold));
+            self.by_due.insert((due, context), hold);
         }
+    }
+}
+
+impl Hold {
+    /// Learns when its fault ends, which is at once where that is not known, and says when it goes on: nothing that was injected outlives it.
+    pub(super) fn end_by(&mut self, ends: Option<Time>) -> Time {
+        let ends = ends.unwrap_or_default();
+        self.is_cut_short = !self.part.is_final() && ends <= self.wanted;
+        let due = if self.is_cut_short { ends } else { self.wanted };
+        self.state.set(HoldState::Waiting { due });
+        due
     }
 }

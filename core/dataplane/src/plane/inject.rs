@@ -76,7 +76,7 @@ impl Plane {
         if awaits_response {
             return Verdict::Pass;
         }
-        self.plan_body(exchange, &injection, now);
+        respond::plan_body(exchange, &injection);
         let place = Place {
             context: arrival.context,
             half: ExchangeSide::Request,

@@ -191,18 +191,11 @@ impl Plane {
         self.sharing.begin(now);
         side.sweep(now, &mut self.trouble);
         self.adopt_join();
+        self.renew_held(now);
         let side = match config.side {
             Side::Server => &self.server,
             Side::Client => &self.client,
         };
-        self.held.withdraw(now, |hold| {
-            hold.side != config.side
-                || hold
-                    .policy
-                    .faults
-                    .rule(hold.fault)
-                    .is_some_and(|fault| side.has_fault(hold.scope, fault.id()))
-        });
         // An order to open is a change that the control plane waits for.
         if self.has_traffic && side.has_changed() {
             self.outbox.hurry(now);

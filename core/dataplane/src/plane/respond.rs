@@ -1,6 +1,5 @@
 //! A response arrives: what the fault that waits for it does.
 
-use core::time::Duration;
 use std::rc::Rc;
 
 use sloop_model::{ExchangeSide, FaultEnding, FaultRule, Side, Time};
@@ -10,6 +9,7 @@ use super::exchange::{Decided, Exchange, HeaderWrite};
 use super::held::Part;
 use super::wait::{Body, Place, Wish};
 use crate::fault::Injection;
+use crate::scope::ScopeId;
 
 /// What is known of a response when its headers are here.
 #[derive(Clone, Copy, Debug)]
@@ -58,7 +58,8 @@ impl Plane {
         let Some(injection) = policy.faults.injection(hit, None) else {
             return Struck::Pass;
         };
-        let is_wanted = self.is_wanted(exchange, injection.rule, now);
+        let whose = (exchange.side, exchange.scope);
+        let is_wanted = self.ends(whose, Some(injection.rule), now).is_some();
         let is_kept_out = is_wanted && injection.delay.is_some() && self.held.is_full();
         self.trouble.delays_over_cap += u64::from(is_kept_out);
         if is_kept_out || !is_wanted {
@@ -68,7 +69,7 @@ impl Plane {
         }
         change_headers(&injection, &mut write);
         if !is_end {
-            self.plan_body(exchange, &injection, now);
+            plan_body(exchange, &injection);
             unframe(exchange, &mut write);
         }
         let place = Place {
@@ -79,27 +80,20 @@ impl Plane {
         self.strike(exchange, place, &injection)
     }
 
-    /// Whether a fault that chose a request earlier still holds.
-    pub(super) fn is_wanted(&self, exchange: &Exchange, rule: &FaultRule, now: Time) -> bool {
-        let side = match exchange.side {
+    /// When a fault that chose a request earlier ends, by the configuration in force: a lease is renewed while requests
+    /// are under way. Nothing when it has ended.
+    pub(super) fn ends(
+        &self,
+        (side, scope): (Side, ScopeId),
+        rule: Option<&FaultRule>,
+        now: Time,
+    ) -> Option<Time> {
+        let side = match side {
             Side::Server => &self.server,
             Side::Client => &self.client,
         };
-        self.clock.wall(now) < rule.expires_at() && side.has_fault(exchange.scope, rule.id())
-    }
-
-    /// Remembers what is to become of a body, if something is.
-    pub(super) fn plan_body(&self, exchange: &mut Exchange, injection: &Injection<'_>, now: Time) {
-        let ends = self.clock.time(injection.rule.expires_at(), now);
-        if let Some(fault) = &mut exchange.fault {
-            let half = injection.on;
-            fault.body = injection.body_plan(ends).map(|plan| Body {
-                half,
-                plan,
-                is_resumed: false,
-                is_cut: false,
-            });
-        }
+        let ends = self.clock.time(side.fault_until(scope, rule?.id())?, now);
+        (now < ends).then_some(ends)
     }
 
     /// Holds back and ends, as the fault asks for.
@@ -109,18 +103,16 @@ impl Plane {
         place: Place,
         injection: &Injection<'_>,
     ) -> Struck {
-        let ending = injection.ending;
         let Some(delay) = injection.delay else {
-            return ending.map_or(Struck::Pass, |ending| {
+            return injection.ending.map_or(Struck::Pass, |ending| {
                 exchange.decided = Decided::Ended;
                 Struck::End(ending)
             });
         };
-        let (due, is_cut_short) = self.until(delay, injection.rule, place.now);
         let wish = Wish {
             part: Part::Headers,
-            due,
-            ending: ending.filter(|_| !is_cut_short),
+            due: place.now.after(delay),
+            ending: injection.ending,
         };
         if self.hold(exchange, place, wish) {
             Struck::Hold
@@ -128,12 +120,18 @@ impl Plane {
             Struck::Pass
         }
     }
+}
 
-    /// When a wait is over, and whether the fault expires before: nothing that was injected outlives it.
-    fn until(&self, delay: Duration, rule: &FaultRule, now: Time) -> (Time, bool) {
-        let wanted = now.after(delay);
-        let expiry = self.clock.time(rule.expires_at(), now);
-        (wanted.min(expiry), expiry <= wanted)
+/// Remembers what is to become of a body, if something is.
+pub(super) fn plan_body(exchange: &mut Exchange, injection: &Injection<'_>) {
+    if let Some(fault) = &mut exchange.fault {
+        let half = injection.on;
+        fault.body = injection.body_plan().map(|plan| Body {
+            half,
+            plan,
+            is_resumed: false,
+            is_cut: false,
+        });
     }
 }
 

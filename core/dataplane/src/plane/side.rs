@@ -4,7 +4,7 @@ mod rules;
 
 use sloop_model::{
     B3Output, ContextSettings, DimensionSettings, FilterConfig, ReportSettings, RouteName,
-    ServiceName, Side, StatsSettings, Time, TraceOwner, TraceResponse,
+    ServiceName, Side, StatsSettings, Time, TraceOwner, TraceResponse, WallTime,
 };
 
 use super::clock::Clock;
@@ -219,12 +219,13 @@ impl SideState {
         entries.any(|entry| entry.guard.has_changed())
     }
 
-    /// Whether the fault called `id` still holds on a scope.
-    pub(super) fn has_fault(&self, scope: ScopeId, id: &str) -> bool {
-        usize::try_from(scope.0)
-            .ok()
-            .and_then(|at| self.entries.get(at)?.as_ref())
-            .is_some_and(|entry| entry.policy.faults.rules().any(|fault| fault.id() == id))
+    /// Until when the fault called `id` holds on a scope: it may have been renewed since a request met it. Nothing when
+    /// it is no more.
+    pub(super) fn fault_until(&self, scope: ScopeId, id: &str) -> Option<WallTime> {
+        let at = usize::try_from(scope.0).ok()?;
+        let entry = self.entries.get(at)?.as_ref()?;
+        let mut faults = entry.policy.faults.rules();
+        faults.find_map(|fault| (fault.id() == id).then(|| fault.expires_at()))
     }
 
     /// Takes what is to be reported, sorted by service and route.

@@ -15,6 +15,7 @@ mod first_look;
 mod guarding;
 mod joining;
 mod judging;
+mod leasing;
 mod protecting;
 mod relieving;
 mod reporting;

@@ -59,6 +59,7 @@ pub(super) struct Place {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Wish {
     pub(super) part: Part,
+    /// When it goes on, unless the fault ends before.
     pub(super) due: Time,
     pub(super) ending: Option<FaultEnding>,
 }
@@ -124,11 +125,13 @@ impl Plane {
     /// Holds a part of an exchange back. False when too much is held already.
     pub(super) fn hold(&mut self, exchange: &mut Exchange, place: Place, wish: Wish) -> bool {
         let exchange: &mut ExchangeState = exchange;
+        let whose = (exchange.side, exchange.scope);
         let Some(fault) = &mut exchange.fault else {
             return false;
         };
         let Place { context, half, now } = place;
         let Wish { part, due, ending } = wish;
+        let ends = self.ends(whose, exchange.policy.faults.rule(fault.hit), now);
         // What is held for longer waits since it began to.
         let began = match fault.wait.take() {
             Some(wait) => {
@@ -138,17 +141,20 @@ impl Plane {
             None => now,
         };
         let state = Rc::new(Cell::new(HoldState::Waiting { due }));
-        let hold = Hold {
+        let mut hold = Hold {
             side: exchange.side,
             scope: exchange.scope,
             policy: Rc::clone(&exchange.policy),
             fault: fault.hit,
             half,
             part,
+            wanted: due,
             ending,
+            is_cut_short: false,
             is_grpc: exchange.is_grpc,
             state: Rc::clone(&state),
         };
+        let due = hold.end_by(ends);
         if !self.held.hold(context, due, hold) {
             self.trouble.delays_over_cap += 1;
             fault.waited += now.since(began);
@@ -162,6 +168,16 @@ impl Plane {
             state,
         });
         true
+    }
+
+    /// Lets what is held back wait for as long as its fault is in force: it may have been renewed, or be no more.
+    pub(super) fn renew_held(&mut self, now: Time) {
+        let mut held = core::mem::take(&mut self.held);
+        held.renew(|hold| {
+            let rule = hold.policy.faults.rule(hold.fault);
+            self.ends((hold.side, hold.scope), rule, now)
+        });
+        self.held = held;
     }
 
     /// Forgets that an exchange waits, and says how long it did in all.

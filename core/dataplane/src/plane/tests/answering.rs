@@ -5,13 +5,13 @@ use crate::fault::ActiveTotal;
 use sloop_model::{ExchangeSide, OwnVerdict};
 
 const REQUEST: ExchangeSide = ExchangeSide::Request;
-const RESPONSE: ExchangeSide = ExchangeSide::Response;
+pub(super) const RESPONSE: ExchangeSide = ExchangeSide::Response;
 
 fn fault(what: &str) -> String {
     lasting(what, 10_000)
 }
 
-fn lasting(what: &str, millis: u64) -> String {
+pub(super) fn lasting(what: &str, millis: u64) -> String {
     let expires_at_ms = WALL + millis;
     let fault = format!(
         r#""faults": [{{"id": "e", "share": 10000, {what}, "expires_at_ms": {expires_at_ms}}}]"#
@@ -27,7 +27,7 @@ fn on_response(what: &str) -> Bench {
 
 impl Bench {
     /// The response to the last request comes; what is changed in it is in `sent`.
-    fn respond(&mut self, exchange: &mut Exchange, is_end: bool, millis: u64) -> Struck {
+    pub(super) fn respond(&mut self, exchange: &mut Exchange, is_end: bool, millis: u64) -> Struck {
         let answer = Answer {
             context: self.context,
             is_end,
@@ -47,7 +47,7 @@ impl Bench {
     }
 
     /// So many bytes of a body are visible.
-    fn body(
+    pub(super) fn body(
         &mut self,
         exchange: &mut Exchange,
         half: ExchangeSide,
@@ -74,16 +74,16 @@ impl Bench {
     }
 
     /// What is let go at this time.
-    fn released(&mut self, millis: u64) -> Vec<(ExchangeSide, Release)> {
+    pub(super) fn released(&mut self, millis: u64) -> Vec<(ExchangeSide, Release)> {
         let released = self.plane.release(at(millis)).into_iter();
         released.map(|one| (one.half, one.release)).collect()
     }
 }
 
-const GO_ON: (ExchangeSide, Release) = (RESPONSE, Release::Continue);
+pub(super) const GO_ON: (ExchangeSide, Release) = (RESPONSE, Release::Continue);
 const RESET: (ExchangeSide, Release) = (RESPONSE, Release::End(FaultEnding::Reset));
 
-fn passes(keep: u64) -> BodyVerdict {
+pub(super) fn passes(keep: u64) -> BodyVerdict {
     BodyVerdict {
         keep,
         corrupt: None,
@@ -91,7 +91,7 @@ fn passes(keep: u64) -> BodyVerdict {
     }
 }
 
-fn is_held(keep: u64) -> BodyVerdict {
+pub(super) fn is_held(keep: u64) -> BodyVerdict {
     BodyVerdict {
         is_held: true,
         ..passes(keep)
