@@ -5,7 +5,8 @@
 //! the requests of all workers together, which Envoy counts in one gauge per
 //! filter; these are for one VM, which is one worker: to know of the others
 //! would take a call for each request that is touched. What a cap keeps out
-//! passes, is counted, and belongs to no arm.
+//! passes, and is counted. It stays in its arm: caps are reached when much is under way, and without those requests
+//! the arm would lack moments that its control arm has.
 
 use sloop_model::{ExperimentKey, FaultRule};
 

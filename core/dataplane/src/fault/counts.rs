@@ -1,9 +1,9 @@
 //! What happened in the arms of experiments, counted apart.
 //!
-//! A request that a fault touched, here or where it is injected, counts in that experiment alone, in the arm
-//! of the fault; one that no fault touched counts in the control arm of each
-//! experiment that drew it so. Both arms of an experiment are then free of what other
-//! experiments do, and can be compared. The untouched are the rest of the scope.
+//! A request that one fault drew, whether it is injected here, elsewhere, or not at all since a cap was reached, counts
+//! in that experiment alone, in the arm of the fault; one that no fault drew counts in the control arm of each
+//! experiment that drew it so; one that faults of several experiments drew counts in no arm. Both arms of an experiment are then
+//! free of what other experiments do, lack the same requests, and can be compared. The untouched are the rest of the scope.
 
 use sloop_model::{Arm, DimensionValue, ExperimentKey, LatencyCounts, Outcome};
 

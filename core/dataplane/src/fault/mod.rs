@@ -7,7 +7,7 @@
 //! 1. [`Faults::choose`] draws the arm of a request in each rule: two mixing
 //!    functions and a comparison per rule, nothing else for those untouched. Only what is drawn
 //!    is asked whether the rule reaches it and is still in force.
-//! 2. The first rule that chooses a request wins; [`Active`] may keep it out.
+//! 2. The first rule that chooses a request wins; [`Active`] may keep the fault from it, but not the request from its arm.
 //! 3. [`Faults::injection`] says what happens: change headers, hold back, then end
 //!    the exchange, or spoil its body by a [`BodyPlan`].
 //! 4. [`Faults::counted`] says where the request counts when it is over ([`ArmCounts`]).
@@ -80,6 +80,8 @@ pub struct Choice {
     controls: u16,
     /// Position of the first rule that does nothing here but drew it for the fault, as a bit.
     observed: u16,
+    /// Whether faults of several experiments drew it.
+    is_disputed: bool,
 }
 
 /// A fault that chose a request.
@@ -129,12 +131,6 @@ impl Choice {
     pub const fn is_untouched(&self) -> bool {
         self.hit.is_none() && self.controls | self.observed == 0
     }
-
-    /// What remains when the fault was kept out by a cap: nothing, since the request is in no arm as it should be.
-    #[must_use]
-    pub fn kept_out(self) -> Self {
-        Self::default()
-    }
 }
 
 impl Injection<'_> {
@@ -174,33 +170,39 @@ impl Faults {
     }
 
     /// Chooses for a request. `wall` is asked for the time only when something was drawn.
+    ///
+    /// What a fault touches, here or at another hop, is no control of another, so the control arm of an
+    /// experiment lacks the requests that faults of others drew. Its other arm must lack the same ones, or the two would not
+    /// be alike: what several faults drew meets the first of them, and counts in no arm.
     #[must_use]
     pub fn choose(&self, facts: &Facts<'_>, wall: impl Fn() -> WallTime) -> Choice {
         let mut choice = Choice::default();
+        let mut touching = None;
         for (position, rule) in self.rules.iter().enumerate() {
             let (word, arm) = rule.arm(facts);
-            if arm == Arm::Untouched || !rule.holds(facts, (word, arm), &wall) {
+            if arm == Arm::Untouched || !rule.holds(facts, word, &wall) {
                 continue;
             }
-            match (arm, rule.does_nothing) {
-                (Arm::Fault, false) => {
-                    return Choice {
-                        hit: Some(Hit { position, word }),
-                        ..Choice::default()
-                    };
+            match arm {
+                Arm::Fault => {
+                    choice.is_disputed |= *touching.get_or_insert(rule.key) != rule.key;
+                    if !rule.does_nothing {
+                        choice.hit = choice.hit.or(Some(Hit { position, word }));
+                    } else if choice.observed == 0 {
+                        choice.observed = 1 << position;
+                    }
                 }
-                // Where faults are injected the first one has it, too.
-                (Arm::Fault, true) if choice.observed == 0 => choice.observed = 1 << position,
-                (Arm::Fault, true) => {}
                 // Of an experiment that has several rules here, a request is in one arm, and once.
-                (Arm::Control, _) if self.has_control(choice.controls, rule.key) => {}
-                (Arm::Control, _) => choice.controls |= 1 << position,
-                (Arm::Untouched, _) => {}
+                Arm::Control if self.has_control(choice.controls, rule.key) => {}
+                Arm::Control => choice.controls |= 1 << position,
+                Arm::Untouched => {}
             }
         }
-        if choice.observed != 0 {
-            // What one fault touches is no control of another.
+        if touching.is_some() {
             choice.controls = 0;
+        }
+        if choice.is_disputed || choice.hit.is_some() {
+            choice.observed = 0;
         }
         choice
     }
@@ -259,7 +261,7 @@ impl Faults {
     /// The arms in which a request is counted: of experiments that compare something.
     pub fn counted(&self, choice: Choice) -> impl Iterator<Item = (ExperimentKey, Arm)> {
         self.drawn(choice)
-            .filter(|(compiled, _)| compiled.rule.is_experiment())
+            .filter(move |(compiled, _)| compiled.rule.is_experiment() && !choice.is_disputed)
             .map(|(compiled, arm)| (compiled.key, arm))
     }
 
@@ -311,17 +313,12 @@ impl Compiled {
     ///
     /// Not inlined: it would then be worked out ahead, for requests that are not drawn as well.
     #[inline(never)]
-    fn holds(
-        &self,
-        facts: &Facts<'_>,
-        (word, arm): (u64, Arm),
-        wall: &impl Fn() -> WallTime,
-    ) -> bool {
-        self.reaches(facts, word, arm) && wall() < self.rule.expires_at()
+    fn holds(&self, facts: &Facts<'_>, word: u64, wall: &impl Fn() -> WallTime) -> bool {
+        self.reaches(facts, word) && wall() < self.rule.expires_at()
     }
 
-    /// Whether the rule is about a request that it has drawn.
-    fn reaches(&self, facts: &Facts<'_>, word: u64, arm: Arm) -> bool {
+    /// Whether the rule is about a request that it has drawn. The control arm lacks whom the other arm lacks: who asks for nothing.
+    fn reaches(&self, facts: &Facts<'_>, word: u64) -> bool {
         let reach = self.rule.reach();
         let is_named = |names: &[String], name: &[u8]| {
             names.is_empty() || names.iter().any(|known| known.as_bytes() == name)
@@ -332,8 +329,7 @@ impl Compiled {
                 let request = facts.request;
                 request.is_some_and(|request| rules.find(request).is_some())
             });
-        let is_asked = self.rule.effect().is_asked && arm == Arm::Fault;
-        fits && (!is_asked
+        fits && (!self.rule.effect().is_asked
             || facts
                 .request
                 .is_some_and(|request| !Asked::read(request, word, self.rule.share()).is_nothing()))

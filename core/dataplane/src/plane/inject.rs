@@ -57,17 +57,14 @@ impl Plane {
         let injection = choice
             .hit()
             .and_then(|hit| policy.faults.injection(hit, Some(arrival.request)));
-        if let Some(injection) = &injection
-            && !self.has_room(exchange, injection)
-        {
-            exchange.choice = choice.kept_out();
-            return Verdict::Pass;
-        }
         exchange.choice = choice;
         context.said.arms = policy.faults.arms(choice, &context.said.arms);
         let (Some(hit), Some(injection)) = (choice.hit(), injection) else {
             return Verdict::Pass;
         };
+        if !self.has_room(exchange, &injection) {
+            return Verdict::Pass;
+        }
         exchange.reasons = exchange.reasons.and(Reasons::FAULT);
         let mut fault = Box::new(UnderFault::new(hit));
         fault.awaits_response = injection.on == ExchangeSide::Response;
@@ -120,10 +117,10 @@ impl Plane {
 
 /// Writes the headers that a fault on the request changes.
 pub(super) fn change_headers(exchange: &Exchange, write: &mut impl FnMut(HeaderWrite<'_>)) {
-    let Some(hit) = exchange.choice.hit() else {
+    let Some(fault) = &exchange.fault else {
         return;
     };
-    let Some(injection) = exchange.policy.faults.injection(hit, None) else {
+    let Some(injection) = exchange.policy.faults.injection(fault.hit, None) else {
         return;
     };
     if injection.on == ExchangeSide::Request {

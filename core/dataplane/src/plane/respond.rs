@@ -63,8 +63,7 @@ impl Plane {
         let is_kept_out = is_wanted && injection.delay.is_some() && self.held.is_full();
         self.trouble.delays_over_cap += u64::from(is_kept_out);
         if is_kept_out || !is_wanted {
-            // Whom nothing was done to is in no arm.
-            exchange.choice = exchange.choice.kept_out();
+            // It stays in its arm, as the requests do that it is compared with.
             return Struck::Pass;
         }
         change_headers(&injection, &mut write);

@@ -43,6 +43,22 @@ fn who_asks_for_nothing_gets_nothing() {
 }
 
 #[test]
+fn who_asks_for_nothing_is_in_no_arm() {
+    let rules = faults(&[named("a", 0, r#"{"by_header": true, "control": 10000}"#)]);
+    let counted = |headers: &[(&str, &[u8])]| {
+        with_request(headers, |request| {
+            let facts = Facts {
+                request: Some(request),
+                ..facts(1)
+            };
+            rules.counted(rules.choose(&facts, || wall(1))).count()
+        })
+    };
+    assert_eq!(counted(&[(ABORT.0, b"503")]), 1);
+    assert_eq!(counted(&[("x-other", b"503")]), 0);
+}
+
+#[test]
 fn a_percentage_is_of_all_requests_and_at_most_that_of_the_rule() {
     let count = |share, percentage| {
         let headers = [

@@ -110,12 +110,59 @@ fn who_is_touched_is_compared_in_that_experiment_alone() {
         counted(std::slice::from_ref(&control)),
         [(of("c"), Arm::Control)]
     );
-    // Hops that inject nothing count as the one does that injects: the first fault has the request to itself.
     let watched = |id| named(id, 9_999, r#"{"control": 1}"#);
     assert_eq!(
-        counted(&[control.clone(), watched("g"), watched("h"), control]),
+        counted(&[control.clone(), watched("g"), control.clone()]),
         [(of("g"), Arm::Fault)]
     );
+    // What two faults drew would be missing in the control arm of either, at every hop.
+    assert_eq!(counted(&[control, watched("g"), watched("h")]), []);
+}
+
+/// The second fault is for one caller of two. Without it, both arms of the first have as many requests of either.
+#[test]
+fn both_arms_lack_what_another_fault_drew() {
+    for does in [r#""reset": true, "#, ""] {
+        let first = named(
+            "f",
+            3_000,
+            &format!(r#"{{{does} "control": 3000, "seed": 1}}"#),
+        );
+        let second = named(
+            "g",
+            8_000,
+            &format!(r#"{{{does} "control": 2000, "seed": 2, "caller": ["shop"]}}"#),
+        );
+        let rules = faults(&[first, second]);
+        let mut counts = std::collections::BTreeMap::new();
+        for low in 1..=20_000 {
+            let caller: &[u8] = if low % 2 == 0 { b"shop" } else { b"cart" };
+            let choice = rules.choose(
+                &Facts {
+                    caller,
+                    ..facts(low)
+                },
+                || wall(1),
+            );
+            for (key, arm) in rules.counted(choice) {
+                *counts.entry((key, arm, caller)).or_insert(0_i32) += 1;
+            }
+        }
+        let of = |id, arm, caller| counts.get(&(ExperimentKey::of(id), arm, caller)).copied();
+        // Of 10,000 requests of each caller.
+        for (id, caller, fault, control) in [
+            ("f", b"cart".as_slice(), 3_000, 3_000),
+            ("f", b"shop", 600, 600),
+            ("g", b"shop", 5_600, 1_400),
+        ] {
+            for (arm, expected) in [(Arm::Fault, fault), (Arm::Control, control)] {
+                let count: i32 = of(id, arm, caller).unwrap();
+                let off = (count - expected).abs();
+                assert!(off < 200, "{does}{id} {arm:?} {caller:?}: {count}");
+            }
+        }
+        assert_eq!(of("g", Arm::Fault, b"cart"), None);
+    }
 }
 
 /// As for a delay of some requests and an abort of others, compared with the same ones.
@@ -132,13 +179,4 @@ fn several_rules_of_one_experiment_count_a_request_once() {
     let rules = faults(&[over, control("c")]);
     let choice = rules.choose(&facts(1), || wall(1));
     assert_eq!(rules.counted(choice).count(), 1);
-}
-
-#[test]
-fn who_was_kept_out_by_a_cap_is_in_no_arm() {
-    let rules = faults(&[named("g", 9_000, r#"{"reset": true, "control": 1000}"#)]);
-    let choice = rules.choose(&facts(1), || wall(1));
-    assert!(choice.hit().is_some());
-    assert_eq!(rules.counted(choice.kept_out()).count(), 0);
-    assert!(choice.kept_out().is_untouched());
 }
