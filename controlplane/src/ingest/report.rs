@@ -287,7 +287,8 @@ fn arm_counts(delta: wire::ArmDelta) -> Option<ArmCounts> {
 }
 
 fn arm_caller(delta: wire::ArmCaller) -> Option<ArmCaller> {
-    let pairs = delta.objectives.chunks(2).map(|pair| match pair {
+    let pairs = delta.objectives.chunks(2).take(OBJECTIVES_MAX);
+    let pairs = pairs.map(|pair| match pair {
         [total, good] => (*total, *good),
         // Trailing zeros are left out.
         [total, ..] => (*total, 0),

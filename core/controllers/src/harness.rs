@@ -152,6 +152,9 @@ impl Controllers {
                 }));
         }
         world.end_step();
+        let experiments = self.slot::<Chaos>();
+        let experiments = experiments.iter().flat_map(|slot| slot.intents.values());
+        world.want_arms(experiments.filter_map(|(_, memory)| memory.wanted_arms()));
         step.wake_at = step
             .decisions
             .iter()

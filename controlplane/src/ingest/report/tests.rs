@@ -189,11 +189,17 @@ fn objectives_that_no_filter_can_have_are_left_out() {
     many.arms = vec![wire::ArmDelta {
         arm: wire::Arm::Fault.into(),
         objectives,
+        callers: vec![wire::ArmCaller {
+            value: "cart".to_owned(),
+            objectives: vec![1; 40_000],
+        }],
         ..wire::ArmDelta::default()
     }];
     let report = Report::try_from(request(vec![many])).unwrap();
     assert_eq!(report.scopes[0].objectives.len(), OBJECTIVES_MAX);
-    assert_eq!(report.scopes[0].arms[0].objectives.len(), OBJECTIVES_MAX);
+    let arm = &report.scopes[0].arms[0];
+    assert_eq!(arm.objectives.len(), OBJECTIVES_MAX);
+    assert_eq!(arm.callers[0].objectives.len(), OBJECTIVES_MAX);
 }
 
 #[test]

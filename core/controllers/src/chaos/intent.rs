@@ -4,7 +4,8 @@ use core::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use sloop_model::{
-    ArmShares, FaultRule, InvalidArmShares, ServiceName, Share, Side, SloName, WallTime,
+    ArmShares, FaultRule, FaultWritten, InvalidArmShares, ServiceName, Share, Side, SloName,
+    WallTime,
 };
 
 use crate::{RouteSelector, Speed};
@@ -58,6 +59,33 @@ pub struct ChaosSpec {
     /// The run that is due then only says what it would take, or why it may not begin: no request meets a fault.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trial_at: Option<WallTime>,
+}
+
+impl ChaosSpec {
+    /// The first field in which it is another experiment than `before`; nothing in what only says when it runs.
+    pub(super) fn changed_since(&self, before: &Self) -> Option<&'static str> {
+        // Id and expiry of a fault mean nothing.
+        let rule = |fault: &FaultRule| FaultWritten {
+            id: String::new(),
+            expires_at_ms: WallTime::default(),
+            ..fault.clone().into()
+        };
+        let faults = |spec: &Self| spec.faults.iter().map(rule).collect::<Vec<_>>();
+        let fields = [
+            ("hypothesis", self.hypothesis != before.hypothesis),
+            ("faults", faults(self) != faults(before)),
+            ("targets", self.targets != before.targets),
+            ("choose", self.choose != before.choose),
+            ("control", self.control != before.control),
+            ("lasting_ms", self.lasting_ms != before.lasting_ms),
+            ("budget", self.budget != before.budget),
+            ("abort", self.abort != before.abort),
+            ("ends", self.ends != before.ends),
+            ("seed", self.seed != before.seed),
+        ];
+        let mut changed = fields.into_iter().filter(|(_, is_changed)| *is_changed);
+        changed.next().map(|(field, _)| field)
+    }
 }
 
 /// An objective that must hold although the fault is there.
@@ -158,6 +186,15 @@ pub enum InvalidExperiment {
         /// As given.
         given: u32,
     },
+    /// What requests ask for cannot be compared where they do not ask.
+    #[error(
+        "faults[{index}].by_header is true; in an experiment it must be left out: who asks for a fault is not drawn, and where the \
+             hypothesis is judged nobody knows who asked"
+    )]
+    Asked {
+        /// Which fault.
+        index: usize,
+    },
     /// A fault without an effect is no experiment.
     #[error("faults[{index}] does nothing")]
     Nothing {
@@ -191,6 +228,7 @@ impl InvalidExperiment {
             Self::Arms { .. }
             | Self::NoShare { .. }
             | Self::Blast { .. }
+            | Self::Asked { .. }
             | Self::Nothing { .. } => "faults",
         }
     }
@@ -305,6 +343,9 @@ impl TryFrom<ChaosSpec> for ChaosIntent {
                 .map_err(|source| InvalidExperiment::Arms { index, source })?;
             if fault.share() == Share::NONE {
                 return Err(InvalidExperiment::NoShare { index });
+            }
+            if fault.effect().is_asked {
+                return Err(InvalidExperiment::Asked { index });
             }
             if fault.effect().is_nothing() {
                 return Err(InvalidExperiment::Nothing { index });

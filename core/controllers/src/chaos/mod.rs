@@ -11,8 +11,9 @@
 //!   the sidecars, no other experiment runs, every sidecar can do what it asks, and there is traffic enough to decide within the time. It waits a minute for that.
 //! - **Running**: each fault has an arm and a control arm of requests, drawn from trace id and seed, so that both live through the
 //!   same seconds. The same arms are counted where the hypothesis is judged, also where nothing is injected: there the rule has
-//!   no effect. All requests of an arm count, whether or not they came to meet the fault ("intention to treat").
-//! - It ends within one step of: an order to stop, an open breaker, an objective that burns, a change on its way, its budget spent, too much
+//!   no effect. All requests of an arm count, whether or not they came to meet the fault ("intention to treat"): also those
+//!   that a cap kept it from. What two faults drew counts in no arm, or control arms alone would lack it.
+//! - It ends within one step of: an order to stop, a change of its document, an open breaker, an objective that burns, a change on its way, its budget spent, too much
 //!   bad in an arm, readings that cease, a verdict, or its time.
 //! - **Draining**: faults are withdrawn, the last reports come in.
 //!
@@ -55,6 +56,7 @@ use serde::{Deserialize, Serialize};
 use sloop_model::WallTime;
 
 use crate::lease::EXPERIMENTS;
+use crate::world::WantedArms;
 use crate::{Controller, Decision, Signal, Stage, World};
 use run::Run;
 
@@ -93,7 +95,7 @@ impl Controller for Chaos {
             return idle(intent.spec(), before, now);
         };
         run.step(intent, world);
-        decide(intent.spec(), run, now)
+        decide(run.spec(intent), run, now)
     }
 }
 
@@ -103,10 +105,15 @@ impl ChaosMemory {
         self.run.as_ref().map(|run| (run.due_at, run.phase))
     }
 
+    /// What the newest run wants to know of its arms, if it goes on.
+    pub(crate) fn wanted_arms(&self) -> Option<WantedArms> {
+        self.run.as_ref()?.wanted_arms()
+    }
+
     /// What people see of the newest run, if there was one.
     pub(crate) fn status(&self, intent: &ChaosIntent, world: &World) -> Option<ExperimentStatus> {
         let run = self.run.as_ref()?;
-        Some(run.status(intent.spec(), world))
+        Some(run.status(run.spec(intent), world))
     }
 }
 

@@ -1,5 +1,6 @@
 //! One run of an experiment: from when it is due until its result stands.
 
+mod learning;
 mod shown;
 mod trial;
 
@@ -11,7 +12,7 @@ use sloop_model::{ObjectiveId, Scope, WallTime};
 
 use super::able::unable;
 use super::comparison::{Comparison, POINTS_MAX};
-use super::intent::{ChaosIntent, ChaosSpec, Ends};
+use super::intent::{ChaosIntent, ChaosSpec, ChaosTarget, Ends};
 use super::preflight::{self, Ready};
 use super::stats::{ALPHA, discoveries};
 use super::status::{
@@ -21,6 +22,7 @@ use super::suggest::{Shadow, shadows};
 use super::targets::{chosen, key, rule_id};
 use crate::World;
 use crate::words::{Length, Percent};
+use crate::world::WantedArms;
 use trial::expected;
 
 /// What is remembered of a run.
@@ -30,6 +32,9 @@ pub(super) struct Run {
     pub(super) due_at: WallTime,
     /// When it was first looked at.
     begun_at: WallTime,
+    /// The experiment as it was when faults began: what was counted is about that one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    spec: Option<ChaosSpec>,
     pub(super) phase: ExperimentPhase,
     pub(super) started_at: Option<WallTime>,
     ended_at: Option<WallTime>,
@@ -42,6 +47,9 @@ pub(super) struct Run {
     seen: Vec<u64>,
     /// Requests that met each fault on its targets.
     met: Vec<u64>,
+    /// Blocks that were there and could not be kept.
+    #[serde(default)]
+    lost: u64,
     /// When the newest block was seen.
     heard_at: WallTime,
     comparisons: Vec<Comparison>,
@@ -74,6 +82,7 @@ impl Run {
         Self {
             due_at,
             begun_at: now,
+            spec: None,
             phase: ExperimentPhase::Preflight,
             started_at: None,
             ended_at: None,
@@ -83,6 +92,7 @@ impl Run {
             plan: None,
             seen: Vec::new(),
             met: Vec::new(),
+            lost: 0,
             heard_at: now,
             comparisons: Vec::new(),
             budgets: Vec::new(),
@@ -122,20 +132,29 @@ impl Run {
                 Err(why) => self.refuse(now, format!("it did not begin: {why}")),
             },
             ExperimentPhase::Running => {
-                self.learn(intent.spec(), world, false);
-                match self.reason_to_abort(intent.spec(), world) {
+                let spec = self.spec(intent).clone();
+                self.learn(&spec, world, false);
+                let changed = intent.spec().changed_since(&spec);
+                let changed = changed.map(|field| format!("{field} of it was changed"));
+                match changed.or_else(|| self.reason_to_abort(&spec, world)) {
                     Some(why) => self.end(now, why),
-                    None => self.end_when_due(intent.spec(), now),
+                    None => self.end_when_due(&spec, now),
                 }
             }
             ExperimentPhase::Draining => {
-                self.learn(intent.spec(), world, false);
+                let spec = self.spec(intent).clone();
+                self.learn(&spec, world, false);
                 if self.ended_at.is_none_or(|at| DRAIN <= now.since(at)) {
-                    self.conclude(intent.spec(), world);
+                    self.conclude(&spec, world);
                 }
             }
             ExperimentPhase::Over => {}
         }
+    }
+
+    /// The experiment as it was when faults began, or as it is if they did not.
+    pub(super) fn spec<'a>(&'a self, intent: &'a ChaosIntent) -> &'a ChaosSpec {
+        self.spec.as_ref().unwrap_or(intent.spec())
     }
 
     /// The scopes that hypotheses are about.
@@ -143,11 +162,24 @@ impl Run {
         self.scopes.iter().cloned().collect()
     }
 
+    /// What it wants to know of its arms; nothing before faults begin and when it is over.
+    pub(super) fn wanted_arms(&self) -> Option<WantedArms> {
+        let spec = self.spec.as_ref()?;
+        if self.phase == ExperimentPhase::Over {
+            return None;
+        }
+        let targets = chosen(spec).into_iter().map(ChaosTarget::scope);
+        Some(WantedArms {
+            experiments: (0..spec.faults.len()).map(|it| key(spec, it)).collect(),
+            scopes: targets.chain(self.watched()).collect(),
+        })
+    }
+
     fn start(&mut self, spec: &ChaosSpec, ready: Ready, world: &World) {
         let now = world.now();
-        let newest = |index| world.arm_blocks(key(spec, index), 0).last();
+        self.spec = Some(spec.clone());
         self.seen = (0..spec.faults.len())
-            .map(|index| newest(index).map_or(0, |block| block.number))
+            .map(|index| world.newest_arm_block(key(spec, index)))
             .collect();
         self.met = vec![0; spec.faults.len()];
         for known in ready.known {
@@ -174,42 +206,6 @@ impl Run {
         self.tell(now, format!("faults begin; {expected}"));
     }
 
-    /// Takes in what was reported since the last step.
-    fn learn(&mut self, spec: &ChaosSpec, world: &World, is_last: bool) {
-        let started_at = self.started_at.unwrap_or(world.now());
-        let width = point_ms(spec);
-        let targets = chosen(spec);
-        for (fault, (seen, met)) in self.seen.iter_mut().zip(&mut self.met).enumerate() {
-            for block in world.arm_blocks(key(spec, fault), *seen) {
-                *seen = block.number;
-                if targets.iter().any(|target| target.includes(&block.scope)) {
-                    let faulted = block.fault.as_ref();
-                    *met = met.saturating_add(faulted.map_or(0, |arm| arm.requests));
-                }
-                self.heard_at = self.heard_at.max(block.at);
-                let elapsed = block.at.since(started_at).as_millis();
-                let point = u64::try_from(elapsed).unwrap_or(u64::MAX) / width;
-                let here = self.comparisons.iter_mut().filter(|one| one.fault == fault);
-                for comparison in here {
-                    comparison.take(block, point);
-                }
-            }
-        }
-        for comparison in &mut self.comparisons {
-            comparison.settle(is_last);
-        }
-        for budget in &mut self.budgets {
-            let about = self
-                .comparisons
-                .iter()
-                .filter(|one| one.objective == budget.objective);
-            budget.spent = about.map(Comparison::spent).sum();
-        }
-        if self.phase == ExperimentPhase::Running {
-            self.because = self.progress(spec, world.now());
-        }
-    }
-
     /// Why faults must end now, whatever is known.
     fn reason_to_abort(&self, spec: &ChaosSpec, world: &World) -> Option<String> {
         let now = world.now();
@@ -231,6 +227,12 @@ impl Run {
         }
         if let Some(other) = world.experimenting_before(&spec.name, started_at) {
             return Some(format!("the experiment {other} began before it"));
+        }
+        if 0 < self.lost {
+            return Some(format!(
+                "not enough is known: {} reports on its arms could not be kept, and what they said that was bad is missing",
+                self.lost
+            ));
         }
         #[expect(clippy::cast_precision_loss, reason = "counts below 2^52")]
         let is_spent = |budget: &&BudgetSpent| budget.cap <= budget.spent as f64;

@@ -630,6 +630,10 @@ fn what_cannot_work_is_refused_with_field_and_bound() {
             json!({"faults": [{"id": "x", "share": 1, "control": 1, "expires_at_ms": 0}]}),
             "faults[0] does nothing",
         ),
+        (
+            json!({"faults": [{"id": "x", "share": 1, "by_header": true, "expires_at_ms": 0}]}),
+            "faults[0].by_header is true; in an experiment it must be left out",
+        ),
         (json!({"schedule": {"at": []}}), "schedule has 0"),
         (json!({"nonsense": 1}), "unknown field"),
     ] {

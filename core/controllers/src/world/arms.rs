@@ -2,16 +2,22 @@
 //!
 //! A block is what one VM saw in one interval on one scope, both arms side by
 //! side: whatever else happened there and then happened to both. Blocks are kept until
-//! every controller has stepped over them, and numbered, so that each is taken once.
+//! every controller has stepped over them, and numbered, so that each is taken once, and who takes them sees when some are missing.
+//!
+//! Only what a run asks for is kept ([`World::want_arms`]): its experiments, on its targets and where its hypotheses are judged,
+//! and of objectives only what may count ([`super::sources`]). A sidecar that may report on one service says nothing by it
+//! about experiments on others.
 
 use core::time::Duration;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use sloop_model::{Arm, ExperimentKey, Scope, WallTime};
+use sloop_model::{Arm, ExperimentKey, RouteName, Scope, WallTime};
 
+use super::Counted;
+use super::sources::Sources;
 use crate::budget::SeenBy;
 use crate::observation::ScopeCounts;
-use crate::{ArmCounts, World};
+use crate::{ArmCaller, ArmCounts, ObjectiveCounts, World};
 
 /// What one VM saw in one interval on one scope of both arms of an experiment.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,29 +38,41 @@ pub struct ArmBlock {
     pub control: Option<ArmCounts>,
 }
 
-/// The newest blocks of all experiments.
+/// What a run wants to know of its arms.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct WantedArms {
+    /// One for each of its faults.
+    pub(crate) experiments: Vec<ExperimentKey>,
+    /// Where its faults are, and where its hypotheses are judged. One for any route stands for all.
+    pub(crate) scopes: BTreeSet<Scope>,
+}
+
+/// The newest blocks of all experiments that are wanted.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Blocks {
     experiments: BTreeMap<ExperimentKey, Series>,
+    /// What all blocks take, about.
+    bytes: usize,
 }
 
 #[derive(Clone, Debug, Default)]
 struct Series {
+    scopes: BTreeSet<Scope>,
     blocks: VecDeque<ArmBlock>,
     count: u64,
 }
 
-/// Experiments that are remembered: many more than may run. A filter that reports others is not believed.
+/// Experiments that are wanted at a time: of eight runs, where one goes on and others drain. More have no arms.
 const EXPERIMENTS_MAX: usize = 32;
-/// Blocks of one experiment: a thousand sidecars report eight scopes between two steps. Older ones
-/// make room, and whoever counts numbers sees that they are missing.
-const BLOCKS_MAX: usize = 8_192;
-/// Steps are at most a second apart; what is older than a minute was seen by all.
+/// What the blocks between two steps may take: a thousand sidecars that report on sixteen scopes take half. Older ones
+/// make room, and whoever takes them sees that they are missing.
+const BYTES_MAX: usize = 64 << 20;
+/// Steps are at most a second apart; what is older than a minute is for nobody: somebody else steps.
 const KEPT: Duration = Duration::from_secs(60);
 
 impl Blocks {
-    /// Adds what a VM saw. Of an arm that is there twice the first counts.
-    pub(super) fn add(&mut self, seen_by: SeenBy<'_>, counts: &ScopeCounts) {
+    /// Adds what a VM saw, as far as it is wanted. Of an arm that is there twice the first counts.
+    fn add(&mut self, seen_by: SeenBy<'_>, counts: &ScopeCounts, sources: &Sources) {
         let mut pairs: BTreeMap<ExperimentKey, [Option<&ArmCounts>; 2]> = BTreeMap::new();
         for arm in counts.arms.iter().take(ScopeCounts::ARMS_MAX) {
             let [fault, control] = pairs.entry(arm.experiment).or_default();
@@ -65,140 +83,144 @@ impl Blocks {
             };
         }
         for (experiment, [fault, control]) in pairs {
-            let is_known = self.experiments.contains_key(&experiment);
-            if !is_known && EXPERIMENTS_MAX <= self.experiments.len() {
+            let series = self.experiments.get_mut(&experiment);
+            let Some(series) = series.filter(|series| series.wants(&counts.scope)) else {
                 continue;
-            }
-            let series = self.experiments.entry(experiment).or_default();
-            series.count += 1;
-            if BLOCKS_MAX <= series.blocks.len() {
-                series.blocks.pop_front();
-            }
-            series.blocks.push_back(ArmBlock {
+            };
+            let may_count = |objective: &ObjectiveCounts| {
+                sources.may_count(Counted {
+                    objective: &objective.id,
+                    scope: &counts.scope,
+                    service: seen_by.service,
+                })
+            };
+            let taken = |arm: Option<&ArmCounts>| arm.map(|arm| countable(arm, may_count));
+            series.count = series.count.saturating_add(1);
+            let block = ArmBlock {
                 number: series.count,
                 at: seen_by.to,
                 node: seen_by.node.to_owned(),
                 service: seen_by.service.to_owned(),
                 scope: counts.scope.clone(),
-                fault: fault.cloned(),
-                control: control.cloned(),
-            });
+                fault: taken(fault),
+                control: taken(control),
+            };
+            self.bytes += block.bytes();
+            series.blocks.push_back(block);
+            while BYTES_MAX < self.bytes
+                && let Some(oldest) = series.blocks.pop_front()
+            {
+                self.bytes = self.bytes.saturating_sub(oldest.bytes());
+            }
         }
     }
 
-    /// The blocks of an experiment after the one with the number `seen`, as far as they are kept.
-    pub(super) fn after(
-        &self,
-        experiment: ExperimentKey,
-        seen: u64,
-    ) -> impl Iterator<Item = &ArmBlock> {
-        self.experiments
-            .get(&experiment)
-            .into_iter()
-            .flat_map(|series| &series.blocks)
-            .filter(move |block| seen < block.number)
+    /// Takes in exactly these from here on, and forgets what was seen.
+    fn want(&mut self, wanted: impl Iterator<Item = WantedArms>) {
+        let mut before = core::mem::take(&mut self.experiments);
+        self.bytes = 0;
+        for run in wanted {
+            for experiment in run.experiments {
+                if self.experiments.len() < EXPERIMENTS_MAX {
+                    let known = before.remove(&experiment);
+                    let series = Series {
+                        scopes: run.scopes.clone(),
+                        blocks: VecDeque::new(),
+                        count: known.map_or(0, |series| series.count),
+                    };
+                    self.experiments.insert(experiment, series);
+                }
+            }
+        }
     }
 
-    /// Forgets what all have seen, and experiments of which nothing is left.
+    /// Forgets what nobody took.
     pub(super) fn forget(&mut self, now: WallTime) {
         let is_kept = |block: &ArmBlock| block.at <= now && now.since(block.at) <= KEPT;
-        self.experiments.retain(|_, series| {
+        for series in self.experiments.values_mut() {
             series.blocks.retain(is_kept);
-            !series.blocks.is_empty()
-        });
+        }
+        let blocks = self.experiments.values().flat_map(|one| &one.blocks);
+        self.bytes = blocks.map(ArmBlock::bytes).sum();
     }
 }
 
+impl Series {
+    fn wants(&self, scope: &Scope) -> bool {
+        self.scopes.contains(scope)
+            || self.scopes.contains(&Scope {
+                route: RouteName::any(),
+                ..scope.clone()
+            })
+    }
+}
+
+impl ArmBlock {
+    /// About what it takes in memory.
+    fn bytes(&self) -> usize {
+        let arms = self.fault.iter().chain(&self.control);
+        let of_arm = |arm: &ArmCounts| {
+            let callers = arm.callers.iter().map(|one| {
+                size_of::<ArmCaller>()
+                    + one.caller.as_str().len()
+                    + size_of_val(one.objectives.as_slice())
+            });
+            size_of_val(arm.latency.as_slice())
+                + arm.objectives.len() * (size_of::<ObjectiveCounts>() + NAME_BYTES)
+                + callers.sum::<usize>()
+        };
+        size_of::<Self>()
+            + self.node.len()
+            + self.service.len()
+            + 2 * NAME_BYTES
+            + arms.map(of_arm).sum::<usize>()
+    }
+}
+
+/// A name of a service, route or SLO has seldom more, with what its memory takes besides.
+const NAME_BYTES: usize = 64;
+
+/// An arm in which nothing is counted for the objectives that do not count there: each has its place, by which callers are counted.
+fn countable(arm: &ArmCounts, may_count: impl Fn(&ObjectiveCounts) -> bool) -> ArmCounts {
+    let mut arm = arm.clone();
+    for objective in &mut arm.objectives {
+        if !may_count(objective) {
+            (objective.total, objective.good) = (0, 0);
+        }
+    }
+    arm
+}
+
 impl World {
-    /// What ended in the arms of an experiment after the block with the number `seen`, oldest first.
+    /// Takes in the arms of exactly these experiments from here on, and forgets the blocks that are there: call it when every
+    /// controller has stepped over them.
+    pub(crate) fn want_arms(&mut self, wanted: impl Iterator<Item = WantedArms>) {
+        self.arms.want(wanted);
+    }
+
+    /// Adds what a VM saw of arms on a scope.
+    pub(super) fn observe_arms(&mut self, seen_by: SeenBy<'_>, counts: &ScopeCounts) {
+        self.arms.add(seen_by, counts, &self.sources);
+    }
+
+    /// What ended in the arms of an experiment after the block with the number `seen` and since the last step, oldest first.
     pub fn arm_blocks(
         &self,
         experiment: ExperimentKey,
         seen: u64,
     ) -> impl Iterator<Item = &ArmBlock> {
-        self.arms.after(experiment, seen)
+        let series = self.arms.experiments.get(&experiment);
+        let blocks = series.into_iter().flat_map(|series| &series.blocks);
+        blocks.filter(move |block| seen < block.number)
+    }
+
+    /// The number of the newest block of an experiment, whether or not it could be kept; 0 when there was none.
+    #[must_use]
+    pub fn newest_arm_block(&self, experiment: ExperimentKey) -> u64 {
+        let series = self.arms.experiments.get(&experiment);
+        series.map_or(0, |series| series.count)
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use sloop_model::{Outcome, RouteName, ServiceName, Side};
-
-    use super::*;
-
-    fn arm(experiment: &str, arm: Arm, requests: u64) -> ArmCounts {
-        ArmCounts {
-            experiment: ExperimentKey::of(experiment),
-            arm,
-            requests,
-            outcomes: [0; Outcome::ALL.len()],
-            objectives: Vec::new(),
-            latency: Vec::new(),
-            retries: 0,
-            callers: Vec::new(),
-        }
-    }
-
-    fn counts(arms: Vec<ArmCounts>) -> ScopeCounts {
-        ScopeCounts {
-            arms,
-            ..ScopeCounts::nothing(Scope {
-                service: ServiceName::try_from("a").unwrap(),
-                route: RouteName::any(),
-                side: Side::Server,
-            })
-        }
-    }
-
-    fn add(blocks: &mut Blocks, second: u64, arms: Vec<ArmCounts>) {
-        let to = WallTime::from_millis(second * 1_000);
-        let seen_by = SeenBy {
-            node: "n",
-            service: "a",
-            from: to.before(Duration::from_secs(1)),
-            to,
-            heard: to,
-            others_by: to,
-        };
-        blocks.add(seen_by, &counts(arms));
-    }
-
-    #[test]
-    fn both_arms_of_a_report_are_one_block_and_each_is_taken_once() {
-        let mut blocks = Blocks::default();
-        let both = vec![
-            arm("a", Arm::Control, 2),
-            arm("a", Arm::Fault, 1),
-            arm("b", Arm::Control, 3),
-        ];
-        add(&mut blocks, 1, both);
-        add(&mut blocks, 2, vec![arm("a", Arm::Fault, 4)]);
-        let key = ExperimentKey::of("a");
-        let seen: Vec<_> = blocks.after(key, 0).collect();
-        let requests = |arm: &Option<ArmCounts>| arm.as_ref().map(|arm| arm.requests);
-        assert_eq!(requests(&seen[0].fault), Some(1));
-        assert_eq!(requests(&seen[0].control), Some(2));
-        assert_eq!((seen[1].number, requests(&seen[1].control)), (2, None));
-        assert_eq!(blocks.after(key, 1).count(), 1);
-        assert_eq!(blocks.after(key, 2).count(), 0);
-    }
-
-    #[test]
-    fn what_is_kept_is_bounded() {
-        let mut blocks = Blocks::default();
-        for _ in 0..=BLOCKS_MAX {
-            add(&mut blocks, 1, vec![arm("a", Arm::Fault, 1)]);
-        }
-        let numbers: Vec<u64> = blocks
-            .after(ExperimentKey::of("a"), 0)
-            .map(|block| block.number)
-            .collect();
-        assert_eq!((numbers.len(), numbers[0]), (BLOCKS_MAX, 2));
-        for name in 0..EXPERIMENTS_MAX + 5 {
-            add(&mut blocks, 1, vec![arm(&name.to_string(), Arm::Fault, 1)]);
-        }
-        assert_eq!(blocks.experiments.len(), EXPERIMENTS_MAX);
-        blocks.forget(WallTime::from_millis(62_000));
-        assert!(blocks.experiments.is_empty());
-    }
-}
+mod tests;

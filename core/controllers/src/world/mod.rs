@@ -18,13 +18,12 @@ mod stored;
 mod surplus;
 mod vm;
 
-pub(crate) use alerts::Told;
 pub use arms::ArmBlock;
 pub use lost::Lost;
 pub use scopes::{ScopeTotals, Weighed};
 pub use signal::{Signal, Speed};
-pub(crate) use sliced::Cut;
 pub use sources::Counted;
+pub(crate) use {alerts::Told, arms::WantedArms, sliced::Cut};
 
 use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet};
@@ -150,7 +149,7 @@ impl World {
         let mut vm = self.vms.remove(&name).unwrap_or_default();
         for counts in observation.scopes {
             self.observe_scope(seen_by, counts);
-            self.arms.add(seen_by, counts);
+            self.observe_arms(seen_by, counts);
             vm.see(&counts.scope);
             for objective in &counts.objectives {
                 let seen = Counts {
