@@ -324,9 +324,25 @@ pub struct DocumentFile {
     pub kept: bool,
     /// What is wrong with it.
     pub problems: Vec<String>,
+    /// What one should know of what is in force of it: above all what is not evaluated, and why.
+    #[serde(default)]
+    pub notes: Vec<String>,
 }
 
-/// `POST /v1/documents`, `DELETE /v1/documents/{kind}/{name}`: what became of one document.
+/// `POST /v1/documents`, `DELETE /v1/documents/{kind}/{name}`: what became of documents.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct DocumentsChanged {
+    /// When.
+    pub at_ms: u64,
+    /// The documents, in the order of their kinds and names.
+    pub items: Vec<DocumentChanged>,
+    /// What one should know of what was handed in, or of others because of the change: above all
+    /// what is not evaluated, and why.
+    #[serde(default)]
+    pub notes: Vec<Remark>,
+}
+
+/// What became of one document.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct DocumentChanged {
     /// Which.

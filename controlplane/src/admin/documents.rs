@@ -6,7 +6,7 @@ use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, header};
 use serde::Deserialize;
 
-use super::api::{DocumentChanged, DocumentFile, DocumentText, List};
+use super::api::{DocumentChanged, DocumentFile, DocumentText, DocumentsChanged};
 use super::problem::Refusal;
 use super::routes::{Admin, Answer};
 use crate::clock;
@@ -38,7 +38,7 @@ pub(super) async fn apply(
     trial: Result<Query<Trial>, QueryRejection>,
     headers: HeaderMap,
     body: Result<String, StringRejection>,
-) -> Answer<DocumentChanged> {
+) -> Result<Json<DocumentsChanged>, Refusal> {
     let texts = texts(&headers, body?)?;
     change(&admin, DocumentChange::Apply(texts), trial).await
 }
@@ -47,7 +47,7 @@ pub(super) async fn delete_one(
     State(admin): State<Admin>,
     Path((kind, name)): Path<(String, String)>,
     trial: Result<Query<Trial>, QueryRejection>,
-) -> Answer<DocumentChanged> {
+) -> Result<Json<DocumentsChanged>, Refusal> {
     let id = DocumentId { kind, name };
     change(&admin, DocumentChange::Delete(id), trial).await
 }
@@ -56,16 +56,17 @@ async fn change(
     admin: &Admin,
     change: DocumentChange,
     trial: Result<Query<Trial>, QueryRejection>,
-) -> Answer<DocumentChanged> {
+) -> Result<Json<DocumentsChanged>, Refusal> {
     let Query(trial) = trial.map_err(|error| Refusal::Query(error.body_text()))?;
-    let Plan { documents } = admin.change_documents(change, trial.dry_run).await?;
+    let Plan { documents, notes } = admin.change_documents(change, trial.dry_run).await?;
     let changed = documents.into_iter().map(|planned| DocumentChanged {
         id: planned.id,
         became: planned.became,
     });
-    Ok(Json(List {
+    Ok(Json(DocumentsChanged {
         at_ms: clock::wall().as_millis(),
         items: changed.collect(),
+        notes,
     }))
 }
 

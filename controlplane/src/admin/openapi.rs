@@ -12,8 +12,8 @@ use serde_json::{Map, Value, json};
 use sloop_controllers::{AlertStatus, ExperimentStatus, JourneyStatus, SloStatus};
 
 use super::api::{
-    DecisionExplained, DecisionTaken, DenialStatus, DocumentChanged, DocumentFile, DocumentText,
-    Event, NodeStatus, Problem, PushStatus, ScopeStatus, SpendingStatus,
+    DecisionExplained, DecisionTaken, DenialStatus, DocumentFile, DocumentText,
+    DocumentsChanged, Event, NodeStatus, Problem, PushStatus, ScopeStatus, SpendingStatus,
 };
 use super::documents::TEXTS_TYPE;
 use super::experiments::AskedFor;
@@ -147,7 +147,7 @@ const OPERATIONS: [Operation; 24] = [
     read(
         "/v1/documents",
         Answers::List(of::<DocumentFile>),
-        "Files, and documents that were handed in, and what is wrong with them.",
+        "Files, and documents that were handed in, what is wrong with them, and what one should know of them.",
     ),
     Operation {
         method: "post",
@@ -155,7 +155,7 @@ const OPERATIONS: [Operation; 24] = [
         takes: Takes::Texts,
         ..read(
             "/v1/documents",
-            Answers::List(of::<DocumentChanged>),
+            Answers::One(of::<DocumentsChanged>),
             "Hands in documents, all or none.",
         )
     },
@@ -164,7 +164,7 @@ const OPERATIONS: [Operation; 24] = [
         query: &[DRY_RUN],
         ..read(
             "/v1/documents/{kind}/{name}",
-            Answers::List(of::<DocumentChanged>),
+            Answers::One(of::<DocumentsChanged>),
             "Takes back a document that was handed in.",
         )
     },

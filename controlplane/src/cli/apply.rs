@@ -8,7 +8,7 @@ use clap::Args;
 
 use super::{AdminArgs, CliError, client};
 use crate::admin::TEXTS_TYPE;
-use crate::admin::api::{DocumentChanged, DocumentText, List};
+use crate::admin::api::{DocumentChanged, DocumentText, DocumentsChanged};
 use crate::documents::{self, Became, FileError};
 
 const EXAMPLE: &str = "Example:
@@ -76,9 +76,9 @@ fn add(path: &Path, texts: &mut Vec<DocumentText>) -> Result<(), FileError> {
     Ok(())
 }
 
-/// Says what became of each document.
+/// Says what became of each document, and what one should know of it.
 pub(super) fn say(
-    changed: &List<DocumentChanged>,
+    changed: &DocumentsChanged,
     dry_run: bool,
     out: &mut dyn Write,
 ) -> io::Result<()> {
@@ -91,6 +91,9 @@ pub(super) fn say(
             Became::Deleted => "deleted",
         };
         writeln!(out, "{id} {became}{trial}")?;
+    }
+    for note in &changed.notes {
+        writeln!(out, "{}", note.as_note())?;
     }
     Ok(())
 }

@@ -7,6 +7,7 @@ use sloop_controllers::{AlertIntent, AlertTarget, SloIntent};
 use super::intents::Context;
 use super::openslo::{AlertPolicy, Named, NotificationTarget, Slo};
 use super::reader::{Sink, Spot};
+use super::suggest;
 
 /// The alert policies of `slo` that can be evaluated. What cannot be is noted, with the reason.
 pub(super) fn of(
@@ -33,10 +34,9 @@ pub(super) fn of(
     let policies = slo.alert_policies.iter();
     policies
         .filter_map(|named| {
-            let known = |name: &str| context.policies.get(name).copied();
-            let (policy, read) = found(named, "AlertPolicy", known, sink)?;
-            let known = |name: &str| context.conditions.get(name).copied();
-            let (_, condition) = found(&read.condition, "AlertCondition", known, sink)?;
+            let (policy, read) = found(named, "AlertPolicy", &context.policies, sink)?;
+            let conditions = &context.conditions;
+            let (_, condition) = found(&read.condition, "AlertCondition", conditions, sink)?;
             let lookback = condition.lookback.length();
             if lookback.is_zero() {
                 let spot = &condition.lookback_spot;
@@ -78,8 +78,7 @@ fn targets(policy: &AlertPolicy, context: &Context<'_>, sink: &Sink) -> Vec<Aler
     let named = policy.targets.iter();
     named
         .filter_map(|named| {
-            let known = |name: &str| context.targets.get(name).copied();
-            let (name, target) = found(named, "AlertNotificationTarget", known, sink)?;
+            let (name, target) = found(named, "AlertNotificationTarget", &context.targets, sink)?;
             if !is_address(target) {
                 let why = format!(
                     "{name} is not told: its target is no address of a webhook, as https://host/path"
@@ -106,16 +105,19 @@ fn is_address(target: &NotificationTarget) -> bool {
 fn found<'a, T>(
     named: &'a Named<T>,
     kind: &str,
-    known: impl Fn(&str) -> Option<&'a T>,
+    known: &BTreeMap<&'a str, &'a T>,
     sink: &Sink,
 ) -> Option<(&'a str, &'a T)> {
     let (name, spot): (&str, &Spot) = match named {
         Named::Inline { name, value } => return Some((name, value)),
         Named::Reference { name, spot } => (name, spot),
     };
-    let found = known(name);
+    let found = known.get(name).copied();
     if found.is_none() {
-        let why = format!("not evaluated here: there is no {kind} {name} in these documents");
+        let known: Vec<&str> = known.keys().copied().collect();
+        let perhaps = suggest::perhaps(name, &known);
+        let why =
+            format!("not evaluated here: there is no {kind} {name} in these documents{perhaps}");
         sink.note(spot.says(why));
     }
     Some((name, found?))

@@ -9,6 +9,8 @@
 //! A change is planned first: it is checked together with all that is there,
 //! and refused as a whole when anything is wrong that was not wrong before.
 
+mod bodies;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
@@ -18,8 +20,10 @@ use serde::{Deserialize, Serialize};
 use sloop_model::WallTime;
 
 use super::document::{self, Parsed};
-use super::tree::{self, FILE_BYTES_MAX, Node, Value};
+use super::references::still_referring;
+use super::tree::{self, FILE_BYTES_MAX};
 use super::{Folder, Remark};
+use bodies::bodies;
 
 /// Before the kind and name, where the names of files are.
 pub(super) const PREFIX: &str = "applied:";
@@ -128,6 +132,8 @@ pub struct Planned {
 pub struct Plan {
     /// What becomes of each document.
     pub documents: Vec<Planned>,
+    /// What one should know of what was handed in, or of others because of the change.
+    pub notes: Vec<Remark>,
 }
 
 /// Why a change cannot be made. Nothing is changed then.
@@ -223,7 +229,9 @@ impl Folder {
             handed_in.push((file.as_str(), Arc::new(parsed)));
         }
         plan.documents.iter().for_each(|one| after.change(one));
-        problems.extend(self.new_problems(&without(&self.applied, &plan), &handed_in, now));
+        let after_it = self.after(&without(&self.applied, &plan), &handed_in, now);
+        problems.extend(after_it.problems);
+        plan.notes = after_it.notes;
         if !problems.is_empty() {
             problems.sort();
             problems.dedup();
@@ -257,10 +265,14 @@ impl Folder {
                 became: Became::Deleted,
                 text: None,
             }],
+            notes: Vec::new(),
         };
-        let problems = self.new_problems(&without(&self.applied, &plan), &[], now);
+        let after = self.after(&without(&self.applied, &plan), &[], now);
+        let mut problems = after.problems;
+        problems.extend(still_referring(&after.good, id));
         if problems.is_empty() {
-            Ok(plan)
+            let notes = after.notes;
+            Ok(Plan { notes, ..plan })
         } else {
             Err(NotPlanned::Wrong(problems))
         }
@@ -286,13 +298,8 @@ impl Folder {
         found.map(|(name, _)| name.as_str())
     }
 
-    /// What would be wrong with `applied` and `handed_in` that is not wrong as it is.
-    fn new_problems(
-        &self,
-        applied: &Applied,
-        handed_in: &[(&str, Arc<Parsed>)],
-        now: WallTime,
-    ) -> Vec<Remark> {
+    /// What `applied` and `handed_in` would be beside the files.
+    fn after(&self, applied: &Applied, handed_in: &[(&str, Arc<Parsed>)], now: WallTime) -> After {
         let (before, _) = self.merge(&self.applied, now).finish(now);
         let mut merge = self.merge(applied, now);
         // A file of the folder may have the same name as one that is handed in.
@@ -300,8 +307,8 @@ impl Folder {
         for (index, (_, parsed)) in handed_in.iter().enumerate() {
             merge.add(&stand_in(index), Arc::clone(parsed));
         }
-        let (after, _) = merge.finish(now);
-        let named = after.problems.into_iter().map(|mut remark| {
+        let (after, good) = merge.finish(now);
+        let named = |mut remark: Remark| {
             for (index, (file, _)) in handed_in.iter().enumerate() {
                 if remark.file == stand_in(index) {
                     (*file).clone_into(&mut remark.file);
@@ -310,9 +317,28 @@ impl Folder {
                 remark.message = remark.message.replace(&said, &format!("at {file}:"));
             }
             remark
-        });
-        named.filter(|it| !before.problems.contains(it)).collect()
+        };
+        let news = |after: Vec<Remark>, before: &[Remark]| {
+            let named = after.into_iter().map(named);
+            named.filter(|it| !before.contains(it)).collect()
+        };
+        After {
+            problems: news(after.problems, &before.problems),
+            notes: news(after.notes, &before.notes),
+            good,
+        }
     }
+}
+
+/// What there would be after a change.
+#[derive(Debug)]
+struct After {
+    /// What would be wrong that is not wrong as it is.
+    problems: Vec<Remark>,
+    /// What would be worth knowing that is not as it is.
+    notes: Vec<Remark>,
+    /// What would be in force, by file.
+    good: BTreeMap<String, Arc<Parsed>>,
 }
 
 fn planned(applied: &Applied, id: DocumentId, text: String) -> Planned {
@@ -335,56 +361,6 @@ fn without(applied: &Applied, plan: &Plan) -> Applied {
         rest.documents.remove(&planned.id);
     }
     rest
-}
-
-/// Each document of `text` as JSON, those without kind or name left out.
-fn bodies(text: &str) -> BTreeMap<DocumentId, String> {
-    let trees = tree::parse(text).unwrap_or_default();
-    let roots = trees.iter().flat_map(|(_, node)| {
-        if let Value::List(items) = &node.value {
-            items.iter().collect()
-        } else {
-            vec![node]
-        }
-    });
-    roots
-        .filter_map(|root| {
-            let id = DocumentId {
-                kind: text_at(root, &["kind"])?,
-                name: text_at(root, &["metadata", "name"])?,
-            };
-            Some((id, json(root).to_string()))
-        })
-        .collect()
-}
-
-fn text_at(node: &Node, path: &[&str]) -> Option<String> {
-    match (&node.value, path) {
-        (Value::Text(text), []) => Some(text.clone()),
-        (Value::Map(entries), [first, rest @ ..]) => {
-            let entry = entries.iter().find(|entry| entry.key == *first)?;
-            text_at(&entry.node, rest)
-        }
-        _ => None,
-    }
-}
-
-/// A value as a reader of JSON would have it; numbers that JSON lacks are nothing.
-fn json(node: &Node) -> serde_json::Value {
-    match &node.value {
-        Value::Null => serde_json::Value::Null,
-        Value::Bool(value) => (*value).into(),
-        Value::Integer(value) => (*value).into(),
-        Value::Float(value) => (*value).into(),
-        Value::Text(text) => text.as_str().into(),
-        Value::List(items) => items.iter().map(json).collect(),
-        Value::Map(entries) => {
-            let fields = entries
-                .iter()
-                .map(|entry| (entry.key.clone(), json(&entry.node)));
-            serde_json::Value::Object(fields.collect())
-        }
-    }
 }
 
 #[cfg(test)]

@@ -56,15 +56,9 @@ pub(super) enum Body {
 }
 
 impl Body {
-    /// Whether a name may be there twice, as the Go SDK has it: nothing is counted or pushed because of it.
+    /// Whether a name may be there twice, as the Go SDK has it: nothing is done because of it.
     pub(super) const fn is_lenient(&self) -> bool {
-        matches!(
-            self,
-            Self::AlertPolicy(_)
-                | Self::AlertCondition(_)
-                | Self::NotificationTarget(_)
-                | Self::Checked
-        )
+        matches!(self, Self::Checked)
     }
 }
 

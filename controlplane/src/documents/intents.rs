@@ -13,6 +13,7 @@ use super::openslo::{
     AlertCondition, AlertPolicy, Indicator, NotificationTarget, Objective, Sli, Slo,
 };
 use super::reader::{Finding, Sink, Spot};
+use super::suggest;
 
 /// Stands for a window that is not evaluated here; it is shown only.
 const NOT_EVALUATED: SloWindow = SloWindow::Rolling(90 * 24 * 60 * 60 * 1_000);
@@ -89,7 +90,11 @@ fn source(
         Some(Indicator::Reference { name, spot }) => match context.slis.get(name.as_str()) {
             Some(sli) => (sli, spot),
             None => {
-                let why = format!("not evaluated here: there is no SLI {name} in these documents");
+                let known: Vec<&str> = context.slis.keys().copied().collect();
+                let perhaps = suggest::perhaps(name, &known);
+                let why = format!(
+                    "not evaluated here: there is no SLI {name} in these documents{perhaps}"
+                );
                 sink.note(spot.says(why));
                 return Some(None);
             }

@@ -23,6 +23,7 @@ mod merge;
 mod metadata;
 mod openslo;
 mod reader;
+mod references;
 mod resolve;
 mod schema;
 mod sloop;

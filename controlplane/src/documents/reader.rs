@@ -172,10 +172,7 @@ impl<'a> At<'a> {
             return Some(meaning.clone());
         }
         let words: Vec<&str> = known.iter().map(|(word, _)| *word).collect();
-        let hint = match suggest::closest(given, &words) {
-            Some(word) => format!("; did you mean {word:?}?"),
-            None => String::new(),
-        };
+        let hint = suggest::perhaps(given, &words);
         self.refuse(format!(
             "is {}; it must be one of {}{hint}",
             quoted(given),

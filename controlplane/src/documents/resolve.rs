@@ -227,16 +227,13 @@ fn context<'a>(all: &[Placed<'a>], now: WallTime) -> Context<'a> {
                 context.slis.insert(&document.name, sli);
             }
             Body::AlertPolicy(policy) => {
-                context.policies.entry(&document.name).or_insert(policy);
+                context.policies.insert(&document.name, policy);
             }
             Body::AlertCondition(condition) => {
-                context
-                    .conditions
-                    .entry(&document.name)
-                    .or_insert(condition);
+                context.conditions.insert(&document.name, condition);
             }
             Body::NotificationTarget(target) => {
-                context.targets.entry(&document.name).or_insert(target);
+                context.targets.insert(&document.name, target);
             }
             Body::Slo(_)
             | Body::RouteSet(_)
@@ -256,7 +253,7 @@ fn context<'a>(all: &[Placed<'a>], now: WallTime) -> Context<'a> {
 
 /// A kind has a name once. Of files that share one, each is told of the other:
 /// the order of files means nothing, so none of them is right. Of kinds that
-/// nothing is counted or pushed by, it is no more than worth knowing; the first one holds.
+/// nothing acts on, it is no more than worth knowing.
 fn refuse_repeats(files: &[(&str, &Parsed)], all: &[Placed<'_>], contributions: &[Contribution]) {
     let mut named: BTreeMap<(&str, &str), Vec<Placed<'_>>> = BTreeMap::new();
     for placed in all {

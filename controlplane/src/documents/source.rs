@@ -61,7 +61,10 @@ pub(super) fn owner(source: &Source, types: &BTreeMap<&str, &str>, sink: &Sink) 
             Owner::Elsewhere(format!("the DataSource {name} is of another type"))
         }
         (Some((name, None)), "") => {
-            Owner::Elsewhere(format!("there is no DataSource {name} in these documents"))
+            let known: Vec<&str> = types.keys().copied().collect();
+            let perhaps = suggest::perhaps(name, &known);
+            let why = format!("there is no DataSource {name} in these documents{perhaps}");
+            Owner::Elsewhere(why)
         }
         (Some((_, Some(kind))), "") => other(kind),
         (None, "") => Owner::Elsewhere("the metricSource has no type".to_owned()),
@@ -70,10 +73,7 @@ pub(super) fn owner(source: &Source, types: &BTreeMap<&str, &str>, sink: &Sink) 
 }
 
 fn other(kind: &str) -> Owner {
-    let hint = match suggest::closest(kind, &[TYPE]) {
-        Some(word) => format!("; did you mean {word:?}?"),
-        None => String::new(),
-    };
+    let hint = suggest::perhaps(kind, &[TYPE]);
     Owner::Elsewhere(format!(
         "metrics of type {} are not read{hint}",
         quoted(kind)

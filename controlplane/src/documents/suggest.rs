@@ -26,6 +26,11 @@ pub(crate) fn hint(given: &str, known: &[&str]) -> String {
     }
 }
 
+/// `; did you mean "x"?`, to be put after a complaint; nothing where no word of `known` is near.
+pub(crate) fn perhaps(given: &str, known: &[&str]) -> String {
+    closest(given, known).map_or_else(String::new, |word| format!("; did you mean {word:?}?"))
+}
+
 fn folded(word: &str) -> String {
     word.chars()
         .filter(|letter| !matches!(letter, '-' | '_' | ' '))

@@ -773,6 +773,50 @@ fn alert_policies_may_stand_in_their_place() {
 }
 
 #[test]
+fn what_alerts_are_made_of_is_there_once_too() {
+    let alerts: Vec<&str> = ALERTS.split("---").collect();
+    for (document, name) in alerts.iter().zip(["wake", "fast", "phone", "slack"]) {
+        let loaded = load(&[("a.yaml", ALERTS), ("b.yaml", document)]);
+        let said: Vec<String> = loaded.problems.iter().map(ToString::to_string).collect();
+        assert_eq!(said.len(), 2, "{said:?}");
+        let both = ["a.yaml:", "b.yaml:"];
+        assert!(
+            said.iter().zip(both).all(|(it, file)| it.starts_with(file)),
+            "{said:?}"
+        );
+        assert!(
+            said[1].contains(&format!(" {name} is at a.yaml:")),
+            "{said:?}"
+        );
+    }
+}
+
+#[test]
+fn alert_policies_of_an_slo_have_names_of_their_own() {
+    let inline = "{kind: AlertPolicy, metadata: {name: wake}, spec: {conditions: [{conditionRef: fast}], notificationTargets: [{targetRef: phone}]}}";
+    let policies = |list: &[&str]| {
+        let text = alerting(&format!("[{}]", list.join(", ")));
+        load(&[("a.yaml", &text), ("b.yaml", ALERTS)])
+    };
+    let reference = "{alertPolicyRef: wake}";
+    let other = inline.replace("name: wake", "name: other");
+    for twice in [
+        [inline, &other, inline],
+        [inline, &other, reference],
+        [reference, &other, inline],
+    ] {
+        let loaded = policies(&twice);
+        let said: Vec<String> = loaded.problems.iter().map(ToString::to_string).collect();
+        assert_eq!(said.len(), 1, "{said:?}");
+        let why = " spec.alertPolicies[2]: is called wake, as spec.alertPolicies[0] is; give each alert policy of an SLO a name of its own";
+        assert!(said[0].ends_with(why), "{said:?}");
+    }
+    for fine in [[inline, &other], [reference, reference]] {
+        assert_eq!(policies(&fine).problems, []);
+    }
+}
+
+#[test]
 fn an_alert_policy_that_nobody_declares_is_noted() {
     let loaded = load(&[("a.yaml", &alerting("[{alertPolicyRef: wake}]"))]);
     assert_eq!(loaded.problems, []);

@@ -93,7 +93,7 @@ impl Watched {
         let mut folder = folder.which_said(kept.stored().clone(), now);
         let loaded = folder.read(now);
         kept.follow(folder.said(), &*store);
-        log(&loaded);
+        log(&loaded, &[]);
         let documents = documents(&loaded, &look, folder.applied());
         let watched = Self {
             path,
@@ -143,7 +143,7 @@ impl Watched {
         if loaded == self.loaded {
             return None;
         }
-        log(&loaded);
+        log(&loaded, &self.loaded.notes);
         self.loaded = loaded;
         let applied = self.folder.applied();
         Some(documents(&self.loaded, &self.read, applied))
@@ -254,8 +254,8 @@ fn look(folder: &Path) -> Look {
     look
 }
 
-/// Says what is wrong, once per reading.
-fn log(loaded: &Loaded) {
+/// Says what is wrong, once per reading, and what one should know but for what was `noted` before.
+fn log(loaded: &Loaded, noted: &[Remark]) {
     for problem in &loaded.problems {
         tracing::warn!(
             file = problem.file,
@@ -265,23 +265,28 @@ fn log(loaded: &Loaded) {
             "a document is refused"
         );
     }
+    for note in loaded.notes.iter().filter(|it| !noted.contains(it)) {
+        tracing::info!(
+            file = note.file,
+            line = note.line,
+            path = note.path,
+            note = note.message,
+            "a document is not all that it may seem"
+        );
+    }
     tracing::info!(
         intents = loaded.intents.len(),
         files = loaded.files,
         problems = loaded.problems.len(),
+        notes = loaded.notes.len(),
         kept = ?loaded.kept,
         "documents are read"
     );
 }
 
 fn documents(loaded: &Loaded, look: &Look, applied: &Applied) -> Documents {
-    let mut remarks: BTreeMap<&str, Vec<String>> = BTreeMap::new();
-    for remark in &loaded.problems {
-        remarks
-            .entry(&remark.file)
-            .or_default()
-            .push(sentence(remark));
-    }
+    let mut remarks = by_file(&loaded.problems);
+    let mut notes = by_file(&loaded.notes);
     let names: BTreeSet<String> = look
         .keys()
         .filter(|path| has_documents(path))
@@ -295,6 +300,7 @@ fn documents(loaded: &Loaded, look: &Look, applied: &Applied) -> Documents {
             accepted: problems.is_empty(),
             kept: loaded.kept.contains(&file),
             problems,
+            notes: notes.remove(file.as_str()).unwrap_or_default(),
             file,
         }
     };
@@ -310,6 +316,16 @@ fn documents(loaded: &Loaded, look: &Look, applied: &Applied) -> Documents {
         access: Arc::new(Access::new(loaded.access_rules.clone())),
         files: names.into_iter().map(file).collect(),
     }
+}
+
+/// Sentences by the file that they are about.
+fn by_file(remarks: &[Remark]) -> BTreeMap<&str, Vec<String>> {
+    let mut sentences: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    for remark in remarks {
+        let of_file = sentences.entry(&remark.file).or_default();
+        of_file.push(sentence(remark));
+    }
+    sentences
 }
 
 fn sentence(remark: &Remark) -> String {

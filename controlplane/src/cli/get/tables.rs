@@ -268,7 +268,8 @@ pub(super) fn documents(list: &List<DocumentFile>) -> Table {
             (false, true) => "earlier",
             (false, false) => "no",
         };
-        let mut problems = file.problems.iter().cloned();
+        let notes = file.notes.iter().map(|note| format!("note: {note}"));
+        let mut problems = file.problems.iter().cloned().chain(notes);
         let first = problems.next().unwrap_or_default();
         table.row(vec![file.file.clone(), in_force.to_owned(), first]);
         for problem in problems {

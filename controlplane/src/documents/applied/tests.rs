@@ -226,6 +226,79 @@ fn what_others_refer_to_is_not_deleted() {
     assert_eq!(unknown, ["there is no EnvoyResource/endpoints"]);
 }
 
+/// One document of each kind that an SLO may refer to, and that SLO.
+const ALERTING: &str = r#"
+apiVersion: openslo/v1
+kind: SLO
+metadata: {name: pay}
+spec:
+  service: checkout
+  indicatorRef: fast
+  timeWindow: [{duration: 28d, isRolling: true}]
+  budgetingMethod: Occurrences
+  objectives: [{op: lte, value: 100, target: 0.99}]
+  alertPolicies: [{alertPolicyRef: wake}]
+---
+{apiVersion: openslo/v1, kind: SLI, metadata: {name: fast}, spec: {thresholdMetric: {metricSource: {metricSourceRef: mesh, spec: {unit: ms}}}}}
+---
+{apiVersion: openslo/v1, kind: DataSource, metadata: {name: mesh}, spec: {type: sloop, connectionDetails: {}}}
+---
+{apiVersion: openslo/v1, kind: AlertPolicy, metadata: {name: wake}, spec: {conditions: [{conditionRef: burns}], notificationTargets: [{targetRef: phone}]}}
+---
+{apiVersion: openslo/v1, kind: AlertCondition, metadata: {name: burns}, spec: {severity: page, condition: {kind: burnrate, op: gte, threshold: 14.4, lookbackWindow: 1h}}}
+---
+{apiVersion: openslo/v1, kind: AlertNotificationTarget, metadata: {name: phone}, spec: {target: "http://127.0.0.1:9/"}}
+"#;
+
+#[test]
+fn nothing_that_an_slo_needs_for_its_alerts_is_deleted_under_it() {
+    let mut case = Case::with("");
+    case.apply(ALERTING).unwrap();
+    let wake = "applied:AlertPolicy/wake";
+    for (kind, name, by) in [
+        ("AlertPolicy", "wake", "applied:SLO/pay:1:"),
+        ("SLI", "fast", "applied:SLO/pay:1:"),
+        ("AlertCondition", "burns", wake),
+        ("AlertNotificationTarget", "phone", wake),
+        ("DataSource", "mesh", "applied:SLI/fast"),
+    ] {
+        let said = case.delete(kind, name).unwrap_err();
+        assert_eq!(said.len(), 1, "{said:?}");
+        assert!(said[0].starts_with(by), "{said:?}");
+        let why = format!("refers to {kind}/{name}; delete or change that first");
+        assert!(said[0].ends_with(&why), "{said:?}");
+    }
+    assert_eq!(case.names(), ["SLO/pay", "SLO/pay/AlertPolicy/wake"]);
+    for (kind, name) in [
+        ("SLO", "pay"),
+        ("AlertPolicy", "wake"),
+        ("AlertNotificationTarget", "phone"),
+        ("AlertCondition", "burns"),
+        ("SLI", "fast"),
+        ("DataSource", "mesh"),
+    ] {
+        case.delete(kind, name).unwrap();
+    }
+}
+
+#[test]
+fn what_is_not_evaluated_is_said_to_who_hands_it_in() {
+    let mut case = Case::with("");
+    let slip = ALERTING.replace("alertPolicyRef: wake", "alertPolicyRef: wakee");
+    let texts = [("in.yaml".to_owned(), slip)];
+    for _ in 0..2 {
+        let plan = case.documents.plan_apply(&texts, NOW).unwrap();
+        let notes: Vec<String> = plan.notes.iter().map(ToString::to_string).collect();
+        let said = "in.yaml:11:36: spec.alertPolicies[0].alertPolicyRef: not evaluated here: there is no AlertPolicy wakee \
+                    in these documents; did you mean \"wake\"?";
+        assert_eq!(notes, [said]);
+        case.carry_out(Ok(plan)).unwrap();
+    }
+    let other = [("other.yaml".to_owned(), breaker("a"))];
+    let plan = case.documents.plan_apply(&other, NOW).unwrap();
+    assert_eq!(plan.notes, [], "that was known before");
+}
+
 #[test]
 fn what_is_in_a_file_is_deleted_there() {
     let mut case = Case::with(&breaker("filed"));

@@ -55,8 +55,34 @@ pub(super) fn read_policies(spec: &Fields<'_>) -> Vec<Named<AlertPolicy>> {
         .get("alertPolicies")
         .and_then(|at| at.items(usize::MAX));
     let list = list.into_iter().flatten();
-    list.filter_map(|at| read_item(&at, POLICY, read_policy))
-        .collect()
+    let read = list.filter_map(|at| read_item(&at, POLICY, read_policy).map(|read| (at, read)));
+    let read: Vec<_> = read.collect();
+    refuse_repeats(&read);
+    read.into_iter().map(|(_, read)| read).collect()
+}
+
+/// Alerts are told apart by the SLO and the name of the policy: of two policies only one would be evaluated. To refer to
+/// the same document twice says nothing else than once.
+fn refuse_repeats(policies: &[(At<'_>, Named<AlertPolicy>)]) {
+    let mut seen: BTreeMap<&str, (usize, bool)> = BTreeMap::new();
+    for (index, (at, policy)) in policies.iter().enumerate() {
+        let (name, is_inline) = match policy {
+            Named::Inline { name, .. } => (name, true),
+            Named::Reference { name, .. } => (name, false),
+        };
+        match seen.get(name.as_str()) {
+            Some((first, was_inline)) if is_inline || *was_inline => {
+                let first = policies
+                    .get(*first)
+                    .map_or("", |(at, _)| at.spot().path.as_str());
+                at.refuse(format!(
+                    "is called {name}, as {first} is; give each alert policy of an SLO a name of its own"
+                ));
+            }
+            Some(_) => {}
+            None => drop(seen.insert(name, (index, is_inline))),
+        }
+    }
 }
 
 /// Reads `spec` of an `AlertPolicy`, and what its metadata say of it.
