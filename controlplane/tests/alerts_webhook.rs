@@ -59,7 +59,7 @@ fn teller_of(first: Arc<[AlertStatus]>, deliverer: Deliverer) -> watch::Sender<A
     let (alerts, _) = watch::channel(first);
     let there = alerts.subscribe();
     let metrics = AlertMetrics::register(&Telemetry::begin().unwrap().meter());
-    tokio::spawn(run(there, deliverer, metrics));
+    tokio::spawn(run(there, deliverer, metrics, Arc::default()));
     alerts
 }
 
@@ -84,6 +84,19 @@ async fn a_webhook_that_fails_is_told_again_and_one_that_knows_is_not() {
     let third = webhook.told().await;
     assert_eq!(third.body["status"], "resolved");
     assert_ne!(third.key, second.key);
+}
+
+#[tokio::test]
+async fn a_webhook_is_shown_the_name_and_password_of_its_address() {
+    let mut webhook = Webhook::start(&[], None).await;
+    let url = format!("http://pager:s%3Acret@{}/hook", webhook.address);
+    let alerts = teller(nobody());
+    alerts.send_replace(Arc::from([alert(&url, AlertState::Firing)]));
+    let told = webhook.told().await;
+    assert_eq!(told.target, "/hook");
+    assert_eq!(told.host, webhook.address.to_string());
+    // pager:s:cret
+    assert_eq!(told.shown.unwrap(), "Basic cGFnZXI6czpjcmV0");
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 //! Fields are only ever added; readers ignore those that they do not know.
 //! Times are milliseconds since the Unix epoch and end in `_ms`.
 
+mod alerts;
 mod effects;
 mod events;
 mod load;
@@ -17,6 +18,7 @@ use sloop_model::{Dimension, Module, Policy, RouteName, Scope, ServiceName, Side
 
 use crate::documents::{Became, DocumentId, Remark};
 
+pub use alerts::{AlertShown, TargetTold};
 pub use effects::{ArmStatus, DenialStatus, FaultTotals, RetryTotals, ShedLevel, ShedTotals};
 pub use events::{Event, Happened};
 pub use load::{CountedBy, LoadCount, NodeLoad, StageLoad};

@@ -1,5 +1,6 @@
 //! What people and tools ask the control plane, over HTTP.
 
+mod alerts;
 pub mod api;
 mod documents;
 mod experiments;

@@ -9,10 +9,10 @@ use axum::http::header;
 use axum::response::IntoResponse;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde_json::{Map, Value, json};
-use sloop_controllers::{AlertStatus, ExperimentStatus, JourneyStatus, SloStatus};
+use sloop_controllers::{ExperimentStatus, JourneyStatus, SloStatus};
 
 use super::api::{
-    DecisionExplained, DecisionTaken, DenialStatus, DocumentFile, DocumentText,
+    AlertShown, DecisionExplained, DecisionTaken, DenialStatus, DocumentFile, DocumentText,
     DocumentsChanged, Event, NodeStatus, Problem, PushStatus, ScopeStatus, SpendingStatus,
 };
 use super::documents::TEXTS_TYPE;
@@ -126,8 +126,8 @@ const OPERATIONS: [Operation; 24] = [
     },
     read(
         "/v1/alerts",
-        Answers::List(of::<AlertStatus>),
-        "Alerts of policies, and who is told.",
+        Answers::List(of::<AlertShown>),
+        "Alerts of policies, who is told, and who knows.",
     ),
     read(
         "/v1/decisions",

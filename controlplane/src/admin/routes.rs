@@ -1,6 +1,6 @@
 //! The paths of the HTTP API. All are `GET`, but for orders about experiments and documents.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use axum::extract::{DefaultBodyLimit, Path, Query, State, rejection::QueryRejection};
@@ -12,12 +12,13 @@ use axum::{
     routing::{MethodRouter, delete, get, post},
 };
 use serde::{Deserialize, Serialize};
-use sloop_controllers::{AlertStatus, JourneyStatus, SloStatus};
+use sloop_controllers::{JourneyStatus, SloStatus};
 use tokio::sync::{mpsc, oneshot, watch};
 
+use super::alerts::{shown, without_secrets};
 use super::api::{
-    DecisionExplained, DecisionTaken, DenialStatus, Event, List, NodeStatus, PushStatus,
-    ScopeStatus, SpendingStatus,
+    AlertShown, DecisionExplained, DecisionTaken, DenialStatus, Event, List, NodeStatus,
+    PushStatus, ScopeStatus, SpendingStatus,
 };
 use super::documents;
 use super::experiments;
@@ -26,6 +27,7 @@ use super::openapi;
 use super::problem::{Refusal, only_problems};
 use super::pushes::pushes;
 use crate::ads::Hub;
+use crate::alerts::Outbox;
 use crate::clock;
 use crate::documents::Plan;
 use crate::engine::{Engine, Shown};
@@ -49,6 +51,7 @@ struct Loop {
     documents: mpsc::Sender<DocumentOrder>,
     shown: watch::Sender<Shown>,
     trouble: watch::Receiver<Option<Trouble>>,
+    outbox: Arc<Mutex<Outbox>>,
 }
 
 impl Admin {
@@ -63,7 +66,7 @@ impl Admin {
     }
 
     /// From now on asks the loop behind `views` and `changes`, whose metrics show what is in `shown`
-    /// and whose store has `trouble`, and whoever reads documents.
+    /// and whose store has `trouble`, whoever reads documents, and whoever tells people of alerts from the `outbox`.
     pub(crate) fn ready(
         &self,
         (views, changes, documents): (
@@ -73,6 +76,7 @@ impl Admin {
         ),
         shown: watch::Sender<Shown>,
         trouble: watch::Receiver<Option<Trouble>>,
+        outbox: Arc<Mutex<Outbox>>,
     ) {
         // A second call would mean two loops; the first one stays.
         drop(self.running.set(Loop {
@@ -81,6 +85,7 @@ impl Admin {
             documents,
             shown,
             trouble,
+            outbox,
         }));
     }
 
@@ -323,8 +328,15 @@ async fn events(
     admin.list(move |engine| engine.events(since)).await
 }
 
-async fn alerts(State(admin): State<Admin>) -> Answer<AlertStatus> {
-    admin.list(Engine::alerts).await
+async fn alerts(State(admin): State<Admin>) -> Answer<AlertShown> {
+    let alerts = admin.view(Engine::alerts).await?;
+    let running = admin.running.get().ok_or(Refusal::Loading)?;
+    let outbox = running.outbox.lock();
+    let items = shown(alerts, &outbox.unwrap_or_else(PoisonError::into_inner));
+    Ok(Json(List {
+        at_ms: clock::wall().as_millis(),
+        items,
+    }))
 }
 
 async fn decisions(State(admin): State<Admin>) -> Answer<DecisionTaken> {
@@ -340,6 +352,10 @@ async fn decision(
         Some(number) => admin.view(move |engine| engine.explain(number)).await?,
         None => None,
     };
+    let found = found.map(|mut decision| {
+        without_secrets(&mut decision.signals);
+        decision
+    });
     let kind = "decision";
     found.map(Json).ok_or(Refusal::NoSuch { kind, name })
 }

@@ -1,6 +1,6 @@
 //! Sends webhooks.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -15,6 +15,7 @@ use sloop_controllers::AlertStatus;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use super::address::Address;
 use super::turns::Turns;
 use super::{Delivery, Ended, Outbox};
 use crate::metrics::AlertMetrics;
@@ -77,7 +78,24 @@ impl Deliverer {
 
     /// Sends `delivery`, and says how that ended.
     pub async fn send(&self, delivery: &Delivery) -> Ended {
-        let request = Request::post(&delivery.target.url)
+        let name = &delivery.target.name;
+        let Address { uri, authorization } = match Address::try_from(delivery.target.url.as_str()) {
+            Ok(address) => address,
+            Err(error) => {
+                let error: &dyn std::error::Error = &error;
+                tracing::warn!(
+                    target = name,
+                    error,
+                    "an alert has no address to be sent to"
+                );
+                return Ended::Refused;
+            }
+        };
+        let mut request = Request::post(uri);
+        if let Some(shown) = authorization {
+            request = request.header(header::AUTHORIZATION, shown);
+        }
+        let request = request
             .header(header::CONTENT_TYPE, "application/json")
             .header(
                 header::USER_AGENT,
@@ -85,7 +103,6 @@ impl Deliverer {
             )
             .header("idempotency-key", &delivery.idempotency_key)
             .body(Full::new(Bytes::from(delivery.body.clone())));
-        let name = &delivery.target.name;
         let request = match request {
             Ok(request) => request,
             Err(error) => {
@@ -131,19 +148,21 @@ fn retry_after(headers: &http::HeaderMap) -> Option<Duration> {
     value.trim().parse().ok().map(Duration::from_secs)
 }
 
-/// Tells everybody what is news to them, until nobody says any more which alerts there are.
+/// Tells everybody what is news to them, until nobody says any more which alerts there are. Others may look at the
+/// `outbox`, and never wait with it in their hands.
 pub async fn run(
     mut alerts: watch::Receiver<Arc<[AlertStatus]>>,
     deliverer: Deliverer,
     metrics: AlertMetrics,
+    outbox: Arc<Mutex<Outbox>>,
 ) {
+    let outbox = || outbox.lock().unwrap_or_else(PoisonError::into_inner);
     // What there was before anybody listened is news, too.
     alerts.mark_changed();
-    let mut outbox = Outbox::default();
     let mut turns = Turns::default();
     let mut under_way: JoinSet<(Delivery, Ended)> = JoinSet::new();
     loop {
-        turns.add(outbox.due(Instant::now()));
+        turns.add(outbox().due(Instant::now()));
         while let Some(delivery) = turns.next() {
             let deliverer = deliverer.clone();
             under_way.spawn(async move {
@@ -151,7 +170,7 @@ pub async fn run(
                 (delivery, ended)
             });
         }
-        let wake_at = outbox.wake_at().map(tokio::time::Instant::from_std);
+        let wake_at = outbox().wake_at().map(tokio::time::Instant::from_std);
         let wake = async {
             match wake_at {
                 Some(at) => tokio::time::sleep_until(at).await,
@@ -164,13 +183,15 @@ pub async fn run(
                     return;
                 }
                 let there = Arc::clone(&alerts.borrow_and_update());
-                let dropped = outbox.dropped();
-                outbox.take(&there, Instant::now());
-                metrics.dropped(outbox.dropped().saturating_sub(dropped));
+                let dropped = outbox().take(&there, Instant::now());
+                for (target, alerts) in dropped {
+                    metrics.dropped(alerts);
+                    tracing::error!(target, alerts, "alerts find no room: too many others wait");
+                }
             }
             Some(Ok((delivery, ended))) = under_way.join_next() => {
                 turns.ended(&delivery);
-                let is_given_up = outbox.ended(&delivery, ended, Instant::now());
+                let is_given_up = outbox().ended(&delivery, ended, Instant::now());
                 metrics.ended(if is_given_up { Ended::Refused } else { ended });
                 if is_given_up {
                     let target = delivery.target.name;

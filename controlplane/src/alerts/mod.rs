@@ -7,11 +7,13 @@
 //! understands that understands this. It is sent until it is answered with
 //! success, and carries an `Idempotency-Key` that is the same each time.
 
+mod address;
 mod deliver;
 mod outbox;
 mod payload;
 mod turns;
 
+pub(crate) use address::public_part;
 pub use deliver::{DeliverError, Deliverer, run};
-pub use outbox::{Delivery, Ended, Outbox};
+pub use outbox::{Delivery, Ended, Outbox, Told};
 pub use payload::payload;

@@ -1,7 +1,10 @@
 //! Who is to be told what, and when to try again.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use sloop_controllers::{AlertState, AlertStatus, AlertTarget};
 use sloop_model::WallTime;
@@ -12,7 +15,8 @@ use super::payload::{fingerprint, idempotency_key, payload};
 #[derive(Debug, Default)]
 pub struct Outbox {
     items: BTreeMap<Key, Item>,
-    dropped: u64,
+    /// What found no room when it was last looked for: it is counted once.
+    left_out: BTreeSet<Key>,
 }
 
 /// An alert and who is told of it.
@@ -91,8 +95,24 @@ pub enum Ended {
     Refused,
 }
 
-/// Alerts that are kept, with all whom they are told to: an alert for each of a thousand SLOs.
-const ITEMS_MAX: usize = 1_000;
+/// Whether somebody knows of an alert.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Told {
+    /// Not yet, or not how it stands now; they are asked until they answer.
+    Waiting,
+    /// They know.
+    Told,
+    /// They did not take it, or could not be reached for a day; they are not asked again about this.
+    Refused,
+    /// Not yet: too many other alerts wait for them.
+    Dropped,
+}
+
+/// Alerts that wait for one target: one for each of a thousand SLOs. One that is dead takes no more room from others.
+const WAITING_MAX: usize = 1_000;
+/// Alerts that are kept, with all whom they are told to, also those who know: some 40 MiB.
+const ITEMS_MAX: usize = 20_000;
 /// Before the second attempt; doubled each time.
 const AGAIN: Duration = Duration::from_secs(1);
 /// Between attempts at most.
@@ -104,22 +124,71 @@ const PATIENCE: Duration = Duration::from_secs(24 * 60 * 60);
 const DOING_EVERY: Duration = Duration::from_secs(300);
 
 impl Outbox {
-    /// Takes in which alerts there are at `now`. Only what changed is told.
-    pub fn take(&mut self, alerts: &[AlertStatus], now: Instant) {
+    /// Takes in which alerts there are at `now`. Only what changed is told. The answer is how many alerts found no room that
+    /// were not left out before, by the name of the target.
+    pub fn take(&mut self, alerts: &[AlertStatus], now: Instant) -> BTreeMap<String, u64> {
         for item in self.items.values_mut() {
             item.is_there = false;
         }
+        let mut new = Vec::new();
         for alert in alerts {
             if alert.state == AlertState::Pending {
                 continue;
             }
             let fingerprint = fingerprint(alert);
             for target in &alert.targets {
-                self.add((target.clone(), fingerprint.clone()), alert, now);
+                let key = (target.clone(), fingerprint.clone());
+                match self.items.get_mut(&key) {
+                    Some(item) => item.is_still_there(alert, &target.name, now),
+                    None => new.push((key, alert)),
+                }
             }
         }
         self.items
             .retain(|_, item| item.is_there || !item.is_settled());
+        self.add(new, now)
+    }
+
+    /// Adds what is new, as long as there is room.
+    fn add(&mut self, new: Vec<(Key, &AlertStatus)>, now: Instant) -> BTreeMap<String, u64> {
+        let mut waiting: BTreeMap<AlertTarget, usize> = BTreeMap::new();
+        for ((target, _), item) in &self.items {
+            if item.sending != Sending::Over {
+                *waiting.entry(target.clone()).or_default() += 1;
+            }
+        }
+        let before = std::mem::take(&mut self.left_out);
+        let mut dropped = BTreeMap::new();
+        for (key, alert) in new {
+            let waiting = waiting.entry(key.0.clone()).or_default();
+            if *waiting < WAITING_MAX && self.items.len() < ITEMS_MAX {
+                *waiting += 1;
+                let item = Item::new(alert, &key.0.name, now);
+                self.items.insert(key, item);
+            } else if self.left_out.len() < ITEMS_MAX {
+                if !before.contains(&key) {
+                    *dropped.entry(key.0.name.clone()).or_default() += 1;
+                }
+                self.left_out.insert(key);
+            }
+        }
+        dropped
+    }
+
+    /// Whether those whom `alert` is told to know of it, in their order.
+    #[must_use]
+    pub fn told(&self, alert: &AlertStatus) -> Vec<Told> {
+        let fingerprint = fingerprint(alert);
+        let told = |target: &AlertTarget| {
+            let key = (target.clone(), fingerprint.clone());
+            match self.items.get(&key) {
+                Some(item) => item.told(),
+                None if self.left_out.contains(&key) => Told::Dropped,
+                // It has not been looked at yet.
+                None => Told::Waiting,
+            }
+        };
+        alert.targets.iter().map(told).collect()
     }
 
     /// Takes what is to be sent at `now`.
@@ -185,37 +254,39 @@ impl Outbox {
         }
         is_over && ended != Ended::Told
     }
-
-    /// How many were not kept, because there were too many.
-    #[must_use]
-    pub const fn dropped(&self) -> u64 {
-        self.dropped
-    }
-
-    fn add(&mut self, key: Key, alert: &AlertStatus, now: Instant) {
-        let idempotency_key = idempotency_key(alert, &key.0.name);
-        if let Some(item) = self.items.get_mut(&key) {
-            item.is_there = true;
-            if item.idempotency_key != idempotency_key {
-                item.news(alert, idempotency_key, now);
-            }
-        } else if self.items.len() < ITEMS_MAX {
-            let item = Item {
-                alert: alert.clone(),
-                idempotency_key,
-                sending: Sending::waits(now),
-                is_there: true,
-                is_known: false,
-                quiet_until: None,
-            };
-            self.items.insert(key, item);
-        } else {
-            self.dropped += 1;
-        }
-    }
 }
 
 impl Item {
+    /// Of `alert`, which `receiver` is to be told at `now`.
+    fn new(alert: &AlertStatus, receiver: &str, now: Instant) -> Self {
+        Self {
+            alert: alert.clone(),
+            idempotency_key: idempotency_key(alert, receiver),
+            sending: Sending::waits(now),
+            is_there: true,
+            is_known: false,
+            quiet_until: None,
+        }
+    }
+
+    /// Takes in at `now` how the alert stands.
+    fn is_still_there(&mut self, alert: &AlertStatus, receiver: &str, now: Instant) {
+        self.is_there = true;
+        let idempotency_key = idempotency_key(alert, receiver);
+        if self.idempotency_key != idempotency_key {
+            self.news(alert, idempotency_key, now);
+        }
+    }
+
+    const fn told(&self) -> Told {
+        match self.sending {
+            // What is done about it may still be news.
+            _ if self.is_known => Told::Told,
+            Sending::Over => Told::Refused,
+            Sending::Waits { .. } | Sending::UnderWay { .. } => Told::Waiting,
+        }
+    }
+
     /// Takes in at `now` that there is something else to be told.
     fn news(&mut self, alert: &AlertStatus, idempotency_key: String, now: Instant) {
         let is_same = standing(&self.alert) == standing(alert);

@@ -54,7 +54,7 @@ impl AlertMetrics {
             dropped: counter(
                 meter,
                 "alerts_dropped",
-                "Alerts that somebody should have been told of while too many others waited.",
+                "Alerts that somebody should have been told of while too many others waited, each once.",
             ),
         }
     }

@@ -268,8 +268,14 @@ impl Begun {
         observe_nodes(&meter, &hub, shown.subscribe());
         observe_slos(&meter, &shown.subscribe());
         observe_breakers(&meter, shown.subscribe());
-        let told = AlertMetrics::register(&meter);
-        parts.alerting = tokio::spawn(alerts::run(actor.alerts(), self.deliverer, told)).into();
+        let outbox = Arc::default();
+        parts.alerting = tokio::spawn(alerts::run(
+            actor.alerts(),
+            self.deliverer,
+            AlertMetrics::register(&meter),
+            Arc::clone(&outbox),
+        ))
+        .into();
 
         let (arrivals, arrived) = mpsc::channel(WAITING_MAX);
         let (views, viewed) = mpsc::channel(VIEWS_MAX);
@@ -294,7 +300,8 @@ impl Begun {
         let loads = hub.load_service(settings.loads.clone(), LoadMetrics::register(&meter));
         let services = (hub, loads, reports);
         parts.grpc = tokio::spawn(grpc::serve(door, settings.limits.ads, services, stopped)).into();
-        self.admin.ready((views, orders, documents), shown, trouble);
+        let asked = (views, orders, documents);
+        self.admin.ready(asked, shown, trouble, outbox);
         tracing::info!(
             grpc = %grpc_at, http = %self.http_at, store = %settings.store.display(),
             took_ms = self.since.elapsed().as_millis(), "ready"

@@ -33,6 +33,10 @@ pub const SOON: Duration = Duration::from_secs(30);
 pub struct Told {
     pub key: String,
     pub body: Value,
+    /// What was asked for, of whom, and what was shown.
+    pub target: String,
+    pub host: String,
+    pub shown: Option<String>,
 }
 
 /// A webhook that answers with `statuses`, one after the other, and then with 200.
@@ -89,9 +93,16 @@ async fn serve(
         async move {
             let (head, body) = request.into_parts();
             let body = body.collect().await.unwrap().to_bytes();
+            let header = |name: &str| {
+                let value = head.headers.get(name)?;
+                Some(value.to_str().unwrap().to_owned())
+            };
             let told = Told {
-                key: head.headers["idempotency-key"].to_str().unwrap().to_owned(),
+                key: header("idempotency-key").unwrap(),
                 body: serde_json::from_slice(&body).unwrap(),
+                target: head.uri.to_string(),
+                host: header("host").unwrap(),
+                shown: header("authorization"),
             };
             // Who heard enough has gone.
             drop(tell.send(told));

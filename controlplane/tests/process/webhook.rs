@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use crate::commands::run;
 use crate::decisions::outage;
 use crate::hook::{Told, Webhook};
 use crate::lively::told;
-use crate::support::{Home, ROUTES, Sloop, report, slo};
+use crate::support::{Home, ROUTES, Sloop, eventually, report, slo};
 
 /// What `webhook` is told next, while a VM of a sidecar goes on to report that so many of a hundred requests were bad.
 async fn told_while(webhook: &mut Webhook, sloop: &Sloop, (vm, bad): (u64, u64)) -> Told {
@@ -36,7 +37,7 @@ async fn people_hear_what_burns_and_what_was_done_about_it() {
 
     // Somebody is told from here on, while it goes on.
     let document = told("0.99")
-        .replace("127.0.0.1:1/", &format!("{address}/"))
+        .replace("127.0.0.1:1/", &format!("pager:secret@{address}/secret"))
         .replace("annotations:", "labels: {team: payments}, annotations:");
     home.write("slo.yaml", &document);
     let message = told_while(&mut webhook, &sloop, (8, 90)).await.body;
@@ -56,6 +57,50 @@ async fn people_hear_what_burns_and_what_was_done_about_it() {
     assert_eq!(decision["intent"], "SLO/pay");
     assert_eq!(decision["stage"], "protect");
     assert_eq!(decision["because"], annotations["acting"]);
+
+    // Who was told is known, and the address to nobody who asks.
+    let list = eventually("it is known that they know", async || {
+        let alerts = sloop.items("/v1/alerts").await;
+        let alert = alerts.first()?;
+        (alert["told"][0]["state"] == "told").then(|| alert.clone())
+    })
+    .await;
+    assert_eq!(list["told"][0]["target"], "phone");
+    assert_eq!(list["targets"][0]["url"], format!("http://{address}"));
+    let table = run(&sloop, &["get", "alerts"]);
+    assert_eq!(table.row("firing")[5..7], ["phone", "-"], "{table:?}");
+    let decisions = sloop.items("/v1/decisions").await;
+    let advice = decisions.iter().filter(|it| it["stage"] == "advise");
+    let mut said = 0;
+    for decision in advice {
+        let path = format!("/v1/decisions/{}", decision["id"]);
+        let text = String::from_utf8(sloop.get(&path).await.1.to_vec()).unwrap();
+        assert!(!text.contains("secret"), "{text}");
+        said += usize::from(text.contains(&format!("http://{address}")));
+    }
+    assert!(0 < said, "{decisions:?}");
+}
+
+#[tokio::test]
+async fn who_does_not_take_an_alert_is_not_said_to_know() {
+    let mut webhook = Webhook::start(&[410], None).await;
+    let address = webhook.address;
+    let home = Home::new();
+    home.write("routes.yaml", ROUTES);
+    let document = told("0.99").replace("127.0.0.1:1/", &format!("{address}/"));
+    home.write("slo.yaml", &document);
+    let sloop = home.start();
+    told_while(&mut webhook, &sloop, (7, 20)).await;
+    let table = eventually("the refusal is known", async || {
+        let table = run(&sloop, &["get", "alerts"]);
+        table.out.contains("phone (refused)").then_some(table)
+    })
+    .await;
+    assert_eq!(
+        table.row("firing")[5..7],
+        ["-", "phone (refused)"],
+        "{table:?}"
+    );
 }
 
 #[tokio::test]

@@ -131,17 +131,80 @@ fn an_alert_that_is_gone_is_still_told() {
     assert!(outbox.items.is_empty());
 }
 
+/// So many alerts, all told to `name`.
+fn many(count: usize, name: &str) -> Vec<AlertStatus> {
+    let target = AlertTarget {
+        name: name.to_owned(),
+        url: format!("http://{name}/"),
+    };
+    let alerts = (0..count).map(|number| AlertStatus {
+        policy: format!("p{number}"),
+        targets: vec![target.clone()],
+        ..alert(AlertState::Firing)
+    });
+    alerts.collect()
+}
+
 #[test]
-fn there_is_a_bound() {
+fn one_who_is_dead_takes_no_room_from_others_and_who_finds_none_is_counted_once() {
     let (mut outbox, now) = (Outbox::default(), Instant::now());
-    let many: Vec<AlertStatus> = (0..=1_000)
-        .map(|number| AlertStatus {
-            policy: format!("p{number}"),
-            ..alert(AlertState::Firing)
-        })
+    let mut there = many(WAITING_MAX + 2, "dead");
+    let dropped = outbox.take(&there, now);
+    assert_eq!(dropped, BTreeMap::from([("dead".to_owned(), 2)]));
+    there.push(alert(AlertState::Firing));
+    for _ in 0..3 {
+        assert_eq!(outbox.take(&there, now), BTreeMap::new());
+    }
+    let due = outbox.due(now);
+    let to_phone = due.iter().filter(|it| it.target.name == "phone").count();
+    assert_eq!((due.len(), to_phone), (WAITING_MAX + 1, 1));
+    let told = |outbox: &Outbox, alert: &AlertStatus| outbox.told(alert)[0];
+    let states = |outbox: &Outbox, state| {
+        let of_dead = there.iter().take(WAITING_MAX + 2);
+        of_dead.filter(|it| told(outbox, it) == state).count()
+    };
+    assert_eq!(states(&outbox, Told::Dropped), 2);
+    // Those who know need no room among those who wait.
+    outbox.ended(&due[0], Ended::Told, now);
+    outbox.take(&there, now);
+    assert_eq!(states(&outbox, Told::Dropped), 1);
+    // Nor does what is over.
+    outbox.ended(&due[1], Ended::Refused, now);
+    there.remove(1);
+    assert_eq!(outbox.take(&there, now), BTreeMap::new());
+    assert!(outbox.left_out.is_empty());
+}
+
+#[test]
+fn there_is_a_bound_for_all_together() {
+    let (mut outbox, now) = (Outbox::default(), Instant::now());
+    let targets = 1 + ITEMS_MAX / WAITING_MAX;
+    let there: Vec<AlertStatus> = (0..targets)
+        .flat_map(|number| many(WAITING_MAX, &format!("t{number}")))
         .collect();
-    outbox.take(&many, now);
-    assert_eq!((outbox.due(now).len(), outbox.dropped()), (1_000, 1));
+    let dropped: u64 = outbox.take(&there, now).values().sum();
+    assert_eq!((dropped, outbox.items.len()), (1_000, ITEMS_MAX));
+    assert_eq!(outbox.left_out.len(), 1_000);
+}
+
+#[test]
+fn who_knows_of_an_alert_is_said() {
+    let (mut outbox, now) = (Outbox::default(), Instant::now());
+    let (firing, over) = (alert(AlertState::Firing), alert(AlertState::Resolved));
+    assert_eq!(outbox.told(&firing), [Told::Waiting]);
+    outbox.take(&[firing.clone()], now);
+    let due = outbox.due(now);
+    outbox.ended(&due[0], Ended::Again(None), now);
+    assert_eq!(outbox.told(&firing), [Told::Waiting]);
+    let again = now + seconds(1);
+    let due = outbox.due(again);
+    outbox.ended(&due[0], Ended::Told, again);
+    assert_eq!(outbox.told(&firing), [Told::Told]);
+    outbox.take(&[over.clone()], again);
+    assert_eq!(outbox.told(&over), [Told::Waiting], "not that it is over");
+    let due = outbox.due(again);
+    outbox.ended(&due[0], Ended::Refused, again);
+    assert_eq!(outbox.told(&over), [Told::Refused]);
 }
 
 /// It fires, and this is done about it.

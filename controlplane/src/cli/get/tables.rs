@@ -2,14 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use sloop_controllers::{AlertStatus, SloStatus, objective_name};
+use sloop_controllers::{SloStatus, objective_name};
 
 use super::super::lines::{Line, lines};
 use super::super::table::{Table, ago, latency, percent};
 use crate::admin::api::{
-    BreakerStatus, DecisionTaken, DenialStatus, DocumentFile, FaultTotals, List, LoadCount,
-    NodeStatus, ScopeStatus,
+    AlertShown, BreakerStatus, DecisionTaken, DenialStatus, DocumentFile, FaultTotals, List,
+    LoadCount, NodeStatus, ScopeStatus, TargetTold,
 };
+use crate::alerts::Told;
 
 pub(super) fn slos(list: &List<SloStatus>, wide: bool) -> Table {
     let mut headings = vec![
@@ -237,12 +238,19 @@ pub(super) fn decisions(list: &List<DecisionTaken>) -> Table {
     table
 }
 
-pub(super) fn alerts(list: &List<AlertStatus>) -> Table {
+pub(super) fn alerts(list: &List<AlertShown>) -> Table {
     let mut table = Table::of(&[
-        "STATE", "AGO", "POLICY", "SLO", "SEVERITY", "TOLD", "SUMMARY",
+        "STATE", "AGO", "POLICY", "SLO", "SEVERITY", "TOLD", "NOT TOLD", "SUMMARY",
     ]);
-    for alert in &list.items {
-        let told: Vec<&str> = alert.targets.iter().map(|it| it.name.as_str()).collect();
+    for AlertShown { alert, told } in &list.items {
+        let (those_who_know, others): (Vec<_>, Vec<_>) =
+            told.iter().partition(|it| it.state == Told::Told);
+        let others = others.iter().map(|it| match it.state {
+            Told::Waiting | Told::Told => it.target.clone(),
+            Told::Refused => format!("{} (refused)", it.target),
+            Told::Dropped => format!("{} (no room)", it.target),
+        });
+        let name = |it: &&TargetTold| it.target.clone();
         table.row(vec![
             format!("{:?}", alert.state).to_lowercase(),
             ago(list.at_ms, Some(alert.since_ms.as_millis())),
@@ -253,11 +261,22 @@ pub(super) fn alerts(list: &List<AlertStatus>) -> Table {
                 objective_name(alert.objective.index)
             ),
             alert.severity.clone(),
-            told.join(","),
+            names(those_who_know.iter().map(name)),
+            names(others),
             alert.summary.clone(),
         ]);
     }
     table
+}
+
+/// Names in their order; `-` when there are none.
+fn names(names: impl Iterator<Item = String>) -> String {
+    let names: Vec<String> = names.collect();
+    if names.is_empty() {
+        "-".to_owned()
+    } else {
+        names.join(",")
+    }
 }
 
 pub(super) fn documents(list: &List<DocumentFile>) -> Table {
