@@ -10,7 +10,8 @@ use sha2::{Digest, Sha256};
 use subtle::{Choice, ConstantTimeEq};
 use tokio::sync::watch;
 
-use crate::door::{TlsError, read_file};
+use crate::door::{Absence, TlsError, read_file};
+use crate::metrics::DoorMetrics;
 
 /// How often to look whether the file changed.
 const LOOK_GAP: Duration = Duration::from_secs(1);
@@ -129,6 +130,8 @@ pub struct TokenWatch {
     file: PathBuf,
     /// What was looked at last, by its hash.
     seen: [u8; 32],
+    absence: Absence,
+    metrics: DoorMetrics,
     sender: watch::Sender<Arc<Tokens>>,
 }
 
@@ -138,7 +141,10 @@ impl TokenWatch {
     /// # Errors
     ///
     /// When it cannot be used.
-    pub fn begin(file: PathBuf) -> Result<(watch::Receiver<Arc<Tokens>>, Self), TokenFileError> {
+    pub fn begin(
+        file: PathBuf,
+        metrics: DoorMetrics,
+    ) -> Result<(watch::Receiver<Arc<Tokens>>, Self), TokenFileError> {
         let text = read_file(&file).map_err(TokenFileError::Read)?;
         let tokens = Tokens::parse(&text).map_err(|source| TokenFileError::Invalid {
             file: file.clone(),
@@ -146,7 +152,14 @@ impl TokenWatch {
         })?;
         let (sender, tokens) = watch::channel(Arc::new(tokens));
         let seen = Sha256::digest(&text).into();
-        Ok((tokens, Self { file, seen, sender }))
+        let watch = Self {
+            file,
+            seen,
+            absence: Absence::default(),
+            metrics,
+            sender,
+        };
+        Ok((tokens, watch))
     }
 
     /// Looks until nobody asks any more.
@@ -161,21 +174,36 @@ impl TokenWatch {
 
     /// Looks once. What cannot be used is said once, and the tokens that were there before hold on.
     fn look(&mut self) {
-        let Ok(text) = read_file(&self.file) else {
-            return;
+        let file = self.file.display();
+        let text = match read_file(&self.file) {
+            Ok(text) => text,
+            Err(error) => {
+                if self.absence.goes_on() {
+                    self.metrics.tokens_refused();
+                    let because = std::error::Error::source(&error).map(ToString::to_string);
+                    tracing::warn!(%file, %error, because, "tokens stay as they were");
+                }
+                return;
+            }
         };
+        if self.absence.ends() {
+            tracing::info!(%file, "tokens can be read again");
+        }
         let seen = Sha256::digest(&text).into();
         if seen == self.seen {
             return;
         }
         self.seen = seen;
-        let file = self.file.display();
         match Tokens::parse(&text) {
             Ok(tokens) => {
+                self.metrics.tokens_reloaded();
                 self.sender.send_replace(Arc::new(tokens));
                 tracing::info!(%file, "tokens were read again");
             }
-            Err(error) => tracing::warn!(%file, %error, "tokens stay as they were"),
+            Err(error) => {
+                self.metrics.tokens_refused();
+                tracing::warn!(%file, %error, "tokens stay as they were");
+            }
         }
     }
 }
@@ -183,6 +211,7 @@ impl TokenWatch {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::metrics::Telemetry;
 
     const ONE: &str = "0123456789abcdef0123456789abcdef";
     const TWO: &str = "a-token.of_another+kind/with=more~of!it";
@@ -226,6 +255,34 @@ mod tests {
         };
         assert!(Tokens::parse(lines(256).as_bytes()).is_ok());
         assert_eq!(problem(&lines(257)), InvalidTokens::TooMany { given: 257 });
+    }
+
+    #[test]
+    fn tokens_that_cannot_be_read_any_more_are_counted_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("tokens");
+        std::fs::write(&file, ONE).unwrap();
+        let telemetry = Telemetry::begin().unwrap();
+        let metrics = DoorMetrics::register(&telemetry.meter(), "http");
+        let (tokens, mut watch) = TokenWatch::begin(file.clone(), metrics).unwrap();
+        let refused = || {
+            let text = telemetry.render().unwrap();
+            let mut lines = text.lines();
+            let name = r#"sloop_controlplane_token_reloads_total{result="refused"}"#;
+            let line = lines.find_map(|line| line.strip_prefix(name));
+            line.unwrap().trim().to_owned()
+        };
+        std::fs::remove_file(&file).unwrap();
+        for look in 1..30 {
+            watch.look();
+            let expected = u32::from(Absence::LOOKS <= look).to_string();
+            assert_eq!(refused(), expected, "{look}");
+        }
+        assert!(tokens.borrow().admit(ONE.as_bytes()), "it still holds");
+        std::fs::write(&file, TWO).unwrap();
+        watch.look();
+        assert!(!tokens.borrow().admit(ONE.as_bytes()));
+        assert!(tokens.borrow().admit(TWO.as_bytes()));
     }
 
     #[test]

@@ -7,6 +7,7 @@
 //!
 //! Without TLS everybody who reaches the port is the same, so nothing can be decided by name.
 
+mod absence;
 mod accept;
 mod connection;
 mod identity;
@@ -19,6 +20,7 @@ mod workload;
 
 use std::sync::Arc;
 
+pub(crate) use absence::Absence;
 pub use accept::{Door, Names};
 pub use connection::Connection;
 pub use identity::{NoIdentity, identity};

@@ -6,6 +6,7 @@ use std::time::Duration;
 use rustls::ServerConfig;
 use tokio::sync::watch;
 
+use super::absence::Absence;
 use super::tls::{Contents, TlsError, TlsFiles};
 use super::{Current, Protocols};
 use crate::metrics::DoorMetrics;
@@ -27,6 +28,7 @@ pub struct TlsWatch {
     metrics: DoorMetrics,
     /// What was looked at last.
     seen: Contents,
+    absence: Absence,
     sender: watch::Sender<Arc<ServerConfig>>,
 }
 
@@ -56,6 +58,7 @@ impl TlsWatch {
             protocols,
             metrics,
             seen,
+            absence: Absence::default(),
             sender,
         };
         Ok((ServerTls { current }, watch))
@@ -76,10 +79,18 @@ impl TlsWatch {
     /// Looks once. What cannot be used is said once, and what was there before goes on: a
     /// certificate and its key are two files, and may change one after the other.
     fn look(&mut self) {
-        let Ok(contents) = self.files.read() else {
-            // Between two versions there may be none.
-            return;
+        let contents = match self.files.read() {
+            Ok(contents) => contents,
+            Err(error) => {
+                if self.absence.goes_on() {
+                    self.refuse(&error);
+                }
+                return;
+            }
         };
+        if self.absence.ends() {
+            tracing::info!(cert = %self.files.cert.display(), "certificates can be read again");
+        }
         if contents == self.seen {
             return;
         }
@@ -91,17 +102,60 @@ impl TlsWatch {
                 self.sender.send_replace(Arc::new(config));
                 tracing::info!(cert = %self.files.cert.display(), "certificates were read again");
             }
-            Err(error) => {
-                self.metrics.reload_refused();
-                let because = std::error::Error::source(&error).map(ToString::to_string);
-                tracing::warn!(%error, because, "certificates stay as they were");
-            }
+            Err(error) => self.refuse(&error),
         }
+    }
+
+    fn refuse(&self, error: &TlsError) {
+        self.metrics.reload_refused();
+        let because = std::error::Error::source(error).map(ToString::to_string);
+        tracing::warn!(%error, because, "certificates stay as they were");
     }
 }
 
 impl ServerTls {
     pub(super) fn config(&self) -> Arc<ServerConfig> {
         Arc::clone(&self.current.borrow())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::metrics::Telemetry;
+
+    #[test]
+    fn certificates_that_cannot_be_read_any_more_are_counted_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = |name: &str| folder.path().join(name);
+        let certified = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+        std::fs::write(file("cert"), certified.cert.pem()).unwrap();
+        let key = certified.signing_key.serialize_pem();
+        std::fs::write(file("key"), &key).unwrap();
+        let files = TlsFiles {
+            cert: file("cert"),
+            key: file("key"),
+            client_ca: None,
+            is_certificate_optional: true,
+        };
+        let telemetry = Telemetry::begin().unwrap();
+        let metrics = DoorMetrics::register(&telemetry.meter(), "http");
+        let (_tls, mut watch) = TlsWatch::begin(files, super::super::HTTP, metrics).unwrap();
+        let refused = || {
+            let text = telemetry.render().unwrap();
+            let name = r#"sloop_controlplane_tls_reloads_total{result="refused"}"#;
+            let line = text.lines().find_map(|line| line.strip_prefix(name));
+            line.unwrap().trim().to_owned()
+        };
+        for round in 0..2 {
+            std::fs::remove_file(file("key")).unwrap();
+            for look in 1..30 {
+                watch.look();
+                let expected = round + u32::from(Absence::LOOKS <= look);
+                assert_eq!(refused(), expected.to_string(), "{look}");
+            }
+            std::fs::write(file("key"), &key).unwrap();
+            watch.look();
+        }
     }
 }

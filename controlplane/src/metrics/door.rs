@@ -15,6 +15,7 @@ pub struct DoorMetrics {
     port: &'static str,
     limits: Counter<u64>,
     reloads: Counter<u64>,
+    token_reloads: Counter<u64>,
     denied: Counter<u64>,
     panics: Counter<u64>,
 }
@@ -37,7 +38,16 @@ impl DoorMetrics {
                 meter,
                 (
                     "tls_reloads",
-                    "Times that certificates changed, by whether they could be used.",
+                    "Times that certificates changed, or could not be read any more, by whether they could be used.",
+                ),
+                "result",
+                ["taken", "refused"],
+            ),
+            token_reloads: counter_by(
+                meter,
+                (
+                    "token_reloads",
+                    "Times that the tokens of the HTTP API changed, or could not be read any more, by whether they could be used.",
                 ),
                 "result",
                 ["taken", "refused"],
@@ -103,7 +113,19 @@ impl DoorMetrics {
         self.reloads.add(1, &[KeyValue::new("result", "taken")]);
     }
 
-    /// Certificates changed and cannot be used.
+    /// Tokens changed and are used.
+    pub fn tokens_reloaded(&self) {
+        let taken = KeyValue::new("result", "taken");
+        self.token_reloads.add(1, &[taken]);
+    }
+
+    /// Tokens changed and cannot be used, or cannot be read any more.
+    pub fn tokens_refused(&self) {
+        let refused = KeyValue::new("result", "refused");
+        self.token_reloads.add(1, &[refused]);
+    }
+
+    /// Certificates changed and cannot be used, or cannot be read any more.
     pub fn reload_refused(&self) {
         self.reloads.add(1, &[KeyValue::new("result", "refused")]);
     }

@@ -66,7 +66,7 @@ pub(super) fn keep(
     }
     let tokens = match settings.token_file.clone() {
         Some(file) => {
-            let (tokens, watch) = TokenWatch::begin(file)?;
+            let (tokens, watch) = TokenWatch::begin(file, metrics.clone())?;
             tokio::spawn(watch.run());
             Some(tokens)
         }

@@ -369,6 +369,8 @@ async fn what_never_happened_is_zero_so_that_the_first_time_is_seen() {
         r#"filter_trouble_total{kind="hostcalls_failed"}"#,
         r#"alert_deliveries_total{result="refused"}"#,
         r#"access_denied_total{what="api"}"#,
+        r#"tls_reloads_total{result="refused"}"#,
+        r#"token_reloads_total{result="refused"}"#,
         r#"requests_shed_total{class="critical"}"#,
         r#"decisions_total{kind="slo",stage="measure"}"#,
         r#"decisions_total{kind="slo",stage="protect"}"#,
