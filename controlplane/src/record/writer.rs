@@ -1,7 +1,8 @@
 //! Writes a record without holding up whoever decides.
 
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::io::{self, BufWriter, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::thread::{self, JoinHandle};
@@ -26,7 +27,7 @@ impl Recorder {
     /// When the file cannot be written.
     pub fn begin(path: &Path, bytes_max: u64) -> io::Result<Self> {
         let file = Bounded {
-            file: BufWriter::new(File::create(path)?),
+            file: BufWriter::new(create(path)?),
             left: bytes_max,
         };
         let (lines, written) = sync_channel(WAITING_MAX);
@@ -68,6 +69,14 @@ impl Drop for Recorder {
             drop(thread.join());
         }
     }
+}
+
+/// The file at `path`, empty. One that was not there its owner alone can read: intents have addresses of webhooks, which are
+/// secrets.
+fn create(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(true);
+    options.mode(0o600).open(path)
 }
 
 /// A file that grows no larger than it may.

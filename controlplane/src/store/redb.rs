@@ -5,6 +5,9 @@
 //! was not is not, as after a crash. A control plane goes on by itself when a
 //! full disk has room again.
 
+use std::fs::OpenOptions;
+use std::io;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
@@ -36,6 +39,7 @@ impl Redb {
     /// another process that still runs.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
         let opened = || -> Result<Database, redb::Error> {
+            begin(path)?;
             let database = builder().create(path)?;
             // Where there is a table nothing is written: a full disk does not keep it from beginning.
             match database.begin_read()?.open_table(TABLE) {
@@ -100,6 +104,14 @@ impl Redb {
     }
 }
 
+/// Sees to it that there is a file at `path`. One that was not there its owner alone can read: documents have addresses of
+/// webhooks, which are secrets.
+fn begin(path: &Path) -> io::Result<()> {
+    let mut options = OpenOptions::new();
+    options.append(true).create(true).mode(0o600);
+    options.open(path).map(drop)
+}
+
 impl Store for Redb {
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
         self.read(|table| Ok(table.get(key)?.map(|value| value.value().to_vec())))
@@ -154,6 +166,20 @@ mod tests {
     fn it_keeps_the_contract() {
         let folder = tempfile::tempdir().unwrap();
         contract::holds_for(&mut || Redb::open(&folder.path().join("store")).unwrap());
+    }
+
+    #[test]
+    fn a_new_one_its_owner_alone_can_read_and_an_old_one_stays_as_it_is() {
+        use std::os::unix::fs::PermissionsExt;
+
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("store");
+        let mode = || std::fs::metadata(&path).unwrap().permissions().mode() & 0o777;
+        drop(Redb::open(&path).unwrap());
+        assert_eq!(mode(), 0o600);
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o640)).unwrap();
+        drop(Redb::open(&path).unwrap());
+        assert_eq!(mode(), 0o640);
     }
 
     #[test]
