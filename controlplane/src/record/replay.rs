@@ -56,6 +56,9 @@ pub enum ReplayError {
         /// The line, from 1.
         line: u64,
     },
+    /// It is empty, or ends before the first step.
+    #[error("there is no step in it; a record has a line with its format, and a step or more")]
+    Nothing,
     /// The output cannot be written.
     #[error("the output cannot be written")]
     Output(#[source] io::Error),
@@ -65,17 +68,21 @@ pub enum ReplayError {
 ///
 /// # Errors
 ///
-/// When the record is none, or cannot be read to its end. A line that ends in its middle is the end.
-pub fn replay(record: impl BufRead, out: &mut dyn Write) -> Result<Replayed, ReplayError> {
+/// When the record is none, has no step, or cannot be read to its end. A line that ends in its middle is the end.
+pub fn replay(mut record: impl BufRead, out: &mut dyn Write) -> Result<Replayed, ReplayError> {
     let mut brain = Brain::default();
     let mut replayed = Replayed::default();
     let mut last: Option<Step> = None;
-    let mut lines = (1..).zip(record.lines()).peekable();
-    while let Some((line, text)) = lines.next() {
-        let text = text.map_err(|source| ReplayError::Io { line, source })?;
-        let read = match serde_json::from_str(&text) {
-            // The process was killed while it wrote.
-            Err(error) if error.is_eof() && lines.peek().is_none() => break,
+    let mut text = Vec::new();
+    for line in 1.. {
+        text.clear();
+        let read = record.read_until(b'\n', &mut text);
+        if read.map_err(|source| ReplayError::Io { line, source })? == 0 {
+            break;
+        }
+        let read = match serde_json::from_slice(&text) {
+            // The process was killed while it wrote, perhaps within a letter.
+            Err(_) if !text.ends_with(b"\n") => break,
             read => read.map_err(|source| ReplayError::Line { line, source })?,
         };
         if (line == 1) != matches!(read, Line::Record(FORMAT)) {
@@ -102,6 +109,9 @@ pub fn replay(record: impl BufRead, out: &mut dyn Write) -> Result<Replayed, Rep
                 tell(step, is_same, (line, &new), out).map_err(ReplayError::Output)?;
             }
         }
+    }
+    if replayed.steps == 0 {
+        return Err(ReplayError::Nothing);
     }
     Ok(replayed)
 }

@@ -1,3 +1,4 @@
+use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
 use sloop_controllers::{Input, IntentId};
@@ -85,6 +86,34 @@ fn a_record_that_ends_in_the_middle_of_a_line_is_read_to_there() {
 }
 
 #[test]
+fn a_record_that_ends_within_a_letter_is_read_to_there() {
+    let mut lines = record(3, false);
+    if let Some(Line::Decided { new, .. }) = lines.last_mut() {
+        *new = vec!["über".to_owned()];
+    }
+    let whole = text(&lines);
+    let cut = whole.find('ü').unwrap() + 1;
+    let mut out = Vec::new();
+    let result = replay(&whole.as_bytes()[..cut], &mut out).unwrap();
+    assert_eq!(result.steps, 2);
+}
+
+#[test]
+fn what_has_no_step_is_no_record() {
+    let format = text(&[Line::Record(FORMAT)]);
+    let without_end = text(&record(1, false)[..3]);
+    for nothing in ["", &format, &format[..5], &without_end] {
+        let said = replayed(nothing).0.unwrap_err();
+        assert!(said.starts_with("there is no step in it"), "{said}");
+    }
+    // In the middle it is a mistake of whoever wrote it.
+    let mut broken = text(&record(3, false)).into_bytes();
+    let middle = broken.len() / 2;
+    broken[middle] = 0xff;
+    assert!(replay(&broken[..], &mut Vec::new()).is_err());
+}
+
+#[test]
 fn what_is_no_record_is_refused_with_the_line() {
     assert!(
         replayed("{}\n{}\n")
@@ -132,4 +161,6 @@ fn a_recorder_writes_what_can_be_replayed_and_stops_when_it_is_full() {
         })
     );
     assert!(Recorder::begin(folder.path(), 1).is_err(), "a folder");
+    let mode = std::fs::metadata(&path).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600, "its owner alone can read it");
 }
