@@ -1,7 +1,7 @@
 //! The shapes of the JSON that the HTTP API answers with.
 //!
 //! Fields are only ever added; readers ignore those that they do not know.
-//! Times are milliseconds since the Unix epoch and end in `_ms`.
+//! Times are milliseconds since the Unix epoch and end in `_ms`, but for `at` and the like of SLOs and experiments.
 
 mod alerts;
 mod effects;
@@ -38,7 +38,7 @@ pub struct List<T> {
 pub struct SpendingStatus {
     /// Position of the objective in the SLO.
     pub objective: u32,
-    /// The window up to now, in milliseconds: the one that was asked for, or the SLO's own so far.
+    /// The window up to now, in milliseconds: the one that was asked for, or the SLO's own so far; at most 90 days.
     pub window_ms: u64,
     /// Bad requests by what they are due to: by kind, and then who spent most first. The routes
     /// add up to all of them; what other kinds lack to that is not known. What each kind

@@ -7,7 +7,7 @@ use axum::http::{HeaderMap, header};
 use serde::Deserialize;
 
 use super::api::{DocumentChanged, DocumentFile, DocumentText, DocumentsChanged};
-use super::problem::Refusal;
+use super::problem::{Refusal, text_of};
 use super::routes::{Admin, Answer};
 use crate::clock;
 use crate::documents::{Applied, DocumentId, Plan};
@@ -39,7 +39,7 @@ pub(super) async fn apply(
     headers: HeaderMap,
     body: Result<String, StringRejection>,
 ) -> Result<Json<DocumentsChanged>, Refusal> {
-    let texts = texts(&headers, body?)?;
+    let texts = texts(&headers, text_of(body, BYTES_MAX)?)?;
     change(&admin, DocumentChange::Apply(texts), trial).await
 }
 

@@ -12,7 +12,7 @@ use tokio::sync::oneshot;
 
 use super::api::List;
 use super::documents::Trial;
-use super::problem::Refusal;
+use super::problem::{Refusal, text_of};
 use super::routes::{Admin, Answer};
 use crate::clock;
 use crate::documents;
@@ -75,7 +75,7 @@ pub(super) async fn run_documents(
     body: Result<String, StringRejection>,
 ) -> Accepted {
     let order = order(trial)?;
-    let text = body?;
+    let text = text_of(body, BYTES_MAX)?;
     let now = clock::wall();
     let intents = read(&text, now)?;
     let names = intents

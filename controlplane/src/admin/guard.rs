@@ -75,6 +75,9 @@ async fn check(State(guard): State<Guard>, request: Request, next: Next) -> Resp
     if let Some(host) = other_host {
         return Refusal::OtherHost(host).into_response();
     }
+    if guard.tokens.is_none() && request.headers().contains_key(header::ORIGIN) {
+        return Refusal::Page.into_response();
+    }
     let mut response = Refusal::Stranger.into_response();
     let wanted = HeaderValue::from_static("Bearer");
     response

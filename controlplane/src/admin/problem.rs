@@ -40,17 +40,25 @@ pub(super) enum Refusal {
     #[error("{}", whole(.0))]
     Change(NotChanged),
     /// A request has more bytes than it may.
-    #[error("{0}")]
-    TooLarge(String),
+    #[error("the body has more than {max} bytes; at most so many are taken here")]
+    TooLarge {
+        /// The bound.
+        max: usize,
+    },
     /// An experiment cannot be run or stopped.
     #[error("{0}")]
     Experiment(NotAsked),
     /// Whoever asks did not show what is wanted.
     #[error("show a token, as `Authorization: Bearer TOKEN`; sloop does with --token-file")]
     Stranger,
+    /// Pages in a browser need a token, and here none is known.
+    #[error(
+        "the request has Origin: a page in a browser asks, and none may, as the API asks for no token (--admin-token-file)"
+    )]
+    Page,
     /// Everybody is let in, but not by pages of names that lead here.
     #[error(
-        "{0:?} is no name of this machine's own; ask 127.0.0.1 or localhost, or have the API ask for tokens (--token-file)"
+        "{0:?} is no name of this machine's own; ask 127.0.0.1 or localhost, or have the API ask for tokens (--admin-token-file)"
     )]
     OtherHost(String),
     /// The store and the documents are not loaded yet.
@@ -70,6 +78,7 @@ impl Refusal {
             Self::NoSuch { .. } | Self::NoSuchPath(_) => StatusCode::NOT_FOUND,
             Self::Query(_) => StatusCode::BAD_REQUEST,
             Self::Stranger => StatusCode::UNAUTHORIZED,
+            Self::Page => StatusCode::FORBIDDEN,
             Self::OtherHost(_) => StatusCode::MISDIRECTED_REQUEST,
             Self::Documents(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::Change(NotChanged::Store(error)) if error.is_full() => {
@@ -83,7 +92,7 @@ impl Refusal {
                 NotPlanned::Unknown(_) => StatusCode::NOT_FOUND,
                 NotPlanned::InFile { .. } => StatusCode::CONFLICT,
             },
-            Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Experiment(NotAsked::Unknown(_)) => StatusCode::NOT_FOUND,
             Self::Experiment(_) => StatusCode::CONFLICT,
             Self::Loading | Self::Stopping => StatusCode::SERVICE_UNAVAILABLE,
@@ -92,15 +101,18 @@ impl Refusal {
     }
 }
 
-impl From<StringRejection> for Refusal {
-    fn from(rejection: StringRejection) -> Self {
-        let text = rejection.body_text();
+/// The text of a body, of which at most `max` bytes were read.
+pub(super) fn text_of(
+    body: Result<String, StringRejection>,
+    max: usize,
+) -> Result<String, Refusal> {
+    body.map_err(|rejection| {
         if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
-            Self::TooLarge(text)
+            Refusal::TooLarge { max }
         } else {
-            Self::Query(text)
+            Refusal::Query(rejection.body_text())
         }
-    }
+    })
 }
 
 impl IntoResponse for Refusal {
