@@ -27,20 +27,30 @@ pub(super) fn print(
     let path = format!("/v1/slos/{}/spending{query}", client::segment(name));
     let list: List<SpendingStatus> = client::get(admin, &path)?;
     for objective in &list.items {
-        print_objective(objective, out)?;
+        print_objective(objective, window, out)?;
     }
     Ok(())
 }
 
-fn print_objective(objective: &SpendingStatus, out: &mut dyn Write) -> io::Result<()> {
+/// Prints who spent the budget of an objective, where the last `asked` were asked for.
+fn print_objective(
+    objective: &SpendingStatus,
+    asked: Option<Duration>,
+    out: &mut dyn Write,
+) -> io::Result<()> {
     if objective.spent.is_empty() {
         return Ok(());
     }
     let window = rough_span(objective.window_ms);
+    let known = Duration::from_millis(objective.window_ms);
+    let bound = match asked {
+        Some(asked) if known < asked => "; of what was before that it is not known",
+        Some(_) | None => "",
+    };
     let index = objective.objective;
     writeln!(
         out,
-        "\nWho spent the budget of objective {index} in the last {window}"
+        "\nWho spent the budget of objective {index} in the last {window}{bound}"
     )?;
     let all = of(objective, SpentBy::Route).map(|spent| spent.bad).sum();
     let mut table = Table::of(&["  BY", "NAME", "BAD", "OF ALL"]);
@@ -136,7 +146,7 @@ mod tests {
             spent: spent_by,
         };
         let mut out = Vec::new();
-        print_objective(&status, &mut out).unwrap();
+        print_objective(&status, None, &mut out).unwrap();
         let text = String::from_utf8(out).unwrap();
         let lines: Vec<Vec<&str>> = text
             .lines()
@@ -154,6 +164,28 @@ mod tests {
     }
 
     #[test]
+    fn of_a_window_longer_than_what_is_known_that_is_said() {
+        let status = SpendingStatus {
+            objective: 0,
+            window_ms: 90 * 86_400_000,
+            spent: vec![spent(SpentBy::Route, "pay", 1)],
+        };
+        let heading = |days: u64| {
+            let mut out = Vec::new();
+            let asked = Duration::from_secs(days * 86_400);
+            print_objective(&status, Some(asked), &mut out).unwrap();
+            String::from_utf8(out)
+                .unwrap()
+                .lines()
+                .nth(1)
+                .unwrap()
+                .to_owned()
+        };
+        assert!(heading(90).ends_with("in the last 90d"));
+        assert!(heading(400).ends_with("in the last 90d; of what was before that it is not known"));
+    }
+
+    #[test]
     fn nothing_is_said_of_nothing() {
         let status = SpendingStatus {
             objective: 0,
@@ -161,7 +193,7 @@ mod tests {
             spent: Vec::new(),
         };
         let mut out = Vec::new();
-        print_objective(&status, &mut out).unwrap();
+        print_objective(&status, None, &mut out).unwrap();
         assert_eq!(out, b"");
     }
 

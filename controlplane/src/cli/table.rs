@@ -51,22 +51,36 @@ pub(super) fn percent(share: Option<f64>) -> String {
         || "-".to_owned(),
         |share| {
             let percent = share * 100.0;
-            // 99.95 % must not become 100 %.
             let digits = match percent.abs() {
                 99.0..100.0 => 3,
                 // Of a budget that is overspent many times over, parts of a percent say nothing.
                 1_000.0.. => 0,
                 _ => 1,
             };
-            let text = format!("{percent:.digits$}");
-            let text = if text.contains('.') {
-                text.trim_end_matches('0').trim_end_matches('.')
-            } else {
-                &text
-            };
+            // 99.9999 % must not become 100 %, nor what is a little become nothing.
+            let mut texts = (digits..=DIGITS_MAX).map(|digits| rounded(percent, digits));
+            let text = texts.find(|text| match text.as_str() {
+                "100" => share.to_bits() == 1.0_f64.to_bits(),
+                "0" | "-0" => share == 0.0,
+                _ => true,
+            });
+            let text = text.unwrap_or_else(|| rounded(percent, digits));
             format!("{text}%")
         },
     )
+}
+
+/// Digits after the point that are looked at for a difference: targets have seven.
+const DIGITS_MAX: usize = 9;
+
+/// `value` with at most so many digits after the point.
+fn rounded(value: f64, digits: usize) -> String {
+    let text = format!("{value:.digits$}");
+    if text.contains('.') {
+        text.trim_end_matches('0').trim_end_matches('.').to_owned()
+    } else {
+        text
+    }
 }
 
 /// Microseconds as people read them.
@@ -111,6 +125,15 @@ mod tests {
         assert_eq!(percent(Some(-0.25)), "-25%");
         assert_eq!(percent(Some(0.1234)), "12.3%");
         assert_eq!(percent(None), "-");
+        assert_eq!(percent(Some(0.999_999)), "99.9999%");
+        assert_eq!(percent(Some(0.999_999_999)), "99.9999999%");
+        assert_eq!(percent(Some(0.999_996)), "99.9996%");
+        assert_eq!(percent(Some(0.000_4)), "0.04%");
+        assert_eq!(percent(Some(0.000_000_1)), "0.00001%");
+        assert_eq!(percent(Some(-0.000_4)), "-0.04%");
+        assert_eq!(percent(Some(0.0)), "0%");
+        assert_eq!(percent(Some(1e-30)), "0%");
+        assert_eq!(percent(Some(-12.345)), "-1234%");
         assert_eq!(latency(999), "999us");
         assert_eq!(latency(12_345), "12.3ms");
         assert_eq!(latency(2_345_678), "2.34s");

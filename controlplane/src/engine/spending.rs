@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use sloop_controllers::{Counted, ObjectiveCounts, SpentBy, World};
+use sloop_controllers::{Counted, ObjectiveCounts, Spent, SpentBy, World};
 use sloop_model::Dimension;
 
 use super::Engine;
@@ -47,7 +47,7 @@ const fn spent_by(dimension: Dimension) -> SpentBy {
 
 impl Engine {
     /// Who spent the budgets of an SLO's objectives in the last `length`, or in its own window
-    /// when none is given. Nothing when there is no such SLO.
+    /// when none is given; of more than [`Spent::KEPT`] it is not known. Nothing when there is no such SLO.
     #[must_use]
     pub fn spending(&self, slo: &str, length: Option<Duration>) -> Option<Vec<SpendingStatus>> {
         let now = self.world.now();
@@ -55,6 +55,7 @@ impl Engine {
         let mut intents = intents.map(|(_, intent)| intent);
         let intent = intents.find(|intent| intent.name.as_str() == slo)?;
         let length = length.unwrap_or_else(|| intent.so_far(now));
+        let length = length.min(Spent::KEPT);
         let status = |index: u32| SpendingStatus {
             objective: index,
             window_ms: u64::try_from(length.as_millis()).unwrap_or(u64::MAX),
@@ -67,7 +68,7 @@ impl Engine {
 
 #[cfg(test)]
 mod tests {
-    use sloop_controllers::{ScopeCounts, Spent};
+    use sloop_controllers::ScopeCounts;
     use sloop_model::{
         DimensionValue, ObjectiveId, OutcomeClass, RouteName, Scope, ServiceName, Side, SloName,
         WallTime,

@@ -51,6 +51,11 @@ pub struct Spent {
     pub bad: u64,
 }
 
+impl Spent {
+    /// The longest window of which it is known who spent: 90 days.
+    pub const KEPT: Duration = KEPT;
+}
+
 /// How much time one cell of a trail covers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
