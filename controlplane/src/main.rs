@@ -21,7 +21,12 @@ fn main() -> ExitCode {
             return ExitCode::SUCCESS;
         }
         eprintln!("error: {error:#}");
-        ExitCode::FAILURE
+        let is_usage = error.downcast_ref().is_some_and(CliError::is_usage);
+        if is_usage {
+            ExitCode::from(2)
+        } else {
+            ExitCode::FAILURE
+        }
     })
 }
 

@@ -1,5 +1,6 @@
 //! `sloop bootstrap`.
 
+use std::collections::BTreeSet;
 use std::io::Write;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::str::FromStr;
@@ -21,6 +22,31 @@ const EXAMPLE: &str = "Example:
     --outbound 127.0.0.1:8081 --upstream payments=payments:8080 > envoy.yaml
   envoy -c envoy.yaml
   sloop bootstrap --fleet --node edge-1 --service edge --zone eu-1a --control-plane sloop:9901 --admin-port 9900";
+
+/// Also for `sloop serve`, so where it is set it need not be meant for this.
+const MODULE: &str = "SLOOP_MODULE";
+
+/// Why a bootstrap would be none that an Envoy takes, or not what was meant.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidBootstrap {
+    /// Nobody would be listened to.
+    #[error(
+        "a sidecar takes requests to its service (--inbound), those of its service (--outbound with --upstream), or both; \
+         give one of them, or --fleet"
+    )]
+    Deaf,
+    /// Two places for one service.
+    #[error(
+        "--upstream {service} is given twice; a service has one address here, and documents (EnvoyResource) can give it more"
+    )]
+    Repeated {
+        /// The service.
+        service: ServiceName,
+    },
+    /// What is pushed to a fleet says where its module is.
+    #[error("--module means nothing with --fleet: documents say which filters there are")]
+    Module,
+}
 
 /// A sidecar.
 #[derive(Args, Debug)]
@@ -54,7 +80,7 @@ pub(super) struct BootstrapArgs {
     #[arg(
         long,
         value_name = "PATH",
-        env = "SLOOP_MODULE",
+        env = MODULE,
         required_unless_present = "fleet"
     )]
     module: Option<String>,
@@ -74,7 +100,7 @@ pub(super) struct BootstrapArgs {
     #[arg(long)]
     sotw: bool,
     /// Time between reports in milliseconds, until the control plane says otherwise.
-    #[arg(long, value_name = "MS", default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(100..=60_000))]
+    #[arg(long, value_name = "MS", default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(100..=60_000), conflicts_with = "fleet")]
     report_interval: u32,
     #[command(flatten)]
     tls: ClientTlsArgs,
@@ -188,6 +214,30 @@ impl From<BootstrapArgs> for FleetBootstrap {
 }
 
 impl BootstrapArgs {
+    /// Checks what flags say together, where the environment says that the module is at `module`.
+    fn check(&self, module: Option<&str>) -> Result<(), InvalidBootstrap> {
+        if self.fleet {
+            let is_meant = self.module.is_some() && self.module.as_deref() != module;
+            return if is_meant {
+                Err(InvalidBootstrap::Module)
+            } else {
+                Ok(())
+            };
+        }
+        if self.inbound.is_none() && self.outbound.is_none() {
+            return Err(InvalidBootstrap::Deaf);
+        }
+        let mut seen = BTreeSet::new();
+        for Named { service, .. } in &self.upstream {
+            // Envoy compares authorities without case.
+            if !seen.insert(service.as_str().to_ascii_lowercase()) {
+                let service = service.clone();
+                return Err(InvalidBootstrap::Repeated { service });
+            }
+        }
+        Ok(())
+    }
+
     fn locality(&self) -> Locality {
         Locality {
             region: self.region.clone(),
@@ -236,10 +286,63 @@ impl From<BootstrapArgs> for Bootstrap {
 }
 
 pub(super) fn run(args: BootstrapArgs, out: &mut dyn Write) -> Result<(), CliError> {
+    args.check(std::env::var(MODULE).ok().as_deref())?;
     let yaml = if args.fleet {
         FleetBootstrap::from(args).to_yaml()
     } else {
         Bootstrap::from(args).to_yaml()
     };
     Ok(out.write_all(yaml.as_bytes())?)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Debug, Parser)]
+    struct Program {
+        #[command(flatten)]
+        bootstrap: BootstrapArgs,
+    }
+
+    /// What is wrong with these flags, where the environment has no module.
+    fn wrong(flags: &str) -> String {
+        let required = "sloop --node n --service s --control-plane c:1 --admin-port 1";
+        let given = required.split(' ').chain(flags.split(' '));
+        match Program::try_parse_from(given) {
+            Ok(program) => {
+                let checked = program.bootstrap.check(None);
+                checked.err().map(|it| it.to_string()).unwrap_or_default()
+            }
+            Err(error) => error.to_string(),
+        }
+    }
+
+    #[test]
+    fn what_no_envoy_would_take_is_refused() {
+        let inbound = "--module m --inbound 127.0.0.1:1=127.0.0.1:2";
+        let outbound = "--module m --outbound 127.0.0.1:1 --upstream p=p:1 --upstream q=p:1";
+        for fine in [inbound, outbound, "--fleet"] {
+            assert_eq!(wrong(fine), "", "{fine}");
+        }
+        assert!(wrong("--module m").contains("--inbound"));
+        let twice = wrong(&format!("{outbound} --upstream P=p:2"));
+        assert!(twice.starts_with("--upstream P is given twice"), "{twice}");
+    }
+
+    #[test]
+    fn what_means_nothing_to_a_fleet_is_refused() {
+        assert!(wrong("--fleet --report-interval 500").contains("cannot be used with"));
+        assert!(wrong("--fleet --module m").starts_with("--module means nothing"));
+        let given =
+            "sloop --fleet --node n --service s --control-plane c:1 --admin-port 1 --module m";
+        let program = Program::try_parse_from(given.split(' ')).unwrap();
+        assert_eq!(
+            program.bootstrap.check(Some("m")),
+            Ok(()),
+            "it is for serve"
+        );
+    }
 }

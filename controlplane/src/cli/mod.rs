@@ -17,6 +17,7 @@ mod get;
 mod istio;
 mod journey;
 mod lines;
+mod log;
 mod node;
 mod output;
 mod policy;
@@ -31,7 +32,9 @@ mod top;
 mod validate;
 mod yaml;
 
+pub use bootstrap::InvalidBootstrap;
 pub use credentials::InvalidCredentials;
+pub use log::InvalidLog;
 pub use output::CliError;
 
 use std::io::Write;

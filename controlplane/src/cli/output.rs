@@ -1,6 +1,8 @@
 //! What goes wrong between a person and a control plane.
 
+use super::bootstrap::InvalidBootstrap;
 use super::credentials::InvalidCredentials;
+use super::log::InvalidLog;
 use crate::limits::InvalidLimit;
 use crate::serve::ServeError;
 
@@ -13,6 +15,12 @@ pub enum CliError {
     /// A limit makes no sense.
     #[error("--limit makes no sense")]
     Limit(#[source] InvalidLimit),
+    /// It is not known what to log.
+    #[error(transparent)]
+    Log(#[from] InvalidLog),
+    /// A bootstrap would be none.
+    #[error(transparent)]
+    Bootstrap(#[from] InvalidBootstrap),
     /// Changes would go on before it is known what they do.
     #[error(
         "--rollout-quiet is {quiet} s, --report-interval {interval_ms} ms; the first must be at least three times \
@@ -70,4 +78,12 @@ pub enum CliError {
         /// What is wrong with it.
         source: serde_json::Error,
     },
+}
+
+impl CliError {
+    /// Whether it is about how the command was called, as what is wrong with flags is.
+    #[must_use]
+    pub const fn is_usage(&self) -> bool {
+        matches!(self, Self::Log(_) | Self::Bootstrap(_))
+    }
 }

@@ -1,17 +1,16 @@
 //! `sloop serve`.
 
-use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 use sloop_controllers::ConfigSettings;
 use sloop_model::{ReportSettings, TraceSettings};
 use sloop_xds::rollout::{LoadPace, RolloutPace};
 use tokio::signal::unix::{SignalKind, signal};
-use tracing_subscriber::EnvFilter;
 
+use super::log::{self, LogForm};
 use super::output::CliError;
 use crate::ads::LoadSettings;
 use crate::bootstrap::CONTROL_PLANE_CLUSTER;
@@ -25,6 +24,9 @@ const EXAMPLE: &str = "Example:
   sloop serve --documents slos/ --store /var/lib/sloop/store --module /etc/sloop/sloop_filter.wasm
 
 Changed documents take effect without a restart. SIGTERM ends it cleanly.";
+
+/// Where measurements go (OpenTelemetry, Protocol Exporter).
+const COLLECTOR: &str = "OTEL_EXPORTER_OTLP_ENDPOINT";
 
 /// How the control plane is run.
 #[derive(Args, Debug)]
@@ -80,8 +82,9 @@ pub(super) struct ServeArgs {
     /// milliseconds; ten times as long otherwise. Left out: a fifth of --rollout-quiet, 200 to 10000.
     #[arg(long, value_name = "MS", value_parser = clap::value_parser!(u32).range(200..=60_000))]
     load_interval: Option<u32>,
-    /// Send metrics to a collector, too: OTLP over gRPC, as http://collector:4317.
-    #[arg(long, value_name = "URL", env = "OTEL_EXPORTER_OTLP_ENDPOINT", value_parser = collector)]
+    /// Send metrics to a collector, too: OTLP over gRPC, as http://collector:4317. Left out: what
+    /// OTEL_EXPORTER_OTLP_ENDPOINT says, if that can be used.
+    #[arg(long, value_name = "URL", value_parser = collector)]
     otlp: Option<String>,
     /// Time between two times that they are sent, in seconds.
     #[arg(long, value_name = "S", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=3_600))]
@@ -176,15 +179,6 @@ impl From<ApiArgs> for ApiSettings {
     }
 }
 
-/// Form of the log.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum LogForm {
-    /// For people.
-    Text,
-    /// For machines, one object per line.
-    Json,
-}
-
 impl ServeArgs {
     fn loads(&self, rollout: &RolloutPace) -> LoadSettings {
         let interval = self.load_interval.map(u64::from);
@@ -269,8 +263,29 @@ fn collector(given: &str) -> Result<String, String> {
     }
 }
 
-pub(super) fn run(args: ServeArgs) -> Result<(), CliError> {
-    log(args.log);
+/// Where the environment says that measurements go. What cannot be used is said, and nothing is sent: the variable may
+/// be meant for others, and it is as OpenTelemetry has it for variables that make no sense.
+fn collector_of_environment(given: Option<&str>) -> Option<String> {
+    let given = given.filter(|given| !given.is_empty())?;
+    match collector(given) {
+        Ok(endpoint) => Some(endpoint),
+        Err(error) => {
+            tracing::warn!(
+                error,
+                "{COLLECTOR} cannot be used, so metrics are sent nowhere"
+            );
+            None
+        }
+    }
+}
+
+pub(super) fn run(mut args: ServeArgs) -> Result<(), CliError> {
+    log::begin(args.log)?;
+    if args.otlp.is_none() {
+        let given = std::env::var_os(COLLECTOR);
+        let given = given.as_ref().map(|given| given.to_string_lossy());
+        args.otlp = collector_of_environment(given.as_deref());
+    }
     let settings = args.try_into()?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -292,19 +307,6 @@ pub(super) fn run(args: ServeArgs) -> Result<(), CliError> {
     ended
 }
 
-fn log(form: LogForm) {
-    let filter = EnvFilter::try_from_env("SLOOP_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
-    let subscriber = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(io::stderr)
-        // It would say so on the same standard error, and panic: a log on a full disk must end nothing.
-        .log_internal_errors(false);
-    match form {
-        LogForm::Text => subscriber.with_ansi(false).init(),
-        LogForm::Json => subscriber.json().init(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use clap::Parser;
@@ -324,6 +326,17 @@ mod tests {
         let args = Program::try_parse_from(given).unwrap().serve;
         let settings = ServeSettings::try_from(args);
         settings.err().map(|it| it.to_string()).unwrap_or_default()
+    }
+
+    #[test]
+    fn the_environment_does_not_keep_it_from_beginning() {
+        assert_eq!(collector_of_environment(None), None);
+        for unusable in ["", "https://collector:4317", "collector:4317", "a b"] {
+            assert_eq!(collector_of_environment(Some(unusable)), None);
+        }
+        let usable = "http://collector:4317";
+        let sent = collector_of_environment(Some(usable));
+        assert_eq!(sent.as_deref(), Some(usable));
     }
 
     #[test]

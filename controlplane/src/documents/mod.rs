@@ -46,6 +46,7 @@ pub use applied::{Applied, Became, DocumentId, NotPlanned, Plan, Planned};
 pub use files::FileError;
 pub(crate) use files::has_documents;
 pub use schema::json_schema;
+pub(crate) use suggest::perhaps;
 
 use document::Parsed;
 use merge::{Content, Merge};

@@ -1,10 +1,11 @@
 //! `sloop chaos run`: asks for experiments and waits for what they show.
 
 use std::collections::BTreeMap;
-use std::io::{self, Read, Write};
+use std::fs::File;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use clap::Args;
 use sloop_controllers::{ExperimentPhase, ExperimentStatus};
@@ -13,9 +14,15 @@ use super::super::{AdminArgs, CliError, client};
 use super::{Form, code, show, show_one};
 use crate::admin::AskedFor;
 use crate::admin::api::List;
+use crate::causes;
+use crate::documents::{self, FileError};
 
 /// Between two looks.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// A run is there after the next step, a tenth of a second later; one that is not for so long will not come.
+const UNSEEN_MAX: Duration = Duration::from_secs(30);
+/// A control plane that begins anew, or a network that is away for a moment, is no reason to leave a run alone.
+const AWAY_MAX: Duration = Duration::from_secs(60);
 /// So many looks are between two lines about a run, unless its phase changes.
 const SAY_EVERY: u64 = 10;
 
@@ -115,17 +122,53 @@ fn foreseen(
 }
 
 fn text(file: Option<&Path>) -> Result<String, CliError> {
-    let mut text = String::new();
-    match file {
-        Some(path) if path != Path::new("-") => text = std::fs::read_to_string(path)?,
-        Some(_) | None => drop(io::stdin().lock().read_to_string(&mut text)?),
+    let file = file.unwrap_or(Path::new("-"));
+    let text = if file == Path::new("-") {
+        documents::read_stream(io::stdin().lock())
+    } else {
+        let opened = File::open(file).map_err(FileError::from);
+        opened.and_then(documents::read_stream)
+    };
+    text.map_err(|source| CliError::File {
+        file: file.to_owned(),
+        source,
+    })
+}
+
+/// When each run was seen last.
+#[derive(Debug)]
+struct Sight {
+    begun: Instant,
+    seen: BTreeMap<String, Instant>,
+}
+
+impl Sight {
+    /// Of nothing yet, at `now`.
+    const fn begin(now: Instant) -> Self {
+        Self {
+            begun: now,
+            seen: BTreeMap::new(),
+        }
     }
-    Ok(text)
+
+    /// Takes in that the run `name` was seen at `now`.
+    fn seen(&mut self, name: &str, now: Instant) {
+        self.seen.insert(name.to_owned(), now);
+    }
+
+    /// Whether at `now` to look again for the run `name`, although it was not seen.
+    fn may_come(&self, name: &str, now: Instant) -> bool {
+        match self.seen.get(name) {
+            Some(seen) => now.duration_since(*seen) < AWAY_MAX,
+            None => now.duration_since(self.begun) < UNSEEN_MAX,
+        }
+    }
 }
 
 /// Looks until all are over; says on the standard error how they go.
 fn wait(args: &RunArgs, asked: &[AskedFor]) -> Result<Vec<ExperimentStatus>, CliError> {
     let mut said: BTreeMap<String, String> = BTreeMap::new();
+    let mut sight = Sight::begin(Instant::now());
     let mut looks = 0_u64;
     loop {
         let mut runs = Vec::new();
@@ -134,8 +177,16 @@ fn wait(args: &RunArgs, asked: &[AskedFor]) -> Result<Vec<ExperimentStatus>, Cli
             let path = format!("/v1/experiments/{name}?due_at={}", one.due_at.as_millis());
             // It is there after the next step.
             match client::get::<ExperimentStatus>(&args.admin.admin, &path) {
-                Ok(run) => runs.push(run),
-                Err(CliError::Refused(_)) if !said.contains_key(&one.name) => {}
+                Ok(run) => {
+                    sight.seen(&one.name, Instant::now());
+                    runs.push(run);
+                }
+                Err(error) if sight.may_come(&one.name, Instant::now()) => {
+                    if sight.seen.contains_key(&one.name) {
+                        let why = causes::whole(&error);
+                        writeln!(io::stderr().lock(), "{}: not seen: {why}", one.name)?;
+                    }
+                }
                 Err(error) => return Err(error),
             }
         }
@@ -152,5 +203,24 @@ fn wait(args: &RunArgs, asked: &[AskedFor]) -> Result<Vec<ExperimentStatus>, Cli
             return Ok(runs);
         }
         std::thread::sleep(LOOK_EVERY);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_that_never_comes_is_not_waited_for_and_one_that_came_for_a_while() {
+        let begun = Instant::now();
+        let at = |seconds| begun + Duration::from_secs(seconds);
+        let mut sight = Sight::begin(begun);
+        assert!(sight.may_come("a", begun));
+        assert!(sight.may_come("a", at(29)));
+        assert!(!sight.may_come("a", at(30)));
+        sight.seen("a", at(100));
+        assert!(sight.may_come("a", at(159)));
+        assert!(!sight.may_come("a", at(160)));
+        assert!(!sight.may_come("b", at(100)), "another one");
     }
 }
