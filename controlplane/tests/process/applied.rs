@@ -138,8 +138,58 @@ async fn every_error_is_a_problem_for_programs() {
         let (status, said) = problem(&sloop, method, path, body).await;
         assert_eq!(status, expected, "{method} {path}: {said}");
         assert_eq!(said["status"], expected, "{said}");
-        assert!(!said["detail"].as_str().unwrap().is_empty(), "{said}");
+        let detail = said["detail"].as_str().unwrap();
+        assert!(!detail.is_empty(), "{said}");
+        if status == 413 {
+            assert!(detail.contains("more than 262144 bytes"), "{said}");
+        }
     }
+}
+
+#[tokio::test]
+async fn what_nobody_acts_on_is_said_to_who_hands_it_in_and_to_who_looks() {
+    let home = Home::new();
+    let log = home.documents().with_file_name("log");
+    let sloop = home.start_logged(&log, &[]);
+    let slip = format!(
+        "{}  alertPolicies: [{{alertPolicyRef: wakee}}]\n",
+        slo("pay", "0.99")
+    );
+    let policy = "apiVersion: openslo/v1\nkind: AlertPolicy\nmetadata: {name: wake}\nspec: {conditions: \
+                  [{conditionRef: c}], notificationTargets: [{targetRef: t}]}\n";
+    let files = outside(&[("slo.yaml", &slip), ("policy.yaml", policy)]);
+    let applied = run(&sloop, &["apply", "-f", files.path().to_str().unwrap()]);
+    let note = "there is no AlertPolicy wakee in these documents; did you mean \"wake\"?";
+    let line = applied.out.lines().find(|line| line.contains(note));
+    let line = line.unwrap_or_else(|| panic!("{applied:?}"));
+    assert!(
+        line.contains("slo.yaml:") && line.contains(" note: "),
+        "{line}"
+    );
+    let table = run(&sloop, &["get", "documents"]).out;
+    assert!(table.contains(note), "{table}");
+    let documents = sloop.items("/v1/documents").await;
+    let mut slos = documents
+        .iter()
+        .filter(|it| it["file"] == "applied:SLO/pay");
+    let slo = slos.next().unwrap();
+    assert_eq!(
+        (&slo["accepted"], &slo["problems"]),
+        (&true.into(), &Value::Array(vec![]))
+    );
+    assert!(slo["notes"][0].as_str().unwrap().contains(note), "{slo}");
+    let logged = fs::read_to_string(&log).unwrap();
+    assert!(logged.contains("there is no AlertPolicy wakee"), "{logged}");
+
+    let body = slip.replace("wakee", "wake");
+    let answer = ask(&sloop, "POST", "/v1/documents?dry_run=true", &body).await;
+    let answer = answer.into_body().collect().await.unwrap().to_bytes();
+    let answer: Value = serde_json::from_slice(&answer).unwrap();
+    let notes = answer["notes"].as_array().unwrap();
+    assert!(
+        !notes.iter().any(|it| it.to_string().contains("wake in")),
+        "{answer}"
+    );
 }
 
 #[test]

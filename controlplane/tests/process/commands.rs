@@ -105,6 +105,9 @@ async fn describe_says_how_an_slo_stands_and_why() {
     ] {
         assert_eq!(ran.row(name)[1], value, "{}", ran.out);
     }
+    let long = run(&sloop, &["describe", "slo", "pay", "--window", "400d"]).out;
+    let heading = "objective 0 in the last 90d; of what was before that it is not known";
+    assert!(long.contains(heading), "{long}");
     for window in ["5s", "4m40s", "56m", "5h36m", "2d19h12m"] {
         assert_eq!(ran.row(window)[0], window);
     }
@@ -301,4 +304,43 @@ async fn an_experiment_is_run_stopped_and_reported() {
 /// As [`run`], whatever the exit code.
 pub(crate) fn at(sloop: &Sloop, args: &[&str]) -> Ran {
     Ran::of(command(args).env("SLOOP_ADMIN", format!("http://{}", sloop.http)))
+}
+
+#[test]
+fn what_is_wrong_with_a_call_is_named() {
+    let missing = Ran::of(&mut command(&["chaos", "run", "-f", "missing.yaml"]));
+    assert_eq!(missing.code, Some(1));
+    let begins = "error: missing.yaml cannot be handed in: cannot be read: No such file";
+    assert!(missing.err.starts_with(begins), "{missing:?}");
+    let deaf = "bootstrap --node n --service s --control-plane c:1 --admin-port 1 --module m";
+    let deaf = Ran::of(&mut command(&deaf.split(' ').collect::<Vec<_>>()));
+    assert_eq!((deaf.code, deaf.out.as_str()), (Some(2), ""), "{deaf:?}");
+    assert!(deaf.err.contains("--inbound"), "{deaf:?}");
+    let home = Home::new();
+    let silent = Ran::of(home.command().env("SLOOP_LOG", "verbose"));
+    assert_eq!(silent.code, Some(2), "{silent:?}");
+    let says = "error: SLOOP_LOG has \"verbose\", which is no level";
+    assert!(silent.err.starts_with(says), "{silent:?}");
+    let empty = home.store();
+    std::fs::write(&empty, "").unwrap();
+    let replayed = Ran::of(&mut command(&["replay", empty.to_str().unwrap()]));
+    assert_eq!(replayed.code, Some(1), "{replayed:?}");
+    assert!(
+        replayed.err.contains("there is no step in it"),
+        "{replayed:?}"
+    );
+}
+
+#[test]
+fn a_collector_of_the_environment_that_cannot_be_used_is_said_and_keeps_nothing_from_beginning() {
+    let home = Home::new();
+    let log = home.documents().with_file_name("log");
+    for (endpoint, warned) in [("", false), ("https://collector:4317", true)] {
+        let mut command = home.command();
+        command.env("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint);
+        drop(Sloop::start_of(&mut command, &log));
+        let logged = fs::read_to_string(&log).unwrap();
+        let says = "OTEL_EXPORTER_OTLP_ENDPOINT cannot be used, so metrics are sent nowhere";
+        assert_eq!(logged.contains(says), warned, "{logged}");
+    }
 }

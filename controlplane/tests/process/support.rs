@@ -137,6 +137,12 @@ impl Sloop {
         Self::wait(command.spawn().unwrap())
     }
 
+    /// Starts `command`, and writes what it says in the file `log`, too.
+    pub(crate) fn start_of(command: &mut Command, log: &Path) -> Self {
+        let log = fs::File::create(log).unwrap();
+        Self::wait_logged(command.spawn().unwrap(), log, SOON)
+    }
+
     fn wait(child: Child) -> Self {
         Self::wait_logged(child, io::sink(), SOON)
     }
