@@ -192,7 +192,7 @@ fn who_knows_of_an_alert_is_said() {
     let (mut outbox, now) = (Outbox::default(), Instant::now());
     let (firing, over) = (alert(AlertState::Firing), alert(AlertState::Resolved));
     assert_eq!(outbox.told(&firing), [Told::Waiting]);
-    outbox.take(&[firing.clone()], now);
+    outbox.take(std::slice::from_ref(&firing), now);
     let due = outbox.due(now);
     outbox.ended(&due[0], Ended::Again(None), now);
     assert_eq!(outbox.told(&firing), [Told::Waiting]);
@@ -200,7 +200,7 @@ fn who_knows_of_an_alert_is_said() {
     let due = outbox.due(again);
     outbox.ended(&due[0], Ended::Told, again);
     assert_eq!(outbox.told(&firing), [Told::Told]);
-    outbox.take(&[over.clone()], again);
+    outbox.take(std::slice::from_ref(&over), again);
     assert_eq!(outbox.told(&over), [Told::Waiting], "not that it is over");
     let due = outbox.due(again);
     outbox.ended(&due[0], Ended::Refused, again);
