@@ -322,7 +322,7 @@ fn what_is_wrong_with_a_call_is_named() {
     let says = "error: SLOOP_LOG has \"verbose\", which is no level";
     assert!(silent.err.starts_with(says), "{silent:?}");
     let empty = home.store();
-    std::fs::write(&empty, "").unwrap();
+    fs::write(&empty, "").unwrap();
     let replayed = Ran::of(&mut command(&["replay", empty.to_str().unwrap()]));
     assert_eq!(replayed.code, Some(1), "{replayed:?}");
     assert!(
