@@ -307,13 +307,14 @@ mod tests {
         bootstrap: BootstrapArgs,
     }
 
-    /// What is wrong with these flags, where the environment has no module.
+    /// What is wrong with these flags. The environment may have a module.
     fn wrong(flags: &str) -> String {
         let required = "sloop --node n --service s --control-plane c:1 --admin-port 1";
         let given = required.split(' ').chain(flags.split(' '));
         match Program::try_parse_from(given) {
             Ok(program) => {
-                let checked = program.bootstrap.check(None);
+                let named = std::env::var(MODULE).ok();
+                let checked = program.bootstrap.check(named.as_deref());
                 checked.err().map(|it| it.to_string()).unwrap_or_default()
             }
             Err(error) => error.to_string(),
