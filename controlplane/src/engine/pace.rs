@@ -37,6 +37,17 @@ impl Pace {
         }
     }
 
+    /// From now on at most once per `gap`, urgent or not.
+    pub const fn keep_apart(&mut self, gap: Duration) {
+        (self.gap, self.urgent_gap) = (gap, gap);
+    }
+
+    /// How far apart it is done at least when it is not urgent.
+    #[must_use]
+    pub const fn gap(&self) -> Duration {
+        self.gap
+    }
+
     /// It should be done.
     pub const fn want(&mut self) {
         if self.wanted.is_none() {
@@ -97,6 +108,12 @@ mod tests {
         assert!(pace.is_due(start + gap));
         pace.give_up();
         assert!(!pace.is_due(start + gap * 2));
+        pace.keep_apart(gap * 3);
+        pace.want();
+        assert_eq!(
+            (pace.due(start), pace.gap()),
+            (Some(start + gap * 3), gap * 3)
+        );
     }
 
     #[test]

@@ -42,6 +42,10 @@ use rollouts::Course;
 /// Steps are at least this far apart, however much happens.
 const STEP_GAP: Duration = Duration::from_millis(100);
 
+/// Steps are at least so many times as far apart as the last one took, so that they leave three quarters of the loop's time to
+/// reports: each of these that says of failures wants a step, and one about thousands of SLOs takes as long as [`STEP_GAP`].
+const STEP_SHARE: u32 = 4;
+
 /// Steps are at most this far apart, however little happens: windows move on.
 const STEP_LATEST: Duration = Duration::from_secs(1);
 
@@ -239,7 +243,7 @@ impl Actor {
             self.commits.hangs_at(),
             self.takes_at,
             self.listens_at,
-            wake.map(|wake| wake.max(self.stepped + STEP_GAP)),
+            wake.map(|wake| wake.max(self.stepped + self.steps.gap())),
         ];
         others
             .into_iter()
@@ -305,10 +309,17 @@ impl Actor {
         }
         self.commits.want(now);
         let decided = self.engine.take_decided();
-        self.meters.step.stepped(begun.elapsed(), &decided);
+        let took = begun.elapsed();
+        self.meters.step.stepped(took, &decided);
+        self.steps.keep_apart(step_gap(took));
         self.steps.done(now);
         self.stepped = now;
     }
+}
+
+/// How far apart steps are at least after one that took so long.
+fn step_gap(took: Duration) -> Duration {
+    (took * STEP_SHARE).clamp(STEP_GAP, STEP_LATEST)
 }
 
 fn log_left_out(step: &Step) {

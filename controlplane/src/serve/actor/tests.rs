@@ -183,6 +183,15 @@ fn inputs() -> (Inputs, Held) {
     (inputs, held)
 }
 
+#[test]
+fn steps_take_a_quarter_of_the_time_and_come_once_a_second_all_the_same() {
+    let gap = |took_ms| step_gap(Duration::from_millis(took_ms)).as_millis();
+    assert_eq!(
+        [0, 25, 26, 87, 250, 900].map(gap),
+        [100, 100, 104, 348, 1_000, 1_000]
+    );
+}
+
 #[tokio::test]
 async fn people_are_answered_while_the_disk_hangs_and_filters_when_it_does_not() {
     let (store, mut commits, go) = Stuck::at_first();
