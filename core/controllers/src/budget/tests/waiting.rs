@@ -20,27 +20,6 @@ fn store(series: &mut Series, stored: &mut Stored) -> [usize; 4] {
     counted
 }
 
-/// What a process that begins now knows.
-fn begun_again(stored: &Stored) -> Series {
-    let mut cells: Vec<&Cell> = stored.values().collect();
-    cells.sort_by_key(|cell| cell.start());
-    let mut series = Series::default();
-    for cell in cells {
-        if let Cell::Budget {
-            resolution,
-            start,
-            counts,
-            known_s,
-            ..
-        } = cell
-        {
-            series.restore(*resolution, *start, (*counts, *known_s));
-        }
-    }
-    series.complete();
-    series
-}
-
 /// A report of what was counted between two moments, in milliseconds.
 fn report(series: &mut Series, (from, to): (u64, u64), counts: Counts) {
     let [from, to] = [from, to].map(WallTime::from_millis);
@@ -65,7 +44,7 @@ fn a_second_stores_one_cell_and_what_is_over_once() {
         }
     }
     assert_eq!(written, [3_699, 61, 1, 0]);
-    let again = begun_again(&stored);
+    let again = restored(stored.values().cloned());
     for length in [60, 6 * 3_600, 30 * 86_400, 365 * 86_400] {
         let now = HOUR + 3_699;
         let of = |series: &Series| series.since(at(now), at(now - length));
@@ -82,7 +61,7 @@ fn a_minute_that_its_seconds_do_not_tell_is_stored_whenever_it_changes() {
     assert_eq!(store(&mut series, &mut stored)[1..], [2, 1, 0]);
     report(&mut series, (start + 1_500, start + 2_500), counts(7, 1));
     assert_eq!(store(&mut series, &mut stored)[..2], [1, 1]);
-    let again = begun_again(&stored);
+    let again = restored(stored.values().cloned());
     let of = |series: &Series| series.minutes().collect::<Vec<_>>();
     assert_eq!(of(&again), of(&series));
 }
@@ -138,7 +117,7 @@ proptest! {
                     store(&mut ends, &mut stored);
                 }
                 Event::Restart => {
-                    ends = begun_again(&stored);
+                    ends = restored(stored.values().cloned());
                     // As its first step does where cells of later moments are stored.
                     ends.rewind(WallTime::from_millis(now));
                 }
