@@ -204,10 +204,7 @@ impl<T: Said> Responses<T> {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Piece>, Status>>> {
         let frame = ready!(hyper::body::Body::poll_frame(Pin::new(&mut *self), context));
-        let piece = |begin| Piece {
-            begin,
-            rest: self.chunks.pop_front().unwrap_or_default(),
-        };
+        let piece = |begin: Bytes| begin.chain(self.chunks.pop_front().unwrap_or_default());
         Poll::Ready(frame.map(|it| it.map(|it| it.map_data(piece))))
     }
 }

@@ -4,6 +4,7 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use http::uri::{Authority, InvalidUri, Uri};
 use http::{HeaderValue, header::InvalidHeaderValue};
+use percent_encoding::percent_decode_str;
 
 /// An address as documents give it, as `https://name:password@host/path`. All but scheme and host may be a secret: of many
 /// services who knows the address may write there.
@@ -68,31 +69,12 @@ pub(crate) fn public_part(address: &str) -> String {
 /// Basic authentication (RFC 7617) of `user`, a name with a password as in an address (RFC 3986, 3.2.1).
 fn basic(user: &str) -> Result<HeaderValue, InvalidHeaderValue> {
     let (name, password) = user.split_once(':').unwrap_or((user, ""));
-    let mut shown = decoded(name);
+    let mut shown: Vec<u8> = percent_decode_str(name).collect();
     shown.push(b':');
-    shown.extend(decoded(password));
+    shown.extend(percent_decode_str(password));
     let mut value = HeaderValue::try_from(format!("Basic {}", BASE64_STANDARD.encode(shown)))?;
     value.set_sensitive(true);
     Ok(value)
-}
-
-/// What `%` and two hexadecimal digits stand for (RFC 3986, 2.1); what is none of that is taken as it is.
-fn decoded(text: &str) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((&first, after)) = rest.split_first() {
-        let encoded = (first == b'%').then(|| after.split_at_checked(2)).flatten();
-        let encoded = encoded.and_then(|(digits, after)| {
-            let digits = digits.iter().map(|&digit| char::from(digit).to_digit(16));
-            let byte = digits.collect::<Option<Vec<u32>>>()?;
-            let byte = byte.iter().fold(0, |byte, digit| 16 * byte + digit);
-            Some((u8::try_from(byte).ok()?, after))
-        });
-        let (byte, after) = encoded.unwrap_or((first, after));
-        bytes.push(byte);
-        rest = after;
-    }
-    bytes
 }
 
 #[cfg(test)]

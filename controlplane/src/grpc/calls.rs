@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::task::{Context, Poll, ready};
 
+use bytes::{Buf as _, Bytes};
 use futures_util::{FutureExt as _, TryFutureExt as _};
 use http::{Request, Response};
 use hyper::body::{Frame, Incoming, SizeHint};
@@ -167,7 +168,7 @@ impl hyper::body::Body for Saying {
             Said::Discovery(responses) => return responses.poll_piece(context),
             Said::Other(body) => ready!(Pin::new(body).poll_frame(context)),
         };
-        Poll::Ready(frame.map(|it| it.map(|it| it.map_data(Piece::from))))
+        Poll::Ready(frame.map(|it| it.map(|it| it.map_data(|bytes| bytes.chain(Bytes::new())))))
     }
 
     fn is_end_stream(&self) -> bool {

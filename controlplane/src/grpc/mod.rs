@@ -14,7 +14,6 @@ mod beside;
 mod calls;
 mod carried;
 mod panics;
-mod piece;
 mod pulse;
 
 use std::future::Future;
@@ -22,6 +21,8 @@ use std::io;
 use std::panic::AssertUnwindSafe;
 use std::pin::pin;
 
+use bytes::Bytes;
+use bytes::buf::Chain;
 use futures_util::FutureExt as _;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
@@ -31,12 +32,15 @@ use tonic::service::Routes;
 
 pub(crate) use beside::Beside;
 pub(crate) use panics::Panicked;
-pub(crate) use piece::Piece;
 
 use crate::ads::{AdsLimits, AdsService};
 use crate::door::{Connection, Peer};
 use crate::ingest::ReportDoor;
 use crate::metrics::DoorMetrics;
+
+/// What is written in one frame: a message begins with a few bytes of its own, and goes on with many that all connections
+/// share. As two frames it would go through all of HTTP/2 twice.
+pub(crate) type Piece = Chain<Bytes, Bytes>;
 
 /// What carries calls.
 pub trait Carrier: AsyncRead + AsyncWrite + Send + Unpin + 'static {

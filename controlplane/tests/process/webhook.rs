@@ -25,6 +25,15 @@ async fn told_while(webhook: &mut Webhook, sloop: &Sloop, (vm, bad): (u64, u64))
     }
 }
 
+/// Documents with an SLO whose alerts `webhook` is told.
+fn home_of(webhook: &Webhook) -> Home {
+    let home = Home::new();
+    home.write("routes.yaml", ROUTES);
+    let address = format!("{}/", webhook.address);
+    home.write("slo.yaml", &told("0.99").replace("127.0.0.1:1/", &address));
+    home
+}
+
 #[tokio::test]
 async fn people_hear_what_burns_and_what_was_done_about_it() {
     let mut webhook = Webhook::start(&[], None).await;
@@ -84,11 +93,7 @@ async fn people_hear_what_burns_and_what_was_done_about_it() {
 #[tokio::test]
 async fn who_does_not_take_an_alert_is_not_said_to_know() {
     let mut webhook = Webhook::start(&[410], None).await;
-    let address = webhook.address;
-    let home = Home::new();
-    home.write("routes.yaml", ROUTES);
-    let document = told("0.99").replace("127.0.0.1:1/", &format!("{address}/"));
-    home.write("slo.yaml", &document);
+    let home = home_of(&webhook);
     let sloop = home.start();
     told_while(&mut webhook, &sloop, (7, 20)).await;
     let table = eventually("the refusal is known", async || {
@@ -106,11 +111,7 @@ async fn who_does_not_take_an_alert_is_not_said_to_know() {
 #[tokio::test]
 async fn people_who_were_told_hear_what_is_done_after_that() {
     let mut webhook = Webhook::start(&[], None).await;
-    let address = webhook.address;
-    let home = Home::new();
-    home.write("routes.yaml", ROUTES);
-    let document = told("0.99").replace("127.0.0.1:1/", &format!("{address}/"));
-    home.write("slo.yaml", &document);
+    let home = home_of(&webhook);
     let sloop = home.start();
     // Far more than the policy allows, and far less than a breaker opens for.
     let first = told_while(&mut webhook, &sloop, (7, 20)).await;
