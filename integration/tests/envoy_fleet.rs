@@ -255,6 +255,27 @@ fn without_time(name: &str) -> String {
     cluster(name, 1_000).replace("connect_timeout: 1s", "connect_timeout: 0s")
 }
 
+/// Waits until both Envoys have what they should, and nothing is under way.
+async fn both_have_it(plane: &Plane) -> serde_json::Value {
+    eventually(SOON, "both have what they should", async || {
+        let push = plane.push().await;
+        (push["stage"] != "trying" && push["in_force"] == 2).then_some(push)
+    })
+    .await
+    .unwrap()
+}
+
+/// Waits until a change is taken back. Says why it was.
+async fn taken_back(plane: &Plane) -> String {
+    eventually(SOON, "it is taken back", async || {
+        let push = plane.push().await;
+        let reason = push["reason"].as_str()?.to_owned();
+        (push["stage"] == "rolled_back").then_some(reason)
+    })
+    .await
+    .unwrap()
+}
+
 /// Both Envoys have the port of the listener, and the kernel decides which of them takes a connection.
 async fn a_refused_resource(variant: Variant) {
     let (one, two) = (
@@ -271,18 +292,7 @@ async fn a_refused_resource(variant: Variant) {
         edge_called("edge-1", &plane, variant).await,
         edge_called("edge-2", &plane, variant).await,
     ];
-    let settled = |count: u64| {
-        let plane = &plane;
-        async move {
-            eventually(SOON, "all have what they should", async || {
-                let push = plane.push().await;
-                (push["stage"] != "trying" && push["in_force"] == count).then_some(push)
-            })
-            .await
-            .unwrap()
-        }
-    };
-    settled(2).await;
+    both_have_it(&plane).await;
     for envoy in &envoys {
         shows(envoy, "alpha::", "").await;
     }
@@ -290,16 +300,10 @@ async fn a_refused_resource(variant: Variant) {
     let load = Load::start(caller.clone(), "/");
 
     plane.declare(&fleet("beta", without_time("beta"), two.address()));
-    let push = eventually(SOON, "it is taken back", async || {
-        let push = plane.push().await;
-        (push["stage"] == "rolled_back").then_some(push)
-    })
-    .await
-    .unwrap();
-    let reason = push["reason"].as_str().unwrap();
+    let reason = taken_back(&plane).await;
     assert!(reason.starts_with("edge-1 refuses it: "), "{reason}");
     assert!(reason.contains("ConnectTimeout"), "{reason}");
-    settled(2).await;
+    both_have_it(&plane).await;
     let rejected = async |envoy: &Envoy| {
         let stat = envoy.stat("cluster_manager.cds.update_rejected").await;
         stat.unwrap().unwrap_or(0)
@@ -313,7 +317,7 @@ async fn a_refused_resource(variant: Variant) {
     for envoy in &envoys {
         shows(envoy, "beta::", "alpha::").await;
     }
-    settled(2).await;
+    both_have_it(&plane).await;
     load.none_failed().await;
 }
 
@@ -325,4 +329,80 @@ async fn a_resource_that_envoy_refuses_is_taken_back_over_delta() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_resource_that_envoy_refuses_is_taken_back_over_state_of_the_world() {
     a_refused_resource(Variant::Sotw).await;
+}
+
+/// Routes by another name than `web`.
+fn named(name: &str, routes: &str) -> String {
+    routes.replace("name: web", &format!("name: {name}"))
+}
+
+/// Routes that the descriptors allow and Envoy does not: a domain is there twice.
+fn twice(routes: &str) -> String {
+    let (before, host) = routes.split_once("virtual_hosts: [").unwrap();
+    let host = host.strip_suffix("]}").unwrap();
+    let other = host.replace("name: all", "name: also");
+    format!("{before}virtual_hosts: [{host}, {other}]}}")
+}
+
+/// Routes by a new name are refused. When that is taken back nobody asks for the name any more, and what was sent of the
+/// others before is not sent again: the refusal is over all the same.
+async fn a_refused_name(variant: Variant) {
+    let (one, two) = (
+        Upstream::start().await.unwrap(),
+        Upstream::start().await.unwrap(),
+    );
+    let plane = Plane::start().await;
+    let web = ports::free_address().unwrap();
+    let before = [
+        listener(web),
+        routes("alpha"),
+        cluster("alpha", 1_000),
+        endpoints("alpha", one.address()),
+    ];
+    plane.declare(&before);
+    let envoys = [
+        edge_called("edge-1", &plane, variant).await,
+        edge_called("edge-2", &plane, variant).await,
+    ];
+    both_have_it(&plane).await;
+
+    let renamed = |routes: String| {
+        let listener = listener(web).replace("route_config_name: web", "route_config_name: new");
+        let beta = [cluster("beta", 1_000), endpoints("beta", two.address())];
+        let changed = [listener, named("new", &routes)];
+        [&before[1..], &changed, &beta].concat()
+    };
+    plane.declare(&renamed(twice(&routes("beta"))));
+    let reason = taken_back(&plane).await;
+    assert!(reason.starts_with("edge-1 refuses it: "), "{reason}");
+    assert!(reason.contains("domain"), "{reason}");
+    let push = both_have_it(&plane).await;
+    assert_eq!(push["refusing"], 0, "{push}");
+    shows(&envoys[0], "alpha::", "beta::").await;
+    let stat = envoys[0].stat("http.web.rds.new.update_rejected").await;
+    assert_ne!(stat.unwrap(), None, "the first tried it");
+
+    // A good one reaches both.
+    plane.declare(&renamed(routes("beta")));
+    for envoy in &envoys {
+        shows(envoy, "beta::", "").await;
+    }
+    both_have_it(&plane).await;
+    let caller = Caller::of(web);
+    eventually(SOON, "the fleet serves", async || {
+        let statuses = caller.statuses("/", 20).await.ok()?;
+        (statuses == [200; 20]).then_some(())
+    })
+    .await
+    .unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn routes_that_envoy_refuses_by_a_new_name_are_taken_back_over_delta() {
+    a_refused_name(Variant::Delta).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn routes_that_envoy_refuses_by_a_new_name_are_taken_back_over_state_of_the_world() {
+    a_refused_name(Variant::Sotw).await;
 }

@@ -18,6 +18,8 @@ pub(super) struct News {
     pub(super) wanted: Option<Version>,
     /// What the node said about a response.
     pub(super) settled: Option<Verdict>,
+    /// Types of which the node let go of all that it refused, or that it should not have any more.
+    pub(super) let_go: Vec<String>,
     /// What was handed to the connection.
     pub(super) sent: Option<Arc<Sent>>,
     /// Whether all of what the node should have is in force, and what that is.
@@ -27,16 +29,18 @@ pub(super) struct News {
 impl News {
     /// Whether nothing happened.
     pub(super) const fn is_empty(&self) -> bool {
-        matches!(
-            self,
-            Self {
-                cohort: None,
-                wanted: None,
-                settled: None,
-                sent: None,
-                stands: None,
-            }
-        )
+        self.let_go.is_empty()
+            && matches!(
+                self,
+                Self {
+                    cohort: None,
+                    wanted: None,
+                    settled: None,
+                    sent: None,
+                    stands: None,
+                    ..
+                }
+            )
     }
 
     /// Writes it down, but for the cohort, at `now`. Says how long it took until all was in force, once.
@@ -46,6 +50,9 @@ impl News {
         }
         if let Some(verdict) = &self.settled {
             node.has_settled(verdict, now);
+        }
+        for type_url in &self.let_go {
+            node.has_let_go(type_url);
         }
         if let Some(sent) = &self.sent {
             node.was_sent(sent, now);

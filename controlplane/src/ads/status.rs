@@ -70,7 +70,7 @@ pub struct TypeStatus {
     pub resources: BTreeMap<String, Version>,
     /// The last refusal. It stays after a later version was taken over.
     pub refused: Option<Refusal>,
-    /// Whether the last answer of the node was a refusal: it runs on what it had before.
+    /// Whether the last answer of the node was a refusal, and of something that it still should have: it runs on what it had before.
     pub is_refusing: bool,
 }
 
@@ -142,6 +142,13 @@ impl NodeStatus {
             Verdict::Refused { sent, message } => {
                 self.change(sent, |it| it.refuse(sent, message, now));
             }
+        }
+    }
+
+    /// Notes that nothing that the node refused of a type is for it any more.
+    pub(super) fn has_let_go(&mut self, type_url: &str) {
+        if let Some(known) = self.types.get_mut(type_url) {
+            known.is_refusing = false;
         }
     }
 

@@ -34,6 +34,8 @@ pub(super) struct Talk<'a, S> {
     news: News,
     /// Room for names that it was given, beyond what each stream may keep.
     names_beyond: usize,
+    /// The types of which the node's last answer was a refusal, until it lets go of that.
+    refusing: Vec<String>,
     /// How the node stands, as it was noted last.
     stands: Option<(Version, bool)>,
 }
@@ -50,6 +52,7 @@ impl<'a, S: Stream> Talk<'a, S> {
             may_owe: true,
             news: News::default(),
             names_beyond: 0,
+            refusing: Vec::new(),
             stands: None,
         };
         talk.was_moved();
@@ -103,6 +106,10 @@ impl<'a, S: Stream> Talk<'a, S> {
         self.unanswered.answered(sent);
         // That a client took what it had already, or had lost it by then, says nothing of pushes.
         if !sent.is_heartbeat {
+            self.refusing.retain(|it| *it != sent.type_url);
+            if matches!(verdict, Verdict::Refused { .. }) {
+                self.refusing.push(sent.type_url.clone());
+            }
             self.news.settled = Some(self.explained(verdict));
         }
         Ok(())
@@ -186,6 +193,11 @@ impl<'a, S: Stream> Talk<'a, S> {
             self.stands = Some(stands.clone());
             self.news.stands = Some(stands);
         }
+        let stream = &self.stream;
+        let let_go = self
+            .refusing
+            .extract_if(.., |it| !stream.refuses(it, snapshot));
+        self.news.let_go.extend(let_go);
     }
 
     fn note(&mut self) {
@@ -267,5 +279,64 @@ mod tests {
         talk.was_moved();
         talk.speak(false, &to_client);
         assert!(!is_in_force(), "it is to be sent again");
+    }
+
+    /// Whether the only node refuses something.
+    fn is_refusing(hub: &Hub) -> bool {
+        let types = &hub.nodes()[0].types;
+        types.values().any(|it| it.is_refusing)
+    }
+
+    /// What a node does about something that it refused, or what else becomes of that.
+    type Ends = fn(&mut Talk<'_, DeltaStream>, &Hub);
+
+    #[test]
+    fn a_node_refuses_nothing_any_more_when_it_need_not_have_what_it_refused() {
+        let lets_go: Ends = |talk, hub| {
+            let request = DeltaDiscoveryRequest {
+                type_url: Kind::EXTENSION.to_owned(),
+                resource_names_unsubscribe: vec!["a".to_owned()],
+                ..DeltaDiscoveryRequest::default()
+            };
+            talk.take(request, MANNER, hub).unwrap();
+        };
+        let is_taken_back: Ends = |talk, hub| {
+            let none = Snapshot::builder().manage(Kind::EXTENSION).build();
+            hub.publish("shop", Arc::new(none));
+            talk.was_moved();
+        };
+        for ends in [lets_go, is_taken_back] {
+            let resource = Resource::new(Kind::EXTENSION, "a", b"bad".as_slice());
+            let hub = Hub::new(AdsLimits::default(), clock::wall);
+            hub.publish("shop", Arc::new(Snapshot::builder().with(resource).build()));
+            let connection = hub.admit(Variant::Delta, None).unwrap();
+            let place = connection.introduce(&Node {
+                id: "shop-1".to_owned(),
+                cluster: "shop".to_owned(),
+                ..Node::default()
+            });
+            let stream = DeltaStream::new(StreamLimits::default(), LegacyWildcard::Off);
+            let mut talk = Talk::begin(&connection, place.unwrap(), stream);
+            let (to_client, mut answer) = Responses::channel();
+            let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+            talk.take(asks(None), MANNER, &hub).unwrap();
+            talk.speak(true, &to_client);
+            assert!(answer.poll_piece(&mut context).is_ready());
+            let refusal = DeltaDiscoveryRequest {
+                type_url: Kind::EXTENSION.to_owned(),
+                response_nonce: "1".to_owned(),
+                error_detail: Some(sloop_xds::Status::default()),
+                ..DeltaDiscoveryRequest::default()
+            };
+            talk.take(refusal, MANNER, &hub).unwrap();
+            talk.speak(true, &to_client);
+            assert!(is_refusing(&hub));
+            talk.speak(true, &to_client);
+            assert!(is_refusing(&hub), "it goes on until something happens");
+            ends(&mut talk, &hub);
+            talk.speak(true, &to_client);
+            assert!(!is_refusing(&hub));
+            assert!(hub.nodes()[0].standing.has().is_some());
+        }
     }
 }

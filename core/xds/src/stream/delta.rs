@@ -10,7 +10,7 @@ mod of_type;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::order::{is_in_force, may_remove, must_wait};
+use super::order::{is_in_force, may_remove, must_wait, refuses};
 use super::{Nonces, Response, Stream, StreamLimits, Verdict, Violation};
 use crate::{DeltaDiscoveryRequest, Kind, LegacyWildcard, Node, Resource, Snapshot, TypeSnapshot};
 
@@ -180,5 +180,9 @@ impl Stream for DeltaStream {
 
     fn is_in_force(&self, snapshot: &Snapshot) -> bool {
         is_in_force(&self.types, snapshot)
+    }
+
+    fn refuses(&self, type_url: &str, snapshot: &Snapshot) -> bool {
+        refuses(type_url, &self.types, snapshot)
     }
 }

@@ -72,6 +72,10 @@ pub trait Stream {
 
     /// Whether the client runs with all that it asked for of `snapshot`, as far as it has said.
     fn is_in_force(&self, snapshot: &Snapshot) -> bool;
+
+    /// Whether the client refused something of a type that it asks for by name and that is in `snapshot` by that name, as that or
+    /// otherwise; or has not answered yet what it was sent of the type.
+    fn refuses(&self, type_url: &str, snapshot: &Snapshot) -> bool;
 }
 
 /// How much one stream may ask for.

@@ -6,7 +6,8 @@
 //! refers to them; and what does not refer to them any more before clusters go.
 //!
 //! Types that the client did not ask for, or that are not managed, hold up
-//! nothing. A refusal does: what a client refused it does not have.
+//! nothing. A refusal does: what a client refused it does not have. So it does until something else is accepted by the name, or the
+//! name is one that the client does not ask for any more or that is not there for it any more.
 
 use std::collections::BTreeMap;
 
@@ -17,6 +18,9 @@ pub(super) trait Standing {
     /// Whether something that it should have is not in force: not sent, not answered, or refused.
     fn is_behind(&self, kind: &Kind, of_type: &TypeSnapshot) -> bool;
 
+    /// Whether it refused something that it should have of that name, or has not said.
+    fn refuses(&self, of_type: &TypeSnapshot) -> bool;
+
     /// Whether it has something that it should not have.
     fn has_surplus(&self, kind: &Kind, of_type: &TypeSnapshot) -> bool;
 }
@@ -24,6 +28,10 @@ pub(super) trait Standing {
 impl<S: Standing> Standing for Box<S> {
     fn is_behind(&self, kind: &Kind, of_type: &TypeSnapshot) -> bool {
         S::is_behind(self, kind, of_type)
+    }
+
+    fn refuses(&self, of_type: &TypeSnapshot) -> bool {
+        S::refuses(self, of_type)
     }
 
     fn has_surplus(&self, kind: &Kind, of_type: &TypeSnapshot) -> bool {
@@ -56,6 +64,17 @@ pub(super) fn is_in_force<S: Standing>(types: &BTreeMap<Kind, S>, snapshot: &Sna
         .iter()
         .filter_map(|(kind, it)| Some((kind, it, snapshot.of_type(kind.type_url())?)))
         .all(|(kind, it, now)| !it.is_behind(kind, now) && !it.has_surplus(kind, now))
+}
+
+/// Whether a client refused, or may yet, something of a type that `snapshot` has for it by that name.
+pub(super) fn refuses<S: Standing>(
+    type_url: &str,
+    types: &BTreeMap<Kind, S>,
+    snapshot: &Snapshot,
+) -> bool {
+    let of_client = types.get(&Kind::of(type_url));
+    let of_client = of_client.zip(snapshot.of_type(type_url));
+    of_client.is_some_and(|(it, now)| it.refuses(now))
 }
 
 /// How the client stands with the types among `urls` that it asked for and that are managed.

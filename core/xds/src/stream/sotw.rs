@@ -15,7 +15,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::order::{Standing, is_in_force, may_remove, must_wait};
+use super::order::{Standing, is_in_force, may_remove, must_wait, refuses};
 use super::{
     Nonces, Response, Sent, Stream, StreamLimits, Verdict, Violation, is_offered, kept_bytes,
 };
@@ -49,11 +49,14 @@ struct TypeState {
     has_set: bool,
     /// Whether the client began with nothing: it waits for what it asks for, there or not.
     waits: bool,
-    is_refusing: bool,
-    /// What it refused, by name, and was not sent again since.
+    /// Whether it refused a response of which nothing was new to it: what it does not have then has no name.
+    refuses_all: bool,
+    /// What it refused, by name, and was not sent again since. It holds up others for as long as it is wanted.
     refused: BTreeMap<String, Version>,
     nonce: String,
     in_flight: Option<Arc<Sent>>,
+    /// Of each resource of a set in flight whether the client has had it as it is: it keeps that, whatever it says.
+    stays: Vec<bool>,
 }
 
 /// What is to be sent of one type.
@@ -135,10 +138,7 @@ impl Stream for SotwStream {
             state.brought = request.version_info;
         }
         if let Some(sent) = &settled {
-            state.is_refusing = request.error_detail.is_some();
-            if state.is_refusing {
-                state.refused.extend(sent.resources.iter().cloned());
-            }
+            state.settle(sent, request.error_detail.is_some());
         }
         state
             .subscription
@@ -189,9 +189,24 @@ impl Stream for SotwStream {
     fn is_in_force(&self, snapshot: &Snapshot) -> bool {
         is_in_force(&self.types, snapshot)
     }
+
+    fn refuses(&self, type_url: &str, snapshot: &Snapshot) -> bool {
+        refuses(type_url, &self.types, snapshot)
+    }
 }
 
 impl TypeState {
+    /// Hears what the client says of `sent`.
+    fn settle(&mut self, sent: &Sent, is_refused: bool) {
+        let stays = std::mem::take(&mut self.stays);
+        let stays = stays.into_iter().chain(std::iter::repeat(false));
+        let resources = sent.resources.iter().zip(stays);
+        let new = resources.filter(|(_, stays)| is_refused && !stays);
+        let mut new = new.map(|(resource, _)| resource.clone()).peekable();
+        self.refuses_all = is_refused && new.peek().is_none();
+        self.refused.extend(new);
+    }
+
     /// What the client does not want any more it has lost when it wants it again.
     fn forget_unwanted(&mut self) {
         let wanted = &self.subscription;
@@ -223,6 +238,8 @@ impl TypeState {
 
     fn send(&mut self, kind: &Kind, news: News, nonce: String) -> Response {
         if kind.is_full_set() {
+            let stays = |it: &Resource| self.has(it) && !self.is_refused(it);
+            self.stays = news.with.iter().map(stays).collect();
             self.has_set = true;
             self.sent.clear();
             self.kept.clear();
@@ -241,7 +258,7 @@ impl TypeState {
         let with: Vec<&Resource> = news.with.iter().collect();
         let response = Response::sotw(kind.type_url(), &news.version, nonce, &with);
         self.nonce.clone_from(&response.sent.nonce);
-        self.is_refusing = false;
+        self.refuses_all = false;
         self.in_flight = Some(Arc::clone(&response.sent));
         response
     }
@@ -341,11 +358,18 @@ impl Standing for TypeState {
             return false;
         }
         self.in_flight.is_some()
-            || self.is_refusing
+            || self.refuses_all
             || (kind.is_full_set() && !self.has_set)
             || self
                 .wanted(of_type)
                 .any(|resource| self.is_due(resource) || self.is_refused(resource))
+    }
+
+    fn refuses(&self, of_type: &TypeSnapshot) -> bool {
+        let mut refused = self.refused.keys();
+        self.in_flight.is_some()
+            || self.refuses_all
+            || refused.any(|name| of_type.get(name).is_some())
     }
 
     fn has_surplus(&self, _: &Kind, of_type: &TypeSnapshot) -> bool {

@@ -20,8 +20,9 @@ pub(super) struct TypeState {
     /// Whether the client brought something along and has answered nothing yet: what else it
     /// brings it may not have said, but will have before its first answer.
     pub(super) is_arriving: bool,
-    is_refusing: bool,
-    /// What it refused, by name, and was not sent again since.
+    /// Whether it refused a response that carried no resource: what it does not have then has no name.
+    refuses_all: bool,
+    /// What it refused, by name, and was not sent again since. It holds up others for as long as it is wanted.
     refused: BTreeMap<String, Version>,
     pub(super) in_flight: Option<Arc<Sent>>,
     /// Whether it is time for a heartbeat.
@@ -76,11 +77,15 @@ impl TypeState {
             .sum()
     }
 
-    /// Hears what the client says of `sent`.
+    /// Hears what the client says of `sent`. What it has let go of meanwhile it need not have.
     pub(super) fn settle(&mut self, sent: &Sent, is_refused: bool) {
-        let resources = sent.resources.iter();
+        let wanted = &self.subscription;
+        let resources = sent
+            .resources
+            .iter()
+            .filter(|(name, _)| wanted.covers(name));
         if !sent.is_heartbeat {
-            self.is_refusing = is_refused;
+            self.refuses_all = is_refused && sent.resources.is_empty();
             if is_refused {
                 self.refused.extend(resources.cloned());
             }
@@ -124,7 +129,7 @@ impl TypeState {
         nonce: String,
     ) -> Response {
         self.owes_answer = false;
-        self.is_refusing = false;
+        self.refuses_all = false;
         for resource in &news.with {
             self.due.remove(resource.name());
             self.refused.remove(resource.name());
@@ -224,11 +229,18 @@ impl Standing for TypeState {
             return false;
         }
         self.in_flight.as_deref().is_some_and(is_awaited)
-            || self.is_refusing
+            || self.refuses_all
             || self.owes_answer
             || self
                 .wanted(of_type)
                 .any(|resource| self.is_news(resource) || self.is_refused(resource))
+    }
+
+    fn refuses(&self, of_type: &TypeSnapshot) -> bool {
+        let mut refused = self.refused.keys();
+        self.in_flight.is_some()
+            || self.refuses_all
+            || refused.any(|name| of_type.get(name).is_some())
     }
 
     fn has_surplus(&self, kind: &Kind, of_type: &TypeSnapshot) -> bool {

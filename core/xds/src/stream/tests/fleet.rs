@@ -20,6 +20,8 @@ enum Event {
     Reconnect,
     /// It asks for the next type.
     Ask,
+    /// It wants the `n`th table of routes, or lets go of it if it does.
+    Turn(usize),
 }
 
 fn event() -> impl Strategy<Value = Event> {
@@ -30,6 +32,7 @@ fn event() -> impl Strategy<Value = Event> {
         4 => (0..3_usize, prop::bool::weighted(0.8)).prop_map(|(n, ok)| Event::Settle(n, ok)),
         1 => Just(Event::Reconnect),
         2 => Just(Event::Ask),
+        2 => (0..2_usize).prop_map(Event::Turn),
     ]
 }
 
@@ -37,58 +40,83 @@ const TYPES: [&str; 3] = [Kind::CLUSTER, Kind::ENDPOINTS, Kind::ROUTES];
 const CLUSTERS: [&str; 3] = ["a", "b", "c"];
 const TABLES: [&str; 2] = ["r", "s"];
 
-/// A client that speaks one variant: wants all clusters, their endpoints and both tables of routes.
+/// Of a type what a client wants by name; silence asks for all clusters.
+type Wanted<'a> = (&'a str, &'a BTreeSet<&'static str>);
+
+/// A client that speaks one variant: wants all clusters, their endpoints and tables of routes.
 trait Client: Stream + Default {
     const IS_DELTA: bool;
-    fn begin(type_url: &str, has: &BTreeMap<String, String>) -> Self::Request;
-    fn answer(type_url: &str, nonce: &str, error: Option<Status>) -> Self::Request;
+    fn begin(wanted: Wanted<'_>, has: &BTreeMap<String, String>) -> Self::Request;
+    fn answer(wanted: Wanted<'_>, nonce: &str, error: Option<Status>) -> Self::Request;
+    /// It wants one more or less, which is `turned`.
+    fn turn(wanted: Wanted<'_>, turned: &'static str) -> Self::Request;
 }
 
-/// What it names of a type; silence asks for all clusters.
-fn named(type_url: &str) -> Vec<String> {
-    match type_url {
-        Kind::ENDPOINTS => CLUSTERS.map(str::to_owned).to_vec(),
-        Kind::ROUTES => TABLES.map(str::to_owned).to_vec(),
-        _ => Vec::new(),
-    }
+fn owned(names: &BTreeSet<&'static str>) -> Vec<String> {
+    names.iter().map(|it| (*it).to_owned()).collect()
 }
 
 impl Client for SotwStream {
     const IS_DELTA: bool = false;
 
-    fn begin(type_url: &str, _: &BTreeMap<String, String>) -> DiscoveryRequest {
-        Self::answer(type_url, "", None)
+    fn begin(wanted: Wanted<'_>, _: &BTreeMap<String, String>) -> DiscoveryRequest {
+        Self::answer(wanted, "", None)
     }
 
-    fn answer(type_url: &str, nonce: &str, error: Option<Status>) -> DiscoveryRequest {
+    fn answer(
+        (type_url, names): Wanted<'_>,
+        nonce: &str,
+        error: Option<Status>,
+    ) -> DiscoveryRequest {
         DiscoveryRequest {
             type_url: type_url.to_owned(),
-            resource_names: named(type_url),
+            resource_names: owned(names),
             response_nonce: nonce.to_owned(),
             error_detail: error,
             ..DiscoveryRequest::default()
         }
+    }
+
+    fn turn(wanted: Wanted<'_>, _: &'static str) -> DiscoveryRequest {
+        Self::answer(wanted, "", None)
     }
 }
 
 impl Client for DeltaStream {
     const IS_DELTA: bool = true;
 
-    fn begin(type_url: &str, has: &BTreeMap<String, String>) -> DeltaDiscoveryRequest {
+    fn begin(
+        (type_url, names): Wanted<'_>,
+        has: &BTreeMap<String, String>,
+    ) -> DeltaDiscoveryRequest {
         DeltaDiscoveryRequest {
-            resource_names_subscribe: named(type_url),
+            resource_names_subscribe: owned(names),
             initial_resource_versions: has.clone(),
-            ..Self::answer(type_url, "", None)
+            ..Self::answer((type_url, names), "", None)
         }
     }
 
-    fn answer(type_url: &str, nonce: &str, error: Option<Status>) -> DeltaDiscoveryRequest {
+    fn answer(
+        (type_url, _): Wanted<'_>,
+        nonce: &str,
+        error: Option<Status>,
+    ) -> DeltaDiscoveryRequest {
         DeltaDiscoveryRequest {
             type_url: type_url.to_owned(),
             response_nonce: nonce.to_owned(),
             error_detail: error,
             ..DeltaDiscoveryRequest::default()
         }
+    }
+
+    fn turn((type_url, names): Wanted<'_>, turned: &'static str) -> DeltaDiscoveryRequest {
+        let mut request = Self::answer((type_url, names), "", None);
+        let change = match names.contains(turned) {
+            true => &mut request.resource_names_subscribe,
+            false => &mut request.resource_names_unsubscribe,
+        };
+        change.push(turned.to_owned());
+        request
     }
 }
 
@@ -100,9 +128,13 @@ struct Run<C> {
     contents: u32,
     /// What else is in everything: another content than that which was refused.
     edition: u8,
-    has_refused: bool,
+    /// Versions that it refused, and whether it refused something that has none.
+    refused: BTreeSet<String>,
+    has_refused_nothing: bool,
     /// Where the routes of each version that there ever was lead.
     leads: BTreeMap<String, &'static str>,
+    /// What the client wants by name, by type.
+    wants: BTreeMap<&'static str, BTreeSet<&'static str>>,
     /// What the client has, by type: versions by name.
     has: BTreeMap<&'static str, BTreeMap<String, String>>,
     in_flight: BTreeMap<&'static str, Response>,
@@ -120,8 +152,14 @@ impl<C: Client> Run<C> {
             routes: ["a"; 2],
             contents: 0,
             edition: 0,
-            has_refused: false,
+            refused: BTreeSet::new(),
+            has_refused_nothing: false,
             leads: BTreeMap::new(),
+            wants: BTreeMap::from([
+                (Kind::CLUSTER, BTreeSet::new()),
+                (Kind::ENDPOINTS, CLUSTERS.into()),
+                (Kind::ROUTES, TABLES.into()),
+            ]),
             has: TYPES.map(|it| (it, BTreeMap::new())).into(),
             in_flight: BTreeMap::new(),
             warming: BTreeSet::new(),
@@ -182,12 +220,26 @@ impl<C: Client> Run<C> {
                 self.ask(1);
             }
             Event::Ask => self.ask(1),
+            Event::Turn(n) => self.turn(TABLES[*n]),
+        }
+    }
+
+    /// Wants a table, or lets go of it.
+    fn turn(&mut self, table: &'static str) {
+        let wanted = self.wants.get_mut(Kind::ROUTES).unwrap();
+        if !wanted.remove(table) {
+            wanted.insert(table);
+        }
+        self.has.get_mut(Kind::ROUTES).unwrap().remove(table);
+        if !self.unsaid.contains(&Kind::ROUTES) {
+            let request = C::turn((Kind::ROUTES, wanted), table);
+            assert_eq!(self.stream.take(request).unwrap(), None);
         }
     }
 
     fn ask(&mut self, count: usize) {
         for type_url in self.unsaid.drain(..count.min(self.unsaid.len())) {
-            let request = C::begin(type_url, &self.has[type_url]);
+            let request = C::begin((type_url, &self.wants[type_url]), &self.has[type_url]);
             self.stream.take(request).unwrap();
         }
     }
@@ -219,11 +271,12 @@ impl<C: Client> Run<C> {
             return;
         };
         self.ask(TYPES.len());
-        let has = self.has.get_mut(type_url).unwrap();
+        let (has, wanted) = (self.has.get_mut(type_url).unwrap(), &self.wants[type_url]);
         let resources: BTreeMap<String, String> = response
             .sent
             .resources
             .iter()
+            .filter(|(name, _)| type_url != Kind::ROUTES || wanted.contains(name.as_str()))
             .map(|(name, version)| (name.clone(), version.to_string()))
             .collect();
         // Who refuses some of it lets go of what is not there any more all the same, as Envoy does.
@@ -237,11 +290,12 @@ impl<C: Client> Run<C> {
             has.extend(resources);
             None
         } else {
-            self.has_refused = true;
+            self.has_refused_nothing |= response.sent.resources.is_empty();
+            self.refused.extend(resources.into_values());
             refusal("no")
         };
         self.leads_somewhere();
-        let request = C::answer(type_url, &response.sent.nonce, error);
+        let request = C::answer((type_url, wanted), &response.sent.nonce, error);
         assert!(self.stream.take(request).unwrap().is_some());
     }
 
@@ -255,17 +309,25 @@ impl<C: Client> Run<C> {
     }
 
     fn converges(&mut self) {
-        // What was refused does not come again before it is something else.
-        self.edition = self.has_refused.into();
         self.ask(TYPES.len());
+        // What was refused does not come again before it is something else. What was refused and is not wanted any more holds up
+        // nothing.
+        let now = self.present();
+        let is_refused = |type_url| {
+            let mut wanted = self.wanted(&now, type_url).into_values();
+            wanted.any(|it| self.refused.contains(&it))
+        };
+        self.edition = (self.has_refused_nothing || TYPES.into_iter().any(is_refused)).into();
         for _ in 0..20 {
             self.flush();
             TYPES.into_iter().for_each(|it| self.settle(it, true));
         }
         let now = self.present();
         assert_eq!(next(&mut self.stream, &now), None, "it never falls silent");
-        assert_eq!(self.has[Kind::CLUSTER], versions(&now, Kind::CLUSTER));
-        assert_eq!(self.has[Kind::ROUTES], versions(&now, Kind::ROUTES));
+        for type_url in [Kind::CLUSTER, Kind::ROUTES] {
+            assert_eq!(self.has[type_url], self.wanted(&now, type_url));
+        }
+        assert!(self.stream.is_in_force(&now));
         assert!(
             self.warming
                 .iter()
@@ -274,13 +336,17 @@ impl<C: Client> Run<C> {
             self.warming
         );
     }
-}
 
-fn versions(snapshot: &Snapshot, type_url: &str) -> BTreeMap<String, String> {
-    let resources = snapshot.of_type(type_url).unwrap().resources();
-    resources
-        .map(|it| (it.name().to_owned(), it.version().to_string()))
-        .collect()
+    /// What the client should have of a type: versions by name.
+    fn wanted(&self, snapshot: &Snapshot, type_url: &str) -> BTreeMap<String, String> {
+        let is_wanted =
+            |name: &str| type_url != Kind::ROUTES || self.wants[type_url].contains(name);
+        let resources = snapshot.of_type(type_url).unwrap().resources();
+        resources
+            .filter(|it| is_wanted(it.name()))
+            .map(|it| (it.name().to_owned(), it.version().to_string()))
+            .collect()
+    }
 }
 
 fn runs<C: Client>(events: &[Event]) {

@@ -5,7 +5,17 @@ use super::*;
 /// A client of both variants that asks for clusters, listeners and the routes `r` and `s`.
 trait Asks {
     fn ask(&mut self, short: &str, wanted: &str);
-    fn answer(&mut self, short: &str, nonce: &str, error: Option<Status>);
+    /// Changes which tables of routes it wants: `s -r`, after which it wants `wanted`.
+    fn change_routes(&mut self, change: &str, wanted: &str);
+    /// Answers, wanting `wanted` still.
+    fn answer_wanting(
+        &mut self,
+        wanted: &str,
+        of: (&str, &str),
+        error: Option<Status>,
+    ) -> Option<Verdict>;
+    /// Whether all of a snapshot is in force, and whether it refuses routes of it.
+    fn stands(&self, snapshot: &Snapshot) -> (bool, bool);
     fn hears(&mut self, snapshot: &Snapshot) -> String;
 
     fn asks_for_all() -> Self
@@ -19,6 +29,12 @@ trait Asks {
         client
     }
 
+    fn answer(&mut self, short: &str, nonce: &str, error: Option<Status>) {
+        let wanted = if short == "rds" { "r s" } else { "" };
+        let settled = self.answer_wanting(wanted, (short, nonce), error);
+        assert!(settled.is_some());
+    }
+
     fn acknowledge(&mut self, short: &str, nonce: &str) {
         self.answer(short, nonce, None);
     }
@@ -30,10 +46,23 @@ impl Asks for SotwClient {
         Self::ask(self, wanted, "", None);
     }
 
-    fn answer(&mut self, short: &str, nonce: &str, error: Option<Status>) {
+    fn change_routes(&mut self, _: &str, wanted: &str) {
+        Asks::ask(self, "rds", wanted);
+    }
+
+    fn answer_wanting(
+        &mut self,
+        wanted: &str,
+        (short, nonce): (&str, &str),
+        error: Option<Status>,
+    ) -> Option<Verdict> {
         self.type_url = url(short);
-        let wanted = if short == "rds" { "r s" } else { "" };
-        assert!(Self::ask(self, wanted, nonce, error).is_some());
+        Self::ask(self, wanted, nonce, error)
+    }
+
+    fn stands(&self, snapshot: &Snapshot) -> (bool, bool) {
+        let refuses = self.stream.refuses(Kind::ROUTES, snapshot);
+        (self.stream.is_in_force(snapshot), refuses)
     }
 
     fn hears(&mut self, snapshot: &Snapshot) -> String {
@@ -47,9 +76,23 @@ impl Asks for DeltaClient {
         self.change(wanted, "");
     }
 
-    fn answer(&mut self, short: &str, nonce: &str, error: Option<Status>) {
+    fn change_routes(&mut self, change: &str, _: &str) {
+        Asks::ask(self, "rds", change);
+    }
+
+    fn answer_wanting(
+        &mut self,
+        _: &str,
+        (short, nonce): (&str, &str),
+        error: Option<Status>,
+    ) -> Option<Verdict> {
         self.type_url = url(short);
-        assert!(Self::answer(self, "", nonce, error).is_some());
+        Self::answer(self, "", nonce, error)
+    }
+
+    fn stands(&self, snapshot: &Snapshot) -> (bool, bool) {
+        let refuses = self.stream.refuses(Kind::ROUTES, snapshot);
+        (self.stream.is_in_force(snapshot), refuses)
     }
 
     fn hears(&mut self, snapshot: &Snapshot) -> String {
@@ -214,6 +257,111 @@ fn a_cluster_outlives_routes_that_were_refused<C: Asks + Default>(gone: &str) {
 fn a_cluster_outlives_routes_that_were_refused_in_both_variants() {
     a_cluster_outlives_routes_that_were_refused::<SotwClient>("b");
     a_cluster_outlives_routes_that_were_refused::<DeltaClient>("-a");
+}
+
+/// A client of `r` alone, whose listener was then changed to lead to `s`, with another cluster; which it refused, and the change
+/// was taken back. The next nonce is 8.
+fn taken_back<C: Asks + Default>(first: &str) -> C {
+    let before = snapshot("cds=a:1; lds=l:1; rds=r:a");
+    let mut client: C = settled(&before);
+    client.change_routes("-s", "r");
+    let now = snapshot("cds=a:1 b:1; lds=l:2; rds=r:a s:bad");
+    assert_eq!(client.hears(&now), format!("4: {first}"));
+    client.acknowledge("cds", "4");
+    assert_eq!(client.hears(&now), "5: l");
+    client.acknowledge("lds", "5");
+    client.change_routes("s", "r s");
+    assert_eq!(client.hears(&now), "6: s");
+    client.answer("rds", "6", refusal("no"));
+    assert_eq!(client.hears(&now), "");
+    assert_eq!(client.stands(&now), (false, true));
+    assert_eq!(client.hears(&before), "7: l");
+    client.acknowledge("lds", "7");
+    client
+}
+
+fn a_refusal_ends_with_the_name_that_it_is_about<C: Asks + Default>(first: &str, gone: &str) {
+    let before = snapshot("cds=a:1; lds=l:1; rds=r:a");
+    let mut client: C = taken_back(first);
+    client.change_routes("-s", "r");
+    assert_eq!(client.hears(&before), format!("8: {gone}"));
+    client.acknowledge("cds", "8");
+    assert_eq!(client.hears(&before), "");
+    assert_eq!(client.stands(&before), (true, false));
+    // It is refused anew when it is asked for anew.
+    let again = snapshot("cds=a:1; lds=l:1; rds=r:a s:bad");
+    client.change_routes("s", "r s");
+    assert_eq!(client.hears(&again), "9: s");
+    client.answer("rds", "9", refusal("no"));
+    assert_eq!(client.stands(&again), (false, true));
+}
+
+#[test]
+fn a_refusal_ends_with_the_name_that_it_is_about_in_both_variants() {
+    a_refusal_ends_with_the_name_that_it_is_about::<SotwClient>("a b", "a");
+    a_refusal_ends_with_the_name_that_it_is_about::<DeltaClient>("b", "-b");
+}
+
+/// As of who asks for a name all the time, whether or not there is something.
+fn a_refusal_ends_with_what_it_is_about<C: Asks + Default>(first: &str, gone: &str) {
+    let before = snapshot("cds=a:1; lds=l:1; rds=r:a");
+    let mut client: C = taken_back(first);
+    assert_eq!(client.hears(&before), format!("8: {gone}"));
+    client.acknowledge("cds", "8");
+    assert_eq!(client.hears(&before), "");
+    assert_eq!(client.stands(&before), (true, false));
+    let again = snapshot("cds=a:1; lds=l:1; rds=r:a s:bad");
+    assert_eq!(client.hears(&again), "", "it refused that already");
+    assert_eq!(client.stands(&again), (false, true));
+}
+
+#[test]
+fn a_refusal_ends_with_what_it_is_about_in_both_variants() {
+    a_refusal_ends_with_what_it_is_about::<SotwClient>("a b", "a");
+    a_refusal_ends_with_what_it_is_about::<DeltaClient>("b", "-b");
+}
+
+fn what_was_let_go_of_on_its_way_is_not_refused<C: Asks + Default>() {
+    let mut client: C = settled(&snapshot("cds=a:1; lds=l:1; rds=r:a s:a"));
+    let now = snapshot("cds=a:1; lds=l:1; rds=r:a s:bad");
+    assert_eq!(client.hears(&now), "4: s");
+    client.change_routes("-s", "r");
+    let settled = client.answer_wanting("r", ("rds", "4"), refusal("no"));
+    assert!(settled.is_some());
+    assert_eq!(client.hears(&now), "");
+    assert_eq!(client.stands(&now), (true, false));
+}
+
+#[test]
+fn what_was_let_go_of_on_its_way_is_not_refused_in_both_variants() {
+    what_was_let_go_of_on_its_way_is_not_refused::<SotwClient>();
+    what_was_let_go_of_on_its_way_is_not_refused::<DeltaClient>();
+}
+
+/// As clients of gRPC do, which ask for clusters by name. What they had when they refused a set with it they have still.
+fn a_cluster_that_was_refused_and_dropped_holds_up_nothing<C: Asks + Default>(both: &str) {
+    let mut client = C::default();
+    client.ask("cds", "a");
+    client.ask("lds", "l");
+    let before = snapshot("cds=a:1 b:bad; lds=l:1");
+    for (short, heard) in [("cds", "1: a"), ("lds", "2: l")] {
+        assert_eq!(client.hears(&before), heard);
+        let settled = client.answer_wanting(&heard[3..], (short, &heard[..1]), None);
+        assert!(settled.is_some());
+    }
+    client.ask("cds", &format!("{both}b"));
+    assert_eq!(client.hears(&before), format!("3: {both}b"));
+    client.answer_wanting("a b", ("cds", "3"), refusal("no"));
+    let now = snapshot("cds=a:1 b:bad; lds=l:2");
+    assert_eq!(client.hears(&now), "", "b may be what l leads to");
+    client.ask("cds", if both.is_empty() { "-b" } else { "a" });
+    assert_eq!(client.hears(&now), "4: l");
+}
+
+#[test]
+fn a_cluster_that_was_refused_and_dropped_holds_up_nothing_in_both_variants() {
+    a_cluster_that_was_refused_and_dropped_holds_up_nothing::<SotwClient>("a ");
+    a_cluster_that_was_refused_and_dropped_holds_up_nothing::<DeltaClient>("");
 }
 
 /// Beside another control plane, extensions are all that is managed.
