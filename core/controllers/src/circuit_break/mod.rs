@@ -35,6 +35,7 @@ pub(crate) use shed::{earlier, shed_status};
 
 use core::fmt::Write as _;
 use core::time::Duration;
+use std::collections::BTreeSet;
 
 use derived::AllDerived;
 use orders::{Opened, QUORUM_WINDOW, Verdict, quorum};
@@ -218,6 +219,10 @@ struct Guard<'a> {
     mode: BreakerMode,
     orders: &'a mut Orders,
     world: &'a World,
+    /// Scopes that have an order and are well for an objective.
+    well: BTreeSet<&'a Scope>,
+    /// Scopes that are to open for an objective.
+    unwell: BTreeSet<&'a Scope>,
     because: Vec<String>,
 }
 
@@ -235,12 +240,14 @@ impl<'a> Guard<'a> {
             mode,
             orders,
             world,
+            well: BTreeSet::new(),
+            unwell: BTreeSet::new(),
             because: Vec::new(),
         }
     }
 
     /// Orders the breakers of a scope to open when the fleet sees too much trouble.
-    fn judge(&mut self, subject: Subject<'_>, hypotheses: &Hypotheses, rule: BreakerRule) {
+    fn judge(&mut self, subject: Subject<'a>, hypotheses: &Hypotheses, rule: BreakerRule) {
         let now = self.world.now();
         let Subject { scope, fleet, .. } = subject;
         let level: Share = rule.limits().failed_max;
@@ -271,7 +278,7 @@ impl<'a> Guard<'a> {
             Some(change) => (change.counts, now.since(change.at)),
             None => match Verdict::of(fleet, level, rule.limits().calls_min, now) {
                 Verdict::Unclear => return,
-                Verdict::Good => return self.orders.recovered(scope),
+                Verdict::Good => return self.note_well(scope),
                 Verdict::Bad(counts, window) => (counts, window),
             },
         };
@@ -290,7 +297,14 @@ impl<'a> Guard<'a> {
         self.order(scope, &saw);
     }
 
-    fn order(&mut self, scope: &Scope, saw: &str) {
+    fn note_well(&mut self, scope: &'a Scope) {
+        if self.orders.has_any_for(scope) {
+            self.well.insert(scope);
+        }
+    }
+
+    fn order(&mut self, scope: &'a Scope, saw: &str) {
+        self.unwell.insert(scope);
         let did = if self.any_closed(scope) {
             match self.orders.open(scope, self.world.now()) {
                 Opened::Ordered => "all breakers are ordered to open",
@@ -306,6 +320,10 @@ impl<'a> Guard<'a> {
     /// What should hold: a breaker per scope, and the orders.
     fn decide(self, rules: ByScope<BreakerRule>) -> Decision {
         let now = self.world.now();
+        // Many objectives may be about one scope, and what is good for one of them need not be for another.
+        for scope in self.well.difference(&self.unwell) {
+            self.orders.recovered(scope);
+        }
         let mut because = self.because;
         if because.is_empty() {
             let acts = match self.mode {

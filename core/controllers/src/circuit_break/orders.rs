@@ -45,7 +45,7 @@ struct Order {
     scope: Scope,
     trip: Trip,
     lasts_ms: u64,
-    /// Whether the scope was surely below its level since.
+    /// Whether the scope was surely below its level since, in a step in which no objective about it wanted it open.
     is_recovered: bool,
 }
 
@@ -174,7 +174,12 @@ impl Orders {
         Opened::Ordered
     }
 
-    /// Notes that `scope` is well.
+    /// Whether an order for `scope` is remembered.
+    pub(crate) fn has_any_for(&self, scope: &Scope) -> bool {
+        self.orders.iter().any(|order| order.scope == *scope)
+    }
+
+    /// Notes that `scope` is well, for all objectives about it of which something is known.
     pub(crate) fn recovered(&mut self, scope: &Scope) {
         for order in &mut self.orders {
             order.is_recovered |= order.scope == *scope;

@@ -258,6 +258,42 @@ fn orders_back_off_and_begin_anew_after_recovery() {
     assert_eq!(orders(healed), [1, 34, 44]);
 }
 
+/// The seconds in which an order was given when all is bad for objective `bad` of two, and good for the other one.
+fn orders_beside_a_good_objective(bad: u32) -> Vec<u64> {
+    let mut intent = slo(SloMode::Actionable, 0.999);
+    intent.objectives.push(intent.objectives[0].clone());
+    let both = |mut seen: Observation| {
+        let counted = &mut seen.scopes[0].objectives;
+        counted[0].id.index = bad;
+        let mut good = counted[0].clone();
+        (good.id.index, good.good) = (1 - bad, good.total);
+        counted.push(good);
+        seen
+    };
+    let (mut world, mut memory) = (World::default(), Orders::default());
+    let mut last = None;
+    let mut given = Vec::new();
+    for second in 1..=102 {
+        world.begin_step(at(second));
+        world.observe(both(saw("a", second, (20, 20))));
+        world.observe(both(saw("b", second, (20, 20))));
+        let order = trip(&DerivedBreak.step(&intent, &mut memory, &world));
+        if order.is_some() && last < order {
+            given.push(second);
+            last = order;
+        }
+    }
+    given
+}
+
+#[test]
+fn orders_back_off_also_where_another_objective_is_met() {
+    for bad in [0, 1] {
+        let given = orders_beside_a_good_objective(bad);
+        assert_eq!(given, [3, 13, 33, 73], "objective {bad} is bad");
+    }
+}
+
 #[test]
 fn no_order_when_all_breakers_are_open() {
     let mut world = of_one_sidecar();
