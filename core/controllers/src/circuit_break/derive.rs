@@ -79,6 +79,9 @@ use crate::words::{Length, Percent};
 
 /// Judging by more would take longer than a window at any rate; only targets below 1 % need so many.
 const CALLS_MAX: u32 = 2_000;
+/// What holds of a threshold for people; see [`stricter`].
+pub(super) const SHORTEST: &str =
+    "; where another objective on the scope has a shorter threshold, that one is judged";
 /// See *Times* above.
 const WINDOW_MS: u32 = 1_000;
 const OPEN_MS: u32 = 50;
@@ -152,12 +155,16 @@ pub(crate) fn calls_min(level: Share) -> u32 {
         .unwrap_or(CALLS_MAX)
 }
 
-/// One breaker that is at least as strict as both.
+/// The breaker that stands for both: of each number the stricter.
+///
+/// A rule has one threshold. Of two it is the shorter, with the level that goes with it: what is slow for the other is slow for it, too.
+/// Levels that are derived are at most five points apart from 90 % on, so next to nothing is lost; what documents declare loses the
+/// level of the longer threshold.
 pub(crate) fn stricter(one: BreakerRule, other: BreakerRule) -> BreakerRule {
     let (one_limits, other_limits) = (one.limits(), other.limits());
     let slow = [one_limits, other_limits]
         .into_iter()
-        .filter_map(|limits| limits.slow_max.zip(limits.slow_us))
+        .filter_map(|limits| limits.slow_us.zip(limits.slow_max))
         .min();
     let limits = BreakerLimits {
         // A shorter window is stricter; of two kinds of window, the one in time.
@@ -170,8 +177,8 @@ pub(crate) fn stricter(one: BreakerRule, other: BreakerRule) -> BreakerRule {
         // Both levels are judged by one number of calls, so it must do for the higher one.
         calls_min: one_limits.calls_min.max(other_limits.calls_min),
         failed_max: one_limits.failed_max.min(other_limits.failed_max),
-        slow_max: slow.map(|(level, _)| level),
-        slow_us: slow.map(|(_, threshold)| threshold),
+        slow_max: slow.map(|(_, level)| level),
+        slow_us: slow.map(|(threshold, _)| threshold),
         sigmas_hundredths: one_limits
             .sigmas_hundredths
             .max(other_limits.sigmas_hundredths),
@@ -202,14 +209,14 @@ pub(crate) fn trip_status(target: Target, indicator: &Indicator) -> Option<TripS
         Judge::Outcomes => "failed",
         Judge::Objectives | Judge::Both => "were bad as the objective counts them",
     };
-    let slow = indicator.slow_us().map_or_else(String::new, |within| {
+    let (slow, shortest) = indicator.slow_us().map_or_else(Default::default, |within| {
         let within = Length(core::time::Duration::from_micros(within));
-        format!(" or were slower than {within}")
+        (format!(" or were slower than {within}"), SHORTEST)
     });
     Some(TripStatus {
         level: level.as_fraction(),
         derivation: format!(
-            "target {} leaves {} to be bad; refusing everything takes more than it gives below half way from there to everything; so a breaker opens when surely more than {} {bad}{slow} within {} ms, judged by {} requests at least",
+            "target {} leaves {} to be bad; refusing everything takes more than it gives below half way from there to everything; so a breaker opens when surely more than {} {bad}{slow} within {} ms, judged by {} requests at least{shortest}",
             Percent(target.as_fraction()),
             Percent(budget),
             Percent(level.as_fraction()),
@@ -303,6 +310,21 @@ mod tests {
         assert_eq!(both.calls_min, 12);
         assert_eq!(both.manner.pace, Pace::Traffic);
         assert_eq!(stricter(latency, availability).limits(), &both);
+    }
+
+    #[test]
+    fn of_two_thresholds_the_shorter_is_judged_with_its_own_level() {
+        let quick = limits(target(0.99), Some(250_000)).unwrap();
+        let sure = limits(target(0.999), Some(1_000_000)).unwrap();
+        for both in [stricter(quick, sure), stricter(sure, quick)] {
+            assert_eq!(both.limits().slow_us, Some(250_000));
+            assert_eq!(both.limits().slow_max, quick.limits().slow_max);
+            assert_eq!(both.limits().failed_max, sure.limits().failed_max);
+        }
+        let surer = limits(target(0.999), Some(250_000)).unwrap();
+        for both in [stricter(quick, surer), stricter(surer, quick)] {
+            assert_eq!(both, surer, "of equal thresholds the lower level");
+        }
     }
 
     #[test]

@@ -42,7 +42,7 @@ use core::time::Duration;
 
 use sloop_model::{ClassShares, Judge, Mode, Share, ShedLimits, ShedRule, Target};
 
-use super::derive::trip_level;
+use super::derive::{SHORTEST, trip_level};
 use crate::slo::{Indicator, ShedStatus};
 use crate::words::{Length, Percent};
 
@@ -97,17 +97,20 @@ pub(crate) fn mode(given: Mode, rule: &ShedRule) -> Mode {
     rule.slow().map_or(Mode::Shadow, |_| given)
 }
 
-/// One rule that begins as early as either.
+/// The rule that stands for both.
+///
+/// A rule has one threshold. Of two it is the shorter, with the level that goes with it: a queue makes all late, and what is late for the
+/// other is late for it, too. A long tail that misses the other alone begins nothing; the fleet's counts still say that it burns.
 pub(crate) fn earlier(one: ShedRule, other: ShedRule) -> ShedRule {
     let both = [one.limits(), other.limits()];
     let slow = both
         .into_iter()
-        .filter_map(|limits| limits.slow_max.zip(limits.slow_us))
+        .filter_map(|limits| limits.slow_us.zip(limits.slow_max))
         .min();
     let failed_max = both.into_iter().filter_map(|limits| limits.failed_max);
     let limits = ShedLimits {
-        slow_max: slow.map(|(level, _)| level),
-        slow_us: slow.map(|(_, threshold)| threshold),
+        slow_max: slow.map(|(_, level)| level),
+        slow_us: slow.map(|(threshold, _)| threshold),
         failed_max: failed_max.min(),
         judge: one.limits().judge.and(other.limits().judge),
         ..*one.limits()
@@ -140,12 +143,13 @@ pub(crate) fn shed_status(
     let budget = target.budget_fraction();
     let burning = Percent(budget * BURN_MAX);
     let half = Percent(trip_level(target)?.as_fraction() / 2.0);
-    let slow = rule.limits().slow_us.map_or_else(String::new, |slow_us| {
-        format!(
-            "take longer than {} or ",
-            Length(Duration::from_micros(slow_us))
-        )
-    });
+    let (slow, shortest) = rule
+        .limits()
+        .slow_us
+        .map_or_else(Default::default, |slow_us| {
+            let within = Length(Duration::from_micros(slow_us));
+            (format!("take longer than {within} or "), SHORTEST)
+        });
     let (does, why) = match mode(given, &rule) {
         Mode::Enforce => ("load is shed", ""),
         Mode::Shadow if rule.limits().slow_us.is_none() => (
@@ -158,7 +162,7 @@ pub(crate) fn shed_status(
         level: level.as_fraction(),
         derivation: format!(
             "target {} leaves {} to be bad; 14.4 times that is {burning}, half of what opens a breaker is {half}, and of what may be bad nothing is shed; \
-             so {does} while surely more than {} {slow}fail, {} of all at most, the least critical first{why}",
+             so {does} while surely more than {} {slow}fail, {} of all at most, the least critical first{why}{shortest}",
             Percent(target.as_fraction()),
             Percent(budget),
             Percent(level.as_fraction()),
@@ -233,6 +237,21 @@ mod tests {
         assert_eq!(both.limits().failed_max, Share::try_from(144).ok());
         assert_eq!(both.limits().slow_us, Some(100_000));
         assert_eq!(earlier(available, quick), both);
+    }
+
+    #[test]
+    fn of_two_thresholds_the_shorter_is_judged_with_its_own_level() {
+        let quick = shed_limits(target(0.99), Some(250_000)).unwrap();
+        let sure = shed_limits(target(0.999), Some(1_000_000)).unwrap();
+        for both in [earlier(quick, sure), earlier(sure, quick)] {
+            assert_eq!(both.limits().slow_us, Some(250_000));
+            assert_eq!(both.limits().slow_max, quick.limits().slow_max);
+            assert_eq!(both.limits().failed_max, sure.limits().failed_max);
+        }
+        let surer = shed_limits(target(0.999), Some(250_000)).unwrap();
+        for both in [earlier(quick, surer), earlier(surer, quick)] {
+            assert_eq!(both, surer, "of equal thresholds the lower level");
+        }
     }
 
     #[test]

@@ -165,6 +165,51 @@ fn what_a_person_forces_holds_and_obeys_no_order() {
     }
 }
 
+/// The same of failures and of what takes longer than so many milliseconds.
+fn breaks_slow(route: &str, target: f64, slow_ms: u64) -> Policy {
+    let target = Target::parse(target).unwrap();
+    Policy {
+        scope: scope(route),
+        rule: Rule::Break {
+            mode: BreakerMode::Enforce,
+            limits: crate::circuit_break::derived_limits(target, Some(slow_ms * 1_000)).unwrap(),
+            expires_at_ms: WallTime::from_millis(9),
+        },
+    }
+}
+
+#[test]
+fn of_two_slos_the_shorter_threshold_is_judged() {
+    let (quick, sure) = (breaks_slow("a", 0.99, 250), breaks_slow("a", 0.999, 1_000));
+    let target = |target| Target::parse(target).unwrap();
+    let shed = |target, slow_ms: u64| Policy {
+        scope: scope("a"),
+        rule: Rule::Shed {
+            mode: Mode::Enforce,
+            limits: crate::circuit_break::derived_shed_limits(target, Some(slow_ms * 1_000)),
+            expires_at_ms: WallTime::from_millis(9),
+        },
+    };
+    let (quick, sure) = (
+        [quick, shed(target(0.99), 250)],
+        [sure, shed(target(0.999), 1_000)],
+    );
+    for decisions in [[&quick, &sure], [&sure, &quick]] {
+        let policies = merged(&decisions.map(|policies| decided(SLO, policies)));
+        let slow_us = policies.iter().map(|policy| match policy.rule {
+            Rule::Break { limits, .. } => limits.limits().slow_us,
+            Rule::Shed { limits, .. } => limits.unwrap().limits().slow_us,
+            Rule::Count(_)
+            | Rule::Trip(_)
+            | Rule::Fault(_)
+            | Rule::Deny(_)
+            | Rule::RetryBudget { .. }
+            | Rule::Deadline { .. } => None,
+        });
+        assert_eq!(slow_us.collect::<Vec<_>>(), [Some(250_000); 2]);
+    }
+}
+
 fn sheds(route: &str, mode: Mode, target: Option<f64>) -> Policy {
     let limits = target.map(|target| {
         let target = Target::parse(target).unwrap();
