@@ -4,7 +4,7 @@
 //! |---|---|
 //! | count | all: the union, by objective |
 //! | break | an explicit document's, else the stricter of what SLOs imply; forced open before disabled, enforced, shadow, and metrics only |
-//! | trip | the order with the highest id, unless only a shadow gave it and the breaker is enforced, or the breaker obeys none |
+//! | trip | the order with the highest id, unless only a shadow gave it and the breaker is enforced, or the breaker obeys none, or is an explicit document's that bears more than what the order was given for |
 //! | fault | all, up to what a scope may have; the surplus is said |
 //! | shed | an explicit document's, enforced before shadow, with the bounds that SLOs imply where it gives none; else what SLOs imply that act, or else watch, the earliest |
 //! | deny | all |
@@ -25,7 +25,7 @@ use std::collections::BTreeMap;
 use sloop_model::{BreakerMode, BreakerRule, FilterConfig, Policy, Rule, Scope, Trip, WallTime};
 
 use crate::by_scope::ByScope;
-use crate::circuit_break::stricter;
+use crate::circuit_break::{is_as_strict, stricter};
 use crate::{CircuitBreak, Controller, Decided, LoadShed};
 use deadlines::{Deadlines, WantedDeadline};
 use retries::{Retries, WantedRetries};
@@ -66,8 +66,14 @@ struct Merging {
     sheds: Sheds,
     deadlines: Deadlines,
     retries: Retries,
-    /// Orders with the mode of the breaker that they were given for.
-    trips: BTreeMap<Scope, Vec<(Trip, BreakerMode)>>,
+    trips: BTreeMap<Scope, Vec<Order>>,
+}
+
+/// An order to open, with the breaker that it was given for.
+#[derive(Clone, Copy, Debug)]
+struct Order {
+    trip: Trip,
+    given_for: Option<(BreakerMode, BreakerRule)>,
 }
 
 /// The breakers that are wanted, as documents declare them and as SLOs imply them.
@@ -143,7 +149,8 @@ impl Merging {
                 list.push((scope.clone(), wanted));
             }
             Rule::Trip(trip) => {
-                let order = (*trip, mode_on(decided, scope));
+                let given_for = breaker_on(decided, scope);
+                let order = Order::new(*trip, given_for);
                 self.trips.entry(scope.clone()).or_default().push(order);
             }
         }
@@ -182,10 +189,11 @@ impl Merging {
         }
         for (scope, orders) in &self.trips {
             let guarding = breakers.on(scope).map(|wanted| wanted.mode);
+            let explicit = breakers.explicit_on(scope).map(|wanted| wanted.limits);
             let trip = orders
                 .iter()
-                .filter(|(_, mode)| is_obeyed(*mode, guarding))
-                .map(|(trip, _)| *trip)
+                .filter(|order| order.is_obeyed_by(guarding) && order.is_right_for(explicit))
+                .map(|order| order.trip)
                 .max();
             self.policies.extend(trip.map(|trip| Policy {
                 scope: scope.clone(),
@@ -264,17 +272,36 @@ const fn weight(mode: BreakerMode) -> u8 {
     }
 }
 
-/// Whether an order for a breaker in mode `given_for` means something to the one in mode `guarding`.
-fn is_obeyed(given_for: BreakerMode, guarding: Option<BreakerMode>) -> bool {
-    match guarding {
-        Some(BreakerMode::Enforce) => given_for == BreakerMode::Enforce,
-        Some(BreakerMode::Shadow) | None => true,
-        Some(BreakerMode::MetricsOnly | BreakerMode::Disabled | BreakerMode::ForcedOpen) => false,
+impl Order {
+    const fn new(trip: Trip, given_for: Option<(BreakerMode, BreakerRule)>) -> Self {
+        Self { trip, given_for }
+    }
+
+    /// Whether it means something to a breaker in mode `guarding`.
+    fn is_obeyed_by(&self, guarding: Option<BreakerMode>) -> bool {
+        match guarding {
+            Some(BreakerMode::Enforce) => self
+                .given_for
+                .is_some_and(|(mode, _)| mode == BreakerMode::Enforce),
+            Some(BreakerMode::Shadow) | None => true,
+            Some(BreakerMode::MetricsOnly | BreakerMode::Disabled | BreakerMode::ForcedOpen) => {
+                false
+            }
+        }
+    }
+
+    /// Whether the breaker that a document declares, if one does, would open by what the order was given for. What is laxer than
+    /// an SLO implies is so on purpose.
+    fn is_right_for(&self, explicit: Option<BreakerRule>) -> bool {
+        explicit.is_none_or(|explicit| {
+            self.given_for
+                .is_some_and(|(_, limits)| is_as_strict(explicit, limits))
+        })
     }
 }
 
-/// The mode of the breaker that a decision wants on `scope`.
-fn mode_on(decided: &Decided, scope: &Scope) -> BreakerMode {
+/// The breaker that a decision wants on `scope`: the stricter of those on it and on all routes.
+fn breaker_on(decided: &Decided, scope: &Scope) -> Option<(BreakerMode, BreakerRule)> {
     let covers = |policy: &Policy| {
         policy.scope.service == scope.service
             && policy.scope.side == scope.side
@@ -285,8 +312,8 @@ fn mode_on(decided: &Decided, scope: &Scope) -> BreakerMode {
         .policies
         .iter()
         .filter(|policy| covers(policy))
-        .find_map(|policy| match policy.rule {
-            Rule::Break { mode, .. } => Some(mode),
+        .filter_map(|policy| match policy.rule {
+            Rule::Break { mode, limits, .. } => Some((mode, limits)),
             Rule::Count(_)
             | Rule::Trip(_)
             | Rule::Fault(_)
@@ -295,7 +322,7 @@ fn mode_on(decided: &Decided, scope: &Scope) -> BreakerMode {
             | Rule::RetryBudget { .. }
             | Rule::Deadline { .. } => None,
         })
-        .unwrap_or(BreakerMode::Shadow)
+        .reduce(|(mode, one), (_, other)| (mode, stricter(one, other)))
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 use sloop_model::{
-    DeadlineLimit, FaultWritten, Mode, RouteName, ServiceName, Share, Side, Target, WallTime,
+    BreakerLimits, BreakerManner, DeadlineLimit, FaultWritten, Judge, Mode, RouteName, ServiceName,
+    Share, Side, Target, WallTime,
 };
 
 use super::*;
@@ -208,6 +209,67 @@ fn of_two_slos_the_shorter_threshold_is_judged() {
         });
         assert_eq!(slow_us.collect::<Vec<_>>(), [Some(250_000); 2]);
     }
+}
+
+/// Whether an order that an SLO gives for what it implies, `derived`, opens the breaker that a document declares, on a route or on all.
+fn is_opened(derived: Policy, explicit: Policy) -> bool {
+    let route = derived.scope.route.to_string();
+    let opened = ["*", &route].map(|on| {
+        let explicit = Policy {
+            scope: scope(on),
+            ..explicit.clone()
+        };
+        let merged = merged(&[
+            decided(SLO, &[derived.clone(), trips(&route, 7)]),
+            decided(EXPLICIT, std::slice::from_ref(&explicit)),
+        ]);
+        merged.contains(&trips(&route, 7))
+    });
+    assert_eq!(opened[0], opened[1], "on all routes as on one");
+    opened[0]
+}
+
+#[test]
+fn what_bears_more_than_slos_imply_is_not_opened_by_their_orders() {
+    let act = BreakerMode::Enforce;
+    let derived = breaks("a", act, 0.999);
+    assert!(!is_opened(derived.clone(), breaks("a", act, 0.5)));
+    assert!(!is_opened(derived.clone(), breaks("a", act, 0.99)));
+    assert!(is_opened(derived.clone(), breaks("a", act, 0.999)));
+    assert!(is_opened(derived, breaks("a", act, 0.9999)));
+    let quick = || breaks_slow("a", 0.99, 250);
+    assert!(is_opened(quick(), quick()));
+    assert!(is_opened(quick(), breaks_slow("a", 0.999, 100)));
+    assert!(!is_opened(quick(), breaks_slow("a", 0.999, 251)));
+    assert!(!is_opened(quick(), breaks("a", act, 0.999)));
+    let own = [breaks("a", act, 0.5), trips("a", 8)];
+    let all = [breaks("*", act, 0.999), trips("a", 9)];
+    let policies = merged(&[decided(SLO, &all), decided(EXPLICIT, &own)]);
+    assert!(policies.contains(&own[1]), "by its own: {policies:?}");
+}
+
+#[test]
+fn what_judges_otherwise_is_opened_by_its_own_orders_alone() {
+    let [plain, asking] = [Judge::Outcomes, Judge::Objectives].map(|judge| {
+        let rule = limits(0.999);
+        let limits = *rule.limits();
+        let manner = BreakerManner {
+            judge,
+            ..limits.manner
+        };
+        Policy {
+            scope: scope("a"),
+            rule: Rule::Break {
+                mode: BreakerMode::Enforce,
+                limits: BreakerLimits { manner, ..limits }.try_into().unwrap(),
+                expires_at_ms: WallTime::from_millis(9),
+            },
+        }
+    });
+    assert!(!is_opened(asking.clone(), plain.clone()));
+    assert!(!is_opened(plain.clone(), asking.clone()));
+    assert!(is_opened(asking.clone(), asking));
+    assert!(is_opened(plain.clone(), plain));
 }
 
 fn sheds(route: &str, mode: Mode, target: Option<f64>) -> Policy {
