@@ -37,14 +37,6 @@ impl Counts {
         }
     }
 
-    /// The share of the cell at `place` when spread over `cells`. All shares together are the whole.
-    pub(crate) fn part(self, place: u64, cells: u64) -> Self {
-        if cells <= 1 {
-            return self;
-        }
-        self.until(place + 1, cells).minus(self.until(place, cells))
-    }
-
     /// What was counted in the first `part` of a time of length `whole`, when spread evenly over
     /// it: good and bad requests each in whole ones.
     pub(crate) fn until(self, part: u64, whole: u64) -> Self {

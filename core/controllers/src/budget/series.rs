@@ -81,6 +81,8 @@ impl Default for Series {
 }
 
 impl Series {
+    const DAY_HOURS: u64 = Resolution::Day.cell_ms() / Resolution::Hour.cell_ms();
+
     /// Adds what was counted after `from` up to `to`. False when no ring reaches back to it.
     pub(crate) fn add(&mut self, from: WallTime, to: WallTime, counts: Counts) -> bool {
         if counts.total == 0 {
@@ -88,11 +90,23 @@ impl Series {
         }
         let mut kept = false;
         for resolution in Resolution::ALL {
-            let last = to.as_millis() / resolution.cell_ms();
-            let first = (from.as_millis() / resolution.cell_ms() + 1).min(last);
-            let cells = last - first + 1;
+            // Days by their hours, so that they always add up to the same: what waits is completed by them.
+            let (unit, units) = match resolution {
+                Resolution::Second | Resolution::Minute | Resolution::Hour => (resolution, 1),
+                Resolution::Day => (Resolution::Hour, Self::DAY_HOURS),
+            };
+            let newest = to.as_millis() / unit.cell_ms();
+            let oldest = (from.as_millis() / unit.cell_ms() + 1).min(newest);
+            let (first, last) = (oldest / units, newest / units);
+            let until = |end: u64| {
+                let part = end.saturating_sub(oldest).min(newest - oldest + 1);
+                counts.until(part, newest - oldest + 1)
+            };
             let part = |number: u64| Sum {
-                counts: counts.part(number - first, cells),
+                counts: match first == last {
+                    true => counts,
+                    false => until((number + 1) * units).minus(until(number * units)),
+                },
                 known_s: 0,
             };
             let reached = self.ring_mut(resolution).spread((first, last), part);

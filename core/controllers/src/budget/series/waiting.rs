@@ -4,8 +4,8 @@
 //! until they are over, too: after a restart they are what their seconds, minutes and hours add up to.
 //!
 //! A report about the time around the end of a minute is in the minute after it, and in part in seconds before it. Then both
-//! do not say the same, and the minute is stored each time that it changes; so is an hour. A day adds up anyway, as
-//! reports are not about hours.
+//! do not say the same, and the minute is stored each time that it changes; so is an hour. A day always adds up, as
+//! reports are spread over days by their hours.
 
 use std::collections::BTreeSet;
 

@@ -66,6 +66,36 @@ fn a_minute_that_its_seconds_do_not_tell_is_stored_whenever_it_changes() {
     assert_eq!(of(&again), of(&series));
 }
 
+/// What is known of the last 399 days, and of as many without the last `days`.
+fn of_days(series: &Series, now_ms: u64, days: u64) -> [Option<Counts>; 2] {
+    let day_ms = Resolution::Day.cell_ms();
+    [0, days].map(|back| {
+        let now = WallTime::from_millis(now_ms - back * day_ms);
+        let start = WallTime::from_millis(now.as_millis() - 399 * day_ms);
+        Some(series.since(now, start)?.counts)
+    })
+}
+
+#[test]
+fn a_report_over_midnight_is_counted_once_after_a_restart() {
+    let (mut series, mut stored) = (Series::default(), Stored::new());
+    let day_ms = Resolution::Day.cell_ms();
+    let midnight = HOUR * 1_000 / day_ms * day_ms;
+    let hours = |hours: u64| hours * 3_600_000;
+    report(
+        &mut series,
+        (midnight - hours(2), midnight + hours(2)),
+        counts(1_000, 40),
+    );
+    let now = midnight + hours(3);
+    let before = of_days(&series, now, 1);
+    // Of four hours one ends before midnight.
+    assert_eq!(before, [Some(counts(1_000, 40)), Some(counts(250, 10))]);
+    store(&mut series, &mut stored);
+    let again = restored(stored.values().cloned());
+    assert_eq!(of_days(&again, now, 1), before);
+}
+
 #[derive(Clone, Debug)]
 enum Event {
     Wait(u64),
@@ -86,6 +116,33 @@ fn event() -> impl Strategy<Value = Event> {
 }
 
 proptest! {
+    /// However long the time is that a report is about, and wherever the process ends: days add up to what was counted.
+    #[test]
+    fn days_are_the_same_after_a_restart(
+        reports in prop::collection::vec((0u64..40, 0u64..30, 1u64..200, any::<bool>()), 0..30)
+    ) {
+        const HOUR_MS: u64 = 3_600_000;
+        let mut now = 1_000 * HOUR;
+        let (mut goes_on, mut ends) = (Series::default(), Series::default());
+        let (mut stored, mut all) = (Stored::new(), 0);
+        for (wait, length, total, ends_here) in reports {
+            now += wait * HOUR_MS + 1_000;
+            all += total;
+            for series in [&mut goes_on, &mut ends] {
+                report(series, (now - length * HOUR_MS - 1_000, now), counts(total, total / 3));
+            }
+            store(&mut ends, &mut stored);
+            if ends_here {
+                ends = restored(stored.values().cloned());
+            }
+            let of_all = of_days(&ends, now, 0);
+            prop_assert_eq!(of_all[0].map(|counts| counts.total), Some(all));
+            for days in 0..60 {
+                prop_assert_eq!(of_days(&ends, now, days), of_days(&goes_on, now, days), "{} days", days);
+            }
+        }
+    }
+
     /// Whatever comes when, and wherever between two commits the process ends: it knows what one knows that went on. Of seconds
     /// as far as five minutes before the latest that ever was.
     #[test]
