@@ -28,7 +28,7 @@ pub(crate) use {alerts::Told, arms::WantedArms, sliced::Cut};
 use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet};
 
-use sloop_model::{ObjectiveId, Scope, ServiceName, WallTime};
+use sloop_model::{ObjectiveId, Scope, ServiceName, SloName, WallTime};
 
 use crate::budget::{Fleet, Reading, SeenBy, Series, Slices, Slicing};
 use crate::{BreakerState, Counts, Observed, SidecarReading, SpentBy};
@@ -50,6 +50,8 @@ pub struct World {
     signals: Vec<Signal>,
     /// Places in `signals` of those that the next step is to know of.
     lasting: Vec<usize>,
+    /// The SLOs in `signals` that breakers are ordered to open for: each alert policy asks.
+    protected: BTreeSet<SloName>,
     series: BTreeMap<ObjectiveId, Series>,
     sliced: Sliced,
     sources: Sources,
@@ -114,6 +116,7 @@ impl World {
         self.now = now;
         self.signals.clear();
         self.lasting.clear();
+        self.protected.clear();
         if Self::STEP_BACK_MIN < before.since(now) {
             self.rewind();
         }
@@ -307,16 +310,6 @@ impl World {
     /// All counts of an objective.
     pub(crate) fn series(&self, objective: &ObjectiveId) -> Option<&Series> {
         self.series.get(objective)
-    }
-
-    /// Adds what an earlier stage of this step derived.
-    pub(crate) fn add_signals(&mut self, signals: impl IntoIterator<Item = Signal>) {
-        for signal in signals {
-            if signal.is_lasting() {
-                self.lasting.push(self.signals.len());
-            }
-            self.signals.push(signal);
-        }
     }
 
     /// Adds what a VM saw on a scope. False when there are too many objectives, or it does not count there.

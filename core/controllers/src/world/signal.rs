@@ -89,6 +89,20 @@ impl Signal {
         }
     }
 
+    /// The SLO that breakers are ordered to open for, if it says that they are.
+    pub(super) const fn protected(&self) -> Option<&SloName> {
+        match self {
+            Self::Ordered { slo } => Some(slo),
+            Self::Burning { .. }
+            | Self::Changed { .. }
+            | Self::Alert(_)
+            | Self::Watched { .. }
+            | Self::Objective { .. }
+            | Self::Experimenting { .. }
+            | Self::BudgetLeft { .. } => None,
+        }
+    }
+
     /// Whether the next step is to know of it.
     pub(super) const fn is_lasting(&self) -> bool {
         match self {
@@ -119,6 +133,17 @@ pub enum Speed {
 }
 
 impl World {
+    /// Adds what an earlier stage of this step derived.
+    pub(crate) fn add_signals(&mut self, signals: impl IntoIterator<Item = Signal>) {
+        for signal in signals {
+            if signal.is_lasting() {
+                self.lasting.push(self.signals.len());
+            }
+            self.protected.extend(signal.protected().cloned());
+            self.signals.push(signal);
+        }
+    }
+
     /// How fast objectives about `service` burn, by the fastest; nothing when none does.
     #[must_use]
     pub fn burning(&self, service: &ServiceName) -> Option<(&ObjectiveId, Speed)> {
@@ -167,7 +192,6 @@ impl World {
 
     /// Whether breakers are ordered to open to protect `slo`.
     pub(crate) fn is_ordered(&self, slo: &SloName) -> bool {
-        let is_order = |signal: &Signal| matches!(signal, Signal::Ordered { slo: of } if of == slo);
-        self.signals.iter().any(is_order)
+        self.protected.contains(slo)
     }
 }
