@@ -126,6 +126,37 @@ fn all_that_is_wrong_with_a_part_is_said_at_its_place() {
 }
 
 #[test]
+fn a_percentage_is_never_taken_as_another() {
+    let says = |field: &str, given: &str, between: &str| {
+        format!("spec.{field}: is {given:?}; shares have steps of 0.01%, so it must be {between}")
+    };
+    let settings = |share: &str| {
+        let spec = format!("spans: {{cluster: otel, sampling: {share}}}");
+        wrong("FilterSettings", &spec)
+    };
+    for (given, between) in [
+        ("0.004%", r#""0%" or "0.01%""#),
+        ("0.015%", r#""0.01%" or "0.02%""#),
+        ("99.999%", r#""99.99%" or "100%""#),
+    ] {
+        let said = says("spans.sampling", given, between);
+        assert_eq!(settings(given), [said]);
+    }
+    let said = says("fault.control", "1e-5%", r#""0%" or "0.01%""#);
+    let spec = fault("share: 1%, reset: true, control: '1e-5%'");
+    assert_eq!(wrong("FaultInjection", &spec), [said]);
+    // All that there are, as a person writes them.
+    for share in 0..=10_000_u16 {
+        let (whole, rest) = (share / 100, share % 100);
+        let spec = format!("spans: {{cluster: otel, sampling: {whole}.{rest:02}%}}");
+        let loaded = load("FilterSettings", &spec);
+        assert_eq!(loaded.problems, []);
+        let spans = loaded.filter_settings[0].spans.as_ref().unwrap();
+        assert_eq!(u16::from(spans.sampling), share);
+    }
+}
+
+#[test]
 fn a_breaker_has_every_mode_window_and_manner() {
     for (word, mode) in [
         ("enforce", BreakerMode::Enforce),
