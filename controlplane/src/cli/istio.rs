@@ -12,8 +12,11 @@ const EXAMPLE: &str = "Example:
   kubectl -n shop create configmap sloop-filter --from-file=sloop_filter.wasm
   sloop istio --app payments --namespace shop --pod-annotations > patch.yaml
   kubectl -n shop patch deployment payments --patch-file patch.yaml
+  kubectl -n shop rollout status deployment payments
   sloop istio --app payments --namespace shop | kubectl apply -f -
-With --runtime in both calls of sloop istio, the second comes first: pods wait for the ConfigMap that it makes.
+The EnvoyFilter comes last, when all pods with the label have the module: one without it gets no listener.
+With --runtime in all calls, before the patch: pods wait for the ConfigMap.
+  sloop istio --app payments --namespace shop --runtime --config-map | kubectl apply -f -
 
 In documents the service is then called payments.shop, as Istio calls the sidecars' node cluster.
 Spans go to a service of the mesh that takes OTLP over gRPC, by the name that Istio gives its cluster:
@@ -46,6 +49,9 @@ pub(super) struct IstioArgs {
     /// annotation that names it. It takes pods that start with it.
     #[arg(long)]
     runtime: bool,
+    /// Print the ConfigMap of --runtime alone, which is there before pods start with its annotation.
+    #[arg(long, requires = "runtime", conflicts_with = "pod_annotations")]
+    config_map: bool,
     /// The folder in the proxy container that the module is mounted in.
     #[arg(long, value_name = "FOLDER", default_value = "/etc/sloop")]
     folder: String,
@@ -74,6 +80,8 @@ pub(super) fn run(args: IstioArgs, out: &mut dyn Write) -> Result<(), CliError> 
     };
     let text = if args.pod_annotations {
         manifests.pod_annotations(runtime)
+    } else if args.config_map {
+        manifests.bootstrap_override()
     } else {
         manifests
             .applied(runtime)

@@ -247,6 +247,18 @@ fn certificates_that_nothing_mounts_are_refused() {
     assert!(ran.err.contains("--pod-annotations"), "{ran:?}");
 }
 
+#[test]
+fn the_config_map_that_pods_wait_for_is_printed_alone() {
+    let istio = ["istio", "--app", "pay", "-n", "shop"];
+    let alone = Ran::of(command(&istio).args(["--runtime", "--config-map"]));
+    let all = Ran::of(command(&istio).arg("--runtime"));
+    assert!(alone.out.contains("kind: ConfigMap"), "{alone:?}");
+    assert!(!alone.out.contains("kind: EnvoyFilter"), "{alone:?}");
+    assert!(all.out.starts_with(&alone.out), "{all:?}");
+    let ran = Ran::of(command(&istio).arg("--config-map"));
+    assert_eq!(ran.code, Some(2), "{ran:?}");
+}
+
 #[tokio::test]
 async fn an_experiment_is_run_stopped_and_reported() {
     let home = Home::new();
