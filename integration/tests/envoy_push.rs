@@ -138,16 +138,29 @@ async fn taking_the_configuration_away_falls_back_to_the_bootstraps() {
     let app = Upstream::start().await.unwrap();
     let plane = Plane::start().await;
     plane.hub.open();
-    plane.push(&both(1));
+    plane.push(&faulty());
     let sidecar = Sidecar::start(app.address(), plane.address, Variant::Delta).await;
     plane.has(2).await;
+    let is = async |wanted: u16| {
+        let status = sidecar.inbound.get("/pay").await.ok()?.status();
+        (status == wanted).then_some(())
+    };
+    eventually(SOON, "it is in force", || is(418))
+        .await
+        .unwrap();
     let gone = sloop_xds::Snapshot::builder()
         .delete(sloop_xds::Kind::EXTENSION, plugin::name(Side::Server))
         .delete(sloop_xds::Kind::EXTENSION, plugin::name(Side::Client))
         .build();
     plane.hub.publish("shop", Arc::new(gone));
     plane.has(0).await;
-    assert_eq!(sidecar.inbound.statuses("/", 20).await.unwrap(), [200; 20]);
+    eventually(SOON, "the bootstrap's holds", || is(200))
+        .await
+        .unwrap();
+    assert_eq!(
+        sidecar.inbound.statuses("/pay", 20).await.unwrap(),
+        [200; 20]
+    );
 }
 
 /// A fault that meets every request to `/pay`, so that one sees whether the configuration is in force.

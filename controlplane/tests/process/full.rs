@@ -2,7 +2,7 @@
 use std::fs::{self, OpenOptions};
 use std::net::TcpListener;
 use std::path::Path;
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -250,7 +250,7 @@ async fn a_log_that_cannot_be_written_ends_nothing() {
     };
     let (grpc, http) = (free(), free());
     let full = OpenOptions::new().write(true).open("/dev/full").unwrap();
-    let mut child = Command::new(program())
+    let child = Command::new(program())
         .args(["serve", "--module", "/sloop_filter.wasm"])
         .args(["--listen", &grpc.to_string()])
         .args(["--admin", &http.to_string()])
@@ -261,6 +261,7 @@ async fn a_log_that_cannot_be_written_ends_nothing() {
         .stderr(Stdio::from(full))
         .spawn()
         .unwrap();
+    let mut child = Ended(child);
     let ready = async || {
         let (status, _) = get(http, "/readyz").await?;
         (status == 200).then_some(())
@@ -276,8 +277,16 @@ async fn a_log_that_cannot_be_written_ends_nothing() {
     })
     .await;
     tokio::time::sleep(Duration::from_millis(300)).await;
-    let ended = child.try_wait().unwrap();
-    child.kill().unwrap();
-    child.wait().unwrap();
-    assert_eq!(ended, None);
+    assert_eq!(child.0.try_wait().unwrap(), None);
+}
+
+/// A process that ends with what asked for it, whatever comes of that.
+struct Ended(Child);
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        let killed = self.0.kill();
+        let waited = self.0.wait();
+        drop((killed, waited));
+    }
 }

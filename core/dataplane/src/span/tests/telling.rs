@@ -359,7 +359,7 @@ proptest! {
         let span = EndedSpan { status, is_grpc: grpc.is_some(), grpc, outcome, ..ended() };
         let span = told(side, &span, &headers);
         prop_assert!(!span.name.is_empty());
-        prop_assert!(span.name.len() <= 16 + 1 + 253 || span.name.len() <= 256);
+        prop_assert!(span.name.len() <= 16 + 1 + 253);
         prop_assert!(span.trace_state.len() <= 512);
         let _ = attributes(&span.attributes);
     }
