@@ -15,7 +15,7 @@ use hyper::body::Body;
 use prost::Message;
 use sloop_xds_protos::report::v1::ReportRequest;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tonic::Status;
+use tonic::{Code, Status};
 
 use super::answer::Answer;
 #[cfg(doc)]
@@ -206,12 +206,20 @@ impl Hall {
     /// Answers one call.
     async fn answer(&self, body: impl Data, peer: Option<&Peer>) -> Result<Answer, Status> {
         let read = tokio::time::timeout(self.limits.time_max, self.read(body, peer));
-        let (message, _room) = read.await.map_err(|_full| {
+        let read = read.await.map_err(|_full| {
             self.metrics.hit(Limit::ReportTime);
             Status::deadline_exceeded("the report took too long to arrive")
-        })??;
-        let report = ReportRequest::decode(message)
-            .map_err(|error| Status::invalid_argument(error.to_string()))?;
+        })?;
+        let read = read.and_then(|(message, room)| {
+            let report = ReportRequest::decode(message);
+            let report = report.map_err(|error| Status::invalid_argument(error.to_string()))?;
+            Ok((report, room))
+        });
+        let (report, _room) = read.inspect_err(|status| {
+            if matches!(status.code(), Code::InvalidArgument | Code::Unimplemented) {
+                self.reports.refused();
+            }
+        })?;
         let response = self.reports.report(report, peer).await?;
         Ok(Answer::of(&response))
     }
@@ -262,20 +270,21 @@ mod tests {
     use hyper::body::Frame;
     use sloop_xds_protos::report::v1::{FilterStatus, ReportResponse};
     use tokio::sync::{mpsc, watch};
-    use tonic::Code;
 
     use super::super::Arrival;
     use super::*;
     use crate::metrics::{IngestMetrics, Telemetry};
 
-    fn door() -> (ReportDoor, mpsc::Receiver<Arrival>) {
-        let meter = Telemetry::begin().unwrap().meter();
+    fn door() -> (ReportDoor, mpsc::Receiver<Arrival>, Telemetry) {
+        let telemetry = Telemetry::begin().unwrap();
+        let meter = telemetry.meter();
         let (arrivals, arrived) = mpsc::channel(10);
         let (_, access) = watch::channel(Arc::default());
         let metrics = DoorMetrics::register(&meter, "grpc");
         let counted = (ReportLimits::default(), metrics);
         let ingest = IngestMetrics::register(&meter);
-        (Reports::service(arrivals, access, ingest, counted), arrived)
+        let door = Reports::service(arrivals, access, ingest, counted);
+        (door, arrived, telemetry)
     }
 
     /// The body of a call with these bytes, in parts of `size`.
@@ -306,7 +315,7 @@ mod tests {
     async fn a_report_is_read_however_it_is_cut_and_its_answer_is_a_message_with_trailers() {
         let bytes = framed(&report());
         for size in [1, 2, 7, bytes.len()] {
-            let (door, mut arrived) = door();
+            let (door, mut arrived, _telemetry) = door();
             let answering = tokio::spawn(door.call(body(&bytes, size), None));
             let arrival = arrived.recv().await.unwrap();
             assert_eq!(
@@ -325,7 +334,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_is_no_report_is_refused_with_the_reason() {
-        let (door, _arrived) = door();
+        let (door, _arrived, telemetry) = door();
         let whole = framed(&report());
         let twice = [whole.as_slice(), &whole].concat();
         let code = async |bytes: &[u8], size| {
@@ -342,5 +351,8 @@ mod tests {
         assert_eq!(compressed, Code::Unimplemented);
         let large = code(&[0, 0xff, 0, 0, 0], 9).await;
         assert_eq!(large, Code::ResourceExhausted);
+        let metrics = telemetry.render().unwrap();
+        let refused = r#"sloop_controlplane_reports_total{result="refused"} 5"#;
+        assert!(metrics.contains(refused), "{metrics}");
     }
 }

@@ -53,6 +53,11 @@ impl Reports {
         ReportDoor::new(reports, limits, door)
     }
 
+    /// Counts what is no report at all.
+    pub(super) fn refused(&self) {
+        self.metrics.report_refused();
+    }
+
     /// Takes a report of `peer`, and waits until it is durable.
     pub(super) async fn report(
         &self,

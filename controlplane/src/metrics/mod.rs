@@ -35,8 +35,8 @@ use prometheus::{Registry, TextEncoder};
 const PREFIX: &str = "sloop.controlplane.";
 
 /// Sets of labels that one metric may have; the library's own limit of 2,000 would do for two hundred SLOs.
-/// Ten thousand SLOs with an objective and five windows each have half as many.
-const SERIES_MAX: usize = 100_000;
+/// Twenty thousand objectives with eleven windows each have fewer.
+const SERIES_MAX: usize = 250_000;
 
 /// How long to wait for a collector: the process must end within two seconds, also while one hangs.
 const OTLP_PATIENCE: Duration = Duration::from_secs(1);
