@@ -24,6 +24,7 @@
 
 pub mod fleet;
 mod kind;
+mod names;
 mod offer;
 mod resource;
 pub mod rollout;

@@ -79,6 +79,11 @@ impl TypeSnapshot {
         self.resources.values()
     }
 
+    /// How many resources there are.
+    pub(crate) fn len(&self) -> usize {
+        self.resources.len()
+    }
+
     /// Whether someone deleted the resource, as against never having heard of it.
     #[must_use]
     pub fn is_deleted(&self, name: &str) -> bool {

@@ -1,8 +1,7 @@
 //! Which resources of one type a client asked for.
 
-use std::collections::BTreeSet;
-
-use crate::Kind;
+use crate::names::Names;
+use crate::{Kind, TypeSnapshot};
 
 /// Whether a first request without names asks for everything.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -19,10 +18,10 @@ pub enum LegacyWildcard {
 /// States: *nothing said*; *wildcard by silence* (a first request without
 /// names); *explicit* (any name was given, `*` among them). From explicit
 /// there is no way back to silence: an empty list then means nothing.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Subscription {
     wildcard: bool,
-    names: BTreeSet<String>,
+    names: Names,
     is_explicit: bool,
 }
 
@@ -50,6 +49,11 @@ impl Subscription {
         self.names.iter().map(String::as_str)
     }
 
+    /// Bytes that are kept of names that are not in `offered`.
+    pub(crate) fn bytes(&mut self, offered: Option<&TypeSnapshot>) -> usize {
+        self.names.bytes(offered)
+    }
+
     /// How many names it holds.
     pub(crate) fn len(&self) -> usize {
         self.names.len()
@@ -63,11 +67,10 @@ impl Subscription {
         }
         self.is_explicit = true;
         self.wildcard = names.iter().any(|name| name == WILDCARD);
-        self.names = names
-            .iter()
-            .filter(|name| *name != WILDCARD)
-            .cloned()
-            .collect();
+        self.names = Names::default();
+        for name in names.iter().filter(|name| *name != WILDCARD) {
+            self.names.put(name, ());
+        }
     }
 
     /// Takes the first delta request of a type when it names nothing.
@@ -81,7 +84,7 @@ impl Subscription {
         if name == WILDCARD {
             self.wildcard = true;
         } else {
-            self.names.insert(name.to_owned());
+            self.names.put(name, ());
         }
     }
 

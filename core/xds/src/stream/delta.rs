@@ -96,11 +96,7 @@ impl DeltaStream {
         };
         let names = sent.iter().map(|resource| resource.endpoints());
         match self.types.get_mut(&dependent) {
-            Some(state) => {
-                let had = names.filter(|name| state.has.contains_key(*name));
-                let had: Vec<String> = had.map(str::to_owned).collect();
-                state.due.extend(had);
-            }
+            Some(state) => names.for_each(|name| state.repeat(name)),
             None => self.owed.extend(names.map(str::to_owned)),
         }
     }
@@ -135,8 +131,7 @@ impl Stream for DeltaStream {
             state.begin(&request, &kind, self.legacy);
             if kind.type_url() == Kind::ENDPOINTS {
                 let owed = std::mem::take(&mut self.owed);
-                let had = owed.into_iter().filter(|name| state.has.contains_key(name));
-                state.due.extend(had);
+                owed.iter().for_each(|name| state.repeat(name));
             }
         } else if Self::says_names(&request) {
             state.change(&request);
@@ -170,8 +165,8 @@ impl Stream for DeltaStream {
             && request.initial_resource_versions.is_empty())
     }
 
-    fn names_bytes(&self, offered: Option<&Snapshot>) -> usize {
-        let of_types = self.types.iter().map(|(kind, state)| {
+    fn names_bytes(&mut self, offered: Option<&Snapshot>) -> usize {
+        let of_types = self.types.iter_mut().map(|(kind, state)| {
             let of_type = offered.and_then(|it| it.of_type(kind.type_url()));
             state.names_bytes(of_type)
         });

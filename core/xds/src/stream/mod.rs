@@ -15,7 +15,7 @@ pub use delta::DeltaStream;
 pub use response::{Response, Sent, Verdict};
 pub use sotw::SotwStream;
 
-use crate::{Node, Snapshot, TypeSnapshot};
+use crate::{Node, Snapshot};
 
 /// One client's stream, of either variant.
 pub trait Stream {
@@ -68,7 +68,7 @@ pub trait Stream {
 
     /// Bytes that are kept of names, and of versions with them, that are not in `offered`, with what keeps each: only the client
     /// can have said them, and says how many there are.
-    fn names_bytes(&self, offered: Option<&Snapshot>) -> usize;
+    fn names_bytes(&mut self, offered: Option<&Snapshot>) -> usize;
 
     /// Whether the client runs with all that it asked for of `snapshot`, as far as it has said.
     fn is_in_force(&self, snapshot: &Snapshot) -> bool;
@@ -182,18 +182,6 @@ impl StreamLimits {
             None => Ok(()),
         }
     }
-}
-
-/// Whether `name` is one of the resources of a type that are offered.
-fn is_offered(offered: Option<&TypeSnapshot>, name: &str) -> bool {
-    offered.is_some_and(|it| it.get(name).is_some())
-}
-
-/// Bytes of a text that is kept, with what keeps it.
-const fn kept_bytes(text: &str) -> usize {
-    /// A text's own, its place in a map, and what the allocator adds.
-    const BESIDE: usize = 64;
-    BESIDE + text.len()
 }
 
 /// Draws nonces: unique within a stream, which is all that they must be.

@@ -16,9 +16,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::order::{Standing, is_in_force, may_remove, must_wait, refuses};
-use super::{
-    Nonces, Response, Sent, Stream, StreamLimits, Verdict, Violation, is_offered, kept_bytes,
-};
+use super::{Nonces, Response, Sent, Stream, StreamLimits, Verdict, Violation};
 use crate::subscription::Subscription;
 use crate::{
     DiscoveryRequest, Kind, LegacyWildcard, Node, Resource, Snapshot, TypeSnapshot, Version,
@@ -177,13 +175,12 @@ impl Stream for SotwStream {
         !request.resource_names.is_empty()
     }
 
-    fn names_bytes(&self, offered: Option<&Snapshot>) -> usize {
-        let of_types = self.types.iter().flat_map(|(kind, state)| {
+    fn names_bytes(&mut self, offered: Option<&Snapshot>) -> usize {
+        let of_types = self.types.iter_mut().map(|(kind, state)| {
             let of_type = offered.and_then(|it| it.of_type(kind.type_url()));
-            let names = state.subscription.names();
-            names.filter(move |name| !is_offered(of_type, name))
+            state.subscription.bytes(of_type)
         });
-        of_types.map(kept_bytes).sum()
+        of_types.sum()
     }
 
     fn is_in_force(&self, snapshot: &Snapshot) -> bool {

@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::super::order::Standing;
-use super::super::{Response, Sent, is_offered, kept_bytes};
+use super::super::{Response, Sent};
+use crate::names::Names;
 use crate::subscription::{Subscription, WILDCARD};
 use crate::{DeltaDiscoveryRequest, Kind, LegacyWildcard, Resource, TypeSnapshot, Version};
 
@@ -12,9 +13,9 @@ use crate::{DeltaDiscoveryRequest, Kind, LegacyWildcard, Resource, TypeSnapshot,
 pub(super) struct TypeState {
     pub(super) subscription: Subscription,
     /// What the client has: brought along or sent, refused or not.
-    pub(super) has: BTreeMap<String, Version>,
+    has: Names<Version>,
     /// Names to be answered although nothing changed: with the resource, or with a removal.
-    pub(super) due: BTreeSet<String>,
+    due: Names,
     /// Whether even an empty answer is owed: a client that begins with the wildcard waits for one.
     owes_answer: bool,
     /// Whether the client brought something along and has answered nothing yet: what else it
@@ -43,38 +44,36 @@ impl TypeState {
         kind: &Kind,
         legacy: LegacyWildcard,
     ) {
-        self.has = request
-            .initial_resource_versions
-            .iter()
-            .map(|(name, version)| (name.clone(), Version::claimed(version)))
-            .collect();
+        let brought = &request.initial_resource_versions;
         if request.resource_names_subscribe.is_empty() {
             self.subscription.begin_silent(kind, legacy);
         }
         for name in &request.resource_names_subscribe {
             self.subscription.add(name);
-            if name != WILDCARD && !self.has.contains_key(name) {
-                self.due.insert(name.clone());
+            if name != WILDCARD && !brought.contains_key(name) {
+                self.due.put(name, ());
+            }
+        }
+        for (name, version) in brought {
+            if self.subscription.covers(name) {
+                self.has.put(name, Version::claimed(version));
             }
         }
         self.owes_answer = self.subscription.is_wildcard() && self.has.is_empty();
-        let wanted = &self.subscription;
-        self.has.retain(|name, _| wanted.covers(name));
         self.is_arriving = !kind.outlives().is_empty() && !self.has.is_empty();
     }
 
-    pub(super) fn names_bytes(&self, offered: Option<&TypeSnapshot>) -> usize {
-        let wanted = self.subscription.names();
-        let due = self.due.iter().map(String::as_str);
-        let names = wanted.chain(due).map(|name| (name, 0));
-        let has = self.has.iter();
-        let has = has.map(|(name, version)| (name.as_str(), version.as_str().len()));
-        let unknown = names
-            .chain(has)
-            .filter(|(name, _)| !is_offered(offered, name));
-        unknown
-            .map(|(name, beside)| kept_bytes(name) + beside)
-            .sum()
+    /// Bytes that are kept of names that are not in `offered`.
+    pub(super) fn names_bytes(&mut self, offered: Option<&TypeSnapshot>) -> usize {
+        let beside = self.due.bytes(offered) + self.has.bytes(offered);
+        self.subscription.bytes(offered) + beside
+    }
+
+    /// A resource goes again, if the client has it.
+    pub(super) fn repeat(&mut self, name: &str) {
+        if self.has.contains(name) {
+            self.due.put(name, ());
+        }
     }
 
     /// Hears what the client says of `sent`. What it has let go of meanwhile it need not have.
@@ -91,34 +90,50 @@ impl TypeState {
             }
         } else if is_refused {
             // Something of it has expired meanwhile, and holds again when it comes whole.
-            self.due.extend(resources.map(|(name, _)| name.clone()));
+            resources.for_each(|(name, _)| self.due.put(name, ()));
         }
     }
 
+    /// Takes what a client asks for besides, and what not any more. That costs as much as it says, and not as much as is kept.
     pub(super) fn change(&mut self, request: &DeltaDiscoveryRequest) {
         for name in &request.resource_names_subscribe {
             self.subscription.add(name);
             if name != WILDCARD {
-                self.due.insert(name.clone());
+                self.due.put(name, ());
             }
         }
         for name in &request.resource_names_unsubscribe {
-            if self.subscription.remove(name) && self.subscription.covers(name) {
+            let was_wanted = self.subscription.remove(name);
+            if name == WILDCARD && was_wanted {
+                self.forget_unwanted();
+            } else if !self.subscription.covers(name) {
+                self.forget(name);
+            } else if was_wanted {
                 // The wildcard still wants it, but the client has dropped it.
-                self.due.insert(name.clone());
+                self.due.put(name, ());
             }
         }
         let wanted = &self.subscription;
-        self.has.retain(|name, _| wanted.covers(name));
-        self.due.retain(|name| wanted.covers(name));
-        self.refused.retain(|name, _| wanted.covers(name));
         // Dropped while it is on its way, and wanted again: the client keeps what comes, and may have to drop it.
         for (name, version) in self.in_flight.iter().flat_map(|sent| &sent.resources) {
-            if wanted.covers(name) && !self.has.contains_key(name) {
-                self.has.insert(name.clone(), version.clone());
-                self.due.insert(name.clone());
+            if wanted.covers(name) && !self.has.contains(name) {
+                self.has.put(name, version.clone());
+                self.due.put(name, ());
             }
         }
+    }
+
+    fn forget(&mut self, name: &str) {
+        self.has.remove(name);
+        self.due.remove(name);
+        self.refused.remove(name);
+    }
+
+    fn forget_unwanted(&mut self) {
+        let wanted = &self.subscription;
+        self.has.retain(|name| wanted.covers(name));
+        self.due.retain(|name| wanted.covers(name));
+        self.refused.retain(|name, _| wanted.covers(name));
     }
 
     pub(super) fn send(
@@ -133,13 +148,7 @@ impl TypeState {
         for resource in &news.with {
             self.due.remove(resource.name());
             self.refused.remove(resource.name());
-            match self.has.get_mut(resource.name()) {
-                Some(known) => known.clone_from(resource.version()),
-                None => {
-                    let name = resource.name().to_owned();
-                    self.has.insert(name, resource.version().clone());
-                }
-            }
+            self.has.put(resource.name(), resource.version().clone());
         }
         for name in &news.removed {
             self.due.remove(name);
@@ -206,14 +215,14 @@ impl TypeState {
     fn missing(&self, of_type: &TypeSnapshot) -> impl Iterator<Item = &String> {
         self.due
             .iter()
-            .filter(|name| !self.has.contains_key(*name) && of_type.get(name).is_none())
+            .filter(|name| !self.has.contains(name) && of_type.get(name).is_none())
     }
 
     /// What the client has and must drop.
     fn surplus(&self, kind: &Kind, of_type: &TypeSnapshot) -> impl Iterator<Item = &String> {
         let goes = |name: &str| kind.is_full_set() || of_type.is_deleted(name);
         self.has
-            .keys()
+            .iter()
             .filter(move |name| of_type.get(name).is_none() && goes(name))
     }
 }

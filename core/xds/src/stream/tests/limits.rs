@@ -89,16 +89,78 @@ fn names_of_what_there_is_not_are_kept_by_the_word_of_the_client() {
     let mut client = DeltaClient::new("cds");
     client.change("a none", "");
     client.hears(&now);
-    let kept = |client: &DeltaClient| client.stream.names_bytes(Some(&now));
-    assert!(kept(&client) < client.stream.names_bytes(None));
-    let one = kept(&client);
+    let kept = |client: &mut DeltaClient| client.stream.names_bytes(Some(&now));
+    assert!(kept(&mut client) < client.stream.names_bytes(None));
+    let one = kept(&mut client);
     client.change("b", "1");
-    assert_eq!(kept(&client), one);
+    assert_eq!(kept(&mut client), one);
     client.change("nought", "");
-    assert!(one < kept(&client));
+    assert!(one < kept(&mut client));
     client.change("-none -nought", "");
-    assert_eq!(kept(&client), 0);
+    assert_eq!(kept(&mut client), 0);
     let mut client = SotwClient::new("cds");
     client.ask("a none", "", None);
     assert_eq!(client.stream.names_bytes(Some(&now)), 64 + "none".len());
+}
+
+/// A stream that keeps about as many names as one may.
+fn full<S: Stream + Default>(request: impl Fn(&str, Vec<String>) -> S::Request) -> S {
+    let mut stream = S::default();
+    let limits = StreamLimits::default();
+    for of_type in 0..limits.types_max {
+        let names = (1..limits.names_max).map(|name| name.to_string());
+        let request = request(&format!("t{of_type}"), names.collect());
+        stream.take(request).unwrap();
+    }
+    stream
+}
+
+/// How long it took to fill a stream, and then to take requests that name one thing each and to ask each time how much it keeps.
+#[expect(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "what takes a thousand times as long is seen without care"
+)]
+fn spent<S: Stream + Default>(
+    fill: impl Fn(&str, Vec<String>) -> S::Request,
+    one: impl Fn(u32) -> S::Request,
+) -> [std::time::Duration; 2] {
+    let offered = Snapshot::builder().with(Resource::new("t1", "7", b"x"));
+    let offered = offered.build();
+    let begun = std::time::Instant::now();
+    let mut stream: S = full(fill);
+    let filled = begun.elapsed();
+    for round in 0..1_000 {
+        stream.take(one(round)).unwrap();
+        let (all, beyond) = (stream.names_bytes(None), stream.names_bytes(Some(&offered)));
+        assert!(beyond < all);
+    }
+    [filled, begun.elapsed() - filled]
+}
+
+/// To go through all that is kept for each of them would take a thousand times as long as to keep it, or about that.
+#[test]
+fn a_request_for_one_name_costs_no_look_at_all_that_are_kept() {
+    let sotw = |type_url: &str, resource_names| DiscoveryRequest {
+        type_url: type_url.to_owned(),
+        resource_names,
+        ..DiscoveryRequest::default()
+    };
+    let one = |round: u32| sotw("t0", vec![format!("one{round}")]);
+    let [filled, asked] = spent::<SotwStream>(sotw, one);
+    assert!(asked < 10 * filled, "{asked:?} after {filled:?}");
+    let delta = |type_url: &str, resource_names_subscribe| DeltaDiscoveryRequest {
+        type_url: type_url.to_owned(),
+        resource_names_subscribe,
+        ..DeltaDiscoveryRequest::default()
+    };
+    let one = |round: u32| {
+        let mut request = delta("t0", vec![format!("one{}", round / 2)]);
+        if round % 2 == 1 {
+            request.resource_names_unsubscribe = request.resource_names_subscribe.split_off(0);
+        }
+        request
+    };
+    let [filled, asked] = spent::<DeltaStream>(delta, one);
+    assert!(asked < 10 * filled, "{asked:?} after {filled:?}");
 }
