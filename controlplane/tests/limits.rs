@@ -12,14 +12,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use sloop_controlplane::ads::Hub;
+use sloop_controlplane::ads::{Hub, NodeStatus};
 use sloop_controlplane::clock;
 use sloop_controlplane::door::{Door, Names, Speech};
 use sloop_controlplane::grpc::Services;
 use sloop_controlplane::ingest::{Arrival, Reports};
 use sloop_controlplane::limits::Limits;
 use sloop_controlplane::metrics::{DoorMetrics, IngestMetrics, Telemetry};
-use sloop_xds::{Kind, Resource, Snapshot};
+use sloop_xds::{Kind, Resource, Snapshot, SnapshotBuilder};
 use sloop_xds_protos::envoy::envoy::config::core::v3::Node;
 use sloop_xds_protos::envoy::envoy::service::discovery::v3::DeltaDiscoveryRequest;
 use sloop_xds_protos::envoy::envoy::service::discovery::v3::aggregated_discovery_service_client::AggregatedDiscoveryServiceClient;
@@ -104,6 +104,15 @@ impl Served {
         let begun = std::time::Instant::now();
         while self.hits(limit) == 0 {
             assert!(begun.elapsed() < SOON, "nobody came up against {limit}");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    /// Waits until `holds` says so of the nodes.
+    async fn becomes(&self, what: &str, holds: impl Fn(&[NodeStatus]) -> bool) {
+        let begun = std::time::Instant::now();
+        while !holds(&self.hub.nodes()) {
+            assert!(begun.elapsed() < SOON, "{what}");
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     }
@@ -248,11 +257,9 @@ async fn streams_and_groups_have_a_largest_number() {
     let served = Served::with(&["streams=2", "groups=1"]).await;
     let ask = |cluster: &str| vec![asks(cluster, "a", &[])];
     let _first = served.stream(ask("shop")).await.unwrap();
-    let begun = std::time::Instant::now();
-    while served.hub.nodes().is_empty() {
-        assert!(begun.elapsed() < SOON);
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+    served
+        .becomes("it is there", |nodes| !nodes.is_empty())
+        .await;
     let group = served.refusal(ask("cart")).await;
     assert_eq!(group.message(), "too many groups");
     assert_eq!(served.hits("groups"), 1);
@@ -442,6 +449,50 @@ async fn half_a_report_is_not_waited_for() {
     assert_eq!(served.hits("report_time"), 1);
 }
 
+/// A message as it travels.
+fn framed(message: &impl prost::Message) -> Vec<u8> {
+    let message = message.encode_to_vec();
+    let length = u32::try_from(message.len()).unwrap().to_be_bytes();
+    [&[0][..], &length, &message].concat()
+}
+
+/// What a connection ends by on which nothing is read.
+async fn ends(client: h2::client::SendRequest<Bytes>) {
+    let ends = async {
+        while client.clone().ready().await.is_ok() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    timeout(SOON, ends).await.expect("the connection ends");
+}
+
+#[tokio::test]
+async fn who_breaks_a_rule_and_reads_nothing_is_not_kept() {
+    let mut limits = Limits::default();
+    limits.ads.stall_max = Duration::from_secs(2);
+    let served = Served::within(limits).await;
+    let snapshot = [Kind::CLUSTER, Kind::EXTENSION].map(|it| Resource::new(it, "a", b"x"));
+    let snapshot = snapshot
+        .into_iter()
+        .fold(Snapshot::builder(), SnapshotBuilder::with);
+    served.hub.publish("shop", Arc::new(snapshot.build()));
+    let mut client = raw(served.at, 0).await.ready().await.unwrap();
+    let (_response, mut body) = client.send_request(call(ADS), false).unwrap();
+    // One response waits to be written, and the other for that.
+    let both = [Kind::CLUSTER, Kind::EXTENSION].map(|it| framed(&asks("shop", it, &["a"])));
+    body.send_data(both.concat().into(), false).unwrap();
+    served
+        .becomes("both are sent", |nodes| {
+            nodes.first().is_some_and(|node| node.types.len() == 2)
+        })
+        .await;
+    let names_no_type = framed(&asks("shop", "", &[]));
+    body.send_data(names_no_type.into(), false).unwrap();
+    served.becomes("its place is free", <[_]>::is_empty).await;
+    served.hit("stall").await;
+    ends(client).await;
+}
+
 #[tokio::test]
 async fn who_does_not_answer_is_not_kept() {
     let mut limits = Limits::default();
@@ -452,23 +503,10 @@ async fn who_does_not_answer_is_not_kept() {
     served.hub.publish("shop", Arc::new(snapshot.build()));
     let mut client = raw(served.at, 0).await.ready().await.unwrap();
     let (_response, mut body) = client.send_request(call(ADS), false).unwrap();
-    let request = asks("shop", Kind::CLUSTER, &[]);
-    let message = prost::Message::encode_to_vec(&request);
-    let head = [
-        &[0][..],
-        &u32::try_from(message.len()).unwrap().to_be_bytes(),
-    ]
-    .concat();
-    body.send_data(Bytes::from([head, message].concat()), false)
-        .unwrap();
+    let request = framed(&asks("shop", Kind::CLUSTER, &[]));
+    body.send_data(request.into(), false).unwrap();
     served.hit("stall").await;
-    timeout(SOON, async {
-        while client.clone().ready().await.is_ok() {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-    })
-    .await
-    .expect("the connection ends");
+    ends(client).await;
     // Who answers is kept, however long nothing changes.
     let (requests, requested) = mpsc::channel(2);
     requests

@@ -30,6 +30,7 @@ use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 use tokio_stream::wrappers::{ReceiverStream, TcpListenerStream};
+use tonic::transport::Endpoint;
 use tonic::{Code, Status, Streaming};
 
 const SOON: Duration = Duration::from_secs(20);
@@ -67,9 +68,15 @@ impl Served {
 
     /// A stream on which nothing was said.
     async fn begin(&self) -> Result<Envoy, Status> {
+        self.begin_within(65_535).await
+    }
+
+    /// The same of a client that takes so many bytes before it has read some.
+    async fn begin_within(&self, window: u32) -> Result<Envoy, Status> {
         let (requests, from_client) = mpsc::channel(100);
-        let client = LoadReportingServiceClient::connect(format!("http://{}", self.at)).await;
-        let mut client = client.unwrap();
+        let endpoint = Endpoint::from_shared(format!("http://{}", self.at)).unwrap();
+        let endpoint = endpoint.initial_stream_window_size(window);
+        let mut client = LoadReportingServiceClient::new(endpoint.connect().await.unwrap());
         let answer = client.stream_load_stats(ReceiverStream::new(from_client));
         Ok(Envoy {
             requests,
@@ -376,4 +383,28 @@ async fn what_cannot_be_does_not_count_and_the_rest_does() {
     assert_eq!(requests, 3_602);
     assert_eq!(served.metric(r#"load_reports_total{result="left_out"}"#), 1);
     assert_eq!(served.metric(r#"limits_hit_total{limit="load_counts"}"#), 1);
+}
+
+#[tokio::test]
+async fn who_breaks_a_rule_and_reads_nothing_does_not_keep_its_place() {
+    let limits = ["stall_ms=1000", "streams=1", "load_clusters=1"];
+    let served = Served::with(&limits).await;
+    let envoy = served.begin_within(0).await.unwrap();
+    envoy
+        .says(report(node("edge", "edge-1"), &[("alpha", 7, 0)]))
+        .await;
+    served.counted(7).await;
+    // What it is asked first waits to be written, and what it is asked then for that.
+    served.try_on("edge", tried());
+    envoy.says(report(None, &[("alpha", 3, 0)])).await;
+    served.counted(3).await;
+    let many = [("alpha", 1, 0), ("beta", 1, 0)];
+    envoy.says(report(None, &many)).await;
+    let begun = std::time::Instant::now();
+    while served.metric(r#"limits_hit_total{limit="stall"}"#) == 0 {
+        assert!(begun.elapsed() < SOON, "its place is kept");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let next = served.begin().await;
+    assert!(next.is_ok(), "there is room: {:?}", next.err());
 }

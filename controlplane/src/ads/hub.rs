@@ -208,9 +208,9 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    /// Ends the connection that it is on, if that is known: its client does not read.
-    pub(super) fn end(&self) {
-        self.room.end();
+    /// Ends the connection that it is on, if that is known: its client does not read. Says whether nobody did so before.
+    pub(super) fn end(&self) -> bool {
+        self.room.end()
     }
 
     /// Makes room for names of the stream, `beyond` what each may keep.

@@ -26,7 +26,7 @@ use super::allowance::Allowance;
 use super::grpc::{Messages, Responses, ToClient};
 use super::hub::{Hub, Load, Room, Who};
 use super::limits::AdsLimits;
-use super::service::go_on;
+use super::service::{go_on, tell_end};
 use crate::bootstrap::CONTROL_PLANE_CLUSTER;
 use crate::door::{Limit, Peer};
 use crate::grpc::Beside;
@@ -119,10 +119,8 @@ fn serve(shared: Arc<Shared>, request: http::Request<Body>) -> http::Response<Bo
     let messages = Messages::of(body, shared.hub.limits().load_bytes_max);
     let (to_client, responses) = Responses::channel();
     let served = async move {
-        if let Err(status) = shared.run(&room, messages, &to_client).await
-            && to_client.room().await.is_ok()
-        {
-            to_client.give(Err(status));
+        if let Err(status) = shared.run(&room, messages, &to_client).await {
+            tell_end(&shared.hub, status, &to_client, || room.end()).await;
         }
     };
     go_on(head.extensions.get::<Beside>(), served);

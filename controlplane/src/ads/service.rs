@@ -12,11 +12,12 @@ use tonic::server::NamedService;
 use tonic::service::Routes;
 use tonic::{Code, Status};
 
-use super::grpc::{Requests, Responses};
+use super::grpc::{Requests, Responses, ToClient};
 use super::hub::Hub;
 use super::run::{Manner, run};
+use super::slot::Gone;
 use super::status::Variant;
-use crate::door::Peer;
+use crate::door::{Limit, Peer};
 use crate::grpc::Beside;
 use crate::ingest::Data;
 
@@ -170,14 +171,30 @@ fn serve<S: Stream + Send + 'static, B: Data>(
     let requests = Requests::of(body, hub.limits().request_bytes_max);
     let (to_client, responses) = Responses::channel();
     let served = async move {
-        if let Err(status) = run(&hub, &connection, manner, requests, &to_client).await
-            && to_client.room().await.is_ok()
-        {
-            to_client.give(Err(status));
+        if let Err(status) = run(&hub, &connection, manner, requests, &to_client).await {
+            tell_end(&hub, status, &to_client, || connection.end()).await;
         }
     };
     go_on(head.extensions.get::<Beside>(), served);
     Ok(responses.into_http())
+}
+
+/// Says why a stream is over when there is room for that. Who reads nothing for long has its connection ended, by `end`:
+/// it would keep its place for as long as it likes.
+pub(super) async fn tell_end<T>(
+    hub: &Hub,
+    status: Status,
+    to_client: &ToClient<T>,
+    end: impl FnOnce() -> bool,
+) {
+    match tokio::time::timeout(hub.limits().stall_max, to_client.room()).await {
+        Ok(Ok(())) => to_client.give(Err(status)),
+        // The call is over.
+        Ok(Err(Gone)) => {}
+        // It cannot be told that either.
+        Err(_elapsed) if end() => drop(hub.hit(Limit::Stall, "nothing is read")),
+        Err(_elapsed) => {}
+    }
 }
 
 /// Serves a stream beside the calls of its connection: it must hear of changes, and of time that passes, also while the

@@ -121,9 +121,9 @@ impl Peer {
         Some(workload.room(bytes))
     }
 
-    /// Ends its connection, whatever is under way.
-    pub fn end(&self) {
-        self.state().end = None;
+    /// Ends its connection, whatever is under way. Says whether nobody did so before.
+    pub fn end(&self) -> bool {
+        self.state().end.take().is_some()
     }
 
     /// Whether it may be a sidecar of `service`. Without TLS anybody may.

@@ -43,11 +43,9 @@ impl Hub {
 }
 
 impl Room {
-    /// Ends the connection that it is on, if that is known.
-    pub(super) fn end(&self) {
-        if let Some(peer) = &self.peer {
-            peer.end();
-        }
+    /// Ends the connection that it is on, if that is known. Says whether nobody did so before, as far as that is known.
+    pub(in crate::ads) fn end(&self) -> bool {
+        self.peer.as_ref().is_none_or(Peer::end)
     }
 
     /// Makes room for names of the stream, `beyond` what each may keep.
