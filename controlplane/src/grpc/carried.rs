@@ -39,6 +39,8 @@ pub(super) fn carry<C: Carrier>(
     let mut connection = Box::pin(http2.serve_connection(TokioIo::new(connection), calls));
     let ends = Arc::new(AtomicBool::new(false));
     let says_so = Arc::clone(&ends);
+    // Until the connection has ended: who told it to waits until nobody listens any more.
+    let listens = stopped.clone();
     beside.run(async move {
         // Who would say it is gone when all is over.
         drop(stopped.wait_for(|stop| *stop).await.map(|_| ()));
@@ -48,6 +50,7 @@ pub(super) fn carry<C: Carrier>(
     let pulse = Pulse::new();
     let (of_connection, of_work) = (pulse.waker(Part::Connection), pulse.waker(Part::Work));
     poll_fn(move |context| {
+        let _listens = &listens;
         pulse.begin(context.waker());
         for _ in 0..LOOKS_MAX {
             let woken = pulse.take();
@@ -115,14 +118,21 @@ mod tests {
     use std::convert::Infallible;
     use std::future::pending;
     use std::sync::atomic::AtomicUsize;
+    use std::time::Duration;
 
-    use tokio::io::AsyncWriteExt as _;
+    use futures_util::FutureExt as _;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     use tokio::net::{TcpListener, TcpStream};
+    use tokio::sync::oneshot;
+    use tokio::time::timeout;
+    use tokio_stream::StreamExt as _;
     use tonic::body::Body;
     use tonic::server::NamedService;
     use tonic::service::Routes;
 
     use super::*;
+
+    const SOON: Duration = Duration::from_secs(20);
 
     /// Its calls never end, and hold a clone of it, which is counted.
     struct Holds(Arc<AtomicUsize>);
@@ -167,13 +177,15 @@ mod tests {
         [&head[..], &block].concat()
     }
 
-    #[tokio::test]
-    async fn a_call_that_came_with_the_end_of_its_connection_goes_with_it() {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let mut client = TcpStream::connect(listener.local_addr().unwrap())
-            .await
-            .unwrap();
-        let call = headers(
+    /// What a client begins with.
+    const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+    /// A SETTINGS frame that leaves all as it is.
+    const SETTINGS: [u8; 9] = [0, 0, 0, 4, 0, 0, 0, 0, 0];
+
+    /// The first call of a connection, which goes on for ever.
+    fn call() -> Vec<u8> {
+        headers(
             1,
             &[
                 (":method", "POST"),
@@ -183,7 +195,68 @@ mod tests {
                 ("content-type", "application/grpc"),
                 ("te", "trailers"),
             ],
-        );
+        )
+    }
+
+    /// Both ends of a connection, on which the client has written `bytes`.
+    async fn connected(bytes: &[u8]) -> (TcpStream, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let mut client = TcpStream::connect(address).await.unwrap();
+        client.write_all(bytes).await.unwrap();
+        let (server, _) = listener.accept().await.unwrap();
+        (client, server)
+    }
+
+    /// Reads until a frame of this kind has come.
+    async fn read_until(client: &mut TcpStream, kind: u8) {
+        loop {
+            let mut head = [0; 9];
+            client.read_exact(&mut head).await.unwrap();
+            let length = u32::from_be_bytes([0, head[0], head[1], head[2]]);
+            let mut payload = vec![0; usize::try_from(length).unwrap()];
+            client.read_exact(&mut payload).await.unwrap();
+            if head[3] == kind {
+                return;
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn who_serves_waits_for_connections_with_calls_under_way() {
+        const GOAWAY: u8 = 7;
+        let all = [PREFACE, &SETTINGS, &call()].concat();
+        let (mut client, server) = connected(&all).await;
+        let held = Arc::new(AtomicUsize::new(0));
+        let services = Services::of(Routes::new(Holds(Arc::clone(&held))));
+        let before = held.load(Ordering::Relaxed);
+        let (stop, stopped) = oneshot::channel::<()>();
+        let mut serving = tokio::spawn(async move {
+            let connections = tokio_stream::iter([Ok(server)]).chain(tokio_stream::pending());
+            let stop = stopped.map(|_| ());
+            let limits = AdsLimits::default();
+            services.serve(&limits, connections, stop).await;
+        });
+        let comes = async {
+            while held.load(Ordering::Relaxed) == before {
+                tokio::task::yield_now().await;
+            }
+        };
+        timeout(SOON, comes).await.expect("the call comes");
+        stop.send(()).unwrap();
+        let hears = read_until(&mut client, GOAWAY);
+        timeout(SOON, hears).await.expect("the client is told");
+        for _ in 0..100 {
+            tokio::task::yield_now().await;
+        }
+        assert!((&mut serving).now_or_never().is_none(), "the call goes on");
+        drop(client);
+        let served = timeout(SOON, serving).await;
+        served.expect("the connection has ended").unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_call_that_came_with_the_end_of_its_connection_goes_with_it() {
         // hyper ends a connection that connects to somewhere with a body.
         let connect = headers(
             3,
@@ -193,11 +266,8 @@ mod tests {
                 ("content-length", "1"),
             ],
         );
-        let preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-        let settings = [0, 0, 0, 4, 0, 0, 0, 0, 0];
-        let all = [&preface[..], &settings, &call, &connect].concat();
-        client.write_all(&all).await.unwrap();
-        let (server, _) = listener.accept().await.unwrap();
+        let all = [PREFACE, &SETTINGS, &call(), &connect].concat();
+        let (_client, server) = connected(&all).await;
         let held = Arc::new(AtomicUsize::new(0));
         let services = Services::of(Routes::new(Holds(Arc::clone(&held))));
         let (_stop, stopped) = watch::channel(false);
