@@ -11,7 +11,7 @@ use super::tls::{Contents, TlsError, TlsFiles};
 use super::{Current, Protocols};
 use crate::metrics::DoorMetrics;
 
-/// How often to look whether the files changed. Three files are read, which costs microseconds; by
+/// How often to look whether the files changed. Three files are read, which costs microseconds on most disks; by
 /// content, since mounted secrets are exchanged behind links.
 const LOOK_GAP: Duration = Duration::from_secs(1);
 
@@ -71,8 +71,17 @@ impl TlsWatch {
                 () = self.sender.closed() => return,
                 () = tokio::time::sleep(LOOK_GAP) => {}
             }
-            // Files of a few kilobytes, which were read before.
-            self.look();
+            // Wherever they are: a file system over a network may make one wait.
+            let looked = tokio::task::spawn_blocking(move || {
+                self.look();
+                self
+            });
+            match looked.await {
+                Ok(same) => self = same,
+                Err(error) => {
+                    return tracing::error!(%error, "certificates are not read again any more");
+                }
+            }
         }
     }
 
@@ -121,26 +130,61 @@ impl ServerTls {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
     use crate::metrics::Telemetry;
 
-    #[test]
-    fn certificates_that_cannot_be_read_any_more_are_counted_once() {
-        let folder = tempfile::tempdir().unwrap();
-        let file = |name: &str| folder.path().join(name);
+    /// Files of one certificate, and a watch of them.
+    fn watched(folder: &Path, telemetry: &Telemetry) -> (ServerTls, TlsWatch) {
+        let file = |name: &str| folder.join(name);
         let certified = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
         std::fs::write(file("cert"), certified.cert.pem()).unwrap();
-        let key = certified.signing_key.serialize_pem();
-        std::fs::write(file("key"), &key).unwrap();
+        std::fs::write(file("key"), certified.signing_key.serialize_pem()).unwrap();
         let files = TlsFiles {
             cert: file("cert"),
             key: file("key"),
             client_ca: None,
             is_certificate_optional: true,
         };
-        let telemetry = Telemetry::begin().unwrap();
         let metrics = DoorMetrics::register(&telemetry.meter(), "http");
-        let (_tls, mut watch) = TlsWatch::begin(files, super::super::HTTP, metrics).unwrap();
+        TlsWatch::begin(files, super::super::HTTP, metrics).unwrap()
+    }
+
+    #[test]
+    fn a_file_that_takes_long_to_read_holds_up_nobody() {
+        let folder = tempfile::tempdir().unwrap();
+        let telemetry = Telemetry::begin().unwrap();
+        let (_tls, watch) = watched(folder.path(), &telemetry);
+        // A pipe is read until somebody has written to it.
+        let pipe = folder.path().join("key");
+        std::fs::remove_file(&pipe).unwrap();
+        let made = std::process::Command::new("mkfifo").arg(&pipe).status();
+        assert!(made.unwrap().success());
+        let (goes_on, went_on) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            let mut runtime = tokio::runtime::Builder::new_current_thread();
+            let runtime = runtime.enable_time().build().unwrap();
+            runtime.block_on(async move {
+                tokio::spawn(watch.run());
+                let open = move || std::fs::OpenOptions::new().write(true).open(pipe);
+                let writer = tokio::task::spawn_blocking(open).await.unwrap().unwrap();
+                // It is being read, and will be until the writer is gone.
+                goes_on.send(()).unwrap();
+                drop(writer);
+            });
+        });
+        let went_on = went_on.recv_timeout(Duration::from_secs(20));
+        assert_eq!(went_on, Ok(()), "the runtime waits for the file");
+    }
+
+    #[test]
+    fn certificates_that_cannot_be_read_any_more_are_counted_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = |name: &str| folder.path().join(name);
+        let telemetry = Telemetry::begin().unwrap();
+        let (_tls, mut watch) = watched(folder.path(), &telemetry);
+        let key = std::fs::read(file("key")).unwrap();
         let refused = || {
             let text = telemetry.render().unwrap();
             let name = r#"sloop_controlplane_tls_reloads_total{result="refused"}"#;
