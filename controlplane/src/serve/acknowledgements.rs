@@ -10,7 +10,7 @@ use sloop_model::WallTime;
 use sloop_xds::{Kind, Sent};
 
 use crate::admin::api::Happened;
-use crate::ads::{Event, NodeStatus, StreamId, What};
+use crate::ads::{Event, StreamId, What};
 use crate::metrics::PushMetrics;
 use crate::publish::{Publisher, Pushed, side_of};
 
@@ -21,13 +21,10 @@ pub(super) struct Acknowledgements {
 }
 
 impl Acknowledgements {
-    /// Keeps the streams of `nodes`, which are all there are: what was said about
+    /// Keeps `streams`, which are all there are, each with its beginning: what was said about
     /// the beginning and the end of others may have been missed.
-    pub(super) fn forget(&mut self, nodes: &[NodeStatus]) {
-        self.began = nodes
-            .iter()
-            .map(|node| (node.stream, node.connected_since))
-            .collect();
+    pub(super) fn forget(&mut self, streams: impl IntoIterator<Item = (StreamId, WallTime)>) {
+        self.began = streams.into_iter().collect();
     }
 
     /// Takes in what happened on a stream; says what people should see of it.
@@ -105,9 +102,6 @@ fn took(began: Option<WallTime>, pushed: Pushed, at: WallTime) -> Option<Duratio
 #[cfg(test)]
 mod tests {
     use super::*;
-    use sloop_xds::fleet::Cohort;
-
-    use crate::ads::Variant;
 
     #[test]
     fn streams_whose_end_was_missed_are_forgotten() {
@@ -115,19 +109,7 @@ mod tests {
         let mut acknowledgements = Acknowledgements::default();
         acknowledgements.began.insert(1, at);
         acknowledgements.began.insert(2, at);
-        let node = |stream| NodeStatus {
-            stream,
-            id: "checkout-1".to_owned(),
-            group: "checkout".to_owned(),
-            cohort: Cohort::of_service("checkout"),
-            zone: String::new(),
-            connected_since: at,
-            variant: Variant::Delta,
-            types: BTreeMap::new(),
-            accepted: BTreeMap::new(),
-            standing: crate::ads::Standing::default(),
-        };
-        acknowledgements.forget(&[node(2), node(3)]);
+        acknowledgements.forget([(2, at), (3, at)]);
         let known: Vec<StreamId> = acknowledgements.began.into_keys().collect();
         assert_eq!(known, [2, 3], "also of one whose beginning was missed");
     }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use sloop_model::Side;
+use sloop_model::{Side, WallTime};
 use sloop_xds::fleet::Cohort;
 use sloop_xds::rollout::{Seen, Stage};
 
@@ -11,10 +11,19 @@ use super::super::{AcceptedBy, NodeStatus, StreamId};
 use super::{Hub, lock};
 
 impl Hub {
-    /// The nodes that are connected, by stream.
+    /// The nodes that are connected, by stream. All that is known of them is copied while all streams wait: for people.
     #[must_use]
     pub fn nodes(&self) -> Vec<NodeStatus> {
         self.lock_nodes().all().cloned().collect()
+    }
+
+    /// The streams whose nodes are known, and since when.
+    #[must_use]
+    pub fn streams(&self) -> Vec<(StreamId, WallTime)> {
+        let nodes = self.lock_nodes();
+        let streams = nodes.all();
+        let streams = streams.map(|node| (node.stream, node.connected_since));
+        streams.collect()
     }
 
     /// How many nodes are connected, each of which may have several streams.

@@ -23,7 +23,7 @@ impl Actor {
         self.forgot = now;
         let gone = self.engine.forget(clock::wall());
         self.meters.ingest.vms_gone(gone);
-        self.acknowledgements.forget(&self.hub.nodes());
+        self.acknowledgements.forget(self.hub.streams());
         self.forget_cohorts(now);
         self.commits.want(now);
     }
