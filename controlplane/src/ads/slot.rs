@@ -138,6 +138,7 @@ mod tests {
     use std::pin::pin;
     use std::sync::atomic::{AtomicUsize, Ordering};
     use std::task::Wake;
+    use std::time::Duration;
 
     use futures_util::FutureExt as _;
 
@@ -179,6 +180,128 @@ mod tests {
             assert_eq!(woken(), 2 * round + 2);
             assert_eq!(giver.room().now_or_never(), Some(Ok(())));
         }
+    }
+
+    /// Polls for room once, by this waker.
+    fn has_room_for(giver: &Giver<u32>, waker: &Waker) -> Poll<Result<(), Gone>> {
+        pin!(giver.room()).poll(&mut Context::from_waker(waker))
+    }
+
+    #[test]
+    fn who_asked_last_is_woken_whoever_asked_before() {
+        let (giver, mut taker) = slot();
+        let [(stale, stale_woken), (waker, woken)] = [task(), task()];
+        // Who takes moves from one task to another.
+        assert!(taker.poll_take(&Context::from_waker(&stale)).is_pending());
+        assert!(taker.poll_take(&Context::from_waker(&waker)).is_pending());
+        giver.give(1);
+        assert_eq!((stale_woken(), woken()), (0, 1));
+        // As does who gives, and who waits no longer is not woken for nothing twice.
+        assert!(has_room_for(&giver, &stale).is_pending());
+        assert!(has_room_for(&giver, &waker).is_pending());
+        let context = Context::from_waker(&waker);
+        assert_eq!(taker.poll_take(&context), Poll::Ready(Some(1)));
+        assert_eq!((stale_woken(), woken()), (0, 2));
+        assert_eq!(has_room_for(&giver, &waker), Poll::Ready(Ok(())));
+        giver.give(2);
+        assert_eq!((stale_woken(), woken()), (0, 2), "nobody waits");
+    }
+
+    #[test]
+    fn who_waits_for_room_no_longer_keeps_nobody_from_waiting_for_more() {
+        let (giver, mut taker) = slot();
+        let [(of_giver, giver_woken), (of_taker, taker_woken)] = [task(), task()];
+        giver.give(1);
+        assert!(has_room_for(&giver, &of_giver).is_pending());
+        // It does something else, and does not ask again before it gives.
+        let context = Context::from_waker(&of_taker);
+        assert_eq!(taker.poll_take(&context), Poll::Ready(Some(1)));
+        assert_eq!((giver_woken(), taker_woken()), (1, 0));
+        assert!(taker.poll_take(&context).is_pending());
+        giver.give(2);
+        assert_eq!((giver_woken(), taker_woken()), (1, 1));
+        assert_eq!(taker.poll_take(&context), Poll::Ready(Some(2)));
+        assert_eq!((giver_woken(), taker_woken()), (1, 1));
+    }
+
+    #[test]
+    fn whoever_goes_while_the_other_waits_wakes_it() {
+        let (waker, woken) = task();
+        let context = Context::from_waker(&waker);
+        // In both orders: one waits and the other goes, and one asks when the other is gone.
+        let (giver, mut taker) = slot::<u32>();
+        assert!(taker.poll_take(&context).is_pending());
+        drop(giver);
+        assert_eq!(woken(), 1);
+        assert_eq!(taker.poll_take(&context), Poll::Ready(None));
+        let (giver, taker) = slot();
+        giver.give(1);
+        assert!(has_room_for(&giver, &waker).is_pending());
+        drop(taker);
+        assert_eq!(woken(), 2);
+        assert_eq!(has_room_for(&giver, &waker), Poll::Ready(Err(Gone)));
+        let (giver, taker) = slot();
+        drop(taker);
+        assert_eq!(has_room_for(&giver, &waker), Poll::Ready(Err(Gone)));
+        let (giver, mut taker) = slot::<u32>();
+        drop(giver);
+        assert_eq!(taker.poll_take(&context), Poll::Ready(None));
+        assert_eq!(woken(), 2, "nobody waited");
+    }
+
+    /// Draws that need not be good (xorshift64, Marsaglia 2003).
+    struct Draws(u64);
+
+    impl Draws {
+        fn one_in(&mut self, parts: u64) -> bool {
+            self.0 ^= self.0 << 13;
+            self.0 ^= self.0 >> 7;
+            self.0 ^= self.0 << 17;
+            self.0.is_multiple_of(parts)
+        }
+
+        /// Lets others on now and then, so that the one is now ahead and now behind.
+        async fn dally(&mut self) {
+            match (self.one_in(4), self.one_in(8)) {
+                (true, false) => tokio::task::yield_now().await,
+                (true, true) => std::thread::yield_now(),
+                (false, _) => {}
+            }
+        }
+    }
+
+    /// A lost wake-up leaves both waiting for ever.
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn no_hand_over_is_missed_whatever_the_other_does_meanwhile() {
+        const ROUNDS: u32 = 100_000;
+        let (giver, mut taker) = slot();
+        let gives = tokio::spawn(async move {
+            let mut draws = Draws(0x5eed);
+            for round in 0..ROUNDS {
+                draws.dally().await;
+                if draws.one_in(4) {
+                    // As who looks at something else meanwhile, and comes back.
+                    let _room = giver.room().now_or_never();
+                    draws.dally().await;
+                }
+                giver.room().await.unwrap();
+                giver.give(round);
+            }
+        });
+        let takes = tokio::spawn(async move {
+            let mut draws = Draws(0xfeed);
+            for round in 0..ROUNDS {
+                draws.dally().await;
+                let taken = poll_fn(|context| taker.poll_take(context)).await;
+                assert_eq!(taken, Some(round));
+            }
+            assert_eq!(poll_fn(|context| taker.poll_take(context)).await, None);
+        });
+        let both = async { (gives.await, takes.await) };
+        let both = tokio::time::timeout(Duration::from_secs(60), both).await;
+        let (gave, took) = both.expect("a wake-up was lost");
+        gave.unwrap();
+        took.unwrap();
     }
 
     #[test]
