@@ -161,6 +161,7 @@ impl Controllers {
             .filter_map(|decided| decided.decision.wake_at)
             .min();
         (step.policies, step.left_out) = merge(&step.decisions);
+        world.note_orders(&step.policies);
         step
     }
 

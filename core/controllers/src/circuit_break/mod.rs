@@ -306,7 +306,9 @@ impl<'a> Guard<'a> {
     fn order(&mut self, scope: &'a Scope, saw: &str) {
         self.unwell.insert(scope);
         let did = if self.any_closed(scope) {
-            match self.orders.open(scope, self.world.now()) {
+            // One that another intent gave is for all of them.
+            let given = self.world.order_to(scope);
+            match self.orders.open(scope, given, self.world.now()) {
                 Opened::Ordered => "all breakers are ordered to open",
                 Opened::InForce => "the order to open is in force",
                 Opened::Full => "no order, as there are as many as a filter can have",

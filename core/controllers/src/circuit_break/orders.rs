@@ -10,7 +10,7 @@
 //! service well themselves; then each probes and ramps by itself. A scope gets another order only after the last one ran out, and
 //! orders of a scope that did not recover in between last twice as long each
 //! time, up to a minute: at most six orders in any minute, and one per minute in
-//! a long outage.
+//! a long outage. Of several intents that are about a scope, one that finds the order of another one in force takes part in it.
 //!
 //! An order that ran out stays in the policies until the lease of the breaker is
 //! renewed anyway, because withdrawing it would be a push that changes nothing.
@@ -141,14 +141,21 @@ impl Verdict {
 }
 
 impl Orders {
-    /// Gives a new order for `scope` if its last one ran out and there is room.
-    pub(crate) fn open(&mut self, scope: &Scope, now: WallTime) -> Opened {
+    /// Gives a new order for `scope` if its last one ran out, there is room, and none is in force that somebody else has `given`.
+    pub(crate) fn open(&mut self, scope: &Scope, given: Option<Trip>, now: WallTime) -> Opened {
         let last = self.orders.iter().find(|order| order.scope == *scope);
-        if last.is_some_and(|order| order.is_in_force(now)) {
+        if last.is_some_and(|order| is_in_force(order.trip, now)) {
             return Opened::InForce;
         }
         if last.is_none() && ORDERS_MAX <= self.orders.len() {
             return Opened::Full;
+        }
+        if let Some(trip) = given.filter(|trip| is_in_force(*trip, now)) {
+            // What is left of it says at least how long it lasts.
+            let left = u64::try_from(trip.until_ms.since(now).as_millis()).unwrap_or(LASTS_MAX_MS);
+            self.newest_id = self.newest_id.max(trip.id);
+            self.put(scope, trip, left.max(LASTS_MS));
+            return Opened::InForce;
         }
         let lasts_ms = match last {
             Some(order) if !order.is_recovered => (order.lasts_ms * 2).min(LASTS_MAX_MS),
@@ -158,12 +165,18 @@ impl Orders {
         let ids = self.orders.iter().map(|order| order.trip.id);
         let newest = ids.fold(self.newest_id, u64::max);
         self.newest_id = newest.saturating_add(1).max(now.as_millis());
+        let trip = Trip {
+            id: self.newest_id,
+            until_ms: now.after(Duration::from_millis(lasts_ms)),
+        };
+        self.put(scope, trip, lasts_ms);
+        Opened::Ordered
+    }
+
+    fn put(&mut self, scope: &Scope, trip: Trip, lasts_ms: u64) {
         let order = Order {
             scope: scope.clone(),
-            trip: Trip {
-                id: self.newest_id,
-                until_ms: now.after(Duration::from_millis(lasts_ms)),
-            },
+            trip,
             lasts_ms,
             is_recovered: false,
         };
@@ -171,7 +184,6 @@ impl Orders {
         self.orders.push(order);
         self.orders
             .sort_by(|one, other| one.scope.cmp(&other.scope));
-        Opened::Ordered
     }
 
     /// Whether an order for `scope` is remembered.
@@ -189,7 +201,7 @@ impl Orders {
     /// The orders that belong into the policies at `now`, in the order of scopes. Forgets those that no longer do.
     pub(crate) fn current(&mut self, now: WallTime) -> impl Iterator<Item = (&Scope, Trip)> {
         self.orders.retain(|order| {
-            order.is_in_force(now) || lease::BREAKERS.is_same_period(order.trip.until_ms, now)
+            is_in_force(order.trip, now) || lease::BREAKERS.is_same_period(order.trip.until_ms, now)
         });
         self.orders.iter().map(|order| (&order.scope, order.trip))
     }
@@ -204,10 +216,8 @@ impl Orders {
     }
 }
 
-impl Order {
-    /// Not when it ends later than any order may: then the clock stepped back.
-    fn is_in_force(&self, now: WallTime) -> bool {
-        let rest = self.trip.until_ms.since(now);
-        !rest.is_zero() && rest <= Duration::from_millis(LASTS_MAX_MS)
-    }
+/// Not when it ends later than any order may: then the clock stepped back.
+fn is_in_force(trip: Trip, now: WallTime) -> bool {
+    let rest = trip.until_ms.since(now);
+    !rest.is_zero() && rest <= Duration::from_millis(LASTS_MAX_MS)
 }

@@ -2,6 +2,7 @@ mod alone;
 mod derivation;
 mod judging;
 mod quorum;
+mod several;
 
 use core::time::Duration;
 use std::collections::BTreeMap;
@@ -586,7 +587,7 @@ fn leases_last_between_one_and_two_renewals() {
 #[test]
 fn memory_survives_as_json() {
     let mut memory = Orders::default();
-    memory.open(&scope(), at(1));
+    memory.open(&scope(), None, at(1));
     let text = serde_json::to_string(&memory).unwrap();
     assert_eq!(serde_json::from_str::<Orders>(&text).unwrap(), memory);
 }
@@ -599,12 +600,12 @@ fn an_order_that_finds_no_room_is_not_claimed() {
         ..scope()
     };
     for number in 0..1_024 {
-        assert_eq!(memory.open(&route(number), at(0)), Opened::Ordered);
+        assert_eq!(memory.open(&route(number), None, at(0)), Opened::Ordered);
     }
-    assert_eq!(memory.open(&route(1_024), at(1)), Opened::Full);
-    assert_eq!(memory.open(&route(0), at(1)), Opened::InForce);
+    assert_eq!(memory.open(&route(1_024), None, at(1)), Opened::Full);
+    assert_eq!(memory.open(&route(0), None, at(1)), Opened::InForce);
     assert_eq!(
-        memory.open(&route(0), at(20)),
+        memory.open(&route(0), None, at(20)),
         Opened::Ordered,
         "it has a place"
     );
@@ -614,10 +615,10 @@ fn an_order_that_finds_no_room_is_not_claimed() {
 #[test]
 fn a_clock_that_steps_back_neither_blocks_orders_nor_repeats_their_ids() {
     let mut memory = Orders::default();
-    assert_eq!(memory.open(&scope(), at(10_000)), Opened::Ordered);
+    assert_eq!(memory.open(&scope(), None, at(10_000)), Opened::Ordered);
     let first = memory.current(at(10_000)).next().unwrap().1;
     assert_eq!(
-        memory.open(&scope(), at(10)),
+        memory.open(&scope(), None, at(10)),
         Opened::Ordered,
         "an order from the future does not count"
     );
@@ -629,10 +630,10 @@ fn a_clock_that_steps_back_neither_blocks_orders_nor_repeats_their_ids() {
 #[test]
 fn ids_never_fall_also_when_the_order_before_was_dropped() {
     let mut memory = Orders::default();
-    assert_eq!(memory.open(&scope(), at(10_000)), Opened::Ordered);
+    assert_eq!(memory.open(&scope(), None, at(10_000)), Opened::Ordered);
     let first = memory.current(at(10_000)).next().unwrap().1;
     assert_eq!(memory.current(at(20_000)).count(), 0);
-    assert_eq!(memory.open(&scope(), at(10)), Opened::Ordered);
+    assert_eq!(memory.open(&scope(), None, at(10)), Opened::Ordered);
     let second = memory.current(at(10)).next().unwrap().1;
     assert!(first.id < second.id, "{first:?} {second:?}");
 }

@@ -8,6 +8,7 @@ mod forgetting;
 mod gathering;
 mod known;
 mod lost;
+mod orders;
 mod scopes;
 mod sidecars;
 mod signal;
@@ -28,7 +29,7 @@ pub(crate) use {alerts::Told, arms::WantedArms, sliced::Cut};
 use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet};
 
-use sloop_model::{ObjectiveId, Scope, ServiceName, SloName, WallTime};
+use sloop_model::{ObjectiveId, Scope, ServiceName, SloName, Trip, WallTime};
 
 use crate::budget::{Fleet, Reading, SeenBy, Series, Slices, Slicing};
 use crate::{BreakerState, Counts, Observed, SidecarReading, SpentBy};
@@ -71,6 +72,8 @@ pub struct World {
     experiments: Experiments,
     alerts: Alerts,
     changing: BTreeSet<ServiceName>,
+    /// What the breakers of scopes were told in the last step: as many as policies have.
+    orders: BTreeMap<Scope, Trip>,
     /// As it was told.
     report_interval: Option<Duration>,
 }
