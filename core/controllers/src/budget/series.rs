@@ -184,15 +184,24 @@ impl Series {
 
     /// What is known of the time from `start` to `now`; nothing when nobody reported on any of it.
     pub(crate) fn since(&self, now: WallTime, start: WallTime) -> Option<Reading> {
-        let length = now.since(start);
-        let resolution = Resolution::for_window(length);
+        self.between((start, now), now)
+    }
+
+    /// What is known of the time from `start` to `end`, told at `now`: as exactly as what reaches back to `start` then.
+    pub(crate) fn between(
+        &self,
+        (start, end): (WallTime, WallTime),
+        now: WallTime,
+    ) -> Option<Reading> {
+        let length = end.since(start);
+        let resolution = Resolution::for_window(now.since(start));
         let first = match resolution {
             Resolution::Second | Resolution::Minute | Resolution::Hour => start,
             // Years and quarters begin at midnight somewhere: near to that of UTC, and seldom after it.
             Resolution::Day => start.after(Duration::from_millis(resolution.cell_ms() / 2)),
         };
         let first = first.as_millis() / resolution.cell_ms();
-        let last = now.as_millis() / resolution.cell_ms();
+        let last = end.as_millis() / resolution.cell_ms();
         let ring = self.ring(resolution);
         let sum = match (resolution, self.beginning) {
             (Resolution::Hour, Some((begun, sum))) if begun == start => {

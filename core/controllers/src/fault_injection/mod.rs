@@ -3,7 +3,8 @@
 //! A fault holds while its document exists and has not expired. It pauses when
 //! an objective about the service burns faster than slowly, and goes on when none
 //! did for [`QUIET`]: an experiment must not fight what protects the service, and
-//! must not come back with every breath that it takes.
+//! must not come back with every breath that it takes. That holds over a restart, too, as far as what is stored tells, and for a fault that is
+//! declared after it burned.
 //!
 //! Not known is not well: where objectives are about the service, one of them must
 //! have been reported on in the last seconds. Where none is, nothing pauses it, and it says so.
@@ -22,14 +23,14 @@ use sloop_model::{Policy, Rule, Scope, WallTime};
 
 use crate::lease::FAULTS;
 use crate::words::Length;
-use crate::{Controller, Decision, Speed, Stage, World};
+use crate::{Controller, Decision, SloMemory, Speed, Stage, World};
 
 /// The controller.
 #[derive(Clone, Copy, Debug)]
 pub struct FaultInjection;
 
-/// How long no objective may have burned: the short window of the fastest pair that wakes people.
-const QUIET: Duration = Duration::from_secs(300);
+/// How long no objective may have burned.
+const QUIET: Duration = SloMemory::LATELY;
 
 /// When an objective about the service last burned.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -65,6 +66,8 @@ impl Controller for FaultInjection {
             );
             return idle(because, Some(now.after(QUIET)));
         }
+        // Before this was declared, or the process began, nobody paused it.
+        memory.at = memory.at.max(world.burned(&intent.service));
         // A moment that lies ahead was before the clock stepped back.
         memory.at = memory.at.filter(|at| *at <= now && now.since(*at) < QUIET);
         if let Some(at) = memory.at {

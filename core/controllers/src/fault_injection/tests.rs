@@ -5,7 +5,10 @@ use sloop_model::{
 };
 
 use super::*;
-use crate::{RouteSelector, Signal};
+use crate::{
+    Controllers, IntentId, ObjectiveCounts, Observation, RouteSelector, ScopeCounts,
+    SidecarReading, Signal, Slo,
+};
 
 fn at(second: u64) -> WallTime {
     WallTime::from_millis(second * 1_000)
@@ -53,6 +56,7 @@ fn watched(second: u64) -> Signal {
         },
         service: service("payments"),
         until: at(second),
+        burned: None,
     }
 }
 
@@ -172,6 +176,7 @@ fn it_says_when_nobody_watches() {
         },
         service: service("shop"),
         until: at(0),
+        burned: None,
     };
     let decision = decided(10, [other]);
     assert!(!decision.policies.is_empty());
@@ -180,4 +185,122 @@ fn it_says_when_nobody_watches() {
         "{}",
         decision.because
     );
+}
+
+/// When the next tests begin: long after the first moment of all, at the beginning of a minute.
+const BEGIN: u64 = 1_700_000_040;
+
+/// What one sidecar counted in so many seconds up to `second`, a hundred requests in each.
+fn saw(length: u64, second: u64, bad: u64) -> Observation {
+    let total = 100 * length;
+    let objective = ObjectiveId {
+        slo: SloName::try_from("pay").unwrap(),
+        index: 0,
+    };
+    let scope = Scope {
+        service: service("payments"),
+        route: RouteName::try_from("charge").unwrap(),
+        side: Side::Server,
+    };
+    Observation {
+        node: "a".to_owned(),
+        incarnation: 1,
+        sidecar: SidecarReading::default(),
+        from: at(BEGIN + second - length),
+        at: at(BEGIN + second),
+        scopes: vec![ScopeCounts {
+            requests: total,
+            objectives: vec![ObjectiveCounts {
+                id: objective,
+                total,
+                good: total - bad,
+            }],
+            ..ScopeCounts::nothing(scope)
+        }],
+    }
+}
+
+/// An SLO about `payments`.
+fn watching() -> Controllers {
+    let slo = serde_json::json!({
+        "name": "pay", "service": "payments", "mode": "monitored", "budgeting": "occurrences",
+        "window": {"rolling": 2_592_000_000_u64},
+        "objectives": [{"target": 999_000_000, "source": {
+            "service": "payments", "route": "any", "side": "server", "indicator": {},
+        }}],
+    });
+    let mut controllers = Controllers::with_all();
+    let id = IntentId("SLO/pay".into());
+    controllers.put(&id, Slo::KIND, &slo.to_string()).unwrap();
+    controllers
+}
+
+fn declare(controllers: &mut Controllers) {
+    let mut written = FaultWritten::from(intent().fault);
+    written.expires_at_ms = at(BEGIN + 10_000);
+    let intent = FaultInjectionIntent {
+        fault: written.try_into().unwrap(),
+        ..intent()
+    };
+    let body = serde_json::to_string(&intent).unwrap();
+    let id = IntentId("FaultInjection/a".into());
+    controllers.put(&id, FaultInjection::KIND, &body).unwrap();
+}
+
+/// The first second from `change` on in which the fault is injected, when all is bad in `outage`, and the fault is declared at
+/// `change`, by a process that goes on or by one that begins with what is stored then.
+fn injected_at(outage: core::ops::Range<u64>, change: u64, restarts: bool) -> u64 {
+    let (mut world, mut controllers) = (World::default(), watching());
+    controllers.tell_sources(&mut world);
+    // A day before in health, so that long windows bear what follows.
+    world.begin_step(at(BEGIN));
+    world.observe(saw(86_400, 0, 0));
+    for second in 1_u64.. {
+        if second == change {
+            if restarts {
+                let stored = world.take_changes();
+                (world, controllers) = (World::default(), watching());
+                world.restore(stored);
+                controllers.tell_sources(&mut world);
+            }
+            declare(&mut controllers);
+        }
+        world.begin_step(at(BEGIN + second));
+        // A report comes a while after the start.
+        if !(change..change + 3).contains(&second) {
+            let bad = if outage.contains(&second) { 100 } else { 0 };
+            world.observe(saw(1, second, bad));
+        }
+        let step = controllers.step(&mut world);
+        let mut rules = step.policies.iter().map(|policy| &policy.rule);
+        if rules.any(|rule| matches!(rule, Rule::Fault(_))) {
+            return second;
+        }
+        assert!(second < 2_000, "it was never injected");
+    }
+    unreachable!("it ends above")
+}
+
+#[test]
+fn the_pause_holds_for_a_fault_that_is_declared_within_it_and_over_a_restart() {
+    let outage = 20..80;
+    let from_the_first = injected_at(outage.clone(), 21, false);
+    // The short window of a pair, of five minutes, has enough of it until the last few bad seconds.
+    assert!((670..=679).contains(&from_the_first), "{from_the_first}");
+    for change in [100, 390, 450, 550, 620] {
+        let declared = injected_at(outage.clone(), change, false);
+        assert_eq!(declared, from_the_first, "declared at {change}");
+        let restarted = injected_at(outage.clone(), change, true);
+        // What is further back than five minutes is known by the minute.
+        let expected = from_the_first - 5..=from_the_first + 60;
+        assert!(expected.contains(&restarted), "{restarted} after {change}");
+    }
+    assert_eq!(injected_at(outage, 760, true), 763);
+}
+
+#[test]
+fn a_restart_pauses_nothing_where_nothing_burned() {
+    for change in [1, 100, 400] {
+        assert_eq!(injected_at(0..0, change, true), change + 3);
+    }
 }

@@ -14,13 +14,15 @@ use crate::budget::{Reading, Series, Slices, Slicing, surely_above};
 use crate::{Counts, Speed, World};
 
 /// An objective with what is needed to read the world about it.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Measured<'a> {
     pub(crate) id: ObjectiveId,
     pub(crate) target: Target,
     pub(crate) window: &'a SloWindow,
     slicing: Option<Slicing>,
     now: WallTime,
+    /// When this is told: `now`, or later.
+    told_at: WallTime,
     /// Looked up once: an objective is asked about a dozen windows.
     series: Option<&'a Series>,
     slices: Option<&'a Slices>,
@@ -42,6 +44,7 @@ impl<'a> Measured<'a> {
             window: &intent.window,
             slicing: objective.slicing,
             now,
+            told_at: now,
             series: world.series(&id),
             slices: objective
                 .slicing
@@ -145,12 +148,23 @@ impl<'a> Measured<'a> {
             .map(|pair| pair.speed)
     }
 
+    /// The newest of the moments of the last `length`, five seconds apart, at which it burned faster than slowly by what is kept: to the
+    /// minute, where a window reaches further back than five. Nothing where none is known.
+    pub(super) fn burned_within(&self, length: Duration) -> Option<WallTime> {
+        let mut then = self.clone();
+        let backs = (0..).map(|number| LOOK * number);
+        backs.take_while(|back| *back < length).find_map(|back| {
+            then.now = self.now.before(back);
+            (Some(Speed::Slow) < then.speed()).then_some(then.now)
+        })
+    }
+
     /// The shortest window of seconds that says that the budget burns; nothing when none does.
     pub(super) fn burns_now(&self) -> Option<Duration> {
         let limit = self.limit_now();
         FAST.into_iter().take(2).find(|length| {
             self.series
-                .and_then(|series| series.since(self.now, self.now.before(*length)))
+                .and_then(|series| self.counted(series, self.now.before(*length)))
                 .is_some_and(|Reading { counts, .. }| {
                     surely_above(counts.bad(), counts.total, limit)
                 })
@@ -194,9 +208,13 @@ impl<'a> Measured<'a> {
         length.max(slice.unwrap_or_default())
     }
 
+    fn counted(&self, series: &Series, start: WallTime) -> Option<Reading> {
+        series.between((start, self.now), self.told_at)
+    }
+
     /// What was counted since `start`, and the share of that time that somebody reported on.
     fn tally(&self, start: WallTime) -> Option<(Tally, f64)> {
-        let Reading { counts, covered } = self.series?.since(self.now, start)?;
+        let Reading { counts, covered } = self.counted(self.series?, start)?;
         let tally = match self.slicing {
             None => Tally::of_requests(counts),
             Some(slicing) => {
@@ -224,6 +242,9 @@ impl<'a> Measured<'a> {
         })
     }
 }
+
+/// How far moments are apart that are looked back at: the shortest window.
+const LOOK: Duration = Duration::from_secs(5);
 
 /// The workbook's fastest factor, over the windows of seconds.
 const NOW_FACTOR: f64 = 14.4;

@@ -87,6 +87,7 @@ impl Controller for Slo {
             };
             let sudden = change.map(|change| memory::speed(change, objective.target));
             let speed = measured.speed().max(sudden);
+            let burned = memory.burned(index, speed, &measured);
             if let Some(change) = change {
                 decision.signals.push(Signal::Changed {
                     objective: measured.id.clone(),
@@ -105,6 +106,7 @@ impl Controller for Slo {
                 objective: measured.id.clone(),
                 service: source.service.clone(),
                 until: measured.fresh_until(),
+                burned,
             });
             let budget = measured.budget();
             decision.signals.push(Signal::Objective {

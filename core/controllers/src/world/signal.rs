@@ -38,6 +38,9 @@ pub enum Signal {
         service: ServiceName,
         /// Until when its newest report says how the service is; long ago when there is none.
         until: WallTime,
+        /// When it last burned faster than slowly, of the last five minutes, also of those before the process began; nothing when it
+        /// did not, or when that is not known.
+        burned: Option<WallTime>,
     },
     /// The objective is evaluated here.
     Objective {
@@ -188,6 +191,27 @@ impl World {
             | Signal::BudgetLeft { .. } => None,
         };
         self.signals.iter().filter_map(until).max()
+    }
+
+    /// When an objective about `service` last burned faster than slowly, of the last five minutes; nothing when none did.
+    #[must_use]
+    pub fn burned(&self, service: &ServiceName) -> Option<WallTime> {
+        let burned = |signal: &Signal| match signal {
+            Signal::Watched {
+                service: watched,
+                burned,
+                ..
+            } if watched == service => *burned,
+            Signal::Burning { .. }
+            | Signal::Changed { .. }
+            | Signal::Alert(_)
+            | Signal::Watched { .. }
+            | Signal::Objective { .. }
+            | Signal::Ordered { .. }
+            | Signal::Experimenting { .. }
+            | Signal::BudgetLeft { .. } => None,
+        };
+        self.signals.iter().filter_map(burned).max()
     }
 
     /// Whether breakers are ordered to open to protect `slo`.
