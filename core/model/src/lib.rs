@@ -78,5 +78,5 @@ pub use share::{InvalidShare, InvalidTarget, Share, Target};
 pub use shed::{ClassShares, InvalidShed, ShedConfig, ShedLimits, ShedRule};
 pub use spans::{InvalidSpans, SampledFlag, SpanSettings};
 pub use stats::{InvalidStats, StatsSettings};
-pub use time::{Time, WallTime};
+pub use time::{Time, WallTime, whole_micros, whole_millis, whole_nanos};
 pub use wilson::ShareBounds;

@@ -4,6 +4,35 @@ use core::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+/// Whole nanoseconds of `duration`, held at the end of the range.
+#[must_use]
+#[inline]
+pub const fn whole_nanos(duration: Duration) -> u64 {
+    whole(duration, 1)
+}
+
+/// Whole microseconds of `duration`, held at the end of the range.
+#[must_use]
+#[inline]
+pub const fn whole_micros(duration: Duration) -> u64 {
+    whole(duration, 1_000)
+}
+
+/// Whole milliseconds of `duration`, held at the end of the range.
+#[must_use]
+#[inline]
+pub const fn whole_millis(duration: Duration) -> u64 {
+    whole(duration, 1_000_000)
+}
+
+/// In parts of so many nanoseconds. In numbers of 64 bits, and once: [`Duration`] counts in 128, which Wasm has not.
+#[inline(never)]
+const fn whole(duration: Duration, nanos: u32) -> u64 {
+    let parts = 1_000_000_000 / nanos;
+    let seconds = duration.as_secs().saturating_mul(parts as u64);
+    seconds.saturating_add((duration.subsec_nanos() / nanos) as u64)
+}
+
 /// A moment, as nanoseconds since an origin that the caller chose.
 ///
 /// Only differences mean anything. Every function that needs the time takes one
@@ -110,20 +139,14 @@ impl WallTime {
     #[must_use]
     #[inline]
     pub fn after(self, by: Duration) -> Self {
-        Self(
-            self.0
-                .saturating_add(u64::try_from(by.as_millis()).unwrap_or(u64::MAX)),
-        )
+        Self(self.0.saturating_add(whole_millis(by)))
     }
 
     /// This moment less `by`, held at the epoch.
     #[must_use]
     #[inline]
     pub fn before(self, by: Duration) -> Self {
-        Self(
-            self.0
-                .saturating_sub(u64::try_from(by.as_millis()).unwrap_or(u64::MAX)),
-        )
+        Self(self.0.saturating_sub(whole_millis(by)))
     }
 }
 

@@ -325,7 +325,7 @@ pub(crate) struct GrpcCall<'a> {
 /// Makes a call from the root context that is in effect. [`crate::root::answered`] hears the
 /// answer under the token that is returned.
 pub(crate) fn call(call: GrpcCall<'_>) -> Result<u32, Failed> {
-    let timeout_ms = u32::try_from(call.timeout.as_millis()).unwrap_or(u32::MAX);
+    let timeout_ms = u32::try_from(sloop_model::whole_millis(call.timeout)).unwrap_or(u32::MAX);
     let mut token = 0;
     // SAFETY: pointers and lengths describe texts that the host only reads, and the host
     // writes four bytes to `token` before the call returns.

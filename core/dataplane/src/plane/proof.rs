@@ -16,7 +16,7 @@
 
 use core::time::Duration;
 
-use sloop_model::{Ended, Judge, Judgement, Objective, Outcome};
+use sloop_model::{Ended, Judge, Judgement, Objective, Outcome, whole_micros};
 
 /// What those of `objectives` that guard say about a request that took `own`, but for its slowness: bad when any does, nothing
 /// when none counts it.
@@ -27,8 +27,7 @@ pub(super) fn said<'a>(
     outcome: Outcome,
     own: Duration,
 ) -> Judgement {
-    let own_us =
-        u64::from(own.subsec_micros()).saturating_add(own.as_secs().saturating_mul(1_000_000));
+    let own_us = whole_micros(own);
     let mut said = Judgement::NotCounted;
     for (_, objective) in objectives.filter(|(_, one)| one.guards.is_some()) {
         let in_time = objective.slow_us().map_or(own_us, |most| own_us.min(most));

@@ -1,6 +1,6 @@
 //! A span that waits to be sent, in little memory.
 
-use sloop_model::{Outcome, OwnVerdict};
+use sloop_model::{Outcome, OwnVerdict, whole_nanos};
 
 use super::request::{self, Described};
 use super::sampling::Threshold;
@@ -86,14 +86,12 @@ impl Record {
             request::push_text(&mut texts, part, bytes_max);
             *end = u16::try_from(texts.len()).unwrap_or(u16::MAX);
         }
-        let lasted = span.ended.since(span.began).as_nanos();
+        let lasted = span.ended.since(span.began);
         Self {
             trace: span.draft.trace,
             span: span.draft.span,
             parent: span.draft.parent,
-            began: span
-                .ended_unix_nanos
-                .saturating_sub(u64::try_from(lasted).unwrap_or(u64::MAX)),
+            began: span.ended_unix_nanos.saturating_sub(whole_nanos(lasted)),
             ended: span.ended_unix_nanos,
             texts: texts.into_boxed_slice(),
             ends,

@@ -5,7 +5,7 @@ use core::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::InvalidFault;
-use crate::Share;
+use crate::{Share, whole_millis};
 
 /// How long a request is held back. Positive and at most [`Delay::MAX`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -51,7 +51,7 @@ impl Delay {
     /// How long, in whole milliseconds.
     #[must_use]
     pub fn millis(self) -> u64 {
-        u64::try_from(self.0.as_millis()).unwrap_or(u64::MAX)
+        whole_millis(self.0)
     }
 }
 
@@ -273,8 +273,8 @@ fn entries(
 }
 
 fn millis(field: &'static str, given: u32, min: u64) -> Result<(), InvalidFault> {
-    let max = u64::try_from(Delay::MAX.as_millis()).unwrap_or(u64::MAX);
-    bound(field, given.into(), min, max)
+    const MAX_MS: u64 = whole_millis(Delay::MAX);
+    bound(field, given.into(), min, MAX_MS)
 }
 
 /// Whether `given` lies between its bounds, both of which may be.

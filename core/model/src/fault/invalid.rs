@@ -3,14 +3,14 @@
 use core::time::Duration;
 
 use super::{Delay, FaultRule};
-use crate::InvalidMatch;
 use crate::arm::InvalidArmShares;
+use crate::{InvalidMatch, whole_millis};
 
 /// Why a fault cannot be. Names the field, what was given, and the bound.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidFault {
     /// Longer than clients wait, so it would be an abort in disguise.
-    #[error("delay is {} ms; it must be at most {} ms", millis(*given), millis(Delay::MAX))]
+    #[error("delay is {} ms; it must be at most {} ms", whole_millis(*given), whole_millis(Delay::MAX))]
     DelayTooLong {
         /// As given.
         given: Duration,
@@ -115,8 +115,4 @@ impl InvalidFault {
         };
         field.split('.').next()
     }
-}
-
-fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

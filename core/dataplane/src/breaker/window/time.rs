@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use sloop_model::Time;
+use sloop_model::{Time, whole_nanos};
 
 use super::Tally;
 
@@ -27,7 +27,7 @@ impl TimeWindow {
     /// An empty window of `length`, cut into `buckets`, at `now`.
     pub(super) fn new(length: Duration, buckets: u32, now: Time) -> Self {
         let buckets = buckets.max(1);
-        let length = u64::try_from(length.as_nanos()).unwrap_or(u64::MAX);
+        let length = whole_nanos(length);
         let count = usize::try_from(buckets).unwrap_or(1);
         let mut window = Self {
             bucket: (length / u64::from(buckets)).max(1),
