@@ -20,7 +20,7 @@ use sloop_integration::ports;
 use sloop_model::Outcome;
 use sloop_xds_protos::report::v1::ScopeDelta;
 use support::fixed::{Fixed, Running};
-use support::raw::{self, RawApp};
+use support::raw::{self, RawApp, Turn};
 use support::{Plane, SOON};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -349,6 +349,71 @@ async fn who_leaves_while_it_is_held_is_forgotten() {
     assert_eq!(caller.get("/held").await.unwrap().status(), 200);
     assert_eq!(app.take().len(), 1);
     is_unharmed(&running).await;
+}
+
+/// What a service that never answers has under way when its client breaks the protocol says nothing about the service.
+#[tokio::test]
+async fn who_breaks_the_protocol_has_failed_nobody() {
+    let app = RawApp::start_in_turn(vec![Turn::Ignore]).await;
+    let plane = Plane::start().await;
+    let running = lenient(app.address, &plane, json!({})).await;
+    for (said, sent) in [("5", "abc"), ("3", "abcde")] {
+        let mut sender = http2(running.inbound).await.ready().await.unwrap();
+        let request = http::Request::post("http://shop/")
+            .header("content-length", said)
+            .body(())
+            .unwrap();
+        let (answer, mut body) = sender.send_request(request, false).unwrap();
+        body.send_data(Bytes::from_static(sent.as_bytes()), true)
+            .unwrap();
+        assert!(answer.await.is_err(), "{sent} is not {said} bytes");
+    }
+    // One frame ends all that is under way on its connection: data of a stream that there cannot be.
+    const BEGINNING: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
+    const GET: &[u8] = b"\x82\x86\x84\x41\x04shop";
+    const INVALID: &[u8] = b"\0\0\x01\0\0\0\0\0\0x";
+    let mut connection = TcpStream::connect(running.inbound).await.unwrap();
+    let mut bytes = BEGINNING.to_vec();
+    for stream in [1, 3, 5] {
+        bytes.extend([0, 0, 9, 1, 5, 0, 0, 0, stream]);
+        bytes.extend(GET);
+    }
+    connection.write_all(&bytes).await.unwrap();
+    eventually(SOON, "the service has them", async || {
+        (5 <= app.seen()).then_some(())
+    })
+    .await
+    .unwrap();
+    connection.write_all(INVALID).await.unwrap();
+    let mut rest = Vec::new();
+    let _ = connection.read_to_end(&mut rest).await;
+    let sum = plane.reports.counted("other", 5).await;
+    assert_eq!(of(&sum, Outcome::ClientCancel), 5, "{:?}", sum.outcomes);
+    is_unharmed(&running).await;
+}
+
+/// Where a stream may not be idle for long, who does not finish the request is told 408, and who waits for the service 504.
+#[tokio::test]
+async fn who_does_not_finish_a_request_was_not_kept_waiting() {
+    let app = RawApp::start_in_turn(vec![Turn::Ignore]).await;
+    let plane = Plane::start().await;
+    let running = Fixed {
+        control_plane: Some(plane.address),
+        manager: json!({"stream_idle_timeout": "0.2s"}),
+        ..Fixed::of(app.address)
+    }
+    .start()
+    .await;
+    let half = raw::request("POST", b"/", &[("content-length", b"10")]);
+    for (request, status) in [(half, 408), (raw::get(b"/", &[]), 504)] {
+        let answer = raw::ask(running.inbound, &request).await;
+        assert_eq!(raw::status(&answer), Some(status));
+    }
+    let sum = plane.reports.counted("other", 2).await;
+    for outcome in [Outcome::ClientError, Outcome::Timeout] {
+        assert_eq!(of(&sum, outcome), 1, "{outcome:?} in {:?}", sum.outcomes);
+    }
+    running.is_whole().await;
 }
 
 /// Clients that close one direction, send half a request, or close before the answer.

@@ -17,6 +17,9 @@ impl Flags {
     pub const RETRIED_OUT: Self = Self(1 << 15);
     /// The client went away: connection (DC), stream (DR).
     pub const CANCELLED: Self = Self(1 << 14 | 1 << 28);
+    /// The client broke the protocol, as with a body of another length than it said (DPE). On HTTP/2 one frame may end all that is
+    /// under way on its connection.
+    pub const MISUSED: Self = Self(1 << 18);
 
     /// Envoy's short names for access logs (`%RESPONSE_FLAGS%`) with their bits.
     pub const NAMES: &'static [(&'static str, u32)] = &[

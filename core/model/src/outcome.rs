@@ -10,7 +10,8 @@
 //! | the filter answered it as a fault | [`Faulted`] |
 //! | status 101, whoever closed it then | [`Upgraded`] |
 //! | flags DC, DR: the client went away | [`ClientCancel`] |
-//! | flags UT, SI, UMSDR, DT | [`Timeout`] |
+//! | flag DPE: the client broke the protocol; the same with status 400 to 499: it was told so | [`ClientCancel`]; [`ClientError`] |
+//! | flags UT, SI, UMSDR, DT; the same with status 408: the client did not finish its request | [`Timeout`]; [`ClientError`] |
 //! | flags UF, DF | [`ConnectFailure`] |
 //! | flags UH, NR, NC, DO: nothing to send it to | [`NoHealthyUpstream`] |
 //! | flags UC, UR, LR, UPE with no status or 500 and above | [`UpstreamReset`] |
@@ -226,8 +227,17 @@ impl Outcome {
             Self::of_answer(status, ended.grpc)
         } else if flags.intersects(Flags::CANCELLED) {
             Self::ClientCancel
+        } else if flags.intersects(Flags::MISUSED) {
+            match ended.status {
+                Some(400..500) => Self::ClientError,
+                None | Some(_) => Self::ClientCancel,
+            }
         } else if flags.intersects(Flags::LATE) {
-            Self::Timeout
+            // Of a request that is not whole Envoy says that, where it is told to wait no longer for either side.
+            match ended.status {
+                Some(408) => Self::ClientError,
+                None | Some(_) => Self::Timeout,
+            }
         } else if flags.intersects(Flags::UNCONNECTED) {
             Self::ConnectFailure
         } else if flags.intersects(Flags::NOWHERE) {
@@ -394,6 +404,13 @@ mod tests {
             (Some(200), 1 << 14, Outcome::ClientCancel),
             (None, 1 << 28, Outcome::ClientCancel),
             (None, 0, Outcome::UpstreamReset),
+            (None, 1 << 18, Outcome::ClientCancel),
+            (Some(200), 1 << 18, Outcome::ClientCancel),
+            (Some(400), 1 << 18, Outcome::ClientError),
+            (Some(408), 1 << 16, Outcome::ClientError),
+            (Some(408), 1 << 19, Outcome::ClientError),
+            (Some(504), 1 << 16, Outcome::Timeout),
+            (None, 1 << 16, Outcome::Timeout),
             (Some(101), 64, Outcome::Upgraded),
             (Some(101), 1 << 14, Outcome::Upgraded),
         ] {

@@ -117,6 +117,11 @@ impl RawApp {
         }
     }
 
+    /// How many requests came since the last call of [`Self::take`].
+    pub fn seen(&self) -> usize {
+        self.heads.lock().unwrap().len()
+    }
+
     /// The heads of the requests that came since the last call.
     pub fn take(&self) -> Vec<Vec<u8>> {
         std::mem::take(&mut *self.heads.lock().unwrap())

@@ -79,6 +79,7 @@ fn no_other_flags_change_what_an_answer_below_400_counts_as() {
         Flags::UNCONNECTED,
         Flags::BROKEN,
         Flags::CANCELLED,
+        Flags::MISUSED,
     ];
     let all = known.iter().fold(0, |all, flags| all | flags.0);
     for status in [200, 204, 304, 399] {
