@@ -303,7 +303,8 @@ impl Breaker {
             | State::Disabled
             | State::Forced => false,
         };
-        if !(decides && self.slow_above < latency) {
+        let is_slow = self.slow_above < latency && outcome.shows_slowness();
+        if !(decides && is_slow) {
             self.record(ticket, outcome, latency, now);
             return;
         }
@@ -312,11 +313,9 @@ impl Breaker {
             return;
         }
         self.learn_room(None, now);
-        let is_evidence = outcome.is_evidence();
-        if let window @ BreakerWindow::Time { .. } = self.rule.window()
-            && (is_evidence || outcome.shows_slowness())
-        {
-            let ended = Tally::one(is_evidence && !outcome.is_served(), true);
+        if let window @ BreakerWindow::Time { .. } = self.rule.window() {
+            let has_failed = outcome.is_evidence() && !outcome.is_served();
+            let ended = Tally::one(has_failed, true);
             let spared = self.spared.get_or_insert_with(|| Window::new(window, now));
             spared.add(ended, now);
         }

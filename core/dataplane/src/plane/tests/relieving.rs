@@ -92,3 +92,27 @@ fn a_moment_of_slowness_is_left_to_shedding() {
     };
     assert_eq!(play(&mut bench, (3, 6), 10, moment), 0);
 }
+
+/// What ends as it began is not slow: an upgraded connection lives as long as it likes.
+#[test]
+fn upgraded_connections_are_evidence_beside_shedding_too() {
+    let upgrades: fn(u64) -> (u16, u64) = |number| match number % 20 {
+        0 => (503, 1),
+        _ => (101, 10_000),
+    };
+    let mut bench = Bench::new(&both(SECOND, 250_000));
+    assert_eq!(play(&mut bench, (0, 60), 20, upgrades), 0);
+}
+
+#[test]
+fn an_order_is_weighed_by_upgraded_connections_beside_shedding_too() {
+    let mut bench = Bench::new(&both(SECOND, 250_000));
+    assert_eq!(play(&mut bench, (0, 20), 10, |_| (101, 10_000)), 0);
+    let until = WALL + 60_000;
+    let ordered = both(SECOND, 250_000).replace(
+        r#""breaker": {"#,
+        &format!(r#""breaker": {{"trip": {{"id": 1, "until_ms": {until}}}, "#),
+    );
+    bench.configure(&ordered, 29_990);
+    assert_eq!(bench.request("a", 200, 29_991), Verdict::Pass);
+}
