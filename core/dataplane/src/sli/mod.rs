@@ -42,7 +42,7 @@ pub(crate) struct Counts {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Judged {
     pub(crate) outcome: Outcome,
-    /// Whether it met every objective that it is about; without any, whether it was served.
+    /// Whether it met every objective that counts it; where none does, whether it was served.
     pub(crate) is_good: bool,
     /// Whether it broke an objective that it is about; without any, whether the service failed.
     pub(crate) is_bad: bool,
@@ -139,11 +139,7 @@ impl Counts {
             }
             (Place::Rows(_), Some(_) | None) => Cells::default(),
         };
-        let mut is_good = if about.is_none() {
-            outcome.is_served()
-        } else {
-            outcome.is_evidence()
-        };
+        let mut is_good = outcome.is_served();
         let mut is_bad = about.is_none() && outcome.is_evidence() && !outcome.is_served();
         let mut is_bad_for_all = false;
         for (position, objective) in about.of(objectives) {
@@ -152,8 +148,9 @@ impl Counts {
                 Judgement::Good => true,
                 Judgement::Bad => false,
             };
-            if !has_met {
-                is_good = false;
+            if has_met {
+                is_good |= outcome.is_evidence();
+            } else {
                 is_bad = true;
                 is_bad_for_all |= objective.only.is_none();
             }
@@ -168,7 +165,7 @@ impl Counts {
         }
         Judged {
             outcome,
-            is_good,
+            is_good: is_good && !is_bad,
             is_bad,
             is_bad_for_all,
             cells,
