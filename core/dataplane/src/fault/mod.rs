@@ -91,6 +91,14 @@ pub struct Hit {
     word: u64,
 }
 
+/// A rule among those of its scope: an experiment may have several, which expire by themselves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FaultName {
+    key: ExperimentKey,
+    /// How many rules of the experiment come before it.
+    number: usize,
+}
+
 /// What a fault does to one request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Injection<'a> {
@@ -242,10 +250,20 @@ impl Faults {
         })
     }
 
-    /// The rule that chose a request.
+    /// By what the rule that chose a request is found in a later configuration.
     #[must_use]
-    pub fn rule(&self, hit: Hit) -> Option<&FaultRule> {
-        self.rules.get(hit.position).map(|compiled| &compiled.rule)
+    pub fn name(&self, hit: Hit) -> Option<FaultName> {
+        let key = self.rules.get(hit.position)?.key;
+        let before = self.rules.iter().take(hit.position);
+        let number = before.filter(|rule| rule.key == key).count();
+        Some(FaultName { key, number })
+    }
+
+    /// The rule of this name.
+    #[must_use]
+    pub fn named(&self, name: FaultName) -> Option<&FaultRule> {
+        let mut same = self.rules.iter().filter(|rule| rule.key == name.key);
+        same.nth(name.number).map(|compiled| &compiled.rule)
     }
 
     /// The arms with which a request goes on: those that it came with, and those that were drawn here.

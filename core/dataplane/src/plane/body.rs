@@ -79,8 +79,8 @@ impl Plane {
             return BodyVerdict::pass(bytes);
         };
         fault.catch_up();
-        let rule = policy.faults.rule(fault.hit);
-        let ends = self.ends((exchange.side, exchange.scope), rule, now);
+        let name = policy.faults.name(fault.hit);
+        let ends = self.ends((exchange.side, exchange.scope), name, now);
         let fault = exchange.fault.as_mut();
         let body = fault.and_then(|fault| fault.body.as_mut());
         let Some(body) = body.filter(|body| body.half == half) else {

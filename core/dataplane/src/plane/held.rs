@@ -10,12 +10,13 @@ use sloop_model::{ExchangeSide, FaultEnding, Side, Time};
 use super::entry::Policy;
 use crate::fault::Hit;
 use crate::scope::ScopeId;
+use crate::shed::SetAside;
 use crate::sorted::SortedMap;
 
 /// Exchanges that wait, by the moment at which they go on. Each waits at one place at a time.
 #[derive(Debug, Default)]
 pub(super) struct Held {
-    by_due: SortedMap<(Time, u32), Hold>,
+    by_due: SortedMap<(Time, u32), Box<Hold>>,
 }
 
 /// One exchange that waits.
@@ -36,6 +37,9 @@ pub(super) struct Hold {
     pub(super) is_cut_short: bool,
     pub(super) is_grpc: bool,
     pub(super) state: Rc<Cell<HoldState>>,
+    /// Where shedding counts it, that it is not with the service.
+    #[expect(dead_code, reason = "it counts until it is dropped")]
+    pub(super) aside: Option<SetAside>,
 }
 
 /// What is held back.
@@ -122,7 +126,7 @@ impl Held {
 
     /// Holds `context` until `due`. False when too many are held already; what must be held is in any case, and
     /// so at most as many as faults touch ([`crate::fault::ActiveTotal::MAX`]).
-    pub(super) fn hold(&mut self, context: u32, due: Time, hold: Hold) -> bool {
+    pub(super) fn hold(&mut self, context: u32, due: Time, hold: Box<Hold>) -> bool {
         let has_room = !self.is_full() || hold.part.must_be_held();
         if has_room {
             self.by_due.insert((due, context), hold);
@@ -165,14 +169,10 @@ impl Held {
     }
 
     /// Resets the stream at `due`.
-    fn cut(&mut self, context: u32, due: Time, hold: Hold) {
+    fn cut(&mut self, context: u32, due: Time, mut hold: Box<Hold>) {
         hold.state.set(HoldState::Waiting { due });
-        let hold = Hold {
-            part: Part::Cut,
-            wanted: due,
-            ending: Some(FaultEnding::Reset),
-            ..hold
-        };
+        (hold.part, hold.wanted) = (Part::Cut, due);
+        hold.ending = Some(FaultEnding::Reset);
         self.by_due.insert((due, context), hold);
     }
 

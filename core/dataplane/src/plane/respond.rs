@@ -2,13 +2,13 @@
 
 use std::rc::Rc;
 
-use sloop_model::{ExchangeSide, FaultEnding, FaultRule, Side, Time};
+use sloop_model::{ExchangeSide, FaultEnding, Side, Time};
 
 use super::Plane;
 use super::exchange::{Decided, Exchange, HeaderWrite};
 use super::held::Part;
 use super::wait::{Body, Place, Wish};
-use crate::fault::Injection;
+use crate::fault::{FaultName, Injection};
 use crate::scope::ScopeId;
 
 /// What is known of a response when its headers are here.
@@ -59,7 +59,7 @@ impl Plane {
             return Struck::Pass;
         };
         let whose = (exchange.side, exchange.scope);
-        let is_wanted = self.ends(whose, Some(injection.rule), now).is_some();
+        let is_wanted = self.ends(whose, policy.faults.name(hit), now).is_some();
         let is_kept_out = is_wanted && injection.delay.is_some() && self.held.is_full();
         self.trouble.delays_over_cap += u64::from(is_kept_out);
         if is_kept_out || !is_wanted {
@@ -81,17 +81,18 @@ impl Plane {
 
     /// When a fault that chose a request earlier ends, by the configuration in force: a lease is renewed while requests
     /// are under way. Nothing when it has ended.
+    #[inline(never)]
     pub(super) fn ends(
         &self,
         (side, scope): (Side, ScopeId),
-        rule: Option<&FaultRule>,
+        name: Option<FaultName>,
         now: Time,
     ) -> Option<Time> {
         let side = match side {
             Side::Server => &self.server,
             Side::Client => &self.client,
         };
-        let ends = self.clock.time(side.fault_until(scope, rule?.id())?, now);
+        let ends = self.clock.time(side.fault_until(scope, name?)?, now);
         (now < ends).then_some(ends)
     }
 

@@ -3,14 +3,15 @@
 mod rules;
 
 use sloop_model::{
-    B3Output, ContextSettings, DimensionSettings, FilterConfig, ReportSettings, RouteName,
-    ServiceName, Side, StatsSettings, Time, TraceOwner, TraceResponse, WallTime,
+    B3Output, ContextSettings, DimensionSettings, FaultRule, FilterConfig, ReportSettings,
+    RouteName, ServiceName, Side, StatsSettings, Time, TraceOwner, TraceResponse, WallTime,
 };
 
 use super::clock::Clock;
 use super::entry::{Adopting, Entry, Origin};
 use super::exchange::Arrival;
 use crate::deny::{DenyCounts, DenyRules};
+use crate::fault::FaultName;
 use crate::headers::{Request, Wanted};
 use crate::report::{FilterStatus, ScopeDelta, Trouble};
 use crate::scope::{Rules, ScopeId};
@@ -219,13 +220,11 @@ impl SideState {
         entries.any(|entry| entry.guard.has_changed())
     }
 
-    /// Until when the fault called `id` holds on a scope: it may have been renewed since a request met it. Nothing when
-    /// it is no more.
-    pub(super) fn fault_until(&self, scope: ScopeId, id: &str) -> Option<WallTime> {
+    /// Until when a fault holds on a scope: it may have been renewed since a request met it. Nothing when it is no more.
+    pub(super) fn fault_until(&self, scope: ScopeId, name: FaultName) -> Option<WallTime> {
         let at = usize::try_from(scope.0).ok()?;
         let entry = self.entries.get(at)?.as_ref()?;
-        let mut faults = entry.policy.faults.rules();
-        faults.find_map(|fault| (fault.id() == id).then(|| fault.expires_at()))
+        entry.policy.faults.named(name).map(FaultRule::expires_at)
     }
 
     /// Takes what is to be reported, sorted by service and route.

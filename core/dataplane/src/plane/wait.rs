@@ -11,6 +11,7 @@ use super::Plane;
 use super::exchange::{Exchange, ExchangeState};
 use super::held::{Held, Hold, HoldState, Part};
 use crate::fault::{BodyPlan, Hit};
+use crate::shed::Shedder;
 
 /// A fault on an exchange, from the moment at which it was chosen. Most exchanges have none.
 #[derive(Debug)]
@@ -126,12 +127,16 @@ impl Plane {
     pub(super) fn hold(&mut self, exchange: &mut Exchange, place: Place, wish: Wish) -> bool {
         let exchange: &mut ExchangeState = exchange;
         let whose = (exchange.side, exchange.scope);
+        let aside = exchange.shed_ticket.as_ref().and_then(|_| {
+            let entry = self.side(exchange.side).entry(exchange.scope)?;
+            entry.shedder.as_deref().map(Shedder::set_aside)
+        });
         let Some(fault) = &mut exchange.fault else {
             return false;
         };
         let Place { context, half, now } = place;
         let Wish { part, due, ending } = wish;
-        let ends = self.ends(whose, exchange.policy.faults.rule(fault.hit), now);
+        let ends = self.ends(whose, exchange.policy.faults.name(fault.hit), now);
         // What is held for longer waits since it began to.
         let began = match fault.wait.take() {
             Some(wait) => {
@@ -141,7 +146,7 @@ impl Plane {
             None => now,
         };
         let state = Rc::new(Cell::new(HoldState::Waiting { due }));
-        let mut hold = Hold {
+        let mut hold = Box::new(Hold {
             side: exchange.side,
             scope: exchange.scope,
             policy: Rc::clone(&exchange.policy),
@@ -153,7 +158,8 @@ impl Plane {
             is_cut_short: false,
             is_grpc: exchange.is_grpc,
             state: Rc::clone(&state),
-        };
+            aside,
+        });
         let due = hold.end_by(ends);
         if !self.held.hold(context, due, hold) {
             self.trouble.delays_over_cap += 1;
@@ -174,8 +180,8 @@ impl Plane {
     pub(super) fn renew_held(&mut self, now: Time) {
         let mut held = core::mem::take(&mut self.held);
         held.renew(|hold| {
-            let rule = hold.policy.faults.rule(hold.fault);
-            self.ends((hold.side, hold.scope), rule, now)
+            let name = hold.policy.faults.name(hold.fault);
+            self.ends((hold.side, hold.scope), name, now)
         });
         self.held = held;
     }

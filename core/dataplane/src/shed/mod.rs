@@ -18,6 +18,7 @@
 //! Time moves with requests, no timer is needed. While nothing is shed, a
 //! request costs a comparison of times, a count and a comparison of shares.
 
+mod aside;
 mod evidence;
 mod expiry;
 mod harvest;
@@ -32,9 +33,12 @@ mod vain;
 mod words;
 
 use core::time::Duration;
+use std::cell::Cell;
+use std::rc::Rc;
 
 use sloop_model::{Criticality, Mode, Share, ShedRule, Time};
 
+pub use aside::SetAside;
 use law::Law;
 use seen::{Seen, micros};
 use smooth::Smooth;
@@ -60,7 +64,7 @@ pub struct ShedTicket {
 }
 
 /// The shedder of one scope.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Shedder {
     /// When a request must look at more than its share: the next step, or the expiry.
     wake_at: Time,
@@ -71,6 +75,8 @@ pub struct Shedder {
     /// How many of them were shed.
     kept_out: u32,
     in_flight: u32,
+    /// How many of them are set aside.
+    aside: Rc<Cell<u32>>,
     slow_above: Duration,
     mode: Mode,
     rule: ShedRule,
@@ -128,6 +134,7 @@ impl Shedder {
             offered: [0; Criticality::ALL.len()],
             kept_out: 0,
             in_flight: 0,
+            aside: Rc::default(),
             slow_above: Duration::MAX,
             mode,
             rule,
@@ -310,7 +317,7 @@ impl Shedder {
             timed: self.timed.into(),
             prompt: self.prompt.into(),
             good_us: self.good_us,
-            in_flight: self.in_flight.into(),
+            in_flight: self.in_flight.saturating_sub(self.aside.get()).into(),
             elapsed,
             // Once: it says nothing that is new to a second step.
             fleet: fleet.filter(|_| self.is_fleet_news),

@@ -97,6 +97,54 @@ fn a_fault_that_is_withdrawn_lets_go_of_what_it_holds() {
     bench.end(exchange, 200, 30);
 }
 
+/// Two rules of one experiment: whoever says it is a `c` waits by one that ends sooner, or later, than that of the others.
+fn two_of_one(c_until: u64, others_until: u64) -> String {
+    let fault = |whom: &str, until: u64| {
+        let until = WALL + until;
+        format!(
+            r#"{{"id": "e", "share": 10000, {whom}"delay_ms": 9000, "expires_at_ms": {until}}}"#
+        )
+    };
+    let c = r#""match": {"headers": [{"name": "x-who", "exact": "c"}]}, "#;
+    let faults = [fault(c, c_until), fault("", others_until)].join(", ");
+    config(&scope("a", &format!(r#""faults": [{faults}]"#)))
+}
+
+#[test]
+fn each_of_several_faults_of_one_experiment_ends_by_itself() {
+    let c: (&str, &[u8]) = ("x-who", b"c");
+    for (c_until, others_until) in [(500, 900), (900, 500)] {
+        let mut bench = Bench::new(&two_of_one(c_until, others_until));
+        let whose = [(1, c_until), (2, others_until)];
+        let c = bench.begin_with(Side::Server, "a", &[c], 0);
+        let other = bench.begin_with(Side::Server, "a", &[], 0);
+        assert_eq!((c.verdict, other.verdict), (Verdict::Hold, Verdict::Hold));
+        for (now, ended) in [
+            (499, vec![]),
+            (500, vec![500]),
+            (899, vec![]),
+            (900, vec![900]),
+        ] {
+            let released = bench.plane.release(at(now));
+            let until = |one: &Released| whose.iter().find(|(context, _)| *context == one.context);
+            let until: Vec<_> = released.iter().map(|one| until(one).unwrap().1).collect();
+            assert_eq!(until, ended, "at {now}");
+        }
+        bench.end(c.exchange, 200, 900);
+        bench.end(other.exchange, 200, 900);
+    }
+}
+
+#[test]
+fn each_of_several_faults_of_one_experiment_is_renewed_by_itself() {
+    let mut bench = Bench::new(&two_of_one(500, 900));
+    let other = bench.begin_with(Side::Server, "a", &[], 0);
+    bench.configure(&two_of_one(20_000, 600), 10);
+    assert_eq!(bench.plane.release(at(599)), []);
+    assert_eq!(bench.plane.release(at(600)).len(), 1);
+    bench.end(other.exchange, 200, 700);
+}
+
 #[test]
 fn held_requests_have_a_maximum() {
     let mut bench = Bench::new(&fault(r#""delay_ms": 100"#, 10_000));

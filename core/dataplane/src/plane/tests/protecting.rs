@@ -180,6 +180,46 @@ fn what_the_fleet_counted_reaches_the_shedder() {
     assert!(Share::NONE < delta.shed.unwrap().level);
 }
 
+/// Whoever says so is held for five seconds; four may be under way.
+const FEW_AND_HELD: &str = r#""shed": {"limits": {"share_max": 9000, "in_flight_max": 4}},
+    "faults": [{"id": "e", "share": 10000, "delay_ms": 5000, "expires_at_ms": 4102444800000,
+                "match": {"headers": [{"name": "x-held"}]}}]"#;
+
+#[test]
+fn what_a_fault_holds_back_is_no_load() {
+    let mut bench = Bench::new(&config(&scope("a", FEW_AND_HELD)));
+    let held: (&str, &[u8]) = ("x-held", b"yes");
+    let begin = |bench: &mut Bench, headers: &[(&str, &[u8])], now| {
+        let begun = bench.begin_with(Side::Server, "a", headers, now);
+        (begun.exchange, begun.verdict)
+    };
+    let mut all: Vec<_> = (0..10).map(|_| begin(&mut bench, &[held], 0)).collect();
+    assert!(all.iter().all(|(_, verdict)| *verdict == Verdict::Hold));
+    let is_shed = |bench: &mut Bench, from: u64| {
+        let mut verdicts = (0..20).map(|turn| bench.request("a", 200, from + turn * 100));
+        verdicts.any(|verdict| verdict == Verdict::Shed)
+    };
+    assert!(!is_shed(&mut bench, 200), "nobody else is under way");
+    // A client that leaves meanwhile is no load either.
+    let (left, _) = all.pop().unwrap();
+    let flags = Flags::CANCELLED;
+    let _ = bench.plane.end(
+        left,
+        Ending {
+            flags,
+            ..Ending::default()
+        },
+        at(2_500),
+    );
+    assert!(!is_shed(&mut bench, 2_600));
+    assert_eq!(bench.plane.release(at(5_000)).len(), 9);
+    assert!(is_shed(&mut bench, 5_100), "the service has nine");
+    for (exchange, _) in all {
+        bench.end(exchange, 200, 7_500);
+    }
+    assert!(!is_shed(&mut bench, 60_000));
+}
+
 #[test]
 fn a_probe_is_not_shed_unless_the_breaker_is_a_shadow() {
     // After so many more failures than enough, and so with another draw for the probe: half of all are shed.
