@@ -20,7 +20,7 @@
 
 use core::time::Duration;
 
-use sloop_model::{BreakerRule, BreakerWindow, Time};
+use sloop_model::{BreakerRule, BreakerWindow, Time, whole_nanos};
 
 use super::board::UnderWay;
 use super::usual::Usual;
@@ -68,8 +68,7 @@ impl Pending {
     pub(super) fn new(rule: &BreakerRule) -> Self {
         let length = match rule.window() {
             BreakerWindow::Time { length, .. } if rule.limits().sigmas_hundredths != 0 => {
-                let bucket = length / WINDOW;
-                Some(bucket.as_secs() * 1_000_000_000 + u64::from(bucket.subsec_nanos()))
+                Some(whole_nanos(length) / u64::from(WINDOW))
             }
             BreakerWindow::Time { .. } | BreakerWindow::Calls(_) => None,
         };
@@ -166,6 +165,18 @@ impl Pending {
         (before.saturating_add(beside), elsewhere)
     }
 
+    /// How many passed in all; only differences mean anything.
+    pub(super) const fn passed(&self) -> u32 {
+        self.passed
+    }
+
+    /// How many passed since `from` had, until the one did that was bad last.
+    pub(super) fn passed_since(&self, from: u32) -> u32 {
+        let [last, ..] = self.bad;
+        let later = last.map_or(0, |bad| self.passed.wrapping_sub(bad.number));
+        self.passed.wrapping_sub(from).saturating_sub(later)
+    }
+
     /// What is under way at `now` and may end well; none where that does not matter.
     pub(super) fn under_way(&self, now: Time) -> Option<UnderWay> {
         self.length?;
@@ -194,10 +205,7 @@ impl Pending {
         let Some((longest, length)) = self.usual.longest().zip(self.length) else {
             return BUCKETS;
         };
-        // Not by `as_nanos`: to divide 128 bits takes more room than all of this file.
-        let whole = longest.as_secs().saturating_mul(1_000_000_000);
-        let longest = whole.saturating_add(longest.subsec_nanos().into());
-        let buckets = longest.saturating_mul(PATIENCE) / length + 2;
+        let buckets = whole_nanos(longest).saturating_mul(PATIENCE) / length + 2;
         u32::try_from(buckets).map_or(BUCKETS, |buckets| buckets.min(BUCKETS))
     }
 

@@ -117,21 +117,37 @@ impl Breaker {
     /// overtaken turn out well ([`super::pending`]).
     pub(super) fn count(&mut self, ended: Tally, whose: Whose, now: Time) {
         let seen = self.window.add(ended, now);
-        let sudden = self.sudden.add(ended, now);
+        let sudden = self.sudden.add(ended, self.pending.passed(), now);
         // Nothing bad is neither above nor at any limit.
         if !seen.is_bad() {
             return;
         }
-        let trips = |overtaken| {
-            let trips = |seen| evidence::trips(&self.rule, seen, overtaken);
-            trips(seen).or_else(|| trips(sudden?))
-        };
+        let trips = |seen, overtaken| evidence::trips(&self.rule, seen, overtaken);
         // What was overtaken only speaks for the service, so it is asked for where the breaker would open without.
-        if trips(0).is_some()
-            && let Some(cause) = trips(self.overtaken(whose, now))
-        {
-            self.open(cause, now);
+        if trips(seen, 0).or_else(|| trips(sudden?, 0)).is_none() {
+            return;
         }
+        let overtaken = self.overtaken(whose, now);
+        if let Some(cause) = trips(seen, overtaken) {
+            self.open(cause, now);
+        } else if let Some(since) = sudden
+            && let Some(cause) = trips(since, overtaken)
+        {
+            let lasting = self.lasting(since, now);
+            if trips(since, lasting).is_some() {
+                self.open(cause, now);
+            } else {
+                self.sudden.weigh(lasting);
+            }
+        }
+    }
+
+    /// How many requests of all workers began since a sudden change, were overtaken by bad ones, and did not end, when
+    /// `since` ended. Those of other workers are taken to be as many as here.
+    fn lasting(&self, since: Tally, now: Time) -> u32 {
+        let began = self.pending.passed_since(self.sudden.passed());
+        let all = began.saturating_mul(self.sharing.workers(now));
+        all.saturating_sub(since.total)
     }
 
     pub(super) fn judge_probes(&mut self, seen: Tally, probes: u32, now: Time) {

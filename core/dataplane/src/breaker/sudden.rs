@@ -23,6 +23,10 @@
 //! An objective with a threshold has two shares that can be too large, so twice as many. What is declared with
 //! other limits has other numbers: `sigmas_hundredths` 0, by which a plain share is compared, promises nothing.
 //!
+//! Sessions last. While none has ended, all that ends is what failed to become one, however little that is. So those that began
+//! since the change, were overtaken by a bad request and did not end speak against it. Where everything fails only after a
+//! time-out there are none: what takes longest overtakes nobody.
+//!
 //! Failures come together: a connection that breaks takes all its requests with
 //! it. So what was bad must go on after [`DWELL`], by two requests at least.
 
@@ -40,6 +44,8 @@ pub(super) struct Sudden {
     walk: u32,
     since: Tally,
     began: Time,
+    /// How many requests had passed then.
+    passed: u32,
     /// Bad requests after [`DWELL`].
     late: u32,
 }
@@ -59,6 +65,7 @@ impl Sudden {
             walk: 0,
             since: Tally::default(),
             began: Time::from_nanos(0),
+            passed: 0,
             late: 0,
         }
     }
@@ -68,8 +75,21 @@ impl Sudden {
         self.walk = 0;
     }
 
-    /// Adds what ended at `now`. Returns what ended since the change, if there may have been one.
-    pub(super) fn add(&mut self, ended: Tally, now: Time) -> Option<Tally> {
+    /// How many requests had passed when the change began.
+    pub(super) const fn passed(&self) -> u32 {
+        self.passed
+    }
+
+    /// Learns that so many that began since the change last, and what is bad did not come before them. They take the walk
+    /// down as what ends well does; where they take it to zero there was no change.
+    pub(super) fn weigh(&mut self, lasting: u32) {
+        if self.walk <= lasting {
+            self.forget();
+        }
+    }
+
+    /// Adds what ended at `now`, when so many had `passed`. Returns what ended since the change, if there may have been one.
+    pub(super) fn add(&mut self, ended: Tally, passed: u32, now: Time) -> Option<Tally> {
         let bad = ended.failed.max(ended.slow);
         // In good times it is always here.
         if self.step == 0 || (bad == 0 && self.walk == 0) {
@@ -77,6 +97,7 @@ impl Sudden {
         }
         if self.walk == 0 {
             (self.since, self.began, self.late) = (Tally::default(), now, 0);
+            self.passed = passed;
         }
         self.since.add(ended);
         self.walk = self
@@ -146,7 +167,7 @@ mod tests {
         let mut last = None;
         for (at_ms, is_bad) in events {
             let now = Time::from_nanos(at_ms * 1_000_000);
-            last = sudden.add(Tally::one(is_bad, false), now);
+            last = sudden.add(Tally::one(is_bad, false), 0, now);
         }
         last.map(|tally| (tally.total, tally.failed))
     }
@@ -182,7 +203,7 @@ mod tests {
         let mut sudden = Sudden::new(&rule(0));
         for ms in 0..1_000 {
             let now = Time::from_nanos(ms * 1_000_000);
-            assert_eq!(sudden.add(Tally::one(true, false), now), None);
+            assert_eq!(sudden.add(Tally::one(true, false), 0, now), None);
         }
     }
 
@@ -194,11 +215,11 @@ mod tests {
             failed: u32::MAX,
             slow: u32::MAX,
         };
-        assert_eq!(sudden.add(many, Time::from_nanos(u64::MAX)), None);
-        assert_eq!(sudden.add(many, Time::from_nanos(0)), None);
+        assert_eq!(sudden.add(many, 0, Time::from_nanos(u64::MAX)), None);
+        assert_eq!(sudden.add(many, 0, Time::from_nanos(0)), None);
         sudden.forget();
         assert_eq!(
-            sudden.add(Tally::one(false, false), Time::from_nanos(1)),
+            sudden.add(Tally::one(false, false), 0, Time::from_nanos(1)),
             None
         );
     }

@@ -10,7 +10,7 @@
     reason = "a simulation, whose numbers are small"
 )]
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use super::pace::DERIVED_PACED;
 use super::*;
@@ -124,6 +124,55 @@ fn nothing_opens_when_failures_come_in_bursts_within_the_budget() {
     let (opened, failed) = opened(0.000_2, true);
     assert!(0 < failed);
     assert_eq!(opened, 0, "seed {SEED}, {failed} failed");
+}
+
+/// Sessions that begin twice a second, from one second until another. Each fails after so many nanoseconds as `ends` says, or lasts for
+/// longer than that. The second in which the breaker opened, if it did.
+fn sessions(
+    breaker: &mut Breaker,
+    (from, to): (u64, u64),
+    ends: impl Fn(u64) -> Option<u64>,
+) -> Option<u64> {
+    let mut under_way: BTreeMap<(u64, u64), Ticket> = BTreeMap::new();
+    for number in from * 2..to * 2 {
+        let now = number * SECOND / 2;
+        while let Some(first) = under_way.first_entry().filter(|first| first.key().0 <= now) {
+            let ends = first.key().0;
+            let ticket = first.remove();
+            let (outcome, at) = (Outcome::ServerError, Time::from_nanos(ends));
+            breaker.record(ticket, outcome, Duration::from_nanos(FAILED), at);
+        }
+        match breaker.admit(0, Time::from_nanos(now)) {
+            Admit::Pass(ticket) => {
+                let takes = ends(number).unwrap_or(u64::MAX / 2);
+                under_way.insert((now + takes, number), ticket);
+            }
+            Admit::Refuse { .. } => return Some(number / 2),
+        }
+    }
+    None
+}
+
+const ONE_IN_A_HUNDRED: fn(u64) -> Option<u64> =
+    |number| number.is_multiple_of(100).then_some(FAILED);
+
+#[test]
+fn sessions_that_last_speak_for_the_service_before_any_has_ended() {
+    let mut breaker = Breaker::new(rule(DERIVED_PACED()), at(0));
+    let opened = sessions(&mut breaker, (0, 3_600), ONE_IN_A_HUNDRED);
+    assert_eq!(opened, None);
+}
+
+/// A sidecar that is asked so seldom has too few in a window, so only the change can tell.
+#[test]
+fn an_outage_behind_sessions_that_last_is_seen_as_soon() {
+    for takes in [FAILED, 15 * SECOND] {
+        let mut breaker = Breaker::new(rule(DERIVED_PACED()), at(0));
+        assert_eq!(sessions(&mut breaker, (0, 1_800), ONE_IN_A_HUNDRED), None);
+        let opened = sessions(&mut breaker, (1_800, 2_000), |_| Some(takes));
+        let seconds = opened.expect("it opens") - 1_800 - takes / SECOND;
+        assert!(seconds <= 20, "{seconds}");
+    }
 }
 
 #[test]
