@@ -94,6 +94,9 @@ async fn a_refused_configuration_leaves_the_last_good_one_in_force() {
     })
     .await
     .unwrap();
+    // Seen by Envoy, which throws the VM away that refused.
+    let rejected = sidecar.envoy.stats("update_rejected").await.unwrap();
+    assert!(rejected.iter().any(|(_, count)| 0 < *count), "{rejected:?}");
 
     plane.push_and_wait(&both(3)).await.unwrap();
     let status = &plane.hub.nodes()[0].types[sloop_xds::Kind::EXTENSION];
@@ -107,6 +110,9 @@ async fn a_refused_configuration_leaves_the_last_good_one_in_force() {
     })
     .await
     .unwrap();
+    let reports = plane.reports.all();
+    let trouble = reports.iter().filter_map(|report| report.trouble.as_ref());
+    assert_eq!(trouble.map(|it| it.configs_refused).sum::<u64>(), 0);
 }
 
 /// Case 15: a control plane that does not know yet takes nothing away.
