@@ -354,9 +354,29 @@ async fn who_leaves_while_it_is_held_is_forgotten() {
 /// What a service that never answers has under way when its client breaks the protocol says nothing about the service.
 #[tokio::test]
 async fn who_breaks_the_protocol_has_failed_nobody() {
+    const BEGINNING: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
+    const GET: &[u8] = b"\x82\x86\x84\x41\x04shop";
+    // Data of a stream that there cannot be.
+    const INVALID: &[u8] = b"\0\0\x01\0\0\0\0\0\0x";
     let app = RawApp::start_in_turn(vec![Turn::Ignore]).await;
     let plane = Plane::start().await;
     let running = lenient(app.address, &plane, json!({})).await;
+    // One frame ends all that is under way on its connection.
+    let mut connection = TcpStream::connect(running.inbound).await.unwrap();
+    let mut bytes = BEGINNING.to_vec();
+    for stream in [1, 3, 5] {
+        bytes.extend([0, 0, 9, 1, 5, 0, 0, 0, stream]);
+        bytes.extend(GET);
+    }
+    connection.write_all(&bytes).await.unwrap();
+    eventually(SOON, "the service has them", async || {
+        (3 <= app.seen()).then_some(())
+    })
+    .await
+    .unwrap();
+    connection.write_all(INVALID).await.unwrap();
+    let mut rest = Vec::new();
+    let _ = connection.read_to_end(&mut rest).await;
     for (said, sent) in [("5", "abc"), ("3", "abcde")] {
         let mut sender = http2(running.inbound).await.ready().await.unwrap();
         let request = http::Request::post("http://shop/")
@@ -368,25 +388,6 @@ async fn who_breaks_the_protocol_has_failed_nobody() {
             .unwrap();
         assert!(answer.await.is_err(), "{sent} is not {said} bytes");
     }
-    // One frame ends all that is under way on its connection: data of a stream that there cannot be.
-    const BEGINNING: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
-    const GET: &[u8] = b"\x82\x86\x84\x41\x04shop";
-    const INVALID: &[u8] = b"\0\0\x01\0\0\0\0\0\0x";
-    let mut connection = TcpStream::connect(running.inbound).await.unwrap();
-    let mut bytes = BEGINNING.to_vec();
-    for stream in [1, 3, 5] {
-        bytes.extend([0, 0, 9, 1, 5, 0, 0, 0, stream]);
-        bytes.extend(GET);
-    }
-    connection.write_all(&bytes).await.unwrap();
-    eventually(SOON, "the service has them", async || {
-        (5 <= app.seen()).then_some(())
-    })
-    .await
-    .unwrap();
-    connection.write_all(INVALID).await.unwrap();
-    let mut rest = Vec::new();
-    let _ = connection.read_to_end(&mut rest).await;
     let sum = plane.reports.counted("other", 5).await;
     assert_eq!(of(&sum, Outcome::ClientCancel), 5, "{:?}", sum.outcomes);
     is_unharmed(&running).await;
