@@ -14,7 +14,7 @@
 //! | everything, after a time-out | what came later | nothing: what takes longest overtakes nobody |
 //! | a part at once, the rest hangs | those that hang | those that may yet end as usual: until four times as long as the longest that was served lately, at most two windows |
 //! | one of the oldest of a burst, after others of it | the others of the burst | all of them: the [`LAST_BAD`] last bad ones decide together |
-//! | anything | streams, tickets that were lost | nothing after two windows |
+//! | anything | streams, tickets that were lost | nothing after two windows; where a change is sudden sessions that last speak for the service ([`super::sudden`]) |
 //!
 //! When they passed is known by eighths of a window. Of requests of other workers less is known ([`UnderWay`]).
 
