@@ -41,7 +41,7 @@ use std::time::Duration;
 
 use sloop_controllers::{
     Access, Controllers, FilterSettings, Input, IntentId, Journeys, RouteSet, SloStatus, Step,
-    World,
+    World, fleet_objective,
 };
 use sloop_model::{ExperimentKey, Rule, Scope, ServiceName, WallTime};
 use sloop_xds::fleet::Fleet as Declarations;
@@ -355,11 +355,12 @@ impl Engine {
         self.denials.add(&report.group, &report.denials);
         journeys::observe(&mut self.journeys, report, now);
         for (counts, details) in report.scopes.iter().zip(&report.details) {
+            let judged = fleet_objective(&counts.scope, &self.step.policies);
             if let Some(recent) = self.recent.get_mut(&counts.scope) {
-                recent.add(counts, details, now);
+                recent.add(counts, judged, details, now);
             } else if self.recent.len() < RECENT_MAX && self.world.totals(&counts.scope).is_some() {
                 let recent = self.recent.entry(counts.scope.clone()).or_default();
-                recent.add(counts, details, now);
+                recent.add(counts, judged, details, now);
             }
         }
     }

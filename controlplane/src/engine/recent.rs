@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use sloop_controllers::ScopeCounts;
-use sloop_model::{Outcome, WallTime};
+use sloop_model::{ObjectiveId, Outcome, WallTime};
 
 use super::effects::Effected;
 use super::values::Values;
@@ -30,13 +30,13 @@ const LATENCIES_MAX: usize = 4_096;
 /// Filters count in the same buckets, so what comes next is nearly always one of those that are known next.
 const NEAR: usize = 4;
 
-/// Requests, and at most how many of them met every objective.
+/// Requests that say whether the service is well, and how many of them were good.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Reading {
-    /// Requests.
+    /// Requests that the objective counts which speaks for shedding ([`fleet_objective`](sloop_controllers::fleet_objective)); where there
+    /// is none, those whose outcome is evidence. So neither counts what was refused, shed, denied or given up on.
     pub requests: u64,
-    /// Those that met every objective. Filters count per objective, so this is
-    /// what the objective with the most failures leaves: an upper bound.
+    /// Those that met that objective, or were served.
     pub good: u64,
 }
 
@@ -56,12 +56,18 @@ pub struct Recent {
 }
 
 impl Recent {
-    /// Takes in what a report said, at the moment when it came.
-    pub fn add(&mut self, counts: &ScopeCounts, details: &Details, now: WallTime) {
+    /// Takes in what a report said, at the moment when it came. `judged` is the objective that its reading is of.
+    pub fn add(
+        &mut self,
+        counts: &ScopeCounts,
+        judged: Option<&ObjectiveId>,
+        details: &Details,
+        now: WallTime,
+    ) {
         self.reported = now;
         self.values.add(details);
         self.effected.add(&details.effects, &counts.arms);
-        let reading = reading(counts);
+        let reading = reading(counts, judged);
         let current = slot(&mut self.seconds, now, Duration::from_secs(1), READING);
         current.requests = current.requests.saturating_add(reading.requests);
         current.good = current.good.saturating_add(reading.good);
@@ -145,24 +151,25 @@ fn add(known: &mut Vec<(u32, u32)>, more: &[(u64, u64)]) {
     }
 }
 
-fn reading(counts: &ScopeCounts) -> Reading {
-    let bad = if counts.objectives.is_empty() {
-        Outcome::ALL
-            .iter()
-            .zip(counts.outcomes)
-            .filter(|(outcome, _)| outcome.is_evidence() && !outcome.is_served())
-            .fold(0_u64, |sum, (_, count)| sum.saturating_add(count))
-    } else {
-        let failures = counts.objectives.iter();
-        failures
-            .map(|objective| objective.total.saturating_sub(objective.good))
-            .max()
-            .unwrap_or(0)
-    };
-    Reading {
-        requests: counts.requests,
-        good: counts.requests.saturating_sub(bad),
+/// What `counts` say of `judged`; nothing when they do not say anything of it. By outcomes when it is none.
+fn reading(counts: &ScopeCounts, judged: Option<&ObjectiveId>) -> Reading {
+    if let Some(judged) = judged {
+        let mut objectives = counts.objectives.iter();
+        let objective = objectives.find(|objective| objective.id == *judged);
+        return objective.map_or_else(Reading::default, |objective| Reading {
+            requests: objective.total,
+            good: objective.good.min(objective.total),
+        });
     }
+    let mut reading = Reading::default();
+    for (outcome, count) in Outcome::ALL.iter().zip(counts.outcomes) {
+        if outcome.is_evidence() {
+            let good = if outcome.is_served() { count } else { 0 };
+            reading.requests = reading.requests.saturating_add(count);
+            reading.good = reading.good.saturating_add(good);
+        }
+    }
+    reading
 }
 
 /// The slot that `now` falls into, after dropping those that ended before `keep`.
@@ -230,12 +237,16 @@ mod tests {
     /// How often sidecars report.
     const EVERY: Duration = Duration::from_secs(1);
 
+    fn id(index: u32) -> ObjectiveId {
+        ObjectiveId {
+            slo: SloName::try_from("slo").unwrap(),
+            index,
+        }
+    }
+
     fn counts(requests: u64, bad: &[u64], latency: &[(u64, u64)]) -> ScopeCounts {
-        let objective = |&bad: &u64| ObjectiveCounts {
-            id: ObjectiveId {
-                slo: SloName::try_from("slo").unwrap(),
-                index: 0,
-            },
+        let objective = |(index, &bad): (u32, &u64)| ObjectiveCounts {
+            id: id(index),
             total: requests,
             good: requests - bad,
         };
@@ -245,7 +256,7 @@ mod tests {
                 0 => requests,
                 _ => 0,
             }),
-            objectives: bad.iter().map(objective).collect(),
+            objectives: (0..).zip(bad).map(objective).collect(),
             latency: latency.to_vec(),
             ..ScopeCounts::nothing(Scope {
                 service: ServiceName::unknown(),
@@ -262,14 +273,14 @@ mod tests {
         let at = |second| NOW.after(Duration::from_secs(second));
         let all = [(0, 500, 500), (1, 60, 30), (2, 60, 0), (3, 5, 0)];
         for (second, count, bad) in all {
-            recent.add(&counts(count, &[bad], &[]), &NONE, at(second));
+            recent.add(&counts(count, &[bad], &[]), Some(&id(0)), &NONE, at(second));
         }
         let of = |recent: &Recent, interval| {
             let reading = recent.reading(interval, at(3));
             (reading.requests, reading.good)
         };
         assert_eq!(of(&recent, TENTH), (125, 95));
-        recent.add(&counts(95, &[0], &[]), &NONE, at(3));
+        recent.add(&counts(95, &[0], &[]), Some(&id(0)), &NONE, at(3));
         assert_eq!(
             of(&recent, TENTH),
             (160, 160),
@@ -282,17 +293,42 @@ mod tests {
     #[test]
     fn a_reading_is_about_ten_seconds_at_most() {
         let mut recent = Recent::default();
-        recent.add(&counts(10, &[1, 3], &[]), &NONE, NOW);
+        recent.add(&counts(10, &[1, 3], &[]), Some(&id(0)), &NONE, NOW);
         recent.add(
-            &counts(10, &[], &[]),
+            &counts(10, &[0], &[]),
+            Some(&id(0)),
             &NONE,
             NOW.after(Duration::from_secs(5)),
         );
         let reading = |after| recent.reading(EVERY, NOW.after(Duration::from_millis(after)));
-        assert_eq!((reading(5_000).requests, reading(5_000).good), (20, 17));
+        assert_eq!((reading(5_000).requests, reading(5_000).good), (20, 19));
         assert_eq!(reading(9_999).requests, 20);
         assert_eq!(reading(10_000).requests, 10);
         assert_eq!(reading(15_000).requests, 0);
+    }
+
+    #[test]
+    fn what_was_shed_says_nothing_of_the_service_nor_do_other_objectives() {
+        let reading = |counts: &ScopeCounts, judged: Option<&ObjectiveId>| {
+            let reading = reading(counts, judged);
+            (reading.requests, reading.good)
+        };
+        let mut counts = counts(100, &[90, 0], &[]);
+        counts.objectives[1].total = 50;
+        counts.objectives[1].good = 40;
+        assert_eq!(reading(&counts, Some(&id(1))), (50, 40));
+        assert_eq!(reading(&counts, Some(&id(2))), (0, 0));
+        for (outcome, count) in [
+            (Outcome::Success, 30),
+            (Outcome::ClientError, 10),
+            (Outcome::ServerError, 10),
+            (Outcome::Shed, 50),
+            (Outcome::Refused, 50),
+            (Outcome::ClientCancel, 50),
+        ] {
+            counts.outcomes[outcome.index()] = count;
+        }
+        assert_eq!(reading(&counts, None), (50, 40));
     }
 
     #[test]
@@ -301,6 +337,7 @@ mod tests {
         assert_eq!(recent.latency(NOW), None);
         recent.add(
             &counts(100, &[], &[(10, 50), (20, 48), (900, 2)]),
+            Some(&id(0)),
             &NONE,
             NOW,
         );
@@ -311,6 +348,7 @@ mod tests {
         );
         recent.add(
             &counts(1, &[], &[(7, 1)]),
+            Some(&id(0)),
             &NONE,
             NOW.after(Duration::from_secs(70)),
         );
@@ -321,7 +359,7 @@ mod tests {
     #[test]
     fn a_latency_of_hours_is_one_of_an_hour() {
         let mut recent = Recent::default();
-        recent.add(&counts(1, &[], &[(u64::MAX, 1)]), &NONE, NOW);
+        recent.add(&counts(1, &[], &[(u64::MAX, 1)]), Some(&id(0)), &NONE, NOW);
         let latency = recent.latency(NOW).unwrap();
         assert_eq!((latency.count, latency.p50_us), (1, u32::MAX.into()));
     }
@@ -332,7 +370,7 @@ mod tests {
         for second in 0..60 {
             let now = NOW.after(Duration::from_secs(second));
             let latency: Vec<_> = (0..33).map(|value| (value, 1)).collect();
-            recent.add(&counts(33, &[], &latency), &NONE, now);
+            recent.add(&counts(33, &[], &latency), Some(&id(0)), &NONE, now);
         }
         let room = recent.latency.iter().map(|(_, all)| all.capacity());
         let over: Vec<usize> = room.take(recent.latency.len() - 1).collect();
@@ -370,8 +408,13 @@ mod tests {
     #[test]
     fn a_clock_that_goes_backwards_does_no_harm() {
         let mut recent = Recent::default();
-        recent.add(&counts(10, &[], &[]), &NONE, NOW);
-        recent.add(&counts(1, &[], &[]), &NONE, WallTime::default());
+        recent.add(&counts(10, &[0], &[]), Some(&id(0)), &NONE, NOW);
+        recent.add(
+            &counts(1, &[], &[]),
+            Some(&id(0)),
+            &NONE,
+            WallTime::default(),
+        );
         assert_eq!(
             recent.reading(EVERY, WallTime::default()).requests,
             0,

@@ -18,6 +18,7 @@
 //! whatever does not fit is left out and said. What would count nothing is left out before what is too much.
 
 mod fit;
+mod reading;
 mod routes;
 mod rules;
 
@@ -32,6 +33,7 @@ use sloop_model::{
 
 use crate::RouteSet;
 pub(crate) use fit::comes_later;
+pub use reading::fleet_objective;
 use routes::Routes;
 use rules::Rules;
 pub(crate) use rules::told_only;

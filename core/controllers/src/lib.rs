@@ -44,7 +44,7 @@ pub use chaos::{
 pub use circuit_break::{
     CircuitBreak, CircuitBreakerIntent, DerivedBreak, Orders, implied_breaker,
 };
-pub use configs::{ConfigSettings, Configured, filter_config};
+pub use configs::{ConfigSettings, Configured, filter_config, fleet_objective};
 pub use deny::{Deny, DenyIntent};
 pub use fault_injection::{FaultInjection, FaultInjectionIntent, LastBurned};
 pub use filter_settings::FilterSettings;

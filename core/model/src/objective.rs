@@ -99,6 +99,13 @@ impl Objective {
         slow_us(self.within_us, self.bad.as_ref())
     }
 
+    /// Whether more than the outcome and the latency says what it counts, and which of it is good.
+    #[must_use]
+    #[inline]
+    pub const fn selects(&self) -> bool {
+        self.total.is_some() || self.good.is_some() || self.bad.is_some()
+    }
+
     /// Judges a request that it is about, and that ended as `ended` after `latency_us` whole microseconds.
     ///
     /// A number of 64 bits, made once per request: a filter judges several
@@ -107,8 +114,7 @@ impl Objective {
     #[inline]
     pub fn judge(&self, ended: &Ended, outcome: Outcome, latency_us: u64) -> Judgement {
         let in_time = self.within_us.is_none_or(|within| latency_us <= within);
-        let selects = self.total.is_some() || self.good.is_some() || self.bad.is_some();
-        if !selects && outcome.has_latency() {
+        if !self.selects() && outcome.has_latency() {
             // What nearly all are: the same as below, where each part is then known.
             return if in_time && outcome.is_served() {
                 Judgement::Good
