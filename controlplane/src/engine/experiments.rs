@@ -50,7 +50,7 @@ type Key = (String, WallTime);
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct Asked {
     name: String,
-    /// What was handed in; nothing when a document in the folder says it.
+    /// What was handed in, without a schedule; nothing when a document in the folder says it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     intent: Option<ChaosIntent>,
     /// When it was asked for last.
@@ -80,7 +80,9 @@ impl Experiments {
             let newest = experiments.past.entry(name.clone()).or_default();
             *newest = (*newest).max(*due_at);
         }
-        for asked in read::<Asked>(store, ASKED)? {
+        for mut asked in read::<Asked>(store, ASKED)? {
+            // Stores of before have schedules of what was handed in.
+            asked.intent = asked.intent.map(ChaosIntent::when_asked);
             experiments.asked.insert(asked.name.clone(), asked);
         }
         Ok(experiments)

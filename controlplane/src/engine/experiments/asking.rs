@@ -7,7 +7,8 @@ use super::{Asked, NotAsked, Order, id};
 use crate::engine::Engine;
 
 impl Engine {
-    /// Runs or tries `intents` at once: all of them or none.
+    /// Runs or tries `intents` at once: all of them or none. What is handed in is no document: it runs once, by no schedule, of
+    /// which nobody who looks at the documents would know.
     ///
     /// # Errors
     ///
@@ -27,23 +28,8 @@ impl Engine {
         }
         intents.into_iter().try_for_each(|intent| {
             let name = intent.spec().name.clone();
-            let intent = match order {
-                Order::Run => intent,
-                Order::Try => self.to_try(intent),
-            };
-            self.ask(name, Some(intent), order, now)
+            self.ask(name, Some(intent.when_asked()), order, now)
         })
-    }
-
-    /// What `intent` is handed in as to be tried. A trial leaves no schedule behind, and takes none away: what runs by
-    /// one already, and is the same else, goes on to.
-    fn to_try(&self, intent: ChaosIntent) -> ChaosIntent {
-        let known = self.chaos.asked.get(&intent.spec().name);
-        let known = known.and_then(|asked| asked.intent.clone());
-        let tried = intent.when_asked();
-        known
-            .filter(|known| known.clone().when_asked() == tried)
-            .unwrap_or(tried)
     }
 
     /// Runs or tries at once what is declared as `name`, or was handed in before.

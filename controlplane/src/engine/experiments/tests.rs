@@ -118,46 +118,53 @@ fn scheduled(schedule: serde_json::Value) -> ChaosIntent {
     serde_json::from_value(spec).unwrap()
 }
 
+/// A file that is handed in is in no folder: nothing lists its schedule or takes it away, and it would begin when nobody
+/// thinks of it any more.
 #[test]
-fn what_is_tried_goes_on_to_run_by_the_schedule_that_it_has() {
-    let mut process = Process::begin();
-    let nightly = || vec![scheduled(json!({"at": [later(200)]}))];
-    for (order, second) in [(Order::Run, 0), (Order::Try, 100)] {
-        let engine = &mut process.engine;
-        engine
-            .run_experiments(nightly(), order, later(second))
-            .unwrap();
-        process.step(later(second));
-        process.step(later(second + 60));
+fn what_is_handed_in_leaves_no_schedule_behind() {
+    for order in [Order::Run, Order::Try] {
+        for schedule in [json!("once"), json!({"at": [later(200)]})] {
+            let mut process = Process::begin();
+            process
+                .engine
+                .run_experiments(vec![scheduled(schedule)], order, NOW)
+                .unwrap();
+            for second in [1, 5, 62, 200, 201, 230] {
+                process.step(later(second));
+                if second == 62 {
+                    process.restart();
+                }
+            }
+            let runs = process.engine.experiments();
+            assert_eq!(runs.len(), 1, "{runs:?}");
+            let because = &runs[0].because;
+            let words = match order {
+                Order::Run => "it did not begin: ",
+                Order::Try => "it would not begin: ",
+            };
+            assert!(because.starts_with(words), "{because}");
+        }
     }
-    assert_eq!(process.engine.experiments().len(), 2);
-    process.step(later(201));
-    assert_eq!(process.engine.experiments().len(), 3);
 }
 
-/// A file that is only tried is in no folder, and its schedule would begin when nobody thinks of it any more.
+/// Stores of before have schedules of what was handed in.
 #[test]
-fn what_is_tried_leaves_no_schedule_behind() {
-    for schedule in [json!("once"), json!({"at": [later(30)]})] {
-        let mut process = Process::begin();
-        process
-            .engine
-            .run_experiments(vec![scheduled(schedule)], Order::Try, NOW)
-            .unwrap();
-        for second in [1, 5, 30, 31, 60] {
-            process.step(later(second));
-            if second == 5 {
-                process.restart();
-            }
-        }
-        let runs = process.engine.experiments();
-        assert_eq!(runs.len(), 1, "{runs:?}");
-        assert!(
-            runs[0].because.starts_with("it would not begin: "),
-            "{}",
-            runs[0].because
-        );
-    }
+fn a_schedule_that_was_stored_with_what_was_handed_in_is_left_out() {
+    let mut process = Process::begin();
+    let schedule = json!({"at": [later(200)]});
+    process
+        .engine
+        .run_experiments(vec![intent()], Order::Run, NOW)
+        .unwrap();
+    process.step(NOW);
+    let mut asked = process.engine.chaos.asked["aborts"].clone();
+    asked.intent = Some(scheduled(schedule));
+    let mut batch = Batch::default();
+    put(&mut batch, &format!("{ASKED}aborts"), &asked);
+    process.store.commit(&batch).unwrap();
+    process.restart();
+    process.step(later(201));
+    assert_eq!(process.engine.experiments().len(), 1);
 }
 
 #[test]
