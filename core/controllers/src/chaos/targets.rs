@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 
 use sloop_model::{
-    ExperimentKey, FaultRule, FaultWritten, Policy, RouteName, Rule, Scope, ServiceName, WallTime,
+    ExperimentKey, FaultRule, FaultWritten, Policy, Reach, RouteName, Rule, Scope, ServiceName,
+    WallTime,
 };
 
 use super::intent::{ChaosSpec, ChaosTarget};
@@ -35,26 +36,37 @@ pub(super) fn seed(spec: &ChaosSpec, index: usize) -> u64 {
     mixed(spec.seed.wrapping_add(u64::try_from(index).unwrap_or(0)))
 }
 
+/// Whether a fault is for all requests of its arm on its targets.
+pub(super) fn meets_all(fault: &FaultRule) -> bool {
+    *fault.reach() == Reach::default()
+}
+
 /// What the filters do until `expires_at`: inject on the targets, and count the same arms on the
 /// scopes `watched`, where requests of the same traces are judged.
+///
+/// A hypothesis about all routes of a service is judged on all, also where the fault is on one: there both rules are of one experiment,
+/// and a filter counts a request once for it. But for a fault that meets only some requests of its arm it is then the
+/// matching ones that count: who has met it would not be known from who has not.
 pub(super) fn policies(
     spec: &ChaosSpec,
     watched: &BTreeSet<Scope>,
     expires_at: WallTime,
 ) -> Vec<Policy> {
     let injected = widest(chosen(spec).into_iter().map(ChaosTarget::scope).collect());
-    let overlaps = |scope: &Scope| {
-        let is_same = |other: &&Scope| other.service == scope.service && other.side == scope.side;
-        let mut others = injected.iter().filter(is_same);
-        others
-            .any(|other| other.route == scope.route || other.route.is_any() || scope.route.is_any())
+    let observed = |fault: &FaultRule| {
+        let overlaps = |scope: &Scope| {
+            let is_same =
+                |other: &&Scope| other.service == scope.service && other.side == scope.side;
+            let mut others = injected.iter().filter(is_same);
+            others.any(|other| {
+                other.route == scope.route
+                    || other.route.is_any()
+                    || (scope.route.is_any() && !meets_all(fault))
+            })
+        };
+        let scopes = watched.iter().filter(|scope| !overlaps(scope));
+        widest(scopes.cloned().collect())
     };
-    let observed: BTreeSet<Scope> = watched
-        .iter()
-        .filter(|scope| !overlaps(scope))
-        .cloned()
-        .collect();
-    let observed = widest(observed);
     let mut policies = Vec::new();
     for (index, fault) in spec.faults.iter().enumerate() {
         let arms = FaultWritten {
@@ -72,6 +84,7 @@ pub(super) fn policies(
             expires_at_ms: expires_at,
             ..fault.clone().into()
         };
+        let observed = observed(fault);
         for (scopes, written) in [(&injected, injecting), (&observed, arms)] {
             // Both were checked as part of the experiment, so both make a rule.
             let Ok(rule) = FaultRule::try_from(written) else {

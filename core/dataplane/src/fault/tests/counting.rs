@@ -180,3 +180,28 @@ fn several_rules_of_one_experiment_count_a_request_once() {
     let choice = rules.choose(&facts(1), || wall(1));
     assert_eq!(rules.counted(choice).count(), 1);
 }
+
+/// As where all routes of a service are watched, and one of them has the fault.
+#[test]
+fn what_is_watched_and_injected_on_one_scope_is_counted_once_in_either_order() {
+    let arms = r#""control": 3000, "seed": 1"#;
+    let watched = named("f", 3_000, &format!("{{{arms}}}"));
+    let injecting = named("f", 3_000, &format!(r#"{{"reset": true, {arms}}}"#));
+    let counted = |rules: &[FaultRule]| {
+        let rules = faults(rules);
+        let choose = |low| rules.choose(&facts(low), || wall(1));
+        let choices = (1..=1_000).map(choose);
+        let counted = choices.map(|choice| {
+            let arms: Vec<_> = rules.counted(choice).collect();
+            (choice.hit().is_some(), arms)
+        });
+        counted.collect::<Vec<_>>()
+    };
+    let alone = counted(std::slice::from_ref(&injecting));
+    for arm in [Arm::Fault, Arm::Control] {
+        let is_in = |(_, arms): &&(bool, Vec<_>)| *arms == [(ExperimentKey::of("f"), arm)];
+        assert!(250 < alone.iter().filter(is_in).count(), "{arm:?}");
+    }
+    assert_eq!(counted(&[watched.clone(), injecting.clone()]), alone);
+    assert_eq!(counted(&[injecting, watched]), alone);
+}
