@@ -1,6 +1,7 @@
 //! One run of an experiment: from when it is due until its result stands.
 
 mod learning;
+mod limits;
 mod shown;
 mod trial;
 
@@ -21,7 +22,7 @@ use super::status::{
 use super::suggest::{Shadow, shadows};
 use super::targets::{chosen, key, rule_id};
 use crate::World;
-use crate::words::{Length, Percent};
+use crate::words::Percent;
 use crate::world::WantedArms;
 use trial::expected;
 
@@ -50,8 +51,11 @@ pub(super) struct Run {
     /// Blocks that were there and could not be kept.
     #[serde(default)]
     lost: u64,
-    /// When the newest block was seen.
+    /// When the newest block came.
     heard_at: WallTime,
+    /// Requests that the primary objective had counted then.
+    #[serde(default)]
+    heard_of: u64,
     comparisons: Vec<Comparison>,
     budgets: Vec<BudgetSpent>,
     /// The scopes that hypotheses are about, in the order of `budgets`.
@@ -69,10 +73,6 @@ pub(super) struct Run {
 const PATIENCE: Duration = Duration::from_secs(60);
 /// The same of a run that only says what it would take: two reports. Somebody waits for the answer.
 const PATIENCE_OF_TRIAL: Duration = Duration::from_secs(3);
-/// How long the last reports are waited for: requests under way, and two intervals.
-const DRAIN: Duration = Duration::from_secs(3);
-/// How long nothing may be heard of the arms while faults are in force: a push, and several intervals of reports.
-const SILENCE_MAX: Duration = Duration::from_secs(10);
 /// Events of one run.
 const EVENTS_MAX: usize = 100;
 
@@ -94,6 +94,7 @@ impl Run {
             met: Vec::new(),
             lost: 0,
             heard_at: now,
+            heard_of: 0,
             comparisons: Vec::new(),
             budgets: Vec::new(),
             scopes: Vec::new(),
@@ -144,7 +145,8 @@ impl Run {
             ExperimentPhase::Draining => {
                 let spec = self.spec(intent).clone();
                 self.learn(&spec, world, false);
-                if self.ended_at.is_none_or(|at| DRAIN <= now.since(at)) {
+                let drain = limits::drain(world);
+                if self.ended_at.is_none_or(|at| drain <= now.since(at)) {
                     self.conclude(&spec, world);
                 }
             }
@@ -200,7 +202,7 @@ impl Run {
         self.shadows = self.shadows_now(spec, world);
         self.plan = Some(ready.plan);
         self.started_at = Some(now);
-        self.heard_at = now;
+        self.hear(world);
         self.phase = ExperimentPhase::Running;
         let expected = expected(&ready.plan);
         self.tell(now, format!("faults begin; {expected}"));
@@ -252,13 +254,7 @@ impl Run {
                 rule_id(spec, worse.fault)
             ));
         }
-        if SILENCE_MAX < now.since(self.heard_at) {
-            return Some(format!(
-                "not enough is known: no sidecar reported on its arms in the last {}",
-                Length(SILENCE_MAX)
-            ));
-        }
-        None
+        self.silence(spec, world)
     }
 
     /// Ends faults when it is decided, if that ends it, and when its time is over.

@@ -1,7 +1,9 @@
 mod discovering;
 mod proving;
 mod refusing;
+mod seldom;
 mod stopping;
+mod watching;
 
 use serde_json::json;
 use sloop_model::{
@@ -79,12 +81,16 @@ struct Lab {
     controllers: Controllers,
     world: World,
     second: u64,
+    /// Seconds that a report is about.
+    interval: u64,
+    /// Requests in no arm, each second.
+    others: u64,
     breaker: Option<BreakerState>,
     /// Whether faults are injected where they are meant to.
     meets: bool,
     /// Attempts beyond the first in the arm of the fault, each second.
     retries: u64,
-    /// How many of the 80 other requests are bad, each second.
+    /// How many of the other requests are bad, each second.
     failing: u64,
     /// What a breaker, shedding and a deny rule in shadow mode would have kept out each second, each, and the good among them.
     shadow: (u64, u64),
@@ -115,6 +121,8 @@ impl Lab {
             controllers,
             world: World::default(),
             second: 0,
+            interval: 1,
+            others: 80,
             breaker: None,
             meets: true,
             retries: 0,
@@ -151,7 +159,7 @@ impl Lab {
         self.step = self.controllers.step(&mut self.world);
     }
 
-    /// A second in which `faulted` and `control` (requests, bad ones) ended in the arms of `experiment`, beside 80 others.
+    /// A second in which `faulted` and `control` (requests, bad ones) ended in the arms of `experiment`, beside the others.
     fn with_arms(&mut self, experiment: &str, faulted: (u64, u64), control: (u64, u64)) {
         let retries = self.retries;
         let senders = |arm| match (self.one_trace, arm) {
@@ -194,7 +202,7 @@ impl Lab {
                 ..arm(Arm::Fault, (faulted.0, 0))
             }];
         }
-        let total = 80 + faulted.0 + control.0;
+        let total = self.others + faulted.0 + control.0;
         let bad = self.failing + faulted.1 + control.1;
         self.second += 1;
         self.world.begin_step(at(self.second));
@@ -217,7 +225,7 @@ impl Lab {
             ..ScopeCounts::nothing(scope("checkout", "order"))
         });
         self.observe(ScopeCounts {
-            requests: 80,
+            requests: self.others,
             arms: target_arms,
             ..ScopeCounts::nothing(scope("payments", "charge"))
         });
@@ -229,6 +237,8 @@ impl Lab {
     /// A second as one sidecar of a service saw it.
     fn observe(&mut self, counts: ScopeCounts) {
         let service = counts.scope.service.to_string();
+        // A report names no scope on which nothing ended.
+        let is_nothing = counts.requests == 0 && counts.arms.is_empty();
         let (module, version) = self.runs.clone();
         self.world.observe(Observation {
             node: format!("{service}-1"),
@@ -242,9 +252,9 @@ impl Lab {
                     is_configured: true,
                 }],
             },
-            from: at(self.second - 1),
+            from: at(self.second.saturating_sub(self.interval)),
             at: at(self.second),
-            scopes: vec![counts],
+            scopes: if is_nothing { Vec::new() } else { vec![counts] },
         });
     }
 

@@ -9,9 +9,11 @@ use crate::World;
 impl Run {
     /// Takes in what was reported since the last step.
     pub(super) fn learn(&mut self, spec: &ChaosSpec, world: &World, is_last: bool) {
-        let started_at = self.started_at.unwrap_or(world.now());
+        let now = world.now();
+        let started_at = self.started_at.unwrap_or(now);
         let width = point_ms(spec);
         let targets = chosen(spec);
+        let mut is_heard = false;
         for (fault, (seen, met)) in self.seen.iter_mut().zip(&mut self.met).enumerate() {
             let newest = world.newest_arm_block(key(spec, fault));
             let mut missing = newest.saturating_sub(*seen);
@@ -21,7 +23,7 @@ impl Run {
                     let faulted = block.fault.as_ref();
                     *met = met.saturating_add(faulted.map_or(0, |arm| arm.requests));
                 }
-                self.heard_at = self.heard_at.max(block.at);
+                is_heard = true;
                 let elapsed = block.at.since(started_at).as_millis();
                 let point = u64::try_from(elapsed).unwrap_or(u64::MAX) / width;
                 let here = self.comparisons.iter_mut().filter(|one| one.fault == fault);
@@ -31,6 +33,9 @@ impl Run {
             }
             *seen = newest;
             self.lost = self.lost.saturating_add(missing);
+        }
+        if is_heard {
+            self.hear(world);
         }
         for comparison in &mut self.comparisons {
             comparison.settle(is_last);
@@ -45,7 +50,7 @@ impl Run {
                 .sum();
         }
         if self.phase == ExperimentPhase::Running {
-            self.because = self.progress(spec, world.now());
+            self.because = self.progress(spec, now);
         }
     }
 }

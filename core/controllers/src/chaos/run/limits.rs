@@ -1,0 +1,61 @@
+//! How long a run waits for reports.
+
+use core::time::Duration;
+
+use super::super::intent::ChaosSpec;
+use super::super::targets::meets_all;
+use super::Run;
+use crate::World;
+use crate::words::Length;
+
+/// What requests under way have to end in, beside two intervals of reports.
+const UNDER_WAY: Duration = Duration::from_secs(1);
+/// How long nothing may be heard of the arms while faults are in force, where reports come each second: a push, and several intervals.
+const SILENCE_MIN: Duration = Duration::from_secs(10);
+/// Of all requests in the silence so many are expected in arms: by chance there are none once in 20,000 times (Poisson).
+const ARM_REQUESTS: f64 = 10.0;
+
+/// How long the last reports are waited for: requests under way, and two intervals.
+pub(super) fn drain(world: &World) -> Duration {
+    UNDER_WAY + world.report_interval() * 2
+}
+
+impl Run {
+    /// Why too little is heard of its arms, if that is so. Where there is little traffic nothing may be in them for long; whether sidecars
+    /// report at all is asked of each hypothesis.
+    pub(super) fn silence(&self, spec: &ChaosSpec, world: &World) -> Option<String> {
+        let length = world.now().since(self.heard_at);
+        let max = SILENCE_MIN.max(world.report_interval() * 2);
+        if length <= max || self.expected_in_arms(spec, world) < ARM_REQUESTS {
+            return None;
+        }
+        Some(format!(
+            "not enough is known: no sidecar reported on its arms in the last {}, in which there was traffic for more than {ARM_REQUESTS:.0} requests in them",
+            Length(Duration::from_secs(length.as_secs())),
+        ))
+    }
+
+    /// Notes that its arms are heard of.
+    pub(super) fn hear(&mut self, world: &World) {
+        self.heard_at = world.now();
+        self.heard_of = self.counted(world);
+    }
+
+    /// How many requests are expected in the arms of a fault since they were heard of, by what the primary objective counted.
+    #[expect(clippy::cast_precision_loss, reason = "counts below 2^52")]
+    fn expected_in_arms(&self, spec: &ChaosSpec, world: &World) -> f64 {
+        // Of those that are for some requests it is not known of how many.
+        let shares = spec.faults.iter().filter(|fault| meets_all(fault));
+        let shares = shares.map(|fault| fault.share().as_fraction());
+        let requests = self.counted(world).saturating_sub(self.heard_of);
+        shares.reduce(f64::min).map_or(0.0, |share| {
+            requests as f64 * (share + spec.control.as_fraction())
+        })
+    }
+
+    /// Requests that the primary objective counted since the process began.
+    fn counted(&self, world: &World) -> u64 {
+        let primary = self.objectives().next();
+        primary.map_or(0, |primary| world.entered(primary).total)
+    }
+}
