@@ -22,18 +22,20 @@ pub(crate) fn ensure(name: &str, version: &str, purpose: &str) -> Result<PathBuf
         return Ok(program);
     }
     say("get", &format!("{name} {version}, {purpose}"));
+    // Of this process: another one may compile, too, and is not to lose what it has.
+    let build = tools.join(format!("build.{}", std::process::id()));
     run::run(
         run::cargo()
             .args(["install", "--quiet", "--locked", "--force", "--root"])
             .arg(&tools)
             .arg("--target-dir")
-            .arg(tools.join("build"))
+            .arg(&build)
             .args(["--config", "profile.release.opt-level=0"])
             .args(["--config", "profile.release.lto=false"])
             .args(["--config", "profile.release.codegen-units=256"])
             .arg(format!("{name}@{version}")),
     )?;
     // Hundreds of megabytes that nobody needs again; that they stay is no failure.
-    let _removed = std::fs::remove_dir_all(tools.join("build"));
+    let _removed = std::fs::remove_dir_all(&build);
     Ok(program)
 }

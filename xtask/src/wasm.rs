@@ -132,7 +132,8 @@ fn write_if_changed(path: &Path, content: &[u8]) -> Result<()> {
     if fs::read(path).is_ok_and(|old| old == content) {
         return Ok(());
     }
-    let new = path.with_extension("wasm.new");
+    // Of this process: another one may write the same module.
+    let new = path.with_extension(format!("wasm.{}.new", std::process::id()));
     fs::write(&new, content)
         .and_then(|()| fs::rename(&new, path))
         .with_context(|| format!("cannot write {}", path.display()))

@@ -63,9 +63,8 @@ fn programs(folder: &Path) -> Option<Programs> {
 
 /// Puts the package's programs into `folder`. Nobody needs to be root for that.
 fn unpack(folder: &Path) -> Result<()> {
-    let part = folder.with_extension("part");
-    // Of an attempt that was broken off; without one there is nothing to remove.
-    let _removed = fs::remove_dir_all(&part);
+    // Of this process: another one may unpack, too.
+    let part = folder.with_extension(format!("{}.part", std::process::id()));
     fs::create_dir_all(&part).with_context(|| format!("cannot make {}", part.display()))?;
     let package = apt::download(PACKAGE, &part)?;
     let mut unpack = Command::new("dpkg-deb");
