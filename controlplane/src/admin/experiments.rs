@@ -78,12 +78,12 @@ pub(super) async fn run_documents(
     let text = text_of(body, BYTES_MAX)?;
     let now = clock::wall();
     let intents = read(&text, now)?;
-    let names = intents
-        .iter()
-        .map(|intent| intent.spec().name.clone())
-        .collect();
+    let names = intents.iter().map(|intent| intent.spec().name.clone());
+    let names: Vec<String> = names.collect();
     let run = move |engine: &mut Engine| engine.run_experiments(intents, order, now);
-    accepted(admin.change(run).await?, order, names, now).await
+    let (asked, stored) = admin.change(run).await?;
+    let asked = asked.map(|due_at| names.into_iter().zip(due_at).collect());
+    accepted((asked, stored), order, now).await
 }
 
 pub(super) async fn run(
@@ -95,14 +95,18 @@ pub(super) async fn run(
     let now = clock::wall();
     let asked = name.clone();
     let run = move |engine: &mut Engine| engine.run_declared_experiment(&asked, order, now);
-    accepted(admin.change(run).await?, order, vec![name], now).await
+    let (asked, stored) = admin.change(run).await?;
+    let asked = asked.map(|due_at| vec![(name, due_at)]);
+    accepted((asked, stored), order, now).await
 }
 
 pub(super) async fn stop(State(admin): State<Admin>, Path(name): Path<String>) -> Accepted {
     let now = clock::wall();
     let asked = name.clone();
     let stop = move |engine: &mut Engine| engine.stop_experiment(&asked, now);
-    accepted(admin.change(stop).await?, Order::Run, vec![name], now).await
+    let (stopped, stored) = admin.change(stop).await?;
+    let stopped = stopped.map(|()| vec![(name, now)]);
+    accepted((stopped, stored), Order::Run, now).await
 }
 
 fn order(trial: Result<Query<Trial>, QueryRejection>) -> Result<Order, Refusal> {
@@ -114,24 +118,26 @@ fn order(trial: Result<Query<Trial>, QueryRejection>) -> Result<Order, Refusal> 
     })
 }
 
+/// What was asked for, by name, and when.
+type Asked = Result<Vec<(String, WallTime)>, NotAsked>;
+
 /// Waits until what was asked for is stored, or cannot be.
 async fn accepted(
-    (done, is_stored): (Result<(), NotAsked>, oneshot::Receiver<Stored>),
+    (asked, is_stored): (Asked, oneshot::Receiver<Stored>),
     order: Order,
-    names: Vec<String>,
     now: WallTime,
 ) -> Accepted {
-    done.map_err(Refusal::Experiment)?;
+    let asked = asked.map_err(Refusal::Experiment)?;
     let stored = match order {
         Order::Run => is_stored.await.or(Err(Refusal::Stopping))? == Stored::Durable,
         Order::Try => true,
     };
-    let asked_for = |name| AskedFor {
+    let asked_for = |(name, due_at)| AskedFor {
         name,
-        due_at: now,
+        due_at,
         stored,
     };
-    let items = names.into_iter().map(asked_for).collect();
+    let items = asked.into_iter().map(asked_for).collect();
     let at_ms = now.as_millis();
     Ok((StatusCode::ACCEPTED, Json(List { at_ms, items })))
 }

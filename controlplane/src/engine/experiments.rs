@@ -38,7 +38,7 @@ pub(super) struct Experiments {
     asked: BTreeMap<String, Asked>,
     /// By name and when they were due. Of those that go on, as they were when their phase changed.
     runs: BTreeMap<Key, ExperimentStatus>,
-    /// When the newest run was due that an earlier process began.
+    /// When the newest run was due that an earlier process began, or that a document had which was withdrawn.
     past: BTreeMap<String, WallTime>,
     changed: BTreeSet<Key>,
     changed_asked: BTreeSet<String>,
@@ -76,10 +76,9 @@ impl Experiments {
                 experiments.changed.insert(key.clone());
             }
         }
-        for (name, due_at) in experiments.runs.keys() {
-            let newest = experiments.past.entry(name.clone()).or_default();
-            *newest = (*newest).max(*due_at);
-        }
+        let runs = experiments.runs.keys();
+        // In the order of their names and when they were due.
+        experiments.past = runs.cloned().collect();
         for mut asked in read::<Asked>(store, ASKED)? {
             // Stores of before have schedules of what was handed in.
             asked.intent = asked.intent.map(ChaosIntent::when_asked);
@@ -150,6 +149,9 @@ impl Experiments {
                 break;
             };
             self.runs.remove(&oldest);
+            if self.newest_due(&oldest.0).is_none() {
+                self.past.remove(&oldest.0);
+            }
             self.changed.insert(oldest);
         }
     }
@@ -166,17 +168,34 @@ impl Experiments {
         followed.or_else(oldest).cloned()
     }
 
-    /// What went on of a document that is gone is over, and does not run again when the document comes back.
+    /// What went on of a document that is gone is over, and what has run of it does not run again when the document comes back.
     pub(super) fn withdraw(&mut self, gone: &IntentId) {
         let runs = self.runs.iter_mut();
-        let going = runs.filter(|(_, run)| run.phase != ExperimentPhase::Over);
-        for (key, run) in going.filter(|((name, _), _)| id(name) == *gone) {
-            interrupt(run, WITHDRAWN);
-            self.changed.insert(key.clone());
+        for (key, run) in runs.filter(|((name, _), _)| id(name) == *gone) {
+            if run.phase != ExperimentPhase::Over {
+                interrupt(run, WITHDRAWN);
+                self.changed.insert(key.clone());
+            }
+            // In the order of when they were due.
             let (name, due_at) = key;
-            let newest = self.past.entry(name.clone()).or_default();
-            *newest = (*newest).max(*due_at);
+            self.past.insert(name.clone(), *due_at);
         }
+    }
+
+    /// The runs of `name`, by when they were due.
+    fn runs_of(
+        &self,
+        name: &str,
+    ) -> impl DoubleEndedIterator<Item = (WallTime, &ExperimentStatus)> {
+        let all = (name.to_owned(), WallTime::default())
+            ..=(name.to_owned(), WallTime::from_millis(u64::MAX));
+        let runs = self.runs.range(all);
+        runs.map(|((_, due_at), run)| (*due_at, run))
+    }
+
+    /// When the newest run of `name` was due that is known.
+    fn newest_due(&self, name: &str) -> Option<WallTime> {
+        self.runs_of(name).next_back().map(|(due_at, _)| due_at)
     }
 
     /// Where a run is, by what is kept of it.
@@ -209,8 +228,8 @@ impl Experiments {
     }
 
     fn is_running(&self, name: &str) -> bool {
-        let mut runs = self.runs.values();
-        runs.any(|run| run.name == name && run.phase != ExperimentPhase::Over)
+        let mut runs = self.runs_of(name);
+        runs.any(|(_, run)| run.phase != ExperimentPhase::Over)
     }
 
     fn ask(&mut self, asked: Asked) {

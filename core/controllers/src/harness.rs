@@ -234,7 +234,7 @@ trait Loop: Debug + Send {
     fn check(&self, body: &str) -> Result<(), InvalidIntent>;
     fn put(&mut self, id: &IntentId, body: &str) -> Result<(), InvalidIntent>;
     fn remove(&mut self, id: &IntentId);
-    fn step(&mut self, world: &World) -> Vec<(IntentId, Decision)>;
+    fn step(&mut self, world: &mut World) -> Vec<(IntentId, Decision)>;
     fn as_any(&self) -> &dyn Any;
 }
 
@@ -250,6 +250,29 @@ impl<C: Controller> Slot<C> {
             kind: C::KIND,
             source,
         })
+    }
+}
+
+impl<C: Controller + 'static> Slot<C> {
+    /// Steps those that wait for their turn.
+    fn step_waiting(&mut self, world: &mut World) -> BTreeMap<IntentId, Decision> {
+        let (controller, now) = (&self.controller, world.now());
+        let waiting = self
+            .intents
+            .iter_mut()
+            .filter_map(|(id, (intent, memory))| {
+                let since = controller.waits_since(intent, memory, now)?;
+                Some((since, id, intent, memory))
+            });
+        let mut waiting: Vec<_> = waiting.collect();
+        // Stable, and in the order of ids before.
+        waiting.sort_by_key(|(since, ..)| *since);
+        let decided = waiting.into_iter().map(|(_, id, intent, memory)| {
+            let decision = controller.step(intent, memory, world);
+            world.note_beginnings_of_experiments(&decision.signals);
+            (id.clone(), decision)
+        });
+        decided.collect()
     }
 }
 
@@ -273,11 +296,16 @@ impl<C: Controller + 'static> Loop for Slot<C> {
         self.intents.remove(id);
     }
 
-    fn step(&mut self, world: &World) -> Vec<(IntentId, Decision)> {
+    fn step(&mut self, world: &mut World) -> Vec<(IntentId, Decision)> {
+        let mut first = self.step_waiting(world);
         let controller = &self.controller;
+        let mut decide = |id: &IntentId, intent: &C::Intent, memory: &mut C::Memory| {
+            let decided = first.remove(id);
+            decided.unwrap_or_else(|| controller.step(intent, memory, world))
+        };
         self.intents
             .iter_mut()
-            .map(|(id, (intent, memory))| (id.clone(), controller.step(intent, memory, world)))
+            .map(|(id, (intent, memory))| (id.clone(), decide(id, intent, memory)))
             .collect()
     }
 

@@ -93,6 +93,17 @@ pub trait Controller: Debug + Send {
     ///
     /// Same arguments, same answer: no clock, no randomness, no I/O.
     fn step(&self, intent: &Self::Intent, memory: &mut Self::Memory, world: &World) -> Decision;
+
+    /// Since when an intent waits for what only one can have, if it does at `now`. Within a step these come first, by this moment and
+    /// then by name, and each knows what those before it got.
+    fn waits_since(
+        &self,
+        _intent: &Self::Intent,
+        _memory: &Self::Memory,
+        _now: WallTime,
+    ) -> Option<WallTime> {
+        None
+    }
 }
 
 /// The order of controllers within a step. Signals of a stage are seen by later

@@ -1,48 +1,58 @@
 //! What somebody asks for: to run an experiment, to try it, to end it.
 
+use core::time::Duration;
+
 use sloop_controllers::ChaosIntent;
 use sloop_model::WallTime;
 
 use super::{Asked, NotAsked, Order, id};
 use crate::engine::Engine;
 
+/// Runs of one name are told apart by the millisecond.
+const TICK: Duration = Duration::from_millis(1);
+/// How long a run may not be there that was asked for; one that is asked for later than a minute is not begun.
+const AWAITED_MAX: Duration = Duration::from_secs(60);
+
 impl Engine {
     /// Runs or tries `intents` at once: all of them or none. What is handed in is no document: it runs once, by no schedule, of
     /// which nobody who looks at the documents would know.
     ///
+    /// When each of them is due, by which its run is found: now, and later than any run of it that there was, if clocks say so.
+    ///
     /// # Errors
     ///
-    /// When a document in the folder has the name of one of them, or one runs already.
+    /// When a document in the folder has the name of one of them, or one runs already or soon will.
     pub fn run_experiments(
         &mut self,
         intents: Vec<ChaosIntent>,
         order: Order,
         now: WallTime,
-    ) -> Result<(), NotAsked> {
+    ) -> Result<Vec<WallTime>, NotAsked> {
         for intent in &intents {
             let name = &intent.spec().name;
             if self.is_declared(name) {
                 return Err(NotAsked::Declared(name.clone()));
             }
-            self.may_ask(name)?;
+            self.may_ask(name, now)?;
         }
-        intents.into_iter().try_for_each(|intent| {
+        let asked = intents.into_iter().map(|intent| {
             let name = intent.spec().name.clone();
             self.ask(name, Some(intent.when_asked()), order, now)
-        })
+        });
+        asked.collect()
     }
 
-    /// Runs or tries at once what is declared as `name`, or was handed in before.
+    /// Runs or tries at once what is declared as `name`, or was handed in before. When it is due.
     ///
     /// # Errors
     ///
-    /// When there is no such experiment, or it runs already.
+    /// When there is no such experiment, or it runs already or soon will.
     pub fn run_declared_experiment(
         &mut self,
         name: &str,
         order: Order,
         now: WallTime,
-    ) -> Result<(), NotAsked> {
+    ) -> Result<WallTime, NotAsked> {
         let known = self.chaos.asked.get(name);
         let intent = known.and_then(|asked| asked.intent.clone());
         if intent.is_none() && !self.is_declared(name) {
@@ -73,7 +83,9 @@ impl Engine {
             stopped_at: None,
             is_trial: false,
         });
-        asked.stopped_at = Some(now);
+        // Where the clock was set back since, it is before what it is to stop.
+        let going = self.chaos.newest_due(name).unwrap_or_default();
+        asked.stopped_at = Some(now.max(going).max(asked.asked_at));
         self.chaos.ask(asked);
         self.take_up(now);
         Ok(())
@@ -85,21 +97,28 @@ impl Engine {
         intent: Option<ChaosIntent>,
         order: Order,
         now: WallTime,
-    ) -> Result<(), NotAsked> {
-        self.may_ask(&name)?;
+    ) -> Result<WallTime, NotAsked> {
+        self.may_ask(&name, now)?;
+        let past = self.chaos.newest_due(&name);
+        let asked_at = past.map_or(now, |past| now.max(past.after(TICK)));
         self.chaos.ask(Asked {
             name,
             intent,
-            asked_at: now,
+            asked_at,
             stopped_at: None,
             is_trial: order == Order::Try,
         });
         self.take_up(now);
-        Ok(())
+        Ok(asked_at)
     }
 
-    fn may_ask(&self, name: &str) -> Result<(), NotAsked> {
-        if self.chaos.is_running(name) {
+    fn may_ask(&self, name: &str, now: WallTime) -> Result<(), NotAsked> {
+        // What was asked for has a run from the next step on, unless no controller took it.
+        let is_awaited = |asked: &Asked| {
+            let is_unseen = self.chaos.phase(name, asked.asked_at).is_none();
+            is_unseen && now.since(asked.asked_at) < AWAITED_MAX
+        };
+        if self.chaos.is_running(name) || self.chaos.asked.get(name).is_some_and(is_awaited) {
             return Err(NotAsked::Runs(name.to_owned()));
         }
         Ok(())

@@ -92,7 +92,7 @@ fn what_is_tried_is_soon_over_and_runs_when_somebody_asks_for_that() {
     let tried = process
         .engine
         .run_experiments(vec![intent()], Order::Try, NOW);
-    assert_eq!(tried, Ok(()));
+    assert_eq!(tried, Ok(vec![NOW]));
     process.step(NOW);
     process.step(later(4));
     assert_eq!(process.phase(), Some(ExperimentPhase::Over));
@@ -105,7 +105,7 @@ fn what_is_tried_is_soon_over_and_runs_when_somebody_asks_for_that() {
     let asked = process
         .engine
         .run_declared_experiment("aborts", Order::Run, later(6));
-    assert_eq!(asked, Ok(()));
+    assert_eq!(asked, Ok(later(6)));
     process.step(later(6));
     process.step(later(12));
     assert_eq!(process.phase(), Some(ExperimentPhase::Preflight));
@@ -386,4 +386,80 @@ fn a_run_of_months_ago_is_there_beside_a_new_one_with_the_same_targets_and_arms(
     assert_eq!(old.targets.len(), 2);
     assert_ne!(old.faults[0].seed, other.faults[0].seed, "other arms");
     assert_eq!(process.engine.experiments().len(), 3);
+}
+
+#[test]
+fn what_was_asked_for_a_moment_ago_is_not_asked_for_again() {
+    let mut process = Process::begin();
+    let runs = Err(NotAsked::Runs("aborts".to_owned()));
+    let engine = &mut process.engine;
+    let asked = engine.run_experiments(vec![intent()], Order::Run, NOW);
+    assert_eq!(asked, Ok(vec![NOW]));
+    let mut other = serde_json::to_value(intent().spec()).unwrap();
+    other["seed"] = json!(8);
+    let other = || vec![serde_json::from_value(other.clone()).unwrap()];
+    assert_eq!(
+        engine.run_experiments(other(), Order::Run, NOW),
+        runs.clone()
+    );
+    let by_name = engine.run_declared_experiment("aborts", Order::Try, later(1));
+    assert_eq!(by_name, runs.map(|_: Vec<WallTime>| NOW));
+    process.step(later(2));
+    assert_eq!(
+        process.engine.experiment("aborts", Some(NOW)).unwrap().seed,
+        0
+    );
+
+    // Of what never came somebody else need not wait for ever.
+    let mut process = Process::begin();
+    let engine = &mut process.engine;
+    for second in [0, 60] {
+        let asked = engine.run_experiments(other(), Order::Run, later(second));
+        assert_eq!(asked, Ok(vec![later(second)]));
+    }
+}
+
+#[test]
+fn what_ran_once_does_not_run_again_when_its_document_comes_back() {
+    let mut process = Process::begin();
+    let declared = serde_json::to_string(&scheduled(json!("once"))).unwrap();
+    let documents = Documents {
+        intents: BTreeMap::from([(id("aborts"), (Chaos::KIND, declared))]),
+        ..Documents::default()
+    };
+    process.engine.set_documents(documents.clone(), NOW);
+    process.step(NOW);
+    process.step(later(61));
+    assert_eq!(process.phase(), Some(ExperimentPhase::Over));
+    process
+        .engine
+        .set_documents(Documents::default(), later(62));
+    process.step(later(62));
+    process.engine.set_documents(documents, later(63));
+    process.step(later(63));
+    assert_eq!(process.engine.experiments().len(), 1);
+}
+
+#[test]
+fn a_run_is_stopped_and_asked_for_again_after_the_clock_stepped_back() {
+    let mut process = Process::begin();
+    let engine = &mut process.engine;
+    engine
+        .run_experiments(vec![intent()], Order::Run, later(600))
+        .unwrap();
+    process.step(later(600));
+    assert_eq!(process.phase(), Some(ExperimentPhase::Preflight));
+    process.step(NOW);
+    process.engine.stop_experiment("aborts", NOW).unwrap();
+    process.step(later(1));
+    assert_eq!(process.phase(), Some(ExperimentPhase::Over));
+
+    let again = process
+        .engine
+        .run_declared_experiment("aborts", Order::Run, later(2));
+    let due_at = later(600).after(std::time::Duration::from_millis(1));
+    assert_eq!(again, Ok(due_at));
+    process.step(later(2));
+    let run = process.engine.experiment("aborts", Some(due_at)).unwrap();
+    assert_eq!(run.phase, ExperimentPhase::Preflight);
 }

@@ -8,6 +8,8 @@ use sloop_model::{
     WallTime,
 };
 
+use super::LATE_MAX;
+use super::run::PATIENCE;
 use crate::{RouteSelector, Speed};
 
 /// An experiment that makes sense: what [`ChaosSpec`] says, checked.
@@ -249,6 +251,8 @@ impl ChaosIntent {
     pub const BLAST_MAX: Share = Share::HALF;
     /// The longest that an experiment may last: one day, so that its budget is one that a person remembers giving.
     pub const LASTING_MAX: Duration = Duration::from_secs(24 * 60 * 60);
+    /// A run that is due begins in so long, or not at all: it may be looked at a minute later, and then waits another.
+    pub const BEGINS_WITHIN: Duration = LATE_MAX.saturating_add(PATIENCE);
     /// The shortest: reports come once a second, and a push takes a moment.
     pub const LASTING_MIN: Duration = Duration::from_secs(5);
 

@@ -72,6 +72,8 @@ pub struct ChaosMemory {
 
 /// A run that could not be looked at for so long after it was due is left out: somebody planned that moment.
 const LATE_MAX: Duration = Duration::from_secs(60);
+/// Runs of one experiment are told apart by the millisecond.
+const TICK: Duration = Duration::from_millis(1);
 /// How often a run is looked at even if nothing is reported.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
@@ -83,23 +85,47 @@ impl Controller for Chaos {
 
     fn step(&self, intent: &ChaosIntent, memory: &mut ChaosMemory, world: &World) -> Decision {
         let now = world.now();
-        let before = memory.run.as_ref().map(|run| run.due_at);
-        let before = before.max(intent.spec().ran_at);
-        let goes_on = |run: &Run| run.phase != ExperimentPhase::Over;
-        if !memory.run.as_ref().is_some_and(goes_on)
-            && let Some(due_at) = due(intent.spec(), before, now)
-        {
+        if let Some(due_at) = memory.due(intent.spec(), now) {
             memory.run = Some(Run::new(due_at, now));
         }
+        let before = memory.before(intent.spec());
         let Some(run) = &mut memory.run else {
             return idle(intent.spec(), before, now);
         };
         run.step(intent, world);
         decide(run.spec(intent), run, now)
     }
+
+    /// Two that are due at once would spoil each other.
+    fn waits_since(
+        &self,
+        intent: &ChaosIntent,
+        memory: &ChaosMemory,
+        now: WallTime,
+    ) -> Option<WallTime> {
+        let waiting = |run: &&Run| run.phase == ExperimentPhase::Preflight;
+        let waiting = memory.run.as_ref().filter(waiting);
+        let due_at = waiting.map(|run| run.due_at);
+        due_at.or_else(|| memory.due(intent.spec(), now))
+    }
 }
 
 impl ChaosMemory {
+    /// When the newest run was due that there ever was.
+    fn before(&self, spec: &ChaosSpec) -> Option<WallTime> {
+        let due_at = self.run.as_ref().map(|run| run.due_at);
+        due_at.max(spec.ran_at)
+    }
+
+    /// When a run was due that is to begin at `now`, if none goes on.
+    fn due(&self, spec: &ChaosSpec, now: WallTime) -> Option<WallTime> {
+        let goes_on = |run: &Run| run.phase != ExperimentPhase::Over;
+        if self.run.as_ref().is_some_and(goes_on) {
+            return None;
+        }
+        due(spec, self.before(spec), now)
+    }
+
     /// When the newest run was due, and where it is, if there was one.
     pub(crate) fn newest(&self) -> Option<(WallTime, ExperimentPhase)> {
         self.run.as_ref().map(|run| (run.due_at, run.phase))
@@ -161,16 +187,22 @@ fn idle(spec: &ChaosSpec, before: Option<WallTime>, now: WallTime) -> Decision {
 
 /// The newest moment at which a run was due, if none has begun for it or a later one (`before`).
 fn due(spec: &ChaosSpec, before: Option<WallTime>, now: WallTime) -> Option<WallTime> {
-    let is_new = |at: &WallTime| *at <= now && before.is_none_or(|before| before < *at);
+    let is_new = |at: &WallTime| before.is_none_or(|before| before < *at);
     let is_timely = |at: &WallTime| now.since(*at) <= LATE_MAX;
     let asked = spec.asked_at.filter(is_timely);
     let scheduled = match &spec.schedule {
         ChaosSchedule::Asked => None,
         // Any run that there ever was is that one.
         ChaosSchedule::Once => before.is_none().then_some(asked.unwrap_or(now)),
-        ChaosSchedule::At(moments) => moments.iter().copied().filter(is_timely).rfind(is_new),
+        ChaosSchedule::At(moments) => {
+            let mut moments = moments.iter().copied().filter(is_timely);
+            moments.rfind(|at| *at <= now && is_new(at))
+        }
     };
-    asked.filter(is_new).max(scheduled)
+    // What follows the newest run at once was asked for, too, although that lies ahead since the clock stepped back.
+    let latest = before.map_or(now, |before| now.max(before.after(TICK)));
+    let asked = asked.filter(|at| *at <= latest && is_new(at));
+    asked.max(scheduled)
 }
 
 /// When a run will be due next.

@@ -140,6 +140,12 @@ pub(super) fn objective(hypothesis: &Hypothesis, world: &World) -> Result<Known,
     });
     let (scope, target, left) =
         found.ok_or_else(|| format!("{name} is not there, or not evaluated here"))?;
+    if world.is_sliced(&id) {
+        return Err(format!(
+            "the budget of {name} counts slices of time, and what faults may spend is counted in requests: take one of an SLO with \
+             budgetingMethod Occurrences"
+        ));
+    }
     if World::fresh_until(world.series(&id)) <= world.now() {
         return Err(format!("nobody reported on {name} in the last seconds"));
     }

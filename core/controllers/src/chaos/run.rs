@@ -31,7 +31,7 @@ use trial::expected;
 pub(super) struct Run {
     /// When it was due.
     pub(super) due_at: WallTime,
-    /// When it was first looked at.
+    /// When it was first looked at; while one that was asked for waits for another to be over, the last look.
     begun_at: WallTime,
     /// The experiment as it was when faults began: what was counted is about that one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -70,7 +70,7 @@ pub(super) struct Run {
 }
 
 /// How long a run waits until it may begin: two reports and a push after documents and sidecars are there, and more than a short trouble.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub(super) const PATIENCE: Duration = Duration::from_secs(60);
 /// The same of a run that only says what it would take: two reports. Somebody waits for the answer.
 const PATIENCE_OF_TRIAL: Duration = Duration::from_secs(3);
 /// Events of one run.
@@ -107,7 +107,9 @@ impl Run {
     /// Moves on to `world.now()`.
     pub(super) fn step(&mut self, intent: &ChaosIntent, world: &World) {
         let now = world.now();
+        self.rewind(now);
         let is_trial = intent.spec().trial_at == Some(self.due_at);
+        self.wait_for_others(intent.spec(), world);
         let patience = if is_trial {
             PATIENCE_OF_TRIAL
         } else {

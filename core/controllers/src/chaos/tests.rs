@@ -3,6 +3,7 @@ mod proving;
 mod refusing;
 mod seldom;
 mod stopping;
+mod turns;
 mod watching;
 
 use serde_json::json;
@@ -604,6 +605,9 @@ fn a_run_is_due_at_its_moments_and_when_asked_for() {
     assert_eq!(due(&asked, None, at(49)), None, "a clock that is ahead");
     assert_eq!(due(&asked, None, at(50)), Some(at(50)));
     assert_eq!(due(&asked, Some(at(50)), at(51)), None);
+    let just_before = WallTime::from_millis(at(50).as_millis() - 1);
+    assert_eq!(due(&asked, Some(just_before), at(7)), Some(at(50)));
+    assert_eq!(due(&asked, Some(at(49)), at(7)), None);
     assert_eq!(due(&spec(json!("asked"), None), None, at(51)), None);
     assert_eq!(
         due(&spec(json!("once"), Some(50)), Some(at(1)), at(51)),

@@ -1,6 +1,6 @@
 //! Which experiments run.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use sloop_model::WallTime;
 
@@ -12,12 +12,15 @@ use crate::World;
 pub(super) struct Experiments {
     /// Those that injected faults at the last step, and since when.
     running: BTreeMap<String, WallTime>,
+    /// Those that began in this step.
+    begun: BTreeSet<String>,
 }
 
 impl Experiments {
     /// Keeps what the `signals` of the step that ends say.
     fn end_step<'a>(&mut self, signals: impl Iterator<Item = &'a Signal>) {
         self.running.clear();
+        self.begun.clear();
         for signal in signals {
             match signal {
                 Signal::Experimenting { name, since, .. } => {
@@ -34,14 +37,19 @@ impl Experiments {
         }
     }
 
-    /// One that is not called `name`; with `since` only one that comes before it, by its beginning and then its name.
-    pub(super) fn other_than(&self, name: &str, since: Option<WallTime>) -> Option<&str> {
-        let comes_before =
-            |other: &str, began: WallTime| since.is_none_or(|since| (began, other) < (since, name));
-        self.running
-            .iter()
-            .find(|(other, began)| *other != name && comes_before(other, **began))
-            .map(|(other, _)| other.as_str())
+    /// One that is not called `name`.
+    fn other_than(&self, name: &str) -> Option<&str> {
+        let mut all = self.running.keys().chain(&self.begun);
+        all.find(|other| *other != name).map(String::as_str)
+    }
+
+    /// One that comes before what is called `name` and began at `since`, by its beginning and then its name.
+    fn before(&self, name: &str, since: WallTime) -> Option<&str> {
+        let comes_before = |(other, began): &(&String, &WallTime)| {
+            other.as_str() != name && (**began, other.as_str()) < (since, name)
+        };
+        let found = self.running.iter().find(comes_before);
+        found.map(|(other, _)| other.as_str())
     }
 }
 
@@ -54,15 +62,30 @@ impl World {
         self.alerts.end_step(lasting, self.now);
     }
 
-    /// An experiment other than `name` that injected faults at the last step.
-    #[must_use]
-    pub fn experimenting(&self, name: &str) -> Option<&str> {
-        self.experiments.other_than(name, None)
+    /// Lets those that come later in this step know which experiments began in it.
+    pub(crate) fn note_beginnings_of_experiments(&mut self, signals: &[Signal]) {
+        let named = signals.iter().filter_map(|signal| match signal {
+            Signal::Experimenting { name, .. } => Some(name.clone()),
+            Signal::Burning { .. }
+            | Signal::Changed { .. }
+            | Signal::Alert(_)
+            | Signal::Watched { .. }
+            | Signal::Objective { .. }
+            | Signal::Ordered { .. }
+            | Signal::BudgetLeft { .. } => None,
+        });
+        self.experiments.begun.extend(named);
     }
 
-    /// The same, if it began before one that is called `name` and began at `since`.
+    /// An experiment other than `name` that injected faults at the last step, or began before it in this one.
+    #[must_use]
+    pub fn experimenting(&self, name: &str) -> Option<&str> {
+        self.experiments.other_than(name)
+    }
+
+    /// An experiment that injected faults at the last step and began before one that is called `name` and began at `since`.
     #[must_use]
     pub fn experimenting_before(&self, name: &str, since: WallTime) -> Option<&str> {
-        self.experiments.other_than(name, Some(since))
+        self.experiments.before(name, since)
     }
 }

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use sloop_model::{ObjectiveId, WallTime};
 
 use crate::budget::{Series, Slices, Slicing};
-use crate::{Cell, Counts};
+use crate::{Cell, Counts, World};
 
 /// How the slices of an objective are cut.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -206,6 +206,16 @@ impl Sliced {
             combine(&mut self.slices, series, (id, members), &numbers);
         }
         self.members = members;
+    }
+}
+
+impl World {
+    /// Whether the budget of an objective counts slices, and not requests.
+    pub(crate) fn is_sliced(&self, objective: &ObjectiveId) -> bool {
+        let Sliced {
+            slices, unwanted, ..
+        } = &self.sliced;
+        slices.contains_key(objective) && !unwanted.contains_key(objective)
     }
 }
 

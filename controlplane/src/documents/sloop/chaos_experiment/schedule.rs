@@ -78,8 +78,8 @@ struct Window {
     days: Vec<Weekday>,
     from: Time,
     to: Time,
-    /// How long a run takes: it begins early enough to end in time.
-    lasting: Duration,
+    /// How long a run takes, with what it may wait until it begins: it is due early enough to end in time.
+    taking: Duration,
     zone: TimeZone,
 }
 
@@ -98,10 +98,12 @@ fn read_window(fields: &Fields<'_>, days: &At<'_>, lasting: Duration) -> Option<
     let length = u64::try_from(seconds(to_read) - seconds(from))
         .ok()
         .map(Duration::from_secs);
-    if length.is_none_or(|length| length < lasting) {
+    let taking = lasting + ChaosIntent::BEGINS_WITHIN;
+    if length.is_none_or(|length| length < taking) {
         to?.refuse(format!(
-            "is {to_read}; from {from} on there must be time for the {} s that it lasts",
-            lasting.as_secs()
+            "is {to_read}; from {from} on there must be time for the {} s that it lasts and the {} s in which it may begin",
+            lasting.as_secs(),
+            ChaosIntent::BEGINS_WITHIN.as_secs()
         ));
         return None;
     }
@@ -109,7 +111,7 @@ fn read_window(fields: &Fields<'_>, days: &At<'_>, lasting: Duration) -> Option<
         days: days_read?,
         from,
         to: to_read,
-        lasting,
+        taking,
         zone: zone?,
     })
 }
@@ -163,7 +165,7 @@ impl Window {
             wall(zoned.timestamp())
         };
         let (begin, end) = (moment(self.from)?, moment(self.to)?);
-        let slack = end.since(begin).checked_sub(self.lasting)?;
+        let slack = end.since(begin).checked_sub(self.taking)?;
         let day = u64::try_from(
             date.to_datetime(Time::midnight())
                 .to_zoned(TimeZone::UTC)

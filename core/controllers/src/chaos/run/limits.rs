@@ -1,8 +1,11 @@
-//! How long a run waits for reports.
+//! How long a run waits: for its turn, and for reports.
 
 use core::time::Duration;
 
+use sloop_model::WallTime;
+
 use super::super::intent::ChaosSpec;
+use super::super::status::ExperimentPhase;
 use super::super::targets::meets_all;
 use super::Run;
 use crate::World;
@@ -21,6 +24,29 @@ pub(super) fn drain(world: &World) -> Duration {
 }
 
 impl Run {
+    /// Puts right what lies ahead after the clock stepped back to `now`, or times would be as much longer.
+    pub(super) fn rewind(&mut self, now: WallTime) {
+        if self.phase == ExperimentPhase::Over {
+            return;
+        }
+        let always = [&mut self.begun_at, &mut self.heard_at].into_iter();
+        let moments = always.chain(&mut self.started_at).chain(&mut self.ended_at);
+        for moment in moments {
+            *moment = now.min(*moment);
+        }
+    }
+
+    /// The patience of a run that somebody asked for begins when no other goes on: who asked for it did not choose the moment.
+    pub(super) fn wait_for_others(&mut self, spec: &ChaosSpec, world: &World) {
+        let is_asked = spec.asked_at == Some(self.due_at) && spec.trial_at != Some(self.due_at);
+        if self.phase == ExperimentPhase::Preflight
+            && is_asked
+            && world.experimenting(&spec.name).is_some()
+        {
+            self.begun_at = world.now();
+        }
+    }
+
     /// Why too little is heard of its arms, if that is so. Where there is little traffic nothing may be in them for long; whether sidecars
     /// report at all is asked of each hypothesis.
     pub(super) fn silence(&self, spec: &ChaosSpec, world: &World) -> Option<String> {

@@ -46,6 +46,25 @@ fn it_does_not_begin_when_it_may_not_spend_even_one_request() {
     assert!(because.ends_with("which is not even one"), "{because}");
 }
 
+/// What is left of such a budget is slices, and what faults spend is requests.
+#[test]
+fn it_does_not_begin_where_the_budget_counts_slices() {
+    for (method, slicing) in [
+        ("timeslices", json!({"minutes": 1, "target": 950_000_000})),
+        ("ratio_timeslices", json!({"minutes": 1})),
+    ] {
+        let mut lab = Lab::of(&[experiment()]);
+        let mut body = slo();
+        body["budgeting"] = json!(method);
+        body["objectives"][0]["slicing"] = slicing;
+        let id = IntentId("SLO/orders".to_owned());
+        lab.controllers.put(&id, "slo", &body.to_string()).unwrap();
+        let because = refused_for(lab);
+        let words = "the budget of objective 0 of SLO orders counts slices of time";
+        assert!(because.contains(words), "{because}");
+    }
+}
+
 #[test]
 fn it_does_not_begin_while_another_runs() {
     let first = with(json!({"ends": "at_its_time"}));
