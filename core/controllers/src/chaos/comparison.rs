@@ -147,13 +147,12 @@ impl Comparison {
         }
         let [of_control, of_fault] =
             [&block.control, &block.fault].map(|arm| latency(arm.as_ref()));
-        self.differing
-            .take(of_control, of_fault, block.at, &block.node);
+        self.differing.take(of_control, of_fault, block.at);
         let pair = |counts: Counts| (counts.total, counts.bad());
         let counted = Block::of(pair(control), pair(faulted));
-        self.clustering.take(counted, block.at, &block.node);
         let callers = callers(block, &self.objective, counted);
-        self.clustering.take_callers(counted, &callers);
+        self.clustering
+            .take(counted, block.at, &block.node, &callers);
         self.all.take(counted);
         self.take_route(&block.scope, counted);
     }

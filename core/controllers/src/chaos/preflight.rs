@@ -195,7 +195,7 @@ fn plan(spec: &ChaosSpec, primary: &Known, world: &World) -> Result<ExperimentPl
     let needed_to_break = needed((bad_before, 2.0 * bound), bound, ratio, alpha);
     let expected_s = needed_to_hold
         .zip(needed_to_break)
-        .map(|(hold, broken)| seconds_for(hold.max(broken), rate * smallest));
+        .map(|(hold, broken)| seconds_for(hold.max(broken), rate * smallest, ratio));
     let lasting_s = spec.lasting_ms as f64 / 1_000.0;
     if let Some(expected) = expected_s.filter(|expected| lasting_s < *expected) {
         return Err(format!(
@@ -218,9 +218,12 @@ fn plan(spec: &ChaosSpec, primary: &Known, world: &World) -> Result<ExperimentPl
     })
 }
 
-/// Seconds until `requests` independent ones are there at `rate` a second, with what is added while their independence is not known.
-fn seconds_for(requests: f64, rate: f64) -> f64 {
+/// Seconds until `requests` independent ones are there at `rate` a second, with what is added while their independence is not known. For each
+/// there are `ratio` in the control arm.
+fn seconds_for(requests: f64, rate: f64, ratio: f64) -> f64 {
     let alone = requests / rate;
     // What is added falls with time, but weakly: this settles at once.
-    (0..8).fold(alone, |seconds, _| alone * Clustering::planned(seconds))
+    (0..8).fold(alone, |seconds, _| {
+        alone * Clustering::planned(seconds, (ratio * rate, rate))
+    })
 }

@@ -1,6 +1,6 @@
 //! Whether requests of an arm fail together.
 //!
-//! A block is what one report of one VM of a sidecar says of one scope. If its bad requests fell on the two arms by chance
+//! If the bad requests of a block fell on the two arms by chance
 //! alone, their number in the arm of the fault would have the hypergeometric distribution (N. Mantel and
 //! W. Haenszel, "Statistical aspects of the analysis of data from retrospective studies of disease", 1959):
 //! mean `n_b K / n` and variance `n_a n_b K (n - K) / (n^2 (n - 1))`, with `K` bad of `n`.
@@ -9,13 +9,16 @@
 //! variances (K. Liang and S. Zeger, "Longitudinal data analysis using generalized linear models", 1986). Common bad luck
 //! of both arms is in the mean, so it does not count; only what makes requests of one arm alike does.
 //!
+//! The block of which a cluster is a part is the whole second, of all reports ([`Second`]): bets are on all that came, and a report,
+//! a sidecar or a caller may have one arm alone. Seconds that have one arm alone belong to the next one.
+//!
 //! # What is a cluster
 //!
 //! | clusters | what they find |
 //! |---|---|
-//! | blocks | tries of one request at one sidecar |
+//! | reports, of one VM on one scope | tries of one request at one sidecar |
 //! | seconds, of all sidecars | a trace that meets many sidecars at once |
-//! | sidecars, over the whole run | bad requests of one arm that stay with a sidecar |
+//! | sidecars, over the whole run | bad requests of one arm that stay with a sidecar, and sidecars that have one arm ([`Callers`]) |
 //! | callers, over the whole run | a caller that sends one trace again and again, and so has one arm ([`Callers`]) |
 //!
 //! The largest design effect counts. Callers are told apart where reports name them (the dimension `caller`), and on the
@@ -23,12 +26,12 @@
 //!
 //! # While little is known
 //!
-//! Blocks and seconds begin as if [`BEFORE`] of them had shown groups of [`EFFECT_BEFORE`], and what they show is taken a
+//! Reports and seconds begin as if [`BEFORE`] of them had shown groups of [`EFFECT_BEFORE`], and what they show is taken a
 //! standard deviation larger than it is: a ratio of variances scatters by `sqrt(2 / clusters)`. Chosen by simulation, so that
 //! requests in groups of eight, too, stop falsely less than once in twenty while the groups are being learned of; a
 //! fault that fails half of the requests of its arm is then seen after four reports instead of three. Neither they nor sidecars
-//! are believed beyond [`EFFECT_MAX`]. Sidecars are few, and the fault may really do more on one than on
-//! another, so theirs counts only when there are [`CLUSTERS_MIN`] and it is above 1 by two standard deviations.
+//! are believed beyond [`EFFECT_MAX`], but where sidecars were drawn. Sidecars are few, and the fault may really do more on one than on
+//! another, so where they were not theirs counts only when there are [`CLUSTERS_MIN`] and it is above 1 by two standard deviations.
 
 use std::collections::BTreeMap;
 
@@ -37,16 +40,23 @@ use sloop_model::{ExperimentKey, WallTime};
 
 use super::Block;
 use super::callers::Callers;
+use super::seconds::Second;
 
 /// What was seen of clusters.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(in super::super) struct Clustering {
-    reports: Sums,
-    /// Seconds that are over.
-    seconds: Sums,
+    /// Of seconds that are over.
+    over: Clusters,
     /// Seconds of which reports may still come.
-    open: BTreeMap<u64, Cluster>,
-    sidecars: BTreeMap<u32, Cluster>,
+    open: BTreeMap<u64, Second>,
+}
+
+/// Clusters of each kind.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+struct Clusters {
+    reports: Sums,
+    seconds: Sums,
+    sidecars: Callers,
     callers: Callers,
 }
 
@@ -63,13 +73,13 @@ pub(super) struct Cluster {
 /// Sums over clusters.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct Sums {
-    clusters: f64,
-    squares: f64,
-    products: f64,
-    weights: f64,
-    beyond: f64,
-    weight: f64,
-    variance: f64,
+    pub(super) clusters: f64,
+    pub(super) squares: f64,
+    pub(super) products: f64,
+    pub(super) weights: f64,
+    pub(super) beyond: f64,
+    pub(super) weight: f64,
+    pub(super) variance: f64,
 }
 
 /// How large groups are taken to be before anything was seen: a request, two more tries, and one that asks twice.
@@ -84,91 +94,129 @@ const EFFECT_MAX: f64 = 10.0;
 pub(super) const OPEN_MAX: usize = 4;
 /// Below so many clusters a ratio of variances is noise.
 const CLUSTERS_MIN: f64 = 20.0;
-/// Sidecars share so many clusters: larger clusters are still independent, and this many are enough to tell.
-const SIDECARS_MAX: u32 = 64;
 
 impl Clustering {
-    /// Takes in the block that the sidecar `node` reported at `at`.
-    pub(in super::super) fn take(&mut self, block: Block, at: WallTime, node: &str) {
-        self.take_from(block, at, sidecar(node));
-    }
-
-    /// The same of a sidecar by its number ([`sidecar`]).
-    pub(super) fn take_from(&mut self, block: Block, at: WallTime, sidecar: u32) {
-        let Some(cluster) = Cluster::of(block) else {
-            return;
-        };
-        self.reports.add(cluster);
-        let second = self.open.entry(at.as_millis() / 1_000).or_default();
-        second.join(cluster);
-        if OPEN_MAX < self.open.len()
-            && let Some((_, over)) = self.open.pop_first()
-        {
-            self.seconds.add(over);
-        }
-        self.sidecars.entry(sidecar).or_default().join(cluster);
-    }
-
-    /// Takes what each caller that has a name had in a block, by the key of the name.
-    pub(in super::super) fn take_callers(
+    /// Takes in the block that the sidecar `node` reported at `at`, and what each caller that is known had in it, by its key.
+    pub(in super::super) fn take(
         &mut self,
-        whole: Block,
+        block: Block,
+        at: WallTime,
+        node: &str,
         callers: &[(ExperimentKey, Block)],
     ) {
-        for (key, own) in callers {
-            self.callers.take(whole, key.bits(), *own);
+        let second = self.open.entry(at.as_millis() / 1_000).or_default();
+        second.take(block);
+        let sidecar = (ExperimentKey::of(node), block);
+        let over = &mut self.over;
+        let of_sidecar = (&mut over.sidecars, &mut second.sidecars, &[sidecar][..]);
+        let of_callers = (&mut over.callers, &mut second.callers, callers);
+        for (all, in_second, parts) in [of_sidecar, of_callers] {
+            for (key, own) in parts {
+                let number = all.count(key.bits(), *own);
+                let sum = in_second.entry(number).or_default();
+                *sum = sum.plus(*own);
+            }
         }
+        self.close_oldest();
+    }
+
+    /// Takes in a block of which nobody asks whose it is.
+    pub(super) fn take_alone(&mut self, block: Block, at: WallTime) {
+        if 0.0 < block.control.total + block.fault.total {
+            let second = self.open.entry(at.as_millis() / 1_000).or_default();
+            second.take(block);
+            self.close_oldest();
+        }
+    }
+
+    /// Takes in the oldest second when nothing more comes of it. What has one arm alone belongs to the next one.
+    fn close_oldest(&mut self) {
+        if OPEN_MAX < self.open.len()
+            && let Some((_, over)) = self.open.pop_first()
+            && !self.over.take(&over)
+            && let Some(mut next) = self.open.first_entry()
+        {
+            next.get_mut().join(&over);
+        }
+    }
+
+    /// The same when nothing more comes of any second.
+    fn clusters(&self) -> Clusters {
+        let mut all = self.over.clone();
+        let mut before: Option<Second> = None;
+        for second in self.open.values() {
+            let joined = before.take().map(|mut before| {
+                before.join(second);
+                before
+            });
+            let second = joined.as_ref().unwrap_or(second);
+            if !all.take(second) {
+                before = Some(second.clone());
+            }
+        }
+        all
     }
 
     /// How many callers are told apart, at most 64.
     pub(in super::super) fn callers(&self) -> usize {
-        self.callers.count()
+        self.over.callers.told_apart()
     }
 
-    /// How many requests count as one: at least 1, and above 10 only where arms were drawn by caller.
+    /// How many requests count as one: at least 1, and above 10 only where arms were drawn by caller or sidecar.
     pub(in super::super) fn effect(&self) -> f64 {
-        let with = |sums: Sums, clusters: &mut dyn Iterator<Item = &Cluster>| {
-            clusters.fold(sums, |sums, cluster| sums.with(*cluster))
-        };
-        let seconds = with(self.seconds, &mut self.open.values());
-        let sidecars = with(Sums::default(), &mut self.sidecars.values());
-        let all = [
-            self.reports.bound(),
-            seconds.bound(),
-            sidecars.surely(),
-            self.callers.effect(),
+        let all = self.clusters();
+        let effects = [
+            all.reports.bound(),
+            all.seconds.bound(),
+            all.sidecars.surely(),
+            all.sidecars.effect(),
+            all.callers.effect(),
         ];
-        all.into_iter().fold(1.0, f64::max)
+        effects.into_iter().fold(1.0, f64::max)
     }
 
-    /// How many requests count as one because arms were drawn by caller, whoever of its requests ends alike: 1 where requests were drawn.
+    /// How many requests count as one because arms were drawn by caller or sidecar, whoever of its requests ends alike: 1 where
+    /// requests were drawn.
     pub(in super::super) fn by_caller(&self) -> f64 {
-        self.callers.drawn().unwrap_or(1.0)
+        let drawn = [&self.over.callers, &self.over.sidecars].map(Callers::drawn);
+        drawn.into_iter().flatten().fold(1.0, f64::max)
     }
 
-    /// What [`Self::effect`] comes to after `seconds` in which nothing comes in groups.
-    pub(in super::super) fn planned(seconds: f64) -> f64 {
-        bound(1.0, seconds.max(0.0))
+    /// What [`Self::effect`] comes to after `seconds` in which nothing comes in groups, with so many requests a second in the control arm
+    /// and in that of the fault: each arm has one in a second with the chance `1 - exp(-rate)`, and a cluster lasts until both had one.
+    pub(in super::super) fn planned(seconds: f64, (control, fault): (f64, f64)) -> f64 {
+        let [control, fault] = [control, fault].map(|rate| 1.0 - (-rate.max(1e-9)).exp());
+        let either = control + fault - control * fault;
+        let lasts = 1.0 / control + 1.0 / fault - 1.0 / either;
+        bound(1.0, seconds.max(0.0) / lasts)
     }
 
     /// How much varies in the reports: of counts of the same requests, the larger it is, the better its design effect is known.
-    pub(super) const fn variance(&self) -> f64 {
-        self.reports.variance
+    pub(super) fn variance(&self) -> f64 {
+        self.by_report().variance
     }
 
     /// Sums over reports.
-    #[cfg(test)]
-    pub(super) const fn by_report(&self) -> Sums {
-        self.reports
+    pub(super) fn by_report(&self) -> Sums {
+        self.clusters().reports
+    }
+}
+
+impl Clusters {
+    /// Takes in a second, if it has both arms.
+    fn take(&mut self, second: &Second) -> bool {
+        let (Some(reports), Some(cluster)) = (second.by_report(), second.cluster()) else {
+            return false;
+        };
+        self.reports = self.reports.plus(reports);
+        self.seconds.add(cluster);
+        self.sidecars.join(second.whole, &second.sidecars);
+        self.callers.join(second.whole, &second.callers);
+        true
     }
 }
 
 impl Cluster {
-    /// A block alone; nothing when an arm is empty.
-    fn of(block: Block) -> Option<Self> {
-        Self::part(block, block)
-    }
-
     /// What `own`, some requests of a block, have in it; nothing when an arm of the block is empty.
     pub(super) fn part(whole: Block, own: Block) -> Option<Self> {
         let total = whole.control.total + whole.fault.total;
@@ -207,11 +255,6 @@ impl Cluster {
     }
 }
 
-/// The number of the sidecar that `node` is, below [`SIDECARS_MAX`].
-pub(super) fn sidecar(node: &str) -> u32 {
-    ExperimentKey::of(node).bits() % SIDECARS_MAX
-}
-
 /// The design effect that `clusters` with this `ratio` of variances may have, at least 1.
 pub(super) fn bound(ratio: f64, clusters: f64) -> f64 {
     let likely = (EFFECT_BEFORE * BEFORE + ratio * clusters) / (BEFORE + clusters);
@@ -230,6 +273,18 @@ impl Sums {
     pub(super) fn with(mut self, cluster: Cluster) -> Self {
         self.add(cluster);
         self
+    }
+
+    pub(super) fn plus(self, other: Self) -> Self {
+        Self {
+            clusters: self.clusters + other.clusters,
+            squares: self.squares + other.squares,
+            products: self.products + other.products,
+            weights: self.weights + other.weights,
+            beyond: self.beyond + other.beyond,
+            weight: self.weight + other.weight,
+            variance: self.variance + other.variance,
+        }
     }
 
     fn add(&mut self, cluster: Cluster) {
@@ -264,7 +319,7 @@ impl Sums {
     }
 
     /// The design effect, where it surely is above 1.
-    fn surely(self) -> f64 {
+    pub(super) fn surely(self) -> f64 {
         surely(self.ratio(), self.clusters).min(EFFECT_MAX)
     }
 

@@ -25,7 +25,6 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use sloop_model::{LatencyBucket, WallTime};
 
-use super::clustering::sidecar;
 use super::evidence::{Side, Test};
 use super::quantile::count;
 use super::{ALPHA, Arm, Block, Clustering};
@@ -90,16 +89,14 @@ impl Default for Differing {
 }
 
 impl Differing {
-    /// Takes latencies of a block that the sidecar `node` reported at `at`: microseconds, and how many requests of the control arm and of the arm of the fault
+    /// Takes latencies of a block that was reported at `at`: microseconds, and how many requests of the control arm and of the arm of the fault
     /// had them.
     pub(in super::super) fn take(
         &mut self,
         control: &[(u64, u64)],
         fault: &[(u64, u64)],
         at: WallTime,
-        node: &str,
     ) {
-        let sidecar = sidecar(node);
         let (of_control, of_fault) = (below(control), below(fault));
         let blocks = of_control.into_iter().zip(of_fault);
         let blocks = blocks.map(|(control, fault)| Block::of(control, fault));
@@ -112,7 +109,7 @@ impl Differing {
             );
             if clustering.is_some() || (0.0 < below && below < total) {
                 let clustering = clustering.get_or_insert_default();
-                clustering.take_from(block, at, sidecar);
+                clustering.take_alone(block, at);
             }
         }
     }
@@ -125,8 +122,9 @@ impl Differing {
         }
         let unknown = Clustering::default().effect();
         let known = self.clusterings.iter().flatten();
-        let best_known = known.max_by(|one, other| one.variance().total_cmp(&other.variance()));
-        let at_least = clustering.max(best_known.map_or(1.0, Clustering::effect));
+        let known = known.map(|one| (one.variance(), one));
+        let best_known = known.max_by(|(one, _), (other, _)| one.total_cmp(other));
+        let at_least = clustering.max(best_known.map_or(1.0, |(_, one)| one.effect()));
         let effects = self.clusterings.iter().map(|one| {
             let effect = one.as_ref().map_or(unknown, Clustering::effect);
             effect.max(at_least)

@@ -4,7 +4,7 @@
 //! |---|---|---|
 //! | is the effect above or below a bound? | [`Evidence`] | e-processes for two binomials, by blocks |
 //! | how large is it? | [`Evidence::interval`] | the bounds that no e-process has rejected |
-//! | do requests come in clusters? | [`Clustering`] | design effect against the hypergeometric variance of each block, by reports, seconds, sidecars and callers |
+//! | do requests come in clusters? | [`Clustering`] | design effect against the hypergeometric variance of each second, by reports, seconds, sidecars and callers |
 //! | what latency had each arm? | [`quantile::Quantiles`] | quantiles with bands that hold at all times at once |
 //! | are requests slow together? | [`Latencies`], [`Differing`] | design effect of each quantile, by seconds and spells; of each bound, as of bad requests |
 //! | by how much did a quantile change? | [`shifts`] | pairs of quantiles that the martingales of both arms together have not rejected |
@@ -22,6 +22,7 @@ mod evidence;
 mod latencies;
 mod quantile;
 mod sample;
+mod seconds;
 mod shift;
 
 pub(super) use clustering::Clustering;

@@ -9,6 +9,7 @@ mod bursts;
 mod callers;
 mod clusters;
 mod latency;
+mod one_armed;
 
 use std::collections::BTreeMap;
 

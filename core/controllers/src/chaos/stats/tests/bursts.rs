@@ -104,6 +104,11 @@ impl Traffic {
     }
 }
 
+/// What is told where requests are taken to come alone, and enough of them.
+fn planned(seconds: f64) -> f64 {
+    Clustering::planned(seconds, (40.0, 40.0))
+}
+
 /// How many requests count as one after so many seconds, if that is told.
 type Told = Option<fn(f64) -> f64>;
 
@@ -156,16 +161,15 @@ impl Run {
     fn second(&mut self, traffic: &Traffic, draws: &mut Draws) {
         let at = second(self.seconds);
         self.seconds += 1;
-        for (sidecar, block) in traffic.second(draws).into_iter().enumerate() {
+        for block in traffic.second(draws) {
             let block = block.map(|arm| arm.into_iter().collect::<Vec<_>>());
-            let node = format!("sidecar-{sidecar}");
             for (arm, latencies) in self.arms.iter_mut().zip(&block) {
                 arm.take(latencies, at);
             }
             let [control, fault] = block;
-            self.learning.take(&control, &fault, at, &node);
+            self.learning.take(&control, &fault, at);
             if self.told.is_some() {
-                self.trusting.take(&control, &fault, at, &node);
+                self.trusting.take(&control, &fault, at);
             }
         }
         self.learning.settle(1.0, 8.0);
@@ -439,7 +443,7 @@ fn bands_shifts_and_gaps_hold_the_truth_at_every_look() {
 /// Nothing is bad, and nothing differs; were that all that is looked at, bands would err far more often than they say.
 #[test]
 fn pauses_that_meet_both_arms_do_not_make_bands_err() {
-    let found = found(47, &PAUSING, Some(Clustering::planned));
+    let found = found(47, &PAUSING, Some(planned));
     println!("pauses: {found:?} of 100 runs");
     assert!(found.erred.iter().all(|count| *count <= 5), "{found:?}");
     assert!(found.differ <= 5, "{found:?}");
@@ -449,7 +453,7 @@ fn pauses_that_meet_both_arms_do_not_make_bands_err() {
 /// Nothing is bad, and nothing differs; were that all that is looked at, latencies of the arms would surely differ in most runs.
 #[test]
 fn traces_that_fan_out_do_not_make_latencies_differ() {
-    let found = found(53, &FANNING_OUT, Some(Clustering::planned));
+    let found = found(53, &FANNING_OUT, Some(planned));
     println!("fan-out: {found:?} of 100 runs");
     assert!(found.differ <= 5, "{found:?}");
     assert!(found.erred.iter().all(|count| *count <= 5), "{found:?}");
@@ -469,7 +473,7 @@ fn learning_that_latencies_come_alone_costs_no_time() {
     let mut draws = Draws(59);
     let (mut learning, mut trusting) = (0, 0);
     for _ in 0..100 {
-        let mut run = Run::new(Some(Clustering::planned));
+        let mut run = Run::new(Some(planned));
         while !(differ(&run.learning) && differ(&run.trusting)) && run.seconds < 300 {
             run.second(&traffic, &mut draws);
             learning += u32::from(!differ(&run.learning));

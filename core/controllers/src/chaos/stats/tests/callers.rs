@@ -14,10 +14,11 @@ fn whole(sent: &[(u32, Block)]) -> Block {
 }
 
 fn take(callers: &mut Callers, sent: &[(u32, Block)]) {
-    let whole = whole(sent);
-    for (key, own) in sent {
-        callers.take(whole, *key, *own);
-    }
+    let parts = sent
+        .iter()
+        .map(|(key, own)| (callers.count(*key, *own), *own));
+    let parts: BTreeMap<u32, Block> = parts.collect();
+    callers.join(whole(sent), &parts);
 }
 
 /// All ways in which the arms can fall on the requests of a block, of which the callers are as the numbers say and the bad ones as the bits.
@@ -179,7 +180,7 @@ fn where_requests_were_drawn_callers_cost_nothing_however_they_fare() {
         let sent: Sent = sent.collect();
         take(&mut callers, &sent);
     }
-    assert_eq!((callers.count(), callers.effect()), (16, 1.0));
+    assert_eq!((callers.told_apart(), callers.effect()), (16, 1.0));
     assert_eq!(Callers::default().effect(), 1.0);
 }
 
@@ -218,13 +219,11 @@ fn false_stops(seed: u64, runs: u32, callers: u32, one_trace: &OneTrace) -> [u32
         for (number, sent) in (0..).zip(&seconds) {
             let block = whole(sent);
             for (which, (test, clustering)) in tests.iter_mut().zip(&mut clusterings).enumerate() {
-                clustering.take(block, second(number), "a");
-                if which == 0 {
-                    let keys = sent
-                        .iter()
-                        .map(|(key, own)| (sloop_model::ExperimentKey::from_bits(*key), *own));
-                    clustering.take_callers(block, &keys.collect::<Vec<_>>());
-                }
+                let told = if which == 0 { &sent[..] } else { &[] };
+                let keys = told
+                    .iter()
+                    .map(|(key, own)| (sloop_model::ExperimentKey::from_bits(*key), *own));
+                clustering.take(block, second(number), "a", &keys.collect::<Vec<_>>());
                 test.take(seen, block, clustering.effect());
             }
             seen = seen.plus(block);
