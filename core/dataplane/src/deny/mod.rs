@@ -8,6 +8,8 @@
 //! rules are not twice as dangerous as one, and a rule for all routes is
 //! bounded on each of them. The count holds at every moment, not only at the
 //! end of a second: at a share of one half the first request always passes.
+//! What came and was not needed by what was refused is kept for the next second, as far as one refusal takes
+//! it: else a route with few requests a second in each worker would refuse none. So a share holds over any longer time, too.
 //! What is over the share passes, and is counted.
 //!
 //! The first rule that fits and is in force decides; rules in shadow mode are
@@ -66,10 +68,11 @@ pub struct Refusal {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DenyIndex(u8);
 
-/// What one route received and what was refused of it in this second. One per route.
+/// What one route received and what was refused of it in this second, and what was left of the last one. One per route.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct DenyBudget {
     since: Time,
+    /// In ten-thousandths: a share of them is whole.
     requests: u64,
     refused: u64,
     /// As `refused`, if the rules in shadow mode were enforced.
@@ -164,7 +167,7 @@ impl DenyRules {
         if self.rules.is_empty() {
             return denial;
         }
-        budget.arrive(now);
+        budget.arrive(&self.rules, asked.scope, now);
         let host = if self.asks_host {
             without_port(asked.request.authority)
         } else {
@@ -179,7 +182,10 @@ impl DenyRules {
                 Mode::Shadow if denial.shadow_refused => continue,
                 Mode::Shadow => &mut budget.shadow_refused,
             };
-            if rule.share_max.exceeded_by(*taken + 1, budget.requests) {
+            if rule
+                .share_max
+                .exceeded_by((*taken + 1) * DenyBudget::ONE, budget.requests)
+            {
                 rule.counts.over_share += 1;
                 continue;
             }
@@ -235,9 +241,13 @@ impl Rule {
         self.counts != DenyCounts::default()
     }
 
+    fn is_on(&self, scope: ScopeId) -> bool {
+        self.scope.is_none_or(|only| only == scope)
+    }
+
     /// What is cheap to compare comes first.
     fn fits(&self, asked: Asked<'_>, host: &[u8]) -> bool {
-        self.scope.is_none_or(|only| only == asked.scope)
+        self.is_on(asked.scope)
             && self
                 .caller
                 .as_deref()
@@ -253,14 +263,31 @@ impl DenyBudget {
     /// What is refused is counted against what comes in the same second.
     const PERIOD: Duration = Duration::from_secs(1);
 
-    fn arrive(&mut self, now: Time) {
+    /// Parts of one request.
+    const ONE: u64 = 10_000;
+
+    fn arrive(&mut self, rules: &[Rule], scope: ScopeId, now: Time) {
         if Self::PERIOD <= now.since(self.since) {
-            *self = Self {
-                since: now,
-                ..Self::default()
-            };
+            self.begin(rules, scope, now);
         }
-        self.requests += 1;
+        self.requests += Self::ONE;
+    }
+
+    /// Begins a second with what is left of the last one, by the strictest rule on `scope`.
+    #[cold]
+    fn begin(&mut self, rules: &[Rule], scope: ScopeId, now: Time) {
+        let on_it = rules.iter().filter(|rule| rule.is_on(scope));
+        let strictest = on_it.map(|rule| u64::from(u16::from(rule.share_max)));
+        let strictest = strictest.min().unwrap_or(0).max(1);
+        // Rounded up: rather one too few.
+        let per_refusal = (Self::ONE * Self::ONE).div_ceil(strictest);
+        let refused = self.refused.max(self.shadow_refused);
+        let left = self.requests.saturating_sub(refused * per_refusal);
+        *self = Self {
+            since: now,
+            requests: left.min(per_refusal),
+            ..Self::default()
+        };
     }
 }
 
