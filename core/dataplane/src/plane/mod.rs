@@ -170,6 +170,7 @@ impl Plane {
         if self.has_traffic {
             // It may be the last that wants statistics.
             self.show();
+            self.pass_over(config);
         }
         let configured = config.dimensions.as_ref();
         let configured = configured.and_then(|one| one.version.as_ref());

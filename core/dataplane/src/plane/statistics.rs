@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use sloop_model::Time;
+use sloop_model::{FilterConfig, Side, Time};
 
 use super::Plane;
 use crate::report::Trouble;
@@ -80,6 +80,25 @@ impl Plane {
         }
         self.trouble.stats_over_cap += book.take_over_cap();
         show_trouble(&mut self.statistics.trouble, &self.trouble, book);
+    }
+
+    /// What was counted while `config` did not hold and no statistics were wanted is not to be shown.
+    pub(super) fn pass_over(&mut self, config: &FilterConfig) {
+        if !config.stats.enabled {
+            return;
+        }
+        // It has no room.
+        let mut nowhere = StatsBook::default();
+        if !self.shows_stats() {
+            show_trouble(&mut self.statistics.trouble, &self.trouble, &mut nowhere);
+        }
+        let side = match config.side {
+            Side::Server => &mut self.server,
+            Side::Client => &mut self.client,
+        };
+        if !side.stats.enabled {
+            side.show(&mut nowhere);
+        }
     }
 
     /// Takes the trouble out.

@@ -252,6 +252,40 @@ mod statistics {
     }
 
     #[test]
+    fn what_was_counted_while_they_were_off_is_not_shown_when_they_are_on() {
+        let on = config(&scope(
+            "a",
+            r#""objectives": [{"id": {"slo": "up", "index": 0}}]"#,
+        ));
+        let on = on.replace(r#""scopes""#, &format!(r#"{STATS}, "scopes""#));
+        let off = on.replace(r#""enabled": true"#, r#""enabled": false"#);
+        let mut bench = Bench::new(&off);
+        // Before they were ever on, and after they were.
+        for from in [0, 300_000] {
+            for second in 0..100 {
+                let now = from + second * 1_000;
+                bench.request("a", 200, now);
+                // The last ones are not reported yet.
+                if second < 90
+                    && let Some(report) = bench.report(now + 999)
+                {
+                    bench.plane.acknowledge(report.sequence);
+                }
+            }
+            bench.configure(&on, from + 110_000);
+            bench.request("a", 200, from + 111_000);
+            let deltas = bench.plane.stat_deltas(at(from + 120_000));
+            let by: Vec<u64> = deltas
+                .iter()
+                .filter(|delta| !delta.name.as_ref().unwrap().ends_with("_sum"))
+                .map(|delta| delta.by)
+                .collect();
+            assert!(3 < by.len() && by.iter().all(|by| *by == 1), "{deltas:?}");
+            bench.configure(&off, from + 130_000);
+        }
+    }
+
+    #[test]
     fn off_is_off() {
         let mut bench = Bench::new(&config(""));
         bench.request("a", 200, 0);
