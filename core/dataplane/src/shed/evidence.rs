@@ -1,6 +1,6 @@
-//! Whether a share is surely exceeded, in integers.
+//! Whether a share is surely exceeded, in integers, and which one by the fleet.
 
-use sloop_model::Share;
+use sloop_model::{Share, ShedRule};
 
 /// Whether `bad` of `total` is surely a larger share than `limit`: three standard deviations above it.
 ///
@@ -15,6 +15,13 @@ pub(super) fn surely_exceeds(bad: u64, total: u64, limit: Share) -> bool {
         return false;
     };
     9 * limit * (10_000 - limit) * total < excess * excess
+}
+
+/// The share of the fleet's requests that may be bad. They are so by one of our bounds, so the widest is what to hold them to.
+#[inline(never)]
+pub(super) fn fleet_max(rule: &ShedRule) -> Option<Share> {
+    let slow = rule.slow().map(|(max, _)| max);
+    slow.max(rule.limits().failed_max)
 }
 
 #[cfg(test)]

@@ -48,7 +48,9 @@
 //! (Chiu and Jain 1989); reading the queue from what is under way rather than
 //! from late completions is what Breakwater (Cho et al., OSDI 2020) argues for.
 //!
-//! What is usual is learnt while nothing is shed and the objective is met: the
+//! Where too little is seen the fleet's counts decide; but where latency is judged, only whoever sees requests wait sheds because of them.
+//!
+//! What is usual is learnt while no more than `share_min` is shed and the objective is met: the
 //! latency, and what is under way without being in a queue (streams), which is
 //! left out of `q`: all less `s` times the latency, Little's law again.
 //!
@@ -87,7 +89,7 @@ use core::time::Duration;
 use sloop_model::{Mode, Share, ShedRule, Time};
 
 use super::Shedder;
-use super::evidence::surely_exceeds;
+use super::evidence::{fleet_max, surely_exceeds};
 use super::queue::{PERIOD_US, Queue, micros, to_i64};
 use super::seen::Seen;
 use super::smooth::Smooth;
@@ -218,7 +220,7 @@ impl Law {
             (Standing::Met, _) => {
                 if self.is_met_for_long(rule) {
                     self.trial.met(now);
-                    if level == 0 {
+                    if self.level <= rule.limits().share_min {
                         self.queue.learn_usual(seen);
                     }
                 }
@@ -259,8 +261,15 @@ impl Law {
     fn may_be_a_queue(&self, strain: Strain, rule: &ShedRule, seen: &Seen, now: Time) -> bool {
         // Where latency is not judged, failures are all that is known.
         let is_sure = rule.slow().is_none()
-            || strain == Strain::Slowness && surely_exceeds(seen.slow, seen.judged, Share::HALF);
-        is_sure || self.trial.is_about(strain, now) || self.queue.holds_up_the_prompt(rule, seen)
+            || match strain {
+                Strain::Slowness => surely_exceeds(seen.slow, seen.judged, Share::HALF),
+                // Too few to be sure by, but the fleet is.
+                Strain::Fleet => seen.judged < 2 * seen.slow,
+                Strain::Failures | Strain::InFlight => false,
+            };
+        // That others wait is no reason to go on here.
+        let is_tried = strain != Strain::Fleet && self.trial.is_about(strain, now);
+        is_sure || is_tried || self.queue.holds_up_the_prompt(rule, seen)
     }
 
     /// Whether the objective is met not only now and then: at its edge, chance says met and missed by turns.
@@ -299,13 +308,14 @@ impl Law {
             return Standing::Unknown;
         };
         let bad = fleet.requests.saturating_sub(fleet.good);
-        match fleet_max(rule) {
-            Some(max) if surely_exceeds(bad, fleet.requests, max) => {
-                Standing::Missed(Strain::Fleet)
-            }
-            Some(_) if 0 < fleet.requests => Standing::Met,
-            Some(_) | None => Standing::Unknown,
+        let Some(max) = fleet_max(rule).filter(|_| 0 < fleet.requests) else {
+            return Standing::Unknown;
+        };
+        let is_missed = surely_exceeds(bad, fleet.requests, max);
+        if is_missed && self.may_be_a_queue(Strain::Fleet, rule, seen, now) {
+            return Standing::Missed(Strain::Fleet);
         }
+        Standing::Met
     }
 
     /// How strong the strain is. Falls when shedding helps.
@@ -377,13 +387,6 @@ impl Law {
         let next = towards - fall(down, seen);
         next.min(self.queue.level_max(level, rule, seen))
     }
-}
-
-/// The share of the fleet's requests that may be bad. Its good ones met all its objectives: the widest of ours is what to hold it to.
-#[inline(never)]
-fn fleet_max(rule: &ShedRule) -> Option<Share> {
-    let slow = rule.slow().map(|(max, _)| max);
-    slow.max(rule.limits().failed_max)
 }
 
 /// Half of the way: a reading that is off by noise is believed by half.

@@ -50,7 +50,7 @@ pub(super) struct Queue {
     latency_us: Smooth,
     /// Under way, but not in any queue: streams, and what nobody tells the end of. In 256ths.
     lasting: u64,
-    /// The latency while nothing is shed and all is well, in 256ths of a microsecond.
+    /// The latency while no more than must be is shed and all is well, in 256ths of a microsecond.
     usual_us: u64,
     /// Steps in which that was learnt.
     learnt: u32,
@@ -61,12 +61,14 @@ pub(super) struct Queue {
 impl Queue {
     pub(super) fn learn(&mut self, seen: &Seen, level: Share) {
         let micros = micros(seen.elapsed).max(1);
-        let per_period = |count: u64| count.saturating_mul(PERIOD_US) / micros;
-        self.wanted.learn(per_period(Self::wanted(seen, level)));
-        self.good.learn(per_period(seen.good));
-        self.served.learn(per_period(seen.served));
-        self.judged.learn(per_period(seen.judged));
-        self.timed.learn(per_period(seen.timed));
+        // A service that is asked seldom serves less than one per period.
+        let per_period = |count: u64| count.saturating_mul(PERIOD_US * Smooth::ONE) / micros;
+        let wanted = Self::wanted(seen, level);
+        self.wanted.learn_scaled(per_period(wanted));
+        self.good.learn_scaled(per_period(seen.good));
+        self.served.learn_scaled(per_period(seen.served));
+        self.judged.learn_scaled(per_period(seen.judged));
+        self.timed.learn_scaled(per_period(seen.timed));
         if let Some(latency) = seen.latency_us.checked_div(seen.timed) {
             self.latency_us.learn(latency);
         }
@@ -99,7 +101,7 @@ impl Queue {
         }
     }
 
-    /// Learns, while nothing is shed and all is well, what is usual: the latency, and how many are under way
+    /// Learns, while no more than must be is shed and all is well, what is usual: the latency, and how many are under way
     /// beyond those that Little's law explains.
     pub(super) fn learn_usual(&mut self, seen: &Seen) {
         let per_period = self
@@ -264,6 +266,24 @@ mod tests {
             queue.learn_usual(&seen);
         }
         queue.usual_us / Smooth::ONE / 1_000
+    }
+
+    #[test]
+    fn what_is_served_seldom_is_no_whole_number_per_period() {
+        let mut queue = Queue::default();
+        let seen = Seen {
+            served: 15,
+            in_flight: 3,
+            elapsed: Duration::from_secs(1),
+            ..Seen::default()
+        };
+        queue.learn(&seen, Share::NONE);
+        assert_eq!(queue.served.scaled(), 384, "one and a half");
+        assert_eq!(queue.wait(&seen), Duration::from_millis(200));
+        let nine = Seen { served: 9, ..seen };
+        let mut queue = Queue::default();
+        queue.learn(&nine, Share::NONE);
+        assert!(queue.wait(&nine) < Duration::from_millis(340));
     }
 
     #[test]

@@ -17,9 +17,14 @@ impl Smooth {
     const MAX: u64 = 1 << 32;
 
     /// Adds a value.
-    #[inline(never)]
     pub(super) fn learn(&mut self, value: u64) {
-        let value = value.min(Self::MAX) * Self::ONE;
+        self.learn_scaled(value.min(Self::MAX) * Self::ONE);
+    }
+
+    /// Adds a value in 256ths.
+    #[inline(never)]
+    pub(super) fn learn_scaled(&mut self, value: u64) {
+        let value = value.min(Self::MAX * Self::ONE);
         self.scaled = Some(match self.scaled {
             None => value,
             Some(before) => before - before / 4 + value / 4,

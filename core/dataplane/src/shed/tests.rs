@@ -187,6 +187,19 @@ fn what_fails_while_the_rest_is_as_quick_as_ever_is_no_reason_to_shed() {
     assert!(0 < bench.most_fail(4_000, 5_000, QUICK));
 }
 
+/// As before, whatever is shed anyway: what is usual is learnt all the same.
+#[test]
+fn what_is_shed_whatever_is_measured_does_not_make_a_queue_of_what_is_usual() {
+    let mut bench = Bench::new(ShedLimits {
+        share_min: share(100),
+        ..LIMITS()
+    });
+    let usual = SLOW * 6 / 10;
+    bench.all(0, 40_000, Outcome::Success, usual);
+    bench.most_fail(40_000, 45_000, usual);
+    assert_eq!(bench.shedder.level(), share(100));
+}
+
 /// All is late although no more may be shed, for longer than any queue needs to be drained.
 #[test]
 fn who_sheds_all_that_may_be_in_vain_leaves_it_to_a_breaker() {
@@ -494,20 +507,30 @@ fn an_idle_scope_forgets() {
     assert_eq!(bench.shedder.level(), Share::NONE);
 }
 
+/// Says nothing about latency.
+fn failures_alone() -> ShedLimits {
+    ShedLimits {
+        slow_us: None,
+        slow_max: None,
+        ..LIMITS()
+    }
+}
+
 /// Five requests a second say nothing by themselves.
-fn seldom(bench: &mut Bench, seconds: u64, reading: Option<FleetReading>) -> Share {
-    for step in 0..seconds * 5 {
+fn seldom(latency: Duration, reading: Option<FleetReading>, limits: ShedLimits) -> Share {
+    let mut bench = Bench::new(limits);
+    for step in 0..50 {
         if step % 5 == 0 {
             bench.shedder.learn_fleet(reading, at(step * 200));
         }
-        bench.all(step * 200, step * 200 + 1, Outcome::ServerError, FAST);
+        bench.all(step * 200, step * 200 + 1, Outcome::Success, latency);
     }
     bench.shedder.level()
 }
 
 #[test]
 fn what_is_not_known_of_the_fleet_is_no_reason_to_shed() {
-    assert_eq!(seldom(&mut Bench::new(LIMITS()), 10, None), Share::NONE);
+    assert_eq!(seldom(SLOW, None, LIMITS()), Share::NONE);
 }
 
 #[test]
@@ -518,18 +541,21 @@ fn the_fleet_speaks_for_those_that_see_too_little() {
             good,
         })
     };
-    assert_eq!(
-        seldom(&mut Bench::new(LIMITS()), 10, reading(950)),
-        Share::NONE
-    );
-    let level = seldom(&mut Bench::new(LIMITS()), 10, reading(500));
-    // One step for each reading, not for each period.
-    assert!((share(1_000)..=share(2_200)).contains(&level), "{level:?}");
+    assert_eq!(seldom(SLOW, reading(950), LIMITS()), Share::NONE);
+    for (latency, limits) in [(SLOW, LIMITS()), (QUICK, failures_alone())] {
+        let level = seldom(latency, reading(500), limits);
+        // One step for each reading, not for each period.
+        assert!((share(1_000)..=share(2_200)).contains(&level), "{level:?}");
+    }
+    // Whatever the others have: where nothing waits, nothing is shed.
+    for quick in [QUICK, FAST / 4] {
+        assert_eq!(seldom(quick, reading(550), LIMITS()), Share::NONE);
+    }
 }
 
 #[test]
 fn what_was_known_of_the_fleet_holds_until_it_is_old() {
-    let mut bench = Bench::new(LIMITS());
+    let mut bench = Bench::new(failures_alone());
     let bad = FleetReading {
         requests: 1_000,
         good: 0,
@@ -547,7 +573,7 @@ fn what_was_known_of_the_fleet_holds_until_it_is_old() {
 
 #[test]
 fn a_reading_of_the_fleet_grows_old() {
-    let mut bench = Bench::new(LIMITS());
+    let mut bench = Bench::new(failures_alone());
     let bad = FleetReading {
         requests: 1_000,
         good: 0,
