@@ -90,7 +90,8 @@ impl Series {
         }
     }
 
-    fn note_stored(&mut self, (resolution, number): (Resolution, u64)) {
+    /// Says that a cell is, or will be, in the store, and so does not wait.
+    pub(super) fn note_stored(&mut self, (resolution, number): (Resolution, u64)) {
         let stored = match resolution {
             Resolution::Minute => &mut self.stored.minutes,
             Resolution::Hour => &mut self.stored.hours,

@@ -104,6 +104,22 @@ enum Event {
     Restart,
 }
 
+#[test]
+fn what_the_clock_took_back_over_an_hour_is_there_after_a_restart() {
+    let (mut series, mut stored) = (Series::default(), Stored::new());
+    let hour = 1_000 * (HOUR + 3_600);
+    report(&mut series, (hour + 31_000, hour + 31_500), counts(1, 0));
+    store(&mut series, &mut stored);
+    let now = WallTime::from_millis(hour - 1);
+    series.rewind(now);
+    store(&mut series, &mut stored);
+    let mut again = restored(stored.values().cloned());
+    again.rewind(now);
+    let day = WallTime::from_millis(now.as_millis() - 86_400_000);
+    assert_eq!(again.since(now, day), series.since(now, day));
+    assert!(again.since(now, day).is_some());
+}
+
 fn event() -> impl Strategy<Value = Event> {
     prop_oneof![
         3 => (0u64..40_000).prop_map(Event::Wait),
