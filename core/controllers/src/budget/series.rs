@@ -311,7 +311,6 @@ impl Series {
             if !gone.is_empty() {
                 self.changed.insert((resolution, number));
                 self.changed.extend(gone.map(|number| (resolution, number)));
-                // What is taken back is stored as empty, and lies ahead: after a restart nothing would look for what waits here.
                 self.note_stored((resolution, number));
             }
         }

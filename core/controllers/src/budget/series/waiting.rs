@@ -90,7 +90,8 @@ impl Series {
         }
     }
 
-    /// Says that a cell is, or will be, in the store, and so does not wait.
+    /// Says that a cell is, or will be, in the store, and so does not wait. So is the newest one after the clock stepped back: what was
+    /// taken back is stored as empty, and lies ahead, so after a restart nothing would look for what waits before it.
     pub(super) fn note_stored(&mut self, (resolution, number): (Resolution, u64)) {
         let stored = match resolution {
             Resolution::Minute => &mut self.stored.minutes,
