@@ -86,6 +86,8 @@ pub struct Engine {
     documents: Documents,
     bodies: BTreeMap<IntentId, (&'static str, String)>,
     step: Step,
+    /// How many there were: what depends on policies alone is found once for each.
+    steps: u64,
     /// What people see of the SLOs after `step`: worked out when somebody looks.
     slos: OnceCell<Arc<[SloStatus]>>,
     events: History<Event>,
@@ -237,6 +239,7 @@ impl Engine {
         self.record(|| Input::Step(now));
         self.world.begin_step(now);
         self.step = self.controllers.step(&mut self.world);
+        self.steps += 1;
         self.slos.take();
         // Worked out when the first decision is new: in most steps none is.
         let about = OnceCell::new();
@@ -355,12 +358,12 @@ impl Engine {
         self.denials.add(&report.group, &report.denials);
         journeys::observe(&mut self.journeys, report, now);
         for (counts, details) in report.scopes.iter().zip(&report.details) {
-            let judged = fleet_objective(&counts.scope, &self.step.policies);
+            let judged = || fleet_objective(&counts.scope, &self.step.policies).cloned();
             if let Some(recent) = self.recent.get_mut(&counts.scope) {
-                recent.add(counts, judged, details, now);
+                recent.take(counts, (self.steps, judged), details, now);
             } else if self.recent.len() < RECENT_MAX && self.world.totals(&counts.scope).is_some() {
                 let recent = self.recent.entry(counts.scope.clone()).or_default();
-                recent.add(counts, judged, details, now);
+                recent.take(counts, (self.steps, judged), details, now);
             }
         }
     }

@@ -53,11 +53,26 @@ pub struct Recent {
     pub(super) effected: Effected,
     /// When the newest report about it came.
     pub reported: WallTime,
+    /// The objective that readings are of, by the policies of this step: to find it looks through all of them.
+    judged: (u64, Option<ObjectiveId>),
 }
 
 impl Recent {
-    /// Takes in what a report said, at the moment when it came. `judged` is the objective that its reading is of.
-    pub fn add(
+    /// Takes in what a report said, at the moment when it came. After so many steps its reading is of the objective that `find` finds.
+    pub fn take(
+        &mut self,
+        counts: &ScopeCounts,
+        (steps, find): (u64, impl FnOnce() -> Option<ObjectiveId>),
+        details: &Details,
+        now: WallTime,
+    ) {
+        let (found_at, known) = core::mem::take(&mut self.judged);
+        let judged = if found_at == steps { known } else { find() };
+        self.add(counts, judged.as_ref(), details, now);
+        self.judged = (steps, judged);
+    }
+
+    fn add(
         &mut self,
         counts: &ScopeCounts,
         judged: Option<&ObjectiveId>,
@@ -305,6 +320,26 @@ mod tests {
         assert_eq!(reading(9_999).requests, 20);
         assert_eq!(reading(10_000).requests, 10);
         assert_eq!(reading(15_000).requests, 0);
+    }
+
+    #[test]
+    fn what_readings_are_of_is_looked_for_once_a_step() {
+        let mut recent = Recent::default();
+        let mut looked = Vec::new();
+        for steps in [0, 1, 1, 1, 2, 2] {
+            let find = || {
+                looked.push(steps);
+                Some(id(0))
+            };
+            recent.take(&counts(10, &[1], &[]), (steps, find), &NONE, NOW);
+        }
+        assert_eq!(
+            looked,
+            [1, 2],
+            "before the first step there are no policies"
+        );
+        let reading = recent.reading(Duration::from_secs(1), NOW);
+        assert_eq!((reading.requests, reading.good), (60, 55));
     }
 
     #[test]

@@ -93,6 +93,7 @@ impl Engine {
             documents: Documents::default(),
             bodies: std::collections::BTreeMap::new(),
             step: Step::default(),
+            steps: 0,
             slos: std::cell::OnceCell::new(),
             events: History::of(EVENTS_MAX),
             decisions: Decisions::restored(read(store, DECISION)?, read(store, STANDING)?),
