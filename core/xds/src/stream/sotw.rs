@@ -351,11 +351,14 @@ impl TypeState {
 
 impl Standing for TypeState {
     fn is_behind(&self, kind: &Kind, of_type: &TypeSnapshot) -> bool {
+        // What is under way it may take, wanted or not: it may want it again by then.
+        if self.in_flight.is_some() {
+            return true;
+        }
         if self.subscription.is_empty() {
             return false;
         }
-        self.in_flight.is_some()
-            || self.refuses_all
+        self.refuses_all
             || (kind.is_full_set() && !self.has_set)
             || self
                 .wanted(of_type)

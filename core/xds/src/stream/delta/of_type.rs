@@ -234,11 +234,14 @@ fn is_awaited(sent: &Sent) -> bool {
 
 impl Standing for TypeState {
     fn is_behind(&self, _: &Kind, of_type: &TypeSnapshot) -> bool {
+        // What is under way it may take, wanted or not: it may want it again by then.
+        if self.in_flight.as_deref().is_some_and(is_awaited) {
+            return true;
+        }
         if self.subscription.is_empty() {
             return false;
         }
-        self.in_flight.as_deref().is_some_and(is_awaited)
-            || self.refuses_all
+        self.refuses_all
             || self.owes_answer
             || self
                 .wanted(of_type)

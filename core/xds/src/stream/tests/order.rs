@@ -155,6 +155,30 @@ fn a_cluster_outlives_its_routes_in_both_variants() {
     a_cluster_outlives_its_routes::<DeltaClient>("-b");
 }
 
+/// The client lets go of all routes while they are on their way: it may want them again before they arrive.
+fn a_cluster_outlives_routes_on_their_way<C: Asks + Default>(made: &str, gone: &str) {
+    let mut client = C::asks_for_all();
+    let before = snapshot("cds=a:1; lds=l:1; rds=r:a s:a");
+    for (nonce, short) in [("1", "cds"), ("2", "lds")] {
+        assert!(client.hears(&before).starts_with(nonce), "{short}");
+        client.acknowledge(short, nonce);
+    }
+    assert_eq!(client.hears(&before), "3: r s");
+    client.change_routes("-r -s", "");
+    let now = snapshot("cds=b:1; lds=l:1; rds=r:b s:b");
+    assert_eq!(client.hears(&now), format!("4: {made}"));
+    client.acknowledge("cds", "4");
+    assert_eq!(client.hears(&now), "", "the routes may lead to a");
+    assert!(client.answer_wanting("", ("rds", "3"), None).is_some());
+    assert_eq!(client.hears(&now), format!("5: {gone}"));
+}
+
+#[test]
+fn a_cluster_outlives_routes_on_their_way_in_both_variants() {
+    a_cluster_outlives_routes_on_their_way::<SotwClient>("a b", "b");
+    a_cluster_outlives_routes_on_their_way::<DeltaClient>("b", "-a");
+}
+
 fn a_cluster_outlives_its_listener<C: Asks + Default>(left: &str, gone: &str) {
     let mut client: C = settled(&snapshot("cds=a:1 b:1; lds=l:1 m:b; rds=r:a"));
     let now = snapshot("cds=a:1; lds=l:1; rds=r:a");
