@@ -12,6 +12,7 @@ use crate::{artifact, setup, wasm, workspace};
 ///
 /// The system tests find what they start in the environment: `ENVOY`, `SLOOP`
 /// (the program `sloop`) and `SLOOP_MODULE`, and `PROMTOOL` and `PROMETHEUS` where there are any.
+/// The cases of random tests begin with a [`seed`].
 ///
 /// # Errors
 ///
@@ -34,7 +35,33 @@ pub(crate) fn run(arguments: &[OsString]) -> Result<()> {
         .envs(prometheus)
         .env("SLOOP_MODULE", module)
         .env("SLOOP", sloop);
+    if let Some(seed) = seed() {
+        say(
+            "seed",
+            &format!("{SEED}={seed}: the random cases of this commit"),
+        );
+        tests.env(SEED, seed.to_string());
+    }
     run::become_(&mut tests)
+}
+
+/// By which the cases of random tests are chosen: others than those of this commit, if a person sets it.
+const SEED: &str = "PROPTEST_RNG_SEED";
+
+/// A seed that is equal wherever the same content is tested, and another one for the next commit: what is green on one machine is
+/// not red on the next by chance, and still each commit tries new cases. `None` where a person gave one, or outside a git clone.
+fn seed() -> Option<u64> {
+    if std::env::var_os(SEED).is_some() {
+        return None;
+    }
+    let mut tree = Command::new("git");
+    tree.current_dir(workspace::root());
+    of_tree(&run::read(tree.args(["rev-parse", "HEAD^{tree}"])).ok()?)
+}
+
+/// The first 64 bits of the hash of a tree.
+fn of_tree(hash: &str) -> Option<u64> {
+    u64::from_str_radix(hash.get(..16)?, 16).ok()
 }
 
 /// Compiles the tests and the program `sloop` in one go: building the program by
@@ -57,4 +84,18 @@ fn cargo_test() -> Command {
         workspace::TEST_FEATURES,
     ]);
     command
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_seed_is_the_beginning_of_a_hash() {
+        let hash = "00000000000000ff4b825dc642cb6eb9a060e54b\n";
+        assert_eq!(of_tree(hash), Some(255));
+        for no_hash in ["", "HEAD^{tree}", "fatal: not a git repository"] {
+            assert_eq!(of_tree(no_hash), None, "{no_hash}");
+        }
+    }
 }
