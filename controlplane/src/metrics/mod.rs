@@ -28,15 +28,21 @@ use std::time::Duration;
 use opentelemetry::metrics::{Meter, MeterProvider as _};
 use opentelemetry_otlp::{ExporterBuildError, MetricExporter, WithExportConfig as _};
 use opentelemetry_sdk::Resource;
-use opentelemetry_sdk::metrics::{Instrument, PeriodicReader, SdkMeterProvider, Stream};
+use opentelemetry_sdk::metrics::{
+    Instrument, InstrumentKind, PeriodicReader, SdkMeterProvider, Stream,
+};
 use prometheus::{Registry, TextEncoder};
 
 /// Begins every name, so that our metrics are found among others. Prometheus writes `_` for the dots.
 const PREFIX: &str = "sloop.controlplane.";
 
-/// Sets of labels that one metric may have; the library's own limit of 2,000 would do for two hundred SLOs.
-/// Twenty thousand objectives with eleven windows each have fewer.
-const SERIES_MAX: usize = 250_000;
+/// Sets of labels that a metric of objectives, scopes or groups may have: twenty thousand objectives with five pairs of windows each
+/// have fewer.
+const SERIES_MAX: usize = 110_000;
+/// The same of burn rates, of which there are eleven for each objective.
+const BURN_RATES_MAX: usize = 250_000;
+/// The same of what the components count themselves, by a word or two.
+const WORDS_MAX: usize = 1_000;
 
 /// How long to wait for a collector: the process must end within two seconds, also while one hangs.
 const OTLP_PATIENCE: Duration = Duration::from_secs(1);
@@ -132,9 +138,24 @@ impl Telemetry {
 fn named(instrument: &Instrument) -> Option<Stream> {
     Stream::builder()
         .with_name(format!("{PREFIX}{}", instrument.name()))
-        .with_cardinality_limit(SERIES_MAX)
+        .with_cardinality_limit(series_max(instrument))
         .build()
         .ok()
+}
+
+/// How many sets of labels a metric may have; more are one, `otel_metric_overflow`. The library sets room aside for as many at once, of
+/// which the few that there are take a page each: so no metric may have many more than it needs.
+fn series_max(instrument: &Instrument) -> usize {
+    match instrument.kind() {
+        _ if instrument.name() == observed::BURN_RATE => BURN_RATES_MAX,
+        InstrumentKind::ObservableCounter
+        | InstrumentKind::ObservableUpDownCounter
+        | InstrumentKind::ObservableGauge => SERIES_MAX,
+        InstrumentKind::Counter
+        | InstrumentKind::UpDownCounter
+        | InstrumentKind::Histogram
+        | InstrumentKind::Gauge => WORDS_MAX,
+    }
 }
 
 fn reader(otlp: &OtlpSettings) -> Result<PeriodicReader<MetricExporter>, TelemetryError> {

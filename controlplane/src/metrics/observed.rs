@@ -12,6 +12,9 @@ use tokio::sync::watch;
 use crate::engine::Shown;
 use crate::labels::sanitized;
 
+/// What has a series for each window of each objective.
+pub(super) const BURN_RATE: &str = "slo_burn_rate";
+
 /// Shows how each SLO stands. An SLO that is withdrawn is not shown any more.
 pub fn observe_slos(meter: &Meter, shown: &watch::Receiver<Shown>) {
     type Observer<'a> = &'a dyn AsyncInstrument<f64>;
@@ -39,7 +42,7 @@ pub fn observe_slos(meter: &Meter, shown: &watch::Receiver<Shown>) {
             budget_left,
         ),
         (
-            "slo_burn_rate",
+            BURN_RATE,
             "How fast the error budget is spent: 1 is exactly as fast as allowed.",
             burn,
         ),
