@@ -25,7 +25,7 @@ use std::collections::BTreeMap;
 use sloop_model::{BreakerMode, BreakerRule, FilterConfig, Policy, Rule, Scope, Trip, WallTime};
 
 use crate::by_scope::ByScope;
-use crate::circuit_break::{is_as_strict, stricter};
+use crate::circuit_break::{is_as_strict, is_as_strict_to_failures, stricter};
 use crate::{CircuitBreak, Controller, Decided, LoadShed};
 use deadlines::{Deadlines, WantedDeadline};
 use retries::{Retries, WantedRetries};
@@ -74,6 +74,8 @@ struct Merging {
 struct Order {
     trip: Trip,
     given_for: Option<(BreakerMode, BreakerRule)>,
+    /// Whether it was given because too many failed, however slow the others were: what a document declares judges outcomes.
+    is_for_failures: bool,
 }
 
 /// The breakers that are wanted, as documents declare them and as SLOs imply them.
@@ -149,8 +151,7 @@ impl Merging {
                 list.push((scope.clone(), wanted));
             }
             Rule::Trip(trip) => {
-                let given_for = breaker_on(decided, scope);
-                let order = Order::new(*trip, given_for);
+                let order = Order::of(decided, scope, *trip);
                 self.trips.entry(scope.clone()).or_default().push(order);
             }
         }
@@ -273,8 +274,12 @@ const fn weight(mode: BreakerMode) -> u8 {
 }
 
 impl Order {
-    const fn new(trip: Trip, given_for: Option<(BreakerMode, BreakerRule)>) -> Self {
-        Self { trip, given_for }
+    fn of(decided: &Decided, scope: &Scope, trip: Trip) -> Self {
+        Self {
+            trip,
+            given_for: breaker_on(decided, scope),
+            is_for_failures: decided.kind == CircuitBreak::KIND,
+        }
     }
 
     /// Whether it means something to a breaker in mode `guarding`.
@@ -293,6 +298,10 @@ impl Order {
     /// Whether the breaker that a document declares, if one does, would open by what the order was given for. What is laxer than
     /// an SLO implies is so on purpose.
     fn is_right_for(&self, explicit: Option<BreakerRule>) -> bool {
+        let is_as_strict = match self.is_for_failures {
+            true => is_as_strict_to_failures,
+            false => is_as_strict,
+        };
         explicit.is_none_or(|explicit| {
             self.given_for
                 .is_some_and(|(_, limits)| is_as_strict(explicit, limits))

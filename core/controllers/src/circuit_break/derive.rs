@@ -196,11 +196,20 @@ pub(crate) fn stricter(one: BreakerRule, other: BreakerRule) -> BreakerRule {
     BreakerRule::try_from(limits).unwrap_or(one)
 }
 
-/// Whether what surely is too much for `other` is too much for `rule`, too: then an order that `other` gave is right for `rule`.
-pub(crate) fn is_as_strict(rule: BreakerRule, other: BreakerRule) -> bool {
+/// Whether what surely fails too often for `other` does for `rule`, too.
+pub(crate) fn is_as_strict_to_failures(rule: BreakerRule, other: BreakerRule) -> bool {
     let (rule, other) = (rule.limits(), other.limits());
     let judge = rule.manner.judge;
-    let is_slow_to_both = match (
+    judge.and(other.manner.judge) == judge && rule.failed_max <= other.failed_max
+}
+
+/// Whether what surely is too much for `other` is too much for `rule`, too: then an order that `other` gave is right for `rule`.
+pub(crate) fn is_as_strict(rule: BreakerRule, other: BreakerRule) -> bool {
+    if !is_as_strict_to_failures(rule, other) {
+        return false;
+    }
+    let (rule, other) = (rule.limits(), other.limits());
+    match (
         rule.slow_us.zip(rule.slow_max),
         other.slow_us.zip(other.slow_max),
     ) {
@@ -209,8 +218,7 @@ pub(crate) fn is_as_strict(rule: BreakerRule, other: BreakerRule) -> bool {
         (Some((slow_us, level)), Some((other_us, other_level))) => {
             slow_us <= other_us && level <= other_level
         }
-    };
-    judge.and(other.manner.judge) == judge && rule.failed_max <= other.failed_max && is_slow_to_both
+    }
 }
 
 /// The smaller of what is given.

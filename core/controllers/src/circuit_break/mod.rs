@@ -22,7 +22,7 @@ mod watch;
 pub(crate) use deadline::deadline_status;
 #[cfg(test)]
 pub(crate) use derive::limits as derived_limits;
-pub(crate) use derive::{guards, is_as_strict, stricter, trip_status};
+pub(crate) use derive::{guards, is_as_strict, is_as_strict_to_failures, stricter, trip_status};
 pub use implied::implied_breaker;
 pub use intent::CircuitBreakerIntent;
 pub use orders::Orders;

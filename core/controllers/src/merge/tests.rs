@@ -248,6 +248,32 @@ fn what_bears_more_than_slos_imply_is_not_opened_by_their_orders() {
     assert!(policies.contains(&own[1]), "by its own: {policies:?}");
 }
 
+/// Of two documents on a scope one knows more of failures and one of what is slow.
+#[test]
+fn what_a_document_orders_because_of_failures_holds_however_slow_another_lets_requests_be() {
+    let declares = |failed_max: u16, slow_ms: u64, slow_max: u16| {
+        let share = |hundredths| Some(Share::try_from(hundredths).unwrap());
+        let limits = BreakerLimits {
+            failed_max: share(failed_max).unwrap(),
+            slow_us: Some(slow_ms * 1_000),
+            slow_max: share(slow_max),
+            ..*limits(0.999).limits()
+        };
+        Policy {
+            scope: scope("a"),
+            rule: Rule::Break {
+                mode: BreakerMode::Enforce,
+                limits: limits.try_into().unwrap(),
+                expires_at_ms: WallTime::from_millis(9),
+            },
+        }
+    };
+    let (failures, slowness) = (declares(2_000, 1_000, 5_000), declares(6_000, 100, 9_000));
+    let orders = [failures, trips("a", 7)];
+    let of_failures = merged(&[decided(EXPLICIT, &orders), decided(EXPLICIT, &[slowness])]);
+    assert!(of_failures.contains(&orders[1]), "{of_failures:?}");
+}
+
 #[test]
 fn what_judges_otherwise_is_opened_by_its_own_orders_alone() {
     let [plain, asking] = [Judge::Outcomes, Judge::Objectives].map(|judge| {
