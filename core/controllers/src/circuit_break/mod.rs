@@ -107,7 +107,7 @@ impl Controller for DerivedBreak {
         let mut decision =
             retry::with_retry_budgets(decision, (intent, &derived), mode, world.now());
         memory.derived = derived;
-        if mode == Mode::Enforce && memory.ends_at(world.now()).is_some() {
+        if mode == Mode::Enforce && memory.are_told(world) {
             let slo = intent.name.clone();
             decision.signals.push(Signal::Ordered { slo });
         }
@@ -310,6 +310,9 @@ impl<'a> Guard<'a> {
             let given = self.world.order_to(scope);
             match self.orders.open(scope, given, self.world.now()) {
                 Opened::Ordered => "all breakers are ordered to open",
+                Opened::InForce if self.orders.is_kept_back(scope, self.world) => {
+                    "an order to open would reach no breaker: the one declared there bears more, or does not act"
+                }
                 Opened::InForce => "the order to open is in force",
                 Opened::Full => "no order, as there are as many as a filter can have",
             }

@@ -23,7 +23,7 @@ use sloop_model::{Scope, Share, Trip, WallTime};
 use super::derived::AllDerived;
 use super::watch::Watches;
 use crate::budget::{Fleet, surely_above, surely_below};
-use crate::{Counts, lease};
+use crate::{Counts, World, lease};
 
 /// The orders of one intent, at most one per scope, and what it watches.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -214,6 +214,34 @@ impl Orders {
             .filter(|until| now < *until)
             .min()
     }
+
+    /// Whether an order holds that breakers were told in the last step, or that they may have been told where there was none.
+    pub(crate) fn are_told(&self, world: &World) -> bool {
+        let now = world.now();
+        let mut in_force = self
+            .orders
+            .iter()
+            .filter(|order| is_in_force(order.trip, now));
+        in_force.any(|order| !world.are_orders_known() || is_told(&order.scope, world))
+    }
+
+    /// Whether an order of an earlier step holds for `scope`, and no breaker was told any.
+    pub(crate) fn is_kept_back(&self, scope: &Scope, world: &World) -> bool {
+        let now = world.now();
+        let is_earlier = |order: &Order| {
+            let lasts = Duration::from_millis(order.lasts_ms);
+            order.scope == *scope
+                && is_in_force(order.trip, now)
+                && order.trip.until_ms < now.after(lasts)
+        };
+        world.are_orders_known() && !is_told(scope, world) && self.orders.iter().any(is_earlier)
+    }
+}
+
+/// Whether the breakers of `scope` were told in the last step to open, by an order that holds.
+fn is_told(scope: &Scope, world: &World) -> bool {
+    let given = world.order_to(scope);
+    given.is_some_and(|trip| is_in_force(trip, world.now()))
 }
 
 /// Not when it ends later than any order may: then the clock stepped back.

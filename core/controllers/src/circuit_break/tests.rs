@@ -691,3 +691,79 @@ fn an_order_is_said_as_long_as_it_holds_where_breakers_obey() {
     assert_eq!(said(SloMode::Shadow), [0; 0]);
     assert_eq!(said(SloMode::Monitored), [0; 0]);
 }
+
+/// Five seconds in health, then three in which more than half fails, with a breaker declared that opens above so much.
+fn told_of_an_outage(declared: Option<u16>) -> Vec<(bool, bool, String)> {
+    let mut controllers = Controllers::with_all();
+    let mut put = |id: &str, kind: &str, body: String| {
+        controllers.put(&IntentId(id.into()), kind, &body).unwrap();
+    };
+    let intent = slo(SloMode::Actionable, 0.999);
+    put(
+        "SLO/pay",
+        Slo::KIND,
+        serde_json::to_string(&intent).unwrap(),
+    );
+    if let Some(failed_max) = declared {
+        let limits = sloop_model::BreakerLimits {
+            failed_max: Share::try_from(failed_max).unwrap(),
+            ..*derived_limits(Target::parse(0.999).unwrap(), None)
+                .unwrap()
+                .limits()
+        };
+        let breaker = CircuitBreakerIntent {
+            name: "pay".to_owned(),
+            service: scope().service,
+            route: RouteSelector::Any,
+            side: Side::Server,
+            mode: BreakerMode::Enforce,
+            limits: limits.try_into().unwrap(),
+            expires_at: None,
+        };
+        put(
+            "CircuitBreaker/pay",
+            CircuitBreak::KIND,
+            serde_json::to_string(&breaker).unwrap(),
+        );
+    }
+    let mut world = World::default();
+    let step = |second: u64| {
+        world.begin_step(at(second));
+        let bad = if 5 < second { 60 } else { 0 };
+        world.observe(saw("a", second, (100, bad)));
+        world.observe(saw("b", second, (100, bad)));
+        let step = controllers.step(&mut world);
+        let decided = step
+            .decisions
+            .iter()
+            .find(|it| it.kind == DerivedBreak::KIND && it.stage == Stage::Protect);
+        let decision = &decided.unwrap().decision;
+        let is_said = decision
+            .signals
+            .iter()
+            .any(|it| matches!(it, Signal::Ordered { .. }));
+        let is_told = step
+            .policies
+            .iter()
+            .any(|it| matches!(it.rule, Rule::Trip(_)));
+        (is_told, is_said, decision.because.clone())
+    };
+    (1..=8).map(step).skip(5).collect()
+}
+
+#[test]
+fn who_hears_of_orders_hears_of_those_that_reach_breakers() {
+    for declared in [None, Some(5_000)] {
+        let told = told_of_an_outage(declared);
+        let (is_told, is_said, because) = told.last().unwrap();
+        assert!(is_told & is_said, "{told:?}");
+        assert!(because.contains("is in force"), "{because}");
+    }
+    let told = told_of_an_outage(Some(9_000));
+    assert!(
+        told.iter().all(|(is_told, is_said, _)| !is_told & !is_said),
+        "{told:?}"
+    );
+    let (.., because) = told.last().unwrap();
+    assert!(because.contains("would reach no breaker"), "{because}");
+}

@@ -72,8 +72,8 @@ pub struct World {
     experiments: Experiments,
     alerts: Alerts,
     changing: BTreeSet<ServiceName>,
-    /// What the breakers of scopes were told in the last step: as many as policies have.
-    orders: BTreeMap<Scope, Trip>,
+    /// What the breakers of scopes were told in the last step, as many as policies have; nothing before the first one.
+    orders: Option<BTreeMap<Scope, Trip>>,
     /// As it was told.
     report_interval: Option<Duration>,
 }

@@ -17,11 +17,16 @@ impl World {
             | Rule::RetryBudget { .. }
             | Rule::Deadline { .. } => None,
         });
-        self.orders = orders.collect();
+        self.orders = Some(orders.collect());
+    }
+
+    /// Whether there was a step, so that it is known what breakers were told.
+    pub(crate) const fn are_orders_known(&self) -> bool {
+        self.orders.is_some()
     }
 
     /// The order to the breakers of `scope` of the last step, also one that ran out.
     pub(crate) fn order_to(&self, scope: &Scope) -> Option<Trip> {
-        self.orders.get(scope).copied()
+        self.orders.as_ref()?.get(scope).copied()
     }
 }
