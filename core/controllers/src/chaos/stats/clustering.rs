@@ -92,8 +92,23 @@ const SCATTER: f64 = 10.0;
 const EFFECT_MAX: f64 = 10.0;
 /// Reports of one second come within so many: intervals are a second, and clocks differ.
 pub(super) const OPEN_MAX: usize = 4;
+/// What is so many seconds ahead of a report was said before the clock stepped back: no report is on its way for longer.
+pub(super) const AHEAD_MAX: u64 = 60;
 /// Below so many clusters a ratio of variances is noise.
 const CLUSTERS_MIN: f64 = 20.0;
+
+/// Takes the second out of which nothing more comes, when a report of the second `newest` has come: the oldest one, or, where the clock
+/// stepped back, the first that was before that.
+pub(super) fn take_over<T>(open: &mut BTreeMap<u64, T>, newest: u64) -> Option<(u64, T)> {
+    if open.len() <= OPEN_MAX {
+        return None;
+    }
+    let ahead = open.range(newest.saturating_add(AHEAD_MAX)..).next();
+    match ahead.map(|(number, _)| *number) {
+        Some(number) => open.remove_entry(&number),
+        None => open.pop_first(),
+    }
+}
 
 impl Clustering {
     /// Takes in the block that the sidecar `node` reported at `at`, and what each caller that is known had in it, by its key.
@@ -104,7 +119,8 @@ impl Clustering {
         node: &str,
         callers: &[(ExperimentKey, Block)],
     ) {
-        let second = self.open.entry(at.as_millis() / 1_000).or_default();
+        let number = at.as_millis() / 1_000;
+        let second = self.open.entry(number).or_default();
         second.take(block);
         let sidecar = (ExperimentKey::of(node), block);
         let over = &mut self.over;
@@ -112,27 +128,28 @@ impl Clustering {
         let of_callers = (&mut over.callers, &mut second.callers, callers);
         for (all, in_second, parts) in [of_sidecar, of_callers] {
             for (key, own) in parts {
-                let number = all.count(key.bits(), *own);
-                let sum = in_second.entry(number).or_default();
+                let place = all.count(key.bits(), *own);
+                let sum = in_second.entry(place).or_default();
                 *sum = sum.plus(*own);
             }
         }
-        self.close_oldest();
+        self.close_oldest(number);
     }
 
     /// Takes in a block of which nobody asks whose it is.
     pub(super) fn take_alone(&mut self, block: Block, at: WallTime) {
         if 0.0 < block.control.total + block.fault.total {
-            let second = self.open.entry(at.as_millis() / 1_000).or_default();
+            let number = at.as_millis() / 1_000;
+            let second = self.open.entry(number).or_default();
             second.take(block);
-            self.close_oldest();
+            self.close_oldest(number);
         }
     }
 
-    /// Takes in the oldest second when nothing more comes of it. What has one arm alone belongs to the next one.
-    fn close_oldest(&mut self) {
-        if OPEN_MAX < self.open.len()
-            && let Some((_, over)) = self.open.pop_first()
+    /// Takes in the oldest second when nothing more comes of it; a report of the second `newest` has come. What has one arm alone
+    /// belongs to the next one.
+    fn close_oldest(&mut self, newest: u64) {
+        if let Some((_, over)) = take_over(&mut self.open, newest)
             && !self.over.take(&over)
             && let Some(mut next) = self.open.first_entry()
         {

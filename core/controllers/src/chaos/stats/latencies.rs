@@ -28,7 +28,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use sloop_model::WallTime;
 
-use super::clustering::{OPEN_MAX, bound, surely};
+use super::clustering::{AHEAD_MAX, bound, surely, take_over};
 use super::quantile::{Quantiles, count};
 
 /// Latencies of an arm: microseconds, and how many requests had them.
@@ -77,16 +77,15 @@ impl Latencies {
         if latencies.is_empty() {
             return;
         }
-        let second = self.open.entry(at.as_millis() / 1_000).or_default();
+        let newest = at.as_millis() / 1_000;
+        let second = self.open.entry(newest).or_default();
         for (us, count) in latencies {
             for all in [&mut *second, &mut self.all] {
                 let sum = all.entry(*us).or_default();
                 *sum = sum.saturating_add(*count);
             }
         }
-        if OPEN_MAX < self.open.len()
-            && let Some((second, over)) = self.open.pop_first()
-        {
+        if let Some((second, over)) = take_over(&mut self.open, newest) {
             self.close(second, over);
         }
     }
@@ -94,10 +93,11 @@ impl Latencies {
     fn close(&mut self, second: u64, over: Histogram) {
         self.seconds.add(&over);
         let (number, spell) = &mut self.spell;
-        // What is late, as that of a sidecar whose clock is behind, joins the spell that goes on.
-        if *number < second / SPELL_SECONDS {
+        let own = second / SPELL_SECONDS;
+        // What is late, as that of a sidecar whose clock is behind, joins the spell that goes on; what comes after the clock stepped back does not.
+        if *number < own || own + AHEAD_MAX / SPELL_SECONDS < *number {
             self.spells.add(spell);
-            *number = second / SPELL_SECONDS;
+            *number = own;
             spell.clear();
         }
         for (us, count) in over {

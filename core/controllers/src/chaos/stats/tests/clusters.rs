@@ -4,6 +4,7 @@ use core::time::Duration;
 
 use sloop_model::WallTime;
 
+use super::super::quantile::level;
 use super::*;
 
 /// A moment in the second with this number.
@@ -143,6 +144,35 @@ fn a_trace_that_meets_many_sidecars_is_seen_in_the_seconds() {
     }
     let found = clustering.effect();
     assert!((6.5..=10.0).contains(&found), "{found}");
+}
+
+/// The clock steps back by ten minutes: what was open is over, and reports of a second are still of one.
+#[test]
+fn seconds_are_whole_after_the_clock_stepped_back() {
+    let seen = |seconds: &mut dyn Iterator<Item = u32>| {
+        let mut draws = Draws(23);
+        let mut clustering = Clustering::default();
+        let mut latencies = Latencies::default();
+        for number in seconds {
+            let block = draws.block(10, 0.1, 0.1);
+            let us = 1 + (20_000.0 * draws.uniform()) as u64;
+            for sidecar in 0..8 {
+                clustering.take(block, second(number), &format!("sidecar-{sidecar}"), &[]);
+                latencies.take(&[(us, 10)], second(number));
+            }
+        }
+        let median = latencies.quantiles(1.0);
+        let median = median.iter().next().unwrap();
+        (clustering.effect(), median.candidates.within(level()))
+    };
+    let (effect, median) = seen(&mut (0..470));
+    let (effect_after, median_after) = seen(&mut (600..650).chain(30..450));
+    assert!((6.5..=10.0).contains(&effect), "{effect}");
+    assert!(
+        (effect_after / effect - 1.0).abs() < 0.05,
+        "{effect_after}, {effect} without"
+    );
+    assert_eq!(median_after, median);
 }
 
 /// Each of sixty callers has a sidecar of its own, and always the same trace: so it is all in one arm, and bad or not.
