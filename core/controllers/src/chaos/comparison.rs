@@ -203,6 +203,11 @@ impl Comparison {
         self.all.evidence.below.is_sure(ALPHA) && !self.is_contaminated()
     }
 
+    /// Requests in both arms.
+    pub(super) const fn in_arms(&self) -> u64 {
+        self.faulted.total.saturating_add(self.control.total)
+    }
+
     /// Bad requests in the arm of the fault.
     pub(super) const fn spent(&self) -> u64 {
         self.faulted.bad()

@@ -56,6 +56,9 @@ pub(super) struct Run {
     /// Requests that the primary objective had counted then.
     #[serde(default)]
     heard_of: u64,
+    /// The same when faults began.
+    #[serde(default)]
+    begun_of: u64,
     comparisons: Vec<Comparison>,
     budgets: Vec<BudgetSpent>,
     /// The scopes that hypotheses are about, in the order of `budgets`.
@@ -95,6 +98,7 @@ impl Run {
             lost: 0,
             heard_at: now,
             heard_of: 0,
+            begun_of: 0,
             comparisons: Vec::new(),
             budgets: Vec::new(),
             scopes: Vec::new(),
@@ -205,6 +209,7 @@ impl Run {
         self.plan = Some(ready.plan);
         self.started_at = Some(now);
         self.hear(world);
+        self.begun_of = self.heard_of;
         self.phase = ExperimentPhase::Running;
         let expected = expected(&ready.plan);
         self.tell(now, format!("faults begin; {expected}"));

@@ -2,8 +2,9 @@
 
 use core::time::Duration;
 
-use sloop_model::WallTime;
+use sloop_model::{FaultRule, WallTime};
 
+use super::super::comparison::Comparison;
 use super::super::intent::ChaosSpec;
 use super::super::status::ExperimentPhase;
 use super::super::targets::meets_all;
@@ -17,6 +18,8 @@ const UNDER_WAY: Duration = Duration::from_secs(1);
 const SILENCE_MIN: Duration = Duration::from_secs(10);
 /// Of all requests in the silence so many are expected in arms: by chance there are none once in 20,000 times (Poisson).
 const ARM_REQUESTS: f64 = 10.0;
+/// Where a fault is for some requests, and none of them was ever in an arm: the share of all that is taken to be meant.
+const MEANT: f64 = 0.1;
 
 /// How long the last reports are waited for: requests under way, and two intervals.
 pub(super) fn drain(world: &World) -> Duration {
@@ -67,16 +70,26 @@ impl Run {
         self.heard_of = self.counted(world);
     }
 
-    /// How many requests are expected in the arms of a fault since they were heard of, by what the primary objective counted.
+    /// How many requests are expected in the arms of a fault since they were heard of, by what the primary objective counted. Of faults
+    /// that are for some requests it is not known of how many: as many as there were before, or [`MEANT`].
     #[expect(clippy::cast_precision_loss, reason = "counts below 2^52")]
     fn expected_in_arms(&self, spec: &ChaosSpec, world: &World) -> f64 {
-        // Of those that are for some requests it is not known of how many.
-        let shares = spec.faults.iter().filter(|fault| meets_all(fault));
-        let shares = shares.map(|fault| fault.share().as_fraction());
-        let requests = self.counted(world).saturating_sub(self.heard_of);
-        shares.reduce(f64::min).map_or(0.0, |share| {
-            requests as f64 * (share + spec.control.as_fraction())
-        })
+        let requests = self.counted(world).saturating_sub(self.heard_of) as f64;
+        let share = |fault: &FaultRule| fault.share().as_fraction() + spec.control.as_fraction();
+        let smallest = |of: &dyn Fn(&&FaultRule) -> bool| {
+            spec.faults.iter().filter(of).map(share).reduce(f64::min)
+        };
+        if let Some(share) = smallest(&|fault| meets_all(fault)) {
+            return requests * share;
+        }
+        let before = self.heard_of.saturating_sub(self.begun_of) as f64;
+        let in_arms = self.comparisons.first().map_or(0, Comparison::in_arms) as f64;
+        let share = if 0.0 < in_arms && 0.0 < before {
+            in_arms / before
+        } else {
+            MEANT * smallest(&|_| true).unwrap_or(0.0)
+        };
+        requests * share
     }
 
     /// Requests that the primary objective counted since the process began.

@@ -69,6 +69,53 @@ fn a_run_ends_when_there_is_traffic_and_nothing_is_in_its_arms() {
     assert!(because.contains(words), "{because}");
 }
 
+/// An experiment with what shop asks alone.
+fn of_one_caller() -> serde_json::Value {
+    let mut experiment = lenient(3_600_000);
+    experiment["faults"][0]["caller"] = json!(["shop"]);
+    experiment
+}
+
+#[test]
+fn a_run_of_some_requests_ends_by_how_many_were_in_its_arms_before() {
+    let mut lab = Lab::of(&[of_one_caller()]).begun();
+    lab.others = 90;
+    for _ in 0..10 {
+        lab.second((1, 0), (1, 0));
+    }
+    // Twenty of 920: ten would be in 460, five seconds, but a push may take ten.
+    let begun = lab.second;
+    while lab.injects() {
+        lab.second((0, 0), (0, 0));
+        assert!(lab.second - begun < 30, "{}", lab.status().because);
+    }
+    assert_eq!(lab.second - begun, 11, "{}", lab.status().because);
+    let mut lab = Lab::of(&[of_one_caller()]).begun();
+    lab.second((1, 0), (1, 0));
+    lab.others = 10;
+    for _ in 0..20 {
+        lab.second((0, 0), (0, 0));
+        assert!(lab.injects(), "{}", lab.status().because);
+    }
+}
+
+/// A fifth is drawn, and shop may ask a tenth.
+#[test]
+fn a_run_of_some_requests_of_which_none_is_ever_in_its_arms_ends() {
+    let mut lab = Lab::of(&[of_one_caller()]);
+    while !lab.injects() {
+        lab.second((0, 0), (0, 0));
+        assert!(lab.second < 90, "{}", lab.status().because);
+    }
+    lab.others = 10;
+    let begun = lab.second;
+    while lab.injects() {
+        lab.second((0, 0), (0, 0));
+        assert!(lab.second - begun < 90, "{}", lab.status().because);
+    }
+    assert!(48 < lab.second - begun, "{}", lab.second - begun);
+}
+
 /// Fifteen seconds, with reports at the end.
 fn interval(lab: &mut Lab, requests: u64) {
     for _ in 1..lab.interval {
