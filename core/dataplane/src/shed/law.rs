@@ -14,9 +14,9 @@
 //! - *Unknown*, when too little was seen here and nothing is known of the fleet:
 //!   the level falls, by [`DOWN`] and as fast as when it is met with next to nothing under way. Not to know is no reason to refuse.
 //!
-//! At level zero nothing happens until an objective is missed: a level of zero
-//! stays zero in every period that is not missed. And because of slowness it
-//! stays zero until surely most requests are slow: a queue makes all of them late,
+//! While no more than `share_min` is shed, nothing happens until an objective is
+//! missed: such a level stays as it is in every period that is not missed. And because
+//! of slowness it does so until surely most requests are slow: a queue makes all of them late,
 //! while one bad host of three, or one kind of requests, leaves the others in
 //! time, and refusing by chance then loses more than there is to save. So with failures, as long as what is served is not late.
 //!
@@ -365,7 +365,7 @@ impl Law {
     fn sink(&mut self, rule: &ShedRule, mode: Mode, seen: &Seen) -> i64 {
         let level = i64::from(u16::from(self.level));
         // In shadow mode what waits is not what would wait.
-        if level == 0 || mode == Mode::Shadow {
+        if self.level <= rule.limits().share_min || mode == Mode::Shadow {
             return level - fall(DOWN, seen);
         }
         let excess = self.queue.excess(rule, seen);

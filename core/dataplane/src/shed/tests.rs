@@ -88,6 +88,21 @@ impl Bench {
         shed
     }
 
+    /// One request at `millis`; that of `took` milliseconds ago ends well.
+    fn under_way(&mut self, millis: u64, took: usize) {
+        let draw = u16::try_from(millis * 7_919 % 10_000).unwrap();
+        if let ShedAdmit::Pass(ticket) = self.shedder.admit(Criticality::Critical, draw, at(millis))
+        {
+            self.waiting.push(ticket);
+        }
+        if took < self.waiting.len() {
+            let ticket = self.waiting.remove(0);
+            let latency = QUICK * u32::try_from(took).unwrap();
+            self.shedder
+                .record(ticket, ending(Outcome::Success, latency, true), at(millis));
+        }
+    }
+
     fn passes(&mut self, class: Criticality, draw: u16, millis: u64) -> bool {
         match self.shedder.admit(class, draw, at(millis)) {
             ShedAdmit::Pass(ticket) => {
@@ -198,6 +213,21 @@ fn what_is_shed_whatever_is_measured_does_not_make_a_queue_of_what_is_usual() {
     bench.all(0, 40_000, Outcome::Success, usual);
     bench.most_fail(40_000, 45_000, usual);
     assert_eq!(bench.shedder.level(), share(100));
+}
+
+/// The same from the first request on, when nothing is known yet of what is usual: here that is more than the aim.
+#[test]
+fn what_is_shed_whatever_is_measured_is_no_more_while_the_objective_is_met() {
+    for min in [0, 1, 100] {
+        let mut bench = Bench::new(ShedLimits {
+            share_min: share(min),
+            ..LIMITS()
+        });
+        for millis in 0..20_000 {
+            bench.under_way(millis, 60);
+            assert_eq!(bench.shedder.level(), share(min), "at {millis} ms");
+        }
+    }
 }
 
 /// All is late although no more may be shed, for longer than any queue needs to be drained.
