@@ -2,6 +2,8 @@
 
 use sloop_model::{Share, ShedRule};
 
+use super::FleetReading;
+
 /// Whether `bad` of `total` is surely a larger share than `limit`: three standard deviations above it.
 ///
 /// The score test of a share, which is the lower end of Wilson's interval
@@ -22,6 +24,13 @@ pub(super) fn surely_exceeds(bad: u64, total: u64, limit: Share) -> bool {
 pub(super) fn fleet_max(rule: &ShedRule) -> Option<Share> {
     let slow = rule.slow().map(|(max, _)| max);
     slow.max(rule.limits().failed_max)
+}
+
+/// Whether the fleet surely misses the objective; nothing when that is not known.
+pub(super) fn fleet_misses(rule: &ShedRule, fleet: Option<FleetReading>) -> Option<bool> {
+    let fleet = fleet.filter(|fleet| 0 < fleet.requests)?;
+    let bad = fleet.requests.saturating_sub(fleet.good);
+    Some(surely_exceeds(bad, fleet.requests, fleet_max(rule)?))
 }
 
 #[cfg(test)]

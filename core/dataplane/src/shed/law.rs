@@ -49,6 +49,7 @@
 //! from late completions is what Breakwater (Cho et al., OSDI 2020) argues for.
 //!
 //! Where too little is seen the fleet's counts decide; but where latency is judged, only whoever sees requests wait sheds because of them.
+//! While nothing ends and more are under way than should wait, the level stays.
 //!
 //! What is usual is learnt while no more than `share_min` is shed and the objective is met: the
 //! latency, and what is under way without being in a queue (streams), which is
@@ -89,10 +90,10 @@ use core::time::Duration;
 use sloop_model::{Mode, Share, ShedRule, Time};
 
 use super::Shedder;
-use super::evidence::{fleet_max, surely_exceeds};
+use super::evidence::{fleet_max, fleet_misses, surely_exceeds};
 use super::queue::{PERIOD_US, Queue, micros, to_i64};
 use super::seen::Seen;
-use super::smooth::Smooth;
+use super::smooth::{Smooth, half_way};
 use super::trial::{Strain, Strength, Trial};
 use super::vain::{Ended, Vain};
 
@@ -114,6 +115,8 @@ enum Standing {
     Unknown,
     Met,
     Missed(Strain),
+    /// By others: what is known here is no reason to shed.
+    MissedElsewhere,
 }
 
 /// The level of shedding, and what it follows from.
@@ -217,8 +220,8 @@ impl Law {
             (Standing::Missed(_), Mode::Shadow) => {
                 half_way(level, self.queue.share_to_relieve(0)).max(level)
             }
-            (Standing::Met, _) => {
-                if self.is_met_for_long(rule) {
+            (Standing::Met | Standing::MissedElsewhere, _) => {
+                if standing == Standing::Met && self.is_met_for_long(rule) {
                     self.trial.met(now);
                     if self.level <= rule.limits().share_min {
                         self.queue.learn_usual(seen);
@@ -304,18 +307,18 @@ impl Law {
             });
             return missed.map_or(Standing::Met, |(_, _, strain)| Standing::Missed(strain));
         }
-        let Some(fleet) = seen.fleet else {
-            return Standing::Unknown;
-        };
-        let bad = fleet.requests.saturating_sub(fleet.good);
-        let Some(max) = fleet_max(rule).filter(|_| 0 < fleet.requests) else {
-            return Standing::Unknown;
-        };
-        let is_missed = surely_exceeds(bad, fleet.requests, max);
-        if is_missed && self.may_be_a_queue(Strain::Fleet, rule, seen, now) {
-            return Standing::Missed(Strain::Fleet);
+        match fleet_misses(rule, seen.fleet) {
+            None => Standing::Unknown,
+            Some(false) => Standing::Met,
+            Some(true) if self.may_be_a_queue(Strain::Fleet, rule, seen, now) => {
+                Standing::Missed(Strain::Fleet)
+            }
+            // More are under way than should wait, and none has ended that says why.
+            Some(true) if seen.judged == 0 && 0 < self.queue.excess(rule, seen) => {
+                Standing::Unknown
+            }
+            Some(true) => Standing::MissedElsewhere,
         }
-        Standing::Met
     }
 
     /// How strong the strain is. Falls when shedding helps.
@@ -387,11 +390,6 @@ impl Law {
         let next = towards - fall(down, seen);
         next.min(self.queue.level_max(level, rule, seen))
     }
-}
-
-/// Half of the way: a reading that is off by noise is believed by half.
-const fn half_way(level: i64, wanted: i64) -> i64 {
-    level + (wanted - level) / 2
 }
 
 /// How far the level falls in the time since the last step, at `per_period`.

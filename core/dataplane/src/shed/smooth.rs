@@ -37,6 +37,11 @@ impl Smooth {
     }
 }
 
+/// Half of the way to what is wanted: a reading that is off by noise is believed by half.
+pub(super) const fn half_way(level: i64, wanted: i64) -> i64 {
+    level + (wanted - level) / 2
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

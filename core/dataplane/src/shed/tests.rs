@@ -583,6 +583,95 @@ fn the_fleet_speaks_for_those_that_see_too_little() {
     }
 }
 
+/// Five requests a second hang, of which one ends in three seconds, late; the fleet misses its objective. How much is shed
+/// after each second.
+fn hanging(seconds: u64, bench: &mut Bench) -> Vec<Share> {
+    let mut levels = Vec::new();
+    for second in 1..=seconds {
+        let reading = FleetReading {
+            requests: 1_000,
+            good: 500,
+        };
+        bench.shedder.learn_fleet(Some(reading), at(second * 1_000));
+        for fifth in 0..5 {
+            let now = at(second * 1_000 + fifth * 200);
+            let draw = u16::try_from(fifth * 1_999).unwrap();
+            if let ShedAdmit::Pass(ticket) = bench.shedder.admit(Criticality::Critical, draw, now) {
+                bench.waiting.push(ticket);
+            }
+        }
+        levels.push(bench.shedder.level());
+        if second % 3 == 0 {
+            let ticket = bench.waiting.remove(0);
+            bench.shedder.record(
+                ticket,
+                ending(Outcome::Success, SLOW, true),
+                at(second * 1_000 + 900),
+            );
+        }
+    }
+    levels
+}
+
+#[test]
+fn a_second_in_which_nothing_ends_meets_nothing_while_the_fleet_misses() {
+    let mut bench = Bench::new(LIMITS());
+    let levels = hanging(18, &mut bench);
+    assert!(levels.is_sorted(), "{levels:?}");
+    assert_eq!(levels.last(), Some(&share(1_000)));
+}
+
+/// Twenty hang beside quick ones, and others say that too many are bad: what hangs is no stream, so it is a queue that holds the
+/// level when nothing else is under way.
+#[test]
+fn what_hangs_while_the_fleet_misses_is_not_taken_for_streams() {
+    let mut bench = Bench::new(LIMITS());
+    let bad = FleetReading {
+        requests: 1_000,
+        good: 500,
+    };
+    for millis in 0..20 {
+        bench.under_way(millis, usize::MAX);
+    }
+    for second in 1..200 {
+        let now = second * 1_000;
+        bench.shedder.learn_fleet(Some(bad), at(now));
+        assert_eq!(bench.all(now, now + 1, Outcome::Success, QUICK), 0);
+    }
+    assert_eq!(bench.shedder.level(), Share::NONE);
+    for second in 200..215 {
+        let now = second * 1_000;
+        bench.shedder.learn_fleet(Some(bad), at(now));
+        bench.passes(Criticality::Critical, 9_999, now);
+        if second % 3 == 0 {
+            let ticket = bench.waiting.remove(0);
+            let late = ending(Outcome::Success, SLOW, true);
+            bench.shedder.record(ticket, late, at(now + 900));
+        }
+    }
+    assert_eq!(bench.shedder.level(), share(1_000));
+}
+
+#[test]
+fn where_nothing_is_under_way_nothing_is_shed_whatever_the_fleet_misses() {
+    let mut bench = Bench::new(LIMITS());
+    hanging(18, &mut bench);
+    let was = bench.shedder.level();
+    for ticket in core::mem::take(&mut bench.waiting) {
+        bench.shedder.forget(ticket);
+    }
+    for second in 19..25 {
+        let bad = FleetReading {
+            requests: 1_000,
+            good: 500,
+        };
+        bench.shedder.learn_fleet(Some(bad), at(second * 1_000));
+        bench.passes(Criticality::Critical, 9_999, second * 1_000);
+    }
+    assert!(Share::NONE < was);
+    assert_eq!(bench.shedder.level(), Share::NONE);
+}
+
 #[test]
 fn what_was_known_of_the_fleet_holds_until_it_is_old() {
     let mut bench = Bench::new(failures_alone());
