@@ -10,6 +10,7 @@
 //! end of a second: at a share of one half the first request always passes.
 //! What came and was not needed by what was refused is kept for the next second, as far as one refusal takes
 //! it: else a route with few requests a second in each worker would refuse none. So a share holds over any longer time, too.
+//! What a rule with a small share waits for is more than another one has use of, which then goes by what it would have kept itself.
 //! What is over the share passes, and is counted.
 //!
 //! The first rule that fits and is in force decides; rules in shadow mode are
@@ -68,11 +69,13 @@ pub struct Refusal {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DenyIndex(u8);
 
-/// What one route received and what was refused of it in this second, and what was left of the last one. One per route.
+/// What one route received and what was refused of it in this second, and what was left of those before. One per route.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct DenyBudget {
     since: Time,
-    /// In ten-thousandths: a share of them is whole.
+    /// What was left, in ten-thousandths of a request: a share of them is whole. As far as one refusal of the strictest rule takes it.
+    left: u64,
+    /// What came since, in ten-thousandths.
     requests: u64,
     refused: u64,
     /// As `refused`, if the rules in shadow mode were enforced.
@@ -182,9 +185,12 @@ impl DenyRules {
                 Mode::Shadow if denial.shadow_refused => continue,
                 Mode::Shadow => &mut budget.shadow_refused,
             };
+            // What a stricter rule waits for is not for this one.
+            let left = budget.left.min(DenyBudget::per_refusal(rule.share_max));
+            let came = left + budget.requests;
             if rule
                 .share_max
-                .exceeded_by((*taken + 1) * DenyBudget::ONE, budget.requests)
+                .exceeded_by((*taken + 1) * DenyBudget::ONE, came)
             {
                 rule.counts.over_share += 1;
                 continue;
@@ -273,21 +279,31 @@ impl DenyBudget {
         self.requests += Self::ONE;
     }
 
-    /// Begins a second with what is left of the last one, by the strictest rule on `scope`.
+    /// Begins a second with what is left of the last one, by the strictest rule on `scope`: of those that are enforced, if
+    /// there are any. Where there is none, nothing is kept for one that may come.
     #[cold]
     fn begin(&mut self, rules: &[Rule], scope: ScopeId, now: Time) {
         let on_it = rules.iter().filter(|rule| rule.is_on(scope));
-        let strictest = on_it.map(|rule| u64::from(u16::from(rule.share_max)));
-        let strictest = strictest.min().unwrap_or(0).max(1);
-        // Rounded up: rather one too few.
-        let per_refusal = (Self::ONE * Self::ONE).div_ceil(strictest);
-        let refused = self.refused.max(self.shadow_refused);
-        let left = self.requests.saturating_sub(refused * per_refusal);
+        let strictest = on_it.map(|rule| (rule.mode, rule.share_max)).min();
+        let left = strictest.map_or(0, |(mode, share)| {
+            let refused = match mode {
+                Mode::Enforce => self.refused,
+                Mode::Shadow => self.shadow_refused,
+            };
+            let per_refusal = Self::per_refusal(share);
+            let came = self.left.min(per_refusal) + self.requests;
+            came.saturating_sub(refused * per_refusal).min(per_refusal)
+        });
         *self = Self {
             since: now,
-            requests: left.min(per_refusal),
+            left,
             ..Self::default()
         };
+    }
+
+    /// What must come for one refusal, in ten-thousandths of a request. Rounded up: rather one too few.
+    fn per_refusal(share: Share) -> u64 {
+        (Self::ONE * Self::ONE).div_ceil(u64::from(u16::from(share)).max(1))
     }
 }
 

@@ -21,6 +21,13 @@ fn written(id: &str) -> DenyWritten {
     }
 }
 
+fn half(id: &str) -> DenyWritten {
+    DenyWritten {
+        share_max: Share::HALF,
+        ..written(id)
+    }
+}
+
 const ROUTE: ScopeId = ScopeId(7);
 
 /// Rules, a route, and the words of the tests.
@@ -222,10 +229,6 @@ fn what_others_sent_before_is_kept_for_one_refusal() {
 
 #[test]
 fn two_rules_are_not_twice_as_dangerous() {
-    let half = |id: &str| DenyWritten {
-        share_max: Share::HALF,
-        ..written(id)
-    };
     let mut bench = Bench::new(vec![half("a"), half("b")]);
     assert_eq!((0..100).filter(|_| bench.is_refused("wild", 0)).count(), 50);
 }
@@ -249,25 +252,147 @@ fn a_rule_in_shadow_mode_is_noted_and_passed_over() {
     assert!(denial.shadow_refused && denial.refused.is_some());
 }
 
-proptest! {
-    /// At every moment, no more was refused than the widest share of what came until then.
-    #[test]
-    fn no_rule_takes_a_route_down(
-        shares in prop::collection::vec(1u16..10_000, 1..4),
-        arrivals in prop::collection::vec((0u64..900, any::<bool>()), 1..200),
-    ) {
-        let widest = Share::try_from(*shares.iter().max().unwrap()).unwrap();
-        let rules = shares.iter().map(|share| DenyWritten {
+/// What came before there was a rule, or while there was one elsewhere alone, is nobody's to refuse by.
+#[test]
+fn what_came_before_a_rule_was_there_is_no_store_for_it() {
+    let elsewhere = DenyRule::try_from(written("a")).unwrap();
+    let half = DenyRule::try_from(half("b")).unwrap();
+    let mut bench = Bench::new(vec![]);
+    bench
+        .rules
+        .push(&elsewhere, Some(ScopeId(8)), at(1_000_000));
+    for second in 0..20 {
+        assert!(!bench.is_refused("tame", second * 1_000));
+    }
+    bench.rules.push(&half, Some(ROUTE), at(1_000_000));
+    let refused = (0..10).filter(|_| bench.is_refused("wild", 20_000));
+    assert_eq!(refused.count(), 5);
+}
+
+/// As when one waits for many requests until it may refuse one, and is then replaced by one that waits for few.
+#[test]
+fn what_one_rule_waited_for_is_no_store_for_another() {
+    let rule = |share| DenyWritten {
+        share_max: Share::try_from(share).unwrap(),
+        ..written("a")
+    };
+    let mut bench = Bench::new(vec![rule(1)]);
+    for second in 0..100 {
+        assert!(!bench.is_refused("tame", second * 1_000));
+    }
+    bench.rules = Bench::new(vec![rule(5_000)]).rules;
+    let refused = (0..10).filter(|_| bench.is_refused("wild", 99_500));
+    assert_eq!(refused.count(), 6);
+}
+
+/// Though another rule on the route needs less to refuse one.
+#[test]
+fn a_small_share_is_refused_beside_a_wider_one() {
+    let small = DenyWritten {
+        share_max: Share::HUNDREDTH,
+        ..written("a")
+    };
+    let wide = DenyWritten {
+        caller: Some("other".into()),
+        ..half("b")
+    };
+    let mut bench = Bench::new(vec![small, wide]);
+    let seldom = (0..600).map(|request| bench.is_refused("wild", request * 1_500));
+    assert_eq!(seldom.filter(|it| *it).count(), 6);
+}
+
+/// Whatever share it has, and whatever it would have refused.
+#[test]
+fn a_rule_in_shadow_mode_changes_nothing_for_others() {
+    let refused = |shadows: &[u16]| {
+        let shadows = shadows.iter().map(|share| DenyWritten {
+            mode: Mode::Shadow,
             share_max: Share::try_from(*share).unwrap(),
-            ..written("a")
+            ..written("s")
         });
-        let mut bench = Bench::new(rules.collect());
-        let (mut now, mut came, mut refused) = (0, 0, 0);
-        for (wait, is_wild) in arrivals {
-            now += wait;
-            came += 1;
-            refused += u64::from(bench.is_refused(if is_wild { "wild" } else { "tame" }, now));
-            prop_assert!(!widest.exceeded_by(refused, came), "{refused} of {came}");
+        let mut bench = Bench::new(shadows.chain([half("a")]).collect());
+        let mut refused = Vec::new();
+        for second in 0..100 {
+            let caller = if second % 40 < 20 { "tame" } else { "wild" };
+            let burst = if second == 80 { 20 } else { 1 };
+            for _ in 0..burst {
+                refused.push(bench.is_refused(caller, second * 1_000));
+            }
+        }
+        refused
+    };
+    let alone = refused(&[]);
+    assert!(alone.contains(&true));
+    for shadows in [&[1][..], &[10_000], &[1, 10_000]] {
+        assert_eq!(refused(shadows), alone, "{shadows:?}");
+    }
+}
+
+#[test]
+fn rules_in_shadow_mode_alone_count_what_they_would_refuse() {
+    let mut bench = Bench::new(vec![DenyWritten {
+        mode: Mode::Shadow,
+        ..half("a")
+    }]);
+    let seldom = (0..100).map(|request| bench.ask(&[], "wild", request * 1_500));
+    assert_eq!(seldom.filter(|denial| denial.shadow_refused).count(), 50);
+}
+
+/// A rule, or what comes: so many requests at once, after so many milliseconds.
+#[derive(Clone, Debug)]
+enum Event {
+    Push(u16, Mode, ScopeId),
+    Come(u64, bool, u16),
+}
+
+fn event() -> impl Strategy<Value = Event> {
+    let share = prop_oneof![1u16..10, 100u16..1_000, 2_000u16..9_900];
+    let mode = prop_oneof![Just(Mode::Enforce), Just(Mode::Shadow)];
+    let scope = prop_oneof![Just(ROUTE), Just(ScopeId(8))];
+    prop_oneof![
+        1 => (share, mode, scope).prop_map(|(share, mode, scope)| Event::Push(share, mode, scope)),
+        9 => (0u64..1_500, any::<bool>(), 1u16..20)
+            .prop_map(|(wait, is_wild, count)| Event::Come(wait, is_wild, count)),
+    ]
+}
+
+proptest! {
+    /// From any moment on, no more is refused than the widest share of what comes, and of what came in the second before,
+    /// and one more.
+    #[test]
+    fn no_rule_takes_a_route_down(events in prop::collection::vec(event(), 1..60)) {
+        let mut bench = Bench::new(vec![]);
+        bench.rules.push(&DenyRule::try_from(half("z")).unwrap(), Some(ScopeId(8)), at(1_000_000));
+        let (mut now, mut widest, mut refused) = (0, 0, 0);
+        // When each came, how many had come a second before, and how many were refused until then.
+        let mut seen: Vec<(u64, usize, u64)> = vec![];
+        for event in events {
+            match event {
+                Event::Push(share, mode, scope) => {
+                    let rule = DenyWritten {
+                        mode,
+                        share_max: Share::try_from(share).unwrap(),
+                        ..written("a")
+                    };
+                    bench.rules.push(&DenyRule::try_from(rule).unwrap(), Some(scope), at(1_000_000));
+                    if mode == Mode::Enforce && scope == ROUTE {
+                        widest = widest.max(u64::from(share));
+                    }
+                }
+                Event::Come(wait, is_wild, count) => {
+                    now += wait;
+                    let earlier = seen.partition_point(|(then, ..)| then + 1_000 <= now);
+                    for _ in 0..count {
+                        seen.push((now, earlier, refused));
+                        refused += u64::from(bench.is_refused(if is_wild { "wild" } else { "tame" }, now));
+                    }
+                }
+            }
+            for (since, earlier, before) in &seen {
+                let came = u64::try_from(seen.len() - earlier).unwrap();
+                let refused = refused - before;
+                prop_assert!(refused * 10_000 <= widest * came + 10_000, "{refused} of {came} since {since} ms");
+            }
         }
     }
 }
