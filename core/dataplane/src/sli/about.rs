@@ -32,11 +32,6 @@ impl About {
         Self(about)
     }
 
-    /// Whether it is about none.
-    pub(crate) const fn is_none(self) -> bool {
-        self.0 == 0
-    }
-
     /// Those of `objectives`, which are all of the scope, with their positions.
     #[inline]
     pub(crate) fn of(self, objectives: &[Objective]) -> impl Iterator<Item = (usize, &Objective)> {
@@ -111,7 +106,7 @@ mod tests {
     };
 
     fn is_about(only: &str, said: Said<'_>) -> bool {
-        !said.about(&[objective(only)]).is_none()
+        said.about(&[objective(only)]) != About::default()
     }
 
     #[test]

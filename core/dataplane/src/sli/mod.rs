@@ -44,7 +44,7 @@ pub(crate) struct Judged {
     pub(crate) outcome: Outcome,
     /// Whether it met every objective that counts it; where none does, whether it was served.
     pub(crate) is_good: bool,
-    /// Whether it broke an objective that it is about; without any, whether the service failed.
+    /// Whether it broke an objective that it is about; where none counts it, whether the service failed.
     pub(crate) is_bad: bool,
     /// Whether it broke one that is about all requests.
     pub(crate) is_bad_for_all: bool,
@@ -139,8 +139,9 @@ impl Counts {
             }
             (Place::Rows(_), Some(_) | None) => Cells::default(),
         };
+        let is_evidence = outcome.is_evidence();
         let mut is_good = outcome.is_served();
-        let mut is_bad = about.is_none() && outcome.is_evidence() && !outcome.is_served();
+        let mut is_bad = false;
         let mut is_bad_for_all = false;
         for (position, objective) in about.of(objectives) {
             let has_met = match objective.judge(ended, outcome, latency_us) {
@@ -149,7 +150,7 @@ impl Counts {
                 Judgement::Bad => false,
             };
             if has_met {
-                is_good |= outcome.is_evidence();
+                is_good |= is_evidence;
             } else {
                 is_bad = true;
                 is_bad_for_all |= objective.only.is_none();
@@ -163,6 +164,8 @@ impl Counts {
                 tally.add(has_met, cells);
             }
         }
+        // It failed, and none counts it: those that do say that it is good, or bad.
+        is_bad |= is_evidence && !is_good;
         Judged {
             outcome,
             is_good: is_good && !is_bad,

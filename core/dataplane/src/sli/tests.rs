@@ -41,27 +41,42 @@ fn add(counts: &mut Counts, objectives: &[Objective], status: u16, latency_us: u
 }
 
 #[test]
-fn a_failure_that_no_objective_counts_is_not_good() {
+fn of_what_no_objective_counts_the_outcome_says_what_it_is() {
     let json = r#"{"id": {"slo": "a", "index": 0}, "total": {"status": [[200, 299]]}}"#;
     let successes: Objective = serde_json::from_str(json).unwrap();
-    let up = objective("up", None);
-    let mut counts = Counts::default();
-    let mut is_good =
-        |objectives: &[Objective], status| add(&mut counts, objectives, status, 1).is_good;
-    assert!(is_good(core::slice::from_ref(&successes), 200));
-    assert!(!is_good(core::slice::from_ref(&successes), 503));
-    assert!(
-        is_good(core::slice::from_ref(&successes), 404),
-        "served, though none counts it"
-    );
     let json = r#"{"id": {"slo": "b", "index": 0}, "bad": {"status": [[504, 504]]}}"#;
     let lenient: Objective = serde_json::from_str(json).unwrap();
-    assert!(
-        is_good(core::slice::from_ref(&lenient), 503),
-        "one calls it good"
+    let up = objective("up", None);
+    let mut counts = Counts::default();
+    let mut is = |objectives: &[&Objective], status| {
+        let objectives: Vec<_> = objectives.iter().copied().cloned().collect();
+        let judged = add(&mut counts, &objectives, status, 1);
+        (judged.is_good, judged.is_bad)
+    };
+    let (good, bad) = ((true, false), (false, true));
+    assert_eq!(is(&[&successes], 200), good);
+    assert_eq!(is(&[&successes], 503), bad);
+    assert_eq!(
+        is(&[&successes], 404),
+        good,
+        "served, though none counts it"
     );
-    assert!(is_good(&[successes, lenient.clone()], 503));
-    assert!(!is_good(&[lenient, up], 503), "another calls it bad");
+    assert_eq!(is(&[&lenient], 503), good, "one calls it good");
+    assert_eq!(is(&[&successes, &lenient], 503), good);
+    assert_eq!(is(&[&lenient, &up], 503), bad, "another calls it bad");
+    let left = Ended {
+        flags: Flags::CANCELLED,
+        ..ended(200)
+    };
+    let left = counts.add(Request {
+        objectives: core::slice::from_ref(&successes),
+        about: About::default(),
+        ended: &left,
+        latency_us: 1,
+        place: Place::Cells(Cells::default()),
+        is_in_force: false,
+    });
+    assert!(!left.is_good && !left.is_bad, "who left says nothing");
 }
 
 fn totals(deltas: &[ObjectiveDelta]) -> Vec<(&str, u64, u64)> {
