@@ -411,7 +411,7 @@ async fn who_does_not_finish_a_request_was_not_kept_waiting() {
         assert_eq!(raw::status(&answer), Some(status));
     }
     let sum = plane.reports.counted("other", 2).await;
-    for outcome in [Outcome::ClientError, Outcome::Timeout] {
+    for outcome in [Outcome::ClientCancel, Outcome::Timeout] {
         assert_eq!(of(&sum, outcome), 1, "{outcome:?} in {:?}", sum.outcomes);
     }
     running.is_whole().await;

@@ -11,7 +11,7 @@
 //! | status 101, whoever closed it then | [`Upgraded`] |
 //! | flags DC, DR: the client went away | [`ClientCancel`] |
 //! | flag DPE: the client broke the protocol; the same with status 400 to 499: it was told so | [`ClientCancel`]; [`ClientError`] |
-//! | flags UT, SI, UMSDR, DT; the same with status 408: the client did not finish its request | [`Timeout`]; [`ClientError`] |
+//! | flags UT, SI, UMSDR, DT; the same with status 408: the client did not finish its request | [`Timeout`]; [`ClientCancel`] |
 //! | flags UF, DF | [`ConnectFailure`] |
 //! | flags UH, NR, NC, DO: nothing to send it to | [`NoHealthyUpstream`] |
 //! | flags UC, UR, LR, UPE with no status or 500 and above | [`UpstreamReset`] |
@@ -186,6 +186,16 @@ pub struct Ended {
     pub grpc: Option<u8>,
 }
 
+impl Ended {
+    /// Whether the client did not finish its request: Envoy, where it is told to wait no longer for either side, answers that
+    /// with 408. How long it waited says nothing about the service, not even that somebody gave up waiting for it.
+    #[must_use]
+    #[inline]
+    pub const fn is_unfinished(&self) -> bool {
+        matches!(self.status, Some(408)) && self.flags.intersects(Flags::LATE)
+    }
+}
+
 impl Outcome {
     /// All outcomes, in the order of their numbers.
     pub const ALL: [Self; 15] = [
@@ -233,10 +243,10 @@ impl Outcome {
                 None | Some(_) => Self::ClientCancel,
             }
         } else if flags.intersects(Flags::LATE) {
-            // Of a request that is not whole Envoy says that, where it is told to wait no longer for either side.
-            match ended.status {
-                Some(408) => Self::ClientError,
-                None | Some(_) => Self::Timeout,
+            if ended.is_unfinished() {
+                Self::ClientCancel
+            } else {
+                Self::Timeout
             }
         } else if flags.intersects(Flags::UNCONNECTED) {
             Self::ConnectFailure
@@ -407,8 +417,9 @@ mod tests {
             (None, 1 << 18, Outcome::ClientCancel),
             (Some(200), 1 << 18, Outcome::ClientCancel),
             (Some(400), 1 << 18, Outcome::ClientError),
-            (Some(408), 1 << 16, Outcome::ClientError),
-            (Some(408), 1 << 19, Outcome::ClientError),
+            (Some(408), 0, Outcome::ClientError),
+            (Some(408), 1 << 16, Outcome::ClientCancel),
+            (Some(408), 1 << 19, Outcome::ClientCancel),
             (Some(504), 1 << 16, Outcome::Timeout),
             (None, 1 << 16, Outcome::Timeout),
             (Some(101), 64, Outcome::Upgraded),

@@ -42,7 +42,8 @@ impl Plane {
             Side::Client if !counts_attempts => 0,
             Side::Server | Side::Client => exchange.retries,
         };
-        let latency_us = now.micros_since(exchange.began);
+        let until = asked_until(&ended, exchange.began, now);
+        let latency_us = until.micros_since(exchange.began);
         let request = sli::Request {
             objectives: &exchange.policy.objectives,
             about: exchange.about,
@@ -69,7 +70,7 @@ impl Plane {
             entry.active.end(key, &mut self.active);
         }
         // The waits were ours: they say nothing about the service.
-        let own = now.since(exchange.began.after(waited));
+        let own = until.since(exchange.began.after(waited));
         let is_news = exchange.ticket.is_some();
         teach(entry, &mut exchange, &ended, (judged, own), now);
         if is_news {
@@ -175,6 +176,11 @@ impl Plane {
             span,
         })
     }
+}
+
+/// Until when the service might have answered. What its client did not finish took no time.
+fn asked_until(ended: &Ended, began: Time, now: Time) -> Time {
+    if ended.is_unfinished() { began } else { now }
 }
 
 /// Counts what the filter did to the request, or would have done.

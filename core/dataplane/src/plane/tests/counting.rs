@@ -56,6 +56,44 @@ fn latency_is_from_the_headers_to_the_end() {
     assert_eq!(latency, [(LatencyBucket::of(50_000), 1)]);
 }
 
+/// Envoy waits as long as it is told to for the rest of a request, and then says 408; the service was not asked anything.
+#[test]
+fn who_does_not_finish_a_request_makes_nothing_slow() {
+    let more = r#""objectives": [{"id": {"slo": "fast", "index": 0}, "within_us": 250000}],
+        "breaker": {"limits": {"window_ms": 10000, "calls_min": 4, "failed_max": 5000, "slow_max": 5000, "slow_us": 250000,
+            "open_ms": 1000, "open_max_ms": 4000, "probes": 1}}"#;
+    for (status, flags, is_slow) in [
+        (408, Flags::LATE, false),
+        (408, Flags(1 << 16), false),
+        (408, Flags(0), true),
+        (504, Flags(1 << 16), true),
+    ] {
+        let mut bench = Bench::new(&config(&scope("a", more)));
+        let waiting: Vec<_> = (0..20).map(|_| bench.begin("a", 0).0).collect();
+        for exchange in waiting {
+            let ending = Ending {
+                status: Some(status),
+                flags,
+                grpc: None,
+            };
+            let _ = bench.plane.end(exchange, ending, at(300_000));
+        }
+        let (exchange, verdict) = bench.begin("a", 300_000);
+        assert_eq!(verdict != Verdict::Pass, is_slow, "the breaker, {status}");
+        bench.end(exchange, 200, 300_000);
+        let delta = &bench.scopes(301_000)[0];
+        let (counted, bad) = if is_slow { (20, 20) } else { (1, 0) };
+        let objective = &delta.objectives[0];
+        assert_eq!(objective.total - objective.good, bad, "{status} {flags:?}");
+        assert_eq!(
+            delta.latency.iter().map(|(_, count)| count).sum::<u64>(),
+            counted
+        );
+        let cancelled = outcome(delta, Outcome::ClientCancel);
+        assert_eq!(cancelled, if is_slow { 0 } else { 20 });
+    }
+}
+
 /// What may happen to a VM.
 #[derive(Clone, Debug)]
 enum Event {
