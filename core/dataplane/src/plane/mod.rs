@@ -342,7 +342,6 @@ impl Plane {
     /// Everything that happened since the last report.
     fn take(&mut self, now: Time) -> Report {
         // What goes out is shown first: an objective may be forgotten with it.
-        self.count_spans();
         self.show();
         let served = self.server.take(now, &self.clock);
         let called = self.client.take(now, &self.clock);

@@ -65,8 +65,9 @@ impl Plane {
         self.server.stats.enabled || self.client.stats.enabled
     }
 
-    /// Writes into the book what was not shown yet, as long as statistics are wanted.
+    /// Writes into the book what was not shown yet, as long as statistics are wanted. What became of spans is counted in any case.
     pub(super) fn show(&mut self) {
+        self.count_spans();
         if !self.shows_stats() {
             return;
         }

@@ -286,6 +286,37 @@ mod statistics {
     }
 
     #[test]
+    fn spans_that_were_dropped_while_they_were_off_are_not_shown_when_they_are_on() {
+        let spans =
+            r#""spans": {"cluster": "o", "sampling": 10000, "queue_max": 16, "batch_max": 16}"#;
+        let on = and(&and(&config(""), spans), STATS);
+        let off = on.replace(r#""enabled": true"#, r#""enabled": false"#);
+        let ask = |bench: &mut Bench, millis: u64| {
+            for _ in 0..100 {
+                let (exchange, _) = bench.begin("a", millis);
+                if let Some(kept) = bench.end_kept(exchange, 200, millis) {
+                    bench.plane.keep(&kept, HeaderMap::new(b""), b"");
+                }
+            }
+        };
+        let shown = |bench: &mut Bench, millis: u64| {
+            bench.scopes(millis);
+            let mut seen = BTreeMap::new();
+            sums(bench, &mut seen, millis + 10_000);
+            let dropped = seen
+                .iter()
+                .filter(|(name, _)| name.contains("spans_dropped"));
+            dropped.map(|(_, sum)| sum).sum::<u64>()
+        };
+        let mut bench = Bench::new(&off);
+        ask(&mut bench, 0);
+        bench.configure(&on, 5_000);
+        assert_eq!(shown(&mut bench, 6_000), 0);
+        ask(&mut bench, 20_000);
+        assert_eq!(shown(&mut bench, 21_000), 100, "there was no room left");
+    }
+
+    #[test]
     fn off_is_off() {
         let mut bench = Bench::new(&config(""));
         bench.request("a", 200, 0);
