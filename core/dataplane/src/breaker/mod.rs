@@ -234,6 +234,7 @@ impl Breaker {
         }
         let Ticket { epoch, passed } = ticket;
         self.pending.end(passed);
+        self.sudden.end(passed);
         // A request admitted in an earlier state says nothing about this one.
         if epoch != self.epoch && self.rule.limits().manner.late == LateOutcomes::Ignored {
             return;
@@ -309,6 +310,7 @@ impl Breaker {
             return;
         }
         self.pending.end(ticket.passed);
+        self.sudden.end(ticket.passed);
         if ticket.epoch != self.epoch {
             return;
         }

@@ -14,7 +14,7 @@
 //! | everything, after a time-out | what came later | nothing: what takes longest overtakes nobody |
 //! | a part at once, the rest hangs | those that hang | those that may yet end as usual: until four times as long as the longest that was served lately, at most two windows |
 //! | one of the oldest of a burst, after others of it | the others of the burst | all of them: the [`LAST_BAD`] last bad ones decide together |
-//! | anything | streams, tickets that were lost | nothing after two windows; where a change is sudden sessions that last speak for the service ([`super::sudden`]) |
+//! | anything | streams, tickets that were lost | nothing after two windows; where a change is sudden, and what is served is not known to take less than that, sessions that last speak for the service ([`super::sudden`]) |
 //!
 //! When they passed is known by eighths of a window. Of requests of other workers less is known ([`UnderWay`]).
 
@@ -51,6 +51,14 @@ pub(super) struct Pending {
 pub(super) struct Passed {
     bucket: u32,
     number: u32,
+}
+
+impl Passed {
+    /// Whether as many as `number` had passed before.
+    #[inline]
+    pub(super) const fn is_after(self, number: u32) -> bool {
+        0 < self.number.wrapping_sub(number).cast_signed()
+    }
 }
 
 /// Two windows, in eighths: what takes longer is judged by what ended.
@@ -147,10 +155,7 @@ impl Pending {
 
     /// How many the last bad ones overtook at `now`: at least so many here, and about so many of those `elsewhere`.
     pub(super) fn overtaken(&self, elsewhere: UnderWay, now: Time) -> (u32, u32) {
-        let later = |bad: Passed| self.passed.wrapping_sub(bad.number);
-        let last = self.bad.iter().flatten().copied();
-        let known = last.min_by_key(|bad| later(*bad));
-        let Some(bad) = known.filter(|bad| self.is_known(*bad)) else {
+        let Some((later, bad)) = self.last_bad().filter(|(_, bad)| self.is_known(*bad)) else {
             return (0, 0);
         };
         let back = self.newest.wrapping_sub(bad.bucket);
@@ -161,7 +166,7 @@ impl Pending {
         }
         let before = self.from(age.saturating_add(1), now);
         let since = self.from(0, now).saturating_sub(before);
-        let beside = self.at(back).min(since.saturating_sub(later(bad)));
+        let beside = self.at(back).min(since.saturating_sub(later));
         (before.saturating_add(beside), elsewhere)
     }
 
@@ -170,11 +175,25 @@ impl Pending {
         self.passed
     }
 
-    /// How many passed since `from` had, until the one did that was bad last.
+    /// How many passed since `from` had, until the last bad ones did. None where what is served is known to take less than two
+    /// windows: what lasts for longer then is no session.
     pub(super) fn passed_since(&self, from: u32) -> u32 {
-        let [last, ..] = self.bad;
-        let later = last.map_or(0, |bad| self.passed.wrapping_sub(bad.number));
+        if self.awaited() < BUCKETS {
+            return 0;
+        }
+        let later = self.last_bad().map_or(0, |(later, _)| later);
         self.passed.wrapping_sub(from).saturating_sub(later)
+    }
+
+    /// Of the last bad ones the one that passed last, and how many passed after it.
+    #[inline(never)]
+    fn last_bad(&self) -> Option<(u32, Passed)> {
+        let later = |bad: &Passed| (self.passed.wrapping_sub(bad.number), *bad);
+        self.bad
+            .iter()
+            .flatten()
+            .map(later)
+            .min_by_key(|(later, _)| *later)
     }
 
     /// What is under way at `now` and may end well; none where that does not matter.

@@ -75,7 +75,7 @@ impl Sharing {
     }
 
     /// How many workers have requests of this scope, at least 1.
-    pub(super) fn workers(&self, now: Time) -> u32 {
+    fn workers(&self, now: Time) -> u32 {
         if now.since(self.others.at) < SILENCE_MAX {
             self.others.workers.max(1)
         } else {
@@ -103,6 +103,10 @@ impl Sharing {
     }
 
     fn tell(&mut self, under_way: Option<UnderWay>, now: Time) -> Option<Told> {
+        // The board was looked at just before, and nobody else told anything.
+        if self.others.at != now {
+            self.others.workers = 1;
+        }
         let [total, ..] = self.counted;
         self.told = self.told.filter(|(before, _)| *before == total);
         match self.told {

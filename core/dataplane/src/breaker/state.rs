@@ -133,7 +133,7 @@ impl Breaker {
         } else if let Some(since) = sudden
             && let Some(cause) = trips(since, overtaken)
         {
-            let lasting = self.lasting(since, now);
+            let lasting = self.lasting(now);
             if trips(since, lasting).is_some() {
                 self.open(cause, now);
             } else {
@@ -142,12 +142,12 @@ impl Breaker {
         }
     }
 
-    /// How many requests of all workers began since a sudden change, were overtaken by bad ones, and did not end, when
-    /// `since` ended. Those of other workers are taken to be as many as here.
-    fn lasting(&self, since: Tally, now: Time) -> u32 {
+    /// How many requests of all workers began since a sudden change, were overtaken by bad ones, and did not end. In others
+    /// are as many as here: what they tell is not how long it lasts.
+    fn lasting(&self, now: Time) -> u32 {
         let began = self.pending.passed_since(self.sudden.passed());
-        let all = began.saturating_mul(self.sharing.workers(now));
-        all.saturating_sub(since.total)
+        let here = began.saturating_sub(self.sudden.ended());
+        here.saturating_mul(self.sharing.others(now).saturating_add(1))
     }
 
     pub(super) fn judge_probes(&mut self, seen: Tally, probes: u32, now: Time) {

@@ -24,8 +24,9 @@
 //! other limits has other numbers: `sigmas_hundredths` 0, by which a plain share is compared, promises nothing.
 //!
 //! Sessions last. While none has ended, all that ends is what failed to become one, however little that is. So those that began
-//! since the change, were overtaken by a bad request and did not end speak against it. Where everything fails only after a
-//! time-out there are none: what takes longest overtakes nobody.
+//! since the change, were overtaken by bad requests and did not end speak against it. Where everything fails only after a
+//! time-out there are none: what takes longest overtakes nobody. Nor are there where what is served is known to take less than
+//! two windows: there what does not end hangs.
 //!
 //! Failures come together: a connection that breaks takes all its requests with
 //! it. So what was bad must go on after [`DWELL`], by two requests at least.
@@ -34,6 +35,7 @@ use core::time::Duration;
 
 use sloop_model::{BreakerRule, BreakerWindow, Share, Time};
 
+use super::pending::Passed;
 use super::words::Tally;
 
 /// The requests since the last sudden change.
@@ -46,6 +48,8 @@ pub(super) struct Sudden {
     began: Time,
     /// How many requests had passed then.
     passed: u32,
+    /// Of those that passed since, how many are over, whatever came of them.
+    ended: u32,
     /// Bad requests after [`DWELL`].
     late: u32,
 }
@@ -66,6 +70,7 @@ impl Sudden {
             since: Tally::default(),
             began: Time::from_nanos(0),
             passed: 0,
+            ended: 0,
             late: 0,
         }
     }
@@ -78,6 +83,19 @@ impl Sudden {
     /// How many requests had passed when the change began.
     pub(super) const fn passed(&self) -> u32 {
         self.passed
+    }
+
+    /// How many of those that passed since are over.
+    pub(super) const fn ended(&self) -> u32 {
+        self.ended
+    }
+
+    /// A request that `passed` is over.
+    #[inline]
+    pub(super) const fn end(&mut self, passed: Passed) {
+        if self.walk != 0 && passed.is_after(self.passed) {
+            self.ended = self.ended.saturating_add(1);
+        }
     }
 
     /// Learns that so many that began since the change last, and what is bad did not come before them. They take the walk
@@ -97,7 +115,7 @@ impl Sudden {
         }
         if self.walk == 0 {
             (self.since, self.began, self.late) = (Tally::default(), now, 0);
-            self.passed = passed;
+            (self.passed, self.ended) = (passed, 0);
         }
         self.since.add(ended);
         self.walk = self

@@ -1,5 +1,6 @@
 //! Several workers, one sidecar.
 
+use super::pace::DERIVED_PACED;
 use super::*;
 use crate::breaker::board::{Board, Line, Page, Peers, ScopeKey};
 
@@ -167,6 +168,13 @@ fn where_one_worker_has_all_nobody_waits_for_as_many_in_the_other() {
 
 #[test]
 fn workers_that_are_quiet_have_nothing_under_way() {
+    // After half a minute the board does not have them any more.
+    for fails_from in [3_000, 32_000, 45_000] {
+        workers_are_quiet(fails_from);
+    }
+}
+
+fn workers_are_quiet(fails_from: u64) {
     let mut sidecar = Sidecar::new(SURE(), 8);
     for millis in (0..=200).step_by(100) {
         for worker in 0..8 {
@@ -176,11 +184,12 @@ fn workers_that_are_quiet_have_nothing_under_way() {
     }
     // From now on one connection has it all, and those that have nothing to tell do not look at the board.
     let mut hanging = Vec::new();
-    for millis in (210..5_000).step_by(10) {
+    let end = fails_from + 2_000;
+    for millis in (210..end).step_by(10) {
         if millis % 100 == 0 {
             sidecar.tick_of(0, millis);
         }
-        if millis < 3_000 {
+        if millis < fails_from {
             let ticket = sidecar.pass(0, 1, millis).remove(0);
             let breaker = &mut sidecar.workers[0].breaker;
             let quick = Duration::from_millis(9);
@@ -191,8 +200,76 @@ fn workers_that_are_quiet_have_nothing_under_way() {
             hanging.extend(sidecar.pass(0, 1, millis));
         }
     }
-    assert_eq!(sidecar.states(5_000)[0], BreakerState::Open);
-    assert!(hanging.len() < 75, "{} passed", hanging.len());
+    assert_eq!(sidecar.states(end)[0], BreakerState::Open, "{fails_from}");
+    let passed = hanging.len();
+    assert!(passed < 75, "{fails_from}: {passed} passed");
+}
+
+/// So seldom that only a sudden change can tell.
+#[test]
+fn a_sudden_outage_is_seen_where_the_other_workers_are_quiet() {
+    // For how long, in seconds: known to the board, known to have been, and forgotten.
+    for (workers, quiet) in [(2, 5), (4, 5), (2, 40), (2, 70)] {
+        let mut sidecar = Sidecar::new(DERIVED_PACED(), workers);
+        for worker in 1..sidecar.workers.len() {
+            sidecar.serve(worker, 1, 0);
+            sidecar.tick_of(worker, 5);
+        }
+        for millis in (200..quiet * 1_000).step_by(200) {
+            sidecar.serve(0, 1, millis);
+            sidecar.tick_of(0, millis + 100);
+        }
+        let mut failed = 0;
+        for millis in (quiet * 1_000..).step_by(200).take(20) {
+            if sidecar.states(millis)[0] == BreakerState::Closed {
+                sidecar.fail(0, 1, millis);
+                failed += 1;
+            }
+            sidecar.tick_of(0, millis + 100);
+        }
+        assert_eq!(failed, 10, "{workers} workers, {quiet} s");
+    }
+}
+
+/// What others counted is known up to two ticks late: that hides no outage.
+#[test]
+fn a_sudden_outage_of_all_workers_is_seen_before_they_told_of_it() {
+    let mut sidecar = Sidecar::new(DERIVED_PACED(), 8);
+    let mut opens = None;
+    for (worker, millis) in (0..8).cycle().zip(0..6_000) {
+        if millis < 5_000 {
+            sidecar.serve(worker, 1, millis);
+        } else {
+            sidecar.fail(worker, 1, millis);
+        }
+        for (worker, phase) in (0..8).zip((0..).step_by(12)) {
+            if millis % TICK == phase {
+                sidecar.tick_of(worker, millis);
+            }
+        }
+        if opens.is_none() && sidecar.states(millis).contains(&BreakerState::Open) {
+            opens = Some(millis);
+        }
+    }
+    assert!(opens.is_some_and(|millis| millis < 5_140), "{opens:?}");
+}
+
+/// As many last elsewhere as here, which nobody tells.
+#[test]
+fn sessions_that_last_in_all_workers_speak_for_the_service() {
+    let mut sidecar = Sidecar::new(DERIVED_PACED(), 4);
+    let mut lasting = Vec::new();
+    for (number, millis) in (0..4_000).zip((0..).step_by(250)) {
+        let worker = number % 4;
+        if number / 4 % 10 % 3 == 2 {
+            sidecar.fail(worker, 1, millis);
+        } else {
+            lasting.extend(sidecar.pass(worker, 1, millis));
+        }
+        sidecar.tick(millis + 100);
+        assert!(sidecar.are_all(BreakerState::Closed, millis), "{number}");
+    }
+    assert_eq!(lasting.len(), 2_800, "three of ten fail");
 }
 
 #[test]

@@ -130,24 +130,35 @@ fn nothing_opens_when_failures_come_in_bursts_within_the_budget() {
 /// longer than that. The second in which the breaker opened, if it did.
 fn sessions(
     breaker: &mut Breaker,
-    (from, to): (u64, u64),
+    span: (u64, u64),
     ends: impl Fn(u64) -> Option<u64>,
 ) -> Option<u64> {
-    let mut under_way: BTreeMap<(u64, u64), Ticket> = BTreeMap::new();
-    for number in from * 2..to * 2 {
-        let now = number * SECOND / 2;
+    let ends = |number| Some((ends(number)?, Outcome::ServerError));
+    requests(breaker, 2, span, ends)
+}
+
+/// As [`sessions`], so many a second, of which it is said how they end.
+fn requests(
+    breaker: &mut Breaker,
+    rate: u64,
+    (from, to): (u64, u64),
+    ends: impl Fn(u64) -> Option<(u64, Outcome)>,
+) -> Option<u64> {
+    let mut under_way: BTreeMap<(u64, u64), (Ticket, Outcome, Duration)> = BTreeMap::new();
+    for number in from * rate..to * rate {
+        let now = number * SECOND / rate;
         while let Some(first) = under_way.first_entry().filter(|first| first.key().0 <= now) {
-            let ends = first.key().0;
-            let ticket = first.remove();
-            let (outcome, at) = (Outcome::ServerError, Time::from_nanos(ends));
-            breaker.record(ticket, outcome, Duration::from_nanos(FAILED), at);
+            let ((ends, _), (ticket, outcome, took)) = first.remove_entry();
+            breaker.record(ticket, outcome, took, Time::from_nanos(ends));
         }
-        match breaker.admit(0, Time::from_nanos(now)) {
-            Admit::Pass(ticket) => {
-                let takes = ends(number).unwrap_or(u64::MAX / 2);
-                under_way.insert((now + takes, number), ticket);
-            }
-            Admit::Refuse { .. } => return Some(number / 2),
+        if breaker.has_changed() {
+            return Some(number / rate);
+        }
+        if let Admit::Pass(ticket) = breaker.admit(0, Time::from_nanos(now))
+            && let Some((takes, outcome)) = ends(number)
+        {
+            let took = Duration::from_nanos(takes);
+            under_way.insert((now + takes, number), (ticket, outcome, took));
         }
     }
     None
@@ -172,6 +183,45 @@ fn an_outage_behind_sessions_that_last_is_seen_as_soon() {
         let opened = sessions(&mut breaker, (1_800, 2_000), |_| Some(takes));
         let seconds = opened.expect("it opens") - 1_800 - takes / SECOND;
         assert!(seconds <= 20, "{seconds}");
+    }
+}
+
+#[test]
+fn one_old_session_that_breaks_says_nothing_of_those_that_last() {
+    let mut breaker = Breaker::new(rule(DERIVED_PACED()), at(0));
+    // The tenth to fail is one of the first that came.
+    let breaks = |number| match number {
+        1 => Some(440 * SECOND),
+        _ => ONE_IN_A_HUNDRED(number),
+    };
+    assert_eq!(sessions(&mut breaker, (0, 3_600), breaks), None);
+}
+
+/// Fewer than ten end in a window, so only the change can tell.
+#[test]
+fn what_hangs_does_not_speak_for_a_service_that_answers_at_once() {
+    let mut breaker = Breaker::new(rule(DERIVED_PACED()), at(0));
+    let well = |_| Some((SERVED, Outcome::Success));
+    assert_eq!(requests(&mut breaker, 8, (0, 60), well), None);
+    let half = |number: u64| match number.is_multiple_of(2) {
+        true => Some((FAILED, Outcome::ServerError)),
+        false => Some((15 * SECOND, Outcome::Timeout)),
+    };
+    let opened = requests(&mut breaker, 8, (60, 100), half);
+    assert!(opened.is_some_and(|second| second < 65), "{opened:?}");
+}
+
+/// Nor does what was answered here, as a fault, or was left by its caller.
+#[test]
+fn what_is_over_without_proof_does_not_last() {
+    for outcome in [Outcome::Faulted, Outcome::ClientCancel] {
+        let mut breaker = Breaker::new(rule(DERIVED_PACED()), at(0));
+        let half = |number: u64| match number.is_multiple_of(2) {
+            true => Some((FAILED, Outcome::ServerError)),
+            false => Some((FAILED, outcome)),
+        };
+        let opened = requests(&mut breaker, 2, (0, 60), half);
+        assert!(opened.is_some_and(|second| second <= 10), "{opened:?}");
     }
 }
 
