@@ -14,6 +14,7 @@ use crate::vm::{self, Vm};
 /// Properties that a request may need, as the host wants their paths.
 const ROUTE_NAME: &[u8] = b"xds\0route_name";
 const PROTOCOL: &[u8] = b"request\0protocol";
+const RESPONSE_CODE: &[u8] = b"response\0code";
 const RESPONSE_FLAGS: &[u8] = b"response\0flags";
 const GRPC_STATUS: &[u8] = b"response\0grpc_status";
 const ATTEMPTS: &[u8] = b"upstream\0request_attempt_count";
@@ -136,14 +137,33 @@ pub(crate) fn begin(callback: &Callback, context: u32) -> Flow {
 }
 
 /// A part of an answer went by, with so many bytes.
-pub(crate) fn heard(context: u32, bytes: usize, is_end: bool) {
+pub(crate) fn heard(
+    enter: impl FnOnce() -> Callback,
+    context: u32,
+    (bytes, is_end): (usize, bool),
+) {
     vm::with(|vm| {
         if is_end {
             vm.heard.ends(context, bytes, host::now());
         } else {
             vm.heard.goes_on(context);
+            if vm.plane.has_probes() {
+                hear_probe(vm, &enter(), context);
+            }
         }
     });
+}
+
+/// A part of an answer went by while there are probes: it may be one's.
+#[cold]
+fn hear_probe(vm: &mut Vm, callback: &Callback, context: u32) -> Option<()> {
+    let exchange = vm.underway.get_mut(context)?.exchange.as_mut()?;
+    if exchange.is_probe() {
+        // The headers themselves went by before.
+        let status = callback.number(RESPONSE_CODE)?.try_into().ok()?;
+        vm.plane.hear_probe(exchange, status, host::now());
+    }
+    Some(())
 }
 
 /// A request is over.

@@ -482,6 +482,46 @@ async fn a_websocket_is_one_request_without_a_latency_whoever_ends_it() {
     }
 }
 
+/// A breaker that was ordered to open, and waits for each of its probes, one at a time.
+fn ordered() -> Value {
+    json!({"scopes": [{"service": "shop", "route": "all", "match": [{"path": {"prefix": "/"}}], "breaker": {
+        "limits": {"window_ms": 1000, "calls_min": 20, "failed_max": 5000, "open_ms": 200, "open_max_ms": 200, "probes": 1,
+                   "manner": {"lost": "awaited"}},
+        "trip": {"id": 1, "until_ms": 4_102_444_800_000_u64}}}]})
+}
+
+/// Nobody waits for its end to learn that the service is there.
+#[tokio::test]
+async fn a_session_that_lasts_has_answered_its_breaker_when_it_began() {
+    let turns = std::iter::once(UPGRADED).chain([raw::OK; 100]);
+    for module in [support::module(), support::answers_module()] {
+        let app = RawApp::start_in_turn(turns.clone().map(Turn::Say).collect()).await;
+        let plane = Plane::start().await;
+        let running = lenient_with(module, app.address, &plane, ordered()).await;
+        let session = eventually(SOON, "a session probes", async || {
+            let mut connection = TcpStream::connect(running.inbound).await.ok()?;
+            connection.write_all(UPGRADE).await.ok()?;
+            let mut answer = Vec::new();
+            while !answer.ends_with(b"hello") {
+                if connection.read_buf(&mut answer).await.ok()? == 0
+                    || answer.starts_with(b"HTTP/1.1 503")
+                {
+                    return None;
+                }
+            }
+            Some(connection)
+        });
+        let session = session.await.unwrap();
+        // On connections of their own, so that each worker has some.
+        for _ in 0..30 {
+            let answer = raw::ask(running.inbound, &raw::get(b"/", &[])).await;
+            assert_eq!(raw::status(&answer), Some(200));
+        }
+        drop(session);
+        running.is_whole().await;
+    }
+}
+
 /// The end of its answer has passed the filter, and waits in Envoy for a client that goes away instead of taking it.
 #[tokio::test]
 async fn who_leaves_before_the_answer_is_taken_has_left() {

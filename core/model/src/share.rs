@@ -47,7 +47,6 @@ impl Share {
 
     /// `part / whole` compared to this share without rounding: is it larger?
     #[must_use]
-    #[inline]
     pub const fn exceeded_by(self, part: u64, whole: u64) -> bool {
         (part as u128) * (Self::WHOLE.0 as u128) > (self.0 as u128) * (whole as u128)
     }

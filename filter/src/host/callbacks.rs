@@ -58,18 +58,18 @@ extern "C" fn sloop_on_request_headers(context: u32, _count: u32, _is_end: u32) 
 /// Answers are left alone, and only their ends are heard: that costs less than to ask for Envoy's flags.
 #[cfg(not(feature = "answers"))]
 mod ends {
-    use super::CONTINUE;
+    use super::{CONTINUE, Callback};
     use crate::http;
 
     #[unsafe(no_mangle)]
     extern "C" fn sloop_on_response_body(context: u32, size: usize, is_end: u32) -> u32 {
-        http::heard(context, size, is_end != 0);
+        http::heard(Callback::enter, context, (size, is_end != 0));
         CONTINUE
     }
 
     #[unsafe(no_mangle)]
     extern "C" fn sloop_on_response_trailers(context: u32, _count: u32) -> u32 {
-        http::heard(context, 0, true);
+        http::heard(Callback::enter, context, (0, true));
         CONTINUE
     }
 }
@@ -124,7 +124,7 @@ mod answers {
     /// A part of an answer is heard when it goes on.
     fn heard(context: u32, (bytes, is_end): (usize, bool), flow: Flow) -> Flow {
         if flow == Flow::Continue {
-            http::heard(context, bytes, is_end);
+            http::heard(Callback::enter, context, (bytes, is_end));
         }
         flow
     }

@@ -4,11 +4,11 @@ use std::rc::Rc;
 
 use core::time::Duration;
 
-use sloop_model::{Dimension, Ended, Flags, Outcome, OwnVerdict, Side, Time};
+use sloop_model::{Dimension, Ended, Flags, Judgement, Outcome, OwnVerdict, Side, Time};
 
 use super::Plane;
 use super::entry::Entry;
-use super::exchange::{Decided, Ending, Exchange};
+use super::exchange::{Decided, Ending, Exchange, ExchangeState};
 use super::guard::Relief;
 use super::proof;
 use super::spans::Kept;
@@ -72,21 +72,19 @@ impl Plane {
         // The waits were ours: they say nothing about the service.
         let own = until.since(exchange.began.after(waited));
         let is_news = exchange.ticket.is_some();
-        teach(entry, &mut exchange, &ended, (judged, own), now);
+        let seen = Seen {
+            ended: &ended,
+            outcome: judged.outcome,
+            own,
+            now,
+        };
+        teach(entry, &mut exchange, judged, &seen, &mut self.probes);
         if is_news {
             // The others are told although no other request may come.
             self.has_planned |= self.sharing.has_news(now);
         }
         if entry.guard.has_changed() {
-            if entry.guard.take_recovered() {
-                if let Some(shedder) = &mut entry.shedder {
-                    shedder.begin_anew(now);
-                }
-                if let Some(budget) = &mut entry.retries {
-                    budget.forget(now);
-                }
-            }
-            self.has_planned |= self.outbox.hurry(now);
+            self.has_planned |= entry.changed(&mut self.outbox, now);
         }
         if judged.is_bad {
             self.has_planned |= self.outbox.stir(now);
@@ -120,6 +118,9 @@ impl Plane {
             entry.in_flight = entry.in_flight.saturating_sub(1);
             if let Some(key) = exchange.touched {
                 entry.active.end(key, &mut self.active);
+            }
+            if exchange.is_probe() {
+                self.probes = self.probes.saturating_sub(1);
             }
             if let Some(ticket) = exchange.ticket.take() {
                 let no_evidence = (Outcome::ClientCancel, Duration::ZERO);
@@ -207,13 +208,22 @@ fn count_verdict(entry: &mut Entry, exchange: &Exchange, verdict: OwnVerdict, is
     }
 }
 
+/// What breaker and shedder learn from.
+pub(super) struct Seen<'a> {
+    pub(super) ended: &'a Ended,
+    pub(super) outcome: Outcome,
+    /// How long it took, without what was our own.
+    pub(super) own: Duration,
+    pub(super) now: Time,
+}
+
 /// Lets breaker, shedder and retry budget learn from the request.
 fn teach(
     entry: &mut Entry,
     exchange: &mut Exchange,
-    ended: &Ended,
-    (judged, own): (Judged, Duration),
-    now: Time,
+    judged: Judged,
+    seen: &Seen<'_>,
+    probes: &mut u32,
 ) {
     let Judged {
         outcome,
@@ -235,27 +245,44 @@ fn teach(
         }
     }
     if exchange.side == Side::Client && exchange.policy.bounds_retries {
-        settle(entry, exchange, ended, judged);
+        settle(entry, exchange, seen.ended, judged);
     }
+    let said = prove(entry, exchange, seen, probes);
+    if let (Some(shedder), Some(ticket)) = (&mut entry.shedder, exchange.shed_ticket.take()) {
+        let ending = ShedEnding {
+            outcome: proof::of(outcome, shedder.judge(), said),
+            latency: seen.own,
+            is_good,
+        };
+        shedder.record(ticket, ending, seen.now);
+    }
+}
+
+/// Lets the breaker learn from the request, once, and returns what objectives say about it.
+pub(super) fn prove(
+    entry: &mut Entry,
+    exchange: &mut ExchangeState,
+    seen: &Seen<'_>,
+    probes: &mut u32,
+) -> Option<Judgement> {
+    let &Seen {
+        ended,
+        outcome,
+        own,
+        now,
+    } = seen;
     let policy = &exchange.policy;
     let said = policy
         .has_guards
         .then(|| proof::said(exchange.about.of(&policy.objectives), ended, outcome, own));
-    let proof = |judge| proof::of(outcome, judge, said);
+    *probes = probes.saturating_sub(u32::from(exchange.is_probe()));
     if let Some(ticket) = exchange.ticket.take() {
         // What was shed after the breaker had let it pass proves nothing, and gives its permission back.
         let relief = entry.relief(own);
-        let outcome = proof(entry.guard.judge());
+        let outcome = proof::of(outcome, entry.guard.judge(), said);
         entry.guard.record(ticket, (outcome, own), relief, now);
     }
-    if let (Some(shedder), Some(ticket)) = (&mut entry.shedder, exchange.shed_ticket.take()) {
-        let ending = ShedEnding {
-            outcome: proof(shedder.judge()),
-            latency: own,
-            is_good,
-        };
-        shedder.record(ticket, ending, now);
-    }
+    said
 }
 
 /// Lets the retry budget learn what came of a request that went out, and counts what it did.

@@ -11,6 +11,7 @@ use sloop_model::{
 
 use super::clock::Clock;
 use super::guard::{Guard, Relief};
+use super::outbox::Outbox;
 use crate::breaker::board::ScopeKey;
 use crate::deny::DenyBudget;
 use crate::fault::{Active, ArmCounts, Faults, Sidecar};
@@ -163,6 +164,21 @@ impl Entry {
             (Some(config), Some(budget)) => budget.adopt(config),
             (Some(config), None) => self.retries = Some(Box::new(RetryBudget::new(config, now))),
         }
+    }
+
+    /// The breaker changed its state. Where it found the service back, what others learnt while it was not begins anew.
+    /// Whether a report comes sooner for it.
+    #[cold]
+    pub(super) fn changed(&mut self, outbox: &mut Outbox, now: Time) -> bool {
+        if self.guard.take_recovered() {
+            if let Some(shedder) = &mut self.shedder {
+                shedder.begin_anew(now);
+            }
+            if let Some(budget) = &mut self.retries {
+                budget.forget(now);
+            }
+        }
+        outbox.hurry(now)
     }
 
     /// What can be done beside the breaker about requests that take so long.

@@ -17,6 +17,7 @@ mod held;
 mod inject;
 mod join;
 mod outbox;
+mod probe;
 mod proof;
 mod protect;
 mod respond;
@@ -73,6 +74,8 @@ pub struct Plane {
     trouble: Trouble,
     statistics: Statistics,
     sharing: Sharing,
+    /// Probes of breakers of whose answers nothing was heard.
+    probes: u32,
     /// Requests that faults touch.
     active: ActiveTotal,
     join: Option<Join>,
@@ -117,6 +120,7 @@ impl Plane {
             trouble: Trouble::default(),
             statistics: Statistics::default(),
             sharing: Sharing::new(),
+            probes: 0,
             active: ActiveTotal::default(),
             join: None,
             sidecar: Sidecar::UNKNOWN,

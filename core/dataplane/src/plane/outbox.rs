@@ -96,6 +96,7 @@ impl Outbox {
     }
 
     /// Makes the next report soon: something moved. Whether it would have come later.
+    #[inline(never)]
     pub(super) fn hurry(&mut self, now: Time) -> bool {
         let soon = now.after(HURRY);
         let is_sooner = soon < self.due;

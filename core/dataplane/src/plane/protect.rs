@@ -139,13 +139,14 @@ impl Plane {
         }
         let admission = entry.guard.admit(&mut self.random, now, &self.clock);
         if entry.guard.has_changed() {
-            self.has_planned |= self.outbox.hurry(now);
+            self.has_planned |= entry.changed(&mut self.outbox, now);
         }
         self.has_planned |= self.sharing.has_news(now);
         match admission {
             Admission::Pass(ticket) => exchange.ticket = ticket,
             Admission::Probe(ticket, mode) => {
                 exchange.ticket = Some(ticket);
+                self.probes += 1;
                 exchange.reasons = exchange.reasons.and(Reasons::BREAKER);
                 if mode == BreakerMode::Enforce {
                     return Guarded::Probes;

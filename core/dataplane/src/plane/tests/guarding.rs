@@ -245,6 +245,51 @@ fn an_operator_may_force_it_open_or_take_it_out() {
 }
 
 #[test]
+fn a_probe_whose_answer_begins_well_need_not_end() {
+    let mut bench = Bench::new(&guarded(""));
+    fail(&mut bench, 4, 0);
+    assert!(!bench.plane.has_probes());
+    let (mut probe, verdict) = bench.begin("a", 1_000);
+    assert_eq!(verdict, Verdict::Pass);
+    assert!(probe.is_probe() && bench.plane.has_probes());
+    bench.plane.hear_probe(&mut probe, 503, at(1_010));
+    assert!(probe.is_probe(), "its end may say more");
+    assert_eq!(bench.request("a", 200, 1_020), REFUSED);
+    bench.plane.hear_probe(&mut probe, 101, at(1_030));
+    assert!(!probe.is_probe() && !bench.plane.has_probes());
+    fail(&mut bench, 3, 1_040);
+    // It counted when it began, and so no more.
+    bench.end(probe, 503, 1_050);
+    assert_eq!(bench.request("a", 200, 1_060), Verdict::Pass);
+}
+
+#[test]
+fn a_probe_whose_answer_begins_too_late_is_slow() {
+    let mut bench = Bench::new(&guarded(""));
+    fail(&mut bench, 4, 0);
+    let (mut probe, _) = bench.begin("a", 1_000);
+    bench.plane.hear_probe(&mut probe, 200, at(1_051));
+    bench.end(probe, 200, 1_060);
+    let refused = bench.request("a", 200, 1_070);
+    assert!(matches!(refused, Verdict::Refuse { .. }), "{refused:?}");
+    assert!(!bench.plane.has_probes());
+}
+
+#[test]
+fn probes_are_looked_for_until_each_is_over() {
+    let json = guarded("").replace(r#""probes": 1"#, r#""probes": 3"#);
+    let mut bench = Bench::new(&json);
+    fail(&mut bench, 4, 0);
+    let probes = [0; 3].map(|_| bench.begin("a", 1_000).0);
+    let [one, other, last] = probes;
+    bench.end(one, 200, 1_010);
+    bench.plane.abandon(other, at(1_010));
+    assert!(bench.plane.has_probes());
+    bench.end(last, 503, 1_020);
+    assert!(!bench.plane.has_probes());
+}
+
+#[test]
 fn a_probe_that_is_gone_without_an_end_gives_its_permission_back() {
     let json = guarded("").replace(
         r#""probes": 1"#,

@@ -1,0 +1,69 @@
+//! The answer to a probe begins.
+//!
+//! A session, a WebSocket or a long stream of gRPC, ends when its client likes. A breaker that waited for that would refuse all
+//! others for as long, although the service has answered. So a probe of whose answer a part came is judged by what is known
+//! by then, unless its status is an error, and then no more. What takes too long or breaks an objective by then will not be
+//! good when it ends.
+
+use sloop_model::{Ended, Flags, Outcome, OwnVerdict, Side, Time};
+
+use super::Plane;
+use super::end::{Seen, prove};
+use super::exchange::{Exchange, ExchangeState};
+use crate::span::Reasons;
+
+impl Plane {
+    /// Whether there are probes of whose answers nothing was heard: else no answer need be looked for.
+    #[must_use]
+    #[inline]
+    pub const fn has_probes(&self) -> bool {
+        self.probes != 0
+    }
+
+    /// Learns that a part of the answer to `exchange`, which [`ExchangeState::is_probe`], came at `now`, and more follows.
+    #[cold]
+    pub fn hear_probe(&mut self, exchange: &mut Exchange, status: u16, now: Time) {
+        let outcome = match status {
+            101 => Outcome::Upgraded,
+            ..400 => Outcome::Success,
+            // Its end may say more.
+            400.. => return,
+        };
+        // What a fault touches takes as long as that wants.
+        if exchange.fault.is_some() {
+            return;
+        }
+        let ended = Ended {
+            verdict: OwnVerdict::Passed,
+            status: Some(status),
+            flags: Flags::default(),
+            grpc: exchange.is_grpc.then_some(0),
+        };
+        let state = match exchange.side {
+            Side::Server => &mut self.server,
+            Side::Client => &mut self.client,
+        };
+        let Some(entry) = state.entry(exchange.scope) else {
+            return;
+        };
+        let seen = Seen {
+            ended: &ended,
+            outcome,
+            own: now.since(exchange.began),
+            now,
+        };
+        prove(entry, exchange, &seen, &mut self.probes);
+        if entry.guard.has_changed() {
+            self.has_planned |= entry.changed(&mut self.outbox, now);
+        }
+    }
+}
+
+impl ExchangeState {
+    /// Whether it finds out for a breaker how the service is, which does not know yet.
+    #[must_use]
+    #[inline]
+    pub const fn is_probe(&self) -> bool {
+        self.ticket.is_some() && self.reasons.includes(Reasons::BREAKER)
+    }
+}
