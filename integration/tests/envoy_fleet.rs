@@ -331,6 +331,54 @@ async fn a_resource_that_envoy_refuses_is_taken_back_over_state_of_the_world() {
     a_refused_resource(Variant::Sotw).await;
 }
 
+/// The first that an Envoy is sent has a bad cluster in it. What was sent with that comes again without it, and the routes follow.
+async fn a_bad_cluster_at_first(variant: Variant) {
+    let one = Upstream::start().await.unwrap();
+    let plane = Plane::start().await;
+    let web = ports::free_address().unwrap();
+    let good = [
+        listener(web),
+        routes("alpha"),
+        cluster("alpha", 1_000),
+        endpoints("alpha", one.address()),
+    ];
+    let bad = [without_time("beta"), endpoints("beta", one.address())];
+    plane.declare(&[&good[..], &bad].concat());
+    let envoy = edge_called("edge-1", &plane, variant).await;
+    eventually(SOON, "the cluster is refused", async || {
+        let stat = envoy.stat("cluster_manager.cds.update_rejected").await;
+        (0 < stat.ok()??).then_some(())
+    })
+    .await
+    .unwrap();
+
+    plane.declare(&good);
+    let caller = Caller::of(web);
+    eventually(SOON, "the fleet serves", async || {
+        let statuses = caller.statuses("/", 20).await.ok()?;
+        (statuses == [200; 20]).then_some(())
+    })
+    .await
+    .unwrap();
+    let push = eventually(SOON, "it has what it should", async || {
+        let push = plane.push().await;
+        (push["stage"] != "trying" && push["in_force"] == 1).then_some(push)
+    })
+    .await
+    .unwrap();
+    assert_eq!(push["refusing"], 0, "{push}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_fleet_comes_up_when_its_bad_cluster_is_taken_away_over_delta() {
+    a_bad_cluster_at_first(Variant::Delta).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_fleet_comes_up_when_its_bad_cluster_is_taken_away_over_state_of_the_world() {
+    a_bad_cluster_at_first(Variant::Sotw).await;
+}
+
 /// Routes by another name than `web`.
 fn named(name: &str, routes: &str) -> String {
     routes.replace("name: web", &format!("name: {name}"))

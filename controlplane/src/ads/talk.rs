@@ -305,10 +305,11 @@ mod tests {
             hub.publish("shop", Arc::new(none));
             talk.was_moved();
         };
-        for ends in [lets_go, is_taken_back] {
+        for (ends, lets_go) in [(lets_go, true), (is_taken_back, false)] {
             let resource = Resource::new(Kind::EXTENSION, "a", b"bad".as_slice());
             let hub = Hub::new(AdsLimits::default(), clock::wall);
-            hub.publish("shop", Arc::new(Snapshot::builder().with(resource).build()));
+            let bad = Snapshot::builder().with(resource).build();
+            hub.publish("shop", Arc::new(bad.clone()));
             let connection = hub.admit(Variant::Delta, None).unwrap();
             let place = connection.introduce(&Node {
                 id: "shop-1".to_owned(),
@@ -322,13 +323,13 @@ mod tests {
             talk.take(asks(None), MANNER, &hub).unwrap();
             talk.speak(true, &to_client);
             assert!(answer.poll_piece(&mut context).is_ready());
-            let refusal = DeltaDiscoveryRequest {
+            let refusal = |nonce: &str| DeltaDiscoveryRequest {
                 type_url: Kind::EXTENSION.to_owned(),
-                response_nonce: "1".to_owned(),
+                response_nonce: nonce.to_owned(),
                 error_detail: Some(sloop_xds::Status::default()),
                 ..DeltaDiscoveryRequest::default()
             };
-            talk.take(refusal, MANNER, &hub).unwrap();
+            talk.take(refusal("1"), MANNER, &hub).unwrap();
             talk.speak(true, &to_client);
             assert!(is_refusing(&hub));
             talk.speak(true, &to_client);
@@ -337,6 +338,17 @@ mod tests {
             talk.speak(true, &to_client);
             assert!(!is_refusing(&hub));
             assert!(hub.nodes()[0].standing.has().is_some());
+            // The same is wanted again, and refused again.
+            if lets_go {
+                talk.take(asks(None), MANNER, &hub).unwrap();
+            }
+            hub.publish("shop", Arc::new(bad));
+            talk.was_moved();
+            talk.speak(true, &to_client);
+            assert!(answer.poll_piece(&mut context).is_ready());
+            talk.take(refusal("2"), MANNER, &hub).unwrap();
+            talk.speak(true, &to_client);
+            assert!(is_refusing(&hub));
         }
     }
 }

@@ -107,11 +107,6 @@ impl Kind {
         }
     }
 
-    /// Whether resources of other kinds wait until those of this kind are in force.
-    pub(crate) fn is_waited_for(&self) -> bool {
-        self.type_url() == Self::CLUSTER
-    }
-
     /// What must be in force before resources of this kind are taken away, as it may have referred to them.
     pub(crate) fn outlives(&self) -> &'static [&'static str] {
         match self.type_url() {

@@ -35,6 +35,11 @@ impl Version {
         Self(text.into())
     }
 
+    /// That of something of which it is not known what it contains: no resource has it.
+    pub(crate) fn unknown() -> Self {
+        Self::claimed("")
+    }
+
     /// What a set of resources contains; they come sorted by name.
     pub(crate) fn of_set<'a>(resources: impl IntoIterator<Item = &'a Resource>) -> Self {
         Self::of(resources.into_iter().flat_map(|resource| {

@@ -142,6 +142,9 @@ impl Stream for DeltaStream {
     }
 
     fn next(&mut self, snapshot: &Snapshot) -> Option<Response> {
+        for (kind, state) in &mut self.types {
+            state.notice(snapshot.of_type(kind.type_url()));
+        }
         let Some((kind, of_type, news)) = self.due(snapshot) else {
             return self.heartbeat(snapshot);
         };
@@ -151,8 +154,12 @@ impl Stream for DeltaStream {
     }
 
     fn may_owe(&self, snapshot: &Snapshot) -> bool {
-        let mut types = self.types.values();
-        types.any(|state| state.beats && state.in_flight.is_none()) || self.due(snapshot).is_some()
+        let mut beats = self.types.values();
+        let mut refused = self.types.iter();
+        beats.any(|state| state.beats && state.in_flight.is_none())
+            || refused
+                .any(|(kind, state)| state.refused.has_lost(snapshot.of_type(kind.type_url())))
+            || self.due(snapshot).is_some()
     }
 
     fn beat(&mut self) {

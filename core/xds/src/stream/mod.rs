@@ -8,6 +8,7 @@
 
 mod delta;
 mod order;
+mod refused;
 mod response;
 mod sotw;
 

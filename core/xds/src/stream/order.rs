@@ -6,8 +6,9 @@
 //! refers to them; and what does not refer to them any more before clusters go.
 //!
 //! Types that the client did not ask for, or that are not managed, hold up
-//! nothing. A refusal does: what a client refused it does not have. So it does until something else is accepted by the name, or the
-//! name is one that the client does not ask for any more or that is not there for it any more.
+//! nothing. A refusal does: what a client refused it may not have. So it does until something is accepted by the name, or the
+//! name is one that the client does not ask for any more or that is not there for it any more. What came with it is not held up for
+//! longer than that: it is tried again ([`Refused`](super::refused::Refused)) also while what is gone must still stay.
 
 use std::collections::BTreeMap;
 

@@ -25,7 +25,7 @@ pub struct Sent {
     pub version: Version,
     /// Names the response within its stream.
     pub nonce: String,
-    /// Names and versions of the resources in it.
+    /// Names and versions of the resources in it, sorted by name, no duplicates.
     pub resources: Vec<(String, Version)>,
     /// Names of resources that the client must drop. Empty in state of the world.
     pub removed: Vec<String>,
@@ -140,6 +140,18 @@ impl Sent {
             removed: Vec::new(),
             is_heartbeat: false,
         }
+    }
+
+    /// The names of the resources in it.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        self.resources.iter().map(|(name, _)| name.as_str())
+    }
+
+    /// The version of the resource of this name in it.
+    pub(crate) fn version_of(&self, name: &str) -> Option<&Version> {
+        let by_name = |(it, _): &(String, Version)| it.as_str().cmp(name);
+        let at = self.resources.binary_search_by(by_name).ok()?;
+        self.resources.get(at).map(|(_, version)| version)
     }
 }
 

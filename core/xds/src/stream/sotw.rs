@@ -12,15 +12,15 @@
 //! request of a full set on a stream: a client that comes back with the
 //! version of the whole set has the whole set.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+mod of_type;
 
-use super::order::{Standing, is_in_force, may_remove, must_wait, refuses};
-use super::{Nonces, Response, Sent, Stream, StreamLimits, Verdict, Violation};
-use crate::subscription::Subscription;
-use crate::{
-    DiscoveryRequest, Kind, LegacyWildcard, Node, Resource, Snapshot, TypeSnapshot, Version,
-};
+use std::collections::BTreeMap;
+
+use super::order::{is_in_force, may_remove, must_wait, refuses};
+use super::{Nonces, Response, Stream, StreamLimits, Verdict, Violation};
+use crate::{DiscoveryRequest, Kind, LegacyWildcard, Node, Resource, Snapshot};
+
+use of_type::{News, TypeState};
 
 /// A state-of-the-world stream.
 #[derive(Debug, Default)]
@@ -30,38 +30,6 @@ pub struct SotwStream {
     nonces: Nonces,
     /// Boxed, as in [`DeltaStream`](super::DeltaStream).
     types: BTreeMap<Kind, Box<TypeState>>,
-}
-
-#[derive(Debug, Default)]
-struct TypeState {
-    subscription: Subscription,
-    /// What the client was sent, refused or not: none of it is sent again unasked.
-    sent: BTreeMap<String, Version>,
-    /// The same of a kind that outlives others, to be sent again while something may refer to it.
-    kept: BTreeMap<String, Resource>,
-    /// To be sent although unchanged.
-    due: BTreeSet<String>,
-    /// The version that the client came back with, until it is compared.
-    brought: String,
-    /// Whether a full set was ever sent.
-    has_set: bool,
-    /// Whether the client began with nothing: it waits for what it asks for, there or not.
-    waits: bool,
-    /// Whether it refused a response of which nothing was new to it: what it does not have then has no name.
-    refuses_all: bool,
-    /// What it refused, by name, and was not sent again since. It holds up others for as long as it is wanted.
-    refused: BTreeMap<String, Version>,
-    nonce: String,
-    in_flight: Option<Arc<Sent>>,
-    /// Of each resource of a set in flight whether the client has had it as it is: it keeps that, whatever it says.
-    stays: Vec<bool>,
-}
-
-/// What is to be sent of one type.
-struct News {
-    version: Version,
-    /// Sorted by name.
-    with: Vec<Resource>,
 }
 
 impl SotwStream {
@@ -147,7 +115,9 @@ impl Stream for SotwStream {
 
     fn next(&mut self, snapshot: &Snapshot) -> Option<Response> {
         for (kind, state) in &mut self.types {
-            if let Some(of_type) = snapshot.of_type(kind.type_url()) {
+            let of_type = snapshot.of_type(kind.type_url());
+            state.notice(of_type);
+            if let Some(of_type) = of_type {
                 state.adopt(of_type);
             }
         }
@@ -156,8 +126,8 @@ impl Stream for SotwStream {
         let changed: Vec<Resource> = news
             .with
             .iter()
-            .filter(|resource| !state.has(resource))
-            .cloned()
+            .filter(|(resource, _)| !state.is_known(resource))
+            .map(|(resource, _)| resource.clone())
             .collect();
         let response = state.send(&kind, news, self.nonces.draw());
         self.repeat(&kind, &changed);
@@ -165,7 +135,9 @@ impl Stream for SotwStream {
     }
 
     fn may_owe(&self, snapshot: &Snapshot) -> bool {
-        self.due(snapshot).is_some()
+        let mut types = self.types.iter();
+        types.any(|(kind, state)| state.refused.has_lost(snapshot.of_type(kind.type_url())))
+            || self.due(snapshot).is_some()
     }
 
     /// Nothing has a time to live here ([`Resource::with_ttl`]).
@@ -189,190 +161,5 @@ impl Stream for SotwStream {
 
     fn refuses(&self, type_url: &str, snapshot: &Snapshot) -> bool {
         refuses(type_url, &self.types, snapshot)
-    }
-}
-
-impl TypeState {
-    /// Hears what the client says of `sent`.
-    fn settle(&mut self, sent: &Sent, is_refused: bool) {
-        let stays = std::mem::take(&mut self.stays);
-        let stays = stays.into_iter().chain(std::iter::repeat(false));
-        let resources = sent.resources.iter().zip(stays);
-        let new = resources.filter(|(_, stays)| is_refused && !stays);
-        let mut new = new.map(|(resource, _)| resource.clone()).peekable();
-        self.refuses_all = is_refused && new.peek().is_none();
-        self.refused.extend(new);
-    }
-
-    /// What the client does not want any more it has lost when it wants it again.
-    fn forget_unwanted(&mut self) {
-        let wanted = &self.subscription;
-        self.sent.retain(|name, _| wanted.covers(name));
-        self.kept.retain(|name, _| wanted.covers(name));
-        self.due.retain(|name| wanted.covers(name));
-        self.refused.retain(|name, _| wanted.covers(name));
-        self.has_set &= !wanted.is_empty();
-    }
-
-    /// Takes a client that came back with exactly this set for one that was sent it.
-    fn adopt(&mut self, of_type: &TypeSnapshot) {
-        let brought = std::mem::take(&mut self.brought);
-        if self.has_set || !self.subscription.is_wildcard() || brought != of_type.version().as_str()
-        {
-            return;
-        }
-        self.has_set = true;
-        for resource in of_type.resources() {
-            self.note(resource);
-        }
-    }
-
-    fn note(&mut self, resource: &Resource) {
-        let name = resource.name().to_owned();
-        self.kept.insert(name.clone(), resource.clone());
-        self.sent.insert(name, resource.version().clone());
-    }
-
-    fn send(&mut self, kind: &Kind, news: News, nonce: String) -> Response {
-        if kind.is_full_set() {
-            let stays = |it: &Resource| self.has(it) && !self.is_refused(it);
-            self.stays = news.with.iter().map(stays).collect();
-            self.has_set = true;
-            self.sent.clear();
-            self.kept.clear();
-            self.refused.clear();
-        }
-        for resource in &news.with {
-            self.due.remove(resource.name());
-            self.refused.remove(resource.name());
-            if kind.is_full_set() {
-                self.note(resource);
-            } else {
-                let name = resource.name().to_owned();
-                self.sent.insert(name, resource.version().clone());
-            }
-        }
-        let with: Vec<&Resource> = news.with.iter().collect();
-        let response = Response::sotw(kind.type_url(), &news.version, nonce, &with);
-        self.nonce.clone_from(&response.sent.nonce);
-        self.refuses_all = false;
-        self.in_flight = Some(Arc::clone(&response.sent));
-        response
-    }
-
-    /// What is to be sent, if anything. `may_remove` says whether what is gone may be left out.
-    fn news(
-        &self,
-        kind: &Kind,
-        of_type: &TypeSnapshot,
-        may_remove: impl FnOnce() -> bool,
-    ) -> Option<News> {
-        if self.in_flight.is_some() || self.subscription.is_empty() {
-            return None;
-        }
-        if kind.is_full_set() {
-            self.full_set(of_type, may_remove)
-        } else {
-            self.changed(kind, of_type)
-        }
-    }
-
-    /// Everything wanted, if it differs from what the client was sent.
-    fn full_set(&self, of_type: &TypeSnapshot, may_remove: impl FnOnce() -> bool) -> Option<News> {
-        let mut with: Vec<&Resource> = self.wanted(of_type).collect();
-        let mut surplus = self.surplus(of_type).peekable();
-        let stays = surplus.peek().is_some() && !may_remove();
-        let mut version = of_type.version().clone();
-        if stays {
-            with.extend(surplus);
-            with.sort_by_key(|resource| resource.name());
-            version = Version::of_set(with.iter().copied());
-        }
-        let is_known = self.has_set
-            && with.len() == self.sent.len()
-            && with.iter().all(|resource| self.has(resource));
-        (!is_known).then(|| News {
-            version,
-            with: with.into_iter().cloned().collect(),
-        })
-    }
-
-    /// What is wanted and not known, if anything.
-    fn changed(&self, kind: &Kind, of_type: &TypeSnapshot) -> Option<News> {
-        let mut with: Vec<Resource> = self
-            .wanted(of_type)
-            .filter(|resource| self.is_due(resource))
-            .cloned()
-            .collect();
-        if self.waits {
-            with.extend(self.in_vain(kind, of_type));
-            with.sort_by(|one, other| one.name().cmp(other.name()));
-        }
-        (!with.is_empty()).then(|| News {
-            version: of_type.version().clone(),
-            with,
-        })
-    }
-
-    fn wanted<'a>(&self, of_type: &'a TypeSnapshot) -> impl Iterator<Item = &'a Resource> {
-        of_type
-            .resources()
-            .filter(|resource| self.subscription.covers(resource.name()))
-    }
-
-    /// What ends the wait for what is not there and never was, as far as anything does.
-    fn in_vain(&self, kind: &Kind, of_type: &TypeSnapshot) -> impl Iterator<Item = Resource> {
-        let names = self.subscription.names();
-        names
-            .filter(|name| of_type.get(name).is_none() && !self.sent.contains_key(*name))
-            .filter_map(|name| kind.in_place_of(name))
-    }
-
-    /// What the client was sent and the snapshot does not have.
-    fn surplus(&self, of_type: &TypeSnapshot) -> impl Iterator<Item = &Resource> {
-        self.kept
-            .values()
-            .filter(|resource| of_type.get(resource.name()).is_none())
-    }
-
-    fn has(&self, resource: &Resource) -> bool {
-        self.sent.get(resource.name()) == Some(resource.version())
-    }
-
-    fn is_due(&self, resource: &Resource) -> bool {
-        !self.has(resource) || self.due.contains(resource.name())
-    }
-
-    /// Whether the client refused it and was sent nothing else by its name since.
-    fn is_refused(&self, resource: &Resource) -> bool {
-        self.refused.get(resource.name()) == Some(resource.version())
-    }
-}
-
-impl Standing for TypeState {
-    fn is_behind(&self, kind: &Kind, of_type: &TypeSnapshot) -> bool {
-        // What is under way it may take, wanted or not: it may want it again by then.
-        if self.in_flight.is_some() {
-            return true;
-        }
-        if self.subscription.is_empty() {
-            return false;
-        }
-        self.refuses_all
-            || (kind.is_full_set() && !self.has_set)
-            || self
-                .wanted(of_type)
-                .any(|resource| self.is_due(resource) || self.is_refused(resource))
-    }
-
-    fn refuses(&self, of_type: &TypeSnapshot) -> bool {
-        let mut refused = self.refused.keys();
-        self.in_flight.is_some()
-            || self.refuses_all
-            || refused.any(|name| of_type.get(name).is_some())
-    }
-
-    fn has_surplus(&self, _: &Kind, of_type: &TypeSnapshot) -> bool {
-        self.surplus(of_type).next().is_some()
     }
 }

@@ -1,9 +1,10 @@
 //! What a delta stream knows of one type.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::super::order::Standing;
+use super::super::refused::Refused;
 use super::super::{Response, Sent};
 use crate::names::Names;
 use crate::subscription::{Subscription, WILDCARD};
@@ -12,7 +13,7 @@ use crate::{DeltaDiscoveryRequest, Kind, LegacyWildcard, Resource, TypeSnapshot,
 #[derive(Debug, Default)]
 pub(super) struct TypeState {
     pub(super) subscription: Subscription,
-    /// What the client has: brought along or sent, refused or not.
+    /// What the client has: brought along or sent, refused or not. Unknown versions are of what was refused and then not there.
     has: Names<Version>,
     /// Names to be answered although nothing changed: with the resource, or with a removal.
     due: Names,
@@ -23,8 +24,8 @@ pub(super) struct TypeState {
     pub(super) is_arriving: bool,
     /// Whether it refused a response that carried no resource: what it does not have then has no name.
     refuses_all: bool,
-    /// What it refused, by name, and was not sent again since. It holds up others for as long as it is wanted.
-    refused: BTreeMap<String, Version>,
+    /// What it refused. It holds up others for as long as it is wanted.
+    pub(super) refused: Refused,
     pub(super) in_flight: Option<Arc<Sent>>,
     /// Whether it is time for a heartbeat.
     pub(super) beats: bool,
@@ -79,18 +80,26 @@ impl TypeState {
     /// Hears what the client says of `sent`. What it has let go of meanwhile it need not have.
     pub(super) fn settle(&mut self, sent: &Sent, is_refused: bool) {
         let wanted = &self.subscription;
-        let resources = sent
-            .resources
-            .iter()
-            .filter(|(name, _)| wanted.covers(name));
         if !sent.is_heartbeat {
-            self.refuses_all = is_refused && sent.resources.is_empty();
+            let is_empty = sent.resources.is_empty();
+            self.refuses_all = is_refused && is_empty && !wanted.is_empty();
             if is_refused {
-                self.refused.extend(resources.cloned());
+                self.refused.add(sent.resources.iter().cloned());
+                let names = sent.names().filter(|name| !wanted.covers(name));
+                names.for_each(|name| self.refused.remove(name));
             }
         } else if is_refused {
             // Something of it has expired meanwhile, and holds again when it comes whole.
-            resources.for_each(|(name, _)| self.due.put(name, ()));
+            let names = sent.names().filter(|name| wanted.covers(name));
+            names.for_each(|name| self.due.put(name, ()));
+        }
+    }
+
+    /// What was refused and is not there any more is over. What the client has by its name then nobody knows, so it is sent
+    /// when it returns, whatever it is, and taken away where what is not there is taken away.
+    pub(super) fn notice(&mut self, of_type: Option<&TypeSnapshot>) {
+        for name in self.refused.take_lost(of_type) {
+            self.has.put(&name, Version::unknown());
         }
     }
 
@@ -113,12 +122,28 @@ impl TypeState {
                 self.due.put(name, ());
             }
         }
-        let wanted = &self.subscription;
-        // Dropped while it is on its way, and wanted again: the client keeps what comes, and may have to drop it.
-        for (name, version) in self.in_flight.iter().flat_map(|sent| &sent.resources) {
-            if wanted.covers(name) && !self.has.contains(name) {
+        if let Some(sent) = self.in_flight.clone() {
+            self.keep_what_comes(&sent, &request.resource_names_subscribe);
+        }
+        self.refuses_all &= !self.subscription.is_empty();
+    }
+
+    /// What was dropped while it is on its way in `sent`, and is wanted again by `names`: the client keeps what comes, and may
+    /// have to drop it.
+    fn keep_what_comes(&mut self, sent: &Sent, names: &[String]) {
+        let mut keep = |name: &str, version: &Version| {
+            if self.subscription.covers(name) && !self.has.contains(name) {
                 self.has.put(name, version.clone());
                 self.due.put(name, ());
+            }
+        };
+        if names.iter().any(|name| name == WILDCARD) {
+            let resources = sent.resources.iter();
+            return resources.for_each(|(name, version)| keep(name, version));
+        }
+        for name in names {
+            if let Some(version) = sent.version_of(name) {
+                keep(name, version);
             }
         }
     }
@@ -133,7 +158,7 @@ impl TypeState {
         let wanted = &self.subscription;
         self.has.retain(|name| wanted.covers(name));
         self.due.retain(|name| wanted.covers(name));
-        self.refused.retain(|name, _| wanted.covers(name));
+        self.refused.retain(|name| wanted.covers(name));
     }
 
     pub(super) fn send(
@@ -170,7 +195,15 @@ impl TypeState {
         if self.in_flight.is_some() {
             return None;
         }
-        let mut with: Vec<&Resource> = self.wanted(of_type).filter(|it| self.is_news(it)).collect();
+        let again = self.wanted(of_type);
+        let again: Vec<&Resource> = again.filter(|it| self.refused.is_tried_again(it)).collect();
+        if !again.is_empty() {
+            return Some(News {
+                with: again,
+                removed: Vec::new(),
+            });
+        }
+        let with: Vec<&Resource> = self.wanted(of_type).filter(|it| self.is_news(it)).collect();
         let mut removed: BTreeSet<&String> = self.missing(of_type).collect();
         let has_surplus = self.has_surplus(kind, of_type);
         if has_surplus && !self.is_arriving && may_remove() {
@@ -180,11 +213,6 @@ impl TypeState {
         let asks = self.owes_answer || (has_surplus && self.is_arriving);
         if with.is_empty() && removed.is_empty() && !asks {
             return None;
-        }
-        if kind.is_waited_for() && !self.refused.is_empty() {
-            // Of what came in one response with something bad it is not known whether the client has it.
-            let goes = |it: &&Resource| self.is_news(it) || self.is_refused(it);
-            with = self.wanted(of_type).filter(goes).collect();
         }
         Some(News {
             with,
@@ -208,7 +236,7 @@ impl TypeState {
 
     /// Whether the client refused it and was sent nothing else by its name since.
     pub(super) fn is_refused(&self, resource: &Resource) -> bool {
-        self.refused.get(resource.name()) == Some(resource.version())
+        self.refused.includes(resource)
     }
 
     /// What the client asked for in vain.
@@ -249,7 +277,7 @@ impl Standing for TypeState {
     }
 
     fn refuses(&self, of_type: &TypeSnapshot) -> bool {
-        let mut refused = self.refused.keys();
+        let mut refused = self.refused.names();
         self.in_flight.is_some()
             || self.refuses_all
             || refused.any(|name| of_type.get(name).is_some())

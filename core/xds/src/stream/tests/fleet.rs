@@ -1,4 +1,5 @@
-//! Random fleets: whatever comes in whatever order, no route leads nowhere.
+//! Random fleets: whatever comes in whatever order, no route leads nowhere, and what is bad holds up nothing for longer than it is
+//! there.
 
 use proptest::prelude::*;
 
@@ -9,11 +10,12 @@ use super::*;
 enum Event {
     /// The operator wants these clusters (bits), and the tables lead to the `n`th of them.
     Want(u8, [usize; 2]),
-    /// Cluster `n` gets another content.
-    Touch(usize),
+    /// Cluster or table `n` gets another content, which clients refuse if it is bad.
+    Touch(usize, bool),
     /// The connection has room for a response.
     Flush,
-    /// The client takes over the response in flight of type `n`, or refuses it, and says so.
+    /// The client takes over the response in flight of type `n`, or refuses it when something in it is bad, and says so. Then it
+    /// takes over the rest of it all the same, or does not.
     Settle(usize, bool),
     /// The client comes back on a new stream, with what it has. In state of the world it cannot say
     /// what that is, so there it begins anew.
@@ -27,9 +29,9 @@ enum Event {
 fn event() -> impl Strategy<Value = Event> {
     prop_oneof![
         2 => (1..8_u8, [0..3_usize, 0..3]).prop_map(|(clusters, to)| Event::Want(clusters, to)),
-        1 => (0..3_usize).prop_map(Event::Touch),
+        2 => (0..5_usize, any::<bool>()).prop_map(|(n, bad)| Event::Touch(n, bad)),
         4 => Just(Event::Flush),
-        4 => (0..3_usize, prop::bool::weighted(0.8)).prop_map(|(n, ok)| Event::Settle(n, ok)),
+        4 => (0..3_usize, any::<bool>()).prop_map(|(n, rest)| Event::Settle(n, rest)),
         1 => Just(Event::Reconnect),
         2 => Just(Event::Ask),
         2 => (0..2_usize).prop_map(Event::Turn),
@@ -39,6 +41,7 @@ fn event() -> impl Strategy<Value = Event> {
 const TYPES: [&str; 3] = [Kind::CLUSTER, Kind::ENDPOINTS, Kind::ROUTES];
 const CLUSTERS: [&str; 3] = ["a", "b", "c"];
 const TABLES: [&str; 2] = ["r", "s"];
+const ALL: [&str; 5] = ["a", "b", "c", "r", "s"];
 
 /// Of a type what a client wants by name; silence asks for all clusters.
 type Wanted<'a> = (&'a str, &'a BTreeSet<&'static str>);
@@ -122,15 +125,16 @@ impl Client for DeltaStream {
 
 struct Run<C> {
     stream: C,
-    /// What the operator wants: the content of each cluster, and where each table leads.
-    clusters: BTreeMap<&'static str, u32>,
+    /// Which clusters the operator wants, and where each table leads.
+    clusters: BTreeSet<&'static str>,
     routes: [&'static str; 2],
-    contents: u32,
-    /// What else is in everything: another content than that which was refused.
-    edition: u8,
-    /// Versions that it refused, and whether it refused something that has none.
-    refused: BTreeSet<String>,
-    has_refused_nothing: bool,
+    /// The content of each cluster, wanted or not, and of each table.
+    contents: BTreeMap<&'static str, u32>,
+    /// How many contents there were, and which of them are bad.
+    drawn: u32,
+    bad: BTreeSet<u32>,
+    /// The versions of resources that are bad.
+    bad_versions: BTreeSet<String>,
     /// Where the routes of each version that there ever was lead.
     leads: BTreeMap<String, &'static str>,
     /// What the client wants by name, by type.
@@ -148,12 +152,12 @@ impl<C: Client> Run<C> {
     fn begin() -> Self {
         let mut run = Self {
             stream: C::default(),
-            clusters: BTreeMap::from([("a", 0)]),
+            clusters: BTreeSet::from(["a"]),
             routes: ["a"; 2],
-            contents: 0,
-            edition: 0,
-            refused: BTreeSet::new(),
-            has_refused_nothing: false,
+            contents: ALL.map(|name| (name, 0)).into(),
+            drawn: 0,
+            bad: BTreeSet::new(),
+            bad_versions: BTreeSet::new(),
             leads: BTreeMap::new(),
             wants: BTreeMap::from([
                 (Kind::CLUSTER, BTreeSet::new()),
@@ -172,43 +176,49 @@ impl<C: Client> Run<C> {
     fn present(&mut self) -> Snapshot {
         let mut builder = Snapshot::builder().manage(Kind::CLUSTER);
         for (table, to) in TABLES.into_iter().zip(self.routes) {
-            let content = [to.as_bytes(), &[self.edition]].concat();
-            let routes = Resource::new(Kind::ROUTES, table, &content);
+            let routes = self.resource(Kind::ROUTES, table, to);
             self.leads.insert(routes.version().to_string(), to);
             builder = builder.with(routes);
         }
-        let with_edition = |content: &[u8]| [content, &[self.edition]].concat();
-        for (name, content) in &self.clusters {
-            let cluster = with_edition(&content.to_be_bytes());
-            let endpoints = with_edition(name.as_bytes());
+        for name in self.clusters.clone() {
             builder = builder
-                .with(Resource::new(Kind::CLUSTER, name, &cluster))
-                .with(Resource::new(Kind::ENDPOINTS, name, &endpoints));
+                .with(self.resource(Kind::CLUSTER, name, ""))
+                .with(Resource::new(Kind::ENDPOINTS, name, name.as_bytes()));
         }
         builder.build()
+    }
+
+    /// A cluster or a table as it is.
+    fn resource(&mut self, type_url: &str, name: &str, to: &str) -> Resource {
+        let content = self.contents[name];
+        let bytes = [name.as_bytes(), to.as_bytes(), &content.to_be_bytes()].concat();
+        let resource = Resource::new(type_url, name, &bytes);
+        if self.bad.contains(&content) {
+            self.bad_versions.insert(resource.version().to_string());
+        }
+        resource
+    }
+
+    fn touch(&mut self, name: &'static str, is_bad: bool) {
+        self.drawn += 1;
+        self.contents.insert(name, self.drawn);
+        if is_bad {
+            self.bad.insert(self.drawn);
+        }
     }
 
     fn take(&mut self, event: &Event) {
         match event {
             Event::Want(bits, to) => {
                 let wanted = CLUSTERS.into_iter().enumerate();
-                let wanted: Vec<_> = wanted.filter(|(n, _)| bits >> n & 1 == 1).collect();
-                let old = std::mem::take(&mut self.clusters);
-                let content = |name| old.get(name).copied().unwrap_or_default();
-                self.routes = to.map(|to| wanted[to % wanted.len()].1);
-                self.clusters = wanted
-                    .into_iter()
-                    .map(|(_, name)| (name, content(name)))
-                    .collect();
+                let wanted = wanted.filter(|(n, _)| bits >> n & 1 == 1);
+                let wanted: Vec<_> = wanted.map(|(_, name)| name).collect();
+                self.routes = to.map(|to| wanted[to % wanted.len()]);
+                self.clusters = wanted.into_iter().collect();
             }
-            Event::Touch(n) => {
-                self.contents += 1;
-                if let Some(content) = self.clusters.get_mut(CLUSTERS[*n]) {
-                    *content = self.contents;
-                }
-            }
+            Event::Touch(n, is_bad) => self.touch(ALL[*n], *is_bad),
             Event::Flush => self.flush(),
-            Event::Settle(n, ok) => self.settle(TYPES[*n], *ok),
+            Event::Settle(n, takes_rest) => self.settle(TYPES[*n], *takes_rest),
             Event::Reconnect => {
                 self.stream = C::default();
                 self.in_flight.clear();
@@ -247,6 +257,12 @@ impl<C: Client> Run<C> {
     fn flush(&mut self) {
         let now = self.present();
         if let Some(response) = next(&mut self.stream, &now) {
+            for (name, version) in &response.sent.resources {
+                let of_type = now.of_type(&response.sent.type_url).unwrap();
+                let is_bad = self.bad_versions.contains(version.as_str());
+                let is_there = of_type.get(name).is_some();
+                assert!(is_there || !is_bad, "{name} is bad and not there");
+            }
             let url = TYPES.into_iter().find(|it| *it == response.sent.type_url);
             if url == Some(Kind::CLUSTER) {
                 let changed = response.sent.resources.iter();
@@ -266,35 +282,31 @@ impl<C: Client> Run<C> {
         }
     }
 
-    fn settle(&mut self, type_url: &'static str, ok: bool) {
+    fn settle(&mut self, type_url: &'static str, takes_rest: bool) {
         let Some(response) = self.in_flight.remove(type_url) else {
             return;
         };
         self.ask(TYPES.len());
         let (has, wanted) = (self.has.get_mut(type_url).unwrap(), &self.wants[type_url]);
-        let resources: BTreeMap<String, String> = response
-            .sent
-            .resources
-            .iter()
-            .filter(|(name, _)| type_url != Kind::ROUTES || wanted.contains(name.as_str()))
-            .map(|(name, version)| (name.clone(), version.to_string()))
-            .collect();
         // Who refuses some of it lets go of what is not there any more all the same, as Envoy does.
+        let sent = &response.sent.resources;
         if type_url == Kind::CLUSTER && !C::IS_DELTA {
-            has.retain(|name, _| resources.contains_key(name));
+            has.retain(|name, _| sent.iter().any(|(it, _)| it == name));
         }
         for name in &response.sent.removed {
             has.remove(name);
         }
-        let error = if ok {
-            has.extend(resources);
-            None
-        } else {
-            self.has_refused_nothing |= response.sent.resources.is_empty();
-            self.refused.extend(resources.into_values());
-            refusal("no")
-        };
+        let is_good = |version: &str| !self.bad_versions.contains(version);
+        let refuses = !sent.iter().all(|(_, version)| is_good(version.as_str()));
+        for (name, version) in sent {
+            let is_wanted = type_url != Kind::ROUTES || wanted.contains(name.as_str());
+            let is_taken = !refuses || (takes_rest && is_good(version.as_str()));
+            if is_wanted && is_taken {
+                has.insert(name.clone(), version.to_string());
+            }
+        }
         self.leads_somewhere();
+        let error = if refuses { refusal("no") } else { None };
         let request = C::answer((type_url, wanted), &response.sent.nonce, error);
         assert!(self.stream.take(request).unwrap().is_some());
     }
@@ -308,22 +320,40 @@ impl<C: Client> Run<C> {
         }
     }
 
-    fn converges(&mut self) {
-        self.ask(TYPES.len());
-        // What was refused does not come again before it is something else. What was refused and is not wanted any more holds up
-        // nothing.
-        let now = self.present();
-        let is_refused = |type_url| {
-            let mut wanted = self.wanted(&now, type_url).into_values();
-            wanted.any(|it| self.refused.contains(&it))
-        };
-        self.edition = (self.has_refused_nothing || TYPES.into_iter().any(is_refused)).into();
-        for _ in 0..20 {
+    /// Says and hears everything, until there is nothing more to say.
+    fn falls_silent(&mut self) {
+        for _ in 0..30 {
             self.flush();
-            TYPES.into_iter().for_each(|it| self.settle(it, true));
+            TYPES.into_iter().for_each(|it| self.settle(it, false));
         }
         let now = self.present();
         assert_eq!(next(&mut self.stream, &now), None, "it never falls silent");
+    }
+
+    /// Of all that is bad another content comes, or it is deleted, cluster `n` by bit, and tables lead elsewhere. Nothing else changes.
+    fn mend(&mut self, deleted: u8) {
+        for (n, name) in ALL.into_iter().enumerate() {
+            if !self.bad.contains(&self.contents[name]) {
+                continue;
+            }
+            let other = self.clusters.iter().copied().find(|it| *it != name);
+            match other {
+                Some(other) if deleted >> n & 1 == 1 && self.clusters.contains(name) => {
+                    self.routes = self.routes.map(|it| if it == name { other } else { it });
+                    self.clusters.remove(name);
+                }
+                _ => self.touch(name, false),
+            }
+        }
+    }
+
+    /// What is bad stands, and then is mended.
+    fn converges(&mut self, deleted: u8) {
+        self.ask(TYPES.len());
+        self.falls_silent();
+        self.mend(deleted);
+        self.falls_silent();
+        let now = self.present();
         for type_url in [Kind::CLUSTER, Kind::ROUTES] {
             assert_eq!(self.has[type_url], self.wanted(&now, type_url));
         }
@@ -331,7 +361,7 @@ impl<C: Client> Run<C> {
         assert!(
             self.warming
                 .iter()
-                .all(|it| !self.clusters.contains_key(it.as_str())),
+                .all(|it| !self.clusters.contains(it.as_str())),
             "no endpoints came after {:?}",
             self.warming
         );
@@ -349,26 +379,28 @@ impl<C: Client> Run<C> {
     }
 }
 
-fn runs<C: Client>(events: &[Event]) {
+fn runs<C: Client>(events: &[Event], deleted: u8) {
     let mut run = Run::<C>::begin();
     for event in events {
         run.take(event);
     }
-    run.converges();
+    run.converges(deleted);
 }
 
 proptest! {
     #[test]
     fn routes_never_lead_nowhere_in_state_of_the_world(
         events in proptest::collection::vec(event(), 0..80),
+        deleted in 0..8_u8,
     ) {
-        runs::<SotwStream>(&events);
+        runs::<SotwStream>(&events, deleted);
     }
 
     #[test]
     fn routes_never_lead_nowhere_in_delta(
         events in proptest::collection::vec(event(), 0..80),
+        deleted in 0..8_u8,
     ) {
-        runs::<DeltaStream>(&events);
+        runs::<DeltaStream>(&events, deleted);
     }
 }

@@ -7,6 +7,7 @@ mod heartbeat;
 mod limits;
 mod order;
 mod property;
+mod refused;
 mod sotw;
 
 use std::collections::{BTreeMap, BTreeSet};

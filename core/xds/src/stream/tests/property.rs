@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::Version;
 
 /// What happens next, in one type (extensions) with four names.
 #[derive(Clone, Debug)]
@@ -15,7 +16,8 @@ enum Event {
     Content(u8, Option<u8>),
     /// The connection has room for responses.
     Flush,
-    /// The client takes the oldest response that it has not answered, or refuses it.
+    /// The client takes the oldest response that it has not answered, or refuses it when something in it is bad. Then it takes
+    /// the rest of it all the same, or does not.
     Settle(bool),
     /// The client comes back on a new stream.
     Reconnect,
@@ -43,6 +45,9 @@ fn wanted(bits: u8) -> BTreeSet<String> {
 fn covers(wants: &BTreeSet<String>, name: &str) -> bool {
     wants.contains(name) || wants.contains("*")
 }
+
+/// The content that clients refuse.
+const BAD: u8 = 3;
 
 /// The history's present: a content per name, 0 for deleted.
 fn present(contents: &BTreeMap<String, u8>) -> Snapshot {
@@ -136,8 +141,6 @@ struct Run<C> {
     /// What the client runs with, by version.
     has: BTreeMap<String, String>,
     in_flight: Option<Response>,
-    /// What the client refused last: it does not run with it, and is not sent it again.
-    refused: BTreeMap<String, String>,
     /// The nonce of the last response on this stream that was answered.
     settled: Option<String>,
     /// What the client may be sent although it has it: it asked for it again, or refused what came after it.
@@ -160,12 +163,11 @@ impl<C: Client> Run<C> {
                 self.contents.remove(&format!("n{n}"));
             }
             Event::Flush => self.flush(),
-            Event::Settle(ok) => self.settle(*ok),
+            Event::Settle(takes_rest) => self.settle(*takes_rest),
             Event::Reconnect => {
                 self.stream = C::default();
                 self.in_flight = None;
                 self.settled = None;
-                self.refused.clear();
                 self.may_repeat.clear();
                 let request = C::begin(&self.wants, &self.has);
                 self.stream.take(request).unwrap();
@@ -185,7 +187,6 @@ impl<C: Client> Run<C> {
             let (was, is) = (before.contains(name), self.wants.contains(name));
             if was && !is && C::IS_INCREMENTAL {
                 self.has.remove(name);
-                self.refused.remove(name);
             }
             if was != is {
                 let all = NAMES.iter().filter(|it| name == "*" || **it == name);
@@ -194,7 +195,6 @@ impl<C: Client> Run<C> {
         }
         let wants = &self.wants;
         self.has.retain(|name, _| covers(wants, name));
-        self.refused.retain(|name, _| covers(wants, name));
     }
 
     fn flush(&mut self) {
@@ -216,20 +216,21 @@ impl<C: Client> Run<C> {
         }
     }
 
-    fn settle(&mut self, ok: bool) {
+    fn settle(&mut self, takes_rest: bool) {
         let Some(response) = self.in_flight.take() else {
             return;
         };
+        let bad = Resource::new(Kind::EXTENSION, "", &[BAD]);
+        let is_bad = |version: &Version| version == bad.version();
         let resources = response.sent.resources.iter();
+        let ok = !resources.clone().any(|(_, version)| is_bad(version));
         let wants = &self.wants;
         for (name, version) in resources.filter(|(name, _)| covers(wants, name)) {
             if !ok {
                 self.may_repeat.insert(name.clone());
             }
-            let into = if ok { &mut self.has } else { &mut self.refused };
-            into.insert(name.clone(), version.to_string());
-            if ok {
-                self.refused.remove(name);
+            if ok || (takes_rest && !is_bad(version)) {
+                self.has.insert(name.clone(), version.to_string());
             }
         }
         for name in &response.sent.removed {
@@ -240,36 +241,51 @@ impl<C: Client> Run<C> {
         self.settled = Some(response.sent.nonce.clone());
     }
 
-    /// Lets everything arrive. Refusals end: what is sent from here on is taken.
+    /// Lets everything arrive.
     fn settle_all(&mut self) {
-        for _ in 0..10 {
+        for _ in 0..20 {
             self.flush();
-            self.settle(true);
+            self.settle(false);
         }
         self.flush();
         assert!(self.in_flight.is_none(), "it never falls silent");
     }
 
-    /// Everything wanted that exists is what the client runs with, or refused.
+    /// Of all that is bad another content comes, or it is gone, name `n` by bit.
+    fn mend(&mut self, gone: u8) {
+        for (n, name) in NAMES.into_iter().enumerate() {
+            if self.contents.get(name) != Some(&BAD) {
+                continue;
+            }
+            match gone >> n & 1 == 1 {
+                true => drop(self.contents.remove(name)),
+                false => drop(self.contents.insert(name.to_owned(), 1)),
+            }
+        }
+    }
+
+    /// Everything wanted that exists is what the client runs with.
     fn converged(&self) {
         let now = present(&self.contents);
         let of_type = now.of_type(Kind::EXTENSION).unwrap();
         for name in NAMES.iter().filter(|name| covers(&self.wants, name)) {
             if let Some(resource) = of_type.get(name) {
                 let version = resource.version().to_string();
-                let known = [self.has.get(*name), self.refused.get(*name)];
-                assert!(known.contains(&Some(&version)), "{name} is not up to date");
+                assert_eq!(self.has.get(*name), Some(&version), "{name}");
             }
         }
+        assert!(self.stream.is_in_force(&now));
     }
 }
 
-fn runs<C: Client + Default>(events: &[Event]) -> Run<C> {
+fn runs<C: Client + Default>(events: &[Event], gone: u8) -> Run<C> {
     let mut run = Run::<C>::default();
     run.take(&Event::Reconnect);
     for event in events {
         run.take(event);
     }
+    run.settle_all();
+    run.mend(gone);
     run.settle_all();
     run.converged();
     run
@@ -277,15 +293,19 @@ fn runs<C: Client + Default>(events: &[Event]) -> Run<C> {
 
 proptest! {
     #[test]
-    fn state_of_the_world_converges(events in proptest::collection::vec(event(), 0..60)) {
-        runs::<SotwStream>(&events);
+    fn state_of_the_world_converges(
+        events in proptest::collection::vec(event(), 0..60),
+        gone in 0..16_u8,
+    ) {
+        runs::<SotwStream>(&events, gone);
     }
 
     #[test]
     fn delta_converges_and_removes_only_what_was_deleted(
         events in proptest::collection::vec(event(), 0..60),
+        gone in 0..16_u8,
     ) {
-        let run = runs::<DeltaStream>(&events);
+        let run = runs::<DeltaStream>(&events, gone);
         for (name, content) in &run.contents {
             prop_assert!(*content != 0 || !run.has.contains_key(name), "{} was deleted", name);
         }
