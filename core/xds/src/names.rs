@@ -7,14 +7,24 @@ use crate::{TypeSnapshot, Version};
 /// Names of one type, each with what is kept beside it, and how many bytes that is.
 ///
 /// Whoever may keep how much is asked for each request that names something, so the bytes are counted when a name comes or goes. Those
-/// of names that somebody else keeps anyway are looked up, and looked up again only after a change of either.
+/// of names that somebody else keeps anyway are looked up: of all names when that is another set, and then of those that come or go.
 #[derive(Clone, Debug)]
 pub(crate) struct Names<T = ()> {
     names: BTreeMap<String, T>,
     bytes: usize,
-    /// Of those bytes how many are of names in the set of resources with this version. Boxed: few clients keep so much that it is
-    /// asked for.
-    offered: Option<Box<(Version, usize)>>,
+    /// What of that somebody else keeps anyway, as it was looked up last. Boxed: few clients keep so much that it is asked for.
+    offered: Option<Box<Offered>>,
+}
+
+/// What is kept of names in a set of resources.
+#[derive(Clone, Debug)]
+struct Offered {
+    /// The version of the set.
+    version: Version,
+    /// The bytes of names in it.
+    bytes: usize,
+    /// What came, went or changed since: names, with the bytes of each before and after.
+    since: Vec<(String, usize, usize)>,
 }
 
 /// What is kept beside a name.
@@ -78,14 +88,26 @@ impl<T: Beside> Names<T> {
 
     /// Keeps a name, with this beside it whatever that was.
     pub(crate) fn put(&mut self, name: &str, beside: T) {
-        self.offered = None;
-        self.bytes += kept_bytes(name, &beside);
+        let after = kept_bytes(name, &beside);
         let before = match self.names.get_mut(name) {
             Some(known) => Some(std::mem::replace(known, beside)),
             None => self.names.insert(name.to_owned(), beside),
         };
-        if let Some(before) = before {
-            self.bytes -= kept_bytes(name, &before);
+        let before = before.map_or(0, |it| kept_bytes(name, &it));
+        self.count(name, before, after);
+    }
+
+    /// A name takes other bytes than before.
+    fn count(&mut self, name: &str, before: usize, after: usize) {
+        self.bytes = self.bytes + after - before;
+        let Some(offered) = &mut self.offered else {
+            return;
+        };
+        if offered.since.len() < self.names.len() {
+            offered.since.push((name.to_owned(), before, after));
+        } else {
+            // To look up all of them costs less.
+            self.offered = None;
         }
     }
 
@@ -94,8 +116,7 @@ impl<T: Beside> Names<T> {
         let Some(beside) = self.names.remove(name) else {
             return false;
         };
-        self.offered = None;
-        self.bytes -= kept_bytes(name, &beside);
+        self.count(name, kept_bytes(name, &beside), 0);
         true
     }
 
@@ -117,15 +138,18 @@ impl<T: Beside> Names<T> {
             return self.bytes;
         };
         let version = offered.version();
-        let known = self.offered.as_deref().filter(|(it, _)| it == version);
-        let of_offered = match known {
-            Some((_, bytes)) => *bytes,
-            None => {
-                let bytes = self.bytes_of(offered);
-                self.offered = Some(Box::new((version.clone(), bytes)));
-                bytes
-            }
-        };
+        if self
+            .offered
+            .as_ref()
+            .is_none_or(|it| it.version != *version)
+        {
+            self.offered = Some(Box::new(Offered {
+                version: version.clone(),
+                bytes: self.bytes_of(offered),
+                since: Vec::new(),
+            }));
+        }
+        let of_offered = self.offered.as_mut().map_or(0, |it| it.count(offered));
         self.bytes.saturating_sub(of_offered)
     }
 
@@ -140,6 +164,18 @@ impl<T: Beside> Names<T> {
         let names = self.names.iter();
         let kept = names.filter(|(name, _)| offered.get(name).is_some());
         kept.map(|(name, beside)| bytes(name, beside)).sum()
+    }
+}
+
+impl Offered {
+    /// The bytes of names in the set, with what changed since they were counted.
+    fn count(&mut self, offered: &TypeSnapshot) -> usize {
+        for (name, before, after) in self.since.drain(..) {
+            if offered.get(&name).is_some() {
+                self.bytes = self.bytes + after - before;
+            }
+        }
+        self.bytes
     }
 }
 
