@@ -100,7 +100,7 @@ fn shown(name: &'static str, series: i64) -> usize {
             observer.observe(1, &[opentelemetry::KeyValue::new("slo", number)]);
         }
     });
-    drop(observed.build());
+    let _shown = observed.build();
     let text = telemetry.render().unwrap();
     let start = format!("sloop_controlplane_{name}{{");
     text.lines().filter(|line| line.starts_with(&start)).count()
