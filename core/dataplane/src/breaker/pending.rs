@@ -88,7 +88,7 @@ impl Pending {
             newest: 0,
             passed: 0,
             under_way: [0; BUCKETS as usize],
-            usual: Usual::default(),
+            usual: Usual::new(0),
             bad: [None; LAST_BAD],
         }
     }
@@ -262,9 +262,9 @@ impl Pending {
         let bucket = now.as_nanos() / length;
         let window = u64::from(WINDOW);
         if BUCKETS <= lapsed {
-            self.usual = Usual::default();
+            self.usual = Usual::new(self.passed);
         } else if self.began.as_nanos() / length / window != bucket / window {
-            self.usual.turn(self.served_min);
+            self.usual.turn(self.served_min, self.passed);
         }
         let began = bucket.saturating_mul(length);
         self.began = Time::from_nanos(began);

@@ -197,6 +197,17 @@ fn one_old_session_that_breaks_says_nothing_of_those_that_last() {
     assert_eq!(sessions(&mut breaker, (0, 3_600), breaks), None);
 }
 
+#[test]
+fn a_few_quick_ones_among_sessions_say_nothing_of_how_long_they_last() {
+    let mut breaker = Breaker::new(rule(DERIVED_PACED()), at(0));
+    let ends = |number: u64| match number {
+        _ if number.is_multiple_of(100) => Some((FAILED, Outcome::ServerError)),
+        _ if number % 300 == 1 => Some((SERVED, Outcome::Success)),
+        _ => None,
+    };
+    assert_eq!(requests(&mut breaker, 2, (0, 7_200), ends), None);
+}
+
 /// Fewer than ten end in a window, so only the change can tell.
 #[test]
 fn what_hangs_does_not_speak_for_a_service_that_answers_at_once() {
