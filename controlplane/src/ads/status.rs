@@ -70,7 +70,7 @@ pub struct TypeStatus {
     pub resources: BTreeMap<String, Version>,
     /// The last refusal. It stays after a later version was taken over.
     pub refused: Option<Refusal>,
-    /// Whether the last answer of the node was a refusal, and of something that it still should have: it runs on what it had before.
+    /// Whether the node refused something that it still should have: it runs on what it had before.
     pub is_refusing: bool,
 }
 
@@ -180,7 +180,6 @@ impl TypeStatus {
         self.acknowledged = Some(sent.version.clone());
         self.acknowledged_at = Some(now);
         self.took = self.sent_at.map(|sent_at| now.since(sent_at));
-        self.is_refusing = false;
         for (name, version) in &sent.resources {
             match self.resources.get_mut(name) {
                 Some(known) => known.clone_from(version),

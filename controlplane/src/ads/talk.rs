@@ -34,7 +34,7 @@ pub(super) struct Talk<'a, S> {
     news: News,
     /// Room for names that it was given, beyond what each stream may keep.
     names_beyond: usize,
-    /// The types of which the node's last answer was a refusal, until it lets go of that.
+    /// The types of which the node refused something, until a look shows that it refuses nothing of it.
     refusing: Vec<String>,
     /// How the node stands, as it was noted last.
     stands: Option<(Version, bool)>,
@@ -106,8 +106,9 @@ impl<'a, S: Stream> Talk<'a, S> {
         self.unanswered.answered(sent);
         // That a client took what it had already, or had lost it by then, says nothing of pushes.
         if !sent.is_heartbeat {
-            self.refusing.retain(|it| *it != sent.type_url);
-            if matches!(verdict, Verdict::Refused { .. }) {
+            // What it took over need not be all that it refused: that it refuses nothing of the type any more is found out by a look.
+            let is_new = !self.refusing.contains(&sent.type_url);
+            if is_new && matches!(verdict, Verdict::Refused { .. }) {
                 self.refusing.push(sent.type_url.clone());
             }
             self.news.settled = Some(self.explained(verdict));
@@ -184,6 +185,8 @@ impl<'a, S: Stream> Talk<'a, S> {
     /// Finds out how the node stands.
     fn look(&mut self) {
         let Some(snapshot) = &self.snapshot else {
+            // It should have nothing.
+            self.news.let_go.append(&mut self.refusing);
             return;
         };
         let (version, is_in_force) = (snapshot.version(), self.stream.is_in_force(snapshot));
@@ -350,5 +353,58 @@ mod tests {
             talk.speak(true, &to_client);
             assert!(is_refusing(&hub));
         }
+    }
+
+    /// Two that were refused together: one is replaced by what is refused, too, and the other then taken over.
+    #[test]
+    fn who_takes_over_a_part_still_refuses_the_rest() {
+        let hub = Hub::new(AdsLimits::default(), clock::wall);
+        let publish = |contents: [&[u8]; 2]| {
+            let [a, b] = ["a", "b"]
+                .map(|name| move |content: &[u8]| Resource::new(Kind::EXTENSION, name, content));
+            let snapshot = Snapshot::builder()
+                .with(a(contents[0]))
+                .with(b(contents[1]));
+            hub.publish("shop", Arc::new(snapshot.build()));
+        };
+        publish([b"bad", b"1"]);
+        let connection = hub.admit(Variant::Delta, None).unwrap();
+        let place = connection.introduce(&Node {
+            id: "shop-1".to_owned(),
+            cluster: "shop".to_owned(),
+            ..Node::default()
+        });
+        let stream = DeltaStream::new(StreamLimits::default(), LegacyWildcard::Off);
+        let mut talk = Talk::begin(&connection, place.unwrap(), stream);
+        let (to_client, mut answer) = Responses::channel();
+        let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+        let mut asks_for_both = asks(None);
+        asks_for_both.resource_names_subscribe.push("b".to_owned());
+        talk.take(asks_for_both, MANNER, &hub).unwrap();
+        talk.speak(true, &to_client);
+        let mut answers = |talk: &mut Talk<'_, DeltaStream>, nonce: &str, is_refused: bool| {
+            assert!(answer.poll_piece(&mut context).is_ready());
+            let request = DeltaDiscoveryRequest {
+                type_url: Kind::EXTENSION.to_owned(),
+                response_nonce: nonce.to_owned(),
+                error_detail: is_refused.then(sloop_xds::Status::default),
+                ..DeltaDiscoveryRequest::default()
+            };
+            talk.take(request, MANNER, &hub).unwrap();
+            talk.speak(true, &to_client);
+        };
+        answers(&mut talk, "1", true);
+        publish([b"worse", b"1"]);
+        talk.was_moved();
+        talk.speak(true, &to_client);
+        answers(&mut talk, "2", true);
+        answers(&mut talk, "3", false);
+        assert!(is_refusing(&hub), "a is not in force");
+        publish([b"good", b"1"]);
+        talk.was_moved();
+        talk.speak(true, &to_client);
+        answers(&mut talk, "4", false);
+        assert!(!is_refusing(&hub));
+        assert!(hub.nodes()[0].standing.has().is_some());
     }
 }
