@@ -178,7 +178,7 @@ impl Pending {
     /// How many passed since `from` had, until the last bad ones did. None where what is served is known to take less than two
     /// windows: what lasts for longer then is no session.
     pub(super) fn passed_since(&self, from: u32) -> u32 {
-        if self.awaited() < BUCKETS {
+        if !self.may_be_sessions() {
             return 0;
         }
         let later = self.last_bad().map_or(0, |(later, _)| later);
@@ -216,6 +216,11 @@ impl Pending {
         let lapsed = self.lapsed(now);
         let ages = age.max(lapsed)..self.awaited();
         ages.fold(0, |sum: u32, age| sum.saturating_add(self.at(age - lapsed)))
+    }
+
+    /// Whether what is under way may last: it is not known that what is served takes less than two windows.
+    pub(super) fn may_be_sessions(&self) -> bool {
+        BUCKETS <= self.awaited()
     }
 
     /// So many buckets, with that of now, are waited for.

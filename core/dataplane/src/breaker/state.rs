@@ -131,6 +131,8 @@ impl Breaker {
         if let Some(cause) = trips(seen, overtaken) {
             self.open(cause, now);
         } else if let Some(since) = sudden
+            // What others' bad ones overtook is not told, and of sessions that may be nearly all: who counted them judges.
+            && (whose == Whose::Own || !self.pending.may_be_sessions())
             && let Some(cause) = trips(since, overtaken)
         {
             let lasting = self.lasting(now);

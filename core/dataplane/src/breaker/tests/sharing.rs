@@ -272,6 +272,35 @@ fn sessions_that_last_in_all_workers_speak_for_the_service() {
     assert_eq!(lasting.len(), 2_800, "three of ten fail");
 }
 
+/// One worker had a failure long ago, and of what fails elsewhere hears only.
+#[test]
+fn sessions_that_last_speak_for_the_service_also_where_only_others_see_failures() {
+    let limits = BreakerLimits {
+        calls_min: 20,
+        failed_max: Share::try_from(2_000).unwrap(),
+        ..SURE()
+    };
+    let mut sidecar = Sidecar::new(limits, 8);
+    sidecar.fail(0, 1, 0);
+    let mut lasting = Vec::new();
+    let mut number = 0;
+    for millis in (0..20 * 60_000).step_by(100) {
+        if millis % 500 == 0 {
+            for worker in 0..8 {
+                number += 1;
+                if worker != 0 && number % 101 == 0 {
+                    sidecar.fail(worker, 1, millis);
+                } else {
+                    lasting.extend(sidecar.pass(worker, 1, millis));
+                }
+            }
+        }
+        sidecar.tick(millis);
+        assert!(sidecar.are_all(BreakerState::Closed, millis), "{millis} ms");
+    }
+    assert!(18_000 < lasting.len(), "{}", lasting.len());
+}
+
 #[test]
 fn of_what_the_others_have_not_told_yet_there_is_as_much_as_here() {
     let mut sidecar = Sidecar::new(SURE(), 2);
