@@ -84,7 +84,7 @@ const GIB: u64 = 1 << 30;
 /// Filters cut reports to [`ReportSettings::BYTES_MAX`], but for a scope more: what they send must be taken.
 const REPORT_BYTES_MIN: u64 = 2 * ReportSettings::BYTES_MAX as u64;
 
-const ALL: [Named; 39] = [
+const ALL: [Named; 40] = [
     named!("connections", (1, MILLION), door.connections_max: count),
     named!("connections_per_identity", (1, MILLION), door.connections_per_identity_max: count),
     named!("handshakes", (1, 100_000), door.handshakes_max: count),
@@ -103,6 +103,7 @@ const ALL: [Named; 39] = [
     named!("faulty_calls", (1, MILLION), ads.faulty_calls_max: count),
     named!("groups", (1, MILLION), ads.groups_max: count),
     named!("node_bytes", (1, 64 << 10), ads.node_bytes_max: count),
+    named!("metadata_bytes", (1, 64 << 20), ads.metadata_bytes_max: count),
     named!("request_bytes", (1 << 10, 64 << 20), ads.request_bytes_max: count),
     named!("requests_burst", (1, MILLION), ads.requests_burst: count),
     named!("requests_per_second", (1, MILLION), ads.requests_per_second: count),

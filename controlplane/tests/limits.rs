@@ -20,9 +20,10 @@ use sloop_controlplane::ingest::{Arrival, Reports};
 use sloop_controlplane::limits::Limits;
 use sloop_controlplane::metrics::{DoorMetrics, IngestMetrics, Telemetry};
 use sloop_xds::{Kind, Resource, Snapshot, SnapshotBuilder};
-use sloop_xds_protos::envoy::envoy::config::core::v3::Node;
+use sloop_xds_protos::envoy::envoy::config::core::v3::{Locality, Node};
 use sloop_xds_protos::envoy::envoy::service::discovery::v3::DeltaDiscoveryRequest;
 use sloop_xds_protos::envoy::envoy::service::discovery::v3::aggregated_discovery_service_client::AggregatedDiscoveryServiceClient;
+use sloop_xds_protos::envoy::google::protobuf::{ListValue, Struct, Value, value};
 use sloop_xds_protos::report::v1::report_service_client::ReportServiceClient;
 use sloop_xds_protos::report::v1::{ReportRequest, ReportResponse, ScopeDelta};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -186,13 +187,51 @@ fn asks(cluster: &str, type_url: &str, names: &[&str]) -> DeltaDiscoveryRequest 
     }
 }
 
+/// So many texts, and much that is not kept.
+fn metadata(texts: usize) -> Struct {
+    let value = |kind| Value { kind: Some(kind) };
+    let text = |at| (at, value(value::Kind::StringValue("a".to_owned())));
+    let list = |at| (at, value(value::Kind::ListValue(ListValue::default())));
+    let texts = (0..texts).map(|at| text(format!("text{at}")));
+    let fields = texts.chain((0..1_000).map(|at| list(format!("list{at}"))));
+    Struct {
+        fields: fields.collect(),
+    }
+}
+
+#[tokio::test]
+async fn of_metadata_only_what_is_kept_counts() {
+    let served = Served::with(&["metadata_bytes=1000"]).await;
+    let mut request = asks("shop", "a", &["b"]);
+    request.node.as_mut().unwrap().metadata = Some(metadata(5));
+    let _stream = served.stream(vec![request]).await.unwrap();
+    served
+        .becomes("it is there", |nodes| !nodes.is_empty())
+        .await;
+}
+
 #[tokio::test]
 async fn a_stream_ends_that_asks_for_too_much() {
     let one = || asks("shop", "a", &["b"]);
     let other = || asks("shop", "c", &["b"]);
+    let in_zone = |zone: &str| {
+        let mut request = one();
+        request.node.as_mut().unwrap().locality = Some(Locality {
+            zone: zone.to_owned(),
+            ..Locality::default()
+        });
+        request
+    };
+    let says = |texts| {
+        let mut request = one();
+        request.node.as_mut().unwrap().metadata = Some(metadata(texts));
+        request
+    };
     let long = "n".repeat(2_000);
     for (limit, hit, requests) in [
         ("node_bytes=5", "node_bytes", vec![one()]),
+        ("node_bytes=8", "node_bytes", vec![in_zone("eu-west-1a")]),
+        ("metadata_bytes=1000", "node_bytes", vec![says(7)]),
         (
             "request_bytes=1024",
             "request_bytes",

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use hyper::server::conn::http2::Builder;
 use hyper_util::rt::TokioTimer;
-use sloop_xds::{Node, StreamLimits};
+use sloop_xds::{Node, Scalars, StreamLimits};
 use tonic::Status;
 
 use super::hub::Hub;
@@ -32,8 +32,10 @@ pub struct AdsLimits {
     pub calls_per_connection_max: u32,
     /// Groups that clients may name.
     pub groups_max: usize,
-    /// Bytes of a node's id or cluster.
+    /// Bytes of a node's id or cluster, or of one word on where it runs.
     pub node_bytes_max: usize,
+    /// Bytes that are kept of a node's metadata.
+    pub metadata_bytes_max: usize,
     /// Requests that one stream may send at once.
     pub requests_burst: u32,
     /// Requests per second that one stream may send for long.
@@ -89,6 +91,8 @@ impl Default for AdsLimits {
             groups_max: 4_096,
             // As long as Kubernetes' names get, and a namespace, with room.
             node_bytes_max: 1_024,
+            // Several times what Istio's sidecars say in texts and numbers at the top, and half of what a stream may keep of names.
+            metadata_bytes_max: 32 * 1024,
             // Envoy's own limiter sends 100 at once and then 10 per second.
             requests_burst: 200,
             requests_per_second: 20,
@@ -138,17 +142,30 @@ impl AdsLimits {
 
     /// Whether a node says who it is, in few enough bytes.
     pub(super) fn check(&self, node: &Node, hub: &Hub) -> Result<(), Status> {
+        let check = |field: &str, given: usize, max: usize| {
+            if max < given {
+                let text = format!("{field} has {given} bytes; it may have at most {max}");
+                return Err(hub.hit(Limit::NodeBytes, text));
+            }
+            Ok(())
+        };
         let max = self.node_bytes_max;
         for (field, text) in [("node.id", &node.id), ("node.cluster", &node.cluster)] {
             if text.is_empty() {
                 return Err(Status::invalid_argument(format!("{field} is empty")));
             }
-            if max < text.len() {
-                let given = text.len();
-                let text = format!("{field} has {given} bytes; it may have at most {max}");
-                return Err(hub.hit(Limit::NodeBytes, text));
+            check(field, text.len(), max)?;
+        }
+        if let Some(at) = &node.locality {
+            for text in [&at.region, &at.zone, &at.sub_zone] {
+                check("a part of node.locality", text.len(), max)?;
             }
         }
-        Ok(())
+        let metadata = node.metadata.as_ref().map_or(0, Scalars::bytes);
+        check(
+            "node.metadata, as it is kept,",
+            metadata,
+            self.metadata_bytes_max,
+        )
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use sloop_xds::fleet::{Cohort, Fleet};
-use sloop_xds::{Node, Offer, Snapshot};
+use sloop_xds::{Node, Offer, Scalars, Snapshot};
 use tokio::sync::watch;
 use tonic::Status;
 
@@ -27,7 +27,7 @@ impl Place {
         let cohort = fleet.borrow_and_update().cohort(node);
         Ok(Self {
             offers: hub.meet(&cohort)?,
-            node: node.clone(),
+            node: kept(node),
             hub,
             cohort,
             fleet,
@@ -81,5 +81,17 @@ impl Place {
                 None
             }
         }
+    }
+}
+
+/// What is kept of a node for as long as it is connected: nothing that only takes room.
+fn kept(node: &Node) -> Node {
+    let metadata = node.metadata.as_ref();
+    Node {
+        id: node.id.clone(),
+        cluster: node.cluster.clone(),
+        metadata: metadata.map(Scalars::with_values),
+        locality: node.locality.clone(),
+        user_agent_name: String::new(),
     }
 }

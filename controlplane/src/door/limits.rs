@@ -86,7 +86,7 @@ pub enum Limit {
     StreamsPerIdentity,
     /// [`crate::ads::AdsLimits::groups_max`].
     Groups,
-    /// [`crate::ads::AdsLimits::node_bytes_max`].
+    /// [`crate::ads::AdsLimits::node_bytes_max`] or [`crate::ads::AdsLimits::metadata_bytes_max`].
     NodeBytes,
     /// [`crate::ads::AdsLimits::request_bytes_max`].
     RequestBytes,

@@ -47,6 +47,35 @@ pub struct Scalars {
     pub fields: BTreeMap<String, Scalar>,
 }
 
+impl Scalars {
+    /// Those that have a value: what was no scalar has none.
+    #[must_use]
+    pub fn with_values(&self) -> Self {
+        let fields = self.valued();
+        let fields = fields.map(|(name, scalar)| (name.clone(), scalar.clone()));
+        Self {
+            fields: fields.collect(),
+        }
+    }
+
+    /// Bytes that those take which have a value, with what keeps each.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        /// Two texts' own, the other values, their place in a map, and what the allocator adds.
+        const PLACE: usize = 160;
+        let bytes = self.valued().map(|(name, scalar)| {
+            let text = scalar.text.as_ref().map_or(0, String::len);
+            PLACE + name.len() + text
+        });
+        bytes.sum()
+    }
+
+    fn valued(&self) -> impl Iterator<Item = (&String, &Scalar)> {
+        let fields = self.fields.iter();
+        fields.filter(|(_, scalar)| **scalar != Scalar::default())
+    }
+}
+
 /// `google.protobuf.Value`, when it is a scalar; none of these otherwise.
 #[derive(Clone, PartialEq, Eq, prost::Message)]
 pub struct Scalar {
@@ -167,6 +196,9 @@ mod tests {
         let scalars = ["a", "b", "c", "d", "e"].map(|name| node.scalar(name));
         let text = |text: &str| Some(text.to_owned());
         assert_eq!(scalars, [text("x"), text("1.5"), text("true"), None, None]);
+        let kept = node.metadata.unwrap().with_values();
+        assert!(kept.fields.keys().eq(["a", "b", "c"]));
+        assert_eq!(kept.bytes(), 3 * 160 + "abc".len() + "x".len());
     }
 
     /// `{"a": [[[...]]]}`, two thousand lists inside each other.
