@@ -25,7 +25,12 @@ struct Offered {
     bytes: usize,
     /// What came, went or changed since: names, with the bytes of each before and after.
     since: Vec<(String, usize, usize)>,
+    /// The bytes of that.
+    since_bytes: usize,
 }
+
+/// What may be kept of names that came, went or changed, as a part of what is kept of all: nobody counts it.
+const SINCE_PART: usize = 8;
 
 /// What is kept beside a name.
 pub(crate) trait Beside {
@@ -100,13 +105,14 @@ impl<T: Beside> Names<T> {
     /// A name takes other bytes than before.
     fn count(&mut self, name: &str, before: usize, after: usize) {
         self.bytes = self.bytes + after - before;
-        let Some(offered) = &mut self.offered else {
+        let Some(offered) = self.offered.as_mut().filter(|_| before != after) else {
             return;
         };
-        if offered.since.len() < self.names.len() {
+        offered.since_bytes += kept_bytes(name, &());
+        if offered.since_bytes <= self.bytes / SINCE_PART {
             offered.since.push((name.to_owned(), before, after));
         } else {
-            // To look up all of them costs less.
+            // To look up all of them costs little beside what was said of so many.
             self.offered = None;
         }
     }
@@ -147,6 +153,7 @@ impl<T: Beside> Names<T> {
                 version: version.clone(),
                 bytes: self.bytes_of(offered),
                 since: Vec::new(),
+                since_bytes: 0,
             }));
         }
         let of_offered = self.offered.as_mut().map_or(0, |it| it.count(offered));
@@ -170,7 +177,8 @@ impl<T: Beside> Names<T> {
 impl Offered {
     /// The bytes of names in the set, with what changed since they were counted.
     fn count(&mut self, offered: &TypeSnapshot) -> usize {
-        for (name, before, after) in self.since.drain(..) {
+        self.since_bytes = 0;
+        for (name, before, after) in std::mem::take(&mut self.since) {
             if offered.get(&name).is_some() {
                 self.bytes = self.bytes + after - before;
             }
@@ -212,6 +220,22 @@ mod tests {
             all.with(Resource::new("t", &name.to_string(), b"x"))
         });
         all.build()
+    }
+
+    /// A client says names that come and go, and never so much that it is asked for.
+    #[test]
+    fn of_what_came_and_went_no_more_is_kept_than_a_part() {
+        let mut names = Names::default();
+        (0..1_000).for_each(|name: i32| names.put(&name.to_string(), ()));
+        names.bytes(offered(0).of_type("t"));
+        for _ in 0..500 {
+            let long = "n".repeat(2_048);
+            names.put(&long, ());
+            names.remove(&long);
+            let since = names.offered.iter().flat_map(|it| &it.since);
+            let since: usize = since.map(|(name, ..)| name.len()).sum();
+            assert!(since <= names.bytes / SINCE_PART, "{since}");
+        }
     }
 
     proptest! {
