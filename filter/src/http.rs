@@ -157,11 +157,16 @@ pub(crate) fn heard(
 /// A part of an answer went by while there are probes: it may be one's.
 #[cold]
 fn hear_probe(vm: &mut Vm, callback: &Callback, context: u32) -> Option<()> {
-    let exchange = vm.underway.get_mut(context)?.exchange.as_mut()?;
+    let Underway { root, exchange, .. } = vm.underway.get_mut(context)?;
+    let (root, exchange) = (*root, exchange.as_mut()?);
     if exchange.is_probe() {
         // The headers themselves went by before.
         let status = callback.number(RESPONSE_CODE)?.try_into().ok()?;
-        vm.plane.hear_probe(exchange, status, host::now());
+        let now = host::now();
+        vm.plane.hear_probe(exchange, status, now);
+        if vm.plane.take_planned() {
+            vm.aim(Caller { context, root }, now);
+        }
     }
     Some(())
 }

@@ -243,10 +243,13 @@ impl Breaker {
         let is_evidence = outcome.is_evidence();
         if !is_evidence && !is_slow {
             match &mut self.state {
-                State::Probing { admitted, .. } => *admitted = admitted.saturating_sub(1),
+                State::Probing { admitted, .. } if epoch == self.epoch => {
+                    *admitted = admitted.saturating_sub(1);
+                }
                 State::Ramping { .. } if epoch == self.epoch => self.learn_room(None, now),
                 State::Closed
                 | State::Open { .. }
+                | State::Probing { .. }
                 | State::Ramping { .. }
                 | State::Counting
                 | State::Disabled
@@ -257,7 +260,8 @@ impl Breaker {
         let ended = Tally::one(is_evidence && !outcome.is_served(), is_slow);
         if ended.is_bad() {
             self.pending.fail(passed);
-        } else if outcome.has_latency() {
+        } else if outcome.has_latency() && !self.is_probing() {
+            // A probe may be judged when its answer begins: that is not how long requests take.
             self.pending.serve(latency);
         }
         match self.state {

@@ -75,7 +75,7 @@ impl Sharing {
     }
 
     /// How many workers have requests of this scope, at least 1.
-    fn workers(&self, now: Time) -> u32 {
+    pub(super) fn workers(&self, now: Time) -> u32 {
         if now.since(self.others.at) < SILENCE_MAX {
             self.others.workers.max(1)
         } else {

@@ -145,11 +145,11 @@ impl Breaker {
     }
 
     /// How many requests of all workers began since a sudden change, were overtaken by bad ones, and did not end. In others
-    /// are as many as here: what they tell is not how long it lasts.
+    /// are as many as here, quiet ones too: what they tell is not how long it lasts.
     fn lasting(&self, now: Time) -> u32 {
         let began = self.pending.passed_since(self.sudden.passed());
         let here = began.saturating_sub(self.sudden.ended());
-        here.saturating_mul(self.sharing.others(now).saturating_add(1))
+        here.saturating_mul(self.sharing.workers(now))
     }
 
     pub(super) fn judge_probes(&mut self, seen: Tally, probes: u32, now: Time) {

@@ -4,6 +4,7 @@ use sloop_model::{B3Output, DeadlineMode, JoinReach, Side, Time, TraceOwner, Wal
 
 use super::Plane;
 use super::exchange::{Arrival, Decided, Exchange, ExchangeState, HeaderWrite, Verdict};
+use super::probe::asks_for_stream;
 use super::protect::Guarded;
 use crate::context::{
     Baggage, Context, Reading, RequestKey, Rewrite, Timeliness, TraceContext, Word,
@@ -185,7 +186,7 @@ impl Plane {
         }
         match self.guard(exchange, arrival.now) {
             Guarded::Refused(refused) => return refused,
-            Guarded::Probes => {}
+            Guarded::Probes => exchange.is_stream = asks_for_stream(arrival.request),
             Guarded::Passes => {
                 if let Some(shed) = self.shed(exchange, context, arrival.now) {
                     return shed;

@@ -106,6 +106,8 @@ pub struct ExchangeState {
     pub(super) allowance: Allowance,
     pub(super) began: Time,
     pub(super) is_grpc: bool,
+    /// Of a probe, whether its answer may last for as long as its client listens.
+    pub(super) is_stream: bool,
     pub(super) ticket: Option<Ticket>,
     pub(super) shed_ticket: Option<ShedTicket>,
     pub(super) shadows: Shadows,
@@ -138,6 +140,7 @@ impl ExchangeState {
             allowance: Allowance::Free,
             began: arrival.now,
             is_grpc: arrival.request.is_grpc,
+            is_stream: false,
             ticket: None,
             shed_ticket: None,
             shadows: Shadows::default(),
@@ -170,6 +173,8 @@ impl ExchangeState {
             allowance,
             began,
             is_grpc,
+            // Written and read for probes alone.
+            is_stream: _,
             ticket,
             shed_ticket,
             shadows,

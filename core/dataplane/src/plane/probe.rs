@@ -1,15 +1,16 @@
 //! The answer to a probe begins.
 //!
-//! A session, a WebSocket or a long stream of gRPC, ends when its client likes. A breaker that waited for that would refuse all
-//! others for as long, although the service has answered. So a probe of whose answer a part came is judged by what is known
-//! by then, unless its status is an error, and then no more. What takes too long or breaks an objective by then will not be
-//! good when it ends.
+//! A session, a WebSocket or a stream of gRPC or of events, ends when its client likes. A breaker that waited for that would
+//! refuse all others for as long, although the service has answered. So of such a probe the first part of the answer is judged,
+//! by what is known by then, unless its status is an error; and then no more. What takes too long or breaks an objective by
+//! then will not be good when it ends. Any other answer may begin well and hang or break off: its end decides.
 
 use sloop_model::{Ended, Flags, Outcome, OwnVerdict, Side, Time};
 
 use super::Plane;
 use super::end::{Seen, prove};
 use super::exchange::{Exchange, ExchangeState};
+use crate::headers::Request;
 use crate::span::Reasons;
 
 impl Plane {
@@ -25,9 +26,9 @@ impl Plane {
     pub fn hear_probe(&mut self, exchange: &mut Exchange, status: u16, now: Time) {
         let outcome = match status {
             101 => Outcome::Upgraded,
-            ..400 => Outcome::Success,
+            ..400 if exchange.is_stream => Outcome::Success,
             // Its end may say more.
-            400.. => return,
+            _ => return,
         };
         // What a fault touches takes as long as that wants.
         if exchange.fault.is_some() {
@@ -53,10 +54,21 @@ impl Plane {
             now,
         };
         prove(entry, exchange, &seen, &mut self.probes);
+        // The others are told although no other request may come.
+        self.has_planned |= self.sharing.has_news(now);
         if entry.guard.has_changed() {
             self.has_planned |= entry.changed(&mut self.outbox, now);
         }
     }
+}
+
+/// Whether the answer to `request` may last for as long as its client listens: gRPC, or a stream of events, which is asked
+/// for by name (HTML, "Server-sent events").
+#[cold]
+pub(super) fn asks_for_stream(request: &Request<'_>) -> bool {
+    const EVENTS: &[u8] = b"text/event-stream";
+    let accepted = request.headers.last(b"accept").unwrap_or_default();
+    request.is_grpc || accepted.windows(EVENTS.len()).any(|part| part == EVENTS)
 }
 
 impl ExchangeState {

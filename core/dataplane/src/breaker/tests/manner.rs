@@ -80,6 +80,21 @@ fn probes_judged_by_their_share_need_no_more_than_the_fewest_calls() {
 }
 
 #[test]
+fn what_passed_before_gives_back_no_probe() {
+    let late = LateOutcomes::Counted;
+    let mut bench = Bench::new(with(BreakerManner { late, ..DEFAULT }));
+    let old = bench.pass(0);
+    bench.fail(4, 0);
+    let probe = bench.pass(1_000);
+    let _other = bench.pass(1_000);
+    let cancel = Outcome::ClientCancel;
+    bench.breaker.record(old, cancel, FAST, at(1_010));
+    assert_eq!(bench.try_pass(1_010), None, "both probes are under way");
+    bench.breaker.record(probe, cancel, FAST, at(1_020));
+    assert!(bench.try_pass(1_020).is_some());
+}
+
+#[test]
 fn late_outcomes_mean_nothing_or_as_much_as_others() {
     for (late, while_open, state) in [
         (LateOutcomes::Ignored, 4, BreakerState::Probing),

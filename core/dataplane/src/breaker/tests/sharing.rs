@@ -301,6 +301,32 @@ fn sessions_that_last_speak_for_the_service_also_where_only_others_see_failures(
     assert!(18_000 < lasting.len(), "{}", lasting.len());
 }
 
+/// Most workers have been quiet for a while whenever a request fails, and still have their sessions.
+#[test]
+fn sessions_that_last_in_workers_that_are_seldom_asked_speak_for_the_service() {
+    let limits = BreakerLimits {
+        window_ms: Some(60_000),
+        calls_min: 20,
+        failed_max: Share::try_from(200).unwrap(),
+        ..SURE()
+    };
+    let mut sidecar = Sidecar::new(limits, 8);
+    let mut lasting = Vec::new();
+    for number in 0..6_000 {
+        let (worker, millis) = (number % 8, number as u64 * 1_250);
+        let ticket = sidecar.pass(worker, 1, millis);
+        sidecar.tick_of(worker, millis + 5);
+        if number % 101 == 100 {
+            sidecar.failing(worker, ticket, millis + 20);
+        } else {
+            lasting.extend(ticket);
+        }
+        sidecar.tick_of(worker, millis + 105);
+        assert!(sidecar.are_all(BreakerState::Closed, millis), "{number}");
+    }
+    assert_eq!(lasting.len(), 5_941);
+}
+
 #[test]
 fn of_what_the_others_have_not_told_yet_there_is_as_much_as_here() {
     let mut sidecar = Sidecar::new(SURE(), 2);

@@ -175,6 +175,41 @@ fn sessions_that_last_speak_for_the_service_before_any_has_ended() {
 }
 
 /// A sidecar that is asked so seldom has too few in a window, so only the change can tell.
+/// A probe is judged when its answer begins.
+#[test]
+fn probes_say_nothing_of_how_long_sessions_last() {
+    let mut breaker = Breaker::new(
+        rule(BreakerLimits {
+            calls_min: 5,
+            failed_max: Share::try_from(2_000).unwrap(),
+            slow_max: None,
+            slow_us: None,
+            sigmas_hundredths: 300,
+            open_ms: 2_500,
+            probes: 5,
+            ramp_ms: 0,
+            ..LIMITS()
+        }),
+        at(0),
+    );
+    let failing = |_| Some((FAILED, Outcome::ServerError));
+    assert!(requests(&mut breaker, 10, (0, 10), failing).is_some());
+    let began = at(10_000);
+    let probe = |breaker: &mut Breaker| match breaker.admit(0, began) {
+        Admit::Pass(ticket) => ticket,
+        Admit::Refuse { .. } => unreachable!("it probes"),
+    };
+    for ticket in [(); 5].map(|()| probe(&mut breaker)) {
+        let quick = Duration::from_millis(10);
+        breaker.record(ticket, Outcome::Success, quick, at(10_010));
+    }
+    assert_eq!(breaker.state(at(10_010)), BreakerState::Closed);
+    breaker.take_changes();
+    let one_of_a_hundred = |number: u64| number.is_multiple_of(100).then_some(FAILED);
+    let ends = |number| Some((one_of_a_hundred(number)?, Outcome::ServerError));
+    assert_eq!(requests(&mut breaker, 10, (11, 1_200), ends), None);
+}
+
 #[test]
 fn an_outage_behind_sessions_that_last_is_seen_as_soon() {
     for takes in [FAILED, 15 * SECOND] {

@@ -264,10 +264,35 @@ fn a_probe_whose_answer_begins_well_need_not_end() {
 }
 
 #[test]
-fn a_probe_whose_answer_begins_too_late_is_slow() {
+fn a_probe_that_is_no_stream_is_judged_by_its_end() {
     let mut bench = Bench::new(&guarded(""));
     fail(&mut bench, 4, 0);
     let (mut probe, _) = bench.begin("a", 1_000);
+    bench.plane.hear_probe(&mut probe, 200, at(1_010));
+    assert!(probe.is_probe(), "it may yet hang, or break off");
+    bench.end(probe, 200, 1_060);
+    let refused = bench.request("a", 200, 1_070);
+    assert!(matches!(refused, Verdict::Refuse { .. }), "{refused:?}");
+}
+
+#[test]
+fn a_stream_of_events_has_answered_when_it_began() {
+    let mut bench = Bench::new(&guarded(""));
+    fail(&mut bench, 4, 0);
+    let accept = [("accept", &b"text/html, text/event-stream;q=0.9"[..])];
+    let mut probe = bench.begin_with(Side::Server, "a", &accept, 1_000).exchange;
+    bench.plane.hear_probe(&mut probe, 200, at(1_010));
+    assert!(!probe.is_probe() && !bench.plane.has_probes());
+    assert_eq!(bench.request("a", 200, 1_020), Verdict::Pass);
+    bench.end(probe, 200, 60_000);
+}
+
+#[test]
+fn a_probe_whose_answer_begins_too_late_is_slow() {
+    let mut bench = Bench::new(&guarded(""));
+    fail(&mut bench, 4, 0);
+    let grpc = [("content-type", &b"application/grpc"[..])];
+    let mut probe = bench.begin_with(Side::Server, "a", &grpc, 1_000).exchange;
     bench.plane.hear_probe(&mut probe, 200, at(1_051));
     bench.end(probe, 200, 1_060);
     let refused = bench.request("a", 200, 1_070);
