@@ -74,6 +74,14 @@ impl Vm {
 }
 
 /// Randomness from the host; else the time, which at least differs between VMs that start one by one.
-fn seed() -> [u64; 4] {
-    host::random().unwrap_or_else(|_| [host::now().as_nanos(), host::wall().as_millis(), 0x5106, 0])
+fn seed() -> [u64; 5] {
+    host::random().unwrap_or_else(|_| {
+        [
+            host::now().as_nanos(),
+            host::wall().as_millis(),
+            0x5106,
+            0,
+            0,
+        ]
+    })
 }

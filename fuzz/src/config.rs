@@ -22,7 +22,7 @@ pub fn check(data: &[u8]) {
     assert_eq!(serde_json::to_vec(&again).unwrap(), written);
     let derived: FilterConfig = serde_json::from_slice(data).expect("both readers take it");
     assert_eq!(derived, config);
-    let mut plane = Plane::new([1, 2, 3, 4]);
+    let mut plane = Plane::new([1, 2, 3, 4, 0]);
     let now = Time::from_nanos(1_000_000_000);
     plane.sync(now, WallTime::from_millis(1_600_000_000_000));
     plane.configure(&config, now);

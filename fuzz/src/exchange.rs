@@ -85,7 +85,7 @@ fn plane() -> Plane {
             FilterConfig::parse(json.as_bytes()).unwrap()
         })
     });
-    let mut plane = Plane::new([1, 2, 3, 4]);
+    let mut plane = Plane::new([1, 2, 3, 4, 0]);
     plane.sync(NOW, WallTime::from_millis(1_800_000_000_000));
     plane.name(b"sidecar-1");
     for config in configs {

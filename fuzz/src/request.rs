@@ -67,7 +67,7 @@ fn check_map(map: HeaderMap<'_>, bytes: usize) {
 }
 
 fn check_rules(config: &FilterConfig, request: &Request<'_>, headers: HeaderMap<'_>) {
-    let mut plane = Plane::new([1, 2, 3, 4]);
+    let mut plane = Plane::new([1, 2, 3, 4, 0]);
     plane.sync(NOW, WALL);
     plane.configure(config, NOW);
     let scope = match plane.claim(Side::Server, request) {

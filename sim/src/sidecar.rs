@@ -86,11 +86,11 @@ pub(super) enum Answer {
 }
 
 impl Sidecar {
-    pub(super) fn new(number: u32, rate: f64, seed: [u64; 4]) -> Self {
+    pub(super) fn new(number: u32, rate: f64, [a, b, c, d]: [u64; 4]) -> Self {
         Self {
             name: format!("node-{number}"),
             side: Side::Server,
-            plane: Plane::new(seed),
+            plane: Plane::new([a, b, c, d, 0]),
             rate,
             upstream: Upstream {
                 failing: 0.0,

@@ -24,7 +24,7 @@ fn plane(scopes: usize) -> Plane {
             "dimensions": {{"caller": {{"header": "user-agent"}}, "version": "v1"}}, "scopes": [{}]}}"#,
         scopes.join(",")
     );
-    let mut plane = Plane::new([1, 2, 3, 4]);
+    let mut plane = Plane::new([1, 2, 3, 4, 0]);
     let config = FilterConfig::parse(json.as_bytes()).unwrap();
     plane.configure(&config, Time::from_nanos(0));
     plane

@@ -53,7 +53,7 @@ fn plane(others: u32) -> Plane {
 }
 
 fn configured(json: &str) -> Plane {
-    let mut plane = Plane::new([1, 2, 3, 4]);
+    let mut plane = Plane::new([1, 2, 3, 4, 0]);
     plane.configure(
         &FilterConfig::parse(json.as_bytes()).unwrap(),
         Time::from_nanos(0),

@@ -57,7 +57,7 @@ fn shedding(criterion: &mut Criterion) {
 
 fn scope() -> ScopeId {
     let json = br#"{"version": 1, "service": "a", "side": "server"}"#;
-    let mut plane = Plane::new([1, 2, 3, 4]);
+    let mut plane = Plane::new([1, 2, 3, 4, 0]);
     plane.configure(&FilterConfig::parse(json).unwrap(), Time::from_nanos(0));
     let bytes = serialised(&[]);
     match plane.claim(Side::Server, &Request::read(HeaderMap::new(&bytes))) {

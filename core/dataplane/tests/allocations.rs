@@ -32,7 +32,7 @@ fn configured(of_all: &str, of_scope: &str) -> Plane {
         r#"{{"version": 1, "service": "payments", "side": "server"{of_all}, "scopes": [
             {{"service": "payments", "route": "charge", "match": [{{"path": {{"prefix": "/charge"}}}}]{of_scope}}}]}}"#
     );
-    let mut plane = Plane::new([1, 2, 3, 4]);
+    let mut plane = Plane::new([1, 2, 3, 4, 0]);
     let config = FilterConfig::parse(json.as_bytes()).unwrap();
     plane.configure(&config, Time::from_nanos(0));
     plane

@@ -18,7 +18,7 @@ fn every_example_is_taken() {
     assert_eq!(examples.len(), 26, "at least one per feature");
     for example in examples {
         match FilterConfig::parse(example.as_bytes()) {
-            Ok(config) => Plane::new([1; 4]).configure(&config, Time::from_nanos(0)),
+            Ok(config) => Plane::new([1; 5]).configure(&config, Time::from_nanos(0)),
             Err(error) => panic!("{error} in {example}"),
         }
     }

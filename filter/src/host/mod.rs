@@ -175,9 +175,9 @@ fn clock(which: u32) -> u64 {
 }
 
 /// Random words.
-pub(crate) fn random() -> Result<[u64; 4], Failed> {
-    let mut words = [0_u64; 4];
-    // SAFETY: the host writes 32 bytes, the size of `words`, before the call returns.
+pub(crate) fn random() -> Result<[u64; 5], Failed> {
+    let mut words = [0_u64; 5];
+    // SAFETY: the host writes 40 bytes, the size of `words`, before the call returns.
     let status = unsafe { random_get(words.as_mut_ptr().cast(), size_of_val(&words)) };
     checked(status).map(|()| words)
 }

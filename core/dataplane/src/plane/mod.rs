@@ -104,11 +104,17 @@ pub enum Claim {
 }
 
 impl Plane {
-    /// A memory without a configuration. `seed` should be random: trace ids and the VM's own name come from it.
+    /// A memory without a configuration. `seed` should be random: trace ids and the VM's own name come from it. Its last
+    /// word is in the name alone. From a few trace ids all others can be worked out, and nobody who sees them shall know
+    /// under which name this VM reports.
     #[must_use]
-    pub fn new(seed: [u64; 4]) -> Self {
-        let mut random = Random::seeded(seed);
-        let incarnation = random.word_not_zero();
+    pub fn new(seed: [u64; 5]) -> Self {
+        let [a, b, c, d, secret] = seed;
+        let mut random = Random::seeded([a, b, c, d]);
+        let incarnation = match random.word_not_zero() ^ secret {
+            0 => 1,
+            name => name,
+        };
         Self {
             clock: Clock::default(),
             reckoned: Clock::default(),

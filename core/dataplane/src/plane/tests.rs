@@ -69,7 +69,7 @@ pub(super) fn and(json: &str, fields: &str) -> String {
 impl Bench {
     pub(super) fn new(json: &str) -> Self {
         let mut bench = Self {
-            plane: Plane::new([1, 2, 3, 4]),
+            plane: Plane::new([1, 2, 3, 4, 0]),
             sent: BTreeMap::new(),
             context: 0,
         };

@@ -69,7 +69,7 @@ fn a_clock_that_is_set_back_gives_deny_rules_the_time_that_they_had() {
 fn a_rule_that_was_pushed_before_the_clock_was_right_ends_when_it_says() {
     let mut bench = Bench::new(&denying(WALL + HOUR));
     // As on a machine whose clock is set by the network after its start.
-    let mut early = Plane::new([1, 2, 3, 4]);
+    let mut early = Plane::new([1, 2, 3, 4, 0]);
     early.sync(at(0), WallTime::from_millis(0));
     std::mem::swap(&mut bench.plane, &mut early);
     bench.configure(&denying(WALL + HOUR), 0);

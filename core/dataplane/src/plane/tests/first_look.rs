@@ -14,7 +14,7 @@ fn guarded() -> String {
 /// A worker with a name of its own.
 fn worker(seed: u64) -> Bench {
     let mut bench = Bench::new(&guarded());
-    bench.plane = Plane::new([seed; 4]);
+    bench.plane = Plane::new([seed; 5]);
     bench.plane.sync(at(0), WallTime::from_millis(WALL));
     bench.configure(&guarded(), 0);
     bench
@@ -55,7 +55,7 @@ fn what_was_counted_before_a_worker_was_there_is_not_known() {
     }
     let board = tick(&mut one, b"", 110);
     let mut other = worker(2);
-    other.plane = Plane::new([3; 4]);
+    other.plane = Plane::new([3; 5]);
     other.plane.sync(at(150), WallTime::from_millis(WALL + 150));
     other.configure(&guarded(), 150);
     assert_eq!(other.request("a", 503, 160), Verdict::Pass);

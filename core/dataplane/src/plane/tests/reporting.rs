@@ -211,3 +211,19 @@ fn what_is_too_large_for_one_report_is_told_in_several() {
         assert_eq!(part.filters.len(), 1);
     }
 }
+
+/// From trace ids everything that the generator made can be worked out.
+#[test]
+fn under_which_name_a_vm_reports_is_not_known_from_its_trace_ids() {
+    let of = |secret| {
+        let mut bench = Bench::new(&config(""));
+        bench.plane = Plane::new([1, 2, 3, 4, secret]);
+        bench.configure(&config(""), 0);
+        bench.request("a", 200, 10);
+        let traceparent = bench.wrote("traceparent").unwrap().to_owned();
+        (traceparent, bench.report(5_000).unwrap().incarnation)
+    };
+    let (one, other) = (of(7), of(8));
+    assert_eq!(one.0, other.0);
+    assert_ne!(one.1, other.1);
+}

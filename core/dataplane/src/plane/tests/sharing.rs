@@ -16,7 +16,7 @@ impl Sidecar {
     fn new() -> Self {
         let worker = |seed| {
             let mut bench = Bench::new(&config(""));
-            bench.plane = Plane::new([seed; 4]);
+            bench.plane = Plane::new([seed; 5]);
             bench.plane.sync(at(0), WallTime::from_millis(WALL));
             bench.configure(&config(&scope("a", BREAKER)), 0);
             bench
