@@ -176,6 +176,18 @@ fn faulty() -> [FilterConfig; 2] {
     [Side::Server, Side::Client].map(|side| config(side, 1, scopes))
 }
 
+/// Configurations that end three seconds after the last heartbeat.
+fn mortal(configs: &[FilterConfig]) -> Arc<sloop_xds::Snapshot> {
+    let resources = configs.iter().map(|config| {
+        let resource = plugin::resource(&support::module(), config);
+        resource.with_ttl(Duration::from_secs(3))
+    });
+    let all = resources.fold(sloop_xds::Snapshot::builder(), |builder, it| {
+        builder.with(it)
+    });
+    Arc::new(all.build())
+}
+
 /// Case 18: heartbeats keep it without loading it anew; without the control plane it ends, and the bootstrap's holds.
 #[tokio::test]
 async fn a_configuration_lives_as_long_as_the_control_plane_over_delta() {
@@ -184,13 +196,7 @@ async fn a_configuration_lives_as_long_as_the_control_plane_over_delta() {
     let apart = tokio::runtime::Runtime::new().unwrap();
     let plane = apart.spawn(Plane::start()).await.unwrap();
     plane.hub.open();
-    let builder = faulty()
-        .iter()
-        .fold(sloop_xds::Snapshot::builder(), |builder, config| {
-            let resource = plugin::resource(&support::module(), config);
-            builder.with(resource.with_ttl(Duration::from_secs(3)))
-        });
-    plane.hub.publish("shop", Arc::new(builder.build()));
+    plane.hub.publish("shop", mortal(&faulty()));
     let sidecar = Sidecar::start(app.address(), plane.address, Variant::Delta).await;
     let status = async || Some(sidecar.inbound.get("/pay").await.ok()?.status().as_u16());
     eventually(SOON, "it is in force", async || {
@@ -223,4 +229,41 @@ async fn a_configuration_lives_as_long_as_the_control_plane_over_delta() {
     .await
     .unwrap();
     drop(plane);
+}
+
+/// Case 18: of two that come together one is bad, as where the module is older than the control plane.
+#[tokio::test]
+async fn what_was_accepted_lives_on_while_what_came_after_it_is_refused_over_delta() {
+    let app = Upstream::start().await.unwrap();
+    let plane = Plane::start().await;
+    plane.hub.open();
+    plane.hub.publish("shop", mortal(&faulty()));
+    let sidecar = Sidecar::start(app.address(), plane.address, Variant::Delta).await;
+    plane.has(2).await;
+    let refuses = || {
+        let nodes = plane.hub.nodes();
+        nodes[0].types.values().any(|it| it.is_refusing)
+    };
+    let [bad, _] = refused(2);
+    let [_, good] = both(2);
+    plane.hub.publish("shop", mortal(&[bad, good]));
+    eventually(SOON, "it is refused", async || refuses().then_some(()))
+        .await
+        .unwrap();
+    let begun = Instant::now();
+    eventually(SOON, "three lifetimes pass", async || {
+        let status = sidecar.inbound.get("/pay").await.ok()?.status();
+        assert_eq!(status, 418, "after {:?}", begun.elapsed());
+        (Duration::from_secs(9) < begun.elapsed()).then_some(())
+    })
+    .await
+    .unwrap();
+    assert!(refuses(), "nothing of it was tried again");
+    plane.hub.publish("shop", mortal(&both(3)));
+    eventually(SOON, "the next one is in force", async || {
+        let status = sidecar.inbound.get("/pay").await.ok()?.status();
+        (status == 200 && !refuses()).then_some(())
+    })
+    .await
+    .unwrap();
 }

@@ -240,9 +240,9 @@ impl Resource {
         self.ttl
     }
 
-    /// What says that it still holds, as a field of `DeltaDiscoveryResponse`.
-    pub(crate) fn as_delta_heartbeat(&self) -> Option<Bytes> {
-        let message = ttl::message(&self.name, self.version.as_str(), self.ttl?);
+    /// What says that `version` of it still holds, as a field of `DeltaDiscoveryResponse`.
+    pub(crate) fn as_delta_heartbeat(&self, version: &Version) -> Option<Bytes> {
+        let message = ttl::message(&self.name, version.as_str(), self.ttl?);
         Some(ttl::field(&message))
     }
 

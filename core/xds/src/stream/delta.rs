@@ -66,24 +66,22 @@ impl DeltaStream {
         })
     }
 
-    /// What still holds, of the first type of which that is to be said. Not what the client refused, nor what came with
-    /// it: whether it has these is not known.
+    /// What still holds, of the first type of which that is to be said.
     fn heartbeat(&mut self, snapshot: &Snapshot) -> Option<Response> {
         self.types.iter_mut().find_map(|(kind, state)| {
             let of_type = snapshot.of_type(kind.type_url())?;
             if state.in_flight.is_some() || !std::mem::take(&mut state.beats) {
                 return None;
             }
-            let with: Vec<&Resource> = state
-                .wanted(of_type)
-                .filter(|it| it.ttl().is_some() && !state.is_news(it) && !state.is_refused(it))
+            let mortal = state.wanted(of_type).filter(|it| it.ttl().is_some());
+            let with: Vec<_> = mortal
+                .filter_map(|it| Some((it, state.holds(it)?)))
                 .collect();
             if with.is_empty() {
                 return None;
             }
-            let fields = with.iter().filter_map(|it| it.as_delta_heartbeat());
             let what = (kind.type_url(), of_type.version());
-            let response = Response::heartbeat(what, self.nonces.draw(), &with, fields);
+            let response = Response::heartbeat(what, self.nonces.draw(), &with);
             state.in_flight = Some(Arc::clone(&response.sent));
             Some(response)
         })

@@ -94,6 +94,11 @@ impl Refused {
         self.names.keys()
     }
 
+    /// Whether something by this name is.
+    pub(super) fn contains(&self, name: &str) -> bool {
+        self.names.contains_key(name)
+    }
+
     /// Whether the client refused it and was sent nothing else by its name since.
     pub(super) fn includes(&self, resource: &Resource) -> bool {
         let one = self.names.get(resource.name());

@@ -101,17 +101,20 @@ impl Response {
         Self::with(sent, pieces)
     }
 
-    /// Says that `with` still hold, in `fields`.
+    /// Says that these versions still hold.
     pub(crate) fn heartbeat(
         (type_url, version): (&str, &Version),
         nonce: String,
-        with: &[&Resource],
-        fields: impl Iterator<Item = Bytes>,
+        with: &[(&Resource, &Version)],
     ) -> Self {
-        let mut sent = Sent::new(type_url, version, nonce, with);
+        let mut sent = Sent::new(type_url, version, nonce, &[]);
+        let hold = with.iter().copied();
+        let hold = hold.map(|(resource, version)| (resource.name().to_owned(), version.clone()));
+        sent.resources = hold.collect();
         sent.is_heartbeat = true;
         let mut pieces = vec![head(&sent)];
-        pieces.extend(fields);
+        let fields = with.iter().copied();
+        pieces.extend(fields.filter_map(|(it, version)| it.as_delta_heartbeat(version)));
         Self::with(sent, pieces)
     }
 

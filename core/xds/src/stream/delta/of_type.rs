@@ -1,6 +1,6 @@
 //! What a delta stream knows of one type.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::super::order::Standing;
@@ -13,8 +13,11 @@ use crate::{DeltaDiscoveryRequest, Kind, LegacyWildcard, Resource, TypeSnapshot,
 #[derive(Debug, Default)]
 pub(super) struct TypeState {
     pub(super) subscription: Subscription,
-    /// What the client has: brought along or sent, refused or not. Unknown versions are of what was refused and then not there.
+    /// What the client has: brought along or sent, refused or not. Unknown versions are of what was refused and then not there,
+    /// and of what may have expired.
     has: Names<Version>,
+    /// What the client took last, where it refused what came after that, or may yet: that has a time to live, and goes on.
+    held: BTreeMap<String, Version>,
     /// Names to be answered although nothing changed: with the resource, or with a removal.
     due: Names,
     /// Whether even an empty answer is owed: a client that begins with the wildcard waits for one.
@@ -87,11 +90,16 @@ impl TypeState {
                 self.refused.add(sent.resources.iter().cloned());
                 let names = sent.names().filter(|name| !wanted.covers(name));
                 names.for_each(|name| self.refused.remove(name));
+            } else {
+                sent.names().for_each(|name| drop(self.held.remove(name)));
             }
         } else if is_refused {
-            // Something of it has expired meanwhile, and holds again when it comes whole.
-            let names = sent.names().filter(|name| wanted.covers(name));
-            names.for_each(|name| self.due.put(name, ()));
+            for name in sent.names().filter(|name| wanted.covers(name)) {
+                // Something of it has expired meanwhile, and holds again when it comes whole, if it is not what was refused.
+                if self.held.remove(name).is_none() && self.has.contains(name) {
+                    self.has.put(name, Version::unknown());
+                }
+            }
         }
     }
 
@@ -108,7 +116,7 @@ impl TypeState {
         for name in &request.resource_names_subscribe {
             self.subscription.add(name);
             if name != WILDCARD {
-                self.due.put(name, ());
+                self.ask_again(name);
             }
         }
         for name in &request.resource_names_unsubscribe {
@@ -119,13 +127,19 @@ impl TypeState {
                 self.forget(name);
             } else if was_wanted {
                 // The wildcard still wants it, but the client has dropped it.
-                self.due.put(name, ());
+                self.ask_again(name);
             }
         }
         if let Some(sent) = self.in_flight.clone() {
             self.keep_what_comes(&sent, &request.resource_names_subscribe);
         }
         self.refuses_all &= !self.subscription.is_empty();
+    }
+
+    /// A name is to be answered, and nothing goes on that the client had by it.
+    fn ask_again(&mut self, name: &str) {
+        self.due.put(name, ());
+        self.held.remove(name);
     }
 
     /// What was dropped while it is on its way in `sent`, and is wanted again by `names`: the client keeps what comes, and may
@@ -150,6 +164,7 @@ impl TypeState {
 
     fn forget(&mut self, name: &str) {
         self.has.remove(name);
+        self.held.remove(name);
         self.due.remove(name);
         self.refused.remove(name);
     }
@@ -157,6 +172,7 @@ impl TypeState {
     fn forget_unwanted(&mut self) {
         let wanted = &self.subscription;
         self.has.retain(|name| wanted.covers(name));
+        self.held.retain(|name, _| wanted.covers(name));
         self.due.retain(|name| wanted.covers(name));
         self.refused.retain(|name| wanted.covers(name));
     }
@@ -171,6 +187,7 @@ impl TypeState {
         self.owes_answer = false;
         self.refuses_all = false;
         for resource in &news.with {
+            self.hold(resource);
             self.due.remove(resource.name());
             self.refused.remove(resource.name());
             self.has.put(resource.name(), resource.version().clone());
@@ -179,10 +196,36 @@ impl TypeState {
             self.due.remove(name);
             self.refused.remove(name);
             self.has.remove(name);
+            self.held.remove(name);
         }
         let response = Response::delta(kind.type_url(), version, nonce, &news.with, news.removed);
         self.in_flight = Some(Arc::clone(&response.sent));
         response
+    }
+
+    /// What the client took before `resource`, which is about to be sent, it goes on with if it refuses that. Not where it asks
+    /// for it again, since it may have dropped it.
+    fn hold(&mut self, resource: &Resource) {
+        let name = resource.name();
+        let is_sure = !(self.refused.contains(name) || self.due.contains(name));
+        let took = self.has.get(name).filter(|_| is_sure);
+        if let Some(version) = took.filter(|it| **it != Version::unknown())
+            && resource.ttl().is_some()
+        {
+            self.held.insert(name.to_owned(), version.clone());
+        }
+    }
+
+    /// What the client has by the name of `resource`, as far as that is known. Where it refused the resource, or what came with
+    /// it, that is what it took before.
+    pub(super) fn holds<'a>(&'a self, resource: &'a Resource) -> Option<&'a Version> {
+        if self.is_news(resource) {
+            None
+        } else if self.refused.includes(resource) {
+            self.held.get(resource.name())
+        } else {
+            Some(resource.version())
+        }
     }
 
     /// What is to be sent, if anything. `may_remove` says whether what is gone may be taken away.

@@ -66,14 +66,24 @@ fn mortals(a: &str, b: &str) -> Snapshot {
 }
 
 impl DeltaClient {
-    /// What the next heartbeat is about, as `nonce: names`.
+    /// What the next heartbeat is about, as `nonce: names`, with the content of each.
     fn beats(&mut self, snapshot: &Snapshot) -> String {
         self.stream.beat();
         let Some(response) = next(&mut self.stream, snapshot) else {
             return String::new();
         };
         assert!(response.sent.is_heartbeat);
-        format!("{}: {}", response.sent.nonce, said(&response))
+        let wire = DeltaDiscoveryResponse::decode(bytes(&response).as_slice()).unwrap();
+        let said = wire.resources.iter().zip(&response.sent.resources);
+        let said = said.map(|(resource, (name, version))| {
+            let of = |it: &Wire| (it.name.clone(), it.version.clone());
+            assert_eq!(of(resource), (name.clone(), version.to_string()));
+            let mut contents = ["1", "2", "3", "4", "5"].into_iter();
+            let content = contents.find(|it| lives(name, it).version() == version);
+            format!("{name}{}", content.unwrap())
+        });
+        let said: Vec<String> = said.collect();
+        format!("{}: {}", response.sent.nonce, said.join(" "))
     }
 }
 
@@ -141,12 +151,77 @@ fn what_a_client_has_lives_on_while_it_refuses_something_else() {
     let now = mortals("1", "2");
     assert_eq!(client.hears(&now), "2: b");
     client.answer("", "2", refusal("no"));
-    assert_eq!(client.beats(&now), "3: a", "not what it refused");
+    assert_eq!(client.beats(&now), "3: a1 b1", "what it runs");
     client.change("", "3");
     assert!(!client.stream.is_in_force(&now), "it refuses still");
-    assert_eq!(client.beats(&now), "4: a");
+    assert_eq!(client.beats(&now), "4: a1 b1");
     client.change("", "4");
     assert_eq!(client.hears(&mortals("1", "3")), "5: b");
+    client.change("", "5");
+    assert_eq!(client.beats(&mortals("1", "3")), "6: a1 b3");
+}
+
+/// Envoy keeps the versions and times of what it had, whatever in a response that it refuses was good.
+#[test]
+fn what_a_client_took_lives_on_when_what_came_after_it_is_refused() {
+    let mut client = DeltaClient::new("ecds");
+    client.begin("a b c", &mortals("1", "1"));
+    let with = |content: &str| {
+        let with = Snapshot::builder().with(lives("c", content));
+        let with = with.with(lives("a", content));
+        with.with(lives("b", content)).build()
+    };
+    assert_eq!(client.hears(&with("2")), "1: a b c");
+    client.answer("", "1", refusal("no"));
+    assert_eq!(client.beats(&with("2")), "2: a1 b1", "it never took c");
+    client.change("", "2");
+    assert_eq!(client.hears(&with("3")), "3: a b c");
+    client.answer("-b", "3", refusal("no"));
+    assert_eq!(client.hears(&with("3")), "4: a c", "without b");
+    client.answer("", "4", refusal("no"));
+    assert_eq!(client.beats(&with("3")), "5: a1", "it dropped b");
+    client.change("", "5");
+    // Nothing by the name for a while, and then the same.
+    let none = Snapshot::builder().manage(Kind::EXTENSION).build();
+    assert_eq!(client.hears(&none), "");
+    assert_eq!(client.hears(&with("3")), "6: a c");
+    client.answer("", "6", refusal("no"));
+    assert_eq!(client.beats(&with("3")), "7: a1");
+    client.change("", "7");
+    assert_eq!(client.hears(&with("4")), "8: a c");
+    client.change("", "8");
+    assert_eq!(client.beats(&with("4")), "9: a4 c4");
+}
+
+/// Who asks for a name again, or lets go of it below the wildcard, has dropped what it had by it.
+#[test]
+fn what_a_client_dropped_does_not_live_on() {
+    for change in ["a", "* -a"] {
+        let mut client = DeltaClient::new("ecds");
+        client.change("a", "");
+        client.hears(&mortal("1"));
+        client.change("", "1");
+        client.change(change, "");
+        assert_eq!(client.hears(&mortal("2")), "2: a");
+        client.answer("", "2", refusal("no"));
+        assert_eq!(client.beats(&mortal("2")), "", "{change}");
+    }
+}
+
+#[test]
+fn what_expired_while_something_else_was_refused_is_not_sent_again() {
+    let mut client = DeltaClient::new("ecds");
+    client.begin("a b", &mortals("1", "1"));
+    let now = mortals("1", "2");
+    assert_eq!(client.hears(&now), "1: b");
+    client.answer("", "1", refusal("no"));
+    assert_eq!(client.beats(&now), "2: a1 b1");
+    client.answer("", "2", refusal("no"));
+    assert_eq!(client.hears(&now), "3: a", "b is what it refused");
+    client.change("", "3");
+    assert_eq!(client.beats(&now), "4: a1");
+    client.change("", "4");
+    assert_eq!(client.hears(&now), "");
 }
 
 #[test]
@@ -156,7 +231,7 @@ fn what_expired_before_its_heartbeat_came_is_sent_whole() {
     client.change("a b", "");
     client.hears(&now);
     client.change("", "1");
-    assert_eq!(client.beats(&now), "2: a b");
+    assert_eq!(client.beats(&now), "2: a1 b1");
     client.answer("", "2", refusal("no"));
     let whole = client.stream.next(&now).unwrap();
     assert!(!whole.sent.is_heartbeat);

@@ -19,6 +19,10 @@ enum Event {
     /// The client takes the oldest response that it has not answered, or refuses it when something in it is bad. Then it takes
     /// the rest of it all the same, or does not.
     Settle(bool),
+    /// It is time for a heartbeat.
+    Beat,
+    /// The client has not heard for long of these names (bits).
+    Expire(u8),
     /// The client comes back on a new stream.
     Reconnect,
 }
@@ -30,6 +34,8 @@ fn event() -> impl Strategy<Value = Event> {
         (0..4_u8, proptest::option::of(0..4_u8)).prop_map(|(n, c)| Event::Content(n, c)),
         Just(Event::Flush),
         any::<bool>().prop_map(Event::Settle),
+        Just(Event::Beat),
+        (0..16_u8).prop_map(Event::Expire),
         Just(Event::Reconnect),
     ]
 }
@@ -49,6 +55,11 @@ fn covers(wants: &BTreeSet<String>, name: &str) -> bool {
 /// The content that clients refuse.
 const BAD: u8 = 3;
 
+fn resource(name: &str, content: u8) -> Resource {
+    let resource = Resource::new(Kind::EXTENSION, name, &[content]);
+    resource.with_ttl(std::time::Duration::from_secs(1))
+}
+
 /// The history's present: a content per name, 0 for deleted.
 fn present(contents: &BTreeMap<String, u8>) -> Snapshot {
     let start = Snapshot::builder().manage(Kind::EXTENSION);
@@ -56,7 +67,7 @@ fn present(contents: &BTreeMap<String, u8>) -> Snapshot {
         .iter()
         .fold(start, |builder, (name, content)| match content {
             0 => builder.delete(Kind::EXTENSION, name),
-            _ => builder.with(Resource::new(Kind::EXTENSION, name, &[*content])),
+            _ => builder.with(resource(name, *content)),
         })
         .build()
 }
@@ -140,6 +151,10 @@ struct Run<C> {
     wants: BTreeSet<String>,
     /// What the client runs with, by version.
     has: BTreeMap<String, String>,
+    /// What it took over last as a whole, by version: it knows heartbeats of that.
+    took: BTreeMap<String, String>,
+    /// Whether anything has expired.
+    has_expired: bool,
     in_flight: Option<Response>,
     /// The nonce of the last response on this stream that was answered.
     settled: Option<String>,
@@ -164,7 +179,17 @@ impl<C: Client> Run<C> {
             }
             Event::Flush => self.flush(),
             Event::Settle(takes_rest) => self.settle(*takes_rest),
+            Event::Beat => self.stream.beat(),
+            Event::Expire(bits) if C::IS_INCREMENTAL => {
+                self.has_expired = true;
+                for name in wanted(*bits) {
+                    self.has.remove(&name);
+                    self.took.remove(&name);
+                }
+            }
+            Event::Expire(_) => {}
             Event::Reconnect => {
+                self.took = self.has.clone();
                 self.stream = C::default();
                 self.in_flight = None;
                 self.settled = None;
@@ -187,6 +212,7 @@ impl<C: Client> Run<C> {
             let (was, is) = (before.contains(name), self.wants.contains(name));
             if was && !is && C::IS_INCREMENTAL {
                 self.has.remove(name);
+                self.took.remove(name);
             }
             if was != is {
                 let all = NAMES.iter().filter(|it| name == "*" || **it == name);
@@ -195,6 +221,7 @@ impl<C: Client> Run<C> {
         }
         let wants = &self.wants;
         self.has.retain(|name, _| covers(wants, name));
+        self.took.retain(|name, _| covers(wants, name));
     }
 
     fn flush(&mut self) {
@@ -209,7 +236,8 @@ impl<C: Client> Run<C> {
             }
             for (name, version) in &response.sent.resources {
                 let has_it = self.has.get(name).map(String::as_str) == Some(version.as_str());
-                let may = self.may_repeat.remove(name) || !C::IS_INCREMENTAL;
+                let may = response.sent.is_heartbeat || !C::IS_INCREMENTAL;
+                let may = may || self.may_repeat.remove(name);
                 assert!(may || !has_it, "{name} is sent again");
             }
             self.in_flight = Some(response);
@@ -220,7 +248,10 @@ impl<C: Client> Run<C> {
         let Some(response) = self.in_flight.take() else {
             return;
         };
-        let bad = Resource::new(Kind::EXTENSION, "", &[BAD]);
+        if response.sent.is_heartbeat {
+            return self.hear(&response);
+        }
+        let bad = resource("", BAD);
         let is_bad = |version: &Version| version == bad.version();
         let resources = response.sent.resources.iter();
         let ok = !resources.clone().any(|(_, version)| is_bad(version));
@@ -232,13 +263,52 @@ impl<C: Client> Run<C> {
             if ok || (takes_rest && !is_bad(version)) {
                 self.has.insert(name.clone(), version.to_string());
             }
+            if ok {
+                self.took.insert(name.clone(), version.to_string());
+            }
         }
         for name in &response.sent.removed {
             self.has.remove(name);
+            self.took.remove(name);
         }
         let request = C::request(&self.wants, &self.wants, &response.sent.nonce, ok);
         assert!(self.stream.take(request).unwrap().is_some());
         self.settled = Some(response.sent.nonce.clone());
+    }
+
+    /// Hears a heartbeat: it knows all of it, or something has expired.
+    fn hear(&mut self, response: &Response) {
+        let resources = response.sent.resources.iter();
+        let mut wanted = resources.filter(|(name, _)| covers(&self.wants, name));
+        let knows = |(name, version): &(String, Version)| {
+            self.took.get(name).map(String::as_str) == Some(version.as_str())
+        };
+        let ok = wanted.clone().all(knows);
+        assert!(ok || self.has_expired, "{:?}", wanted.find(|it| !knows(it)));
+        if !ok {
+            let names = response.sent.names().map(str::to_owned);
+            self.may_repeat.extend(names);
+        }
+        let request = C::request(&self.wants, &self.wants, &response.sent.nonce, ok);
+        assert!(self.stream.take(request).unwrap().is_some());
+        self.settled = Some(response.sent.nonce.clone());
+    }
+
+    /// Everything goes on that the client has and that is still there, refused since or not.
+    fn all_lives_on(&mut self) {
+        self.stream.beat();
+        self.flush();
+        let response = self.in_flight.as_ref();
+        assert!(response.is_none_or(|it| it.sent.is_heartbeat));
+        let named = response.into_iter().flat_map(|it| it.sent.names());
+        let named: BTreeSet<String> = named.map(str::to_owned).collect();
+        let lives = self.took.keys();
+        let lives = lives.filter(|name| 0 < *self.contents.get(*name).unwrap_or(&0));
+        let lives: BTreeSet<String> = lives.cloned().collect();
+        if C::IS_INCREMENTAL && !self.has_expired {
+            assert_eq!(named, lives);
+        }
+        self.settle(false);
     }
 
     /// Lets everything arrive.
@@ -284,6 +354,8 @@ fn runs<C: Client + Default>(events: &[Event], gone: u8) -> Run<C> {
     for event in events {
         run.take(event);
     }
+    run.settle_all();
+    run.all_lives_on();
     run.settle_all();
     run.mend(gone);
     run.settle_all();
