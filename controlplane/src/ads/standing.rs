@@ -7,7 +7,7 @@ use sloop_model::WallTime;
 use sloop_xds::Version;
 use sloop_xds::rollout::{Seen, Tally};
 
-use super::NodeStatus;
+use super::{NodeStatus, Refusal};
 
 /// How a stream stands with what its node should have.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -68,13 +68,18 @@ impl Standing {
     }
 }
 
-/// How nodes stand, by id: what a node has it has on all of its streams. What was counted of them is not known here.
-pub(super) fn by_node<'a>(streams: impl Iterator<Item = &'a NodeStatus>) -> Vec<Seen> {
+/// How long a refusal counts at least, whatever became of it: within milliseconds a node may take something else over, and whoever
+/// looks, looks a few times a second, or later when they are busy.
+const REFUSAL_COUNTS: Duration = Duration::from_secs(5);
+
+/// How nodes stand at `now`, by id: what a node has it has on all of its streams. What was counted of them is not known here.
+pub(super) fn by_node<'a>(
+    streams: impl Iterator<Item = &'a NodeStatus>,
+    now: WallTime,
+) -> Vec<Seen> {
     let mut nodes: BTreeMap<&str, Seen> = BTreeMap::new();
     for stream in streams {
-        let refusals = stream.types.values().filter(|it| it.is_refusing);
-        let refusals = refusals.filter_map(|it| it.refused.as_ref());
-        let refusal = refusals.max_by_key(|refusal| refusal.at);
+        let refusal = refusal(stream, now);
         let refusal = refusal.map(|it| (it.at, it.message.clone()));
         let has = stream.standing.has();
         match nodes.get_mut(stream.id.as_str()) {
@@ -96,11 +101,22 @@ pub(super) fn by_node<'a>(streams: impl Iterator<Item = &'a NodeStatus>) -> Vec<
     nodes.into_values().collect()
 }
 
+/// What a stream refused last, of what it refuses or did so lately.
+fn refusal(stream: &NodeStatus, now: WallTime) -> Option<&Refusal> {
+    // Of what was refused later than now, by a clock that was set back, it is not known how late.
+    let is_recent = |it: &Refusal| it.at <= now && now.since(it.at) < REFUSAL_COUNTS;
+    let refusals = stream.types.values().filter_map(|of_type| {
+        let refused = of_type.refused.as_ref();
+        refused.filter(|it| of_type.is_refusing || is_recent(it))
+    });
+    refusals.max_by_key(|refusal| refusal.at)
+}
+
 #[cfg(test)]
 mod tests {
     use sloop_xds::fleet::Cohort;
 
-    use super::super::{Refusal, TypeStatus, Variant};
+    use super::super::{TypeStatus, Variant};
     use super::*;
 
     fn version(text: &str) -> Version {
@@ -176,10 +192,25 @@ mod tests {
             stream("b", Some("1"), Some(5)),
             stream("b", None, Some(4)),
         ];
-        let seen = by_node(streams.iter());
+        let seen = by_node(streams.iter(), at(60));
         let has: Vec<_> = seen.iter().map(|it| it.has.clone()).collect();
         assert_eq!(has, [Some(version("1")), None]);
         let refusals = seen.iter().map(|it| it.refusal.clone().unwrap().0);
         assert_eq!(refusals.collect::<Vec<_>>(), [at(3), at(5)]);
+    }
+
+    /// What it is sent instead it may have taken over before anybody looks.
+    #[test]
+    fn a_refusal_counts_for_a_while_when_it_is_over() {
+        let mut over = stream("a", Some("1"), Some(3));
+        over.types
+            .values_mut()
+            .for_each(|it| it.is_refusing = false);
+        let refuses = |seconds| {
+            by_node([&over].into_iter(), at(seconds))[0]
+                .refusal
+                .is_some()
+        };
+        assert_eq!([2, 3, 7, 8].map(refuses), [false, true, true, false]);
     }
 }

@@ -59,11 +59,12 @@ impl Hub {
         counts.collect()
     }
 
-    /// How the nodes of `cohort` stand with what they should have, by id.
+    /// How the nodes of `cohort` stand with what they should have, by id. A refusal that is over counts for some seconds more.
     #[must_use]
     pub fn seen(&self, cohort: &Cohort) -> Vec<Seen> {
+        let now = self.now();
         let nodes = self.lock_nodes();
-        standing::by_node(nodes.of(cohort))
+        standing::by_node(nodes.of(cohort), now)
     }
 
     /// Says how changes to the nodes of `cohort` stand, for who asks with [`Hub::stages`].

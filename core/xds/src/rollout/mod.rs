@@ -127,7 +127,7 @@ pub struct Seen {
     pub node: String,
     /// What is in force on it as a whole, by [`Snapshot::version`].
     pub has: Option<Version>,
-    /// What it refused last and still does: when that was, and why.
+    /// What it refused last, if it still does or did so lately: when that was, and why. It counts also when it was over soon.
     pub refusal: Option<(WallTime, String)>,
     /// What was counted of it, each part as [`Rollout::phase`] said.
     pub tally: Tally,

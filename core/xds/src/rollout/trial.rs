@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use sloop_model::{Time, WallTime};
 
@@ -11,6 +12,9 @@ use crate::{Snapshot, Version};
 
 /// Nodes that may go while they try a change, where few try it: one may be stopped by somebody.
 const GONE_MIN: usize = 2;
+
+/// Of something that all nodes refuse, some are done a little later than others.
+const REFUSED_TOGETHER: Duration = Duration::from_secs(1);
 
 /// A change on its way.
 #[derive(Debug)]
@@ -32,6 +36,8 @@ pub(super) struct Trial {
     quiet_since: Option<Time>,
     /// Whether what is counted of nodes is not heard, as of the next look.
     is_unheard: bool,
+    /// When it was seen last that nodes refuse something which do not try it.
+    refused_elsewhere: Option<Time>,
     /// Nodes of the stage that are not connected, and since when.
     away: BTreeMap<String, Time>,
     /// Nodes that were replaced since the change was first tried.
@@ -67,6 +73,7 @@ impl Trial {
             took: BTreeSet::new(),
             quiet_since: None,
             is_unheard: false,
+            refused_elsewhere: None,
             away: BTreeMap::new(),
             gone: 0,
             at_first: BTreeSet::new(),
@@ -108,7 +115,7 @@ impl Trial {
         returning: &Returning,
     ) -> Finding {
         self.note_away(seen, pace, now.time);
-        if let Some(because) = self.trouble(seen) {
+        if let Some(because) = self.trouble(seen, now.time) {
             return Finding::Unwell(because);
         }
         if self.is_over(seen, pace, now.time) {
@@ -241,20 +248,25 @@ impl Trial {
     }
 
     /// What is wrong with the nodes that try it.
-    fn trouble(&self, seen: &[Seen]) -> Option<String> {
+    fn trouble(&mut self, seen: &[Seen], now: Time) -> Option<String> {
         let gone_max = GONE_MIN.max(self.nodes.len());
         if gone_max <= self.gone {
             return Some(format!("{} nodes that tried it are gone", self.gone));
         }
-        self.refusal(seen)
+        self.refusal(seen, now)
             .or_else(|| self.reload(seen))
             .or_else(|| self.failures(seen))
     }
 
     /// A refusal, unless nodes refuse that do not try it: then it is about something else.
-    fn refusal(&self, seen: &[Seen]) -> Option<String> {
-        let refuses = |it: &&Seen| it.refusal.as_ref().is_some_and(|(at, _)| self.began <= *at);
+    fn refusal(&mut self, seen: &[Seen], now: Time) -> Option<String> {
+        let began = self.began;
+        let refuses = |it: &&Seen| it.refusal.as_ref().is_some_and(|(at, _)| began <= *at);
         if self.others(seen).any(|it| refuses(&it)) {
+            self.refused_elsewhere = Some(now);
+        }
+        let elsewhere = self.refused_elsewhere;
+        if elsewhere.is_some_and(|at| now.since(at) < REFUSED_TOGETHER) {
             return None;
         }
         let node = self.trying(seen).find(refuses)?;

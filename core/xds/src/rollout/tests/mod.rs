@@ -271,6 +271,24 @@ fn what_everybody_refuses_is_not_the_fault_of_the_change() {
 }
 
 #[test]
+fn who_is_done_last_with_what_everybody_refuses_refuses_nothing_else() {
+    let mut nodes = Nodes::with("old");
+    nodes.want("new", 1);
+    nodes.step(1);
+    let millis = |seconds, millis| WallTime::from_millis(at(seconds).as_millis() + millis);
+    for it in &mut nodes.seen {
+        it.refusal = Some((at(2), "no".to_owned()));
+    }
+    assert_eq!(nodes.step(3), None);
+    for it in &mut nodes.seen[1..] {
+        it.refusal = None;
+    }
+    assert_eq!(nodes.step_at(&PACE, millis(3, 999)), None);
+    let because = because(nodes.step_at(&PACE, millis(4, 0)));
+    assert_eq!(because, "n0 refuses it: no", "it is not done with it");
+}
+
+#[test]
 fn a_vm_that_begins_anew_takes_it_back() {
     let mut nodes = Nodes::with("old");
     nodes.want("bad", 0);
