@@ -194,7 +194,8 @@ impl TypeState {
     }
 
     /// What the client has and the snapshot does not, as the client took it last: what it refused goes to it never again. Where it
-    /// took nothing by the name, nothing waited for that, and nothing refers to it.
+    /// took nothing by the name on this stream, nothing that was sent on it waited for that; what routes it had before lead to is
+    /// not known.
     fn outlive(&self, of_type: &TypeSnapshot) -> impl Iterator<Item = &Resource> {
         self.kept
             .values()
