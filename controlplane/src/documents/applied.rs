@@ -21,6 +21,7 @@ use sloop_model::WallTime;
 
 use super::document::{self, Parsed};
 use super::references::still_referring;
+use super::resolve::set_of;
 use super::tree::{self, FILE_BYTES_MAX};
 use super::{Folder, Remark};
 use bodies::bodies;
@@ -271,7 +272,8 @@ impl Folder {
         let mut problems = after.problems;
         problems.extend(still_referring(&after.good, id));
         if problems.is_empty() {
-            let notes = after.notes;
+            let mut notes = after.notes;
+            notes.extend(left_to_envoy(id, &self.good, &after.good));
             Ok(Plan { notes, ..plan })
         } else {
             Err(NotPlanned::Wrong(problems))
@@ -339,6 +341,23 @@ struct After {
     notes: Vec<Remark>,
     /// What would be in force, by file.
     good: BTreeMap<String, Arc<Parsed>>,
+}
+
+/// What one should know when `id` is the last set that named routes of a service `before`.
+fn left_to_envoy(
+    id: &DocumentId,
+    before: &BTreeMap<String, Arc<Parsed>>,
+    after: &BTreeMap<String, Arc<Parsed>>,
+) -> Option<Remark> {
+    let document = before.get(&name(id))?.documents.first()?;
+    let service = &set_of(document)?.service;
+    let documents = after.values().flat_map(|parsed| &parsed.documents);
+    let mut sets = documents.filter_map(set_of);
+    let is_last = !sets.any(|set| set.service == *service);
+    let why = format!(
+        "no RouteSet names routes of {service} any more: inbound only names that Envoy gives hold, outbound none"
+    );
+    is_last.then(|| Remark::of(&name(id), &document.spot.says(why)))
 }
 
 fn planned(applied: &Applied, id: DocumentId, text: String) -> Planned {

@@ -1,15 +1,18 @@
 //! Puts the documents of all files together: names, references, intents.
 
+mod routes;
 mod settings;
+
+pub(super) use routes::set_of;
 
 use std::collections::BTreeMap;
 
 use serde::Serialize;
 use sloop_controllers::{
     AccessRule, Alert, AlertIntent, Chaos, CircuitBreak, Controller, Deny, FaultInjection,
-    FilterSettings, IntentId, LoadShed, RouteSelector, RouteSet, SloIntent,
+    FilterSettings, IntentId, LoadShed, RouteSet, SloIntent,
 };
-use sloop_model::{RouteName, ServiceName, WallTime};
+use sloop_model::WallTime;
 use sloop_xds::fleet::Declared;
 
 use super::alerts;
@@ -18,7 +21,7 @@ use super::indicator;
 use super::intents::{self, Context};
 use super::openslo::Slo;
 use super::reader::{Sink, Spot};
-use super::suggest;
+use routes::{Routes, Use};
 use settings::Told;
 
 /// What one file contributes, and what is wrong with it beside the others.
@@ -33,6 +36,8 @@ pub(super) struct Contribution {
     pub(super) access_rules: Vec<AccessRule>,
     /// Those among the intents.
     slos: Vec<SloIntent>,
+    /// Which routes they are about.
+    uses: Vec<Use>,
 }
 
 /// A document and the file that it is in.
@@ -55,16 +60,17 @@ pub(super) fn resolve(files: &[(&str, &Parsed)], now: WallTime) -> Vec<Contribut
         })
         .collect();
     refuse_repeats(files, &all, &contributions);
-    let routes = refuse_repeated_routes(files, &all, &contributions);
+    let routes = Routes::of(files, &all, &contributions);
     settings::refuse_repeats(files, &all, &contributions);
     let told = Told::by(&all);
     told.note_unknown_callers(&all, &contributions);
     let context = context(&all, now);
     for placed in &all {
         if let Some(contribution) = contributions.get_mut(placed.file) {
-            contribution.add(placed.document, &context, (&routes, &told));
+            contribution.add(placed.document, &context, &told);
         }
     }
+    routes.look_up(&contributions);
     add_breakers(&all, &mut contributions);
     contributions
 }
@@ -88,38 +94,39 @@ fn add_breakers(all: &[Placed<'_>], contributions: &mut [Contribution]) {
 }
 
 impl Contribution {
-    fn add(
-        &mut self,
-        document: &Document,
-        context: &Context<'_>,
-        (routes, told): (&Routes<'_>, &Told<'_>),
-    ) {
+    fn add(&mut self, document: &Document, context: &Context<'_>, told: &Told<'_>) {
         let sink = &self.sink;
         let spot = &document.spot;
+        let about = |service, route, side| Use::of(document, (service, route, side), context.now);
         let intent = match &document.body {
-            Body::Slo(slo) => self.add_slo(document, slo, context, (routes, told)),
+            Body::Slo(slo) => self.add_slo(document, slo, context, told),
             Body::CircuitBreaker(declared) => {
                 let intent = declared.intent();
-                routes.look_up(&intent.service, &intent.route, spot, sink);
+                self.uses
+                    .push(about(&intent.service, &intent.route, intent.side));
                 // Needs all SLOs.
                 None
             }
             Body::FaultInjection(intent) => {
-                routes.look_up(&intent.service, &intent.route, spot, sink);
+                self.uses
+                    .push(about(&intent.service, &intent.route, intent.side));
                 intent_of::<FaultInjection>(document, &**intent, sink)
             }
             Body::ChaosExperiment(intent) => {
                 for target in &intent.spec().targets {
-                    routes.look_up(&target.service, &target.route, spot, sink);
+                    self.uses
+                        .push(about(&target.service, &target.route, target.side));
                 }
                 intent_of::<Chaos>(document, &**intent, sink)
             }
             Body::LoadShedding(intent) => {
-                routes.look_up(&intent.service, &intent.route, spot, sink);
+                self.uses
+                    .push(about(&intent.service, &intent.route, intent.side));
                 intent_of::<LoadShed>(document, &**intent, sink)
             }
             Body::DenyRule(intent) => {
-                routes.look_up(&intent.service, &intent.route, spot, sink);
+                self.uses
+                    .push(about(&intent.service, &intent.route, intent.side));
                 intent_of::<Deny>(document, &**intent, sink)
             }
             Body::FilterSettings(settings) => {
@@ -157,7 +164,7 @@ impl Contribution {
         document: &Document,
         slo: &Slo,
         context: &Context<'_>,
-        (routes, told): (&Routes<'_>, &Told<'_>),
+        told: &Told<'_>,
     ) -> Option<(IntentId, &'static str, String)> {
         let (sink, spot) = (&self.sink, &document.spot);
         let intent = intents::slo(slo, context, sink)?;
@@ -166,7 +173,8 @@ impl Contribution {
             .iter()
             .filter_map(|one| one.source.as_ref())
         {
-            routes.look_up(&source.service, &source.route, spot, sink);
+            let about = (&source.service, &source.route, source.side);
+            self.uses.push(Use::of(document, about, context.now));
             told.look_up(source, spot, sink);
         }
         self.intents.extend(
@@ -269,58 +277,6 @@ fn refuse_repeats(files: &[(&str, &Parsed)], all: &[Placed<'_>], contributions: 
             } else {
                 refuse(contributions, placed, &why);
             }
-        }
-    }
-}
-
-/// The routes of services, by the sets that name them.
-#[derive(Debug, Default)]
-struct Routes<'a>(BTreeMap<&'a ServiceName, BTreeMap<&'a RouteName, Vec<Placed<'a>>>>);
-
-fn refuse_repeated_routes<'a>(
-    files: &[(&str, &Parsed)],
-    all: &[Placed<'a>],
-    contributions: &[Contribution],
-) -> Routes<'a> {
-    let mut routes = Routes::default();
-    for placed in all {
-        let Body::RouteSet(set) = &placed.document.body else {
-            continue;
-        };
-        let of_service = routes.0.entry(&set.service).or_default();
-        for route in &set.routes {
-            let group = of_service.entry(&route.name).or_default();
-            // Twice in one set has been said by its reader.
-            let is_new = |last: &Placed<'_>| !std::ptr::eq(last.document, placed.document);
-            if group.last().is_none_or(is_new) {
-                group.push(*placed);
-            }
-        }
-    }
-    for (service, named) in &routes.0 {
-        for (route, group) in named {
-            for (other, placed) in neighbours(group) {
-                let place = where_is(files, other, placed.file);
-                let why = format!("the route {route} of {service} is named {place}, too");
-                refuse(contributions, placed, &why);
-            }
-        }
-    }
-    routes
-}
-
-impl Routes<'_> {
-    /// Notes a route that no set of the service names: a slip, unless Envoy itself calls it so.
-    fn look_up(&self, service: &ServiceName, route: &RouteSelector, spot: &Spot, sink: &Sink) {
-        let (RouteSelector::Named(name), Some(named)) = (route, self.0.get(service)) else {
-            return;
-        };
-        if !named.contains_key(name) {
-            let known: Vec<&str> = named.keys().map(|name| name.as_str()).collect();
-            sink.note(spot.says(format!(
-                "no RouteSet names the route {name} of {service}; unless Envoy itself calls a route so, {}",
-                suggest::hint(name.as_str(), &known)
-            )));
         }
     }
 }

@@ -1,4 +1,5 @@
 mod only;
+mod routes;
 
 use std::fs;
 use std::time::Duration;

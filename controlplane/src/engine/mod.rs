@@ -19,6 +19,7 @@ mod noted;
 mod pace;
 mod recent;
 mod restore;
+mod routes;
 mod shown;
 mod spending;
 mod values;
@@ -298,6 +299,7 @@ impl Engine {
                 Err(error) => refused.push(format!("{}: {error}", id.0)),
             }
         }
+        self.learn_routes(&documents.route_sets);
         let problems = documents.files.iter().map(|file| file.problems.len()).sum();
         let intents = self.bodies.len();
         self.documents = documents;

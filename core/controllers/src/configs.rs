@@ -18,6 +18,7 @@
 //! whatever does not fit is left out and said. What would count nothing is left out before what is too much.
 
 mod fit;
+mod names;
 mod reading;
 mod routes;
 mod rules;
@@ -33,10 +34,11 @@ use sloop_model::{
 
 use crate::RouteSet;
 pub(crate) use fit::comes_later;
+pub use names::{RouteNames, Unnamed, route_names};
 pub use reading::fleet_objective;
 use routes::Routes;
 use rules::Rules;
-pub(crate) use rules::told_only;
+pub(crate) use rules::{holds_on_all, told_only};
 
 /// What every configuration says that no document does.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

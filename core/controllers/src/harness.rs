@@ -162,6 +162,7 @@ impl Controllers {
             .min();
         (step.policies, step.left_out) = merge(&step.decisions);
         world.note_orders(&step.policies);
+        world.note_held(&step.policies);
         step
     }
 

@@ -44,7 +44,9 @@ pub use chaos::{
 pub use circuit_break::{
     CircuitBreak, CircuitBreakerIntent, DerivedBreak, Orders, implied_breaker,
 };
-pub use configs::{ConfigSettings, Configured, filter_config, fleet_objective};
+pub use configs::{
+    ConfigSettings, Configured, RouteNames, Unnamed, filter_config, fleet_objective, route_names,
+};
 pub use deny::{Deny, DenyIntent};
 pub use fault_injection::{FaultInjection, FaultInjectionIntent, LastBurned};
 pub use filter_settings::FilterSettings;

@@ -300,6 +300,30 @@ fn what_is_not_evaluated_is_said_to_who_hands_it_in() {
 }
 
 #[test]
+fn what_no_set_names_any_more_is_said_to_who_takes_the_last_one_back() {
+    let mut case = Case::with("");
+    let set = |name: &str| {
+        format!(
+            "---\napiVersion: sloop.dev/v1\nkind: RouteSet\nmetadata: {{name: {name}}}\nspec: {{service: s, \
+             routes: [{{name: {name}, match: [{{path: {{exact: /{name}}}}}]}}]}}\n"
+        )
+    };
+    case.apply(&(set("a") + &set("b"))).unwrap();
+    let notes = |case: &Case, name: &str| {
+        let plan = case
+            .documents
+            .plan_delete(&id("RouteSet", name), NOW)
+            .unwrap();
+        let notes = plan.notes.into_iter().map(|note| note.message);
+        notes.collect::<Vec<_>>()
+    };
+    assert_eq!(notes(&case, "a"), [""; 0]);
+    case.delete("RouteSet", "b").unwrap();
+    let said = "no RouteSet names routes of s any more: inbound only names that Envoy gives hold, outbound none";
+    assert_eq!(notes(&case, "a"), [said]);
+}
+
+#[test]
 fn what_is_in_a_file_is_deleted_there() {
     let mut case = Case::with(&breaker("filed"));
     let said = case.delete("CircuitBreaker", "filed").unwrap_err();

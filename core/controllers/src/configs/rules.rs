@@ -37,22 +37,10 @@ impl<'a> Rules<'a> {
 
     /// Whether anything holds on all routes.
     pub(super) fn any_on_all(&self) -> bool {
-        let holds = |policy: &&Policy| match policy.rule {
-            // Beside the scopes there is a place for what is denied everywhere.
-            Rule::Deny(_) => self.side == Side::Client,
-            Rule::Break { .. }
-            | Rule::Count(_)
-            | Rule::Trip(_)
-            | Rule::Fault(_)
-            | Rule::Shed { .. }
-            | Rule::RetryBudget { .. }
-            | Rule::Deadline { .. } => true,
-        };
-        let all = self
-            .policies
-            .iter()
-            .filter(|policy| policy.scope.route.is_any());
-        all.copied().any(|policy| holds(&policy))
+        self.policies.iter().any(|policy| match self.side {
+            Side::Server => holds_on_all(policy),
+            Side::Client => policy.scope.route.is_any(),
+        })
     }
 
     /// Whether anything holds on `route` in particular.
@@ -340,6 +328,23 @@ pub(super) fn is_for(own: &ServiceName, policy: &Policy) -> bool {
             Side::Server | Side::Client,
         ) => true,
     }
+}
+
+/// Whether `policy` holds on all routes of a service, inbound, so that its filter has a scope for all that no set claims.
+pub(crate) fn holds_on_all(policy: &Policy) -> bool {
+    let is_on_all = policy.scope.route.is_any() && policy.scope.side == Side::Server;
+    is_on_all
+        && match policy.rule {
+            // Beside the scopes there is a place for what is denied everywhere.
+            Rule::Deny(_) => false,
+            Rule::Break { .. }
+            | Rule::Count(_)
+            | Rule::Trip(_)
+            | Rule::Fault(_)
+            | Rule::Shed { .. }
+            | Rule::RetryBudget { .. }
+            | Rule::Deadline { .. } => true,
+        }
 }
 
 fn denied(policy: &Policy) -> Option<DenyRule> {

@@ -11,7 +11,7 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 use sloop_model::{ServiceName, WallTime};
 
-use crate::{Cell, Controllers, IntentId, InvalidIntent, Observation, Step, World};
+use crate::{Cell, Controllers, IntentId, InvalidIntent, Observation, RouteNames, Step, World};
 
 /// The world and the controllers.
 #[derive(Debug)]
@@ -43,6 +43,8 @@ pub enum Input {
     Now(WallTime),
     /// Changes of what is declared are on their way to the sidecars of these services, and no others.
     Changing(BTreeSet<ServiceName>),
+    /// These are the routes that sets name.
+    Routes(RouteNames),
     /// How often sidecars report when all is well.
     ReportsEvery {
         /// In milliseconds.
@@ -76,6 +78,7 @@ impl Brain {
             Input::Remove(id) => self.controllers.remove(&id),
             Input::Now(now) => self.world.begin_step(now),
             Input::Changing(services) => self.world.set_changing(services),
+            Input::Routes(names) => self.world.set_route_names(names),
             Input::ReportsEvery { interval_ms } => {
                 let interval = Duration::from_millis(interval_ms.into());
                 self.world.set_report_interval(interval);

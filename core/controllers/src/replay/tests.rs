@@ -104,6 +104,7 @@ fn other_inputs_give_other_decisions() {
         | Input::Remove(_)
         | Input::Now(_)
         | Input::Changing(_)
+        | Input::Routes(_)
         | Input::ReportsEvery { .. }
         | Input::Step(_)) => other,
     });

@@ -195,6 +195,12 @@ fn notes(intent: &SloIntent, world: &World) -> Vec<String> {
                 source.scope(),
             ));
         }
+        if let Some(unnamed) = world.unnamed(source) {
+            let (route, service) = (source.route.route_name(), &source.service);
+            notes.push(format!(
+                "objective {index}: nobody counts it: no RouteSet names the route {route} of {service}, and {unnamed}",
+            ));
+        }
         let measured = Measured::new(intent, index, objective, world);
         if let Some(reading) = measured.reading().filter(|reading| reading.covered < 0.99) {
             notes.push(format!(

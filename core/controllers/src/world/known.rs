@@ -31,8 +31,9 @@ impl World {
             }
         }
         let (sources, series, asked) = (&self.sources, &mut self.series, &vm.asked);
+        let routes = &self.known_routes;
         vm.objectives.retain(|id| {
-            let goes_on = sources.is_counted(id, sidecar, asked);
+            let goes_on = sources.is_counted(id, sidecar, asked, routes);
             if (goes_on || has_counts(observation, id))
                 && let Some(series) = series.get_mut(id)
             {

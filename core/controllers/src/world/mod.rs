@@ -17,6 +17,7 @@ mod sources;
 mod spending;
 mod stored;
 mod surplus;
+mod unnamed;
 mod vm;
 
 pub use arms::ArmBlock;
@@ -56,6 +57,7 @@ pub struct World {
     series: BTreeMap<ObjectiveId, Series>,
     sliced: Sliced,
     sources: Sources,
+    known_routes: unnamed::Known,
     spending: AllSpending,
     /// Keys of what is stored and no longer wanted.
     gone: Vec<String>,

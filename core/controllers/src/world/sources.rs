@@ -11,6 +11,7 @@ use sloop_model::{ObjectiveId, Scope, ServiceName, Side, WallTime};
 
 use super::World;
 use super::surplus::surplus;
+use super::unnamed::Known;
 use crate::slo::SloSource;
 use crate::{SidecarReading, SloIntent};
 
@@ -88,11 +89,13 @@ impl Sources {
         id: &ObjectiveId,
         sidecar: &SidecarReading,
         asked: &BTreeSet<ServiceName>,
+        routes: &Known,
     ) -> bool {
         let source = match self.sources.get(id) {
             None => return !self.is_told,
             Some(None) => return false,
             Some(Some(_)) if self.surplus.contains(id) => return false,
+            Some(Some(source)) if routes.unnamed(source).is_some() => return false,
             Some(Some(source)) => source,
         };
         match source.side {
