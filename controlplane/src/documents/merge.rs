@@ -45,6 +45,16 @@ impl Content {
             Err(error) => Self::Unreadable(FileError::to_string(&error)),
         }
     }
+
+    /// Whether it could not be read, and what is in the file at `path` is something else than it was.
+    pub(super) fn is_unread_news(&self, path: &Path) -> bool {
+        match self {
+            Self::Read(..) => false,
+            Self::Unreadable(message) => {
+                files::read(path).map_or_else(|error| error.to_string() != *message, |_| true)
+            }
+        }
+    }
 }
 
 /// The contents of a file that may be in force.

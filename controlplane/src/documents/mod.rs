@@ -272,6 +272,14 @@ impl Folder {
         self.together(now)
     }
 
+    /// Whether a file that could not be read at the last reading can be now. Looking at files does not tell: who may read one
+    /// changes neither its length nor when it was changed.
+    #[must_use]
+    pub fn has_unread_news(&self) -> bool {
+        let mut files = self.found.iter().flatten();
+        files.any(|(name, content)| content.is_unread_news(Path::new(name)))
+    }
+
     /// Puts together what was read last and what was handed in since. A file with problems keeps
     /// what it said at the last call without, a file that is gone says nothing any more.
     /// When the folder itself could not be read, everything is kept. What is declared for

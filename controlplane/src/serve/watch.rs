@@ -31,6 +31,9 @@ const LOOK_GAP: Duration = Duration::from_millis(200);
 /// How often to read again although nothing changed: calendar windows move on.
 const READ_AGAIN: Duration = Duration::from_secs(60 * 60);
 
+/// How often to try to read files that could not be read.
+const UNREAD_AGAIN: Duration = Duration::from_secs(2);
+
 /// How often to try to store what could not be stored.
 const STORE_AGAIN: Duration = Duration::from_secs(2);
 
@@ -72,6 +75,8 @@ pub(super) struct Watched {
     previous: Look,
     read: Look,
     read_at: Instant,
+    /// When it was last tried to read what could not be read.
+    tried_at: Instant,
     loaded: Loaded,
 }
 
@@ -105,6 +110,7 @@ impl Watched {
             previous: look.clone(),
             read: look,
             read_at: Instant::now(),
+            tried_at: Instant::now(),
             loaded,
         };
         Ok((watched, documents))
@@ -115,7 +121,8 @@ impl Watched {
         self.settle();
         let look = look(&self.path);
         let is_settled = look == self.previous;
-        let is_changed = look != self.read || self.read_at.elapsed() >= READ_AGAIN;
+        let is_due = self.read_at.elapsed() >= READ_AGAIN;
+        let is_changed = look != self.read || is_due || self.has_unread_news();
         self.previous = look;
         if !(is_settled && is_changed) {
             return None;
@@ -125,6 +132,15 @@ impl Watched {
         let loaded = self.folder.read(clock::wall());
         self.kept.follow(self.folder.said(), &*self.store);
         self.news(loaded)
+    }
+
+    /// Whether something can be read that could not before, when it is time to try.
+    fn has_unread_news(&mut self) -> bool {
+        if self.tried_at.elapsed() < UNREAD_AGAIN {
+            return false;
+        }
+        self.tried_at = Instant::now();
+        self.folder.has_unread_news()
     }
 
     /// Stores what could not be stored before, when it is time to try.
@@ -328,13 +344,62 @@ fn by_file(remarks: &[Remark]) -> BTreeMap<&str, Vec<String>> {
     sentences
 }
 
+/// As a remark is said to people, but for the file.
 fn sentence(remark: &Remark) -> String {
-    let Remark {
-        line,
-        column,
-        path,
-        message,
-        ..
-    } = remark;
-    format!("{line}:{column}: {path}: {message}")
+    let said = remark.to_string();
+    let said = said.strip_prefix(&format!("{}:", remark.file));
+    said.map_or_else(
+        || remark.message.clone(),
+        |said| said.trim_start().to_owned(),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::InMemory;
+
+    const SLO: &str = "{apiVersion: openslo/v1, kind: Service, metadata: {name: a}}";
+
+    /// As after its permissions were mended: neither its length nor when it was changed are others.
+    #[test]
+    fn a_file_that_could_not_be_read_is_read_soon_after_it_can_be() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("a.yaml");
+        let write = |bytes: &[u8]| {
+            fs::write(&file, bytes).unwrap();
+            let file = fs::File::options().write(true).open(&file).unwrap();
+            file.set_modified(SystemTime::UNIX_EPOCH).unwrap();
+        };
+        write(&[0xff; SLO.len()]);
+        let store = Arc::new(InMemory::default());
+        let (mut watched, documents) = Watched::begin(folder.path().to_owned(), store).unwrap();
+        assert_eq!(documents.files[0].problems, ["is not UTF-8 from byte 0 on"]);
+        write(SLO.as_bytes());
+        assert_eq!(watched.look(), None, "it is not time yet");
+        let tries = |watched: &mut Watched| {
+            watched.tried_at = watched.tried_at.checked_sub(UNREAD_AGAIN).unwrap();
+            watched.look()
+        };
+        let documents = tries(&mut watched).unwrap();
+        assert!(documents.files[0].accepted, "{documents:?}");
+        assert_eq!(tries(&mut watched), None, "it is read");
+    }
+
+    #[test]
+    fn what_is_said_of_a_file_is_as_people_read_it() {
+        let mut remark = Remark {
+            file: "a.yaml".to_owned(),
+            line: 3,
+            column: 7,
+            document: 1,
+            path: "spec.service".to_owned(),
+            message: "is missing".to_owned(),
+        };
+        assert_eq!(sentence(&remark), "3:7: spec.service: is missing");
+        remark.path.clear();
+        assert_eq!(sentence(&remark), "3:7: is missing");
+        remark.line = 0;
+        assert_eq!(sentence(&remark), "is missing");
+    }
 }
