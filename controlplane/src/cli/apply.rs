@@ -37,10 +37,12 @@ pub(super) struct ApplyArgs {
 pub(super) fn run(args: &ApplyArgs, out: &mut dyn Write) -> Result<(), CliError> {
     let mut texts = Vec::new();
     for path in &args.paths {
-        add(path, &mut texts).map_err(|source| CliError::File {
-            file: path.clone(),
-            source,
-        })?;
+        add(path, &mut texts)?;
+    }
+    if texts.is_empty() {
+        let paths = args.paths.iter().map(|path| path.display().to_string());
+        let paths: Vec<String> = paths.collect();
+        return Err(CliError::NoFile(paths.join(", ")));
     }
     let body = serde_json::json!(texts).to_string();
     let path = path("/v1/documents", args.dry_run);
@@ -54,23 +56,27 @@ pub(super) fn path(path: &str, dry_run: bool) -> String {
 }
 
 /// Adds what is in `path`, or in the files below it.
-fn add(path: &Path, texts: &mut Vec<DocumentText>) -> Result<(), FileError> {
+fn add(path: &Path, texts: &mut Vec<DocumentText>) -> Result<(), CliError> {
+    let failed = |(file, source)| CliError::File { file, source };
     if path == Path::new("-") {
+        let text = documents::read_stream(io::stdin().lock());
         texts.push(DocumentText {
             file: "<stdin>".to_owned(),
-            text: documents::read_stream(io::stdin().lock())?,
+            text: text.map_err(|error| failed((path.to_owned(), error)))?,
         });
         return Ok(());
     }
     let files = if path.is_dir() {
-        documents::files_below(path)?
+        documents::files_below(path).map_err(failed)?
     } else {
         vec![path.to_owned()]
     };
     for file in files {
+        let opened = File::open(&file).map_err(FileError::from);
+        let text = opened.and_then(documents::read_stream);
         texts.push(DocumentText {
             file: file.display().to_string(),
-            text: documents::read_stream(File::open(file)?)?,
+            text: text.map_err(|error| failed((file, error)))?,
         });
     }
     Ok(())
@@ -96,4 +102,38 @@ pub(super) fn say(
         writeln!(out, "{}", note.as_note())?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::causes::whole;
+
+    #[test]
+    fn the_file_that_cannot_be_handed_in_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        fs::write(path("a.yaml"), "kind: Service").unwrap();
+        fs::create_dir(path("deep")).unwrap();
+        fs::write(path("deep/b.yaml"), b"name: Caf\xe9").unwrap();
+        let said = || whole(&add(folder.path(), &mut Vec::new()).unwrap_err());
+        let expected = format!(
+            "{} cannot be handed in: is not UTF-8 from byte 9 on",
+            path("deep/b.yaml").display()
+        );
+        assert_eq!(said(), expected);
+        let none = add(&path("none.yaml"), &mut Vec::new()).unwrap_err();
+        let expected =
+            "none.yaml cannot be handed in: cannot be read: No such file or directory (os error 2)";
+        assert!(whole(&none).ends_with(expected), "{none}");
+        let deep = path("deep/").join("d/".repeat(16));
+        fs::create_dir_all(&deep).unwrap();
+        let expected = format!(
+            "{} cannot be handed in: more than 16 folders inside each other",
+            path("deep/").join(["d"; 16].join("/")).display()
+        );
+        assert_eq!(said(), expected);
+    }
 }

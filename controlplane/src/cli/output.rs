@@ -59,6 +59,9 @@ pub enum CliError {
         /// What is wrong with it.
         source: crate::documents::FileError,
     },
+    /// Only folders, and nothing in them.
+    #[error("no .yaml, .yml or .json file in {0}")]
+    NoFile(String),
     /// The control plane cannot be reached.
     #[error("no answer from {url}; is the control plane running, and is --admin right?")]
     Unreachable {
@@ -84,6 +87,6 @@ impl CliError {
     /// Whether it is about how the command was called, as what is wrong with flags is.
     #[must_use]
     pub const fn is_usage(&self) -> bool {
-        matches!(self, Self::Log(_) | Self::Bootstrap(_))
+        matches!(self, Self::Log(_) | Self::Bootstrap(_) | Self::NoFile(_))
     }
 }

@@ -1,5 +1,6 @@
 //! Finds files with documents, and reads them.
 
+use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -16,7 +17,7 @@ const FOLDERS_DEEP_MAX: usize = 16;
 pub enum FileError {
     /// The system says no.
     #[error("cannot be read: {0}")]
-    System(#[from] io::Error),
+    System(io::Error),
     /// Too many bytes.
     #[error("has more than {max} bytes; split it", max = FILE_BYTES_MAX)]
     TooLong,
@@ -32,6 +33,12 @@ pub enum FileError {
     /// Too many folders inside each other.
     #[error("more than {max} folders inside each other", max = FOLDERS_DEEP_MAX)]
     TooDeep,
+}
+
+impl From<io::Error> for FileError {
+    fn from(error: io::Error) -> Self {
+        Self::System(error)
+    }
 }
 
 /// The text of a file.
@@ -52,37 +59,69 @@ pub(super) fn read_text(stream: impl Read) -> Result<String, FileError> {
     })
 }
 
-/// All files in `folder` and below that end in `.yaml`, `.yml` or `.json`, sorted.
+/// What is in a folder and below.
+#[derive(Debug, Default)]
+pub(super) struct Below {
+    /// All files that end in `.yaml`, `.yml` or `.json`, sorted.
+    pub(super) files: Vec<PathBuf>,
+    /// Folders of which nobody knows what is in them.
+    pub(super) shut: Vec<(PathBuf, FileError)>,
+}
+
+/// What is in `folder` and below.
 ///
-/// Leaves out what begins with a dot, and folders behind links: so a mounted
+/// Leaves out what is passed over ([`is_passed_over`]), and folders behind links: so a mounted
 /// Kubernetes ConfigMap, which is made of both, is read once.
-pub(super) fn below(folder: &Path) -> Result<Vec<PathBuf>, FileError> {
-    let mut found = Vec::new();
-    let mut waiting = vec![(folder.to_owned(), 0)];
-    while let Some((folder, depth)) = waiting.pop() {
-        if FOLDERS_DEEP_MAX < depth {
-            return Err(FileError::TooDeep);
-        }
-        for entry in fs::read_dir(&folder)? {
-            let entry = entry?;
-            let is_hidden = entry.file_name().as_encoded_bytes().starts_with(b".");
-            let path = entry.path();
-            let kind = entry.file_type()?;
-            if is_hidden {
-                continue;
+pub(super) fn below(folder: &Path) -> Result<Below, FileError> {
+    let mut found = Below::default();
+    let mut waiting = list(folder, &mut found.files)?;
+    for _ in 0..FOLDERS_DEEP_MAX {
+        for folder in std::mem::take(&mut waiting) {
+            let mut files = Vec::new();
+            match list(&folder, &mut files) {
+                Ok(folders) => waiting.extend(folders),
+                Err(error) => found.shut.push((folder, error)),
             }
-            if kind.is_dir() {
-                waiting.push((path, depth + 1));
-            } else if has_documents(&path) && path.is_file() {
-                found.push(path);
-            }
-            if FILES_MAX < found.len() {
+            found.files.append(&mut files);
+            if FILES_MAX < found.files.len() {
                 return Err(FileError::TooMany);
             }
         }
     }
-    found.sort();
+    let too_deep = waiting.into_iter();
+    found
+        .shut
+        .extend(too_deep.map(|folder| (folder, FileError::TooDeep)));
+    found.files.sort();
     Ok(found)
+}
+
+/// Adds the files with documents in `folder`; the answer is the folders in it.
+fn list(folder: &Path, files: &mut Vec<PathBuf>) -> Result<Vec<PathBuf>, FileError> {
+    let mut folders = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        if is_passed_over(&entry.file_name()) {
+            continue;
+        }
+        let kind = entry.file_type()?;
+        let path = entry.path();
+        if kind.is_dir() {
+            folders.push(path);
+        } else if has_documents(&path) && (kind.is_file() || path.is_file()) {
+            files.push(path);
+        }
+        if FILES_MAX < files.len() {
+            return Err(FileError::TooMany);
+        }
+    }
+    Ok(folders)
+}
+
+/// Whether a file or folder of this name is nobody's document: what begins with a dot, and where a file system puts what it
+/// found broken, which only its administrator may read.
+pub(crate) fn is_passed_over(name: &OsStr) -> bool {
+    name.as_encoded_bytes().starts_with(b".") || name == "lost+found"
 }
 
 /// Whether `path` is named as a file with documents is.

@@ -28,13 +28,15 @@ pub(super) struct Merge {
     documents: usize,
 }
 
-/// What was found in a file.
+/// What was found in a file, or instead of files.
 #[derive(Clone, Debug)]
 pub(super) enum Content {
     /// What it says, right or wrong, and its text.
     Read(Arc<Parsed>, Arc<str>),
     /// Why it is no text.
     Unreadable(String),
+    /// It is a folder; why nobody knows what is in it.
+    Shut(String),
 }
 
 impl Content {
@@ -49,7 +51,8 @@ impl Content {
     /// Whether it could not be read, and what is in the file at `path` is something else than it was.
     pub(super) fn is_unread_news(&self, path: &Path) -> bool {
         match self {
-            Self::Read(..) => false,
+            // What is in a folder is looked at all the time.
+            Self::Read(..) | Self::Shut(_) => false,
             Self::Unreadable(message) => {
                 files::read(path).map_or_else(|error| error.to_string() != *message, |_| true)
             }
@@ -84,7 +87,7 @@ impl Merge {
     pub(super) fn add_content(&mut self, name: &str, content: &Content) {
         match content {
             Content::Read(parsed, _) => self.add(name, Arc::clone(parsed)),
-            Content::Unreadable(message) => {
+            Content::Unreadable(message) | Content::Shut(message) => {
                 self.refuse(name, message);
                 self.files.entry(name.to_owned()).or_default();
             }
@@ -135,9 +138,14 @@ impl Merge {
         }
     }
 
-    /// Keeps what all files said before.
-    pub(super) fn keep_files(&mut self, good: &BTreeMap<String, Arc<Parsed>>) {
-        for (name, parsed) in good.iter().filter(|(name, _)| !name.starts_with(PREFIX)) {
+    /// Keeps what those files said before that `are_meant`.
+    pub(super) fn keep_files(
+        &mut self,
+        good: &BTreeMap<String, Arc<Parsed>>,
+        are_meant: impl Fn(&str) -> bool,
+    ) {
+        let files = good.iter().filter(|(name, _)| !name.starts_with(PREFIX));
+        for (name, parsed) in files.filter(|(name, _)| are_meant(name)) {
             let versions = self.files.entry(name.clone()).or_default();
             versions.previous = Some(Arc::clone(parsed));
         }

@@ -44,7 +44,7 @@ use sloop_xds::fleet::Declared;
 
 pub use applied::{Applied, Became, DocumentId, NotPlanned, Plan, Planned};
 pub use files::FileError;
-pub(crate) use files::has_documents;
+pub(crate) use files::{has_documents, is_passed_over};
 pub use schema::json_schema;
 pub(crate) use suggest::perhaps;
 
@@ -135,7 +135,15 @@ pub fn read_all(paths: &[PathBuf], texts: &[(String, String)], now: WallTime) ->
     for path in paths {
         if path.is_dir() {
             match files::below(path) {
-                Ok(paths) => paths.iter().for_each(|path| merge.add_file(path, now)),
+                Ok(below) => {
+                    for (folder, error) in &below.shut {
+                        merge.refuse(&folder.display().to_string(), &error.to_string());
+                    }
+                    below
+                        .files
+                        .iter()
+                        .for_each(|path| merge.add_file(path, now));
+                }
                 Err(error) => merge.refuse(&path.display().to_string(), &error.to_string()),
             }
         } else {
@@ -152,9 +160,10 @@ pub fn read_all(paths: &[PathBuf], texts: &[(String, String)], now: WallTime) ->
 ///
 /// # Errors
 ///
-/// When it cannot be read, or has too much in it to be meant.
-pub fn files_below(folder: &Path) -> Result<Vec<PathBuf>, FileError> {
-    files::below(folder)
+/// When it or a folder below cannot be read, which is named, or has too much in it to be meant.
+pub fn files_below(folder: &Path) -> Result<Vec<PathBuf>, (PathBuf, FileError)> {
+    let below = files::below(folder).map_err(|error| (folder.to_owned(), error))?;
+    below.shut.into_iter().next().map_or(Ok(below.files), Err)
 }
 
 /// The kind of document that `given` means, in upper or lower case.
@@ -265,10 +274,17 @@ impl Folder {
     ///
     /// Calendar windows are listed for more than a year ahead: call it at least once in that time.
     pub fn read(&mut self, now: WallTime) -> Loaded {
-        let named = |path: PathBuf| (path.display().to_string(), Content::of(&path, now));
-        self.found = files::below(&self.path)
-            .map(|paths| paths.into_iter().map(named).collect())
-            .map_err(|error| error.to_string());
+        let name = |path: &Path| path.display().to_string();
+        self.found = match files::below(&self.path) {
+            Ok(below) => {
+                let files = below.files.iter();
+                let files = files.map(|path| (name(path), Content::of(path, now)));
+                let shut = below.shut.iter();
+                let shut = shut.map(|(path, error)| (name(path), Content::Shut(error.to_string())));
+                Ok(files.chain(shut).collect())
+            }
+            Err(error) => Err(error.to_string()),
+        };
         self.together(now)
     }
 
@@ -282,7 +298,7 @@ impl Folder {
 
     /// Puts together what was read last and what was handed in since. A file with problems keeps
     /// what it said at the last call without, a file that is gone says nothing any more.
-    /// When the folder itself could not be read, everything is kept. What is declared for
+    /// When the folder itself could not be read, everything is kept, and of a folder below what was in it. What is declared for
     /// fleets is kept as a whole when it is not known what it should be.
     pub fn together(&mut self, now: WallTime) -> Loaded {
         let (mut loaded, good) = self.merge(&self.applied, now).finish(now);
@@ -301,7 +317,9 @@ impl Folder {
         let text = |(name, good): (&String, &Arc<Parsed>)| {
             let text = match found(name) {
                 Some(Content::Read(parsed, text)) if Arc::ptr_eq(parsed, good) => text,
-                Some(Content::Read(..) | Content::Unreadable(_)) | None => self.said.get(name)?,
+                Some(Content::Read(..) | Content::Unreadable(_) | Content::Shut(_)) | None => {
+                    self.said.get(name)?
+                }
             };
             Some((name.clone(), Arc::clone(text)))
         };
@@ -315,11 +333,14 @@ impl Folder {
             Ok(files) => {
                 for (name, content) in files {
                     merge.add_content(name, content);
+                    if let Content::Shut(_) = content {
+                        merge.keep_files(&self.good, |file| Path::new(file).starts_with(name));
+                    }
                 }
             }
             Err(message) => {
                 merge.refuse(&self.path.display().to_string(), message);
-                merge.keep_files(&self.good);
+                merge.keep_files(&self.good, |_| true);
             }
         }
         for (name, parsed) in applied.read(now) {

@@ -617,6 +617,46 @@ fn a_file_with_a_problem_keeps_what_it_said() {
     assert_eq!(lost.problems.len(), 1);
 }
 
+/// One that is too deep stands for all of which nobody knows what is in them.
+#[test]
+fn of_a_folder_below_that_cannot_be_read_all_is_kept_and_the_rest_is_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let good = |name: &str| {
+        slo(
+            name,
+            &threshold("{unit: s}"),
+            "{op: lt, value: 1, target: 0.9}",
+        )
+    };
+    let names = |loaded: &Loaded| {
+        let names = loaded.intents.iter().map(|(id, _, _)| id.0.clone());
+        names.collect::<Vec<_>>()
+    };
+    let deep = folder.path().join(["d"; 17].join("/"));
+    fs::create_dir_all(&deep).unwrap();
+    let file = deep.join("a.yaml").display().to_string();
+    fs::write(&file, good("a")).unwrap();
+    fs::create_dir(folder.path().join("lost+found")).unwrap();
+    fs::write(folder.path().join("lost+found/b.yaml"), "none").unwrap();
+    fs::write(folder.path().join("c.yaml"), good("c")).unwrap();
+    let watched = || Folder::new(folder.path().to_owned(), Applied::default());
+    let said = [(file.clone(), good("a").into())];
+    let loaded = watched().which_said(said.into(), NOW).read(NOW);
+    assert_eq!(names(&loaded), ["SLO/a", "SLO/c"]);
+    assert_eq!(loaded.kept, [file]);
+    let problems: Vec<String> = loaded.problems.iter().map(ToString::to_string).collect();
+    let why = "more than 16 folders inside each other";
+    assert_eq!(problems, [format!("{}: {why}", deep.display())]);
+    let loaded = watched().read(NOW);
+    assert_eq!(names(&loaded), ["SLO/c"], "nobody knows what it said");
+    assert_eq!(loaded.fleet, None, "nor what would be taken away");
+    let once = read_dir(folder.path(), NOW);
+    assert_eq!(
+        (names(&once), once.problems.len()),
+        (vec!["SLO/c".to_owned()], 1)
+    );
+}
+
 #[test]
 fn routes_have_a_name_once_in_a_service() {
     let set = |name: &str| {

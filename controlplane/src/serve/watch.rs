@@ -21,7 +21,7 @@ use super::kept::Kept;
 use super::orders::{self, DocumentOrder, NotChanged, Orders};
 use crate::admin::api::DocumentFile;
 use crate::clock;
-use crate::documents::{Applied, Folder, Loaded, Plan, Remark, has_documents};
+use crate::documents::{Applied, Folder, Loaded, Plan, Remark, has_documents, is_passed_over};
 use crate::engine::{Documents, RestoreError};
 use crate::store::Store;
 
@@ -241,7 +241,7 @@ async fn hand_over(updates: &mpsc::Sender<Update>, documents: Documents) -> bool
     is_sent
 }
 
-/// Everything in `folder` and below that is read, and so nothing that begins with a dot.
+/// Everything in `folder` and below that is read, and so nothing that is passed over.
 fn look(folder: &Path) -> Look {
     let mut look = Look::new();
     let mut waiting = vec![(folder.to_owned(), 0)];
@@ -251,7 +251,7 @@ fn look(folder: &Path) -> Look {
             continue;
         };
         for entry in entries.flatten().take(ENTRIES_MAX) {
-            if entry.file_name().as_encoded_bytes().starts_with(b".") {
+            if is_passed_over(&entry.file_name()) {
                 continue;
             }
             let path = entry.path();
@@ -309,12 +309,14 @@ fn documents(loaded: &Loaded, look: &Look, applied: &Applied) -> Documents {
         .map(|path| path.display().to_string())
         .chain(applied.names())
         .chain(remarks.keys().map(|&file| file.to_owned()))
+        .chain(loaded.kept.iter().cloned())
         .collect();
     let file = |file: String| {
         let problems = remarks.remove(file.as_str()).unwrap_or_default();
+        let kept = loaded.kept.contains(&file);
         DocumentFile {
-            accepted: problems.is_empty(),
-            kept: loaded.kept.contains(&file),
+            accepted: problems.is_empty() && !kept,
+            kept,
             problems,
             notes: notes.remove(file.as_str()).unwrap_or_default(),
             file,
