@@ -70,7 +70,8 @@ async fn change(
     }))
 }
 
-fn texts(headers: &HeaderMap, body: String) -> Result<Vec<(String, String)>, Refusal> {
+/// The texts in `body`, by the media type that `headers` have.
+pub(super) fn texts(headers: &HeaderMap, body: String) -> Result<Vec<(String, String)>, Refusal> {
     let is_list = headers
         .get(header::CONTENT_TYPE)
         .is_some_and(|kind| kind == TEXTS_TYPE);

@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::extract::rejection::{QueryRejection, StringRejection};
 use axum::extract::{Path, Query, State};
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sloop_controllers::{ChaosIntent, ExperimentStatus};
@@ -11,7 +11,7 @@ use sloop_model::WallTime;
 use tokio::sync::oneshot;
 
 use super::api::List;
-use super::documents::Trial;
+use super::documents::{Trial, texts};
 use super::problem::{Refusal, text_of};
 use super::routes::{Admin, Answer};
 use crate::clock;
@@ -72,12 +72,13 @@ type Accepted = Result<(StatusCode, Json<List<AskedFor>>), Refusal>;
 pub(super) async fn run_documents(
     State(admin): State<Admin>,
     trial: Result<Query<Trial>, QueryRejection>,
+    headers: HeaderMap,
     body: Result<String, StringRejection>,
 ) -> Accepted {
     let order = order(trial)?;
-    let text = text_of(body, BYTES_MAX)?;
+    let texts = texts(&headers, text_of(body, BYTES_MAX)?)?;
     let now = clock::wall();
-    let intents = read(&text, now)?;
+    let intents = read(&texts, now)?;
     let names = intents.iter().map(|intent| intent.spec().name.clone());
     let names: Vec<String> = names.collect();
     let run = move |engine: &mut Engine| engine.run_experiments(intents, order, now);
@@ -142,12 +143,11 @@ async fn accepted(
     Ok((StatusCode::ACCEPTED, Json(List { at_ms, items })))
 }
 
-/// The experiments in `text`, which must have nothing else.
-fn read(text: &str, now: WallTime) -> Result<Vec<ChaosIntent>, Refusal> {
-    let loaded = documents::read_texts(&[("request".to_owned(), text.to_owned())], now);
-    let problems: Vec<String> = loaded.problems.iter().map(ToString::to_string).collect();
-    if !problems.is_empty() {
-        return Err(Refusal::Documents(problems.join("\n")));
+/// The experiments in `texts`, which must have nothing else.
+fn read(texts: &[(String, String)], now: WallTime) -> Result<Vec<ChaosIntent>, Refusal> {
+    let loaded = documents::read_texts(texts, now);
+    if !loaded.problems.is_empty() {
+        return Err(Refusal::Documents(loaded.problems));
     }
     let of_chaos = loaded.intents.iter().map(|(_, kind, body)| {
         (*kind == "chaos")
@@ -156,8 +156,6 @@ fn read(text: &str, now: WallTime) -> Result<Vec<ChaosIntent>, Refusal> {
     });
     match of_chaos.collect::<Option<Vec<ChaosIntent>>>() {
         Some(intents) if !intents.is_empty() && loaded.route_sets.is_empty() => Ok(intents),
-        Some(_) | None => Err(Refusal::Documents(
-            "only documents of kind ChaosExperiment can be run, and there must be one".to_owned(),
-        )),
+        Some(_) | None => Err(Refusal::NoExperiment),
     }
 }

@@ -37,9 +37,7 @@ struct Operation {
 #[derive(Clone, Copy, Debug)]
 enum Takes {
     Nothing,
-    /// Documents, YAML or JSON.
-    Documents,
-    /// The same, or several with their names.
+    /// Documents, YAML or JSON, or several texts with their names.
     Texts,
 }
 
@@ -175,7 +173,7 @@ const OPERATIONS: [Operation; 24] = [
     ),
     Operation {
         method: "post",
-        takes: Takes::Documents,
+        takes: Takes::Texts,
         query: &[DRY_RUN],
         ..read(
             "/v1/experiments",
@@ -316,7 +314,6 @@ impl Operation {
             || json!({"schema": {"type": "string", "description": "Documents, YAML or JSON."}});
         let content = match self.takes {
             Takes::Nothing => return None,
-            Takes::Documents => json!({"text/plain": documents()}),
             Takes::Texts => {
                 let texts = of::<Vec<DocumentText>>(generator);
                 json!({"text/plain": documents(), TEXTS_TYPE: {"schema": texts}})

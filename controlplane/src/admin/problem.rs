@@ -34,8 +34,11 @@ pub(super) enum Refusal {
     #[error("{0}")]
     Query(String),
     /// Documents that were handed in are wrong.
-    #[error("{0}")]
-    Documents(String),
+    #[error("{}", lines(.0))]
+    Documents(Vec<Remark>),
+    /// What was handed in to be run are other documents, or none.
+    #[error("only documents of kind ChaosExperiment can be run, and there must be one")]
+    NoExperiment,
     /// Documents cannot be changed like this.
     #[error("{}", whole(.0))]
     Change(NotChanged),
@@ -80,7 +83,7 @@ impl Refusal {
             Self::Stranger => StatusCode::UNAUTHORIZED,
             Self::Page => StatusCode::FORBIDDEN,
             Self::OtherHost(_) => StatusCode::MISDIRECTED_REQUEST,
-            Self::Documents(_) => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::Documents(_) | Self::NoExperiment => StatusCode::UNPROCESSABLE_ENTITY,
             Self::Change(NotChanged::Store(error)) if error.is_full() => {
                 StatusCode::INSUFFICIENT_STORAGE
             }
@@ -101,6 +104,11 @@ impl Refusal {
     }
 }
 
+fn lines(remarks: &[Remark]) -> String {
+    let remarks: Vec<String> = remarks.iter().map(ToString::to_string).collect();
+    remarks.join("\n")
+}
+
 /// The text of a body, of which at most `max` bytes were read.
 pub(super) fn text_of(
     body: Result<String, StringRejection>,
@@ -119,7 +127,9 @@ impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
         let detail = self.to_string();
         let status = self.status();
-        let problems = if let Self::Change(NotChanged::Planned(NotPlanned::Wrong(remarks))) = self {
+        let problems = if let Self::Documents(remarks)
+        | Self::Change(NotChanged::Planned(NotPlanned::Wrong(remarks))) = self
+        {
             remarks
         } else {
             Vec::new()

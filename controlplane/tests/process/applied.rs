@@ -125,6 +125,10 @@ async fn every_error_is_a_problem_for_programs() {
         (&target["file"], &target["line"]),
         (&"request".into(), &15.into())
     );
+    let (status, said) = problem(&sloop, "POST", "/v1/experiments", &slo("pay", "1.5")).await;
+    assert_eq!(status, 422, "{said}");
+    let place = (&said["problems"][0]["file"], &said["problems"][0]["line"]);
+    assert_eq!(place, (&"request".into(), &15.into()), "{said}");
     let too_much = "#".repeat(300 << 10);
     for (method, path, body, expected) in [
         ("POST", "/v1/documents", "", 422),

@@ -273,6 +273,10 @@ async fn an_experiment_is_run_stopped_and_reported() {
         tried.out.starts_with("aborts: it would not begin: "),
         "{tried:?}"
     );
+    fs::write(file, EXPERIMENT.replace("kind:", "sort:")).unwrap();
+    let wrong = at(&sloop, &["chaos", "run", "-f", file]);
+    assert!(wrong.err.contains(&format!("{file}:")), "{wrong:?}");
+    fs::write(file, EXPERIMENT).unwrap();
     let asked = run(&sloop, &["chaos", "run", "-f", file, "--no-wait"]);
     assert_eq!(asked.out, "aborts is asked for\n");
     eventually("it waits", async || {

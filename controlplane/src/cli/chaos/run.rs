@@ -12,8 +12,8 @@ use sloop_controllers::{ExperimentPhase, ExperimentStatus};
 
 use super::super::{AdminArgs, CliError, client};
 use super::{Form, code, show, show_one};
-use crate::admin::AskedFor;
-use crate::admin::api::List;
+use crate::admin::api::{DocumentText, List};
+use crate::admin::{AskedFor, TEXTS_TYPE};
 use crate::causes;
 use crate::documents::{self, FileError};
 
@@ -56,15 +56,18 @@ pub(super) struct RunArgs {
 }
 
 pub(super) fn run(args: &RunArgs, out: &mut dyn Write) -> Result<ExitCode, CliError> {
-    let (path, body) = match (&args.name, &args.file) {
+    let admin = &args.admin.admin;
+    let for_what = |path: &str| format!("{path}?dry_run={}", args.dry_run);
+    let asked: List<AskedFor> = match (&args.name, &args.file) {
         (Some(name), _) => {
             let path = format!("/v1/experiments/{}/run", client::segment(name));
-            (path, String::new())
+            client::post(admin, &for_what(&path), String::new())?
         }
-        (None, file) => ("/v1/experiments".to_owned(), text(file.as_deref())?),
+        (None, file) => {
+            let body = serde_json::json!([text(file.as_deref())?]).to_string();
+            client::post_as(admin, &for_what("/v1/experiments"), (TEXTS_TYPE, body))?
+        }
     };
-    let path = format!("{path}?dry_run={}", args.dry_run);
-    let asked: List<AskedFor> = client::post(&args.admin.admin, &path, body)?;
     for one in asked.items.iter().filter(|one| !one.stored) {
         let unless_stored = super::unless_stored(one.stored);
         drop(writeln!(
@@ -121,7 +124,7 @@ fn foreseen(
     })
 }
 
-fn text(file: Option<&Path>) -> Result<String, CliError> {
+fn text(file: Option<&Path>) -> Result<DocumentText, CliError> {
     let file = file.unwrap_or(Path::new("-"));
     let text = if file == Path::new("-") {
         documents::read_stream(io::stdin().lock())
@@ -129,10 +132,15 @@ fn text(file: Option<&Path>) -> Result<String, CliError> {
         let opened = File::open(file).map_err(FileError::from);
         opened.and_then(documents::read_stream)
     };
-    text.map_err(|source| CliError::File {
+    let text = text.map_err(|source| CliError::File {
         file: file.to_owned(),
         source,
-    })
+    })?;
+    let file = match file == Path::new("-") {
+        true => "<stdin>".to_owned(),
+        false => file.display().to_string(),
+    };
+    Ok(DocumentText { file, text })
 }
 
 /// When each run was seen last.
