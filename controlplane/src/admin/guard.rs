@@ -61,6 +61,24 @@ impl Guard {
             .zip(bearer(headers))
             .is_some_and(|(tokens, token)| tokens.admit(token))
     }
+
+    /// What to say to whoever is not let in with `headers`.
+    fn refusal(&self, headers: &HeaderMap) -> Refusal {
+        let is_by_page = headers.contains_key(header::ORIGIN);
+        if self.tokens.is_none() {
+            return match is_by_page {
+                true => Refusal::Page,
+                false => Refusal::NoCertificate,
+            };
+        }
+        if bearer(headers).is_some() {
+            return Refusal::WrongToken;
+        }
+        match self.certificates && !is_by_page {
+            true => Refusal::Nothing,
+            false => Refusal::NoToken,
+        }
+    }
 }
 
 async fn check(State(guard): State<Guard>, request: Request, next: Next) -> Response {
@@ -75,14 +93,12 @@ async fn check(State(guard): State<Guard>, request: Request, next: Next) -> Resp
     if let Some(host) = other_host {
         return Refusal::OtherHost(host).into_response();
     }
-    if guard.tokens.is_none() && request.headers().contains_key(header::ORIGIN) {
-        return Refusal::Page.into_response();
+    let mut response = guard.refusal(request.headers()).into_response();
+    if guard.tokens.is_some() {
+        let wanted = HeaderValue::from_static("Bearer");
+        let headers = response.headers_mut();
+        headers.insert(header::WWW_AUTHENTICATE, wanted);
     }
-    let mut response = Refusal::Stranger.into_response();
-    let wanted = HeaderValue::from_static("Bearer");
-    response
-        .headers_mut()
-        .insert(header::WWW_AUTHENTICATE, wanted);
     response
 }
 

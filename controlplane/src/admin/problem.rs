@@ -51,9 +51,24 @@ pub(super) enum Refusal {
     /// An experiment cannot be run or stopped.
     #[error("{0}")]
     Experiment(NotAsked),
-    /// Whoever asks did not show what is wanted.
+    /// Whoever asks showed no token, and a certificate is not wanted or not enough.
     #[error("show a token, as `Authorization: Bearer TOKEN`; sloop does with --token-file")]
-    Stranger,
+    NoToken,
+    /// Whoever asks showed neither a token nor a certificate.
+    #[error(
+        "show a token, as `Authorization: Bearer TOKEN`, or a client's certificate; sloop does with --token-file or --admin-identity"
+    )]
+    Nothing,
+    /// Whoever asks showed a token that lets nobody in.
+    #[error(
+        "the token that was shown is none of those that are taken, or not any more; sloop shows the first in --token-file"
+    )]
+    WrongToken,
+    /// Only certificates are taken, and whoever asks showed none.
+    #[error(
+        "show a client's certificate that --admin-client-ca of the control plane trusts; sloop does with --admin-identity"
+    )]
+    NoCertificate,
     /// Pages in a browser need a token, and here none is known.
     #[error(
         "the request has Origin: a page in a browser asks, and none may, as the API asks for no token (--admin-token-file)"
@@ -80,8 +95,9 @@ impl Refusal {
         match self {
             Self::NoSuch { .. } | Self::NoSuchPath(_) => StatusCode::NOT_FOUND,
             Self::Query(_) => StatusCode::BAD_REQUEST,
-            Self::Stranger => StatusCode::UNAUTHORIZED,
-            Self::Page => StatusCode::FORBIDDEN,
+            Self::NoToken | Self::Nothing | Self::WrongToken => StatusCode::UNAUTHORIZED,
+            // A 401 says how to do better in a header, which has no word for this (RFC 9110, 15.5.2).
+            Self::NoCertificate | Self::Page => StatusCode::FORBIDDEN,
             Self::OtherHost(_) => StatusCode::MISDIRECTED_REQUEST,
             Self::Documents(_) | Self::NoExperiment => StatusCode::UNPROCESSABLE_ENTITY,
             Self::Change(NotChanged::Store(error)) if error.is_full() => {

@@ -7,8 +7,10 @@ use clap::Args;
 use http::HeaderValue;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::connect::HttpConnector;
+use rustls::crypto::ring::default_provider;
 use rustls::pki_types::PrivateKeyDer;
 use rustls::pki_types::pem::PemObject;
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{ClientConfig, RootCertStore};
 
 use crate::door::{TlsError, certificates, read_file};
@@ -61,7 +63,7 @@ struct Credentials {
     /// Marked as one that is not to be shown in logs.
     token: Option<HeaderValue>,
     roots: Option<Arc<RootCertStore>>,
-    identity: Option<PathBuf>,
+    identity: Option<Arc<SingleCertAndKey>>,
 }
 
 impl CredentialArgs {
@@ -69,11 +71,13 @@ impl CredentialArgs {
     pub(super) fn give(&self) -> Result<(), InvalidCredentials> {
         let token = self.token_file.as_deref().map(read_token).transpose()?;
         let roots = self.admin_roots.as_deref().map(read_roots).transpose()?;
+        let identity = self.admin_identity.as_deref();
+        let identity = identity.map(read_identity).transpose()?;
         // A process is called once.
         drop(GIVEN.set(Credentials {
             token,
             roots: roots.map(Arc::new),
-            identity: self.admin_identity.clone(),
+            identity: identity.map(Arc::new),
         }));
         Ok(())
     }
@@ -99,19 +103,11 @@ pub(super) fn connector() -> Result<HttpsConnector<HttpConnector>, InvalidCreden
 fn new_connector() -> Result<HttpsConnector<HttpConnector>, InvalidCredentials> {
     let given = GIVEN.get();
     let roots = given.and_then(|it| it.roots.clone());
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let builder = ClientConfig::builder_with_provider(provider)
+    let builder = ClientConfig::builder_with_provider(Arc::new(default_provider()))
         .with_safe_default_protocol_versions()?
         .with_root_certificates(roots.unwrap_or_else(|| Arc::new(roots_of_machine())));
-    let config = match given.and_then(|it| it.identity.as_deref()) {
-        Some(file) => {
-            let content = read_file(file)?;
-            let key =
-                PrivateKeyDer::from_pem_slice(&content).map_err(|error| wrong(file, error))?;
-            builder
-                .with_client_auth_cert(certificates(file, &content)?, key)
-                .map_err(|error| wrong(file, error))?
-        }
+    let config = match given.and_then(|it| it.identity.clone()) {
+        Some(identity) => builder.with_client_cert_resolver(identity),
         None => builder.with_no_client_auth(),
     };
     Ok(HttpsConnectorBuilder::new()
@@ -144,6 +140,15 @@ fn read_roots(file: &Path) -> Result<RootCertStore, InvalidCredentials> {
         roots.add(root)?;
     }
     Ok(roots)
+}
+
+/// The certificate in a file, with its key.
+fn read_identity(file: &Path) -> Result<SingleCertAndKey, InvalidCredentials> {
+    let content = read_file(file)?;
+    let key = PrivateKeyDer::from_pem_slice(&content).map_err(|error| wrong(file, error))?;
+    CertifiedKey::from_der(certificates(file, &content)?, key, &default_provider())
+        .map(SingleCertAndKey::from)
+        .map_err(|error| wrong(file, error))
 }
 
 /// The first token in a file, in the form that the server's file has.

@@ -145,6 +145,43 @@ async fn commands_show_the_token_of_a_file() {
     let with = get(&url, &["--token-file", text(&file)]);
     let said = String::from_utf8_lossy(&with.stderr).into_owned();
     assert!(with.status.success(), "{said}");
+    let (_files, old) = tokens(OTHER);
+    let with = get(&url, &["--token-file", text(&old)]);
+    let said = String::from_utf8_lossy(&with.stderr).into_owned();
+    assert!(said.contains("the token that was shown is none"), "{said}");
+}
+
+#[test]
+fn without_tokens_a_certificate_is_asked_for() {
+    let files = tempfile::tempdir().unwrap();
+    let authority = Authority::new("first");
+    let roots = write(files.path(), "roots.pem", authority.pem());
+    let server = authority.write(files.path(), "server", &[]);
+    let home = Home::new();
+    let sloop = home.start_with(&[
+        "--admin-tls-cert",
+        text(&server.cert),
+        "--admin-tls-key",
+        text(&server.key),
+        "--admin-client-ca",
+        text(&roots),
+    ]);
+    let url = format!("https://{}", sloop.http);
+    let trusting = ["--admin-roots", text(&roots)];
+    let (_files, file) = tokens(TOKEN);
+    for shown in [&[][..], &["--token-file", text(&file)]] {
+        let output = get(&url, &[&trusting, shown].concat());
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(said.contains("show a client's certificate"), "{said}");
+        assert!(!said.contains("--token-file"), "{said}");
+    }
+    // What is missing is no matter of the network.
+    let missing = files.path().join("mine.pem");
+    let shown = ["--admin-identity", text(&missing)];
+    let output = get(&url, &[&trusting, &shown[..]].concat());
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(said.contains("mine.pem cannot be read"), "{said}");
+    assert!(!said.contains("no answer"), "{said}");
 }
 
 #[tokio::test]
@@ -182,6 +219,9 @@ async fn over_https_a_token_or_a_certificate_is_enough() {
         let output = get(&url, &[&trusting, shown].concat());
         let said = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.success(), expected, "{shown:?}: {said}");
+        if shown.is_empty() {
+            assert!(said.contains("or a client's certificate"), "{said}");
+        }
     }
     let not_trusting = get(&url, &["--token-file", text(&file)]);
     assert!(!not_trusting.status.success(), "the server is nobody to it");
