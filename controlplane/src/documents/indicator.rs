@@ -12,6 +12,9 @@ use super::source::{self, Owner, Requests};
 /// The longest threshold: a request that takes longer is no request.
 const WITHIN_US_MAX: f64 = 3_600e6;
 
+/// Four times as long as Envoy lets a request take unless it is told otherwise: whoever wants more will say in which unit.
+const SURPRISING_US: f64 = 60e6;
+
 /// What an SLI measures.
 #[derive(Clone, Debug)]
 pub(super) enum Meaning {
@@ -39,8 +42,8 @@ enum Good {
         good: Option<Selector>,
         bad: Option<Selector>,
     },
-    /// Served within a threshold in units of this many microseconds.
-    InTime { unit_us: f64 },
+    /// Served within a threshold in units of this many microseconds; seconds when it is not said.
+    InTime { unit_us: Option<f64> },
 }
 
 /// Finds out what `sli` measures, given the types of all data sources by name.
@@ -85,7 +88,7 @@ pub(super) fn meaning(sli: &Sli, types: &BTreeMap<&str, &str>, sink: &Sink) -> O
 fn threshold(source: &Source, sink: &Sink) -> Option<Counted> {
     let requests = source::read(&source.spec(sink))?;
     let good = Good::InTime {
-        unit_us: requests.unit_us.unwrap_or(1e6),
+        unit_us: requests.unit_us,
     };
     Some(counted(requests, good, source, sink))
 }
@@ -233,7 +236,7 @@ impl Counted {
 }
 
 /// The longest good latency in whole microseconds.
-fn within(objective: &Objective, unit_us: f64, sink: &Sink) -> Option<u64> {
+fn within(objective: &Objective, unit_us: Option<f64>, sink: &Sink) -> Option<u64> {
     let Some(value) = objective.value else {
         let missing = objective.spot.field("value");
         sink.refuse(missing.says(
@@ -241,7 +244,7 @@ fn within(objective: &Objective, unit_us: f64, sink: &Sink) -> Option<u64> {
         ));
         return None;
     };
-    let exact = value * unit_us;
+    let exact = value * unit_us.unwrap_or(1e6);
     let micros = match objective.op.as_str() {
         // A threshold such as 0.3 s is a little more or less in binary; a thousandth of a microsecond forgives it.
         "lte" => (exact + 1e-3).floor(),
@@ -256,6 +259,12 @@ fn within(objective: &Objective, unit_us: f64, sink: &Sink) -> Option<u64> {
         let why = format!("is {value}, or {micros} us; it must be from 1 us to 1 h");
         sink.refuse(objective.spot.field("value").says(why));
         return None;
+    }
+    if unit_us.is_none() && SURPRISING_US < micros {
+        let why = format!(
+            "is {value} s, as the metricSource has no unit; for milliseconds write unit: ms"
+        );
+        sink.note(objective.spot.field("value").says(why));
     }
     #[expect(
         clippy::cast_possible_truncation,

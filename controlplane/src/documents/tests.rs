@@ -559,6 +559,24 @@ fn all_errors_are_said_at_once_and_with_what_was_meant() {
 }
 
 #[test]
+fn a_threshold_without_a_unit_that_is_long_in_seconds_is_noted() {
+    let said = |spec: &str, value: &str| {
+        let objective = format!("{{op: lte, value: {value}, target: 0.9}}");
+        let loaded = load(&[("a.yaml", &slo("a", &threshold(spec), &objective))]);
+        assert_eq!(loaded.problems, [], "{spec} {value}");
+        let mut notes = loaded.notes.iter();
+        let note = notes.find(|note| note.message.contains("has no unit"))?;
+        Some(format!("{}: {}", note.path, note.message))
+    };
+    let expected = "spec.objectives[0].value: is 250 s, as the metricSource has no unit; for milliseconds write unit: ms";
+    assert_eq!(said("{route: pay}", "250").as_deref(), Some(expected));
+    assert!(said("{route: pay}", "60.5").is_some());
+    assert_eq!(said("{route: pay}", "60"), None);
+    assert_eq!(said("{unit: s}", "250"), None);
+    assert_eq!(said("{unit: ms}", "250"), None);
+}
+
+#[test]
 fn a_name_is_there_once_and_both_places_are_told() {
     let text = slo(
         "a",
