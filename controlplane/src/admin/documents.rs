@@ -11,6 +11,7 @@ use super::problem::{Refusal, text_of};
 use super::routes::{Admin, Answer};
 use crate::clock;
 use crate::documents::{Applied, DocumentId, Plan};
+use crate::engine::Engine;
 use crate::serve::DocumentChange;
 
 /// Media type of a list of texts, each with a name: [`DocumentText`]. What is of any other type is one text.
@@ -20,7 +21,18 @@ pub const TEXTS_TYPE: &str = "application/vnd.sloop.documents+json";
 pub(super) const BYTES_MAX: usize = Applied::BYTES_MAX + (4 << 20);
 
 pub(super) async fn documents(State(admin): State<Admin>) -> Answer<DocumentFile> {
-    admin.list(|engine| engine.files().to_vec()).await
+    let connected = admin.hub.connected();
+    let see = move |engine: &Engine| {
+        let mut said = engine.chosen_by_nobody(&connected);
+        let with_notes = |file: &DocumentFile| {
+            let mut file = file.clone();
+            let notes = said.remove(file.file.as_str());
+            file.notes.extend(notes.into_iter().flatten());
+            file
+        };
+        engine.files().iter().map(with_notes).collect()
+    };
+    admin.list(see).await
 }
 
 /// Whether it is meant.

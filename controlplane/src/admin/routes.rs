@@ -38,7 +38,7 @@ use crate::serve::{Change, DocumentChange, DocumentOrder, Stored, Trouble, View}
 #[derive(Clone, Debug)]
 pub struct Admin {
     telemetry: Arc<Telemetry>,
-    hub: Hub,
+    pub(super) hub: Hub,
     /// Empty until the store and the documents are loaded.
     running: Arc<OnceLock<Loop>>,
 }
@@ -240,7 +240,14 @@ struct Lent<'a, T> {
 
 async fn slos(State(admin): State<Admin>) -> Result<Response, Refusal> {
     // Of thousands there are tens of megabytes, and a copy would be as many again, made by the loop.
-    let slos = admin.view(|engine| Arc::clone(engine.slos())).await?;
+    let connected = admin.hub.connected();
+    let see = move |engine: &Engine| (Arc::clone(engine.slos()), engine.absent(&connected));
+    let (mut slos, absent) = admin.view(see).await?;
+    for (place, notes) in absent {
+        if let Some(slo) = Arc::make_mut(&mut slos).get_mut(place) {
+            slo.notes.extend(notes);
+        }
+    }
     let list = Lent {
         at_ms: clock::wall().as_millis(),
         items: &slos,
@@ -253,9 +260,14 @@ async fn slo(
     Path(name): Path<String>,
 ) -> Result<Json<SloStatus>, Refusal> {
     let asked = name.clone();
+    let connected = admin.hub.connected();
     let find = move |engine: &Engine| {
         let mut slos = engine.slos().iter();
-        slos.find(|slo| slo.name.as_str() == asked).cloned()
+        let place = slos.position(|slo| slo.name.as_str() == asked)?;
+        let mut slo = engine.slos().get(place)?.clone();
+        let notes = engine.absent(&connected).remove(&place);
+        slo.notes.extend(notes.into_iter().flatten());
+        Some(slo)
     };
     let found = admin.view(find).await?;
     found.map(Json).ok_or(Refusal::NoSuch { kind: "SLO", name })

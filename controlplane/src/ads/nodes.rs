@@ -107,6 +107,11 @@ impl Nodes {
         self.by_stream.values()
     }
 
+    /// Those that any of them is of.
+    pub(super) fn cohorts(&self) -> impl Iterator<Item = &Cohort> {
+        self.by_cohort.keys()
+    }
+
     /// Those of one cohort, by stream.
     pub(super) fn of(&self, cohort: &Cohort) -> impl Iterator<Item = &NodeStatus> {
         let streams = self.by_cohort.get(cohort).into_iter().flatten();

@@ -175,6 +175,9 @@ impl Merge {
         for (name, contribution) in contributions {
             let (_, notes) = contribution.sink.into_parts();
             loaded.notes.extend(remarks(&name, &notes));
+            let declared = contribution.fleet.into_iter();
+            let declared = declared.map(|(_, it)| (it.document, name.clone()));
+            loaded.fleet_files.extend(declared);
             loaded.intents.extend(contribution.intents);
             loaded.route_sets.extend(contribution.route_sets);
             loaded.filter_settings.extend(contribution.filter_settings);

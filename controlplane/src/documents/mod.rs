@@ -62,6 +62,8 @@ pub struct Loaded {
     /// What is declared for fleets of Envoys. `None`: not known, because a file that may declare
     /// something is left out, or because a reference leads nowhere; leave the fleets as they are.
     pub fleet: Option<Vec<Declared>>,
+    /// The file of each document that declares something for fleets.
+    pub fleet_files: BTreeMap<String, String>,
     /// What filters are told beside policies.
     pub filter_settings: Vec<FilterSettings>,
     /// Who may be whose sidecar, and report about what.

@@ -223,6 +223,12 @@ impl Fleet {
         all
     }
 
+    /// The groups of those that report.
+    #[must_use]
+    pub fn groups(&self) -> BTreeSet<&str> {
+        self.vms.values().map(|vm| vm.group.as_str()).collect()
+    }
+
     /// How many nodes of each group that reports at `now` have a filter that runs with another configuration than its Envoy
     /// accepted last, as `accepted` says; of who accepted none it is not known.
     #[must_use]

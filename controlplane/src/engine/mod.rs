@@ -5,6 +5,7 @@
 //! and the ledger that keeps them from being counted twice are always written
 //! together.
 
+mod absent;
 mod acted;
 mod breakers;
 mod decisions;
@@ -107,6 +108,8 @@ pub struct Documents {
     pub route_sets: Vec<RouteSet>,
     /// What is declared for fleets of Envoys; `None` when that is not known.
     pub fleet: Option<Arc<Declarations>>,
+    /// The file of each document that declares something for fleets.
+    pub fleet_files: BTreeMap<String, String>,
     /// What filters are told beside policies.
     pub filter_settings: Vec<FilterSettings>,
     /// Who may be whose sidecar, and report about what.
@@ -325,18 +328,6 @@ impl Engine {
             seen_ms: seen.as_millis(),
             happened,
         });
-    }
-
-    /// What filters are told beside policies.
-    #[must_use]
-    pub fn filter_settings(&self) -> &[FilterSettings] {
-        &self.documents.filter_settings
-    }
-
-    /// The routes that documents name.
-    #[must_use]
-    pub fn route_sets(&self) -> &[RouteSet] {
-        &self.documents.route_sets
     }
 
     /// What was decided last.

@@ -1,5 +1,6 @@
 //! What goes in, what comes out, and what a restart leaves of it.
 
+mod absent;
 mod alerts;
 
 use std::time::Duration;

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use sloop_controllers::{
-    Acting, AlertStatus, IntentId, Lost, ScopeTotals, Signal, SloStatus, Stage,
+    Acting, AlertStatus, FilterSettings, IntentId, Lost, RouteSet, ScopeTotals, Signal, SloStatus,
+    Stage,
 };
 use sloop_model::{Module, Outcome, Policy, Rule, WallTime};
 
@@ -137,6 +138,18 @@ impl Engine {
     #[must_use]
     pub fn explain(&self, decision: u64) -> Option<DecisionExplained> {
         self.decisions.explain(decision, &self.world)
+    }
+
+    /// What filters are told beside policies.
+    #[must_use]
+    pub fn filter_settings(&self) -> &[FilterSettings] {
+        &self.documents.filter_settings
+    }
+
+    /// The routes that documents name.
+    #[must_use]
+    pub fn route_sets(&self) -> &[RouteSet] {
+        &self.documents.route_sets
     }
 
     /// How the files stand.

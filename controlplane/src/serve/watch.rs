@@ -330,6 +330,7 @@ fn documents(loaded: &Loaded, look: &Look, applied: &Applied) -> Documents {
             .collect(),
         route_sets: loaded.route_sets.clone(),
         fleet: loaded.fleet.clone().map(|it| Arc::new(Fleet::new(it))),
+        fleet_files: loaded.fleet_files.clone(),
         filter_settings: loaded.filter_settings.clone(),
         access: Arc::new(Access::new(loaded.access_rules.clone())),
         files: names.into_iter().map(file).collect(),

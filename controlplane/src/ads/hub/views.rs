@@ -17,6 +17,12 @@ impl Hub {
         self.lock_nodes().all().cloned().collect()
     }
 
+    /// What the nodes that are connected are of.
+    #[must_use]
+    pub fn connected(&self) -> BTreeSet<Cohort> {
+        self.lock_nodes().cohorts().cloned().collect()
+    }
+
     /// The streams whose nodes are known, and since when.
     #[must_use]
     pub fn streams(&self) -> Vec<(StreamId, WallTime)> {

@@ -35,6 +35,14 @@ pub struct Declared {
     pub references: BTreeSet<Reference>,
 }
 
+impl Declared {
+    /// Whether the nodes of `cohort` get it.
+    #[must_use]
+    pub fn is_for(&self, cohort: &Cohort) -> bool {
+        self.selector.chooses(cohort)
+    }
+}
+
 /// Everything that is declared, sorted by document.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Fleet {
@@ -87,7 +95,7 @@ impl Fleet {
         let chosen: Vec<&Declared> = self
             .declared
             .iter()
-            .filter(|one| one.selector.chooses(cohort))
+            .filter(|one| one.is_for(cohort))
             .collect();
         let troubles: Vec<Trouble> = repeats(&chosen).chain(missing(&chosen)).collect();
         if !troubles.is_empty() {
