@@ -103,6 +103,8 @@ pub(crate) fn answered(vm: &mut Vm, token: u32, answer: &Answered<'_>, now: Time
 /// Calls of the root context `old` are not heard of any more.
 pub(crate) fn lose_sender(vm: &mut Vm, old: u32, now: Time) {
     vm.plane.lose_span_sender(old, now);
+    // Without spans in the configuration those that are under way are given up, and numbers begin anew.
+    vm.exporter.sent.retain(|sent| vm.plane.exports(sent.side));
     // At most one batch of each side is under way.
     let excess = vm.exporter.sent.len().saturating_sub(8);
     vm.exporter.sent.drain(..excess);

@@ -109,6 +109,15 @@ impl Plane {
         }
     }
 
+    /// Whether a side has spans in its configuration.
+    #[must_use]
+    pub const fn exports(&self, side: Side) -> bool {
+        match side {
+            Side::Server => self.server.spans.is_some(),
+            Side::Client => self.client.spans.is_some(),
+        }
+    }
+
     /// Whoever sent spans as `sender` is gone, and will not hear an answer.
     pub fn lose_span_sender(&mut self, sender: u32, now: Time) {
         for spans in [&mut self.server.spans, &mut self.client.spans]
