@@ -145,6 +145,7 @@ impl Plane {
         self.clock.sync(now, wall);
         if self.reckoned.was_set_before(&self.clock) {
             self.reckon(now);
+            self.renew_held(now);
         }
     }
 

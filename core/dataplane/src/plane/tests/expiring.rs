@@ -200,3 +200,18 @@ fn requests_of_an_earlier_shedding_are_not_counted_off_a_later_one() {
     }
     assert_eq!(in_flight(&mut bench), Some(0));
 }
+
+#[test]
+fn a_clock_that_is_set_forward_lets_go_of_what_faults_hold() {
+    let ends = WALL + HOUR;
+    let fault = format!(
+        r#""faults": [{{"id": "slow", "share": 10000, "delay_ms": 9000, "abort_status": 503, "expires_at_ms": {ends}}}]"#
+    );
+    let mut bench = Bench::new(&config(&scope("a", &fault)));
+    let (exchange, verdict) = bench.begin("a", 1_000);
+    assert_eq!(verdict, Verdict::Hold);
+    set_clock(&mut bench, 2_000, ends);
+    let released = bench.plane.release(at(2_000));
+    assert_eq!(released[0].release, Release::Continue);
+    bench.end(exchange, 200, 2_010);
+}
