@@ -4,7 +4,6 @@ use sloop_model::{B3Output, DeadlineMode, JoinReach, Side, Time, TraceOwner, Wal
 
 use super::Plane;
 use super::exchange::{Arrival, Decided, Exchange, ExchangeState, HeaderWrite, Verdict};
-use super::probe::asks_for_stream;
 use super::protect::Guarded;
 use crate::context::{
     Baggage, Context, Reading, RequestKey, Rewrite, Timeliness, TraceContext, Word,
@@ -184,9 +183,9 @@ impl Plane {
         if let Some(refused) = self.retry(exchange, arrival) {
             return refused;
         }
-        match self.guard(exchange, arrival.now) {
+        match self.guard(exchange, arrival) {
             Guarded::Refused(refused) => return refused,
-            Guarded::Probes => exchange.is_stream = asks_for_stream(arrival.request),
+            Guarded::Probes => {}
             Guarded::Passes => {
                 if let Some(shed) = self.shed(exchange, context, arrival.now) {
                     return shed;

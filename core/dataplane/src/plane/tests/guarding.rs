@@ -5,11 +5,14 @@ use crate::breaker::{BreakerState, Cause};
 
 /// A breaker that opens at the fourth failure, for a second.
 fn guarded(more: &str) -> String {
-    let breaker = format!(
+    config(&scope("a", &breaker(more)))
+}
+
+fn breaker(more: &str) -> String {
+    format!(
         r#""breaker": {{"limits": {{"window_ms": 1000, "calls_min": 4, "failed_max": 5000, "slow_max": 5000,
             "slow_us": 50000, "open_ms": 1000, "open_max_ms": 4000, "probes": 1}}{more}}}"#
-    );
-    config(&scope("a", &breaker))
+    )
 }
 
 fn fail(bench: &mut Bench, times: u32, millis: u64) {
@@ -285,6 +288,37 @@ fn a_stream_of_events_has_answered_when_it_began() {
     assert!(!probe.is_probe() && !bench.plane.has_probes());
     assert_eq!(bench.request("a", 200, 1_020), Verdict::Pass);
     bench.end(probe, 200, 60_000);
+}
+
+/// It decides as one that acts.
+#[test]
+fn a_probe_of_a_breaker_in_shadow_is_heard_as_well() {
+    let scopes = format!(
+        "{}, {}",
+        scope("a", &breaker("")),
+        scope("b", &breaker(r#", "mode": "shadow""#))
+    );
+    let mut bench = Bench::new(&config(&scopes));
+    let grpc = [("content-type", &b"application/grpc"[..])];
+    let begin = |bench: &mut Bench, route: &str, headers: &[(&str, &[u8])]| {
+        bench
+            .begin_with(Side::Server, route, headers, 1_000)
+            .exchange
+    };
+    for route in ["a", "b"] {
+        for _ in 0..4 {
+            bench.request(route, 503, 0);
+        }
+    }
+    let mut shadow = begin(&mut bench, "b", &grpc);
+    bench.plane.hear_probe(&mut shadow, 200, at(1_010));
+    assert!(!shadow.is_probe(), "it answers for as long as it lasts");
+    bench.end(shadow, 200, 1_020);
+    // In memory of the one of before.
+    let mut probe = begin(&mut bench, "a", &[]);
+    bench.plane.hear_probe(&mut probe, 200, at(1_030));
+    assert!(probe.is_probe(), "it may yet hang");
+    bench.end(probe, 200, 1_040);
 }
 
 #[test]
