@@ -23,6 +23,7 @@ impl Plane {
     #[inline(never)]
     pub fn end(&mut self, mut exchange: Exchange, ending: Ending, now: Time) -> Option<Kept> {
         let verdict = exchange.verdict();
+        let is_held = exchange.is_held();
         let waited = self.settle(&mut exchange, now);
         let ended = Ended {
             verdict,
@@ -74,7 +75,7 @@ impl Plane {
         let is_news = exchange.ticket.is_some();
         let seen = Seen {
             ended: &ended,
-            outcome: judged.outcome,
+            outcome: proved(judged.outcome, is_held),
             own,
             now,
         };
@@ -179,6 +180,11 @@ impl Plane {
     }
 }
 
+/// What an outcome proves. Whoever ended what a fault held back, by one of Envoy's timers, did not wait for the service.
+const fn proved(outcome: Outcome, is_held: bool) -> Outcome {
+    if is_held { Outcome::Faulted } else { outcome }
+}
+
 /// Until when the service might have answered. What its client did not finish took no time.
 fn asked_until(ended: &Ended, began: Time, now: Time) -> Time {
     if ended.is_unfinished() { began } else { now }
@@ -250,7 +256,7 @@ fn teach(
     let said = prove(entry, exchange, seen, probes);
     if let (Some(shedder), Some(ticket)) = (&mut entry.shedder, exchange.shed_ticket.take()) {
         let ending = ShedEnding {
-            outcome: proof::of(outcome, shedder.judge(), said),
+            outcome: proof::of(seen.outcome, shedder.judge(), said),
             latency: seen.own,
             is_good,
         };

@@ -122,6 +122,12 @@ pub struct ExchangeState {
 }
 
 impl ExchangeState {
+    /// Whether a fault holds a part of it back.
+    #[inline]
+    pub(super) fn is_held(&mut self) -> bool {
+        self.fault.as_mut().is_some_and(|fault| fault.is_waiting())
+    }
+
     /// A request of `scope` that passes, judged by `policy`.
     pub(super) fn new(
         side: Side,

@@ -300,6 +300,31 @@ fn a_caller_that_leaves_while_held_proves_no_slowness() {
     assert!(delta.breaker.unwrap().changes.is_empty());
 }
 
+/// Envoy's own timers do not wait for filters: a route's `max_stream_duration`, a stream's idle time.
+#[test]
+fn what_envoy_ends_while_it_is_held_is_no_failure_of_the_service() {
+    let more = r#""breaker": {"limits": {"window_ms": 1000, "calls_min": 4, "failed_max": 5000,
+        "open_ms": 1000, "open_max_ms": 4000, "probes": 1}}"#;
+    let rule = fault(r#""share": 10000, "delay_ms": 500"#);
+    let mut bench = Bench::new(&config(&scope(
+        "a",
+        &format!(r#""faults": [{rule}], {more}"#),
+    )));
+    for turn in 0..10 {
+        let (exchange, verdict) = bench.begin("a", turn * 100);
+        assert_eq!(verdict, Verdict::Hold);
+        let ending = Ending {
+            status: Some(504),
+            flags: Flags::LATE,
+            ..Ending::default()
+        };
+        bench.plane.end(exchange, ending, at(turn * 100 + 90));
+    }
+    let delta = bench.scopes(1_000).remove(0);
+    assert_eq!(outcome(&delta, Outcome::Timeout), 10, "what callers saw");
+    assert!(delta.breaker.unwrap().changes.is_empty());
+}
+
 #[test]
 fn a_fault_for_a_version_meets_only_sidecars_of_it() {
     let rule = fault(r#""share": 10000, "abort_status": 503, "version": ["v2"]"#);
