@@ -72,8 +72,9 @@ impl Acknowledgements {
             }
             What::Refused { sent, message } => {
                 metrics.refused(&Kind::of(&sent.type_url));
-                let (id, group) = (&*event.node, &*event.group);
-                tracing::warn!(node = id, group, message, "a node refused a configuration");
+                // As texts they are quoted, and none of them is called `message`: that is the sentence.
+                let (id, group, reason) = (&*event.node, &*event.group, message.as_str());
+                tracing::warn!(node = id, group, reason, "a node refused a configuration");
                 let heard = pushes(sent, publisher).map(|pushed| Happened::Refused {
                     node: node(),
                     side: pushed.side,
@@ -101,7 +102,18 @@ fn took(began: Option<WallTime>, pushed: Pushed, at: WallTime) -> Option<Duratio
 
 #[cfg(test)]
 mod tests {
+    use std::io;
+    use std::sync::{Arc, Mutex};
+
+    use sloop_controllers::ConfigSettings;
+    use sloop_model::TraceSettings;
+    use sloop_xds::Version;
+    use tracing::subscriber::with_default;
+
     use super::*;
+    use crate::metrics::Telemetry;
+    use crate::publish::PublishSettings;
+    use crate::store::InMemory;
 
     #[test]
     fn streams_whose_end_was_missed_are_forgotten() {
@@ -112,5 +124,73 @@ mod tests {
         acknowledgements.forget([(2, at), (3, at)]);
         let known: Vec<StreamId> = acknowledgements.began.into_keys().collect();
         assert_eq!(known, [2, 3], "also of one whose beginning was missed");
+    }
+
+    /// What is written to it.
+    #[derive(Clone, Default)]
+    struct Written(Arc<Mutex<Vec<u8>>>);
+
+    impl Written {
+        fn text(&self) -> String {
+            String::from_utf8(std::mem::take(&mut self.0.lock().unwrap())).unwrap()
+        }
+    }
+
+    impl io::Write for Written {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn what_a_node_says_is_one_field_of_one_line_of_the_log() {
+        let settings = PublishSettings {
+            config: ConfigSettings {
+                report: None,
+                trace: TraceSettings::default(),
+            },
+            module: "/sloop_filter.wasm".to_owned(),
+            ttl: None,
+        };
+        let publisher = Publisher::restore(settings, &InMemory::default()).unwrap();
+        let metrics = PushMetrics::register(&Telemetry::begin().unwrap().meter());
+        let said = "no\n2026-01-01T00:00:00Z ERROR sloop: forged\u{1b}[2K";
+        let event = Event {
+            at: WallTime::from_millis(1_000),
+            stream: 1,
+            node: "n\n1".into(),
+            group: "checkout\n".into(),
+            what: What::Refused {
+                sent: Arc::new(Sent {
+                    type_url: Kind::EXTENSION.to_owned(),
+                    version: Version::claimed("1"),
+                    nonce: "1".to_owned(),
+                    resources: Vec::new(),
+                    removed: Vec::new(),
+                    is_heartbeat: false,
+                }),
+                message: said.to_owned(),
+            },
+        };
+        let hear = || drop(Acknowledgements::default().hear(&event, &publisher, &metrics));
+        let written = Written::default();
+        let writer = || {
+            let written = written.clone();
+            tracing_subscriber::fmt().with_writer(move || written.clone())
+        };
+        with_default(writer().with_ansi(false).finish(), hear);
+        let text = written.text();
+        assert_eq!(text.lines().count(), 1, "{text}");
+        assert!(text.contains("a node refused a configuration"), "{text}");
+        assert!(!text.contains('\u{1b}'), "{text}");
+        with_default(writer().json().finish(), hear);
+        let line: serde_json::Value = serde_json::from_str(&written.text()).unwrap();
+        let fields = &line["fields"];
+        assert_eq!(fields["message"], "a node refused a configuration");
+        assert_eq!(fields["reason"], said);
     }
 }

@@ -186,7 +186,7 @@ proptest! {
 /// Texts of the signs that mean something, so that they meet.
 fn text() -> impl Strategy<Value = String> {
     let name = prop::sample::select(vec!["id", "zone", "a", "metadata.zone", "metadata.id"]);
-    prop_oneof![name.prop_map(str::to_owned), r"[a\\{},=]{0,4}"]
+    prop_oneof![name.prop_map(str::to_owned), "[anu0\n\u{1}\\\\{},=]{0,4}"]
 }
 
 fn cohort() -> impl Strategy<Value = Cohort> {
@@ -223,4 +223,5 @@ fn cohorts_have_the_names_that_people_expect() {
     let zone = Condition::Metadata(text("zone"), text("a"));
     assert_eq!(of("edge", &[zone]).to_string(), "edge{metadata.zone=a}");
     assert_eq!(of("edge{zone=a}", &[]).to_string(), r"edge\{zone=a\}");
+    assert_eq!(of("a\nb\u{1b}[2K", &[]).to_string(), r"a\nb\u{1b}[2K");
 }
