@@ -12,6 +12,7 @@ use serde::de::DeserializeOwned;
 
 use super::credentials;
 use super::output::CliError;
+use super::table::printable;
 use crate::admin::api::Problem;
 
 /// A control plane that is there answers questions in milliseconds.
@@ -85,7 +86,10 @@ fn send<T: DeserializeOwned>(
         let problem = serde_json::from_slice::<Problem>(&body);
         return Err(CliError::Refused(problem.map_or_else(
             |_| format!("{url} answers {status}"),
-            |problem| problem.detail,
+            |problem| {
+                let lines = problem.detail.split('\n').map(printable);
+                lines.collect::<Vec<_>>().join("\n")
+            },
         )));
     }
     serde_json::from_slice(&body).map_err(|source| CliError::Unreadable { url, source })

@@ -11,7 +11,7 @@ use sloop_controllers::{
 
 use super::explain::balance;
 use super::policy::sentence;
-use super::table::{Table, percent};
+use super::table::{Table, percent, printable};
 use super::{AdminArgs, CliError, client, get, journey, node, scope, spending};
 use crate::metrics::{rough_span, span};
 
@@ -306,5 +306,6 @@ pub(super) fn paragraphs(title: &str, texts: &[String], out: &mut dyn Write) -> 
         return Ok(());
     }
     section(title, out)?;
-    texts.iter().try_for_each(|text| writeln!(out, "  {text}"))
+    let mut texts = texts.iter().map(|text| printable(text));
+    texts.try_for_each(|text| writeln!(out, "  {text}"))
 }

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use http::Uri;
 use sloop_controllers::{HopShare, JourneyStatus};
 
-use super::table::{Table, latency, percent};
+use super::table::{Table, latency, percent, printable};
 use super::{CliError, client};
 use crate::admin::api::List;
 use crate::metrics::rough_span;
@@ -29,7 +29,7 @@ fn unknown(name: &str, journeys: &[JourneyStatus]) -> String {
     }
     format!(
         "nobody reported on a journey {name:?} lately, but on {}",
-        names.join(", ")
+        printable(&names.join(", "))
     )
 }
 
@@ -37,7 +37,7 @@ fn describe(journey: &JourneyStatus, out: &mut dyn Write) -> io::Result<()> {
     writeln!(
         out,
         "{}: {} in the last {}",
-        journey.journey,
+        printable(&journey.journey),
         latency(journey.time_us),
         rough_span(journey.window_ms)
     )?;

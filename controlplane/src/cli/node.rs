@@ -4,7 +4,7 @@ use std::io::Write;
 
 use http::Uri;
 
-use super::table::{Table, ago};
+use super::table::{Table, ago, printable};
 use super::{CliError, client};
 use crate::admin::api::{CountedBy, FilterInForce, List, LoadCount, NodeStatus, ResourceStatus};
 
@@ -33,10 +33,10 @@ fn describe(node: &NodeStatus, at_ms: u64, out: &mut dyn Write) -> Result<(), Cl
             writeln!(
                 out,
                 "  refused {} of {} {} ago: {}",
-                short(&resource.kind),
-                refusal.version,
+                printable(short(&resource.kind)),
+                printable(&refusal.version),
                 ago(at_ms, Some(refusal.at_ms)),
-                refusal.reason
+                printable(&refusal.reason)
             )?;
         }
     }

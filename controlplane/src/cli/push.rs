@@ -4,7 +4,7 @@ use std::io::Write;
 
 use clap::{Args, Subcommand};
 
-use super::table::{Table, ago};
+use super::table::{Table, ago, printable};
 use super::{AdminArgs, CliError, client};
 use crate::admin::api::{List, PushStage, PushStatus};
 
@@ -78,22 +78,23 @@ fn print(groups: &[&PushStatus], now: u64, out: &mut dyn Write) -> Result<(), Cl
     }
     table.print(out)?;
     for group in groups {
+        let name = &group.group;
+        let mut said = Vec::new();
         match &group.stage {
             PushStage::Settled => {}
             PushStage::Trying { trying, .. } => {
-                writeln!(out, "{} is tried by {}", group.group, trying.join(", "))?;
+                said.push(format!("{name} is tried by {}", trying.join(", ")));
             }
             PushStage::RolledBack { reason, .. } => {
-                writeln!(out, "{} was taken back: {reason}", group.group)?;
+                said.push(format!("{name} was taken back: {reason}"));
             }
         }
         if !group.behind.is_empty() {
-            writeln!(
-                out,
-                "{} is not in force on {}",
-                group.group,
-                group.behind.join(", ")
-            )?;
+            let behind = group.behind.join(", ");
+            said.push(format!("{name} is not in force on {behind}"));
+        }
+        for sentence in said {
+            writeln!(out, "{}", printable(&sentence))?;
         }
     }
     Ok(())
@@ -125,7 +126,7 @@ mod tests {
             revision: "r".to_owned(),
         };
         let back = PushStage::RolledBack {
-            reason: "n1 refuses it: no".to_owned(),
+            reason: "n1 refuses it: no\n\u{1b}[2K".to_owned(),
             at_ms: 1_000,
             revision: "r".to_owned(),
         };
@@ -136,7 +137,7 @@ mod tests {
         for part in [
             "a       trying        4s      1        3       2          1          12ms",
             "a is tried by n1",
-            "b was taken back: n1 refuses it: no",
+            r"b was taken back: n1 refuses it: no\n\u{1b}[2K",
             "b is not in force on n1",
         ] {
             assert!(shown.contains(part), "{part} is not in\n{shown}");

@@ -1,5 +1,6 @@
 //! Columns for people.
 
+use std::borrow::Cow;
 use std::io::{self, Write};
 
 /// Rows below headings, each column as wide as its widest cell.
@@ -23,7 +24,8 @@ impl Table {
 
     /// Adds a row.
     pub(super) fn row(&mut self, cells: Vec<String>) {
-        self.rows.push(cells);
+        let cells = cells.iter().map(|cell| printable(cell).into_owned());
+        self.rows.push(cells.collect());
     }
 
     /// Writes it.
@@ -43,6 +45,35 @@ impl Table {
         }
         Ok(())
     }
+}
+
+/// A text as it is but for signs that would end a line or order a terminal about; these are written as in Rust. Nodes
+/// say what they are called, and why they refuse.
+pub(super) fn printable(text: &str) -> Cow<'_, str> {
+    spelled(text, |sign| sign.escape_default().to_string())
+}
+
+/// The same for JSON, as JSON spells them. Line breaks stay: those in texts have been spelled already.
+pub(super) fn printable_json(json: &str) -> Cow<'_, str> {
+    spelled(json, |sign| match sign {
+        '\n' => sign.to_string(),
+        _ => format!("\\u{:04x}", u32::from(sign)),
+    })
+}
+
+fn spelled(text: &str, spell: impl Fn(char) -> String) -> Cow<'_, str> {
+    if !text.contains(char::is_control) {
+        return Cow::Borrowed(text);
+    }
+    let mut spelled = String::with_capacity(text.len());
+    for sign in text.chars() {
+        if sign.is_control() {
+            spelled.push_str(&spell(sign));
+        } else {
+            spelled.push(sign);
+        }
+    }
+    Cow::Owned(spelled)
 }
 
 /// A share as people read it; `-` when not known.
@@ -116,6 +147,30 @@ mod tests {
         let mut out = Vec::new();
         table.print(&mut out).unwrap();
         assert_eq!(String::from_utf8(out).unwrap(), "A     LONG\nééé   x\n");
+    }
+
+    #[test]
+    fn what_orders_a_terminal_about_is_spelled() {
+        let mut table = Table::of(&["NODE", "SERVICE"]);
+        table.row(vec![
+            "web-1\u{1b}[2K\u{1b}]52;c;eA==\u{7}".to_owned(),
+            "pay\nweb-2".to_owned(),
+        ]);
+        let mut out = Vec::new();
+        table.print(&mut out).unwrap();
+        let text = String::from_utf8(out).unwrap();
+        assert_eq!(text.lines().count(), 2, "{text}");
+        let line = r"web-1\u{1b}[2K\u{1b}]52;c;eA==\u{7}   pay\nweb-2";
+        assert_eq!(text.lines().nth(1), Some(line));
+        assert_eq!(printable("web-1 \u{9b}2K é"), r"web-1 \u{9b}2K é");
+        let said = serde_json::json!({"a": "\u{7f}\u{9b}\u{1b}\n"});
+        let json = format!("{said:#}");
+        assert_eq!(
+            printable_json(&json),
+            "{\n  \"a\": \"\\u007f\\u009b\\u001b\\n\"\n}"
+        );
+        let read: serde_json::Value = serde_json::from_str(&printable_json(&json)).unwrap();
+        assert_eq!(read, said);
     }
 
     #[test]

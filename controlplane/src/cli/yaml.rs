@@ -5,6 +5,8 @@
 
 use serde_json::Value;
 
+use super::table::printable_json;
+
 /// `value` as a YAML document that ends with a line break.
 pub(super) fn text(value: &Value) -> String {
     let mut text = String::new();
@@ -69,7 +71,7 @@ fn scalar(text: &str) -> String {
     if is_plain {
         text.to_owned()
     } else {
-        Value::from(text).to_string()
+        printable_json(&Value::from(text).to_string()).into_owned()
     }
 }
 
@@ -94,8 +96,7 @@ mod tests {
             Just(Value::Null),
             any::<bool>().prop_map(Value::from),
             any::<i64>().prop_map(Value::from),
-            // What is no character for YAML cannot be in it.
-            "[ -~é\n\t]{0,12}".prop_map(Value::from),
+            "[ -~é\n\t\u{1b}\u{7f}\u{9b}]{0,12}".prop_map(Value::from),
             "(yes|No|null|~|1e3|0x1F|.inf|- a|a: b|# c|\\*a|&a|!t)".prop_map(Value::from),
         ];
         leaf.prop_recursive(4, 32, 4, |inner| {

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use sloop_controllers::{ExperimentPhase, ExperimentStatus};
 
+use super::super::table::printable;
 use super::super::{AdminArgs, CliError, client};
 use super::{Form, code, show, show_one};
 use crate::admin::api::{DocumentText, List};
@@ -111,7 +112,7 @@ fn foreseen(
     match form {
         Form::Table => {
             for run in runs {
-                writeln!(out, "{}: {}", run.name, run.because)?;
+                writeln!(out, "{}: {}", run.name, printable(&run.because))?;
             }
         }
         Form::Json | Form::Html | Form::Junit => show(runs, form, out)?,
@@ -203,7 +204,8 @@ fn wait(args: &RunArgs, asked: &[AskedFor]) -> Result<Vec<ExperimentStatus>, Cli
             let phase = format!("{:?}", run.phase);
             let is_new = said.insert(run.name.clone(), phase.clone()) != Some(phase);
             if is_new || looks.is_multiple_of(SAY_EVERY) {
-                writeln!(io::stderr().lock(), "{}: {}", run.name, run.because)?;
+                let because = printable(&run.because);
+                writeln!(io::stderr().lock(), "{}: {because}", run.name)?;
             }
         }
         let is_over = |run: &ExperimentStatus| run.phase == ExperimentPhase::Over;

@@ -8,7 +8,7 @@ use sloop_controllers::{
 };
 use sloop_model::WallTime;
 
-use super::super::table::{Table, latency};
+use super::super::table::{Table, latency, printable};
 use super::word;
 use crate::metrics::{rough_span, span};
 
@@ -67,10 +67,10 @@ pub(super) fn report(run: &ExperimentStatus, out: &mut dyn Write) -> io::Result<
     }
     section("What happened", out)?;
     for event in &run.events {
-        writeln!(out, "  {}  {}", moment(event.at), event.what)?;
+        writeln!(out, "  {}  {}", moment(event.at), printable(&event.what))?;
     }
     for suggestion in &run.suggestions {
-        writeln!(out, "  suggestion: {suggestion}")?;
+        writeln!(out, "  suggestion: {}", printable(suggestion))?;
     }
     Ok(())
 }

@@ -9,6 +9,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use sloop_controllers::objective_name;
 
+use super::table::{printable, printable_json};
 use super::{AdminArgs, CliError, client, yaml};
 use crate::admin::api::List;
 
@@ -82,7 +83,8 @@ pub(super) fn run(args: &GetArgs, out: &mut dyn Write) -> Result<(), CliError> {
     let wide = match args.output {
         Form::Json => {
             let answer: Value = client::get(&args.admin.admin, path(args.kind))?;
-            return Ok(writeln!(out, "{answer:#}")?);
+            let json = format!("{answer:#}");
+            return Ok(writeln!(out, "{}", printable_json(&json))?);
         }
         Form::Yaml => {
             let answer: Value = client::get(&args.admin.admin, path(args.kind))?;
@@ -115,7 +117,7 @@ fn names(args: &GetArgs, out: &mut dyn Write) -> Result<(), CliError> {
         let name: Vec<String> = parts
             .filter_map(|field| Some(part(field, item.pointer(field)?)))
             .collect();
-        writeln!(out, "{kind}/{}", name.join("/"))?;
+        writeln!(out, "{kind}/{}", printable(&name.join("/")))?;
     }
     Ok(())
 }
@@ -164,7 +166,7 @@ fn list<T: DeserializeOwned>(args: &GetArgs) -> Result<List<T>, CliError> {
 
 fn lines(list: &List<Value>, out: &mut dyn Write) -> Result<(), CliError> {
     for item in &list.items {
-        writeln!(out, "{item}")?;
+        writeln!(out, "{}", printable_json(&item.to_string()))?;
     }
     Ok(())
 }
