@@ -5,8 +5,8 @@
 //! was not is not, as after a crash. A control plane goes on by itself when a
 //! full disk has room again.
 
-use std::fs::OpenOptions;
-use std::io;
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
@@ -21,6 +21,12 @@ const TABLE: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("sloop");
 /// Room for pages in memory. The whole of a large fleet's budgets fits; the
 /// default of 1 GiB would only grow with the file.
 const CACHE_BYTES: usize = 64 << 20;
+
+/// Bytes that redb writes last when it begins a file: what makes it one of its own.
+const MAGIC_BYTES: usize = 9;
+
+/// Bytes of what it writes first.
+const HEAD_BYTES: usize = 320;
 
 /// A [`Store`] in a file.
 #[derive(Debug)]
@@ -106,10 +112,36 @@ impl Redb {
 
 /// Sees to it that there is a file at `path`. One that was not there its owner alone can read: documents have addresses of
 /// webhooks, which are secrets.
+///
+/// One that was only half begun, as the disk had no room or the process was killed, redb takes for something else: it is
+/// begun anew.
 fn begin(path: &Path) -> io::Result<()> {
     let mut options = OpenOptions::new();
-    options.append(true).create(true).mode(0o600);
-    options.open(path).map(drop)
+    options.read(true).append(true).create(true).mode(0o600);
+    let file = options.open(path)?;
+    // Another process that begins it has the lock.
+    if file.try_lock().is_ok() && is_half_begun(&file)? {
+        file.set_len(0)?;
+    }
+    Ok(())
+}
+
+/// Whether there is nothing in it but the head, which does not yet say whose it is, and zeros.
+fn is_half_begun(mut file: &File) -> io::Result<bool> {
+    let mut bytes = vec![0; 64 << 10];
+    let mut seen = 0;
+    loop {
+        let read = file.read(&mut bytes)?;
+        if read == 0 {
+            return Ok(HEAD_BYTES < seen);
+        }
+        let at = seen..seen + read;
+        let mut known = at.zip(&bytes);
+        if known.any(|(at, byte)| *byte != 0 && !(MAGIC_BYTES..HEAD_BYTES).contains(&at)) {
+            return Ok(false);
+        }
+        seen += read;
+    }
 }
 
 impl Store for Redb {
@@ -190,6 +222,35 @@ mod tests {
         let error = Redb::open(&path).unwrap_err();
         assert!(error.to_string().contains("cannot be opened"), "{error}");
         assert_eq!(std::fs::read(&path).unwrap(), b"something else");
+    }
+
+    #[test]
+    fn one_that_was_half_begun_is_begun_anew() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("store");
+        let whole = folder.path().join("whole");
+        drop(Redb::open(&whole).unwrap());
+        // A disk without room, and a kill before the last of what a beginning writes.
+        let empty = vec![0; 1_589_248];
+        let mut head = empty.clone();
+        head[..HEAD_BYTES].copy_from_slice(&std::fs::read(&whole).unwrap()[..HEAD_BYTES]);
+        head[..MAGIC_BYTES].fill(0);
+        for half in [&empty, &head] {
+            std::fs::write(&path, half).unwrap();
+            let mut batch = Batch::default();
+            batch.put("a", "one");
+            Redb::open(&path).unwrap().commit(&batch).unwrap();
+            let again = Redb::open(&path).unwrap();
+            assert_eq!(again.get(b"a").unwrap().as_deref(), Some(&b"one"[..]));
+        }
+        // What has something in it is not.
+        let mut other = empty;
+        other[500_000] = 1;
+        for other in [&other[..], &[0; HEAD_BYTES]] {
+            std::fs::write(&path, other).unwrap();
+            assert!(Redb::open(&path).is_err());
+            assert_eq!(std::fs::read(&path).unwrap(), other);
+        }
     }
 
     #[test]
