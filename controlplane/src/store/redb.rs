@@ -3,20 +3,28 @@
 //! redb refuses everything after an error of the disk, until the file is opened
 //! anew. So it is, before the next call: what was committed is there, and what
 //! was not is not, as after a crash. A control plane goes on by itself when a
-//! full disk has room again.
+//! full disk has room again. Until then the file is nobody's: each commit leaves a
+//! mark, and who finds another's writes nothing any more.
 
 use std::fs::{File, OpenOptions};
+use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::io::{self, Read};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-use redb::{Builder, Database, ReadableDatabase, TableDefinition, TableError};
+use redb::{Builder, Database, ReadableDatabase, ReadableTable as _, TableDefinition, TableError};
 
 use super::{Batch, Store, StoreError};
 
 /// All there is. Keys carry their kind as a prefix.
 const TABLE: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("sloop");
+
+/// The mark of the newest commit.
+const MARKS: TableDefinition<'_, (), Mark> = TableDefinition::new("mark");
+
+/// A process, by a number that it drew, and how many commits it had tried.
+type Mark = (u64, u64);
 
 /// Room for pages in memory. The whole of a large fleet's budgets fits; the
 /// default of 1 GiB would only grow with the file.
@@ -32,8 +40,35 @@ const HEAD_BYTES: usize = 320;
 #[derive(Debug)]
 pub struct Redb {
     path: PathBuf,
+    opened: Mutex<Opened>,
+}
+
+#[derive(Debug)]
+struct Opened {
     /// `None` after it failed.
-    opened: Mutex<Option<Database>>,
+    database: Option<Database>,
+    turn: Turn,
+}
+
+/// Whether this process is the one that may write: what it writes is made of what it read when it began.
+#[derive(Debug)]
+struct Turn {
+    process: u64,
+    tried: u64,
+    /// The mark that is there; two where it is not known whether a commit was made.
+    marks: [Option<Mark>; 2],
+    is_over: bool,
+}
+
+impl Turn {
+    fn begin(mark: Option<Mark>) -> Self {
+        Self {
+            process: RandomState::new().build_hasher().finish(),
+            tried: 0,
+            marks: [mark; 2],
+            is_over: false,
+        }
+    }
 }
 
 impl Redb {
@@ -44,25 +79,30 @@ impl Redb {
     /// When the file cannot be created, is no store, is damaged, or belongs to
     /// another process that still runs.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
-        let opened = || -> Result<Database, redb::Error> {
+        let opened = || -> Result<Opened, redb::Error> {
             begin(path)?;
             let database = builder().create(path)?;
+            let mark = mark(&database)?;
+            let opened = |database| Opened {
+                database: Some(database),
+                turn: Turn::begin(mark),
+            };
             // Where there is a table nothing is written: a full disk does not keep it from beginning.
             match database.begin_read()?.open_table(TABLE) {
-                Ok(_) => return Ok(database),
+                Ok(_) => return Ok(opened(database)),
                 Err(TableError::TableDoesNotExist(_)) => {}
                 Err(error) => return Err(error.into()),
             }
             let transaction = database.begin_write()?;
             transaction.open_table(TABLE)?;
             transaction.commit()?;
-            Ok(database)
+            Ok(opened(database))
         };
         let path = path.to_owned();
         match opened() {
-            Ok(database) => Ok(Self {
+            Ok(opened) => Ok(Self {
                 path,
-                opened: Mutex::new(Some(database)),
+                opened: Mutex::new(opened),
             }),
             Err(source) => Err(StoreError::Open {
                 path,
@@ -74,10 +114,18 @@ impl Redb {
     /// Lets `work` have the database, which is opened anew if it failed before, or if `work` did not get to its end.
     fn with<T>(
         &self,
-        work: impl FnOnce(&Database) -> Result<T, redb::Error>,
+        work: impl FnOnce(&Database, &mut Turn) -> Result<T, redb::Error>,
     ) -> Result<T, StoreError> {
+        let failed = |source| StoreError::Failed {
+            path: self.path.clone(),
+            source: Box::new(source),
+        };
         let mut opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
-        let database = match opened.take() {
+        if opened.turn.is_over {
+            // Not even opened: the other one may begin again.
+            return Err(failed(over()));
+        }
+        let database = match opened.database.take() {
             Some(database) => database,
             // An empty one in its place would forget what was acknowledged, so none is begun.
             None => builder()
@@ -87,23 +135,16 @@ impl Redb {
                     source: Box::new(error.into()),
                 })?,
         };
-        match work(&database) {
-            Ok(done) => {
-                *opened = Some(database);
-                Ok(done)
-            }
-            Err(source) => Err(StoreError::Failed {
-                path: self.path.clone(),
-                source: Box::new(source),
-            }),
-        }
+        let done = work(&database, &mut opened.turn).map_err(failed)?;
+        opened.database = Some(database);
+        Ok(done)
     }
 
     fn read<T>(
         &self,
         read: impl FnOnce(&redb::ReadOnlyTable<&[u8], &[u8]>) -> Result<T, redb::Error>,
     ) -> Result<T, StoreError> {
-        self.with(|database| {
+        self.with(|database, _| {
             let table = database.begin_read()?.open_table(TABLE)?;
             read(&table)
         })
@@ -163,7 +204,7 @@ impl Store for Redb {
     }
 
     fn commit(&self, batch: &Batch) -> Result<(), StoreError> {
-        self.with(|database| write(database, batch))
+        self.with(|database, turn| write(database, batch, turn))
     }
 }
 
@@ -173,10 +214,20 @@ fn builder() -> Builder {
     builder
 }
 
-fn write(database: &Database, batch: &Batch) -> Result<(), redb::Error> {
+fn write(database: &Database, batch: &Batch, turn: &mut Turn) -> Result<(), redb::Error> {
     // A commit is durable unless asked otherwise: it returns after fsync.
     let transaction = database.begin_write()?;
+    turn.tried += 1;
+    let next = (turn.process, turn.tried);
     {
+        let mut marks = transaction.open_table(MARKS)?;
+        let found = marks.get(())?.map(|mark| mark.value());
+        if !turn.marks.contains(&found) {
+            turn.is_over = true;
+            return Err(over());
+        }
+        turn.marks = [found, Some(next)];
+        marks.insert((), next)?;
         let mut table = transaction.open_table(TABLE)?;
         for (key, value) in batch.changes() {
             match value {
@@ -186,7 +237,23 @@ fn write(database: &Database, batch: &Batch) -> Result<(), redb::Error> {
         }
     }
     transaction.commit()?;
+    turn.marks = [Some(next); 2];
     Ok(())
+}
+
+/// The mark of the newest commit, which stores of before have none of.
+fn mark(database: &Database) -> Result<Option<Mark>, redb::Error> {
+    match database.begin_read()?.open_table(MARKS) {
+        Ok(marks) => Ok(marks.get(())?.map(|mark| mark.value())),
+        Err(TableError::TableDoesNotExist(_)) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// What is said by who may not write any more.
+fn over() -> redb::Error {
+    let said = "another process wrote to it while the disk failed, and what this one knows is old: start it anew";
+    redb::Error::Io(io::Error::other(said))
 }
 
 #[cfg(test)]
@@ -261,5 +328,58 @@ mod tests {
         assert!(Redb::open(&path).is_err());
         drop(first);
         assert!(Redb::open(&path).is_ok());
+    }
+
+    #[test]
+    fn what_another_process_wrote_while_the_disk_failed_is_not_overwritten() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("store");
+        let count = |number: &str| {
+            let mut batch = Batch::default();
+            batch.put("count", number);
+            batch
+        };
+        let first = Redb::open(&path).unwrap();
+        let fails = || first.opened.lock().unwrap().database = None;
+        first.commit(&count("1")).unwrap();
+        fails();
+        first.commit(&count("2")).unwrap();
+        // One that only looked.
+        fails();
+        drop(Redb::open(&path).unwrap());
+        first.commit(&count("3")).unwrap();
+        // One that goes on from there.
+        fails();
+        let second = Redb::open(&path).unwrap();
+        assert!(first.commit(&count("4")).is_err(), "while it has it");
+        second.commit(&count("30")).unwrap();
+        drop(second);
+        for _ in 0..2 {
+            let error = first.commit(&count("4")).unwrap_err();
+            let said = crate::causes::whole(&error);
+            assert!(said.contains("another process wrote to it"), "{said}");
+        }
+        let third = Redb::open(&path).unwrap();
+        assert_eq!(third.get(b"count").unwrap().as_deref(), Some(&b"30"[..]));
+        third.commit(&count("31")).unwrap();
+    }
+
+    #[test]
+    fn a_commit_that_may_have_been_made_is_no_other_process() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Redb::open(&folder.path().join("store")).unwrap();
+        let marks = || store.opened.lock().unwrap().turn.marks;
+        let commit = || store.commit(&Batch::default()).unwrap();
+        commit();
+        let before = marks()[0];
+        commit();
+        // It failed, and is there all the same.
+        let there = marks()[0];
+        store.opened.lock().unwrap().turn.marks = [before, there];
+        commit();
+        // It failed, and is not.
+        let there = marks()[0];
+        store.opened.lock().unwrap().turn.marks = [there, Some((0, 0))];
+        commit();
     }
 }
