@@ -17,6 +17,12 @@ pub(super) fn read(document: &Fields<'_>, metadata: &Metadata<'_>) -> Option<Acc
     let services = fields.required("services");
     let services = services.and_then(|at| some(&at, read_pattern));
     let calls = fields.get("calls").map(|at| list(&at, read_pattern));
+    if calls.is_none() {
+        spec.sink().note(spec.spot().says(
+            "has no `calls`, so whoever has one of these names may report as a caller of any service, under any node id: \
+             open the breakers of all its callers, and spend budgets that are counted there",
+        ));
+    }
     Some(AccessRule {
         name: metadata.name.clone(),
         identities: identities?,

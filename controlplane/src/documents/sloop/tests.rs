@@ -385,6 +385,11 @@ fn an_access_rule_says_who_may_be_whose_sidecar() {
     assert_eq!(texts(&rule.identities), ["spiffe://a/b", "spiffe://a/c/*"]);
     assert_eq!(texts(&rule.services), ["shop", "cart-*"]);
     assert_eq!(rule.calls, None);
+    let [note] = loaded.notes.as_slice() else {
+        panic!("{:?}", loaded.notes);
+    };
+    assert!(note.message.contains("has no `calls`"), "{note}");
+    assert_eq!(access(&format!("{spec}, calls: []")).notes, []);
     let calls = |calls: &str| {
         access(&format!("{spec}, calls: {calls}")).access_rules[0]
             .calls
