@@ -75,7 +75,7 @@ impl Plane {
         let is_news = exchange.ticket.is_some();
         let seen = Seen {
             ended: &ended,
-            outcome: proved(judged.outcome, is_held),
+            outcome: proved(judged.outcome, &ended, is_held),
             own,
             now,
         };
@@ -180,9 +180,14 @@ impl Plane {
     }
 }
 
-/// What an outcome proves. Whoever ended what a fault held back, by one of Envoy's timers, did not wait for the service.
-const fn proved(outcome: Outcome, is_held: bool) -> Outcome {
-    if is_held { Outcome::Faulted } else { outcome }
+/// What an outcome proves. Envoy's timers do not wait for what a fault holds back, and so say nothing of the service.
+fn proved(outcome: Outcome, ended: &Ended, is_held: bool) -> Outcome {
+    let is_timer = outcome == Outcome::Timeout || matches!(ended.status, Some(408 | 504));
+    if is_held && is_timer {
+        Outcome::Faulted
+    } else {
+        outcome
+    }
 }
 
 /// Until when the service might have answered. What its client did not finish took no time.

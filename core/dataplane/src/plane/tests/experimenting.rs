@@ -323,6 +323,20 @@ fn what_envoy_ends_while_it_is_held_is_no_failure_of_the_service() {
     let delta = bench.scopes(1_000).remove(0);
     assert_eq!(outcome(&delta, Outcome::Timeout), 10, "what callers saw");
     assert!(delta.breaker.unwrap().changes.is_empty());
+    // Who does not connect, or answers before all was sent, has failed.
+    let (failing, verdict) = bench.begin("a", 1_000);
+    assert_eq!(verdict, Verdict::Hold);
+    let others = [(); 3].map(|()| bench.begin("a", 1_000).0);
+    for exchange in others.into_iter().chain([failing]) {
+        let ending = Ending {
+            status: Some(503),
+            flags: Flags::UNCONNECTED,
+            ..Ending::default()
+        };
+        bench.plane.end(exchange, ending, at(1_010));
+    }
+    let delta = bench.scopes(2_000).remove(0);
+    assert_eq!(delta.breaker.unwrap().changes.len(), 1);
 }
 
 #[test]
