@@ -1,12 +1,12 @@
 //! One request and its response.
 
 use sloop_dataplane::{
-    Arrival, Begun, Claim, Ending, Exchange, HeaderMap, HeaderWrite, Joins, Kept, Request, ScopeId,
-    Verdict, is_grpc,
+    Arrival, Begun, Claim, Ending, Exchange, HeaderMap, HeaderWrite, Joins, Kept, Request,
+    STREAM_WORD_MAX, ScopeId, Verdict, is_grpc,
 };
-use sloop_model::{Flags, OwnVerdict, Side, Time};
+use sloop_model::{ExchangeSide, Flags, OwnVerdict, Side, Time};
 
-use crate::host::{self, Callback};
+use crate::host::{self, Body, Callback};
 use crate::reply;
 use crate::ticker::Caller;
 use crate::vm::{self, Vm};
@@ -162,8 +162,10 @@ fn hear_probe(vm: &mut Vm, callback: &Callback, context: u32) -> Option<()> {
     if exchange.is_probe() {
         // The headers themselves went by before.
         let status = callback.number(RESPONSE_CODE)?.try_into().ok()?;
+        let body = Body::of(ExchangeSide::Response);
+        let begins = callback.body(body, STREAM_WORD_MAX).unwrap_or_default();
         let now = host::now();
-        vm.plane.hear_probe(exchange, status, now);
+        vm.plane.hear_probe(exchange, (status, begins), now);
         if vm.plane.take_planned() {
             vm.aim(Caller { context, root }, now);
         }

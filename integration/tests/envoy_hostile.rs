@@ -491,8 +491,8 @@ fn ordered() -> Value {
 }
 
 /// A stream of events, which lasts.
-const EVENTS: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n";
-const LISTEN: &[u8] = b"GET /events HTTP/1.1\r\nhost: shop\r\naccept: text/event-stream\r\n\r\n";
+const EVENTS: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\nd\r\ndata: hello\n\n\r\n";
+const LISTEN: &[u8] = b"GET /events HTTP/1.1\r\nhost: shop\r\naccept: application/json\r\n\r\n";
 
 /// Nobody waits for its end to learn that the service is there.
 #[tokio::test]
@@ -501,6 +501,7 @@ async fn a_session_that_lasts_has_answered_its_breaker_when_it_began() {
         (support::module(), UPGRADE, UPGRADED),
         (support::answers_module(), UPGRADE, UPGRADED),
         (support::module(), LISTEN, EVENTS),
+        (support::answers_module(), LISTEN, EVENTS),
     ] {
         let turns = std::iter::once(said).chain([raw::OK; 100]);
         let app = RawApp::start_in_turn(turns.map(Turn::Say).collect()).await;

@@ -39,7 +39,7 @@ pub use context::{Incoming, TraceContext, TraceId};
 pub use headers::{HeaderMap, Request, is_grpc, serialised};
 pub use plane::{
     Answer, Arrival, Begun, BodyPart, BodyVerdict, Claim, Ending, Exchange, ExchangeState,
-    HeaderWrite, Heard, Joins, Kept, Plane, Release, Released, Struck, Verdict,
+    HeaderWrite, Heard, Joins, Kept, Plane, Release, Released, STREAM_WORD_MAX, Struck, Verdict,
 };
 pub use random::Random;
 pub use refusal::RefusalHeaders;

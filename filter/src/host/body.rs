@@ -3,7 +3,9 @@
 use proxy_wasm::types::BufferType;
 use sloop_model::ExchangeSide;
 
-use super::{Callback, Failed, checked, proxy_get_buffer_bytes, proxy_set_buffer_bytes};
+use super::{Callback, Failed, proxy_get_buffer_bytes};
+#[cfg(feature = "answers")]
+use super::{checked, proxy_set_buffer_bytes};
 
 /// The visible part of a body, in its callback.
 #[derive(Clone, Copy, Debug)]
@@ -19,6 +21,7 @@ impl Body {
     }
 
     /// Puts `bytes` in the place of the first `count` bytes.
+    #[cfg(feature = "answers")]
     pub(crate) fn replace(self, count: usize, bytes: &[u8]) -> Result<(), Failed> {
         // SAFETY: pointer and length describe `bytes`, which the host only reads.
         checked(unsafe { proxy_set_buffer_bytes(self.0, 0, count, bytes.as_ptr(), bytes.len()) })

@@ -12,7 +12,6 @@
 #![expect(unsafe_code, reason = "the boundary to the host")]
 
 mod arena;
-#[cfg(feature = "answers")]
 mod body;
 mod callbacks;
 mod returned;
@@ -25,7 +24,6 @@ use sloop_model::{Time, WallTime};
 pub(crate) use proxy_wasm::types::StreamType;
 
 pub(crate) use arena::Callback;
-#[cfg(feature = "answers")]
 pub(crate) use body::Body;
 
 proxy_wasm::main! {{

@@ -183,7 +183,7 @@ impl Plane {
         if let Some(refused) = self.retry(exchange, arrival) {
             return refused;
         }
-        match self.guard(exchange, arrival) {
+        match self.guard(exchange, arrival.now) {
             Guarded::Refused(refused) => return refused,
             Guarded::Probes => {}
             Guarded::Passes => {

@@ -106,8 +106,8 @@ pub struct ExchangeState {
     pub(super) allowance: Allowance,
     pub(super) began: Time,
     pub(super) is_grpc: bool,
-    /// Of a probe, whether its answer may last for as long as its client listens.
-    pub(super) is_stream: bool,
+    /// Of a probe, whether a part of its answer was heard.
+    pub(super) was_heard: bool,
     pub(super) ticket: Option<Ticket>,
     pub(super) shed_ticket: Option<ShedTicket>,
     pub(super) shadows: Shadows,
@@ -146,7 +146,7 @@ impl ExchangeState {
             allowance: Allowance::Free,
             began: arrival.now,
             is_grpc: arrival.request.is_grpc,
-            is_stream: false,
+            was_heard: false,
             ticket: None,
             shed_ticket: None,
             shadows: Shadows::default(),
@@ -180,7 +180,7 @@ impl ExchangeState {
             began,
             is_grpc,
             // Written and read for probes alone.
-            is_stream: _,
+            was_heard: _,
             ticket,
             shed_ticket,
             shadows,

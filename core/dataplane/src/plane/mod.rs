@@ -52,6 +52,7 @@ pub use held::{Release, Released};
 use join::Join;
 pub use join::Joins;
 use outbox::{Outbox, Step};
+pub use probe::STREAM_WORD_MAX;
 pub use respond::{Answer, Struck};
 use sharing::Sharing;
 use side::SideState;

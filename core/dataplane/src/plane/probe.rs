@@ -10,7 +10,6 @@ use sloop_model::{Ended, Flags, Outcome, OwnVerdict, Side, Time};
 use super::Plane;
 use super::end::{Seen, prove};
 use super::exchange::{Exchange, ExchangeState};
-use crate::headers::Request;
 use crate::span::Reasons;
 
 impl Plane {
@@ -21,12 +20,19 @@ impl Plane {
         self.probes != 0
     }
 
-    /// Learns that a part of the answer to `exchange`, which [`ExchangeState::is_probe`], came at `now`, and more follows.
+    /// Learns that a part of the answer to `exchange`, which [`ExchangeState::is_probe`], came at `now`, with this status. It
+    /// `begins` with these bytes, at least [`STREAM_WORD_MAX`] if it has so many, and more follows.
     #[cold]
-    pub fn hear_probe(&mut self, exchange: &mut Exchange, status: u16, now: Time) {
+    pub fn hear_probe(
+        &mut self,
+        exchange: &mut Exchange,
+        (status, begins): (u16, &[u8]),
+        now: Time,
+    ) {
+        let is_first = !begins.is_empty() && !core::mem::replace(&mut exchange.was_heard, true);
         let outcome = match status {
             101 => Outcome::Upgraded,
-            ..400 if exchange.is_stream => Outcome::Success,
+            ..400 if exchange.is_grpc || (is_first && is_stream(begins)) => Outcome::Success,
             // Its end may say more.
             _ => return,
         };
@@ -62,14 +68,15 @@ impl Plane {
     }
 }
 
-/// Whether the answer to `request` may last for as long as its client listens: gRPC, or a stream of events, which is asked
-/// for by name (HTML, "Server-sent events").
-#[cold]
-pub(super) fn asks_for_stream(request: &Request<'_>) -> bool {
-    const EVENTS: &[u8] = b"text/event-stream";
-    let accepted = request.headers.last(b"accept").unwrap_or_default();
-    request.is_grpc || accepted.windows(EVENTS.len()).any(|part| part == EVENTS)
+/// Whether the body of an answer begins as a stream of events does (HTML, "Server-sent events"): by a field, or a comment.
+/// Many who stream do not ask for it by `accept`, and many who accept it are answered in JSON, which cannot begin so.
+fn is_stream(begins: &[u8]) -> bool {
+    let fields: [&[u8]; 5] = [b"data:", b"event:", b"id:", b"retry:", b":"];
+    fields.iter().any(|field| begins.starts_with(field))
 }
+
+/// As many bytes of a body tell whether it is a stream of events.
+pub const STREAM_WORD_MAX: usize = 6;
 
 impl ExchangeState {
     /// Whether it finds out for a breaker how the service is, which does not know yet.

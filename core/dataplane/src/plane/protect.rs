@@ -5,7 +5,6 @@ use sloop_model::{BreakerMode, Time};
 use super::Plane;
 use super::exchange::{Arrival, Decided, Exchange, HeaderWrite, Verdict};
 use super::guard::Admission;
-use super::probe::asks_for_stream;
 use crate::context::Context;
 use crate::deny::{Asked, DenyIndex, Refusal};
 use crate::retry::{Allowance, NO_RETRIES, RetryAdmit, RetryBudget, Strain};
@@ -127,8 +126,7 @@ impl Plane {
     }
 
     /// Asks the breaker.
-    pub(super) fn guard(&mut self, exchange: &mut Exchange, arrival: &Arrival<'_>) -> Guarded {
-        let now = arrival.now;
+    pub(super) fn guard(&mut self, exchange: &mut Exchange, now: Time) -> Guarded {
         let state = match exchange.side {
             Side::Server => &mut self.server,
             Side::Client => &mut self.client,
@@ -148,7 +146,7 @@ impl Plane {
             Admission::Pass(ticket) => exchange.ticket = ticket,
             Admission::Probe(ticket, mode) => {
                 exchange.ticket = Some(ticket);
-                exchange.is_stream = asks_for_stream(arrival.request);
+                exchange.was_heard = false;
                 self.probes += 1;
                 exchange.reasons = exchange.reasons.and(Reasons::BREAKER);
                 if mode == BreakerMode::Enforce {

@@ -255,10 +255,14 @@ fn a_probe_whose_answer_begins_well_need_not_end() {
     let (mut probe, verdict) = bench.begin("a", 1_000);
     assert_eq!(verdict, Verdict::Pass);
     assert!(probe.is_probe() && bench.plane.has_probes());
-    bench.plane.hear_probe(&mut probe, 503, at(1_010));
+    bench
+        .plane
+        .hear_probe(&mut probe, (503, b"sorry"), at(1_010));
     assert!(probe.is_probe(), "its end may say more");
     assert_eq!(bench.request("a", 200, 1_020), REFUSED);
-    bench.plane.hear_probe(&mut probe, 101, at(1_030));
+    bench
+        .plane
+        .hear_probe(&mut probe, (101, b"hello"), at(1_030));
     assert!(!probe.is_probe() && !bench.plane.has_probes());
     fail(&mut bench, 3, 1_040);
     // It counted when it began, and so no more.
@@ -271,8 +275,10 @@ fn a_probe_that_is_no_stream_is_judged_by_its_end() {
     let mut bench = Bench::new(&guarded(""));
     fail(&mut bench, 4, 0);
     let (mut probe, _) = bench.begin("a", 1_000);
-    bench.plane.hear_probe(&mut probe, 200, at(1_010));
-    assert!(probe.is_probe(), "it may yet hang, or break off");
+    for part in [&b""[..], b"{\"id\"", b": 1}\r\n"] {
+        bench.plane.hear_probe(&mut probe, (200, part), at(1_010));
+        assert!(probe.is_probe(), "it may yet hang, or break off: {part:?}");
+    }
     bench.end(probe, 200, 1_060);
     let refused = bench.request("a", 200, 1_070);
     assert!(matches!(refused, Verdict::Refuse { .. }), "{refused:?}");
@@ -280,45 +286,35 @@ fn a_probe_that_is_no_stream_is_judged_by_its_end() {
 
 #[test]
 fn a_stream_of_events_has_answered_when_it_began() {
-    let mut bench = Bench::new(&guarded(""));
-    fail(&mut bench, 4, 0);
-    let accept = [("accept", &b"text/html, text/event-stream;q=0.9"[..])];
-    let mut probe = bench.begin_with(Side::Server, "a", &accept, 1_000).exchange;
-    bench.plane.hear_probe(&mut probe, 200, at(1_010));
-    assert!(!probe.is_probe() && !bench.plane.has_probes());
-    assert_eq!(bench.request("a", 200, 1_020), Verdict::Pass);
-    bench.end(probe, 200, 60_000);
+    for begins in [&b"data: "[..], b"event:", b"id: 1\n", b"retry:", b": ping"] {
+        let mut bench = Bench::new(&guarded(""));
+        fail(&mut bench, 4, 0);
+        let (mut probe, _) = bench.begin("a", 1_000);
+        bench.plane.hear_probe(&mut probe, (200, b""), at(1_005));
+        assert!(probe.is_probe());
+        bench.plane.hear_probe(&mut probe, (200, begins), at(1_010));
+        assert!(!probe.is_probe() && !bench.plane.has_probes());
+        assert_eq!(bench.request("a", 200, 1_020), Verdict::Pass);
+        bench.end(probe, 200, 60_000);
+    }
 }
 
 /// It decides as one that acts.
 #[test]
 fn a_probe_of_a_breaker_in_shadow_is_heard_as_well() {
-    let scopes = format!(
-        "{}, {}",
-        scope("a", &breaker("")),
-        scope("b", &breaker(r#", "mode": "shadow""#))
-    );
-    let mut bench = Bench::new(&config(&scopes));
-    let grpc = [("content-type", &b"application/grpc"[..])];
-    let begin = |bench: &mut Bench, route: &str, headers: &[(&str, &[u8])]| {
-        bench
-            .begin_with(Side::Server, route, headers, 1_000)
-            .exchange
-    };
-    for route in ["a", "b"] {
-        for _ in 0..4 {
-            bench.request(route, 503, 0);
-        }
-    }
-    let mut shadow = begin(&mut bench, "b", &grpc);
-    bench.plane.hear_probe(&mut shadow, 200, at(1_010));
-    assert!(!shadow.is_probe(), "it answers for as long as it lasts");
-    bench.end(shadow, 200, 1_020);
-    // In memory of the one of before.
-    let mut probe = begin(&mut bench, "a", &[]);
-    bench.plane.hear_probe(&mut probe, 200, at(1_030));
-    assert!(probe.is_probe(), "it may yet hang");
-    bench.end(probe, 200, 1_040);
+    let mut bench = Bench::new(&guarded(r#", "mode": "shadow""#));
+    fail(&mut bench, 4, 0);
+    let (mut probe, _) = bench.begin("a", 1_000);
+    bench.plane.hear_probe(&mut probe, (200, b"{}"), at(1_010));
+    assert!(probe.is_probe());
+    bench.end(probe, 503, 1_020);
+    // In the memory of the one of before.
+    let (mut probe, _) = bench.begin("a", 4_000);
+    bench
+        .plane
+        .hear_probe(&mut probe, (200, b"data: "), at(4_010));
+    assert!(!probe.is_probe() && !bench.plane.has_probes());
+    bench.end(probe, 200, 4_020);
 }
 
 #[test]
@@ -327,7 +323,9 @@ fn a_probe_whose_answer_begins_too_late_is_slow() {
     fail(&mut bench, 4, 0);
     let grpc = [("content-type", &b"application/grpc"[..])];
     let mut probe = bench.begin_with(Side::Server, "a", &grpc, 1_000).exchange;
-    bench.plane.hear_probe(&mut probe, 200, at(1_051));
+    bench
+        .plane
+        .hear_probe(&mut probe, (200, b"\0\0\0"), at(1_051));
     bench.end(probe, 200, 1_060);
     let refused = bench.request("a", 200, 1_070);
     assert!(matches!(refused, Verdict::Refuse { .. }), "{refused:?}");
