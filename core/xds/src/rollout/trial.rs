@@ -23,6 +23,8 @@ pub(super) struct Trial {
     vms: Vms,
     revision: Version,
     nodes: Arc<BTreeSet<String>>,
+    /// Since when each of these does: what it refused before was something else.
+    joined: BTreeMap<String, WallTime>,
     is_first: bool,
     /// When the change was first tried.
     began: WallTime,
@@ -66,6 +68,7 @@ impl Trial {
             vms,
             revision,
             nodes: Arc::default(),
+            joined: BTreeMap::new(),
             is_first: true,
             began: now.wall,
             since: now.wall,
@@ -166,6 +169,7 @@ impl Trial {
         self.gone = self.gone.saturating_add(given_up.len());
         let stays = |node: &&String| !given_up.contains(node);
         self.nodes = Arc::new(self.nodes.iter().filter(stays).cloned().collect());
+        self.joined.retain(|node, _| self.nodes.contains(node));
         self.away.retain(|_, since| !long(since));
         self.quiet_since = None;
     }
@@ -215,6 +219,8 @@ impl Trial {
         if self.at_first.is_empty() {
             self.at_first = seen.iter().map(|it| it.node.clone()).collect();
         }
+        let joined = chosen.iter().map(|node| (node.clone(), now.wall));
+        self.joined.extend(joined);
         Arc::make_mut(&mut self.nodes).extend(chosen);
         self.since = now.wall;
         self.quiet_since = None;
@@ -260,18 +266,28 @@ impl Trial {
 
     /// A refusal, unless nodes refuse that do not try it: then it is about something else.
     fn refusal(&mut self, seen: &[Seen], now: Time) -> Option<String> {
-        let began = self.began;
-        let refuses = |it: &&Seen| it.refusal.as_ref().is_some_and(|(at, _)| began <= *at);
-        if self.others(seen).any(|it| refuses(&it)) {
+        let refuses = |it: &Seen| {
+            let refusal = it.refusal.as_ref();
+            refusal.is_some_and(|(at, _)| self.began <= *at)
+        };
+        if self.others(seen).any(refuses) {
             self.refused_elsewhere = Some(now);
         }
         let elsewhere = self.refused_elsewhere;
         if elsewhere.is_some_and(|at| now.since(at) < REFUSED_TOGETHER) {
             return None;
         }
-        let node = self.trying(seen).find(refuses)?;
-        let (_, message) = node.refusal.as_ref()?;
-        Some(format!("{} refuses it: {message}", node.node))
+        let (node, message) = self.refused(seen)?;
+        Some(format!("{node} refuses it: {message}"))
+    }
+
+    /// Who refused something since it tries the change, and why.
+    fn refused<'s>(&self, seen: &'s [Seen]) -> Option<(&'s str, &'s str)> {
+        seen.iter().find_map(|it| {
+            let joined = self.joined.get(&it.node)?;
+            let (at, message) = it.refusal.as_ref()?;
+            (joined <= at).then_some((it.node.as_str(), message.as_str()))
+        })
     }
 
     fn reload(&self, seen: &[Seen]) -> Option<String> {

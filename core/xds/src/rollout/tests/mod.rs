@@ -288,6 +288,34 @@ fn who_is_done_last_with_what_everybody_refuses_refuses_nothing_else() {
     assert_eq!(because, "n0 refuses it: no", "it is not done with it");
 }
 
+/// What is tried may be what mends that.
+#[test]
+fn what_a_node_refused_before_it_tried_the_change_is_not_held_against_it() {
+    let mut nodes = Nodes::with("old");
+    let refuses_old = |nodes: &mut Nodes, node: usize, seconds: Option<u64>| {
+        nodes.seen[node].refusal = seconds.map(|seconds| (at(seconds), "the old one".to_owned()));
+    };
+    nodes.want("mends", 0);
+    nodes.step(0);
+    nodes.take();
+    nodes.step(1);
+    refuses_old(&mut nodes, 1, Some(9));
+    assert_eq!(nodes.step(10), None);
+    assert_eq!(nodes.step(11), Some(Told::Trying(2)));
+    nodes.take();
+    assert_eq!([12, 13].map(|it| nodes.step(it)), [None, None]);
+    refuses_old(&mut nodes, 1, None);
+    // As does who comes in the place of one that is gone.
+    refuses_old(&mut nodes, 2, Some(15));
+    nodes.leave("n0");
+    nodes.step(15);
+    assert_eq!(nodes.step(25), Some(Told::Trying(2)));
+    nodes.take();
+    assert_eq!([26, 27].map(|it| nodes.step(it)), [None, None]);
+    nodes.seen[1].refusal = Some((at(28), "no".to_owned()));
+    assert_eq!(because(nodes.step(28)), "n2 refuses it: no");
+}
+
 #[test]
 fn a_vm_that_begins_anew_takes_it_back() {
     let mut nodes = Nodes::with("old");
