@@ -245,7 +245,10 @@ impl Trial {
         self.took.extend(have);
         let all_have = !self.nodes.is_empty() && self.nodes.is_subset(&self.took);
         let is_heard = !std::mem::take(&mut self.is_unheard);
-        if !(all_have && is_heard && self.away.is_empty() && self.waits_since.is_none()) {
+        // Where others refuse something as well it is not known yet what such a refusal is about.
+        let is_refused = self.refused(seen).is_some();
+        let is_whole = self.away.is_empty() && self.waits_since.is_none();
+        if !(all_have && is_heard && is_whole) || is_refused {
             self.quiet_since = None;
             return false;
         }
@@ -284,8 +287,8 @@ impl Trial {
     /// Who refused something since it tries the change, and why.
     fn refused<'s>(&self, seen: &'s [Seen]) -> Option<(&'s str, &'s str)> {
         seen.iter().find_map(|it| {
-            let joined = self.joined.get(&it.node)?;
             let (at, message) = it.refusal.as_ref()?;
+            let joined = self.joined.get(&it.node)?;
             (joined <= at).then_some((it.node.as_str(), message.as_str()))
         })
     }

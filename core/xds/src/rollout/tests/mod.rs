@@ -288,6 +288,45 @@ fn who_is_done_last_with_what_everybody_refuses_refuses_nothing_else() {
     assert_eq!(because, "n0 refuses it: no", "it is not done with it");
 }
 
+#[test]
+fn while_who_tries_it_and_others_refuse_something_a_change_does_not_go_on() {
+    for is_last in [false, true] {
+        let mut nodes = Nodes::with("old");
+        let pace = RolloutPace {
+            share_percent: if is_last { 25 } else { 50 },
+            ..PACE
+        };
+        nodes.want("new", 0);
+        nodes.step_at(&pace, at(0));
+        nodes.take();
+        nodes.step_at(&pace, at(1));
+        nodes.seen[3].refusal = Some((at(6), "something else".to_owned()));
+        nodes.seen[0].refusal = Some((at(9), "no".to_owned()));
+        let told = [9, 10, 11, 12].map(|it| nodes.step_at(&pace, at(it)));
+        assert_eq!(told, [None, None, None, None]);
+        assert_eq!(nodes.offered("new"), 1);
+        nodes.seen[3].refusal = None;
+        let told = nodes.step_at(&pace, at(13));
+        assert_eq!(because(told), "n0 refuses it: no");
+    }
+    // What both are done with.
+    let mut nodes = Nodes::with("old");
+    nodes.want("new", 0);
+    nodes.step(0);
+    nodes.take();
+    nodes.step(1);
+    let refuse = |nodes: &mut Nodes, refusal: Option<(WallTime, String)>| {
+        for it in &mut nodes.seen {
+            it.refusal.clone_from(&refusal);
+        }
+    };
+    refuse(&mut nodes, Some((at(2), "no".to_owned())));
+    assert_eq!([3, 6].map(|it| nodes.step(it)), [None, None]);
+    refuse(&mut nodes, None);
+    assert_eq!([7, 16].map(|it| nodes.step(it)), [None, None]);
+    assert_eq!(nodes.step(17), Some(Told::Trying(2)));
+}
+
 /// What is tried may be what mends that.
 #[test]
 fn what_a_node_refused_before_it_tried_the_change_is_not_held_against_it() {
