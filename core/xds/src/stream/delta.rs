@@ -70,11 +70,17 @@ impl DeltaStream {
     fn heartbeat(&mut self, snapshot: &Snapshot) -> Option<Response> {
         self.types.iter_mut().find_map(|(kind, state)| {
             let of_type = snapshot.of_type(kind.type_url())?;
-            if state.in_flight.is_some() || !std::mem::take(&mut state.beats) {
+            if state.in_flight.is_some() {
                 return None;
             }
+            let alone = state.take_alone(of_type);
+            if alone.is_none() && !std::mem::take(&mut state.beats) {
+                return None;
+            }
+            let is_named = |it: &&Resource| alone.as_ref().is_none_or(|name| it.name() == name);
             let mortal = state.wanted(of_type).filter(|it| it.ttl().is_some());
             let with: Vec<_> = mortal
+                .filter(is_named)
                 .filter_map(|it| Some((it, state.holds(it)?)))
                 .collect();
             if with.is_empty() {
@@ -154,7 +160,8 @@ impl Stream for DeltaStream {
     fn may_owe(&self, snapshot: &Snapshot) -> bool {
         let mut beats = self.types.values();
         let mut refused = self.types.iter();
-        beats.any(|state| state.beats && state.in_flight.is_none())
+        let may_beat = |it: &TypeState| it.beats || !it.alone.is_empty();
+        beats.any(|state| state.in_flight.is_none() && may_beat(state))
             || refused
                 .any(|(kind, state)| state.refused.has_lost(snapshot.of_type(kind.type_url())))
             || self.due(snapshot).is_some()

@@ -18,6 +18,8 @@ pub(super) struct TypeState {
     has: Names<Version>,
     /// What the client took last, where it refused what came after that, or may yet: that has a time to live, and goes on.
     held: BTreeMap<String, Version>,
+    /// Names of what is held, to be in a heartbeat of their own: the client did not know something that one named with them.
+    pub(super) alone: BTreeSet<String>,
     /// Names to be answered although nothing changed: with the resource, or with a removal.
     due: Names,
     /// Whether even an empty answer is owed: a client that begins with the wildcard waits for one.
@@ -94,9 +96,13 @@ impl TypeState {
                 sent.names().for_each(|name| drop(self.held.remove(name)));
             }
         } else if is_refused {
+            let is_alone = sent.resources.len() == 1;
             for name in sent.names().filter(|name| wanted.covers(name)) {
-                // Something of it has expired meanwhile, and holds again when it comes whole, if it is not what was refused.
-                if self.held.remove(name).is_none() && self.has.contains(name) {
+                // Something of it has expired meanwhile, and holds again when it comes whole. What was refused is not sent
+                // again, so of what is held instead it must be known what has.
+                if self.held.contains_key(name) && !is_alone {
+                    self.alone.insert(name.to_owned());
+                } else if self.held.remove(name).is_none() && self.has.contains(name) {
                     self.has.put(name, Version::unknown());
                 }
             }
@@ -228,6 +234,21 @@ impl TypeState {
         }
     }
 
+    /// The next name to be in a heartbeat of its own, if that still holds.
+    pub(super) fn take_alone(&mut self, of_type: &TypeSnapshot) -> Option<String> {
+        while let Some(name) = self.alone.pop_first() {
+            let wanted = of_type.get(&name).filter(|it| self.covers(it));
+            if wanted.is_some_and(|it| it.ttl().is_some() && self.holds(it).is_some()) {
+                return Some(name);
+            }
+        }
+        None
+    }
+
+    fn covers(&self, resource: &Resource) -> bool {
+        self.subscription.covers(resource.name())
+    }
+
     /// What is to be sent, if anything. `may_remove` says whether what is gone may be taken away.
     pub(super) fn news<'a>(
         &self,
@@ -267,9 +288,7 @@ impl TypeState {
         &self,
         of_type: &'a TypeSnapshot,
     ) -> impl Iterator<Item = &'a Resource> {
-        of_type
-            .resources()
-            .filter(|resource| self.subscription.covers(resource.name()))
+        of_type.resources().filter(|resource| self.covers(resource))
     }
 
     pub(super) fn is_news(&self, resource: &Resource) -> bool {

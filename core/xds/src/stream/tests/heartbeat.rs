@@ -69,6 +69,11 @@ impl DeltaClient {
     /// What the next heartbeat is about, as `nonce: names`, with the content of each.
     fn beats(&mut self, snapshot: &Snapshot) -> String {
         self.stream.beat();
+        self.still_beats(snapshot)
+    }
+
+    /// The same, of one that is due already.
+    fn still_beats(&mut self, snapshot: &Snapshot) -> String {
         let Some(response) = next(&mut self.stream, snapshot) else {
             return String::new();
         };
@@ -219,9 +224,43 @@ fn what_expired_while_something_else_was_refused_is_not_sent_again() {
     client.answer("", "2", refusal("no"));
     assert_eq!(client.hears(&now), "3: a", "b is what it refused");
     client.change("", "3");
-    assert_eq!(client.beats(&now), "4: a1");
-    client.change("", "4");
+    assert_eq!(client.still_beats(&now), "4: b1", "it may live");
+    client.answer("", "4", refusal("no"));
+    assert_eq!(client.beats(&now), "5: a1");
+    client.change("", "5");
     assert_eq!(client.hears(&now), "");
+}
+
+/// Envoy takes nothing of a heartbeat that names something which it does not know.
+#[test]
+fn what_a_client_took_lives_on_when_something_else_has_expired() {
+    let with = |a: &str, b: &str, c: &str| {
+        let with = Snapshot::builder().with(lives("a", a));
+        with.with(lives("b", b)).with(lives("c", c)).build()
+    };
+    let mut client = DeltaClient::new("ecds");
+    client.begin("a b c", &with("1", "1", "1"));
+    let now = with("2", "1", "2");
+    assert_eq!(client.hears(&now), "1: a c");
+    client.answer("", "1", refusal("no"));
+    assert_eq!(client.beats(&now), "2: a1 b1 c1");
+    client.answer("", "2", refusal("b and c have expired"));
+    assert_eq!(client.hears(&now), "3: b", "whole");
+    client.change("", "3");
+    assert_eq!(client.still_beats(&now), "4: a1");
+    client.change("", "4");
+    assert_eq!(client.still_beats(&now), "5: c1");
+    client.answer("", "5", refusal("c has expired"));
+    assert_eq!(client.still_beats(&now), "");
+    assert_eq!(client.beats(&now), "6: a1 b1");
+    // What it lets go of meanwhile is not named.
+    client.answer("", "6", refusal("b has expired"));
+    client.change("-a", "");
+    assert_eq!(client.hears(&now), "7: c", "it came with a");
+    client.change("", "7");
+    assert_eq!(client.hears(&now), "8: b");
+    client.change("", "8");
+    assert_eq!(client.still_beats(&now), "");
 }
 
 #[test]
