@@ -83,15 +83,21 @@ impl Merge {
         self.add_content(&path.display().to_string(), &Content::of(path, now));
     }
 
-    /// Adds what was found in the file `name`.
+    /// Adds what was found in the file `name`. What was in a folder that is shut is for the caller to keep.
     pub(super) fn add_content(&mut self, name: &str, content: &Content) {
         match content {
             Content::Read(parsed, _) => self.add(name, Arc::clone(parsed)),
-            Content::Unreadable(message) | Content::Shut(message) => {
+            Content::Unreadable(message) => {
                 self.refuse(name, message);
-                self.files.entry(name.to_owned()).or_default();
+                self.leave_out(name);
             }
+            Content::Shut(message) => self.refuse(name, message),
         }
+    }
+
+    /// Of what `name` says nothing is known, unless it falls back on what it said before: nor what fleets should be.
+    pub(super) fn leave_out(&mut self, name: &str) {
+        self.files.entry(name.to_owned()).or_default();
     }
 
     /// Adds what the file `name` says.
@@ -138,17 +144,20 @@ impl Merge {
         }
     }
 
-    /// Keeps what those files said before that `are_meant`.
+    /// Keeps what those files said before that `are_meant`; whether there are any.
     pub(super) fn keep_files(
         &mut self,
         good: &BTreeMap<String, Arc<Parsed>>,
         are_meant: impl Fn(&str) -> bool,
-    ) {
+    ) -> bool {
+        let mut is_any = false;
         let files = good.iter().filter(|(name, _)| !name.starts_with(PREFIX));
         for (name, parsed) in files.filter(|(name, _)| are_meant(name)) {
             let versions = self.files.entry(name.clone()).or_default();
             versions.previous = Some(Arc::clone(parsed));
+            is_any = true;
         }
+        is_any
     }
 
     /// Puts all together. Also returns the content of each file that is in force.

@@ -336,7 +336,12 @@ impl Folder {
                 for (name, content) in files {
                     merge.add_content(name, content);
                     if let Content::Shut(_) = content {
-                        merge.keep_files(&self.good, |file| Path::new(file).starts_with(name));
+                        let is_below = |file: &str| Path::new(file).starts_with(name);
+                        let is_kept = merge.keep_files(&self.good, is_below);
+                        // Fleets stay as they are. After a restart that is what the store has of them.
+                        if self.fleet.is_some() || !is_kept {
+                            merge.leave_out(name);
+                        }
                     }
                 }
             }

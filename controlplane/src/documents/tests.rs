@@ -635,6 +635,9 @@ fn a_file_with_a_problem_keeps_what_it_said() {
     assert_eq!(lost.problems.len(), 1);
 }
 
+const LAYER: &str = "apiVersion: sloop.dev/v1\nkind: EnvoyResource\nmetadata: {name: layer}\n\
+    spec: {resource: {\"@type\": type.googleapis.com/envoy.service.runtime.v3.Runtime, name: layer, layer: {}}}\n";
+
 /// One that is too deep stands for all of which nobody knows what is in them.
 #[test]
 fn of_a_folder_below_that_cannot_be_read_all_is_kept_and_the_rest_is_read() {
@@ -659,12 +662,21 @@ fn of_a_folder_below_that_cannot_be_read_all_is_kept_and_the_rest_is_read() {
     fs::write(folder.path().join("c.yaml"), good("c")).unwrap();
     let watched = || Folder::new(folder.path().to_owned(), Applied::default());
     let said = [(file.clone(), good("a").into())];
-    let loaded = watched().which_said(said.into(), NOW).read(NOW);
+    let mut again = watched().which_said(said.into(), NOW);
+    let loaded = again.read(NOW);
     assert_eq!(names(&loaded), ["SLO/a", "SLO/c"]);
     assert_eq!(loaded.kept, [file]);
+    assert_eq!(loaded.fleet, Some(Vec::new()), "as the store has it");
     let problems: Vec<String> = loaded.problems.iter().map(ToString::to_string).collect();
     let why = "more than 16 folders inside each other";
     assert_eq!(problems, [format!("{}: {why}", deep.display())]);
+    fs::write(folder.path().join("e.yaml"), LAYER).unwrap();
+    let loaded = again.read(NOW);
+    assert_eq!(loaded.fleet, Some(Vec::new()), "fleets stay as they are");
+    let said = [(deep.join("e.yaml").display().to_string(), LAYER.into())];
+    fs::remove_file(folder.path().join("e.yaml")).unwrap();
+    let loaded = watched().which_said(said.into(), NOW).read(NOW);
+    assert_eq!(loaded.fleet.map(|all| all.len()), Some(1));
     let loaded = watched().read(NOW);
     assert_eq!(names(&loaded), ["SLO/c"], "nobody knows what it said");
     assert_eq!(loaded.fleet, None, "nor what would be taken away");
