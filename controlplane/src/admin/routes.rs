@@ -1,5 +1,7 @@
 //! The paths of the HTTP API. All are `GET`, but for orders about experiments and documents.
 
+use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -11,7 +13,7 @@ use axum::{
     Json, Router,
     routing::{MethodRouter, delete, get, post},
 };
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 use sloop_controllers::{JourneyStatus, SloStatus};
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -233,24 +235,40 @@ async fn metrics(State(admin): State<Admin>) -> Result<Response, Refusal> {
 
 /// A [`List`] of what metrics show, too.
 #[derive(Serialize)]
-struct Lent<'a, T> {
+struct Lent<T> {
     at_ms: u64,
-    items: &'a [T],
+    items: T,
+}
+
+/// SLOs, and what is to be said of some beside their notes. Only these are copied, one after the other.
+struct Noted {
+    slos: Arc<[SloStatus]>,
+    notes: BTreeMap<usize, Vec<String>>,
+}
+
+impl Serialize for Noted {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let noted = |(place, slo)| match self.notes.get(&place) {
+            None => Cow::Borrowed(slo),
+            Some(notes) => {
+                let mut slo = SloStatus::clone(slo);
+                slo.notes.extend_from_slice(notes);
+                Cow::Owned(slo)
+            }
+        };
+        serializer.collect_seq(self.slos.iter().enumerate().map(noted))
+    }
 }
 
 async fn slos(State(admin): State<Admin>) -> Result<Response, Refusal> {
     // Of thousands there are tens of megabytes, and a copy would be as many again, made by the loop.
     let connected = admin.hub.connected();
-    let see = move |engine: &Engine| (Arc::clone(engine.slos()), engine.absent(&connected));
-    let (mut slos, absent) = admin.view(see).await?;
-    for (place, notes) in absent {
-        if let Some(slo) = Arc::make_mut(&mut slos).get_mut(place) {
-            slo.notes.extend(notes);
-        }
-    }
+    let see = move |engine: &Engine| (Arc::clone(engine.slos()), engine.absent(&connected, None));
+    let (slos, absent) = admin.view(see).await?;
+    let notes = absent.notes();
     let list = Lent {
         at_ms: clock::wall().as_millis(),
-        items: &slos,
+        items: Noted { slos, notes },
     };
     Ok(Json(list).into_response())
 }
@@ -264,13 +282,13 @@ async fn slo(
     let find = move |engine: &Engine| {
         let mut slos = engine.slos().iter();
         let place = slos.position(|slo| slo.name.as_str() == asked)?;
-        let mut slo = engine.slos().get(place)?.clone();
-        let notes = engine.absent(&connected).remove(&place);
-        slo.notes.extend(notes.into_iter().flatten());
-        Some(slo)
+        let slo = engine.slos().get(place)?.clone();
+        Some((slo, engine.absent(&connected, Some(place))))
     };
     let found = admin.view(find).await?;
-    found.map(Json).ok_or(Refusal::NoSuch { kind: "SLO", name })
+    let (mut slo, absent) = found.ok_or(Refusal::NoSuch { kind: "SLO", name })?;
+    slo.notes.extend(absent.notes().into_values().flatten());
+    Ok(Json(slo))
 }
 
 /// Which time is meant.

@@ -26,6 +26,7 @@ mod spending;
 mod values;
 mod views;
 
+pub use absent::Absent;
 pub use breakers::BreakerCounts;
 pub use experiments::{NotAsked, Order};
 pub use fleet::{Fleet, Reporter, Told};

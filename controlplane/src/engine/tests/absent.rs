@@ -15,7 +15,7 @@ fn of_an_slo_whose_service_has_no_sidecar_that_is_said_while_it_is_not_known() {
     process.declare(&[slo("pay", SloMode::Monitored, 0.999)]);
     process.engine.step(NOW);
     let said = |process: &Process, services: &[&str]| {
-        let mut absent = process.engine.absent(&connected(services));
+        let mut absent = process.engine.absent(&connected(services), None).notes();
         let notes = absent.remove(&0).unwrap_or_default();
         assert!(absent.is_empty(), "{absent:?}");
         notes.join("\n")
@@ -32,6 +32,30 @@ fn of_an_slo_whose_service_has_no_sidecar_that_is_said_while_it_is_not_known() {
     process.take(report, NOW);
     process.engine.step(NOW);
     assert_eq!(said(&process, &[]), "", "one reports");
+}
+
+#[test]
+fn of_many_that_are_absent_few_names_are_compared_and_of_one_all() {
+    let mut process = Process::begin();
+    let many = (0..500).map(|index| {
+        let mut slo = slo(&format!("slo-{index}"), SloMode::Monitored, 0.999);
+        let service = ServiceName::try_from(format!("service-{index}").as_str()).unwrap();
+        let source = slo.objectives[0].source.as_mut().unwrap();
+        source.service = service;
+        slo
+    });
+    process.declare(&many.collect::<Vec<_>>());
+    process.engine.step(NOW);
+    let others: Vec<String> = (0..500).map(|index| format!("Xservice-{index}")).collect();
+    let others = connected(&others.iter().map(String::as_str).collect::<Vec<_>>());
+    let said = |only| {
+        let notes = process.engine.absent(&others, only).notes();
+        let hints = notes.values().flatten();
+        let hints = hints.filter(|note| note.contains("did you mean \"Xservice-"));
+        (notes.len(), hints.count())
+    };
+    assert_eq!(said(None), (500, 20));
+    assert_eq!(said(Some(499)), (1, 1));
 }
 
 #[test]
