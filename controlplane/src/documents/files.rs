@@ -108,7 +108,7 @@ fn list(folder: &Path, files: &mut Vec<PathBuf>) -> Result<Vec<PathBuf>, FileErr
         let path = entry.path();
         if kind.is_dir() {
             folders.push(path);
-        } else if has_documents(&path) && (kind.is_file() || path.is_file()) {
+        } else if has_documents(&path) && (kind.is_file() || may_be_file(&path)) {
             files.push(path);
         }
         if FILES_MAX < files.len() {
@@ -116,6 +116,14 @@ fn list(folder: &Path, files: &mut Vec<PathBuf>) -> Result<Vec<PathBuf>, FileErr
         }
     }
     Ok(folders)
+}
+
+/// Whether a link leads to a file, or nobody may see what it leads to, which is not the same as nothing.
+fn may_be_file(link: &Path) -> bool {
+    match fs::metadata(link) {
+        Ok(found) => found.is_file(),
+        Err(error) => error.kind() != io::ErrorKind::NotFound,
+    }
 }
 
 /// Whether a file or folder of this name is nobody's document: what begins with a dot, and where a file system puts what it

@@ -635,6 +635,32 @@ fn a_file_with_a_problem_keeps_what_it_said() {
     assert_eq!(lost.problems.len(), 1);
 }
 
+/// One that leads to itself stands for all behind which nobody may look.
+#[cfg(unix)]
+#[test]
+fn a_file_behind_a_link_is_gone_when_the_link_leads_nowhere_and_not_when_nobody_can_say() {
+    let folder = tempfile::tempdir().unwrap();
+    let elsewhere = tempfile::tempdir().unwrap();
+    let file = elsewhere.path().join("a.yaml");
+    let text = threshold("{unit: s}");
+    fs::write(&file, slo("a", &text, "{op: lt, value: 1, target: 0.9}")).unwrap();
+    let link = folder.path().join("link.yaml");
+    let mut watched = Folder::new(folder.path().to_owned(), Applied::default());
+    let mut lead_to = |target: &Path| {
+        drop(fs::remove_file(&link));
+        std::os::unix::fs::symlink(target, &link).unwrap();
+        let loaded = watched.read(NOW);
+        let counts = (loaded.intents.len(), loaded.problems.len());
+        (counts, watched.said().len(), watched.has_unread_news())
+    };
+    assert_eq!(lead_to(&file), ((1, 0), 1, false));
+    assert_eq!(lead_to(&link), ((1, 1), 1, false), "it is kept");
+    assert_eq!(lead_to(&file), ((1, 0), 1, false));
+    let nowhere = elsewhere.path().join("b.yaml");
+    assert_eq!(lead_to(&nowhere), ((0, 0), 0, false));
+    assert_eq!(lead_to(elsewhere.path()), ((0, 0), 0, false), "a folder");
+}
+
 const LAYER: &str = "apiVersion: sloop.dev/v1\nkind: EnvoyResource\nmetadata: {name: layer}\n\
     spec: {resource: {\"@type\": type.googleapis.com/envoy.service.runtime.v3.Runtime, name: layer, layer: {}}}\n";
 

@@ -48,7 +48,7 @@ impl Engine {
         let meant = slos.enumerate();
         let meant = meant.filter(|(place, _)| only.is_none_or(|only| *place == only));
         let waiting: Vec<(usize, BTreeSet<&ServiceName>)> = meant
-            .map(|(place, (status, intent))| (place, waits_for(status, intent)))
+            .map(|(place, (status, (_, intent)))| (place, waits_for(status, intent)))
             .collect();
         let mut all = waiting.iter().flat_map(|(_, waits)| waits);
         if all.all(|it| present.contains(it.as_str())) {
