@@ -118,6 +118,7 @@ impl Trial {
         returning: &Returning,
     ) -> Finding {
         self.note_away(seen, pace, now.time);
+        self.heed_clock(now.wall);
         if let Some(because) = self.trouble(seen, now.time) {
             return Finding::Unwell(because);
         }
@@ -135,6 +136,14 @@ impl Trial {
             Finding::Others(self.nodes.len())
         } else {
             Finding::Nothing
+        }
+    }
+
+    /// A wall clock that was set back shows no refusal after what it showed before: from here on all are.
+    fn heed_clock(&mut self, wall: WallTime) {
+        self.began = self.began.min(wall);
+        for joined in self.joined.values_mut() {
+            *joined = wall.min(*joined);
         }
     }
 

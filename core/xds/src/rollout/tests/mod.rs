@@ -356,6 +356,22 @@ fn what_a_node_refused_before_it_tried_the_change_is_not_held_against_it() {
 }
 
 #[test]
+fn a_refusal_counts_as_well_when_the_clock_was_set_back() {
+    let mut nodes = Nodes::with("old");
+    nodes.want("new", 600);
+    nodes.step(600);
+    nodes.take();
+    assert_eq!(nodes.step(601), None);
+    let back = |seconds| Now {
+        wall: at(seconds),
+        time: both(at(seconds + 600)).time,
+    };
+    assert_eq!(nodes.step_by(&PACE, back(2)), None);
+    nodes.seen[0].refusal = Some((at(3), "no".to_owned()));
+    assert_eq!(because(nodes.step_by(&PACE, back(3))), "n0 refuses it: no");
+}
+
+#[test]
 fn a_vm_that_begins_anew_takes_it_back() {
     let mut nodes = Nodes::with("old");
     nodes.want("bad", 0);
