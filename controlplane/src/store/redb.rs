@@ -162,13 +162,20 @@ fn begin(path: &Path) -> io::Result<()> {
     let file = options.open(path)?;
     // Another process that begins it has the lock.
     if file.try_lock().is_ok() && is_half_begun(&file)? {
+        tracing::warn!(path = %path.display(), "the store was only half begun, and is begun anew");
         file.set_len(0)?;
     }
     Ok(())
 }
 
+/// More bytes than a store has when it is begun. A longer one without a content may be a backup on its way back.
+const BEGUN_BYTES_MAX: u64 = 2 << 20;
+
 /// Whether there is nothing in it but the head, which does not yet say whose it is, and zeros.
 fn is_half_begun(mut file: &File) -> io::Result<bool> {
+    if BEGUN_BYTES_MAX < file.metadata()?.len() {
+        return Ok(false);
+    }
     let mut bytes = vec![0; 64 << 10];
     let mut seen = 0;
     loop {
@@ -310,6 +317,11 @@ mod tests {
             let again = Redb::open(&path).unwrap();
             assert_eq!(again.get(b"a").unwrap().as_deref(), Some(&b"one"[..]));
         }
+        // A backup of which nothing is back yet but its length.
+        let long = vec![0; 4 << 20];
+        std::fs::write(&path, &long).unwrap();
+        Redb::open(&path).unwrap_err();
+        assert!(std::fs::read(&path).unwrap() == long, "it is left alone");
         // What has something in it is not.
         let mut other = empty;
         other[500_000] = 1;
