@@ -189,10 +189,11 @@ impl Actor {
         }
     }
 
-    /// Says, the first time, that the store takes nothing; and why, when it said nothing at first.
+    /// Says, once for each reason, that the store takes nothing. That it says nothing hides no reason.
     fn fail(&mut self, reason: &str) {
         let known = self.trouble.borrow().clone();
-        if known.as_ref().is_some_and(|it| *it.reason != *HANGS) {
+        let is_known = |it: &Trouble| reason == HANGS || *it.reason == *reason;
+        if known.as_ref().is_some_and(is_known) {
             return;
         }
         tracing::error!(
@@ -238,8 +239,14 @@ mod tests {
             ..hangs
         };
         assert_eq!(said(), full);
-        actor.fail("it is full again");
+        actor.fail("it is full");
         actor.fail(HANGS);
         assert_eq!(said(), full);
+        actor.fail("it is another's");
+        let another = Trouble {
+            reason: "it is another's".into(),
+            ..full
+        };
+        assert_eq!(said(), another);
     }
 }
