@@ -189,18 +189,20 @@ impl Actor {
         }
     }
 
-    /// Says, once for each reason, that the store takes nothing. That it says nothing hides no reason.
+    /// Says, the first time, that the store takes nothing; and why, as it is now. That it says nothing hides no reason.
     fn fail(&mut self, reason: &str) {
         let known = self.trouble.borrow().clone();
         let is_known = |it: &Trouble| reason == HANGS || *it.reason == *reason;
         if known.as_ref().is_some_and(is_known) {
             return;
         }
-        tracing::error!(
-            reason,
-            "the store takes nothing; it is tried again, and reports wait at their filters"
-        );
-        self.meters.ingest.set_failing(true);
+        if known.as_ref().is_none_or(|it| *it.reason == *HANGS) {
+            tracing::error!(
+                reason,
+                "the store takes nothing; it is tried again, and reports wait at their filters"
+            );
+            self.meters.ingest.set_failing(true);
+        }
         self.trouble.send_replace(Some(Trouble {
             since: known.map_or_else(clock::wall, |it| it.since),
             reason: reason.into(),
