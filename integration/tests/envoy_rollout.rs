@@ -75,7 +75,7 @@ impl Control {
             api: ApiSettings::default(),
             otlp: None,
             rollout: RolloutPace {
-                quiet: Duration::from_secs(1),
+                quiet: Duration::from_secs(2),
                 ..RolloutPace::default()
             },
             loads: LoadSettings::default(),
