@@ -124,8 +124,8 @@ pub struct ExchangeState {
 impl ExchangeState {
     /// Whether a fault holds a part of it back.
     #[inline]
-    pub(super) fn is_held(&mut self) -> bool {
-        self.fault.as_mut().is_some_and(|fault| fault.is_waiting())
+    pub(super) fn is_held(&self) -> bool {
+        self.fault.as_ref().is_some_and(|fault| fault.is_waiting())
     }
 
     /// A request of `scope` that passes, judged by `policy`.
