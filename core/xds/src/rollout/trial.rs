@@ -40,6 +40,8 @@ pub(super) struct Trial {
     is_unheard: bool,
     /// When it was seen last that nodes refuse something which do not try it.
     refused_elsewhere: Option<Time>,
+    /// Since when a node that tries it is seen to refuse something.
+    refused_since: Option<Time>,
     /// Nodes of the stage that are not connected, and since when.
     away: BTreeMap<String, Time>,
     /// Nodes that were replaced since the change was first tried.
@@ -77,6 +79,7 @@ impl Trial {
             quiet_since: None,
             is_unheard: false,
             refused_elsewhere: None,
+            refused_since: None,
             away: BTreeMap::new(),
             gone: 0,
             at_first: BTreeSet::new(),
@@ -276,7 +279,8 @@ impl Trial {
             .or_else(|| self.failures(seen))
     }
 
-    /// A refusal, unless nodes refuse that do not try it: then it is about something else.
+    /// A refusal, unless nodes refuse that do not try it: then it is about something else. These may be done with it a little
+    /// later, so they are waited for.
     fn refusal(&mut self, seen: &[Seen], now: Time) -> Option<String> {
         let refuses = |it: &Seen| {
             let refusal = it.refusal.as_ref();
@@ -285,12 +289,16 @@ impl Trial {
         if self.others(seen).any(refuses) {
             self.refused_elsewhere = Some(now);
         }
-        let elsewhere = self.refused_elsewhere;
-        if elsewhere.is_some_and(|at| now.since(at) < REFUSED_TOGETHER) {
+        let Some((node, message)) = self.refused(seen) else {
+            self.refused_since = None;
             return None;
-        }
-        let (node, message) = self.refused(seen)?;
-        Some(format!("{node} refuses it: {message}"))
+        };
+        let because = format!("{node} refuses it: {message}");
+        let since = *self.refused_since.get_or_insert(now);
+        let is_early = |at: Time| now.since(at) < REFUSED_TOGETHER;
+        let is_alone = self.others(seen).next().is_none();
+        let waits = !is_alone && is_early(since) || self.refused_elsewhere.is_some_and(is_early);
+        (!waits).then_some(because)
     }
 
     /// Who refused something since it tries the change, and why.

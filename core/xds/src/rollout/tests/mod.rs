@@ -231,6 +231,7 @@ fn a_refusal_takes_it_back_from_all_and_it_is_not_tried_again() {
     nodes.want("bad", 1);
     nodes.step(1);
     nodes.seen[0].refusal = Some((at(2), "no".to_owned()));
+    assert_eq!(nodes.step(2), None);
     assert_eq!(because(nodes.step(3)), "n0 refuses it: no");
     assert_eq!(nodes.offered("old"), 4);
     nodes.take();
@@ -286,6 +287,31 @@ fn who_is_done_last_with_what_everybody_refuses_refuses_nothing_else() {
     assert_eq!(nodes.step_at(&PACE, millis(3, 999)), None);
     let because = because(nodes.step_at(&PACE, millis(4, 0)));
     assert_eq!(because, "n0 refuses it: no", "it is not done with it");
+}
+
+#[test]
+fn who_is_done_first_with_what_everybody_refuses_refuses_nothing_else() {
+    let millis = |seconds, millis| WallTime::from_millis(at(seconds).as_millis() + millis);
+    let mut nodes = Nodes::with("old");
+    nodes.want("new", 1);
+    nodes.step(1);
+    nodes.seen[0].refusal = Some((at(2), "no".to_owned()));
+    assert_eq!(nodes.step(2), None);
+    assert_eq!(nodes.step_at(&PACE, millis(2, 999)), None);
+    for it in &mut nodes.seen[1..] {
+        it.refusal = Some((millis(2, 999), "no".to_owned()));
+    }
+    assert_eq!([3, 4, 5].map(|it| nodes.step(it)), [None, None, None]);
+    assert!(nodes.rollout.is_under_way());
+    // Where all try it there is nobody to wait for.
+    let mut nodes = Nodes::with("old");
+    for node in ["n1", "n2", "n3"] {
+        nodes.leave(node);
+    }
+    nodes.want("new", 1);
+    nodes.step(1);
+    nodes.seen[0].refusal = Some((at(2), "no".to_owned()));
+    assert_eq!(because(nodes.step(2)), "n0 refuses it: no");
 }
 
 #[test]
@@ -352,7 +378,8 @@ fn what_a_node_refused_before_it_tried_the_change_is_not_held_against_it() {
     nodes.take();
     assert_eq!([26, 27].map(|it| nodes.step(it)), [None, None]);
     nodes.seen[1].refusal = Some((at(28), "no".to_owned()));
-    assert_eq!(because(nodes.step(28)), "n2 refuses it: no");
+    assert_eq!(nodes.step(28), None);
+    assert_eq!(because(nodes.step(29)), "n2 refuses it: no");
 }
 
 #[test]
@@ -368,7 +395,8 @@ fn a_refusal_counts_as_well_when_the_clock_was_set_back() {
     };
     assert_eq!(nodes.step_by(&PACE, back(2)), None);
     nodes.seen[0].refusal = Some((at(3), "no".to_owned()));
-    assert_eq!(because(nodes.step_by(&PACE, back(3))), "n0 refuses it: no");
+    assert_eq!(nodes.step_by(&PACE, back(3)), None);
+    assert_eq!(because(nodes.step_by(&PACE, back(4))), "n0 refuses it: no");
 }
 
 #[test]
@@ -701,7 +729,8 @@ fn while_nothing_is_heard_a_change_does_not_go_on_but_may_be_taken_back() {
     nodes.take();
     nodes.rollout.hears_nothing();
     nodes.seen[0].refusal = Some((at(52), "no".to_owned()));
-    assert_eq!(because(nodes.step(52)), "n0 refuses it: no");
+    assert_eq!(nodes.step(52), None);
+    assert_eq!(because(nodes.step(53)), "n0 refuses it: no");
 }
 
 #[test]
@@ -798,6 +827,9 @@ proptest! {
                 let offered = nodes.offered("bad");
                 prop_assert!(0 < offered && offered <= 2, "{offered} try it");
                 nodes.seen[0].refusal = Some((at(now), "no".to_owned()));
+                nodes.step(now);
+                prop_assert_eq!(nodes.offered("bad"), offered, "for a second it is not known whether others do");
+                now += 1;
                 nodes.step(now);
             }
             if refuses_at <= n {
