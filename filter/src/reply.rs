@@ -101,10 +101,15 @@ pub(crate) fn end(vm: &mut Vm, ending: FaultEnding, context: u32, half: Exchange
         }
     };
     let headers = fault_headers(vm, context, half);
+    // Envoy would write the content of an answer that can have none, and its reader take that for the next answer.
+    let body = match status {
+        204 | 205 | 304 => "",
+        _ => "sloop: a fault was injected",
+    };
     vm.count(host::send_local_response(LocalResponse {
         status,
         details: "sloop_fault_abort",
-        body: "sloop: a fault was injected",
+        body,
         headers: &headers,
         grpc_status,
     }));

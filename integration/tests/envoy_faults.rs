@@ -46,6 +46,10 @@ fn on_answers() -> Vec<(&'static str, Value)> {
             json!({"side_of_exchange": "response", "abort_status": 418}),
         ),
         (
+            "empty",
+            json!({"side_of_exchange": "response", "abort_status": 204}),
+        ),
+        (
             "late-abort",
             json!({"side_of_exchange": "response", "delay_ms": 100, "abort_status": 503}),
         ),
@@ -74,6 +78,10 @@ fn on_answers() -> Vec<(&'static str, Value)> {
             json!({"side_of_exchange": "response", "body": {"bytes_per_second": 100_000}}),
         ),
         (
+            "slow-cut-late",
+            json!({"side_of_exchange": "response", "body": {"bytes_per_second": 100_000, "cut_after_bytes": 2_900}}),
+        ),
+        (
             "slow-cut",
             json!({"side_of_exchange": "response", "body": {"bytes_per_second": 100_000, "cut_after_bytes": 1_500}}),
         ),
@@ -95,6 +103,7 @@ fn on_requests() -> Vec<(&'static str, Value)> {
         ("sent-slowly", json!({"body": {"bytes_per_second": 10_000}})),
         ("sent-cut", json!({"body": {"cut_after_bytes": 1_500}})),
         ("sent-reset", json!({"reset": true})),
+        ("not-modified", json!({"abort_status": 304})),
         ("grpc", json!({"abort_grpc_status": 8})),
         ("grpc-mapped", json!({"abort_status": 429})),
         (
@@ -142,6 +151,26 @@ async fn answers(bench: &Bench) {
         assert_eq!(bench.service.take(path).len(), 1, "the service was asked");
     }
 
+    // Bytes behind an answer that has no content would be read as the next answer.
+    let all = bench
+        .ask_in_turn(&["/empty", "/not-modified", "/abort"])
+        .await;
+    let answers: Vec<&str> = all.split("\r\n\r\n").collect();
+    let begins = answers.iter().map(|it| it.split("\r\n").next().unwrap());
+    assert!(
+        begins.clone().map(|it| &it[..12.min(it.len())]).eq([
+            "HTTP/1.1 204",
+            "HTTP/1.1 304",
+            "HTTP/1.1 418",
+            "sloop: a fau"
+        ]),
+        "{all}"
+    );
+    assert!(
+        !answers[0].contains("content-length") && !answers[1].contains("content-length: 2"),
+        "{all}"
+    );
+
     let reset = bench.ask(Question::get("/reset")).await;
     assert_eq!((reset.status, reset.is_whole), (None, false));
     assert_eq!(bench.service.take("/reset").len(), 1);
@@ -174,6 +203,10 @@ async fn bodies_of_answers(bench: &Bench) {
         assert_eq!(slow.body, plain.body, "{pieces}: nothing is lost");
         let cut = ask("slow-cut").await;
         assert_eq!(cut.body, plain.body[..1_500], "{pieces}");
+        assert!(!cut.is_whole && cut.status == Some(200));
+        // In the last piece, behind which the end comes at once.
+        let cut = ask("slow-cut-late").await;
+        assert!(plain.body[..2_900].starts_with(&cut.body), "{pieces}");
         assert!(!cut.is_whole && cut.status == Some(200));
 
         let slow = ask("slow").await;

@@ -18,6 +18,7 @@ use serde_json::{Value, json};
 use sloop_controlplane::clock;
 use sloop_integration::envoy::{Envoy, Options};
 use sloop_integration::ports;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_stream::StreamExt as _;
 
@@ -88,6 +89,27 @@ impl Bench {
     /// Asks through our filter.
     pub(crate) async fn ask(&self, question: Question) -> Answer {
         ask(self.ours, question).await
+    }
+
+    /// Asks for these paths one after the other over one connection, and returns every byte that comes.
+    pub(crate) async fn ask_in_turn(&self, paths: &[&str]) -> String {
+        let mut connection = TcpStream::connect(self.ours).await.unwrap();
+        for (n, path) in paths.iter().enumerate() {
+            let last = if n + 1 == paths.len() {
+                "connection: close\r\n"
+            } else {
+                ""
+            };
+            let question = format!("GET {path} HTTP/1.1\r\nhost: shop\r\n{last}\r\n");
+            connection.write_all(question.as_bytes()).await.unwrap();
+        }
+        let mut bytes = Vec::new();
+        let reading = connection.read_to_end(&mut bytes);
+        tokio::time::timeout(WITHIN, reading)
+            .await
+            .unwrap()
+            .unwrap();
+        String::from_utf8(bytes).unwrap()
     }
 
     /// Asks through Envoy's own fault filter.

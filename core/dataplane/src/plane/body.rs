@@ -87,7 +87,12 @@ impl Plane {
             return BodyVerdict::pass(bytes);
         };
         if body.is_cut {
-            return BodyVerdict::hold(body.plan.held().min(bytes));
+            // With its end behind it, what waits would end properly.
+            return if part.is_end {
+                self.cut(exchange, part.place())
+            } else {
+                BodyVerdict::hold(body.plan.held().min(bytes))
+            };
         }
         let is_resumed = core::mem::take(&mut body.is_resumed);
         let step = body.plan.step(bytes, now, ends.unwrap_or(now));
@@ -102,17 +107,17 @@ impl Plane {
                 self.hold_body(exchange, part, (step.keep, until), what)
             }
             // What passes now would end the body properly.
-            BodyFlow::PassThenCut if part.is_end => self.cut(exchange, part),
+            BodyFlow::PassThenCut if part.is_end => self.cut(exchange, part.place()),
             BodyFlow::PassThenCut if is_resumed => {
                 body.is_cut = true;
                 self.hold_body(exchange, part, (step.keep, now), Part::FlushThenCut)
             }
             BodyFlow::PassThenCut => {
                 let passed = self.pass_body(exchange, step.keep, now);
-                self.cut(exchange, part);
+                self.cut(exchange, part.place());
                 passed
             }
-            BodyFlow::Cut => self.cut(exchange, part),
+            BodyFlow::Cut => self.cut(exchange, part.place()),
         };
         BodyVerdict {
             corrupt: step.corrupt.filter(|_| 0 < verdict.keep),
@@ -126,8 +131,15 @@ impl Plane {
             return false;
         };
         fault.catch_up();
-        let body = fault.body.as_ref().filter(|body| body.half == half);
-        body.is_some_and(|body| body.is_cut || fault.is_waiting())
+        let Some(body) = fault.body.as_ref().filter(|body| body.half == half) else {
+            return false;
+        };
+        let holds = body.is_cut || fault.is_waiting();
+        if let Some(place) = fault.flushes_last(half) {
+            // With them behind it, what waits would end properly.
+            self.cut(exchange, place);
+        }
+        holds
     }
 
     /// The first `keep` bytes go on.
@@ -163,13 +175,13 @@ impl Plane {
     }
 
     /// Nothing more goes on, and soon the stream is reset.
-    fn cut(&mut self, exchange: &mut Exchange, part: BodyPart) -> BodyVerdict {
+    fn cut(&mut self, exchange: &mut Exchange, place: Place) -> BodyVerdict {
         let wish = Wish {
             part: Part::Cut,
-            due: part.now.after(BEFORE_CUT),
+            due: place.now.after(BEFORE_CUT),
             ending: Some(FaultEnding::Reset),
         };
-        self.hold(exchange, part.place(), wish);
+        self.hold(exchange, place, wish);
         let fault = exchange.fault.as_mut();
         if let Some(body) = fault.and_then(|fault| fault.body.as_mut()) {
             body.is_cut = true;

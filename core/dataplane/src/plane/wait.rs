@@ -89,6 +89,19 @@ impl UnderFault {
         matches!(state, Some(HoldState::Waiting { .. }))
     }
 
+    /// Where a part of a body is held back behind which it is cut, and until when.
+    pub(super) fn flushes_last(&self, half: ExchangeSide) -> Option<Place> {
+        let wait = self.wait.as_ref()?;
+        match (wait.part, wait.state.get()) {
+            (Part::FlushThenCut, HoldState::Waiting { due }) => Some(Place {
+                context: wait.context,
+                half,
+                now: due,
+            }),
+            _ => None,
+        }
+    }
+
     /// Learns that what was held back went on, if it did.
     pub(super) fn catch_up(&mut self) {
         let Some(wait) = &self.wait else {

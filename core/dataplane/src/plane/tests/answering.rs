@@ -314,6 +314,32 @@ fn a_slow_body_is_let_go_before_it_is_cut_and_a_push_does_not_heal_it() {
     assert_eq!(bench.released(2_000), []);
 }
 
+/// What is let go of with its end behind it ends properly.
+#[test]
+fn a_slow_body_whose_end_comes_with_the_cut_is_reset_and_does_not_end() {
+    let json = r#""body": {"bytes_per_second": 1000, "cut_after_bytes": 150}"#;
+    for has_trailers in [false, true] {
+        let mut bench = on_response(json);
+        let (mut exchange, _) = bench.begin("a", 0);
+        bench.respond(&mut exchange, false, 0);
+        assert_eq!(bench.body(&mut exchange, RESPONSE, 100, 0), is_held(100));
+        assert_eq!(bench.released(100), [GO_ON]);
+        assert_eq!(bench.body(&mut exchange, RESPONSE, 100, 110), is_held(50));
+        if has_trailers {
+            assert!(bench.plane.holds_trailers(&mut exchange, RESPONSE));
+        } else {
+            assert_eq!(
+                bench.part(&mut exchange, (RESPONSE, 50, true), 110),
+                is_held(0)
+            );
+        }
+        assert_eq!(bench.released(110), []);
+        assert_eq!(bench.released(111), [RESET]);
+        bench.end(exchange, 200, 112);
+        assert_eq!(bench.released(2_000), []);
+    }
+}
+
 #[test]
 fn a_push_lets_go_of_a_slow_body() {
     let mut bench = on_response(r#""body": {"bytes_per_second": 10}"#);
