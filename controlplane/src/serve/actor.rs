@@ -284,14 +284,10 @@ impl Actor {
         let step = self.engine.step(clock::wall());
         self.wake_at = step.wake_at;
         if step.policies != self.policies {
-            let is_urgent = pushes::is_urgent(&self.policies, &step.policies);
+            let hurried = pushes::hurried(&self.policies, &step.policies);
             self.policies.clone_from(&step.policies);
             log_left_out(step);
-            if is_urgent {
-                self.want_urgent_pushes();
-            } else {
-                self.want_pushes();
-            }
+            self.want_policies(&hurried);
         }
         if SHOWN_EVERY <= now.duration_since(self.shown_at) {
             let shown = self.engine.shown(&self.hub.accepted());

@@ -32,11 +32,20 @@ impl Sidecar {
 
     /// The same for the sidecar with this id.
     pub(crate) async fn connect_as(id: &str, sloop: &Sloop, has: &Versions) -> Self {
+        Self::connect_of(("checkout", id), sloop, has).await
+    }
+
+    /// The same for a sidecar of a service with this id.
+    pub(crate) async fn connect_of(
+        (service, id): (&str, &str),
+        sloop: &Sloop,
+        has: &Versions,
+    ) -> Self {
         let initial: HashMap<_, _> = has.clone().into_iter().collect();
         let first = DeltaDiscoveryRequest {
             node: Some(Node {
                 id: id.into(),
-                cluster: "checkout".into(),
+                cluster: service.into(),
                 ..Node::default()
             }),
             type_url: Kind::EXTENSION.into(),

@@ -44,22 +44,38 @@ async fn pushes(
     (count, begun.elapsed())
 }
 
+/// Counts what `sidecar` is sent, for ever.
+async fn count(sidecar: &mut Sidecar, count: &mut usize) {
+    loop {
+        if sidecar.hears_within(CHANGE_GAP).await.is_some() {
+            *count += 1;
+        }
+    }
+}
+
+/// One in each second, the last of which has only begun; and one that was on its way.
+fn most_in(took: Duration) -> usize {
+    usize::try_from(took.as_secs()).unwrap() + 2
+}
+
 #[tokio::test]
-async fn a_sidecar_is_pushed_to_once_a_second_and_oftener_only_for_what_protects_or_harms() {
+async fn a_sidecar_is_pushed_to_once_a_second_and_oftener_only_for_what_protects_or_harms_it() {
     let home = Home::new();
     let sloop = home.start_with(&["--rollout-first", "0"]);
     let mut sidecar = Sidecar::connect_as("checkout-1", &sloop, &Versions::new()).await;
     sidecar.hears().await;
     let routes = |change: u32| ROUTES.replace("/pay", &format!("/pay-{change}"));
     let long = Duration::from_secs(5);
-    let (count, took) = pushes(&mut sidecar, &sloop, routes, |_, took| long <= took).await;
-    // One in each second, the last of which has only begun; and one that was on its way.
-    let most = usize::try_from(took.as_secs()).unwrap() + 2;
-    assert!((2..=most).contains(&count), "{count} in {took:?}");
+    let (heard, took) = pushes(&mut sidecar, &sloop, routes, |_, took| long <= took).await;
+    assert!((2..=most_in(took)).contains(&heard), "{heard} in {took:?}");
 
+    let mut other = Sidecar::connect_of(("cart", "cart-1"), &sloop, &Versions::new()).await;
+    other.hears().await;
     let ends = clock::wall().after(Duration::from_secs(600)).as_millis();
     let fault = |change: u32| {
         let share = change % 100 + 1;
+        let routes = ROUTES.replace("checkout", "cart");
+        let routes = routes.replace("/pay", &format!("/pay-{change}"));
         format!(
             "apiVersion: sloop.dev/v1
 kind: FaultInjection
@@ -68,12 +84,20 @@ spec:
   service: checkout
   route: pay
   fault: {{share: {share}%, delay_ms: 5, expires_at_ms: {ends}}}
-"
+---
+{routes}"
         )
     };
     let enough = |count: usize, took: Duration| count == 12 || SOON < took;
-    let (count, took) = pushes(&mut sidecar, &sloop, fault, enough).await;
+    let mut heard_by_other = 0;
+    let (heard, took) = tokio::select! {
+        pushed = pushes(&mut sidecar, &sloop, fault, enough) => pushed,
+        () = count(&mut other, &mut heard_by_other) => unreachable!(),
+    };
     // At one a second the twelfth would come eleven seconds after the first.
-    let is_often = count == 12 && took < Duration::from_secs(11);
-    assert!(is_often, "{count} in {took:?}");
+    let is_often = heard == 12 && took < Duration::from_secs(11);
+    assert!(is_often, "{heard} in {took:?}");
+    // Its own routes changed as often, and nothing that protects or harms it.
+    let is_seldom = (1..=most_in(took)).contains(&heard_by_other);
+    assert!(is_seldom, "{heard_by_other} in {took:?}");
 }

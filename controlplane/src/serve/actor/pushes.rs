@@ -1,9 +1,10 @@
 //! The publishing half of the loop: which cohorts there are, and what each should have.
 
+use std::cmp::Ordering;
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use sloop_model::{BreakerMode, Mode, Policy, RetryRule, Rule, Scope, ShedRule, WallTime};
+use sloop_model::{BreakerMode, Mode, Policy, RetryRule, Rule, Scope, ShedRule, Side, WallTime};
 use sloop_xds::fleet::Cohort;
 
 use super::Actor;
@@ -42,9 +43,16 @@ impl Actor {
         self.cohorts.values_mut().for_each(|it| it.pace.want());
     }
 
-    pub(super) fn want_urgent_pushes(&mut self) {
-        let courses = self.cohorts.values_mut();
-        courses.for_each(|it| it.pace.want_urgently());
+    /// Wants pushes to all cohorts, and soon to those that are `hurried`: another's faults are no reason why what is
+    /// declared for this one goes out in many parts.
+    pub(super) fn want_policies(&mut self, hurried: &Hurried) {
+        for (cohort, course) in &mut self.cohorts {
+            if hurried.includes(cohort) {
+                course.pace.want_urgently();
+            } else {
+                course.pace.want();
+            }
+        }
     }
 
     /// When the next push is due. None is while a step is wanted: what brought that
@@ -164,43 +172,124 @@ impl Actor {
     }
 }
 
-/// Whether what protects or harms changed: more than how long it lasts or when a breaker opens, which
-/// controllers may fit anew with every step.
-pub(super) fn is_urgent(before: &[Policy], after: &[Policy]) -> bool {
-    lasting(before) != lasting(after)
+/// Whose sidecars are told something else of what must not wait.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Hurried {
+    /// Those of these services.
+    Of(BTreeSet<String>),
+    /// Those of all.
+    All,
+}
+
+impl Hurried {
+    fn includes(&self, cohort: &Cohort) -> bool {
+        match self {
+            Self::Of(services) => services.contains(&cohort.service),
+            Self::All => true,
+        }
+    }
+}
+
+/// Who must hear soon of what protects or harms, when `after` holds instead of `before`, both sorted: where more changed than
+/// how long it lasts or when a breaker opens, which controllers may fit anew with every step.
+pub(super) fn hurried(before: &[Policy], after: &[Policy]) -> Hurried {
+    let changed = difference(&lasting(before), &lasting(after));
+    if changed.iter().any(Lasting::is_for_all) {
+        return Hurried::All;
+    }
+    let services = changed.iter().map(|it| it.scope.service.to_string());
+    Hurried::Of(services.collect())
 }
 
 /// What a policy does, without what may change by itself.
-#[derive(PartialEq, Eq)]
-enum Lasting {
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Lasting<'a> {
+    scope: &'a Scope,
+    effect: Effect,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Effect {
     Break(BreakerMode),
     Shed(Mode, Option<ShedRule>),
     RetryBudget(Mode, RetryRule),
     Rule(Rule),
 }
 
-/// What policies that must not wait do, in their order, which is that of scopes and kinds first.
-fn lasting(policies: &[Policy]) -> Vec<(&Scope, Lasting)> {
-    let end = WallTime::default();
-    let lasting = |policy: &Policy| match &policy.rule {
-        // What objectives count goes to a few nodes first.
-        Rule::Count(_) => None,
-        Rule::Break { mode, .. } => Some(Lasting::Break(*mode)),
-        Rule::Shed { mode, limits, .. } => Some(Lasting::Shed(*mode, *limits)),
-        Rule::RetryBudget { mode, limits, .. } => Some(Lasting::RetryBudget(*mode, *limits)),
-        Rule::Fault(fault) => Some(Lasting::Rule(Rule::Fault(fault.clone().ending_by(end)))),
-        Rule::Deny(deny) => Some(Lasting::Rule(Rule::Deny(deny.clone().ending_by(end)))),
-        Rule::Deadline { mode, limit_ms, .. } => Some(Lasting::Rule(Rule::Deadline {
-            mode: *mode,
-            limit_ms: *limit_ms,
-            expires_at_ms: end,
-        })),
-        Rule::Trip(_) => Some(Lasting::Rule(policy.rule.clone())),
-    };
-    let policies = policies.iter();
-    policies
-        .filter_map(|policy| Some((&policy.scope, lasting(policy)?)))
-        .collect()
+impl Lasting<'_> {
+    /// Whether filters of other services are told of it, too. Outbound every filter knows the routes of all services, and
+    /// where a deadline is given anywhere, all pass it on.
+    fn is_for_all(&self) -> bool {
+        match (self.scope.side, &self.effect) {
+            (Side::Client, _) => true,
+            (Side::Server, Effect::Break(_) | Effect::Shed(..) | Effect::RetryBudget(..)) => false,
+            (Side::Server, Effect::Rule(rule)) => match rule {
+                Rule::Fault(_) | Rule::Deny(_) | Rule::Trip(_) => false,
+                Rule::Deadline { .. }
+                | Rule::Break { .. }
+                | Rule::Shed { .. }
+                | Rule::RetryBudget { .. }
+                | Rule::Count(_) => true,
+            },
+        }
+    }
+}
+
+impl Effect {
+    /// What `policy` does; nothing of one that may wait.
+    fn of(policy: &Policy) -> Option<Self> {
+        let end = WallTime::default();
+        match &policy.rule {
+            // What objectives count goes to a few nodes first.
+            Rule::Count(_) => None,
+            Rule::Break { mode, .. } => Some(Self::Break(*mode)),
+            Rule::Shed { mode, limits, .. } => Some(Self::Shed(*mode, *limits)),
+            Rule::RetryBudget { mode, limits, .. } => Some(Self::RetryBudget(*mode, *limits)),
+            Rule::Fault(fault) => Some(Self::Rule(Rule::Fault(fault.clone().ending_by(end)))),
+            Rule::Deny(deny) => Some(Self::Rule(Rule::Deny(deny.clone().ending_by(end)))),
+            Rule::Deadline { mode, limit_ms, .. } => Some(Self::Rule(Rule::Deadline {
+                mode: *mode,
+                limit_ms: *limit_ms,
+                expires_at_ms: end,
+            })),
+            Rule::Trip(_) => Some(Self::Rule(policy.rule.clone())),
+        }
+    }
+}
+
+/// What policies that must not wait do, sorted.
+fn lasting(policies: &[Policy]) -> Vec<Lasting<'_>> {
+    let each = policies.iter().map(|it| (&it.scope, Effect::of(it)));
+    let lasting = each.filter_map(|(scope, effect)| {
+        let effect = effect?;
+        Some(Lasting { scope, effect })
+    });
+    let mut all: Vec<_> = lasting.collect();
+    // By scopes they are in order as they come.
+    all.sort();
+    all
+}
+
+/// What is in one of the two, and not in the other; what is there twice, also where it is there once in the other. Both are sorted.
+fn difference<'a>(before: &[Lasting<'a>], after: &[Lasting<'a>]) -> Vec<Lasting<'a>> {
+    let (mut before, mut after) = (before.iter().peekable(), after.iter().peekable());
+    let mut changed = Vec::new();
+    loop {
+        let order = match (before.peek(), after.peek()) {
+            (Some(was), Some(is)) => was.cmp(is),
+            (Some(_), None) => Ordering::Less,
+            (None, Some(_)) => Ordering::Greater,
+            (None, None) => return changed,
+        };
+        match order {
+            Ordering::Less => changed.extend(before.next().cloned()),
+            Ordering::Greater => changed.extend(after.next().cloned()),
+            Ordering::Equal => {
+                before.next();
+                after.next();
+            }
+        }
+    }
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 use std::sync::Arc;
 
-use sloop_model::ServiceName;
+use sloop_controllers::{ConfigSettings, filter_config};
+use sloop_model::{ServiceName, TraceSettings};
 use sloop_xds::rollout::{Now, RolloutPace, Vms, Wanted as Rollout};
 use sloop_xds::{Resource, Snapshot, Version};
 
@@ -68,23 +69,123 @@ fn policies(json: &str) -> Vec<Policy> {
     serde_json::from_str(json).unwrap()
 }
 
+/// Whose sidecars must hear soon: nobody's, or those of the named services.
+fn of(services: &[&str]) -> Hurried {
+    Hurried::Of(services.iter().map(|it| (*it).to_owned()).collect())
+}
+
 #[test]
 fn what_protects_is_urgent_and_its_renewal_is_not() {
     let scope = r#""scope": {"service": "checkout", "route": "*", "side": "server"}"#;
-    let fault = |share: u32, ends: u64| {
-        policies(&format!(
-            r#"[{{{scope}, "rule": {{"fault":
-                {{"id": "late", "share": {share}, "delay_ms": 5, "expires_at_ms": {ends}}}}}}}]"#
-        ))
+    let faults = |faults: &[(u32, u64)]| {
+        let fault = |(share, ends): &(u32, u64)| {
+            format!(
+                r#"{{{scope}, "rule": {{"fault":
+                    {{"id": "late", "share": {share}, "delay_ms": 5, "expires_at_ms": {ends}}}}}}}"#
+            )
+        };
+        let all: Vec<_> = faults.iter().map(fault).collect();
+        policies(&format!("[{}]", all.join(",")))
     };
-    assert!(is_urgent(&[], &fault(100, 9)), "a fault begins");
-    assert!(!is_urgent(&fault(100, 9), &fault(100, 99)), "it is renewed");
-    assert!(is_urgent(&fault(100, 9), &fault(200, 9)), "it is another");
-    assert!(is_urgent(&fault(100, 9), &[]), "it ends");
+    let is_hurried = |before: &[(u32, u64)], after: &[(u32, u64)]| {
+        let hurried = hurried(&faults(before), &faults(after));
+        assert!([of(&[]), of(&["checkout"])].contains(&hurried));
+        hurried == of(&["checkout"])
+    };
+    assert!(is_hurried(&[], &[(100, 9)]), "a fault begins");
+    assert!(!is_hurried(&[(100, 9)], &[(100, 99)]), "it is renewed");
+    assert!(is_hurried(&[(100, 9)], &[(200, 9)]), "it is another");
+    assert!(is_hurried(&[(100, 9)], &[]), "it ends");
+    let two = [(100, 9), (100, 99)];
+    assert!(is_hurried(&two, &[(100, 99)]), "one of two equal ones ends");
+    assert!(!is_hurried(&two, &two));
     let trip = |id| {
         policies(&format!(
             r#"[{{{scope}, "rule": {{"trip": {{"id": {id}, "until_ms": 9}}}}}}]"#
         ))
     };
-    assert!(is_urgent(&trip(1), &trip(2)));
+    assert_eq!(hurried(&trip(1), &trip(2)), of(&["checkout"]));
+    assert_eq!(hurried(&trip(1), &trip(1)), of(&[]));
+}
+
+/// What a policy of each kind says, but for those that may wait.
+const RULES: [&str; 7] = [
+    r#""break": {"mode": "enforce", "expires_at_ms": 9, "limits": {"window_ms": 10000, "window_buckets": 10,
+        "calls_min": 10, "failed_max": 5000, "open_ms": 500, "open_max_ms": 5000, "probes": 2}}"#,
+    r#""trip": {"id": 7, "until_ms": 9}"#,
+    r#""fault": {"id": "late", "share": 100, "delay_ms": 5, "expires_at_ms": 9}"#,
+    r#""shed": {"mode": "enforce", "limits": {"share_max": 5000, "in_flight_max": 100}, "expires_at_ms": 9}"#,
+    r#""deny": {"id": "out", "match": {"path": {"prefix": "/"}}, "share_max": 5000, "expires_at_ms": 9}"#,
+    r#""deadline": {"mode": "enforce", "limit_ms": 500, "expires_at_ms": 9}"#,
+    r#""retry_budget": {"mode": "enforce", "limits": {"share": 500, "least": 1}, "expires_at_ms": 9}"#,
+];
+
+#[test]
+fn whoever_is_told_something_else_of_what_protects_is_hurried_and_few_others() {
+    let sets = routes("/pay").route_sets;
+    let settings = ConfigSettings {
+        report: None,
+        trace: TraceSettings::default(),
+    };
+    let is_told = |service: &str, before: &[Policy], after: &[Policy]| {
+        let service = ServiceName::try_from(service).unwrap();
+        let told = |policies: &[Policy]| {
+            let on = |side| filter_config(&service, side, &sets, policies, &settings).config;
+            [Side::Server, Side::Client].map(on)
+        };
+        told(before) != told(after)
+    };
+    let mut for_all = 0;
+    for (rule, side) in RULES.iter().flat_map(|it| [(it, "server"), (it, "client")]) {
+        for route in ["*", "pay"] {
+            let scope =
+                format!(r#"{{"service": "checkout", "route": "{route}", "side": "{side}"}}"#);
+            // An order needs a breaker that obeys it.
+            let guard = format!(r#"{{"scope": {scope}, "rule": {{{}}}}}"#, RULES[0]);
+            let after = format!(r#"{{"scope": {scope}, "rule": {{{rule}}}}}"#);
+            let (before, after) = match rule.contains("trip") {
+                true => (
+                    policies(&format!("[{guard}]")),
+                    policies(&format!("[{guard}, {after}]")),
+                ),
+                false => (Vec::new(), policies(&format!("[{after}]"))),
+            };
+            for (before, after) in [(&before, &after), (&after, &before)] {
+                let hurried = hurried(before, after);
+                assert!(is_told("checkout", before, after), "{rule} {side}");
+                assert!(hurried.includes(&checkout()));
+                if is_told("cart", before, after) {
+                    assert_eq!(hurried, Hurried::All, "{rule} {side}");
+                    for_all += 1;
+                } else {
+                    assert_eq!(hurried, of(&["checkout"]), "{rule} {side}");
+                }
+            }
+        }
+    }
+    // Outbound all of them, inbound deadlines; on two routes, as they begin and as they end.
+    assert_eq!(for_all, (RULES.len() + 1) * 4);
+}
+
+#[tokio::test]
+async fn what_is_urgent_for_one_service_hurries_nothing_that_is_declared_for_another() {
+    let mut actor = actor(routes("/pay"));
+    let cart = Cohort::of_service("cart");
+    actor.meet(BTreeSet::from([cart.clone()]));
+    actor.work();
+    let now = Instant::now();
+    for course in actor.cohorts.values_mut() {
+        course.pace.done(now);
+    }
+    let due = |actor: &Actor, cohort: &Cohort| {
+        let due = actor.cohorts[cohort].pace.due(now);
+        due.map(|due| due - now)
+    };
+    actor.want_policies(&of(&["checkout"]));
+    assert_eq!(due(&actor, &checkout()), Some(URGENT_GAP));
+    assert_eq!(due(&actor, &cart), Some(PUSH_GAP));
+    actor.want_policies(&of(&[]));
+    assert_eq!(due(&actor, &checkout()), Some(URGENT_GAP), "still");
+    actor.want_policies(&Hurried::All);
+    assert_eq!(due(&actor, &cart), Some(URGENT_GAP));
 }
