@@ -458,6 +458,50 @@ async fn one_identity_leaves_streams_to_others() {
 }
 
 #[tokio::test]
+async fn one_identity_leaves_room_for_names_to_others() {
+    let limit = "names_room_per_identity_bytes=1048576";
+    let secured = Secured::start_with(&["--limit", limit]);
+    let shown = secured.two();
+    let names: Vec<String> = (0..200).map(|it| format!("{it:01000}")).collect();
+    // Of two types, so that one stream has room and two have not.
+    let asks = async |of: usize| {
+        let channel = secured.channel(&secured.authority, &shown[of]);
+        let mut client = AggregatedDiscoveryServiceClient::new(channel);
+        let (requests, stream) = stream(&mut client, ["checkout", "orders"][of]).await?;
+        for type_url in ["a", "b"] {
+            let request = DeltaDiscoveryRequest {
+                type_url: type_url.to_owned(),
+                resource_names_subscribe: names.clone(),
+                ..DeltaDiscoveryRequest::default()
+            };
+            requests.send(request).await.ok();
+        }
+        Ok::<_, Status>((requests, stream))
+    };
+    let (_first, mut first) = asks(0).await.unwrap();
+    let (_second, mut second) = asks(0).await.unwrap();
+    let refused = async {
+        tokio::select! {
+            said = first.message() => said,
+            said = second.message() => said,
+        }
+    };
+    let refused = tokio::time::timeout(SOON, refused).await;
+    let refused = refused.expect("one of them ends").unwrap_err();
+    assert_eq!(refused.code(), Code::ResourceExhausted, "{refused}");
+    assert_eq!(refused.message(), "there is no room for so many names");
+    // As much has room when another shows who it is, once it is read that it may ask.
+    let silence = Duration::from_millis(500);
+    eventually("the other stream goes on", async || {
+        let (_other, mut other) = asks(1).await.unwrap();
+        tokio::time::timeout(silence, other.message()).await.err()
+    })
+    .await;
+    assert_eq!(secured.limit_hits("names_room_per_identity").await, 1.0);
+    assert_eq!(secured.limit_hits("names_room").await, 0.0);
+}
+
+#[tokio::test]
 async fn one_identity_that_floods_leaves_beginnings_of_streams_to_others() {
     let limits = [
         "new_streams_burst=100",
