@@ -1,4 +1,7 @@
 //! Licences, bans, sources and advisories of everything that is built, by cargo-deny (`deny.toml`).
+//!
+//! The fuzz targets have a workspace and a lock of their own. Of these licences do not matter: nothing of it ships, and what
+//! drives them (`libfuzzer-sys`) has one that nothing that ships may have.
 
 use std::process::Command;
 use std::time::Duration;
@@ -15,6 +18,9 @@ const VERSION: &str = "0.20.2";
 /// The database of advisories is one small git repository; who cannot have it within this time cannot have it.
 const DATABASE_LIMIT: Duration = Duration::from_secs(60);
 
+/// The workspace of the fuzz targets.
+const FUZZ: [&str; 2] = ["--manifest-path", "fuzz/Cargo.toml"];
+
 /// Checks licences, bans and sources, and advisories where their database can be had.
 ///
 /// # Errors
@@ -30,15 +36,13 @@ pub(super) fn run() -> Result<()> {
             .args(arguments);
         command
     };
-    run::run(&mut deny(&[
-        "check",
-        "--hide-inclusion-graph",
-        "bans",
-        "licenses",
-        "sources",
-    ]))?;
+    let check = ["check", "--hide-inclusion-graph", "bans", "sources"];
+    run::run(deny(&check).arg("licenses"))?;
+    run::run(deny(&FUZZ).args(check))?;
     if run::succeeds(&mut deny(&["fetch", "db"]), DATABASE_LIMIT) {
-        run::run(&mut deny(&["check", "--disable-fetch", "advisories"]))
+        let check = ["check", "--disable-fetch", "advisories"];
+        run::run(&mut deny(&check))?;
+        run::run(deny(&FUZZ).args(check))
     } else {
         say("skip", "advisories: their database cannot be had from here");
         Ok(())
