@@ -124,6 +124,10 @@ pub enum Limit {
     ReportWeight,
     /// [`crate::ingest::ReportLimits::requests_per_second`]; what cannot be was left out.
     ReportCounts,
+    /// [`sloop_controllers::World::VMS_MAX`].
+    Workers,
+    /// Nodes by whose failures changes are judged.
+    Nodes,
 }
 
 impl Limit {
@@ -168,6 +172,8 @@ impl Limit {
             Self::ConnectionRoom => "report_room_per_connection",
             Self::ReportWeight => "report_weight",
             Self::ReportCounts => "report_counts",
+            Self::Workers => "workers",
+            Self::Nodes => "nodes",
         }
     }
 }

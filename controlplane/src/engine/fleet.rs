@@ -37,6 +37,8 @@ pub struct Fleet {
     vms: BTreeMap<u64, Vm>,
     /// The breakers of all of them, in numbers.
     counted: Breakers,
+    /// How often some had to make room.
+    crowded: u64,
 }
 
 #[derive(Clone, Debug)]
@@ -156,6 +158,11 @@ impl Fleet {
         all
     }
 
+    /// How often VMs were forgotten to make room for others.
+    pub(super) const fn crowded(&self) -> u64 {
+        self.crowded
+    }
+
     /// How many breakers are in each state on each scope.
     pub(super) const fn counted(&self) -> &Breakers {
         &self.counted
@@ -258,6 +265,7 @@ impl Fleet {
 
     /// Forgets the quietest VMs of the group that has most: whoever makes VMs up takes the room of its own.
     fn make_room(&mut self) {
+        self.crowded = self.crowded.saturating_add(1);
         let mut groups: BTreeMap<&str, Vec<(WallTime, u64)>> = BTreeMap::new();
         for (incarnation, vm) in &self.vms {
             let of_group = groups.entry(&vm.group).or_default();
@@ -589,6 +597,9 @@ mod tests {
         assert_eq!(of("quiet"), 5);
         assert!(VMS_MAX - MAKE_ROOM <= of("loud") + 5);
         assert!(fleet.vms.contains_key(&(9 + made_up)), "the newest");
+        // Five were there before.
+        let beyond = (made_up + 5) - VMS_MAX as u64;
+        assert_eq!(fleet.crowded(), beyond.div_ceil(MAKE_ROOM as u64));
     }
 
     #[test]

@@ -31,6 +31,8 @@ pub(super) struct Healths {
     groups: BTreeMap<String, BTreeMap<String, Node>>,
     /// How many nodes there are.
     count: usize,
+    /// How often something of a node found no room.
+    crowded: u64,
 }
 
 #[derive(Debug)]
@@ -97,6 +99,7 @@ impl Healths {
         if !known.is_some_and(|nodes| nodes.contains_key(node)) {
             let own = known.map_or(0, BTreeMap::len);
             if NODES_MAX <= self.count || NODES_OF_GROUP_MAX <= own {
+                self.crowded = self.crowded.saturating_add(1);
                 return None;
             }
             self.count += 1;
@@ -110,6 +113,11 @@ impl Healths {
             nodes.insert(node.to_owned(), newcomer);
         }
         self.groups.get_mut(group)?.get_mut(node)
+    }
+
+    /// How often there was no room for a node.
+    pub(super) const fn crowded(&self) -> u64 {
+        self.crowded
     }
 
     /// What `node` of `group` counted; nothing when it never reported.
@@ -287,9 +295,11 @@ mod tests {
         let newcomer = NODES_MAX;
         assert_eq!(take(&mut healths, newcomer, 1), 0, "there is no room");
         assert_eq!(take(&mut healths, 1, 1), 2, "who is known goes on");
+        assert_eq!(healths.crowded(), 1);
         healths.forget(WallTime::from_millis(600_000));
         assert_eq!(take(&mut healths, newcomer, 600_000), 1, "one was gone");
         assert_eq!(take(&mut healths, newcomer + 1, 600_000), 0);
+        assert_eq!(healths.crowded(), 2);
     }
 
     #[test]
@@ -307,6 +317,7 @@ mod tests {
         }
         assert_eq!(take("loud", NODES_OF_GROUP_MAX), 0);
         assert_eq!(take("quiet", 0), 1);
+        assert_eq!(healths.crowded(), 1);
     }
 
     /// Requests that belong to the stage since second 100, after reports that came as (last, seconds it is about, now).

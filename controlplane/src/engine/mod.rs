@@ -36,6 +36,7 @@ pub use recent::{Reading, Recent};
 pub use restore::RestoreError;
 pub(crate) use restore::{put, read};
 pub use shown::Shown;
+pub use views::Crowded;
 
 use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};

@@ -15,6 +15,15 @@ use crate::admin::api::{
     DecisionExplained, DecisionTaken, DenialStatus, DocumentFile, Event, ScopeStatus,
 };
 
+/// How often something found no room, of what has bounds that nobody sets.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Crowded {
+    /// Reports of workers of which nothing is remembered, and times that others were forgotten for one.
+    pub workers: u64,
+    /// Times that something was counted of a node that is not judged by it.
+    pub nodes: u64,
+}
+
 impl Engine {
     /// The moment of the last step or report.
     #[must_use]
@@ -26,6 +35,15 @@ impl Engine {
     #[must_use]
     pub const fn lost(&self) -> Lost {
         self.world.lost()
+    }
+
+    /// What found no room since the process began.
+    #[must_use]
+    pub const fn crowded(&self) -> Crowded {
+        Crowded {
+            workers: self.lost().vms.saturating_add(self.fleet.crowded()),
+            nodes: self.healths.crowded(),
+        }
     }
 
     /// How each SLO stands, with what was decided at the last step, in the order of intents: as

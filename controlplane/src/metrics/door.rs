@@ -94,7 +94,13 @@ impl DoorMetrics {
 
     /// Somebody came up against `limit`.
     pub fn hit(&self, limit: Limit) {
-        self.limits.add(1, &[KeyValue::new("limit", limit.word())]);
+        self.hit_often(limit, 1);
+    }
+
+    /// Somebody came up against `limit` so many times.
+    pub fn hit_often(&self, limit: Limit, times: u64) {
+        let limit = KeyValue::new("limit", limit.word());
+        self.limits.add(times, &[limit]);
     }
 
     /// A connection was let in.

@@ -304,6 +304,7 @@ impl Actor {
             self.alerts.send_replace(Arc::from(alerts));
         }
         self.commits.want(now);
+        self.counts.crowded(self.engine.crowded());
         let decided = self.engine.take_decided();
         let took = begun.elapsed();
         self.meters.step.stepped(took, &decided);

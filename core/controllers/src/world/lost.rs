@@ -17,4 +17,7 @@ pub struct Lost {
     /// report on one service says nothing by that about the SLOs of others.
     #[serde(default)]
     pub elsewhere: u64,
+    /// Reports of VMs beyond the cap. All that they count counts; how their breakers are, and that nothing happened, is not known.
+    #[serde(default)]
+    pub vms: u64,
 }

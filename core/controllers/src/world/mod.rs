@@ -189,6 +189,8 @@ impl World {
         }
         if self.vms.len() < Self::VMS_MAX {
             self.vms.insert(name, vm);
+        } else {
+            self.lost.vms = self.lost.vms.saturating_add(1);
         }
     }
 

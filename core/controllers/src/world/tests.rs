@@ -150,6 +150,27 @@ fn a_vm_has_no_more_breakers_than_two_filters_could() {
 }
 
 #[test]
+fn reports_of_vms_that_find_no_room_are_counted() {
+    let mut world = World::default();
+    world.begin_step(at(10));
+    let mut report = |incarnation: usize| {
+        world.observe(Observation {
+            incarnation: incarnation.try_into().unwrap(),
+            scopes: Vec::new(),
+            ..saw(9, 10)
+        });
+        (world.vms.len(), world.lost().vms)
+    };
+    for incarnation in 1..=World::VMS_MAX {
+        assert_eq!(report(incarnation), (incarnation, 0));
+    }
+    let most = World::VMS_MAX;
+    assert_eq!(report(most + 1), (most, 1));
+    assert_eq!(report(most + 1), (most, 2), "it comes again");
+    assert_eq!(report(most), (most, 2), "who is known has room");
+}
+
+#[test]
 fn who_makes_scopes_up_leaves_room_to_others() {
     let mut world = World::default();
     world.begin_step(at(10));
