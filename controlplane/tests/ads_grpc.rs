@@ -15,12 +15,14 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use prost::Message as _;
 use sloop_controlplane::ads::{AdsLimits, Event, Hub, What};
 use sloop_controlplane::clock;
 use sloop_controlplane::grpc::Services;
 use sloop_xds::fleet::Cohort;
 use sloop_xds::{Kind, Resource, Snapshot};
 use sloop_xds_protos::envoy::envoy::config::core::v3::Node;
+use sloop_xds_protos::envoy::envoy::service::discovery;
 use sloop_xds_protos::envoy::envoy::service::discovery::v3::aggregated_discovery_service_client::AggregatedDiscoveryServiceClient;
 use sloop_xds_protos::envoy::envoy::service::discovery::v3::{
     DeltaDiscoveryRequest, DeltaDiscoveryResponse, DiscoveryRequest, DiscoveryResponse,
@@ -713,6 +715,51 @@ async fn heartbeats_come_while_nothing_changes() {
         let beat = client.hears().await.unwrap();
         assert_eq!(beat.resources[0].resource, None);
         assert_eq!(beat.resources[0].version, first.resources[0].version);
+        nonce = beat.nonce;
+    }
+    let nodes = server.hub.nodes();
+    assert!(nodes[0].standing.has().is_some(), "it stays in force");
+}
+
+/// Case 18: over state of the world they are the whole of it, in a message that has a time to live.
+#[tokio::test]
+async fn heartbeats_come_while_nothing_changes_in_state_of_the_world() {
+    let server = Server::open().await;
+    let mortal = Resource::new(Kind::EXTENSION, "a", b"1").with_ttl(Duration::from_millis(600));
+    let version = mortal.version().to_string();
+    let snapshot = Snapshot::builder().with(mortal).build();
+    server.hub.publish("shop", Arc::new(snapshot));
+    let mut client = server.sotw().await;
+    client.send(sotw(&["a"])).await;
+    let first = client.hears().await.unwrap();
+    assert_eq!(first.resources[0].type_url, Kind::EXTENSION);
+    let mut nonce = first.nonce;
+    for _ in 0..4 {
+        let acknowledgement = DiscoveryRequest {
+            node: None,
+            version_info: first.version_info.clone(),
+            response_nonce: nonce,
+            ..sotw(&["a"])
+        };
+        client.send(acknowledgement).await;
+        let beat = client.hears().await.unwrap();
+        assert_eq!(beat.version_info, first.version_info);
+        let [any] = beat.resources.as_slice() else {
+            panic!("{beat:?}")
+        };
+        let wrapped = "type.googleapis.com/envoy.service.discovery.v3.Resource";
+        assert_eq!(any.type_url, wrapped);
+        let resource = discovery::v3::Resource::decode(any.value.as_slice()).unwrap();
+        assert_eq!(
+            (resource.name, resource.version),
+            ("a".into(), version.clone())
+        );
+        assert_eq!(resource.ttl.unwrap().nanos, 600_000_000);
+        let content = resource.resource.unwrap();
+        assert_eq!(
+            (content.type_url.as_str(), content.value.as_slice()),
+            (Kind::EXTENSION, &b"1"[..])
+        );
         nonce = beat.nonce;
     }
     let nodes = server.hub.nodes();

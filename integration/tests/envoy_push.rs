@@ -189,15 +189,14 @@ fn mortal(configs: &[FilterConfig]) -> Arc<sloop_xds::Snapshot> {
 }
 
 /// Case 18: heartbeats keep it without loading it anew; without the control plane it ends, and the bootstrap's holds.
-#[tokio::test]
-async fn a_configuration_lives_as_long_as_the_control_plane_over_delta() {
+async fn a_configuration_lives_as_long_as_the_control_plane(variant: Variant) {
     let app = Upstream::start().await.unwrap();
     // All of it ends with this runtime, connections too.
     let apart = tokio::runtime::Runtime::new().unwrap();
     let plane = apart.spawn(Plane::start()).await.unwrap();
     plane.hub.open();
     plane.hub.publish("shop", mortal(&faulty()));
-    let sidecar = Sidecar::start(app.address(), plane.address, Variant::Delta).await;
+    let sidecar = Sidecar::start(app.address(), plane.address, variant).await;
     let status = async || Some(sidecar.inbound.get("/pay").await.ok()?.status().as_u16());
     eventually(SOON, "it is in force", async || {
         (status().await? == 418).then_some(())
@@ -231,14 +230,65 @@ async fn a_configuration_lives_as_long_as_the_control_plane_over_delta() {
     drop(plane);
 }
 
-/// Case 18: of two that come together one is bad, as where the module is older than the control plane.
 #[tokio::test]
-async fn what_was_accepted_lives_on_while_what_came_after_it_is_refused_over_delta() {
+async fn a_configuration_lives_as_long_as_the_control_plane_over_delta() {
+    a_configuration_lives_as_long_as_the_control_plane(Variant::Delta).await;
+}
+
+#[tokio::test]
+async fn a_configuration_lives_as_long_as_the_control_plane_over_state_of_the_world() {
+    a_configuration_lives_as_long_as_the_control_plane(Variant::Sotw).await;
+}
+
+/// Case 18: where anything expires over state of the world, Envoy lets go of all extensions.
+#[tokio::test]
+async fn nothing_ends_beside_what_is_to_stay_over_state_of_the_world() {
+    let app = Upstream::start().await.unwrap();
+    let apart = tokio::runtime::Runtime::new().unwrap();
+    let plane = apart.spawn(Plane::start()).await.unwrap();
+    plane.hub.open();
+    plane.hub.publish("shop", mortal(&faulty()));
+    let sidecar = Sidecar::start(app.address(), plane.address, Variant::Sotw).await;
+    plane.has(2).await;
+    let [ends, stays] = faulty();
+    let stays = plugin::resource(&support::module(), &stays);
+    let ends = plugin::resource(&support::module(), &ends).with_ttl(Duration::from_secs(3));
+    let beside = sloop_xds::Snapshot::builder().with(ends).with(stays);
+    plane.hub.publish("shop", Arc::new(beside.build()));
+    let statuses = async || {
+        let (one, other) = (sidecar.inbound.get("/pay"), sidecar.outbound.get("/pay"));
+        Some((
+            one.await.ok()?.status().as_u16(),
+            other.await.ok()?.status().as_u16(),
+        ))
+    };
+    let begun = Instant::now();
+    let mut plane = Some((apart, plane));
+    eventually(SOON, "three lifetimes pass", async || {
+        assert_eq!(
+            statuses().await,
+            Some((418, 418)),
+            "after {:?}",
+            begun.elapsed()
+        );
+        if Duration::from_secs(3) < begun.elapsed()
+            && let Some((apart, _)) = plane.take()
+        {
+            apart.shutdown_background();
+        }
+        (Duration::from_secs(9) < begun.elapsed()).then_some(())
+    })
+    .await
+    .unwrap();
+}
+
+/// Case 18: of two that come together one is bad, as where the module is older than the control plane.
+async fn what_was_accepted_lives_on_while_what_came_after_it_is_refused(variant: Variant) {
     let app = Upstream::start().await.unwrap();
     let plane = Plane::start().await;
     plane.hub.open();
     plane.hub.publish("shop", mortal(&faulty()));
-    let sidecar = Sidecar::start(app.address(), plane.address, Variant::Delta).await;
+    let sidecar = Sidecar::start(app.address(), plane.address, variant).await;
     plane.has(2).await;
     let refuses = || {
         let nodes = plane.hub.nodes();
@@ -266,4 +316,14 @@ async fn what_was_accepted_lives_on_while_what_came_after_it_is_refused_over_del
     })
     .await
     .unwrap();
+}
+
+#[tokio::test]
+async fn what_was_accepted_lives_on_while_what_came_after_it_is_refused_over_delta() {
+    what_was_accepted_lives_on_while_what_came_after_it_is_refused(Variant::Delta).await;
+}
+
+#[tokio::test]
+async fn what_was_accepted_lives_on_while_what_came_after_it_is_refused_over_state_of_the_world() {
+    what_was_accepted_lives_on_while_what_came_after_it_is_refused(Variant::Sotw).await;
 }

@@ -90,7 +90,7 @@ pub(super) struct ServeArgs {
     #[arg(long, value_name = "S", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=3_600))]
     otlp_interval: u64,
     /// How long sidecars keep what they were sent when they cannot reach a control plane, in seconds; then they go
-    /// on with what is in their bootstrap. With 0, and over the state-of-the-world variant, they keep it for ever.
+    /// on with what is in their bootstrap. With 0 they keep it for ever.
     #[arg(long, value_name = "SECONDS", default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=604_800))]
     policy_ttl: u32,
     /// Form of the log on standard error. What is logged: `SLOOP_LOG=debug`.

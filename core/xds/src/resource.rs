@@ -86,7 +86,7 @@ pub struct Resource {
     endpoints: Option<Arc<str>>,
     /// Field 2 of `DeltaDiscoveryResponse`, with its tag.
     delta: Bytes,
-    /// Field 2 of `DiscoveryResponse`, with its tag: the end of `delta`, where there is no `ttl`. There it never has one.
+    /// Field 2 of `DiscoveryResponse`, with its tag, without a `ttl`: the end of `delta`, where that has none either.
     sotw: Bytes,
     /// How long a client keeps it that does not hear of it.
     ttl: Option<Duration>,
@@ -165,11 +165,8 @@ impl Resource {
         Self::new(Kind::RUNTIME, name, &value)
     }
 
-    /// The same, which a client of the delta variant drops when it does not hear of it for `ttl`. Another version: a client
-    /// that has it without one does not wait for the end of it.
-    ///
-    /// In state of the world it has none: Envoy 1.40 takes what a heartbeat leaves out for gone, refuses that of an
-    /// extension, and then drops what it has.
+    /// The same, which a client drops when it does not hear of it for `ttl`. Another version: a client that has it without
+    /// one does not wait for the end of it.
     #[must_use]
     pub fn with_ttl(self, ttl: Duration) -> Self {
         let millis = u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX);
@@ -246,7 +243,12 @@ impl Resource {
         Some(ttl::field(&message))
     }
 
-    /// The resource as a field of `DiscoveryResponse`.
+    /// The whole of it with its time to live, as a field of `DiscoveryResponse` in two pieces: the end is that of delta.
+    pub(crate) fn as_sotw_renewal(&self) -> [Bytes; 2] {
+        [ttl::wrapping(self.delta.len()), self.delta.clone()]
+    }
+
+    /// The resource as a field of `DiscoveryResponse`, without a time to live.
     pub(crate) fn as_sotw_field(&self) -> Bytes {
         self.sotw.clone()
     }

@@ -5,7 +5,10 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use prost::encoding::{WireType, encode_key, encode_varint};
 
-use super::{field_len, put_field};
+use super::{field_len, put_field, put_head};
+
+/// Its type, as state of the world wraps it.
+const TYPE_URL: &str = "type.googleapis.com/envoy.service.discovery.v3.Resource";
 
 /// `Resource { version = 1, name = 3, ttl = 6 }`: what it says beside the resource itself, and all
 /// that a heartbeat says.
@@ -28,4 +31,14 @@ pub(super) fn field(message: &[u8]) -> Bytes {
     let mut field = BytesMut::with_capacity(field_len(2, message.len()));
     put_field(2, message, &mut field);
     field.freeze()
+}
+
+/// What comes before a [`field`] of `length` bytes that is to be in field 2 of `DiscoveryResponse`, as the second of
+/// `Any { type_url = 1, value = 2 }`.
+pub(super) fn wrapping(length: usize) -> Bytes {
+    let any_len = field_len(1, TYPE_URL.len()) + length;
+    let mut head = BytesMut::with_capacity(field_len(2, any_len) - length);
+    put_head(2, any_len, &mut head);
+    put_field(1, TYPE_URL.as_bytes(), &mut head);
+    head.freeze()
 }

@@ -101,7 +101,27 @@ impl Response {
         Self::with(sent, pieces)
     }
 
-    /// Says that these versions still hold.
+    /// Says over state of the world that these still hold: for their time to live, or for ever.
+    pub(crate) fn renewal(
+        (type_url, version): (&str, &Version),
+        nonce: String,
+        with: &[&Resource],
+        is_mortal: bool,
+    ) -> Self {
+        let mut sent = Sent::new(type_url, version, nonce, with);
+        sent.is_heartbeat = true;
+        let mut pieces = vec![head(&sent)];
+        for resource in with {
+            if is_mortal {
+                pieces.extend(resource.as_sotw_renewal());
+            } else {
+                pieces.push(resource.as_sotw_field());
+            }
+        }
+        Self::with(sent, pieces)
+    }
+
+    /// Says in delta that these versions still hold.
     pub(crate) fn heartbeat(
         (type_url, version): (&str, &Version),
         nonce: String,

@@ -11,6 +11,11 @@
 //! last and the error of another. It counts in one place only, the first
 //! request of a full set on a stream: a client that comes back with the
 //! version of the whole set has the whole set.
+//!
+//! What has a time to live goes without it at first, and with it when the client has taken it, whole each time. Envoy
+//! 1.40 acknowledges a heartbeat without content and lets what it is about expire all the same; it takes the time of
+//! what it refuses for one of what it has; and when anything of a type expires, all that it asks for of the type goes.
+//! So nothing has a time that is not renewed, and nothing has one beside what is to stay for ever.
 
 mod of_type;
 
@@ -57,6 +62,15 @@ impl SotwStream {
             let may_remove = || may_remove(kind, &self.types, snapshot);
             let news = state.news(kind, of_type, may_remove)?;
             (!must_wait(kind, &self.types, snapshot)).then(|| (kind.clone(), news))
+        })
+    }
+
+    /// What still holds, of the first type of which that is to be said.
+    fn heartbeat(&mut self, snapshot: &Snapshot) -> Option<Response> {
+        let nonces = &mut self.nonces;
+        self.types.iter_mut().find_map(|(kind, state)| {
+            let of_type = snapshot.of_type(kind.type_url());
+            state.heartbeat(kind, of_type, || nonces.draw())
         })
     }
 
@@ -121,7 +135,9 @@ impl Stream for SotwStream {
                 state.adopt(of_type);
             }
         }
-        let (kind, news) = self.due(snapshot)?;
+        let Some((kind, news)) = self.due(snapshot) else {
+            return self.heartbeat(snapshot);
+        };
         let state = self.types.get_mut(&kind)?;
         let changed: Vec<Resource> = news
             .with
@@ -136,12 +152,15 @@ impl Stream for SotwStream {
 
     fn may_owe(&self, snapshot: &Snapshot) -> bool {
         let mut types = self.types.iter();
-        types.any(|(kind, state)| state.refused.has_lost(snapshot.of_type(kind.type_url())))
-            || self.due(snapshot).is_some()
+        types.any(|(kind, state)| {
+            let of_type = snapshot.of_type(kind.type_url());
+            state.refused.has_lost(of_type) || state.may_beat(kind, of_type)
+        }) || self.due(snapshot).is_some()
     }
 
-    /// Nothing has a time to live here ([`Resource::with_ttl`]).
-    fn beat(&mut self) {}
+    fn beat(&mut self) {
+        self.types.values_mut().for_each(|state| state.beats = true);
+    }
 
     fn says_names(request: &DiscoveryRequest) -> bool {
         !request.resource_names.is_empty()

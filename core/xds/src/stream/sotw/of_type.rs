@@ -33,6 +33,12 @@ pub(super) struct TypeState {
     pub(super) in_flight: Option<Arc<Sent>>,
     /// A full set in flight.
     set: Vec<(Resource, Stays)>,
+    /// The version of the response that it took last.
+    took: Option<Version>,
+    /// Whether it is time for a heartbeat.
+    pub(super) beats: bool,
+    /// What it drops when it does not hear of it, as it heard of it last.
+    mortal: BTreeMap<String, Resource>,
 }
 
 /// Whether the client took a resource as it is: it keeps that, whatever it says of what comes with it.
@@ -48,6 +54,14 @@ pub(super) struct News {
 impl TypeState {
     /// Hears what the client says of `sent`.
     pub(super) fn settle(&mut self, sent: &Sent, is_refused: bool) {
+        if sent.is_heartbeat {
+            // What it has by these names then nobody knows, so they go once more, as news.
+            let names = sent.names().filter(|_| is_refused);
+            return names.for_each(|name| self.lose(name));
+        }
+        if !is_refused {
+            self.took = Some(sent.version.clone());
+        }
         let set = std::mem::take(&mut self.set);
         self.refuses_all = false;
         if !is_refused {
@@ -68,6 +82,12 @@ impl TypeState {
     pub(super) fn notice(&mut self, of_type: Option<&TypeSnapshot>) {
         for name in self.refused.take_lost(of_type) {
             self.sent.insert(name, Version::unknown());
+        }
+    }
+
+    fn lose(&mut self, name: &str) {
+        if let Some(version) = self.sent.get_mut(name) {
+            *version = Version::unknown();
         }
     }
 
@@ -106,6 +126,7 @@ impl TypeState {
         for (resource, _) in &news.with {
             self.due.remove(resource.name());
             self.refused.remove(resource.name());
+            self.mortal.remove(resource.name());
             let name = resource.name().to_owned();
             self.sent.insert(name, resource.version().clone());
         }
@@ -119,6 +140,83 @@ impl TypeState {
         self.refuses_all = false;
         self.in_flight = Some(Arc::clone(&response.sent));
         response
+    }
+
+    /// Says what is to hold for ever from now on, or else what still holds: all of it when it is time for that, and what was
+    /// taken meanwhile at once.
+    pub(super) fn heartbeat(
+        &mut self,
+        kind: &Kind,
+        of_type: Option<&TypeSnapshot>,
+        nonce: impl FnOnce() -> String,
+    ) -> Option<Response> {
+        if !self.may_beat(kind, of_type) {
+            return None;
+        }
+        let mut with: Vec<Resource> = self.outlived(kind, of_type).cloned().collect();
+        let is_mortal = with.is_empty();
+        if is_mortal {
+            let all = std::mem::take(&mut self.beats);
+            let renewed = self.renewed(kind, of_type);
+            let renewed = renewed.filter(|it| all || !self.is_mortal(it));
+            with = renewed.cloned().collect();
+        }
+        let version = self.took.as_ref().filter(|_| !with.is_empty())?;
+        let fields: Vec<&Resource> = with.iter().collect();
+        let what = (kind.type_url(), version);
+        let response = Response::renewal(what, nonce(), &fields, is_mortal);
+        for resource in with {
+            let name = resource.name().to_owned();
+            match is_mortal {
+                true => drop(self.mortal.insert(name, resource)),
+                false => drop(self.mortal.remove(&name)),
+            }
+        }
+        self.nonce.clone_from(&response.sent.nonce);
+        self.in_flight = Some(Arc::clone(&response.sent));
+        Some(response)
+    }
+
+    /// Whether [`TypeState::heartbeat`] may have something to say: `false` is sure.
+    pub(super) fn may_beat(&self, kind: &Kind, of_type: Option<&TypeSnapshot>) -> bool {
+        if self.in_flight.is_some() || self.took.is_none() || self.subscription.is_empty() {
+            return false;
+        }
+        self.beats
+            || self.outlived(kind, of_type).next().is_some()
+            || self.renewed(kind, of_type).any(|it| !self.is_mortal(it))
+    }
+
+    /// What the client has for certain and is to drop when it does not hear of it. Nothing beside what has no time to live;
+    /// and nothing of full sets, as what a heartbeat leaves out would be gone.
+    fn renewed<'a>(
+        &'a self,
+        kind: &Kind,
+        of_type: Option<&'a TypeSnapshot>,
+    ) -> impl Iterator<Item = &'a Resource> {
+        let all_live = |it: &&TypeSnapshot| self.wanted(it).all(|it| it.ttl().is_some());
+        let of_type = of_type.filter(|it| !kind.is_full_set() && all_live(it));
+        let wanted = of_type.into_iter().flat_map(|it| self.wanted(it));
+        wanted.filter(|it| self.is_known(it) && !self.due.contains(it.name()))
+    }
+
+    /// What the client would drop although it is not renewed any more.
+    fn outlived<'a>(
+        &'a self,
+        kind: &Kind,
+        of_type: Option<&'a TypeSnapshot>,
+    ) -> impl Iterator<Item = &'a Resource> {
+        let renewed: BTreeSet<&str> = match self.mortal.is_empty() {
+            true => BTreeSet::new(),
+            false => self.renewed(kind, of_type).map(Resource::name).collect(),
+        };
+        let mortal = self.mortal.values();
+        mortal.filter(move |it| !renewed.contains(it.name()))
+    }
+
+    /// Whether the client drops it, as it is, when it does not hear of it.
+    fn is_mortal(&self, resource: &Resource) -> bool {
+        self.mortal.get(resource.name()) == Some(resource)
     }
 
     /// What is to be sent, if anything. `may_remove` says whether what is gone may be left out.
@@ -219,7 +317,7 @@ impl TypeState {
 impl Standing for TypeState {
     fn is_behind(&self, kind: &Kind, of_type: &TypeSnapshot) -> bool {
         // What is under way it may take, wanted or not: it may want it again by then.
-        if self.in_flight.is_some() {
+        if self.in_flight.as_deref().is_some_and(|it| !it.is_heartbeat) {
             return true;
         }
         if self.subscription.is_empty() {

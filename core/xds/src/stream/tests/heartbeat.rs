@@ -43,6 +43,8 @@ struct DeltaDiscoveryResponse {
 
 #[derive(Clone, PartialEq, Eq, prost::Message)]
 struct DiscoveryResponse {
+    #[prost(string, tag = "1")]
+    version_info: String,
     #[prost(message, repeated, tag = "2")]
     resources: Vec<Any>,
 }
@@ -289,20 +291,208 @@ fn a_client_that_comes_back_hears_at_once_that_it_still_holds() {
     assert!(client.stream.next(&now).unwrap().sent.is_heartbeat);
 }
 
-/// Envoy refuses heartbeats of extensions there, and drops what it has.
+/// Whether a response of state of the world gives what it carries a time to live.
+pub(super) fn is_mortal(response: &Response) -> bool {
+    let wire = DiscoveryResponse::decode(bytes(response).as_slice()).unwrap();
+    let wrapped = wire.resources.iter().map(|it| it.type_url == WRAPPED);
+    let wrapped: BTreeSet<bool> = wrapped.collect();
+    assert_eq!(wrapped.len(), 1, "all alike");
+    wrapped.contains(&true)
+}
+
+/// The message that has a time to live, in state of the world.
+const WRAPPED: &str = "type.googleapis.com/envoy.service.discovery.v3.Resource";
+
+impl SotwClient {
+    /// What the next response is about, as `nonce: names`, with the content of each: whole, and with `~` where it has a time
+    /// to live. `beat` for heartbeats.
+    fn says(&mut self, snapshot: &Snapshot) -> String {
+        let Some(response) = next(&mut self.stream, snapshot) else {
+            return String::new();
+        };
+        let wire = DiscoveryResponse::decode(bytes(&response).as_slice()).unwrap();
+        assert_eq!(wire.version_info, response.sent.version.as_str());
+        let said = wire.resources.iter().zip(&response.sent.resources);
+        let said = said.map(|(any, (name, version))| {
+            if any.type_url != WRAPPED {
+                return format!("{name}{}", String::from_utf8_lossy(&any.value));
+            }
+            let wrapped = Wire::decode(any.value.as_slice()).unwrap();
+            assert_eq!(ttl(&wrapped), (30, 500_000_000));
+            let of = (wrapped.name.as_str(), wrapped.version.as_str());
+            assert_eq!(of, (name.as_str(), version.as_str()));
+            let resource = wrapped.resource.unwrap();
+            assert_eq!(resource.type_url, Kind::EXTENSION);
+            format!("{name}{}~", String::from_utf8_lossy(&resource.value))
+        });
+        let said: Vec<String> = said.collect();
+        let beat = if response.sent.is_heartbeat {
+            "beat "
+        } else {
+            ""
+        };
+        format!("{}: {beat}{}", response.sent.nonce, said.join(" "))
+    }
+
+    /// A client of these names that has all of `now`, with a time to live.
+    fn living(wanted: &str, now: &Snapshot) -> Self {
+        let mut client = Self::new("ecds");
+        client.ask(wanted, "", None);
+        assert!(!client.says(now).contains('~'), "it has not taken it");
+        client.ask(wanted, "1", None);
+        assert!(client.says(now).starts_with("2: beat "));
+        client.ask(wanted, "2", None);
+        client
+    }
+}
+
 #[test]
-fn in_state_of_the_world_nothing_has_a_time_to_live() {
+fn heartbeats_of_the_state_of_the_world_are_whole_and_begin_when_something_is_taken() {
     let now = mortal("1");
     let mut client = SotwClient::new("ecds");
     client.ask("a", "", None);
-    let first = client.stream.next(&now).unwrap();
-    let sent = DiscoveryResponse::decode(bytes(&first).as_slice()).unwrap();
-    let expected = Any {
-        type_url: Kind::EXTENSION.to_owned(),
-        value: b"1".to_vec(),
-    };
-    assert_eq!(sent.resources, [expected]);
+    client.stream.beat();
+    assert_eq!(client.says(&now), "1: a1");
+    assert_eq!(client.says(&now), "", "the first is not answered");
     client.ask("a", "1", None);
+    assert_eq!(client.says(&now), "2: beat a1~");
+    assert!(
+        client.stream.is_in_force(&now),
+        "nothing waits for a heartbeat"
+    );
+    client.stream.beat();
+    assert_eq!(client.says(&now), "", "one in flight");
+    client.ask("a", "2", None);
+    assert_eq!(client.says(&now), "3: beat a1~");
+    client.ask("a", "3", None);
+    assert_eq!(client.says(&now), "", "until the next one is due");
+    client.stream.beat();
+    let now = mortal("2");
+    assert_eq!(client.says(&now), "4: a2", "what changed comes first");
+    client.ask("a", "4", None);
+    assert_eq!(client.says(&now), "5: beat a2~");
+}
+
+#[test]
+fn what_was_taken_is_renewed_at_once_and_the_rest_when_it_is_time_in_state_of_the_world() {
+    let mut client = SotwClient::living("a b", &mortals("1", "1"));
+    let now = mortals("1", "2");
+    assert_eq!(client.says(&now), "3: b2");
+    client.ask("a b", "3", None);
+    assert_eq!(client.says(&now), "4: beat b2~");
+    client.ask("a b", "4", None);
+    assert_eq!(client.says(&now), "");
+    client.stream.beat();
+    assert_eq!(client.says(&now), "5: beat a1~ b2~");
+    client.ask("a b", "5", None);
+    assert_eq!(client.says(&now), "");
+    // On a new stream it may wait for the end of it already.
+    let mut client = SotwClient::new("ecds");
+    client.come_back("a b", &now);
+    assert_eq!(client.says(&now), "1: a1 b2");
+    client.ask("a b", "1", None);
+    assert_eq!(client.says(&now), "2: beat a1~ b2~");
+}
+
+/// Envoy would take the time of what it refuses for that of what it has.
+#[test]
+fn what_is_refused_has_no_time_to_live_in_state_of_the_world() {
+    let mut client = SotwClient::living("a b", &mortals("1", "1"));
+    let now = mortals("1", "2");
+    assert_eq!(client.says(&now), "3: b2");
+    client.ask("a b", "3", refusal("no"));
+    assert_eq!(client.says(&now), "");
+    client.stream.beat();
+    let beat = client.stream.next(&now).unwrap();
+    assert_eq!(
+        (said(&beat).as_str(), is_mortal(&beat)),
+        ("a", true),
+        "b lives on without"
+    );
+    let taken = mortals("1", "1");
+    let taken = taken.of_type(Kind::EXTENSION).unwrap().version();
+    assert_eq!(&beat.sent.version, taken, "that which it took");
+    client.ask("a b", "4", None);
+    assert!(!client.stream.is_in_force(&now), "it refuses still");
+    let now = mortals("2", "3");
+    assert_eq!(client.says(&now), "5: a2 b3");
+    client.ask("a b", "5", refusal("no"));
+    client.stream.beat();
+    assert_eq!(client.says(&now), "", "which of them is not known");
+    assert_eq!(client.says(&mortals("2", "4")), "6: b4");
+    client.ask("a b", "6", None);
+    assert_eq!(client.says(&mortals("2", "4")), "7: a2", "tried again");
+    client.ask("a b", "7", None);
+    assert_eq!(client.says(&mortals("2", "4")), "8: beat a2~ b4~");
+}
+
+/// When anything expires, Envoy lets go of all of the type.
+#[test]
+fn what_is_not_renewed_any_more_stays_in_state_of_the_world() {
+    let now = mortals("1", "1");
+    let none = Snapshot::builder().manage(Kind::EXTENSION);
+    let gone = Snapshot::builder()
+        .with(lives("a", "1"))
+        .delete(Kind::EXTENSION, "b");
+    for (wanted, later, ends) in [
+        ("a", now.clone(), "b1"),
+        ("a b", mortal("1"), "b1"),
+        ("a b", gone.build(), "b1"),
+        ("a b", none.build(), "a1 b1"),
+        ("a b", Snapshot::default(), "a1 b1"),
+    ] {
+        let mut client = SotwClient::living("a b", &now);
+        client.ask(wanted, "2", None);
+        assert_eq!(client.says(&later), format!("3: beat {ends}"));
+        client.ask(wanted, "3", None);
+        assert_eq!(client.says(&later), "", "once");
+        client.stream.beat();
+        let rest = if ends == "b1" { "4: beat a1~" } else { "" };
+        assert_eq!(client.says(&later), rest);
+    }
+}
+
+#[test]
+fn nothing_has_a_time_to_live_beside_what_has_none_in_state_of_the_world() {
+    let beside = Snapshot::builder().with(lives("a", "1"));
+    let beside = beside.with(Resource::new(Kind::EXTENSION, "c", b"1"));
+    let (now, beside) = (mortal("1"), beside.build());
+    let mut client = SotwClient::living("a c", &now);
+    assert_eq!(client.says(&beside), "3: c1");
+    client.ask("a c", "3", None);
+    assert_eq!(client.says(&beside), "4: beat a1", "for ever");
+    client.ask("a c", "4", None);
+    client.stream.beat();
+    assert_eq!(client.says(&beside), "");
+    client.ask("a", "4", None);
+    client.stream.beat();
+    assert_eq!(client.says(&beside), "5: beat a1~", "it let go of c");
+}
+
+#[test]
+fn a_refused_heartbeat_is_followed_by_the_same_as_news_in_state_of_the_world() {
+    let now = mortal("1");
+    let mut client = SotwClient::living("a", &now);
+    client.stream.beat();
+    assert_eq!(client.says(&now), "3: beat a1~");
+    client.ask("a", "3", refusal("no"));
+    assert_eq!(client.says(&now), "4: a1");
+    client.ask("a", "4", refusal("no"));
+    client.stream.beat();
+    assert_eq!(client.says(&now), "", "once, and not for ever");
+    assert!(!client.stream.is_in_force(&now));
+}
+
+/// Of these what a heartbeat leaves out would be gone.
+#[test]
+fn full_sets_have_no_heartbeats() {
+    let cluster = Resource::new(Kind::CLUSTER, "a", b"1");
+    let cluster = cluster.with_ttl(Duration::from_secs(1));
+    let now = Snapshot::builder().with(cluster).build();
+    let mut client = SotwClient::new("cds");
+    client.ask("", "", None);
+    assert_eq!(client.hears(&now), "1: a");
+    client.ask("", "1", None);
     client.stream.beat();
     assert_eq!(client.hears(&now), "");
 }

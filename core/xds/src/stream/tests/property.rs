@@ -153,6 +153,8 @@ struct Run<C> {
     has: BTreeMap<String, String>,
     /// What it took over last as a whole, by version: it knows heartbeats of that.
     took: BTreeMap<String, String>,
+    /// What it drops when it does not hear of it, where it does not speak delta.
+    mortal: BTreeSet<String>,
     /// Whether anything has expired.
     has_expired: bool,
     in_flight: Option<Response>,
@@ -187,9 +189,21 @@ impl<C: Client> Run<C> {
                     self.took.remove(&name);
                 }
             }
-            Event::Expire(_) => {}
+            Event::Expire(bits) => {
+                let (expired, lives) = std::mem::take(&mut self.mortal)
+                    .into_iter()
+                    .partition::<BTreeSet<_>, _>(|name| wanted(*bits).contains(name));
+                self.mortal = lives;
+                // Envoy lets go of all of the type then.
+                if !expired.is_empty() {
+                    self.has_expired = true;
+                    self.has.clear();
+                    self.took.clear();
+                }
+            }
             Event::Reconnect => {
                 self.took = self.has.clone();
+                self.mortal.clear();
                 self.stream = C::default();
                 self.in_flight = None;
                 self.settled = None;
@@ -228,10 +242,14 @@ impl<C: Client> Run<C> {
         let now = present(&self.contents);
         while let Some(response) = next(&mut self.stream, &now) {
             assert!(self.in_flight.is_none(), "two responses in flight");
+            // What is not wanted any more is to lose its time to live, if it has one.
+            let is_beat = !C::IS_INCREMENTAL && response.sent.is_heartbeat;
+            let is_end = is_beat && !heartbeat::is_mortal(&response);
             let names = response.sent.resources.iter().map(|(name, _)| name);
             let mut seen = BTreeSet::new();
             for name in names.chain(&response.sent.removed) {
-                assert!(covers(&self.wants, name), "{name} was not asked for");
+                let may = covers(&self.wants, name) || is_end;
+                assert!(may, "{name} was not asked for");
                 assert!(seen.insert(name.clone()), "{name} is there twice");
             }
             for (name, version) in &response.sent.resources {
@@ -255,6 +273,9 @@ impl<C: Client> Run<C> {
         let is_bad = |version: &Version| version == bad.version();
         let resources = response.sent.resources.iter();
         let ok = !resources.clone().any(|(_, version)| is_bad(version));
+        for (name, _) in resources.clone() {
+            self.mortal.remove(name);
+        }
         let wants = &self.wants;
         for (name, version) in resources.filter(|(name, _)| covers(wants, name)) {
             if !ok {
@@ -278,6 +299,9 @@ impl<C: Client> Run<C> {
 
     /// Hears a heartbeat: it knows all of it, or something has expired.
     fn hear(&mut self, response: &Response) {
+        if !C::IS_INCREMENTAL {
+            return self.hear_whole(response);
+        }
         let resources = response.sent.resources.iter();
         let mut wanted = resources.filter(|(name, _)| covers(&self.wants, name));
         let knows = |(name, version): &(String, Version)| {
@@ -290,6 +314,26 @@ impl<C: Client> Run<C> {
             self.may_repeat.extend(names);
         }
         let request = C::request(&self.wants, &self.wants, &response.sent.nonce, ok);
+        assert!(self.stream.take(request).unwrap().is_some());
+        self.settled = Some(response.sent.nonce.clone());
+    }
+
+    /// Hears one that carries all of what it is about: that is what it has, unless it has lost it meanwhile.
+    fn hear_whole(&mut self, response: &Response) {
+        let is_mortal = heartbeat::is_mortal(response);
+        for (name, version) in &response.sent.resources {
+            match is_mortal {
+                true => self.mortal.insert(name.clone()),
+                false => self.mortal.remove(name),
+            };
+            if covers(&self.wants, name) {
+                let version = version.to_string();
+                let had = self.has.insert(name.clone(), version.clone());
+                assert!(had.is_none_or(|it| it == version), "{name} is another");
+                self.took.insert(name.clone(), version);
+            }
+        }
+        let request = C::request(&self.wants, &self.wants, &response.sent.nonce, true);
         assert!(self.stream.take(request).unwrap().is_some());
         self.settled = Some(response.sent.nonce.clone());
     }
@@ -309,6 +353,11 @@ impl<C: Client> Run<C> {
             assert_eq!(named, lives);
         }
         self.settle(false);
+        if !self.wants.is_empty() {
+            let never = BTreeSet::new();
+            let named = if C::IS_INCREMENTAL { never } else { named };
+            assert_eq!(self.mortal, named, "all that may expire is renewed");
+        }
     }
 
     /// Lets everything arrive.
