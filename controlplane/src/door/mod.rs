@@ -10,6 +10,7 @@
 mod absence;
 mod accept;
 mod connection;
+mod expiry;
 mod identity;
 mod limits;
 mod peer;

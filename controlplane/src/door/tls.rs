@@ -11,7 +11,7 @@ use rustls::server::danger::ClientCertVerifier;
 use rustls::server::{NoServerSessionStorage, VerifierBuilderError, WebPkiClientVerifier};
 use rustls::{CipherSuite, RootCertStore, ServerConfig, SupportedCipherSuite};
 
-use super::Protocols;
+use super::{Protocols, expiry};
 
 /// Bytes of a file with certificates. The roots of a whole operating system have 250 KB.
 const BYTES_MAX: u64 = 4 << 20;
@@ -92,6 +92,19 @@ pub(super) struct Contents {
     cert: Vec<u8>,
     key: Vec<u8>,
     client_ca: Option<Vec<u8>>,
+}
+
+impl Contents {
+    /// When the first of the certificates ends that are shown, in seconds since 1970, as far as they can be read.
+    pub(super) fn chain_ends(&self) -> Option<i64> {
+        expiry::ends(&self.cert).min()
+    }
+
+    /// When the last of the roots ends that certificates of clients must lead to. The old ones may be there for long after
+    /// they were exchanged.
+    pub(super) fn roots_end(&self) -> Option<i64> {
+        expiry::ends(self.client_ca.as_deref()?).max()
+    }
 }
 
 impl TlsFiles {

@@ -52,6 +52,7 @@ impl TlsWatch {
     ) -> Result<(ServerTls, Self), TlsError> {
         let seen = files.read()?;
         let config = files.server(&seen, protocols)?;
+        metrics.certificates_end(seen.chain_ends(), seen.roots_end());
         let (sender, current) = watch::channel(Arc::new(config));
         let watch = Self {
             files,
@@ -108,6 +109,8 @@ impl TlsWatch {
         match config {
             Ok(config) => {
                 self.metrics.reloaded();
+                let (chain, roots) = (self.seen.chain_ends(), self.seen.roots_end());
+                self.metrics.certificates_end(chain, roots);
                 self.sender.send_replace(Arc::new(config));
                 tracing::info!(cert = %self.files.cert.display(), "certificates were read again");
             }
@@ -130,13 +133,24 @@ impl ServerTls {
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
+    use std::path::{Path, PathBuf};
+
+    use rcgen::{BasicConstraints, CertificateParams, IsCa, KeyPair};
 
     use super::*;
     use crate::metrics::Telemetry;
 
     /// Files of one certificate, and a watch of them.
     fn watched(folder: &Path, telemetry: &Telemetry) -> (ServerTls, TlsWatch) {
+        watched_with(folder, telemetry, None)
+    }
+
+    /// The same, with roots of clients in this file.
+    fn watched_with(
+        folder: &Path,
+        telemetry: &Telemetry,
+        client_ca: Option<PathBuf>,
+    ) -> (ServerTls, TlsWatch) {
         let file = |name: &str| folder.join(name);
         let certified = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
         std::fs::write(file("cert"), certified.cert.pem()).unwrap();
@@ -144,7 +158,7 @@ mod tests {
         let files = TlsFiles {
             cert: file("cert"),
             key: file("key"),
-            client_ca: None,
+            client_ca,
             is_certificate_optional: true,
         };
         let metrics = DoorMetrics::register(&telemetry.meter(), "http");
@@ -176,6 +190,68 @@ mod tests {
         });
         let went_on = went_on.recv_timeout(Duration::from_secs(20));
         assert_eq!(went_on, Ok(()), "the runtime waits for the file");
+    }
+
+    /// An authority whose certificate ends with this year.
+    fn root(year: i32) -> String {
+        let mut params = CertificateParams::new(Vec::new()).unwrap();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.not_after = rcgen::date_time_ymd(year, 12, 31);
+        let key = KeyPair::generate().unwrap();
+        params.self_signed(&key).unwrap().pem()
+    }
+
+    #[test]
+    fn it_is_shown_when_the_first_of_the_chain_and_the_last_root_of_clients_end() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = |name: &str| folder.path().join(name);
+        let write = |name: &str, content: &[String]| {
+            std::fs::write(file(name), content.concat()).unwrap();
+        };
+        let telemetry = Telemetry::begin().unwrap();
+        let ends = |what: &str| {
+            let text = telemetry.render().unwrap();
+            let name = "sloop_controlplane_tls_expires_timestamp_seconds";
+            let name = format!(r#"{name}{{port="http",what="{what}"}} "#);
+            let line = text.lines().find_map(|line| line.strip_prefix(&name));
+            line.map(|it| it.parse::<f64>().unwrap())
+        };
+        // 31 December, midnight.
+        let end_of = |year: i32| match year {
+            2027 => Some(1_830_211_200.0),
+            2028 => Some(1_861_833_600.0),
+            _ => None,
+        };
+        write("roots", &[root(2027), root(2028), root(2026)]);
+        let roots = Some(file("roots"));
+        let (_tls, mut watch) = watched_with(folder.path(), &telemetry, roots);
+        assert!(end_of(2028) < ends("server"), "made to last for long");
+        assert_eq!(ends("clients"), end_of(2028));
+
+        let own = std::fs::read_to_string(file("cert")).unwrap();
+        write("cert", &[own.clone(), root(2027), root(2028)]);
+        write("roots", &[root(2027)]);
+        watch.look();
+        assert_eq!(ends("server"), end_of(2027), "as soon as one does");
+        assert_eq!(ends("clients"), end_of(2027));
+
+        // What is not used says nothing.
+        write("cert", &[root(2028)]);
+        watch.look();
+        assert_eq!(ends("server"), end_of(2027));
+        write("cert", &[own]);
+        watch.look();
+        assert!(end_of(2028) < ends("server"));
+    }
+
+    #[test]
+    fn of_a_port_that_asks_clients_for_no_certificate_only_its_own_is_shown() {
+        let folder = tempfile::tempdir().unwrap();
+        let telemetry = Telemetry::begin().unwrap();
+        let (_tls, _watch) = watched(folder.path(), &telemetry);
+        let text = telemetry.render().unwrap();
+        assert!(text.contains(r#"{port="http",what="server"}"#), "{text}");
+        assert!(!text.contains(r#"what="clients""#), "{text}");
     }
 
     #[test]

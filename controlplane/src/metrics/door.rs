@@ -1,7 +1,7 @@
 //! What the gRPC port counts.
 
 use opentelemetry::KeyValue;
-use opentelemetry::metrics::{Counter, Meter, UpDownCounter};
+use opentelemetry::metrics::{Counter, Gauge, Meter, UpDownCounter};
 use sloop_controllers::Denied;
 
 use super::counter::counter_by;
@@ -15,6 +15,7 @@ pub struct DoorMetrics {
     port: &'static str,
     limits: Counter<u64>,
     reloads: Counter<u64>,
+    expires: Gauge<i64>,
     token_reloads: Counter<u64>,
     denied: Counter<u64>,
     panics: Counter<u64>,
@@ -43,6 +44,11 @@ impl DoorMetrics {
                 "result",
                 ["taken", "refused"],
             ),
+            expires: meter
+                .i64_gauge("tls_expires_timestamp")
+                .with_unit("s")
+                .with_description("When the first of the certificates that a port shows ends, and the last of the roots of its clients, since 1970.")
+                .build(),
             token_reloads: counter_by(
                 meter,
                 (
@@ -117,6 +123,18 @@ impl DoorMetrics {
     /// Certificates changed and are used.
     pub fn reloaded(&self) {
         self.reloads.add(1, &[KeyValue::new("result", "taken")]);
+    }
+
+    /// The first of the certificates that the port shows ends then, and the last of the roots of its clients, in seconds
+    /// since 1970. What is not known stays as it was.
+    pub fn certificates_end(&self, chain: Option<i64>, roots: Option<i64>) {
+        for (what, end) in [("server", chain), ("clients", roots)] {
+            let port = KeyValue::new("port", self.port);
+            if let Some(end) = end {
+                self.expires
+                    .record(end, &[port, KeyValue::new("what", what)]);
+            }
+        }
     }
 
     /// Tokens changed and are used.
