@@ -291,7 +291,8 @@ mod tests {
                         let part = |number| Sum::new(more + number, number, 1);
                         let last = number + ahead;
                         let reached = ring.spread((number, last), part);
-                        for number in number..=last {
+                        // The ring is at the last of them first, and keeps nothing that is too old then.
+                        for number in (number..=last).rev() {
                             model.change(number, Sum::default(), part(number));
                         }
                         let oldest = (model.head + 1).saturating_sub(CELLS);
