@@ -1,5 +1,7 @@
 //! Deny rules, shedding, and what operators want of breakers.
 
+use std::collections::VecDeque;
+
 use serde_json::{Value, json};
 use sloop_integration::wasm_host::{Request, Response, Stream, Vm};
 use sloop_model::Outcome;
@@ -232,6 +234,64 @@ fn who_is_shed_is_told_to_come_back() {
     assert_eq!((reply.status, reply.details.as_str()), (503, "sloop_shed"));
     assert_eq!(one.received("retry-after").unwrap(), "1");
     assert_eq!(one.received("x-sloop-verdict").unwrap(), "shed");
+}
+
+#[test]
+fn the_lowest_class_is_shed_first() {
+    let mut vm = started(&shedding(&json!({})));
+    let (mut high, mut low) = (0, 0);
+    for _ in 0..4 {
+        for turn in 0..50_u128 {
+            let trace =
+                u128::from(vm.wall_ms()).wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835);
+            let parent = format!("00-{:032x}-b7ad6b7169203331-01", trace ^ turn);
+            for (class, shed) in [("sloop=1.c3", &mut high), ("sloop=1.c0", &mut low)] {
+                let request = Request::get("/pay")
+                    .header("traceparent", &parent)
+                    .header("tracestate", class);
+                let ended = ask(&mut vm, request, Response::status(200));
+                *shed += u32::from(ended.times_sent() == 0);
+            }
+            vm.advance(millis(20));
+        }
+    }
+    assert_eq!(high, 0);
+    // Half of all are, and half of all are of this class; it begins with none.
+    assert!((100..=200).contains(&low), "{low} of 200");
+}
+
+#[test]
+fn too_many_under_way_are_a_reason_to_shed() {
+    let limits = json!({"share_max": 9_000, "floor": 10, "in_flight_max": 10});
+    let shed_when = |under_way: usize| {
+        let mut vm = started(&shedding(&json!({"limits": limits})));
+        let (mut exchanges, mut shed) = (VecDeque::new(), 0);
+        for turn in 0..500_u128 {
+            let parent = format!(
+                "00-{:032x}-b7ad6b7169203331-01",
+                turn.wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835) | 1
+            );
+            let request = Request::get("/pay").header("traceparent", &parent);
+            let exchange = vm.begin(INBOUND, request);
+            if vm.stream(exchange).reply().is_some() {
+                shed += 1;
+                vm.end(exchange);
+            } else {
+                exchanges.push_back(exchange);
+            }
+            if under_way < exchanges.len()
+                && let Some(first) = exchanges.pop_front()
+            {
+                vm.respond(first, Response::status(200));
+                vm.end(first);
+            }
+            vm.advance(millis(10));
+        }
+        shed
+    };
+    assert_eq!(shed_when(8), 0);
+    let shed = shed_when(40);
+    assert!(0 < shed, "{shed}");
 }
 
 #[test]

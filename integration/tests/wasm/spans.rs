@@ -1,5 +1,7 @@
 //! Spans: which go out, with which ids, and what becomes of them.
 
+use std::collections::BTreeMap;
+
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::trace::v1::{Span, span::SpanKind};
 use prost::Message;
@@ -116,6 +118,34 @@ fn about_the_share_that_is_sampled_goes_out() {
     let spans = spans_in(&call_to(&vm, "otel").unwrap()).len();
     // As with faults: five standard deviations.
     assert!((57..=143).contains(&spans), "{spans} of 400");
+}
+
+/// What goes on says by what threshold a trace was sampled, and its span says the same.
+#[test]
+fn the_threshold_of_a_sampled_trace_goes_on_and_is_in_its_span() {
+    let mut vm = started(&exporting(
+        &json!({"sampling": 2_500, "sampled_flag": "decided", "queue_max": 1_024, "batch_max": 1_024, "interval_ms": 60_000}),
+        &json!({}),
+    ));
+    let mut sampled = BTreeMap::new();
+    for _ in 0..100 {
+        let sent = paid(&mut vm, 200);
+        let parent = sent.sent("traceparent").unwrap();
+        let state = sent.sent("tracestate").unwrap_or_default();
+        let has_threshold = state.split(',').any(|one| one.starts_with("ot=th:c"));
+        assert_eq!(parent.ends_with("-03"), has_threshold, "{parent} {state}");
+        if has_threshold {
+            sampled.insert(parent[3..35].to_owned(), state);
+        }
+    }
+    vm.advance(millis(60_000));
+    let spans = spans_in(&call_to(&vm, "otel").unwrap());
+    let exported: BTreeMap<_, _> = spans
+        .iter()
+        .map(|span| (hex(&span.trace_id), span.trace_state.clone()))
+        .collect();
+    assert_eq!(exported, sampled);
+    assert!((5..=45).contains(&sampled.len()), "{}", sampled.len());
 }
 
 #[test]
