@@ -542,7 +542,7 @@ async fn who_reads_nothing_gets_only_the_latest_when_it_does() {
 }
 
 /// Which version of a resource it is.
-fn number(resource: &sloop_xds_protos::envoy::envoy::service::discovery::v3::Resource) -> usize {
+fn number(resource: &discovery::v3::Resource) -> usize {
     let content = &resource.resource.as_ref().unwrap().value;
     std::str::from_utf8(content).unwrap().parse().unwrap()
 }
