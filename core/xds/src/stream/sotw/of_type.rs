@@ -39,6 +39,8 @@ pub(super) struct TypeState {
     pub(super) beats: bool,
     /// What it drops when it does not hear of it, as it heard of it last.
     mortal: BTreeMap<String, Resource>,
+    /// What was in a heartbeat that it refused: it waits for the next that is due, so that it is not refused again at once.
+    put_off: BTreeMap<String, Version>,
 }
 
 /// Whether the client took a resource as it is: it keeps that, whatever it says of what comes with it.
@@ -55,9 +57,7 @@ impl TypeState {
     /// Hears what the client says of `sent`.
     pub(super) fn settle(&mut self, sent: &Sent, is_refused: bool) {
         if sent.is_heartbeat {
-            // What it has by these names then nobody knows, so they go once more, as news.
-            let names = sent.names().filter(|_| is_refused);
-            return names.for_each(|name| self.lose(name));
+            return self.settle_heartbeat(sent, is_refused);
         }
         if !is_refused {
             self.took = Some(sent.version.clone());
@@ -75,6 +75,18 @@ impl TypeState {
         let mut new = new.map(|(resource, _)| resource.clone()).peekable();
         self.refuses_all = new.peek().is_none();
         self.refused.add(new);
+    }
+
+    /// What the client has by the names of a heartbeat that it refused nobody knows, so they go once more, as news.
+    fn settle_heartbeat(&mut self, sent: &Sent, is_refused: bool) {
+        for (name, version) in &sent.resources {
+            if is_refused {
+                self.lose(name);
+                self.put_off.insert(name.clone(), version.clone());
+            } else {
+                self.put_off.remove(name);
+            }
+        }
     }
 
     /// What was refused and is not there any more is over. What the client has by its name then nobody knows, so it is sent
@@ -97,6 +109,7 @@ impl TypeState {
         self.sent.retain(|name, _| wanted.covers(name));
         self.kept.retain(|name, _| wanted.covers(name));
         self.due.retain(|name| wanted.covers(name));
+        self.put_off.retain(|name, _| wanted.covers(name));
         self.refused.retain(|name| wanted.covers(name));
         self.has_set &= !wanted.is_empty();
         self.refuses_all &= !wanted.is_empty();
@@ -158,7 +171,7 @@ impl TypeState {
         if is_mortal {
             let all = std::mem::take(&mut self.beats);
             let renewed = self.renewed(kind, of_type);
-            let renewed = renewed.filter(|it| all || !self.is_mortal(it));
+            let renewed = renewed.filter(|it| all || self.goes_at_once(it));
             with = renewed.cloned().collect();
         }
         let version = self.took.as_ref().filter(|_| !with.is_empty())?;
@@ -184,7 +197,7 @@ impl TypeState {
         }
         self.beats
             || self.outlived(kind, of_type).next().is_some()
-            || self.renewed(kind, of_type).any(|it| !self.is_mortal(it))
+            || self.renewed(kind, of_type).any(|it| self.goes_at_once(it))
     }
 
     /// What the client has for certain and is to drop when it does not hear of it. Nothing beside what has no time to live;
@@ -217,6 +230,12 @@ impl TypeState {
     /// Whether the client drops it, as it is, when it does not hear of it.
     fn is_mortal(&self, resource: &Resource) -> bool {
         self.mortal.get(resource.name()) == Some(resource)
+    }
+
+    /// Whether it goes before it is time for a heartbeat: the client has it for ever, and did not refuse to have it otherwise.
+    fn goes_at_once(&self, resource: &Resource) -> bool {
+        let is_put_off = self.put_off.get(resource.name()) == Some(resource.version());
+        !(self.is_mortal(resource) || is_put_off)
     }
 
     /// What is to be sent, if anything. `may_remove` says whether what is gone may be left out.

@@ -483,6 +483,34 @@ fn a_refused_heartbeat_is_followed_by_the_same_as_news_in_state_of_the_world() {
     assert!(!client.stream.is_in_force(&now));
 }
 
+/// Otherwise who refuses heartbeats and takes news is sent both as fast as it answers.
+#[test]
+fn a_refused_heartbeat_is_tried_again_when_the_next_is_due_in_state_of_the_world() {
+    let now = mortals("1", "1");
+    let mut client = SotwClient::living("a b", &now);
+    client.stream.beat();
+    assert_eq!(client.says(&now), "3: beat a1~ b1~");
+    client.ask("a b", "3", refusal("no"));
+    assert_eq!(client.says(&now), "4: a1 b1");
+    client.ask("a b", "4", None);
+    assert_eq!(client.says(&now), "", "not at once");
+    let now = mortals("1", "2");
+    assert_eq!(client.says(&now), "5: b2");
+    client.ask("a b", "5", None);
+    assert_eq!(client.says(&now), "6: beat b2~", "another version is");
+    client.ask("a b", "6", None);
+    assert_eq!(client.says(&now), "");
+    client.stream.beat();
+    assert_eq!(client.says(&now), "7: beat a1~ b2~");
+    client.ask("a b", "7", refusal("no"));
+    assert_eq!(client.says(&now), "8: a1 b2");
+    client.ask("a b", "8", None);
+    client.stream.beat();
+    assert_eq!(client.says(&now), "9: beat a1~ b2~");
+    client.ask("a b", "9", None);
+    assert_eq!(client.says(&now), "");
+}
+
 /// Of these what a heartbeat leaves out would be gone.
 #[test]
 fn full_sets_have_no_heartbeats() {
