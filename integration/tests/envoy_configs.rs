@@ -21,6 +21,7 @@ use sloop_integration::envoy::{Caller, Envoy, Upstream};
 use sloop_integration::eventually::eventually;
 use sloop_integration::{envoy, ports};
 use sloop_model::{BreakerMode, FilterConfig, ServiceName, Side};
+use support::collector::Collector;
 use support::control::{Control, expiry};
 use support::istio::{APP, IstioSidecar, SERVICE};
 use support::{Plane, SOON, config, module};
@@ -496,6 +497,58 @@ async fn the_policy_in_istios_trafficextension_works() {
 #[tokio::test]
 async fn the_policy_in_istios_wasmplugin_works() {
     breaks_as_the_manifest_says("istio/wasmplugin.yaml", &["spec"]).await;
+}
+
+/// The block of YAML in the filter's README that begins so, at the place of what it is to be in.
+fn in_readme(begin: &str, indent: &str) -> String {
+    let readme = include_str!("../../filter/README.md");
+    let blocks = readme.split("```yaml\n").skip(1);
+    let mut blocks = blocks.filter_map(|rest| Some(rest.split_once("```")?.0));
+    let block = blocks.find(|it| it.starts_with(begin));
+    let block = block.unwrap_or_else(|| panic!("no block begins with {begin}"));
+    block
+        .lines()
+        .map(|line| format!("{indent}{line}\n"))
+        .collect()
+}
+
+#[tokio::test]
+async fn what_the_filters_readme_says_to_load_traces_and_sends_spans() {
+    let (app, collector) = (Upstream::start().await.unwrap(), Collector::start().await);
+    let listen = ports::free_address().unwrap();
+    let example = file("static.yaml");
+    let (head, rest) = example
+        .split_once("          - name: sloop-inbound\n")
+        .unwrap();
+    let (_, router) = rest.split_at(
+        rest.find("          - name: envoy.filters.http.router")
+            .unwrap(),
+    );
+    let filter = in_readme("- name: sloop-inbound\n", "          ");
+    let cluster = in_readme("- name: otel_collector\n", "  ");
+    let whole = format!("{head}{filter}{router}{cluster}");
+    let places = at(&[
+        (10_000, listen),
+        (8_080, app.address()),
+        (4_317, collector.address),
+    ]);
+    let mut places: Vec<(&str, String)> = places
+        .iter()
+        .map(|(from, to)| (from.as_str(), to.clone()))
+        .collect();
+    places.push(("otel-collector", "127.0.0.1".to_owned()));
+    let spans = r#""side": "server", "spans": {"cluster": "otel_collector"}}"#;
+    places.push((r#""side": "server"}"#, spans.to_owned()));
+    let _envoy = Envoy::start(&placed(&whole, &places)).await.unwrap();
+
+    assert_eq!(Caller::of(listen).get("/pay").await.unwrap().status(), 200);
+    assert!(app.take()[0].headers.contains_key("traceparent"));
+    let spans = eventually(SOON, "a span", async || {
+        let spans = collector.spans();
+        (!spans.is_empty()).then_some(spans)
+    });
+    assert_eq!(spans.await.unwrap().len(), 1);
+    assert_eq!(collector.resource("service.name").unwrap(), "payments");
 }
 
 #[test]
