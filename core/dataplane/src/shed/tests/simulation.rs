@@ -10,6 +10,8 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
+use proptest::prelude::*;
+
 use super::super::*;
 use crate::random::Random;
 use sloop_model::{ClassShares, Judge, Outcome, ShedLimits};
@@ -23,6 +25,8 @@ struct Scenario {
     name: &'static str,
     /// Requests per second, by the second.
     offered: fn(f64) -> f64,
+    /// That many times as many.
+    times: f64,
     workers: usize,
     /// Mean of an exponential distribution.
     service_us: f64,
@@ -43,6 +47,7 @@ struct Scenario {
 const CALM: Scenario = Scenario {
     name: "under capacity",
     offered: |_| 700.0,
+    times: 1.0,
     workers: 10,
     service_us: 10_000.0,
     room: usize::MAX,
@@ -93,7 +98,7 @@ impl Run {
         let mut pending: Vec<Option<Pending>> = Vec::new();
         let mut now = 0;
         loop {
-            let rate = (scenario.offered)(now as f64 / 1e6);
+            let rate = scenario.times * (scenario.offered)(now as f64 / 1e6);
             now += exponential(&mut random, 1e6 / rate).max(1);
             while let Some(Reverse((at, which))) = ends.peek().copied().filter(|end| end.0.0 <= now)
             {
@@ -315,6 +320,34 @@ fn the_level_stays_within_a_band() {
             (5_000..7_000).contains(high),
             "seed {seed}: {low} to {high}"
         );
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    /// Whatever the service can, however much more is asked of it, and whenever anything comes.
+    #[test]
+    fn five_seconds_after_any_overload_the_share_that_is_shed_is_that_which_is_too_much(
+        workers in 5..=40_usize,
+        times in 1.5..4.0_f64,
+        seed: u64,
+    ) {
+        let able = 100.0 * workers as f64;
+        let scenario = Scenario {
+            offered: |_| 100.0,
+            times: times * workers as f64,
+            workers,
+            ..CALM
+        };
+        let run = with(&scenario, 25, seed);
+        let levels = run.between(5.0, 25.0).iter().map(|bin| f64::from(bin.level));
+        let level = levels.sum::<f64>() / 200.0 / 10_000.0;
+        let too_much = 1.0 - 1.0 / times;
+        prop_assert!((level - too_much).abs() < 0.03, "{level} is shed, {too_much} is too much");
+        // Few workers are idle by chance now and then: of 300 runs the worst served four fifths of what it can.
+        let good = run.good_per_second(5.0, 25.0);
+        prop_assert!(0.6 * able < good, "{good} good per second of {able}");
     }
 }
 
