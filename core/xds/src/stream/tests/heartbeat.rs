@@ -436,8 +436,8 @@ fn what_is_not_renewed_any_more_stays_in_state_of_the_world() {
         .delete(Kind::EXTENSION, "b");
     for (wanted, later, ends) in [
         ("a", now.clone(), "b1"),
-        ("a b", mortal("1"), "b1"),
-        ("a b", gone.build(), "b1"),
+        ("a b", mortal("1"), "a1 b1"),
+        ("a b", gone.build(), "a1 b1"),
         ("a b", none.build(), "a1 b1"),
         ("a b", Snapshot::default(), "a1 b1"),
     ] {
@@ -452,12 +452,35 @@ fn what_is_not_renewed_any_more_stays_in_state_of_the_world() {
     }
 }
 
+/// It is not taken away, and Envoy would let go of it with the rest.
+#[test]
+fn nothing_has_a_time_to_live_beside_what_is_gone_and_still_asked_for_in_state_of_the_world() {
+    let (all, now) = (mortals("1", "1"), mortal("1"));
+    let mut client = SotwClient::living("a b", &all);
+    assert_eq!(client.says(&now), "3: beat a1 b1");
+    client.ask("a b", "3", None);
+    client.stream.beat();
+    assert_eq!(client.says(&now), "", "for ever");
+    assert_eq!(client.says(&all), "4: beat a1~ b1~", "it is there again");
+    client.ask("a b", "4", None);
+    // On a new stream it is not known whether the client has it from before.
+    let mut client = SotwClient::new("ecds");
+    client.come_back("a b", &now);
+    assert_eq!(client.says(&now), "1: a1");
+    client.ask("a b", "1", None);
+    client.stream.beat();
+    assert_eq!(client.says(&now), "");
+    client.ask("a", "1", None);
+    assert_eq!(client.says(&now), "2: beat a1~", "it has let go of b");
+}
+
 #[test]
 fn nothing_has_a_time_to_live_beside_what_has_none_in_state_of_the_world() {
     let beside = Snapshot::builder().with(lives("a", "1"));
     let beside = beside.with(Resource::new(Kind::EXTENSION, "c", b"1"));
     let (now, beside) = (mortal("1"), beside.build());
-    let mut client = SotwClient::living("a c", &now);
+    let mut client = SotwClient::living("a", &now);
+    client.ask("a c", "2", None);
     assert_eq!(client.says(&beside), "3: c1");
     client.ask("a c", "3", None);
     assert_eq!(client.says(&beside), "4: beat a1", "for ever");
