@@ -49,7 +49,7 @@ impl Healths {
     /// Takes in a report that came at `now` and was not counted before, as the one that came from the same VM at `last` was.
     pub(super) fn take(&mut self, report: &Report, last: Option<WallTime>, now: WallTime) {
         let Some(node) = self.named(&report.group, &report.node, now) else {
-            return;
+            return self.crowd();
         };
         node.reported = now;
         let mut health = counted(report);
@@ -71,14 +71,15 @@ impl Healths {
 
     /// Takes in what the Envoy of `node` of `group` said at `now` that it counted.
     pub(super) fn take_load(&mut self, (group, node): (&str, &str), load: Load, now: WallTime) {
-        if let Some(node) = self.named(group, node, now) {
-            node.reported = now;
-            let counts = Counts {
-                envoy: load.health,
-                ..Counts::default()
-            };
-            node.tally.take(counts, load.from);
-        }
+        let Some(node) = self.named(group, node, now) else {
+            return self.crowd();
+        };
+        node.reported = now;
+        let counts = Counts {
+            envoy: load.health,
+            ..Counts::default()
+        };
+        node.tally.take(counts, load.from);
     }
 
     /// What is counted later of `node` of `group` belongs to `phase`, as of `now`.
@@ -99,7 +100,6 @@ impl Healths {
         if !known.is_some_and(|nodes| nodes.contains_key(node)) {
             let own = known.map_or(0, BTreeMap::len);
             if NODES_MAX <= self.count || NODES_OF_GROUP_MAX <= own {
-                self.crowded = self.crowded.saturating_add(1);
                 return None;
             }
             self.count += 1;
@@ -115,7 +115,11 @@ impl Healths {
         self.groups.get_mut(group)?.get_mut(node)
     }
 
-    /// How often there was no room for a node.
+    fn crowd(&mut self) {
+        self.crowded = self.crowded.saturating_add(1);
+    }
+
+    /// How often something was counted of a node for which there was no room.
     pub(super) const fn crowded(&self) -> u64 {
         self.crowded
     }
@@ -318,6 +322,13 @@ mod tests {
         assert_eq!(take("loud", NODES_OF_GROUP_MAX), 0);
         assert_eq!(take("quiet", 0), 1);
         assert_eq!(healths.crowded(), 1);
+        let tried = Phase {
+            stage: Some(WallTime::from_millis(1)),
+            ..Phase::default()
+        };
+        let now = WallTime::from_millis(2);
+        healths.follow(("loud", "unknown"), tried, now);
+        assert_eq!(healths.crowded(), 1, "it has not counted anything");
     }
 
     /// Requests that belong to the stage since second 100, after reports that came as (last, seconds it is about, now).
