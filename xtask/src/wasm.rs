@@ -17,7 +17,7 @@ const PROFILE: &str = "wasm";
 
 /// The most that a module may have: each sidecar compiles it when it starts. Close above what it has, so that a change
 /// that goes beyond says why. Compilers differ, so it keeps nobody from the tests and the demo.
-const BYTES_MAX: u64 = 325_800;
+const BYTES_MAX: u64 = 326_000;
 
 /// Which of the modules.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

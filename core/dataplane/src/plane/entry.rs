@@ -152,9 +152,10 @@ impl Entry {
         });
         self.counts.adopt(&self.policy.objectives);
         let breaker = config.and_then(|config| config.breaker.as_ref());
+        // An order is left aside for the shedding that goes on, not for that which ends.
+        self.adopt_shed(config.and_then(|config| config.shed.as_ref()), now, &clock);
         let relief = self.relief(Duration::ZERO);
         self.guard.adopt(breaker, relief, (now, clock.wall(now)));
-        self.adopt_shed(config.and_then(|config| config.shed.as_ref()), now, &clock);
         self.adopt_retries(config.and_then(|config| config.retries.as_ref()), now);
     }
 

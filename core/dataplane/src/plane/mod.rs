@@ -297,7 +297,7 @@ impl Plane {
             (self.has_traffic && self.report_settings().is_some()).then(|| self.outbox.wake_at());
         let wake = sooner(report, self.sharing.due());
         let wake = sooner(wake, self.held.next_due());
-        let wake = sooner(wake, self.stats_due());
+        let wake = sooner(wake, self.stats_wake());
         let wake = sooner(wake, self.look_due());
         sooner(wake, self.spans_due())
     }

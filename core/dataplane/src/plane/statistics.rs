@@ -42,6 +42,12 @@ impl Plane {
         (self.has_traffic && self.shows_stats()).then_some(self.statistics.due)
     }
 
+    /// When the shell must come for that: at once, where a configuration that wants none came in between.
+    pub(super) fn stats_wake(&self) -> Option<Time> {
+        let is_left = self.statistics.book.has_deltas();
+        is_left.then(Time::default).or_else(|| self.stats_due())
+    }
+
     /// What is to be added to Envoy's statistics at `now`, if it is time. Also after a configuration
     /// that wants none: what was counted before is still shown, once.
     pub fn stat_deltas(&mut self, now: Time) -> Vec<StatDelta> {

@@ -176,6 +176,9 @@ impl Shedder {
         self.law.hold_within(&rule);
         self.apply();
         self.wake_at = self.next_wake();
+        if expires_at.is_some_and(|at| at <= now) {
+            self.expire();
+        }
     }
 
     /// Decides about a request that arrives at `now`. `draw` is uniform over `0..10_000`: that of [`draw`].

@@ -72,6 +72,11 @@ impl StatsBook {
         self.deltas.push(StatDelta { metric, name, by });
     }
 
+    /// Whether there is something to be added.
+    pub(crate) const fn has_deltas(&self) -> bool {
+        !self.deltas.is_empty()
+    }
+
     /// Takes what is to be added now.
     pub fn take_deltas(&mut self) -> Vec<StatDelta> {
         core::mem::take(&mut self.deltas)

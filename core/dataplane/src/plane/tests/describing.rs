@@ -252,6 +252,18 @@ mod statistics {
     }
 
     #[test]
+    fn what_was_counted_before_they_were_switched_off_is_shown_although_nothing_else_is_due() {
+        let off = r#"{"version": 1, "service": "shop", "side": "server"}"#;
+        let on = off.replace("\"side\"", &format!("{STATS}, \"side\""));
+        let mut bench = Bench::new(&on);
+        bench.request("a", 200, 1_000);
+        bench.configure(off, 2_000);
+        assert!(bench.plane.wake_at().is_some_and(|due| due <= at(2_000)));
+        assert_ne!(bench.plane.stat_deltas(at(2_100)), []);
+        assert_eq!(bench.plane.wake_at(), None);
+    }
+
+    #[test]
     fn what_was_counted_while_they_were_off_is_not_shown_when_they_are_on() {
         let on = config(&scope(
             "a",

@@ -116,3 +116,66 @@ fn an_order_is_weighed_by_upgraded_connections_beside_shedding_too() {
     bench.configure(&ordered, 29_990);
     assert_eq!(bench.request("a", 200, 29_991), Verdict::Pass);
 }
+
+/// A breaker that goes by orders alone, and shedding, which `more` is about.
+fn ordered(more: &str, trip: &str) -> String {
+    let breaker = format!(
+        r#""breaker": {{{trip}"limits": {{"window_ms": 1000, "calls_min": 1000000, "failed_max": 9000, "open_ms": 60000, "open_max_ms": 60000, "probes": 5}}}}"#
+    );
+    config(&scope("a", &format!("{breaker}{more}")))
+}
+
+/// What twice as much is asked of as it can serve, one request after the other, is at work against that by shedding.
+fn at_work(until: u64) -> Bench {
+    let mut bench = Bench::new(&ordered(&sheds(until), ""));
+    let mut under_way = std::collections::VecDeque::new();
+    let mut free = 0;
+    for now in (0..10_000).step_by(5) {
+        while let Some((ended, exchange)) = under_way.pop_front_if(|(ended, _)| *ended <= now) {
+            bench.end(exchange, 200, ended);
+        }
+        let trace = u128::from(bench.plane.random.word_not_zero()) << 64 | 7;
+        let parent = format!("00-{trace:032x}-b7ad6b7169203331-01");
+        let headers = [("traceparent", parent.as_bytes())];
+        let begun = bench.begin_with(Side::Server, "a", &headers, now);
+        if begun.verdict == Verdict::Pass {
+            free = now.max(free) + 10;
+            under_way.push_back((free, begun.exchange));
+        } else {
+            bench.end(begun.exchange, 503, now);
+        }
+    }
+    for (ended, exchange) in under_way {
+        bench.end(exchange, 200, ended.min(10_000));
+    }
+    bench
+}
+
+fn sheds(until: u64) -> String {
+    format!(
+        r#", "shed": {{"expires_at_ms": {}, "limits": {{"share_max": 9000, "slow_us": 100000, "slow_max": 500, "failed_max": 1000}}}}"#,
+        WALL + until
+    )
+}
+
+#[test]
+fn an_order_is_left_aside_for_the_shedding_that_goes_on_and_not_for_that_which_ends() {
+    let trip = format!(r#""trip": {{"id": 1, "until_ms": {}}}, "#, WALL + 60_000);
+    let shadow = sheds(60_000).replace("\"shed\": {", "\"shed\": {\"mode\": \"shadow\", ");
+    for (more, until, is_obeyed) in [
+        (sheds(60_000), 60_000, false),
+        (String::new(), 60_000, true),
+        (shadow, 60_000, true),
+        // Over a moment ago, and nobody came since.
+        (sheds(10_010), 10_010, true),
+    ] {
+        let mut bench = at_work(until);
+        bench.configure(&ordered(&more, &trip), 10_020);
+        let refused = (0..20).filter(|number| {
+            let verdict = bench.request("a", 200, 10_021 + number);
+            matches!(verdict, Verdict::Refuse { .. })
+        });
+        let refused = refused.count();
+        assert_eq!(0 < refused, is_obeyed, "{refused} refused with {more:?}");
+    }
+}
