@@ -29,7 +29,7 @@ use std::time::{Duration, Instant};
 
 use opentelemetry::metrics::Meter;
 use sloop_xds::rollout::RolloutPace;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::{mpsc, watch as latest};
 use tokio::task::JoinError;
 
@@ -50,6 +50,9 @@ use crate::store::{Redb, Store, StoreError};
 use actor::{Actor, Inputs, Meters};
 use parts::Parts;
 use watch::Watched;
+
+/// Connections that wait to be accepted, as far as the kernel allows.
+const QUEUE_MAX: u32 = 65_535;
 
 /// Looks at the engine that may wait.
 const VIEWS_MAX: usize = 64;
@@ -231,8 +234,8 @@ async fn begin(
     let hub = Hub::new(limits.ads, crate::clock::wall);
     let deliverer = Deliverer::of_machine()?;
 
-    let http = listen(settings.admin).await?;
-    let grpc = listen(settings.listen).await?;
+    let http = listen(settings.admin)?;
+    let grpc = listen(settings.listen)?;
     let http_at = address(&http);
     let door = grpc::keep(grpc, settings, &telemetry.meter())?;
     hub.count(door.metrics.clone());
@@ -361,10 +364,22 @@ fn begin_record(settings: RecordSettings) -> Result<Recorder, ServeError> {
     })
 }
 
-async fn listen(address: SocketAddr) -> Result<TcpListener, ServeError> {
-    TcpListener::bind(address)
-        .await
-        .map_err(|source| ServeError::Listen { address, source })
+fn listen(address: SocketAddr) -> Result<TcpListener, ServeError> {
+    bind(address).map_err(|source| ServeError::Listen { address, source })
+}
+
+/// A fleet that comes back at one moment waits in the queue of what is to be accepted. Who finds it full hears nothing, and tries
+/// again after 1, 3, 7, 15, 31 s; so it is as long as the kernel lets it be (`net.core.somaxconn`).
+fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
+    let socket = match address {
+        SocketAddr::V4(_) => TcpSocket::new_v4(),
+        SocketAddr::V6(_) => TcpSocket::new_v6(),
+    }?;
+    // As `TcpListener::bind` does: who starts again does not wait for connections of before to end.
+    #[cfg(unix)]
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(QUEUE_MAX)
 }
 
 fn address(listener: &TcpListener) -> String {
