@@ -10,6 +10,11 @@ use sloop_controlplane::ads::{AdsLimits, Hub};
 use sloop_controlplane::clock;
 use sloop_controlplane::metrics::Telemetry;
 use tokio::net::TcpListener;
+#[cfg(target_os = "linux")]
+use {
+    rustix::process::{Resource, Rlimit, getrlimit, setrlimit},
+    tokio::{net::TcpStream, task::JoinSet},
+};
 
 async fn targets(sloop: &Sloop) -> Vec<(String, f64)> {
     let slos = sloop.items("/v1/slos").await;
@@ -143,4 +148,34 @@ async fn a_store_that_cannot_be_opened_is_said_with_its_name() {
     let said = said.lines().last().unwrap();
     assert!(said.contains("/store cannot be opened"), "{said}");
     drop(first);
+}
+
+/// As many as a listener has room for where nothing is said of it, and half of that again.
+#[cfg(target_os = "linux")]
+const AT_ONCE: usize = 1_536;
+
+/// A fleet that comes back while the program has no time for it: who finds no room would hear nothing at all.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn who_comes_at_one_moment_waits_to_be_accepted() {
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit {
+        current: limit.maximum,
+        ..limit
+    };
+    setrlimit(Resource::Nofile, raised).unwrap();
+    let room = fs::read_to_string("/proc/sys/net/core/somaxconn").unwrap();
+    let home = Home::new();
+    let sloop = home.start();
+    sloop.signal("STOP");
+    let mut coming = JoinSet::new();
+    for _ in 0..AT_ONCE.min(room.trim().parse().unwrap()) {
+        coming.spawn(TcpStream::connect(sloop.grpc));
+    }
+    let came = tokio::time::timeout(Duration::from_secs(10), coming.join_all()).await;
+    sloop.signal("CONT");
+    let came = came.expect("the kernel takes all of them");
+    assert!(came.iter().all(Result::is_ok));
+    drop(came);
+    assert_eq!(sloop.get("/readyz").await.0, 200);
 }

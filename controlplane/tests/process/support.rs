@@ -181,12 +181,16 @@ impl Sloop {
         self.child.wait().unwrap();
     }
 
+    /// What `kill` does with this signal.
+    pub(crate) fn signal(&self, signal: &str) {
+        let mut kill = Command::new("kill");
+        let sent = kill.args(["-s", signal, &self.child.id().to_string()]);
+        assert!(sent.status().unwrap().success());
+    }
+
     /// Asks it to end, as service managers do, and waits until it has.
     pub(crate) async fn terminate(mut self) -> ExitStatus {
-        let asked = Command::new("kill")
-            .arg(self.child.id().to_string())
-            .status();
-        assert!(asked.unwrap().success());
+        self.signal("TERM");
         eventually("it ends", async || self.child.try_wait().unwrap()).await
     }
 
