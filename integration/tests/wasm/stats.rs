@@ -47,6 +47,20 @@ fn every_count_is_shown_once_with_and_without_reports() {
     }
 }
 
+/// Nothing else brings a tick then: no report, and no statistics.
+#[test]
+fn what_was_counted_before_they_were_switched_off_is_shown_soon() {
+    let mut vm = shown(&Value::Null);
+    paid(&mut vm, 200);
+    let mut off = pay(&json!({}));
+    off.as_object_mut().unwrap().remove("report");
+    push(&mut vm, &off);
+    vm.advance(millis(1_000));
+    let success = "sloop_outcome=.=success;.;";
+    assert_eq!(stat(&vm, success, "sloop_requests"), Some(1));
+    assert_eq!(vm.tick_period(INBOUND), millis(0), "nothing is left to do");
+}
+
 #[test]
 fn nothing_is_shown_unasked() {
     let mut vm = started(&pay(&json!({})));
