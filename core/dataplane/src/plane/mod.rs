@@ -182,6 +182,7 @@ impl Plane {
         if self.has_traffic {
             // It may be the last that wants statistics.
             self.show();
+            self.statistics.leave(now);
             self.pass_over(config);
         }
         let configured = config.dimensions.as_ref();

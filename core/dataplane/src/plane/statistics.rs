@@ -17,6 +17,8 @@ pub(super) struct Statistics {
     book: StatsBook,
     trouble: [Metric; Trouble::KINDS],
     due: Time,
+    /// When the last configuration came: what it left to be shown is due since.
+    left: Time,
 }
 
 impl Default for Statistics {
@@ -25,11 +27,17 @@ impl Default for Statistics {
             book: StatsBook::default(),
             trouble: [Metric::NONE; Trouble::KINDS],
             due: Time::default(),
+            left: Time::default(),
         }
     }
 }
 
 impl Statistics {
+    /// A configuration came at `now`, after which statistics may be off.
+    pub(super) const fn leave(&mut self, now: Time) {
+        self.left = now;
+    }
+
     /// The first request came at `now`.
     pub(super) fn start(&mut self, now: Time) {
         self.due = now.after(INTERVAL);
@@ -45,7 +53,8 @@ impl Plane {
     /// When the shell must come for that: at once, where a configuration that wants none came in between.
     pub(super) fn stats_wake(&self) -> Option<Time> {
         let is_left = self.statistics.book.has_deltas();
-        is_left.then(Time::default).or_else(|| self.stats_due())
+        self.stats_due()
+            .or_else(|| is_left.then_some(self.statistics.left))
     }
 
     /// What is to be added to Envoy's statistics at `now`, if it is time. Also after a configuration
