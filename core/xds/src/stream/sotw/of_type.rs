@@ -201,20 +201,16 @@ impl TypeState {
     }
 
     /// What the client has for certain and is to drop when it does not hear of it. Nothing beside what has no time to live, or
-    /// may be there still although the snapshot does not have it; and nothing of full sets, as what a heartbeat leaves out would
-    /// be gone.
+    /// was sent and is there still although the snapshot does not have it any more; and nothing of full sets, as what a heartbeat
+    /// leaves out would be gone.
     fn renewed<'a>(
         &'a self,
         kind: &Kind,
         of_type: Option<&'a TypeSnapshot>,
     ) -> impl Iterator<Item = &'a Resource> {
         let all_live = |it: &&TypeSnapshot| self.wanted(it).all(|it| it.ttl().is_some());
-        // Sent on this stream, or asked for, which it may have from one before.
-        let names = || {
-            let sent = self.sent.keys().map(String::as_str);
-            sent.chain(self.subscription.names())
-        };
-        let all_are_there = |it: &&TypeSnapshot| names().all(|name| it.get(name).is_some());
+        let all_are_there =
+            |it: &&TypeSnapshot| self.sent.keys().all(|name| it.get(name).is_some());
         let of_type = of_type.filter(|it| !kind.is_full_set() && all_live(it) && all_are_there(it));
         let wanted = of_type.into_iter().flat_map(|it| self.wanted(it));
         wanted.filter(|it| self.is_known(it) && !self.due.contains(it.name()))
