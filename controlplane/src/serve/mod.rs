@@ -368,8 +368,8 @@ fn listen(address: SocketAddr) -> Result<TcpListener, ServeError> {
     bind(address).map_err(|source| ServeError::Listen { address, source })
 }
 
-/// A fleet that comes back at one moment waits in the queue of what is to be accepted. Who finds it full hears nothing, and tries
-/// again after 1, 3, 7, 15, 31 s; so it is as long as the kernel lets it be (`net.core.somaxconn`).
+/// A fleet that comes back at one moment waits in the queue of what is to be accepted. Who finds it full hears nothing,
+/// and tries again after seconds; so it is as long as the kernel lets it be (`net.core.somaxconn`).
 fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
     let socket = match address {
         SocketAddr::V4(_) => TcpSocket::new_v4(),
